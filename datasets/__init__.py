@@ -1,0 +1,1 @@
+"""PruneBench: datasets."""

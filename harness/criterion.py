@@ -1,0 +1,183 @@
+"""What a pruning criterion is: a pure score function and a frozen record of how its scores are to be used.
+
+Axis convention, everywhere: a prunable layer is shown to a score as ``weight: (units, fan_in)``; a score returns
+``(units,)``; low = remove first.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from torch import Tensor
+
+from prunebench.errors import UserError, unknown
+from prunebench.options import Value, convert, keyword_defaults, label
+from prunebench.regulariser import Regulariser
+
+Scale = Literal["loss", "arbitrary"]
+Coupling = Literal["sum", "mean", "first", "joint"]
+Normalise = Literal["none", "l2", "mean", "max"]
+Pass = Literal["none", "gradients", "curvature", "activations"]
+RankingName = Literal["local", "per-cost", "global", "published"]
+
+EVIDENCE: dict[str, Pass] = {
+    "weight": "none",  # (units, fan_in)
+    "bias": "none",  # (units,), zeros where the layer has none
+    "gamma": "none",  # (units,), weight of the BatchNorm that follows, ones where there is none
+    "gate": "none",  # (units,), log alpha of the unit's hard-concrete gate
+    "generator": "none",  # a seeded torch.Generator
+    "grad": "gradients",  # (units, fan_in), of the batch's mean loss
+    "bias_grad": "gradients",  # (units,), of the batch's mean loss
+    "output": "activations",  # (batch, units, positions...), the layer's own output
+    "output_grad": "activations",  # same shape, of each sample's own loss
+    "activation": "activations",  # (batch, units, positions...), after BatchNorm and nonlinearity
+    "activation_grad": "activations",  # same shape, of each sample's own loss
+    "curvature": "curvature",  # (units, fan_in), a diagonal of the loss's curvature, mean over samples
+    "bias_curvature": "curvature",  # (units,)
+}
+CURVATURES = ("sampled", "empirical", "exact")
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """How units of different layers are ranked together.
+
+    ``local``: one ratio for all groups, the criterion decides which units. ``global``: all units by score.
+    ``per-cost``: all units by score divided by the cost (MACs or parameters) that removing the unit saves.
+    `normalise` divides a layer's scores by their l2 norm, mean or maximum before they are compared across layers.
+    """
+
+    name: Literal["local", "per-cost", "global"] = "local"
+    normalise: Normalise = "none"
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A published way to score units; see CONTRIBUTING for a complete example.
+
+    Args:
+        score: pure function. Its positional argument names say which evidence it wants (see `EVIDENCE`); its
+            keyword-only arguments are options with defaults. Returns ``(units,)``, low = remove first. One that asks
+            for data evidence is called once per calibration batch and the results are averaged by sample count.
+        regulariser: what is added in the sparse-training phase, if the method has one.
+        name: the name in the registry; the score function's name if not given.
+        scale: ``loss`` if scores are changes of the loss (comparable between layers), else ``arbitrary``.
+        coupling: how the scores of a coupled group's layers are joined; ``joint`` calls the score once with the
+            layers' weights (and gradients) concatenated along fan_in.
+        finish: per layer, after averaging over batches: ``(units,) -> (units,)``.
+        stochastic: whether the score draws from `generator`.
+        published: the ranking of the paper itself.
+        curvature: which diagonal the evidence `curvature` is, of `CURVATURES`.
+        reference: author, venue, year, equation.
+    """
+
+    score: Callable[..., Tensor]
+    regulariser: Regulariser | None = None
+    name: str = ""
+    scale: Scale = "arbitrary"
+    coupling: Coupling = "sum"
+    finish: Callable[[Tensor], Tensor] | None = None
+    stochastic: bool = False
+    published: Ranking = field(default_factory=Ranking)
+    curvature: str = "sampled"
+    reference: str = ""
+    options: Mapping[str, Value] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", self.score.__name__)
+        for name in self.evidence:
+            if name not in EVIDENCE:
+                raise unknown("evidence", name, EVIDENCE, where=f"criterion '{self.name}'")
+        if self.curvature not in CURVATURES:
+            raise unknown("curvature", self.curvature, CURVATURES, where=f"criterion '{self.name}'")
+
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """Names of the evidence that the score asks for."""
+        parameters = inspect.signature(self.score).parameters.values()
+        return tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
+
+    @property
+    def needs(self) -> frozenset[Pass]:
+        """The passes over data that the evidence costs; empty for a data-free criterion."""
+        return frozenset(EVIDENCE[name] for name in self.evidence) - {"none"}
+
+    @property
+    def label(self) -> str:
+        """Name with the options that were given, as the user would type it."""
+        return label(self.name, self.options)
+
+    def __call__(self, evidence: Mapping[str, Any]) -> Tensor:
+        """Score the units of one layer. evidence: by name. Returns (units,)."""
+        own = {k: v for k, v in self.options.items() if k in keyword_defaults(self.score)}
+        return self.score(**{name: evidence[name] for name in self.evidence}, **own)
+
+    def with_options(self, given: Mapping[str, str]) -> "Criterion":
+        """Set options by name: of the score, `curvature` where it is used, and those of the regulariser."""
+        allowed = keyword_defaults(self.score)
+        if "curvature" in self.needs:
+            allowed["curvature"] = self.curvature
+        ours = {k: v for k, v in given.items() if k in allowed}
+        rest = {k: v for k, v in given.items() if k not in allowed}
+        values = convert(self.name, ours, allowed)
+        regulariser = self.regulariser
+        if rest:
+            if regulariser is None:
+                raise unknown("option", next(iter(rest)), allowed, where=f"'{self.name}'")
+            regulariser, set_options = regulariser.with_options(self.name, rest, also=allowed)
+            values |= set_options
+        return replace(
+            self,
+            regulariser=regulariser,
+            options={**self.options, **values},
+            curvature=str(values.get("curvature", self.curvature)),
+        )
+
+
+@dataclass(frozen=True)
+class ModelScore:
+    """A method that does not score layer by layer (SynFlow, GraSP): the second contract.
+
+    Args:
+        score: ``(model, batches, generator) -> {layer name: (units,)}``; batches are (pictures, labels) pairs.
+    The other fields are those of `Criterion`.
+    """
+
+    score: Callable[..., Mapping[str, Tensor]]
+    name: str = ""
+    scale: Scale = "arbitrary"
+    coupling: Literal["sum", "mean", "first"] = "sum"
+    stochastic: bool = False
+    published: Ranking = field(default_factory=Ranking)
+    reference: str = ""
+    options: Mapping[str, Value] = field(default_factory=dict)
+    regulariser: Regulariser | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", self.score.__name__)
+        wanted = list(inspect.signature(self.score).parameters)[:3]
+        if wanted != ["model", "batches", "generator"]:
+            raise UserError(
+                f"model score '{self.name}' must take (model, batches, generator), not ({', '.join(wanted)})"
+            )
+
+    @property
+    def label(self) -> str:
+        """Name with the options that were given."""
+        return label(self.name, self.options)
+
+    @property
+    def needs(self) -> frozenset[Pass]:
+        """A model score makes its own passes over the batches."""
+        return frozenset({"gradients"})
+
+    def with_options(self, given: Mapping[str, str]) -> "ModelScore":
+        """Set the keyword-only options of the score."""
+        values = convert(self.name, given, keyword_defaults(self.score))
+        return replace(self, options={**self.options, **values})
+
+
+AnyCriterion = Criterion | ModelScore

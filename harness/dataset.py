@@ -1,0 +1,95 @@
+"""What a dataset is: a function that loads uint8 pictures, and a frozen record of where they come from."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from prunebench.errors import UserError
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """One split, held in memory. images: uint8 (n, channels, height, width); labels: int64 (n,)."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: Tensor) -> "Pictures":
+        return Pictures(self.images[index], self.labels[index])
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a loader is given: where data lie, whether it may download, and what stood behind the colon."""
+
+    root: Path
+    download: bool = False
+    argument: str = ""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a loader gives. `validation` only where the source has such a split of its own.
+
+    mean, std: per channel, of the training pictures scaled to [0, 1].
+    """
+
+    train: Pictures
+    test: Pictures
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    validation: Pictures | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.classes) < 2:
+            raise UserError(f"the dataset has one class only ({', '.join(self.classes) or 'none'}); two are needed")
+        for split in (self.train, self.test):
+            if len(split) == 0:
+                raise UserError("the dataset has an empty split; train and test need pictures")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of a picture."""
+        _, channels, height, width = self.train.images.shape
+        return channels, height, width
+
+    def fingerprint(self) -> str:
+        """SHA-256 (16 hex digits) of all pixels and labels: two runs with the same one saw the same data."""
+        digest = hashlib.sha256(repr((self.classes, self.mean, self.std)).encode())
+        for split in (self.train, self.test, self.validation):
+            if split is not None:
+                digest.update(split.images.contiguous().numpy().tobytes())
+                digest.update(split.labels.contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One source of data.
+
+    Args:
+        load: reads it; raises `UserError` with what to do where it is missing.
+        name: the name in the registry; the function's name if not given.
+        augment: what training does to a batch, of ``shift`` (by up to a tenth of the side), ``crop`` (a random crop
+            after padding by an eighth) and ``flip`` (left-right).
+        takes_argument: what stands behind the colon, for the help (`folder:PATH`); empty if nothing may.
+    """
+
+    load: Callable[[Source], Loaded]
+    name: str = ""
+    augment: tuple[str, ...] = ()
+    takes_argument: str = ""
+    licence: str = ""
+    citation: str = ""
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", self.load.__name__)

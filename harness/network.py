@@ -1,0 +1,88 @@
+"""A network together with the table of its units and the units it still has."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Side = Literal["out", "in"]
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """Positions in one side of one layer that go with a group's units.
+
+    index: (units, k), row u holds the positions (in the dense network) that belong to unit u.
+    """
+
+    layer: str
+    side: Side
+    index: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Units that go together: the i-th units of all `producers`, what normalises them and what reads them.
+
+    producers: convolutions and linear layers whose output units these are, in the order of execution.
+    """
+
+    name: str
+    units: int
+    producers: tuple[str, ...]
+    slices: tuple[Slice, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """The table of units of a dense network, made once by `prunebench.units.analyse`.
+
+    groups: what may be pruned; the classifier's output is not in it.
+    positions: output positions (height x width; 1 for a linear layer on vectors) of every convolution and linear layer.
+    norm: the BatchNorm that directly follows a layer, where there is one.
+    tail: the last module of the chain layer -> BatchNorm -> nonlinearity (the layer itself where nothing follows).
+    """
+
+    groups: tuple[Group, ...]
+    positions: Mapping[str, int]
+    norm: Mapping[str, str] = field(default_factory=dict)
+    tail: Mapping[str, str] = field(default_factory=dict)
+
+    def group(self, name: str) -> Group:
+        """Find a group by its name."""
+        return next(group for group in self.groups if group.name == name)
+
+
+@dataclass(eq=False)
+class Network:
+    """A network somewhere on its way from dense to pruned.
+
+    kept: for every group the sorted original numbers of the units still there.
+    gates: log alpha (units still there,) by group, after L0 sparse training.
+    """
+
+    model: nn.Module
+    table: Table
+    kept: dict[str, Tensor]
+    gates: dict[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def dense(cls, model: nn.Module, table: Table) -> "Network":
+        """Wrap a dense network: every group has all its units."""
+        return cls(model, table, {group.name: torch.arange(group.units) for group in table.groups})
+
+    @property
+    def units(self) -> dict[str, int]:
+        """Number of units still there, by group."""
+        return {name: len(kept) for name, kept in self.kept.items()}
+
+    def layer(self, name: str) -> nn.Module:
+        """Find a layer by its dotted name."""
+        return self.model.get_submodule(name)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.model.parameters()).device

@@ -1,0 +1,82 @@
+"""Options in a name: `obd:curvature=exact`, `magnitude:p=1`, `folder:/data/pictures`."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from prunebench.errors import UserError, unknown
+
+Value = bool | int | float | str
+
+
+def split_name(text: str) -> tuple[str, dict[str, str], str]:
+    """Take a name apart into its head, its `key=value` options and a bare argument.
+
+    >>> split_name("vgg11_bn:width=0.5")
+    ('vgg11_bn', {'width': '0.5'}, '')
+    >>> split_name("folder:/data/pictures,size=32")
+    ('folder', {'size': '32'}, '/data/pictures')
+    """
+    head, _, rest = text.strip().partition(":")
+    options: dict[str, str] = {}
+    argument = ""
+    for number, item in enumerate(part for part in rest.split(",") if part):
+        key, equals, value = item.partition("=")
+        if equals and key.isidentifier():
+            options[key] = value
+        elif number == 0:
+            argument = item
+        else:
+            raise UserError(f"'{item}' in '{text}' is not an option; write key=value")
+    return head, options, argument
+
+
+def keyword_defaults(function: Callable[..., Any]) -> dict[str, Value]:
+    """Give the keyword-only arguments of a function with their defaults: these are its options.
+
+    >>> def magnitude(weight, *, p=2.0): ...
+    >>> keyword_defaults(magnitude)
+    {'p': 2.0}
+    """
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and isinstance(p.default, Value)}
+
+
+def convert(where: str, given: Mapping[str, str | Value], defaults: Mapping[str, Value]) -> dict[str, Value]:
+    """Convert the given texts to the types of the defaults; unknown keys and wrong values are user errors.
+
+    >>> convert("magnitude", {"p": "1"}, {"p": 2.0})
+    {'p': 1.0}
+    """
+    result: dict[str, Value] = {}
+    for key, text in given.items():
+        if key not in defaults:
+            raise unknown("option", key, defaults, where=f"'{where}'")
+        result[key] = _value(where, key, str(text), defaults[key])
+    return result
+
+
+def _value(where: str, key: str, text: str, default: Value) -> Value:
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "false": False, "1": True, "0": False}[text.lower()]
+        return type(default)(text)
+    except (ValueError, KeyError):
+        kind = {bool: "true or false", int: "a whole number", float: "a number"}.get(type(default), "text")
+        raise UserError(f"option {key}={text} of '{where}' must be {kind}") from None
+
+
+def label(head: str, options: Mapping[str, Value]) -> str:
+    """Write a name with its options, the inverse of `split_name`.
+
+    >>> label("magnitude", {"p": 1.0})
+    'magnitude:p=1'
+    """
+    items = ",".join(f"{key}={_text(value)}" for key, value in sorted(options.items()))
+    return f"{head}:{items}" if items else head
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,176 @@
+"""The record: the facts of one point (one requested keep of one criterion in one block), as JSON. Torch-free."""
+
+import base64
+import json
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from prunebench.errors import UserError
+
+SCHEMA = 1
+
+
+class Frozen(BaseModel):
+    """Immutable; unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Cell(Frozen):
+    """What was asked for. `metric` is what `keep` is a fraction of."""
+
+    dataset: str
+    model: str
+    criterion: str
+    seed: int
+    metric: Literal["macs", "params", "units"]
+    keep: float
+    ranking: Literal["local", "per-cost", "global", "published"]
+
+    @property
+    def task(self) -> str:
+        """Dataset x model."""
+        return f"{self.dataset} x {self.model}"
+
+
+class Cost(Frozen):
+    """What a network costs. macs: multiply-accumulates of one picture; bytes: of its parameters and buffers."""
+
+    macs: int
+    params: int
+    units: int
+    bytes: int
+
+
+class Scores(Frozen):
+    """A number for the dense network, right after the cut, with BatchNorm re-estimated, and fine-tuned."""
+
+    dense: float
+    cut: float
+    cut_bn: float
+    finetuned: float
+
+
+class Packed(Frozen):
+    """A numeric vector, little-endian, zlib-compressed, in base64."""
+
+    dtype: str
+    data: str
+
+    @classmethod
+    def of(cls, values: Sequence[float] | NDArray[Any], dtype: str) -> "Packed":
+        """Pack a vector.
+
+        >>> Packed.of([1, 0, 2], "uint8").unpack().tolist()
+        [1, 0, 2]
+        """
+        raw = np.asarray(values).astype(np.dtype(dtype).newbyteorder("<")).tobytes()
+        return cls(dtype=dtype, data=base64.b64encode(zlib.compress(raw, 9)).decode())
+
+    def unpack(self) -> NDArray[Any]:
+        """Give the vector back."""
+        return np.frombuffer(zlib.decompress(base64.b64decode(self.data)), np.dtype(self.dtype).newbyteorder("<"))
+
+
+class PerImage(Frozen):
+    """Per test picture, in the order of the test split: the predicted label and the loss of the fine-tuned network."""
+
+    predicted: Packed
+    loss: Packed
+
+
+class Epoch(Frozen):
+    """One epoch of one training stage (`dense`, `sparse`, `rung 3`, `finetune`)."""
+
+    stage: str
+    epoch: int
+    rate: float
+    loss: float
+    validation: float | None = None
+
+
+class SparseFacts(Frozen):
+    """What sparse training did. gradient_ratio: norm of the term's gradient over the loss's, by layer, at the start.
+
+    ineffective: the term fell by less than 5 %: its strength did nothing.
+    """
+
+    before: float
+    after: float
+    gradient_ratio: dict[str, float]
+    ineffective: bool
+
+
+class Environment(Frozen):
+    """Where the point was computed and at what cost; never compared. seconds: by stage; peak memory in bytes."""
+
+    versions: dict[str, str]
+    device: str
+    cpu: str
+    threads: int
+    commit: str | None
+    seconds: dict[str, float]
+    reused: tuple[str, ...]
+    peak_memory: int
+
+
+class Record(Frozen):
+    """The facts of one point.
+
+    widths: output units of every convolution and linear layer, (dense, pruned), in the order of the model.
+    floors: groups that stand at their floor. keep: achieved fraction of macs, params and units.
+    protocol: every option that decides the result. evidence: what the criterion asked for.
+    """
+
+    schema_version: int = SCHEMA
+    key: str
+    cell: Cell
+    status: Literal["ok", "failed"] = "ok"
+    reason: str = ""
+    protocol: dict[str, Any]
+    fingerprint: str
+    evidence: tuple[str, ...] = ()
+    accuracy: Scores | None = None
+    loss: Scores | None = None
+    top5: Scores | None = None
+    dense: Cost | None = None
+    pruned: Cost | None = None
+    keep: dict[str, float] = {}
+    widths: dict[str, tuple[int, int]] = {}
+    floors: tuple[str, ...] = ()
+    per_image: PerImage | None = None
+    curves: tuple[Epoch, ...] = ()
+    sparse: SparseFacts | None = None
+    environment: Environment | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """Everything that two runs of the same command on one CPU share bit for bit."""
+        return self.model_dump(mode="json", exclude={"environment"})
+
+
+def parse_record(data: Any, where: str) -> Record:
+    """Check a record read from JSON; `where` is named in the error."""
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if version != SCHEMA:
+        raise UserError(f"{where}: record schema {version}, this version reads schema {SCHEMA}")
+    try:
+        return Record.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{where}: corrupt record: {place}: {first['msg']}") from None
+
+
+def read_record(path: Path) -> Record:
+    """Read one record file."""
+    try:
+        data = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: corrupt record: {error}") from None
+    return parse_record(data, str(path))
