@@ -1,13 +1,15 @@
 """What a dataset is: a function that loads uint8 pictures, and a frozen record of where they come from."""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
 
 from prunebench.errors import UserError
+from prunebench.options import convert, keyword_defaults
 
 
 @dataclass(frozen=True)
@@ -75,14 +77,14 @@ class Dataset:
     """One source of data.
 
     Args:
-        load: reads it; raises `UserError` with what to do where it is missing.
+        load: ``(Source, *, options...) -> Loaded``; raises `UserError` with what to do where the data are missing.
         name: the name in the registry; the function's name if not given.
         augment: what training does to a batch, of ``shift`` (by up to a tenth of the side), ``crop`` (a random crop
             after padding by an eighth) and ``flip`` (left-right).
         takes_argument: what stands behind the colon, for the help (`folder:PATH`); empty if nothing may.
     """
 
-    load: Callable[[Source], Loaded]
+    load: Callable[..., Loaded]
     name: str = ""
     augment: tuple[str, ...] = ()
     takes_argument: str = ""
@@ -93,3 +95,8 @@ class Dataset:
     def __post_init__(self) -> None:
         if not self.name:
             object.__setattr__(self, "name", self.load.__name__)
+
+    def with_options(self, given: Mapping[str, str]) -> "Dataset":
+        """Set the keyword-only options of `load`."""
+        values = convert(self.name, given, keyword_defaults(self.load))
+        return replace(self, load=partial(self.load, **values)) if values else self

@@ -86,3 +86,21 @@ class Network:
     def device(self) -> torch.device:
         """Where the parameters are."""
         return next(self.model.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the parameters."""
+        return next(self.model.parameters()).dtype
+
+    def positions(self, group: Group, layer: str, side: Side = "out") -> Tensor:
+        """Where the units still there sit in a layer as it is now: (units, k) positions on one of its sides."""
+        index = torch.cat([s.index for s in group.slices if (s.layer, s.side) == (layer, side)], dim=1)
+        gone = [
+            s.index.index_fill(0, self.kept[g.name], -1).flatten()
+            for g in self.table.groups
+            for s in g.slices
+            if (s.layer, s.side) == (layer, side)
+        ]
+        removed = torch.cat(gone).sort().values
+        now = index[self.kept[group.name]]
+        return now - torch.searchsorted(removed[removed >= 0], now)

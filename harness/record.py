@@ -108,7 +108,11 @@ class SparseFacts(Frozen):
 
 
 class Environment(Frozen):
-    """Where the point was computed and at what cost; never compared. seconds: by stage; peak memory in bytes."""
+    """Where the point was computed and at what cost; never compared.
+
+    seconds: by stage, whoever computed it; cutting_seconds: of them, for scoring, selecting and removing; reused: the
+    stages that were found finished; peak_memory: of the process (CPU) or device, in bytes.
+    """
 
     versions: dict[str, str]
     device: str
@@ -116,6 +120,7 @@ class Environment(Frozen):
     threads: int
     commit: str | None
     seconds: dict[str, float]
+    cutting_seconds: float
     reused: tuple[str, ...]
     peak_memory: int
 

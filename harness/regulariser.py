@@ -17,6 +17,7 @@ class Attached(Protocol):
     """A regulariser at work on one network."""
 
     parameters: list[nn.Parameter]  # what it trains beside the network's own
+    rate_factor: float  # their learning rate, as a multiple of the network's
 
     def draw(self) -> None:
         """Begin a training step: draw the step's randomness, if any."""
@@ -98,6 +99,7 @@ class AttachedPenalty:
 
     def __post_init__(self) -> None:
         self.parameters: list[nn.Parameter] = []
+        self.rate_factor = 1.0
 
     def draw(self) -> None:
         """Do nothing: a penalty has no randomness."""

@@ -1,0 +1,69 @@
+"""`pytest benchmarks/`: trains what the selected cells need, then times, never both at once."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from prunebench.bench import Bench
+from prunebench.cli_options import options, values
+from prunebench.errors import UserError
+from prunebench.spec import make_spec
+
+BENCH = pytest.StashKey[Bench]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of a run; `--config` names a TOML file with any of them."""
+    group = parser.getgroup("prunebench", "PruneBench: what to compare")
+    for option in options():
+        if option.kind in ("on", "off"):
+            group.addoption(option.flag, dest=option.name, action="store_true", default=False, help=option.help)
+        else:
+            action = "append" if option.kind == "list" else "store"
+            group.addoption(option.flag, dest=option.name, action=action, default=None, help=option.help)
+    group.addoption("--config", dest="prunebench_config", default=None, help="TOML file with any of these options")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Resolve the grid; every wrong name ends here, before anything is computed."""
+    if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
+        raise pytest.UsageError("pytest-xdist would time several networks at once; use --workers for training")
+    try:
+        spec = make_spec(values(vars(config.option)), config.getoption("prunebench_config"), default_preset="quick")
+        config.stash[BENCH] = Bench(spec)
+    except UserError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test per dense network and per point."""
+    if "entry" in metafunc.fixturenames:
+        entries = metafunc.config.stash[BENCH].entries()
+        metafunc.parametrize("entry", entries, ids=[str(entry) for entry in entries])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Iterator[Any]:
+    """Train everything that the selected tests need, before the first is timed."""
+    bench = session.config.stash[BENCH]
+    wanted = [item.callspec.params["entry"] for item in session.items if hasattr(item, "callspec")]
+    if wanted and not session.config.option.collectonly:
+        capture = session.config.pluginmanager.getplugin("capturemanager")
+        try:
+            with capture.global_and_fixture_disabled():
+                bench.train([entry for entry in wanted if entry.record_wanted])
+        except UserError as error:
+            raise pytest.UsageError(str(error)) from None
+    return (yield)
+
+
+def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
+    """Say what the file is, and add the failed cells, which have no time."""
+    output_json["prunebench"] = config.stash[BENCH].summary()
+
+
+@pytest.fixture
+def bench(pytestconfig: pytest.Config) -> Bench:
+    """Give the session's trained grid."""
+    return pytestconfig.stash[BENCH]

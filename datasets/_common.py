@@ -1,0 +1,45 @@
+"""What several data sources need: per-channel moments and a split that never changes."""
+
+import torch
+from torch import Tensor
+
+from prunebench.dataset import Pictures
+from prunebench.errors import UserError
+
+
+def moments(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of every channel, of pictures scaled to [0, 1]. images: uint8 (n, channels, h, w).
+
+    Exact to float64, from a histogram, so that large sets need no copy in float. One grey level only: a deviation of 1.
+
+    >>> moments(torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1))
+    ((0.5,), (0.5,))
+    """
+    levels = torch.arange(256, dtype=torch.float64) / 255
+    means, deviations = [], []
+    for channel in range(images.shape[1]):
+        counts = torch.bincount(images[:, channel].flatten(), minlength=256).double()
+        mean = (counts * levels).sum() / counts.sum()
+        deviation = ((counts * (levels - mean).square()).sum() / counts.sum()).sqrt()
+        means.append(float(mean))
+        deviations.append(float(deviation) if int((counts > 0).sum()) > 1 else 1.0)
+    return tuple(means), tuple(deviations)
+
+
+def split_test(pictures: Pictures, count: int) -> tuple[Pictures, Pictures]:
+    """Split off `count` test pictures, stratified by class, the same ones always; gives (train, test).
+
+    Raises `UserError` where a class has a single picture, or fewer test or training pictures remain than classes.
+    """
+    from sklearn.model_selection import train_test_split  # type: ignore[import-untyped]
+
+    sizes = torch.bincount(pictures.labels)
+    smallest = int(sizes.min())
+    if smallest < 2 or min(count, len(pictures) - count) < len(sizes):
+        raise UserError(
+            f"{len(pictures)} pictures of {len(sizes)} classes, {smallest} in the smallest, are too few to split"
+        )
+    train, test = train_test_split(
+        torch.arange(len(pictures)).numpy(), test_size=count, stratify=pictures.labels.numpy(), random_state=0
+    )
+    return pictures[torch.from_numpy(train)], pictures[torch.from_numpy(test)]

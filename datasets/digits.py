@@ -1,0 +1,33 @@
+"""The handwritten digits that scikit-learn brings along: no download anywhere."""
+
+import torch
+
+from prunebench.dataset import Dataset, Loaded, Pictures, Source
+from prunebench.datasets._common import moments, split_test
+
+TEST = (
+    360  # a fifth, as scikit-learn has no test split; always the same ones, so that all seeds share the test pictures
+)
+
+
+def digits(source: Source) -> Loaded:
+    """Read 1,437 + 360 handwritten digits, (1, 8, 8), their 17 grey levels spread over 0..255. `source` is not used."""
+    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+
+    data = load_digits()
+    images = torch.from_numpy(data.images).mul(255 / 16).round().to(torch.uint8).unsqueeze(1)
+    train, test = split_test(Pictures(images, torch.from_numpy(data.target).long()), TEST)
+    mean, std = moments(train.images)
+    return Loaded(train, test, tuple(str(name) for name in data.target_names), mean, std)
+
+
+DATASET = Dataset(
+    digits,
+    augment=("shift",),  # a mirrored digit is another sign or none, so no flips
+    licence="CC BY 4.0 (UCI Machine Learning Repository); scikit-learn ships the test part of the original",
+    citation="""@misc{alpaydin1998optical,
+  title={Optical Recognition of Handwritten Digits},
+  author={Alpaydin, E. and Kaynak, C.},
+  howpublished={UCI Machine Learning Repository}, year={1998}, doi={10.24432/C50P49}}""",
+    source="sklearn.datasets.load_digits",
+)

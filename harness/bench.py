@@ -1,0 +1,90 @@
+"""What `pytest benchmarks/` times: the entries of a grid, trained together, then handed out one by one."""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from prunebench.grid import Grid, Job, make_grid, task
+from prunebench.latency import Call, repeats
+from prunebench.names import Metric
+from prunebench.progress import Progress
+from prunebench.record import SCHEMA, Record
+from prunebench.run import configure, run
+from prunebench.spec import Spec
+from prunebench.timing import Timer
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One timed network: a task's dense one (no keep), or a point."""
+
+    job: Job
+    metric: Metric
+    keep: float | None = None
+
+    @property
+    def task(self) -> str:
+        """Dataset x model: the benchmark group."""
+        return f"{self.job.dataset} x {self.job.model}"
+
+    @property
+    def record_wanted(self) -> bool:
+        """Tell whether the entry is a point."""
+        return self.keep is not None
+
+    def __str__(self) -> str:
+        parts = [self.job.dataset, self.job.model, self.job.criterion]
+        if self.keep is not None:
+            parts += [f"{self.metric}={self.keep:g}", f"seed{self.job.seed}"]
+        return "-".join(parts)
+
+
+class Bench:
+    """The grid of one pytest session."""
+
+    def __init__(self, spec: Spec) -> None:
+        configure(spec)
+        self.spec = spec
+        self.grid = make_grid(spec)
+        self.records: dict[Entry, Record] = {}
+        self.timer = Timer(self.grid)
+
+    def entries(self) -> list[Entry]:
+        """List the dense network of every task, then the points."""
+        metric = self.grid.metric
+        tasks = dict.fromkeys((job.dataset, job.model) for job in self.grid.jobs)
+        dense = [Entry(Job(*names, "dense", 0), metric) for names in tasks]
+        return dense + [Entry(job, metric, keep) for job in self.grid.jobs for keep in self.grid.keeps]
+
+    def train(self, entries: list[Entry]) -> None:
+        """Compute the points of some entries, or read them from the store."""
+        logging.getLogger("prunebench").setLevel(logging.INFO)
+        jobs = tuple(dict.fromkeys(entry.job for entry in entries))
+        keeps = tuple(keep for keep in self.grid.keeps if any(entry.keep == keep for entry in entries))
+        with Progress() as progress:
+            for record in run(Grid(self.spec, jobs, self.grid.metric, keeps), progress):
+                cell = record.cell
+                job = Job(cell.dataset, cell.model, cell.criterion, cell.seed)
+                self.records[Entry(job, cell.metric, cell.keep)] = record
+
+    def record(self, entry: Entry) -> Record | None:
+        """Give an entry's record; a dense network has none."""
+        return self.records[entry] if entry.record_wanted else None
+
+    def iterations(self, call: Call) -> int:
+        """Say how often a timed round repeats its call."""
+        return repeats(call)
+
+    def facts(self, entry: Entry, call: Call) -> dict[str, Any]:
+        """Give what the benchmark entry carries: cost of the dense network, or record and paired latency."""
+        record = self.record(entry)
+        if record is None:
+            return {"dense": task(self.spec, entry.job.dataset, entry.job.model).costs.dense.model_dump()}
+        latency = self.timer.measure(self.timer.dense(entry.job), call, record)
+        self.timer.keep([latency])
+        return {"record": record.model_dump(mode="json"), "latency": latency.model_dump(mode="json")}
+
+    def summary(self) -> dict[str, Any]:
+        """Say what the file is, with the cells that failed."""
+        failed = [r.model_dump(mode="json") for r in self.records.values() if r.status == "failed"]
+        return {"schema_version": SCHEMA, "preset": self.spec.preset or None, "failed": failed}

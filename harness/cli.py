@@ -1,0 +1,127 @@
+"""The command line: `prunebench run`, `report`, `show`, `list`, `check`, `env`."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.logging import RichHandler
+
+from prunebench.cli_options import ConfigOption, values, with_run_options
+from prunebench.errors import UserError, unknown
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+@app.callback()
+def _start(log_level: Annotated[str, typer.Option(help="debug, info, warning or error")] = "info") -> None:
+    """Compare pruning criteria on CNNs."""
+    if log_level not in _LEVELS:
+        raise unknown("log level", log_level, _LEVELS, where="--log-level")
+    handler: logging.Handler = logging.StreamHandler()
+    if sys.stderr.isatty():
+        from rich.console import Console
+
+        handler = RichHandler(console=Console(stderr=True), show_path=False, show_level=False, markup=False)
+    logging.basicConfig(level=log_level.upper(), handlers=[handler], format="%(message)s")
+
+
+@app.command()
+@with_run_options
+def run(
+    config: ConfigOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="list cells and costs, compute nothing")] = False,
+    **given: Any,
+) -> None:
+    """Train, prune and measure a grid; finished points are reused."""
+    from prunebench.grid import make_grid
+    from prunebench.progress import Progress
+    from prunebench.run import configure
+    from prunebench.run import run as run_grid
+    from prunebench.spec import make_spec
+
+    spec = make_spec(values(given), config, default_preset="quick")
+    configure(spec)
+    grid = make_grid(spec)
+    if dry_run:
+        from prunebench.dry_run import describe
+
+        typer.echo(describe(grid))
+        return
+    with Progress() as progress:
+        records = run_grid(grid, progress)
+    failed = sum(record.status == "failed" for record in records)
+    typer.echo(f"{len(records) - failed} points in {spec.results}" + (f", {failed} failed" if failed else ""))
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    source: Annotated[Path, typer.Argument(help="a benchmark JSON or a results folder")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="folder to write")] = Path("report"),
+) -> None:
+    """Write the comparison: Markdown, CSV, figures and a page."""
+    from prunebench.reports.reading import read_results
+    from prunebench.reports.writing import write_report
+
+    for path in write_report(read_results(source), output):
+        typer.echo(path)
+
+
+@app.command()
+def show(record: Annotated[Path, typer.Argument(help="a record file")]) -> None:
+    """Print the layer table of one point."""
+    from prunebench.record import read_record
+    from prunebench.reports.show import layer_table
+
+    typer.echo(layer_table(read_record(record)))
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[str, typer.Argument(help="criteria, datasets, models or presets; all if not given")] = "",
+    plugin: Annotated[list[str] | None, typer.Option(help="a file or module with more")] = None,
+) -> None:
+    """Print what can be named: name, evidence, source and origin."""
+    from prunebench.listing import listing
+
+    typer.echo(listing(kind, tuple(plugin or ())))
+
+
+@app.command()
+def check(
+    names: Annotated[list[str] | None, typer.Argument(help="criteria, or plugin files")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="every criterion there is")] = False,
+    plugin: Annotated[list[str] | None, typer.Option(help="a file or module with more criteria")] = None,
+) -> None:
+    """Run the contract suite over criteria."""
+    from prunebench.listing import check_criteria
+
+    text, passed = check_criteria(tuple(names or ()), all_, tuple(plugin or ()))
+    typer.echo(text)
+    if not passed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def env() -> None:
+    """Print what a bug report needs."""
+    from prunebench.environment import describe, text
+
+    typer.echo(text(describe()))
+
+
+def main() -> None:
+    """Run the command line; a `UserError` is one line and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        typer.echo(f"prunebench: error: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("prunebench: interrupted; finished points are kept, the same command goes on from there", err=True)
+        sys.exit(130)

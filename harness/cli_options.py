@@ -1,0 +1,73 @@
+"""The options of a run, read off `Spec` once, for the command line and for pytest."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from prunebench.spec import Spec
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option. kind: text, list (may be repeated), on or off (flags)."""
+
+    name: str
+    kind: str
+    help: str
+
+    @property
+    def flag(self) -> str:
+        """How it is typed: `--train-fraction`, `--no-coupled`."""
+        return ("--no-" if self.kind == "off" else "--") + self.name.replace("_", "-")
+
+    def value(self, given: Any) -> Any:
+        """Turn what was typed into the field's value; None when the option was not given."""
+        if self.kind in ("on", "off"):
+            return (self.kind == "on") if given else None
+        return given or None
+
+
+def options() -> list[Option]:
+    """List the options of a run."""
+    result = []
+    for name, field in Spec.model_fields.items():
+        default = field.default
+        kind = "list" if isinstance(default, tuple) else "text"
+        if isinstance(default, bool):
+            kind = "off" if default else "on"
+        text = (field.description or "").replace("[", r"\[")
+        if kind == "off":
+            text = f"do not {text}"
+        result.append(Option(name, kind, text))
+    return result
+
+
+def values(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Pick the options of a run out of what was typed."""
+    return {option.name: option.value(given.get(option.name)) for option in options()}
+
+
+def with_run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a typer command all options of a run; they reach it as keyword arguments."""
+    types: dict[str, Any] = {"text": str | None, "list": list[str] | None, "on": bool, "off": bool}
+    own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    added = [
+        inspect.Parameter(
+            option.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=False if option.kind in ("on", "off") else None,
+            annotation=Annotated[types[option.kind], typer.Option(option.flag, help=option.help, show_default=False)],
+        )
+        for option in options()
+    ]
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + added
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
+
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML file with any of these options")]

@@ -1,0 +1,49 @@
+"""One cut of one network: score the units, select, remove."""
+
+import torch
+
+from prunebench.criterion import Ranking
+from prunebench.errors import CellError, UserError
+from prunebench.names import Method, Metric
+from prunebench.network import Network
+from prunebench.removal import remove
+from prunebench.scoring import score
+from prunebench.seeding import generator
+from prunebench.selection import Budget, Rule, random_like, select
+from prunebench.splits import BlockData
+from prunebench.stages import Stage
+from prunebench.task import Task
+
+
+def cut(
+    task: Task, data: BlockData, method: Method, parent: Network, stage: Stage, metric: Metric, seed: int
+) -> tuple[Network, list[str]]:
+    """Cut a network to a stage's keep by a method's scores; gives it with the groups that stand at their floor.
+
+    `dense_continued` has no score and is not cut. Raises `CellError` where the budget cannot be met.
+    """
+    if method.score is None:
+        return remove(parent, {}), []
+    protocol = task.protocol
+    draws = generator(seed, "score", stage.label)
+    batches = data.calibration.batches(protocol.calibration_batch)
+    scores = score(method.score, parent, batches, draws)
+    rule = method.score.published if protocol.ranking == "published" else Ranking(protocol.ranking)
+    selected = Rule(
+        name=rule.name,
+        normalise=rule.normalise,
+        floor=protocol.floor,
+        round_to=protocol.round_to,
+        skip=frozenset() if protocol.coupled else frozenset(g.name for g in task.table.groups if len(g.producers) > 1),
+    )
+    try:
+        selection = select(scores, parent, task.costs, Budget(metric, stage.keep), selected)
+    except UserError as error:
+        raise CellError(str(error)) from None
+    return remove(parent, selection.remove), list(selection.floors)
+
+
+def cut_like(parent: Network, model: Network, seed: int, stage: Stage) -> Network:
+    """Cut a network to another's widths, by units drawn at random within each group."""
+    draws: torch.Generator = generator(seed, "shuffle", stage.label)
+    return remove(parent, random_like(model.units, parent, draws))

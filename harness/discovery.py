@@ -1,0 +1,116 @@
+"""Where criteria, datasets and models come from: the package's own files, entry points and plugins."""
+
+import ast
+import hashlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+
+from prunebench.errors import UserError
+
+FAMILIES = ("prunebench.criteria", "prunebench.datasets", "prunebench.models")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Somewhere records may be: a module, or one attribute of it where an entry point names a record."""
+
+    origin: str
+    load: Callable[[], ModuleType]
+    attribute: str = ""
+
+
+def places(plugins: tuple[str, ...]) -> Iterator[Place]:
+    """Give every place in the order of discovery: own files, entry points, plugins.
+
+    Raises `UserError` for a plugin that does not exist.
+    """
+    for family in FAMILIES:
+        for info in pkgutil.iter_modules(import_module(family).__path__):
+            if not info.name.startswith("_"):
+                name = f"{family}.{info.name}"
+                yield Place(name, partial(import_module, name))
+    for family in FAMILIES:
+        for point in entry_points(group=family):
+            yield Place(_origin(point), partial(import_module, point.module), point.attr)
+    for plugin in plugins:
+        yield _plugin(plugin)
+
+
+def _origin(point: EntryPoint) -> str:
+    package = f"{point.dist.name} {point.dist.version} " if point.dist else ""
+    return f"entry point {package}({point.value})"
+
+
+def _plugin(text: str) -> Place:
+    """Tell `path/to/file.py` from `package.module`."""
+    path = Path(text).expanduser()
+    if path.is_file():
+        return Place(f"plugin {text}", partial(_load_file, path.resolve()))
+    names = text.split(".")
+    if path.suffix == ".py" or not all(map(str.isidentifier, names)):
+        raise UserError(f"--plugin {text}: no such file; give path/to/file.py or package.module")
+    if importlib.util.find_spec(names[0]) is None:
+        raise UserError(f"--plugin {text}: no such module on Python's path; give path/to/file.py or package.module")
+    return Place(f"plugin {text}", partial(import_module, text))
+
+
+def _load_file(path: Path) -> ModuleType:
+    """Run a file as a module. Not through the importer: its bytecode cache misses an edit within the same second."""
+    name = f"prunebench_plugin_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def source_hash(module: ModuleType) -> str:
+    """SHA-256 of a module's source and of what it imports from its own package or from `FAMILIES`, in that order."""
+    digest = hashlib.sha256()
+    for text in _sources(module, set()):
+        digest.update(text)
+    return digest.hexdigest()
+
+
+def _sources(module: ModuleType, seen: set[str]) -> Iterator[bytes]:
+    seen.add(module.__name__)
+    text = Path(str(module.__file__)).read_bytes()
+    yield text
+    if Path(str(module.__file__)).suffix != ".py":
+        return
+    for name in _imports(text, module.__package__ or ""):
+        other = sys.modules.get(name)
+        if name not in seen and other is not None and other.__file__ and _akin(name, module.__name__):
+            yield from _sources(other, seen)
+
+
+def _akin(name: str, to: str) -> bool:
+    own = to.partition(".")[0]
+    return name.startswith(tuple(f"{family}." for family in FAMILIES)) or (
+        own != "prunebench" and name.partition(".")[0] == own
+    )
+
+
+def _imports(text: bytes, package: str) -> Iterator[str]:
+    """Names of the modules that a source imports; names of things in them too, which are no modules."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)

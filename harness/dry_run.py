@@ -1,0 +1,91 @@
+"""What a run would do: its cells, and an estimate of epochs, MACs, time and disk, before anything is computed."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import torch
+from tabulate import tabulate
+from torch.nn import functional as F
+
+from prunebench.grid import Grid, find_device, task, trajectory
+from prunebench.stages import Stage
+from prunebench.store import Store
+from prunebench.task import Task
+
+_RECORD_BYTES_PER_PICTURE = 2  # measured: labels and losses of a record, compressed, per test picture
+
+
+def describe(grid: Grid) -> str:
+    """List a grid's cells and, for each task, what its unfinished stages will cost."""
+    store = Store(grid.spec.results)
+    cells, costs = [], []
+    for names in dict.fromkeys((job.dataset, job.model) for job in grid.jobs):
+        jobs = [job for job in grid.jobs if (job.dataset, job.model) == names]
+        ready = task(grid.spec, *names)
+        stages: dict[str, Stage] = {}
+        open_points = 0
+        for job in jobs:
+            path = trajectory(grid.spec, store, job, grid.metric)
+            for keep in grid.keeps:
+                finished = store.get(path.blank(keep)) is not None
+                open_points += not finished
+                cells.append([str(job), f"{grid.metric}={keep:g}", "finished" if finished else "to do"])
+                if not finished:
+                    stages |= {s.key: s for s in _needed(path.plan.point(path.method, keep), store)}
+        costs.append(_costs(grid, ready, names, list(stages.values()), open_points))
+    head = ["task", "points", "stages", "epochs", "training MACs", "about", "disk"]
+    return "\n\n".join(
+        [
+            tabulate(cells, ["cell", "keep", "state"], "simple"),
+            tabulate(costs, head, "simple"),
+            f"time: one dense training step measured now, scaled by each stage's MACs, {grid.spec.workers} worker(s)",
+        ]
+    )
+
+
+def _needed(stage: Stage, store: Store) -> Iterator[Stage]:
+    if store.stage(stage.key).exists():
+        return
+    yield stage
+    for other in (stage.parent, stage.copies):
+        if other is not None:
+            yield from _needed(other, store)
+
+
+def _costs(grid: Grid, ready: Task, names: tuple[str, str], stages: list[Stage], points: int) -> list[str]:
+    pictures = round(len(ready.loaded.train) * ready.protocol.train_fraction * (1 - ready.protocol.validation_fraction))
+    dense = ready.costs.dense
+    epochs = sum(stage.epochs for stage in stages)
+    share = sum(stage.epochs * stage.keep for stage in stages)
+    macs = 3 * dense.macs * pictures * share
+    seconds = share * pictures * _seconds_per_picture(grid, ready) / grid.spec.workers
+    kept = {"none": (), "final": ("dense", "sparse", "point"), "all": ("dense", "sparse", "rung", "point")}
+    disk = sum(dense.bytes * s.keep for s in stages if s.kind in kept[grid.spec.save])
+    disk += points * _RECORD_BYTES_PER_PICTURE * len(ready.loaded.test)
+    kinds = Counter(stage.kind for stage in stages)
+    listed = ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "none"
+    about, size = _duration(seconds), f"{disk / 2**20:.0f} MiB"
+    return [" x ".join(names), str(points), listed, str(epochs), f"{macs:.2e}", about, size]
+
+
+def _seconds_per_picture(grid: Grid, ready: Task) -> float:
+    device = find_device(grid.spec.device)
+    network = ready.fresh(0, device)
+    batch = min(ready.protocol.batch or 1, len(ready.loaded.train))
+    pictures = torch.zeros(batch, *ready.loaded.shape, device=device)
+    labels = torch.zeros(batch, dtype=torch.int64, device=device)
+    seconds = []
+    for _ in range(4):
+        start = time.perf_counter()
+        F.cross_entropy(network.model(pictures), labels).backward()  # type: ignore[no-untyped-call]
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - start)
+    return min(seconds) / batch
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,227 @@
+"""Evidence: what score functions ask for, gathered over one calibration batch with forward hooks.
+
+The network runs in eval mode: BatchNorm uses and keeps its running statistics, dropout is off. Layers pass on copies of
+what is kept, so that in-place operations further on (ReLU, `x += shortcut`) cannot change it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from prunebench import curvature as diagonals
+from prunebench.criterion import EVIDENCE
+from prunebench.errors import CellError
+from prunebench.network import Network
+
+Evidence = dict[str, Tensor]
+Seen = dict[str, Evidence]
+PARAMETER = {"grad": "weight", "bias_grad": "bias"}
+GRADIENT_OF = {"output_grad": "output", "activation_grad": "activation"}
+
+
+def gather(
+    network: Network,
+    names: frozenset[str],
+    pictures: Tensor,
+    labels: Tensor,
+    generator: torch.Generator,
+    curvature: str = "sampled",
+) -> dict[str, Evidence]:
+    """Give the evidence of one batch for every layer that has units of a group; shapes as in `criterion.EVIDENCE`.
+
+    Only what is asked for is computed. Weights, gradients, modes, hooks and the global random state are left as they
+    were, even after an error. Raises `CellError` for a layer that does not run exactly once.
+
+    Args:
+        network: dense or already pruned.
+        names: of the evidence; `generator` is not evidence of a layer and is left out.
+        pictures: one batch, (batch, channels, height, width), normalised.
+        labels: (batch,).
+        generator: draws the labels of ``curvature="sampled"``.
+        curvature: one of `criterion.CURVATURES`.
+    """
+    layers = producers(network)
+    evidence = {layer: constant(network, layer, names) for layer in layers}
+    passes = {EVIDENCE[name] for name in names} - {"none"}
+    if not passes:
+        return evidence
+    first, second = bool(names & (PARAMETER.keys() | GRADIENT_OF.keys())), "curvature" in passes
+    with undisturbed(network.model), _watched(network, layers, names) as seen, torch.set_grad_enabled(first or second):
+        for layer in layers if names & PARAMETER.keys() else ():
+            network.layer(layer).requires_grad_(True)
+        images = pictures.detach().to(network.device, network.dtype).requires_grad_(first or second)
+        logits, labels = network.model(images), labels.to(network.device)
+        _check_ran(seen, names)
+        if first:
+            _first_order(network, names, logits, labels, seen, evidence, again=second)
+        if second:
+            _second_order(network, logits, diagonals.cotangents(logits, labels, curvature, generator), seen, evidence)
+    for layer in layers:
+        values = seen[layer] | evidence[layer]
+        evidence[layer] = {name: _show(network.layer(layer), name, values[name]) for name in names & values.keys()}
+    return evidence
+
+
+def producers(network: Network) -> list[str]:
+    """Names of the layers whose output units are in a group, each once, in the order of the table."""
+    return list(dict.fromkeys(layer for group in network.table.groups for layer in group.producers))
+
+
+def weight_of(network: Network, layer: str) -> Tensor:
+    """Weight of a layer, without graph, in its own shape."""
+    return network.model.get_parameter(f"{layer}.weight").detach()
+
+
+def constant(network: Network, layer: str, names: frozenset[str]) -> Evidence:
+    """Give the evidence that needs no data, of one layer."""
+    weight, bias = weight_of(network, layer), network.layer(layer).bias
+    units = weight.shape[0]
+    makers: dict[str, Callable[[], Tensor]] = {
+        "weight": lambda: weight.flatten(1),
+        "bias": lambda: bias.detach() if isinstance(bias, Tensor) else weight.new_zeros(units),
+        "gamma": lambda: _gamma(network, layer, weight),
+        "gate": lambda: _gate(network, layer, weight),
+    }
+    return {name: make() for name, make in makers.items() if name in names}
+
+
+@contextmanager
+def undisturbed(model: nn.Module) -> Iterator[None]:
+    """Run in eval mode with all parameters frozen; modes, gradients and the global random state come back."""
+    modes = [(module, module.training) for module in model.modules()]
+    states = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
+    devices = sorted({p.device.index or 0 for p, _, _ in states if p.device.type == "cuda"})
+    try:
+        with torch.random.fork_rng(devices):
+            model.eval().requires_grad_(False)
+            model.zero_grad(set_to_none=True)
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
+        for parameter, wanted, gradient in states:
+            parameter.requires_grad_(wanted).grad = gradient
+
+
+def _gamma(network: Network, layer: str, weight: Tensor) -> Tensor:
+    norm = network.table.norm.get(layer)
+    gamma = network.layer(norm).weight if norm else None
+    return gamma.detach() if isinstance(gamma, Tensor) else weight.new_ones(weight.shape[0])
+
+
+def _gate(network: Network, layer: str, weight: Tensor) -> Tensor:
+    gate = weight.new_zeros(weight.shape[0])
+    for group in network.table.groups:
+        if layer in group.producers:
+            if group.name not in network.gates:
+                raise CellError(f"layer '{layer}' has no gates; a score by gates comes after a training with them")
+            positions = network.positions(group, layer)
+            gate[positions] = network.gates[group.name].to(gate)[:, None].expand(positions.shape)
+    return gate
+
+
+@contextmanager
+def _watched(network: Network, layers: Sequence[str], names: frozenset[str]) -> Iterator[Seen]:
+    """Keep what passes through the layers during one forward pass: `input`, `output` and `activation`, by layer."""
+    seen: Seen = {layer: {} for layer in layers}
+    second = "curvature" in {EVIDENCE[name] for name in names}
+    handles = []
+    for layer in layers:
+        if second or names & {"output", "output_grad", "activation", "activation_grad"}:
+            handles.append(network.layer(layer).register_forward_hook(_keep_output(layer, seen[layer], second)))
+        if names & {"activation", "activation_grad"}:
+            tail = network.layer(network.table.tail.get(layer, layer))
+            handles.append(tail.register_forward_hook(_keep_activation(seen[layer])))
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _keep_output(layer: str, seen: Evidence, second: bool) -> Callable[[nn.Module, Any, Tensor], Tensor]:
+    def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+        if "output" in seen:
+            raise CellError(f"layer '{layer}' runs more than once in a forward pass; its evidence would be mixed")
+        if second:
+            seen["input"] = inputs[0].detach().clone()
+        seen["output"] = output
+        return output.clone()
+
+    return hook
+
+
+def _keep_activation(seen: Evidence) -> Callable[[nn.Module, Any, Tensor], Tensor | None]:
+    """Keep the tail's first output after the layer ran: one ReLU module may serve several layers."""
+
+    def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor | None:
+        if "output" not in seen or "activation" in seen:
+            return None
+        seen["activation"] = output
+        return output.clone()
+
+    return hook
+
+
+def _check_ran(seen: Seen, names: frozenset[str]) -> None:
+    watched = {EVIDENCE[name] for name in names} & {"activations", "curvature"}
+    for layer, kept in seen.items():
+        if watched and "output" not in kept:
+            raise CellError(f"layer '{layer}' does not run in a forward pass")
+        if names & {"activation", "activation_grad"} and "activation" not in kept:
+            raise CellError(f"the nonlinearity of layer '{layer}' does not run after it in a forward pass")
+
+
+def _first_order(
+    network: Network,
+    names: frozenset[str],
+    logits: Tensor,
+    labels: Tensor,
+    seen: Seen,
+    evidence: dict[str, Evidence],
+    again: bool,
+) -> None:
+    """One backward pass of the summed loss; the gradients of parameters are divided by the number of samples."""
+    wanted: list[tuple[str, str, Tensor, int]] = []
+    for layer in evidence:
+        for name in sorted(names & PARAMETER.keys()):
+            parameter = getattr(network.layer(layer), PARAMETER[name])
+            if parameter is None:
+                evidence[layer][name] = logits.new_zeros(len(weight_of(network, layer)))
+            else:
+                wanted.append((layer, name, parameter, len(labels)))
+        wanted += [(layer, name, seen[layer][GRADIENT_OF[name]], 1) for name in sorted(names & GRADIENT_OF.keys())]
+    loss = F.cross_entropy(logits, labels, reduction="sum")
+    tensors = [tensor for _, _, tensor, _ in wanted]
+    gradients = torch.autograd.grad(loss, tensors, retain_graph=again, allow_unused=True, materialize_grads=True)
+    for (layer, name, _, divisor), gradient in zip(wanted, gradients, strict=True):
+        value = gradient / divisor if divisor != 1 else gradient
+        evidence[layer][name] = value.flatten(1) if name == "grad" else value
+
+
+def _second_order(
+    network: Network, logits: Tensor, cotangents: Iterator[Tensor], seen: Seen, evidence: dict[str, Evidence]
+) -> None:
+    """Mean over samples of squared per-sample gradients, summed over the cotangents."""
+    layers = list(seen)
+    outputs = [seen[layer]["output"] for layer in layers]
+    for cotangent in cotangents:
+        gradients = torch.autograd.grad(
+            logits, outputs, cotangent, retain_graph=True, allow_unused=True, materialize_grads=True
+        )
+        with torch.no_grad():
+            for layer, gradient in zip(layers, gradients, strict=True):
+                pair = diagonals.squares(network.layer(layer), seen[layer]["input"], gradient)
+                for name, value in zip(("curvature", "bias_curvature"), pair, strict=True):
+                    evidence[layer][name] = evidence[layer].get(name, 0) + value / len(logits)
+
+
+def _show(module: nn.Module, name: str, value: Tensor) -> Tensor:
+    """Without graph; what passes through a linear layer on sequences as (batch, units, positions...)."""
+    if EVIDENCE[name] == "activations" and isinstance(module, nn.Linear):
+        value = value.movedim(-1, 1)
+    return value.detach()

@@ -1,0 +1,89 @@
+"""The grid: which trajectories a spec asks for, every name checked before anything is computed."""
+
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+
+from prunebench.errors import UserError
+from prunebench.names import Method, Metric, parse_keeps, parse_method, parse_seeds
+from prunebench.registry import registry
+from prunebench.spec import Spec
+from prunebench.store import Store
+from prunebench.task import Task, make_task
+from prunebench.training import Tick
+from prunebench.trajectory import Trajectory
+
+
+@dataclass(frozen=True)
+class Job:
+    """One trajectory: a criterion in a block, at all keeps. Plain values, so that it travels between processes."""
+
+    dataset: str
+    model: str
+    criterion: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.dataset} x {self.model} | {self.criterion} | seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A spec with its names resolved. keeps: descending."""
+
+    spec: Spec
+    jobs: tuple[Job, ...]
+    metric: Metric
+    keeps: tuple[float, ...]
+
+
+def make_grid(spec: Spec) -> Grid:
+    """Resolve a spec. Raises `UserError` for unknown names, wrong seeds and keeps, data or models that do not fit.
+
+    Jobs are ordered so that neighbours lie in different blocks: processes that work side by side do not wait for
+    each other's dense training.
+    """
+    methods = [parse_method(text, registry(spec.plugin)).name for text in spec.criteria]
+    seeds = parse_seeds(spec.seeds)
+    metric, keeps = parse_keeps(spec.keep)
+    find_device(spec.device)
+    for dataset, model in product(spec.datasets, spec.models):
+        task(spec, dataset, model)
+    order = product(dict.fromkeys(methods), spec.datasets, spec.models, seeds)
+    jobs = tuple(Job(dataset, model, method, seed) for method, dataset, model, seed in order)
+    return Grid(spec, jobs, metric, tuple(sorted(keeps, reverse=True)))
+
+
+def task(spec: Spec, dataset: str, model: str) -> Task:
+    """Make one task of a spec ready (once per process)."""
+    return make_task(dataset, model, spec.protocol(), spec.data_root, spec.download, spec.plugin)
+
+
+def method_of(spec: Spec, job: Job) -> Method:
+    """Resolve a job's criterion."""
+    return parse_method(job.criterion, registry(spec.plugin))
+
+
+def trajectory(spec: Spec, store: Store, job: Job, metric: Metric, tick: Tick = lambda _: None) -> Trajectory:
+    """Set up a job's trajectory."""
+    ready = task(spec, job.dataset, job.model)
+    return Trajectory(ready, method_of(spec, job), job.seed, metric, store, find_device(spec.device), tick=tick)
+
+
+def find_device(name: str) -> torch.device:
+    """Find a device: `auto` is CUDA, then MPS, then the CPU. Raises `UserError` for what this machine has not."""
+    if name == "auto":
+        accelerated = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        return torch.device(accelerated)
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda", "mps"):
+        raise UserError(f"--device {name}: allowed are auto, cpu, cuda, cuda:N and mps")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"--device {name}: this machine has {torch.cuda.device_count()} CUDA devices; use cpu or auto")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UserError(f"--device {name}: this machine has no MPS device; use cpu or auto")
+    return device

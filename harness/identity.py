@@ -1,0 +1,47 @@
+"""What a record of the registry is, as JSON values: names, options and a hash of the source that it comes from."""
+
+import functools
+import sys
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import torch
+
+from prunebench.discovery import source_hash
+
+_PROSE = {"reference", "licence", "citation", "source"}
+
+
+def identity(thing: Any) -> Any:
+    """Describe a criterion, regulariser, model or dataset so that equal descriptions give equal results.
+
+    Functions are described by name and the hash of their file: an edited plugin is another plugin.
+
+    >>> identity(0.5), identity(None), identity({"p": 1})
+    (0.5, None, {'p': 1})
+    """
+    if thing is None or isinstance(thing, bool | int | float | str):
+        return thing
+    if isinstance(thing, functools.partial):
+        return [identity(thing.func), identity(thing.args), identity(thing.keywords)]
+    if is_dataclass(thing) and not isinstance(thing, type):
+        parts = {f.name: identity(getattr(thing, f.name)) for f in fields(thing) if f.name not in _PROSE}
+        return {"type": type(thing).__qualname__, "file": _file_hash(type(thing)), **parts}
+    if isinstance(thing, Mapping):
+        return {str(key): identity(value) for key, value in sorted(thing.items())}
+    if isinstance(thing, list | tuple):
+        return [identity(item) for item in thing]
+    if isinstance(thing, torch.dtype):
+        return str(thing)
+    if callable(thing):
+        return [getattr(thing, "__qualname__", type(thing).__qualname__), _file_hash(thing)]
+    raise TypeError(f"cannot describe {thing!r}")
+
+
+def _file_hash(thing: Any) -> str:
+    """Hash the module that a function or class was defined in, with the method files which that imports."""
+    module = sys.modules.get(getattr(thing, "__module__", "") or type(thing).__module__)
+    if module is None or not getattr(module, "__file__", None):
+        return "builtin"
+    return source_hash(module)[:16]

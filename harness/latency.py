@@ -1,0 +1,76 @@
+"""Paired latency: dense and pruned network in turn, A B A B; the median of the paired ratios with an interval.
+
+Machines drift: two networks timed one after the other differ by the drift too, two timed in turn do not.
+"""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+Call = Callable[[], object]
+Seconds = NDArray[np.float64]
+
+
+def paired(dense: Call, pruned: Call, rounds: int, least: float = 0.002) -> tuple[Seconds, Seconds]:
+    """Time two calls in turn. Gives their seconds per call, (rounds,) each.
+
+    Each sample repeats its call until it should last `least` seconds, so that the clock's grain does not count.
+    """
+    repeats = [repeats(call, least) for call in (dense, pruned)]
+    seconds = np.empty((rounds, 2))
+    for number in range(rounds):
+        for side, call in enumerate((dense, pruned)):
+            start = time.perf_counter()
+            for _ in range(repeats[side]):
+                call()
+            seconds[number, side] = (time.perf_counter() - start) / repeats[side]
+    return seconds[:, 0], seconds[:, 1]
+
+
+def repeats(call: Call, least: float = 0.002) -> int:
+    """Say how often a call must be repeated to last `least` seconds."""
+    for _ in range(3):
+        call()
+    start = time.perf_counter()
+    call()
+    return max(1, round(least / max(time.perf_counter() - start, 1e-7)))
+
+
+def median_interval(ratios: Seconds, level: float = 0.95, resamples: int = 2000) -> tuple[float, float, float]:
+    """Median with a circular block-bootstrap interval: neighbours in time are alike, so they are drawn together.
+
+    ratios: (n,) in the order of measurement; blocks have about n^(1/3) members. Gives (median, low, high).
+
+    >>> median_interval(np.array([2.0, 2.0, 2.0, 2.0]))
+    (2.0, 2.0, 2.0)
+    """
+    count = len(ratios)
+    length = max(1, round(count ** (1 / 3)))
+    draws = np.random.default_rng(0)
+    starts = draws.integers(0, count, (resamples, -(-count // length)))
+    index = (starts[:, :, None] + np.arange(length)) % count
+    medians = np.median(ratios[index.reshape(resamples, -1)[:, :count]], axis=1)
+    low, high = np.quantile(medians, [(1 - level) / 2, (1 + level) / 2])
+    return float(np.median(ratios)), float(low), float(high)
+
+
+def synchronised(call: Call, device: torch.device) -> Call:
+    """Make a call return only when the device has finished its work."""
+    if device.type == "cuda":
+
+        def wait() -> None:
+            call()
+            torch.cuda.synchronize(device)
+
+        return wait
+    if device.type == "mps":
+
+        def wait_mps() -> None:
+            call()
+            torch.mps.synchronize()
+
+        return wait_mps
+    return call

@@ -1,0 +1,78 @@
+"""What `prunebench list` and `prunebench check` print."""
+
+from collections.abc import Callable
+
+from tabulate import tabulate
+
+from prunebench.errors import UserError, unknown
+from prunebench.registry import ALIASES, Registry
+from prunebench.spec import presets
+
+_CONTROLS = [
+    ["dense_continued", "", "the dense network, trained for the same epochs", "control"],
+    ["shuffle:X", "", "the widths of X, random units", "control"],
+    ["scratch:X", "", "the widths of X, fresh weights, the whole budget", "control"],
+]
+
+
+def listing(kind: str, plugins: tuple[str, ...]) -> str:
+    """List the criteria, datasets, models or presets; all of them for an empty kind."""
+    makers: dict[str, Callable[[Registry], str]] = {
+        "criteria": _criteria,
+        "datasets": _datasets,
+        "models": _models,
+        "presets": lambda _: tabulate(presets().items(), ["preset", "what for"], "simple"),
+    }
+    if kind and kind not in makers:
+        raise unknown("list", kind, makers)
+    registry = Registry(plugins)
+    parts = [make(registry) for name, make in makers.items() if not kind or name == kind]
+    parts += [f"not loaded: {source}: {reason}" for source, reason in registry.failures.items()]
+    return "\n\n".join(parts)
+
+
+def _criteria(registry: Registry) -> str:
+    rows = []
+    for name, entry in sorted(registry.criteria.items()):
+        record = entry.record
+        evidence = ", ".join(getattr(record, "evidence", ("model",)))
+        rows.append([name, evidence, record.reference, entry.origin])
+    rows += [[name, "", f"= {meaning}", "alias"] for name, meaning in ALIASES.items()] + _CONTROLS
+    return tabulate(rows, ["criterion", "evidence", "source", "origin"], "simple", maxcolwidths=[None, 28, 60, None])
+
+
+def _datasets(registry: Registry) -> str:
+    rows = []
+    for name, entry in sorted(registry.datasets.items()):
+        record = entry.record
+        label = f"{name}:{record.takes_argument}" if record.takes_argument else name
+        rows.append([label, record.licence, record.source, entry.origin])
+    return tabulate(rows, ["dataset", "licence", "source", "origin"], "simple", maxcolwidths=[None, 40, 50, None])
+
+
+def _models(registry: Registry) -> str:
+    rows = [[name, entry.record.reference, entry.origin] for name, entry in sorted(registry.models.items())]
+    return tabulate(rows, ["model", "source", "origin"], "simple", maxcolwidths=[None, 70, None])
+
+
+def check_criteria(names: tuple[str, ...], everything: bool, plugins: tuple[str, ...]) -> tuple[str, bool]:
+    """Run the contract suite over criteria, given by name or as plugin files. Gives the text and whether all passed."""
+    from prunebench.testing import run_checks
+
+    files = tuple(name for name in names if name.endswith(".py"))
+    registry = Registry((*plugins, *files))
+    chosen = [name for name in names if name not in files]
+    chosen += [
+        name for name, entry in registry.criteria.items() if everything or entry.origin.endswith(files or ("\0",))
+    ]
+    if not chosen:
+        known = ", ".join(sorted(registry.criteria))
+        raise UserError(f"nothing to check: give a criterion's name, a plugin file or --all; known: {known}")
+    lines, passed = [], True
+    for name in dict.fromkeys(chosen):
+        if name not in registry.criteria:
+            raise unknown("criterion", name, registry.criteria)
+        for check, ok, message in run_checks(registry.criteria[name].record):
+            passed &= ok
+            lines.append(f"{'ok    ' if ok else 'FAILED'} {name}: {check}" + (f": {message}" if message else ""))
+    return "\n".join(lines), passed

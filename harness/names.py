@@ -1,0 +1,148 @@
+"""The grammar of criterion expressions, seeds and keeps.
+
+An expression is `name[:key=value,...]`, `A+B` in the order of execution (`hsqgl12+obd` regularises, then prunes by OBD;
+`obd+hsqgl12` prunes by OBD, then regularises while fine-tuning), an alias, or a control: `dense_continued`, `shuffle:X`
+(the widths of X, random units) and `scratch:X` (the widths of X, fresh weights).
+"""
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Literal, cast
+
+from prunebench.criterion import AnyCriterion
+from prunebench.errors import UserError, unknown
+from prunebench.options import keyword_defaults, split_name
+from prunebench.registry import ALIASES, CONTROLS, Entry, Registry, get_criterion
+from prunebench.regulariser import Regulariser
+
+Kind = Literal["criterion", "dense_continued", "shuffle", "scratch"]
+Metric = Literal["macs", "params", "units"]
+METRICS = ("macs", "params", "units")
+
+
+@dataclass(frozen=True)
+class Method:
+    """What a criterion expression means. Two with the same name are equal.
+
+    Args:
+        name: the expression, normalised: as one would type it.
+        kind: a criterion or a control.
+        score: ranks the units; None for a control.
+        before: the regulariser of sparse training. after: that of fine-tuning.
+        of: the X of `shuffle:X` and `scratch:X`.
+        parts: the registry entries that the expression names, those of X included.
+    """
+
+    name: str
+    kind: Kind = "criterion"
+    score: AnyCriterion | None = field(default=None, compare=False)
+    before: Regulariser | None = field(default=None, compare=False)
+    after: Regulariser | None = field(default=None, compare=False)
+    of: "Method | None" = field(default=None, compare=False)
+    parts: tuple[Entry[AnyCriterion], ...] = field(default=(), compare=False)
+
+
+def entries(method: Method) -> tuple[Entry[AnyCriterion], ...]:
+    """Registry entries that decide what a method does: their sources belong in its key."""
+    return method.parts
+
+
+def parse_method(text: str, registry: Registry) -> Method:
+    """Read a criterion expression; `UserError` says what is wrong with it."""
+    text = text.strip()
+    head, colon, rest = text.partition(":")
+    if head in CONTROLS:
+        return _control(cast(Kind, head), rest, registry)
+    parts = [part.strip() for part in re.split(r"\+(?!\d)", text)]  # not the + of 1e+3
+    if head in ALIASES and len(parts) == 1:
+        if colon:
+            raise UserError(f"'{head}' stands for {ALIASES[head]} and takes no options; write them there")
+        return replace(parse_method(ALIASES[head], registry), name=head)
+    if len(parts) == 1:
+        record = _criterion(text, registry)
+        return Method(record.label, score=record, before=record.regulariser, parts=(registry.criteria[record.name],))
+    if len(parts) > 2 or not all(parts):
+        raise UserError(f"'{text}': write A+B with exactly two parts, such as hsqgl12+obd")
+    return _pair(text, parts[0], parts[1], registry)
+
+
+def _pair(text: str, one: str, two: str, registry: Registry) -> Method:
+    """Read `A+B`: the part with the regulariser gives that, the other the score."""
+    for part in (one, two):
+        name = part.partition(":")[0]
+        if name in ALIASES or name in CONTROLS:
+            raise UserError(f"'{text}': '{name}' cannot be a part of A+B; write criteria only, such as hsqgl12+obd")
+    first, second = _criterion(one, registry), _criterion(two, registry)
+    if (first.regulariser is None) == (second.regulariser is None):
+        which = "neither part has a regulariser" if first.regulariser is None else "both parts have a regulariser"
+        has = ", ".join(name for name, entry in registry.criteria.items() if entry.record.regulariser is not None)
+        raise UserError(f"'{text}': {which}, A+B needs exactly one; criteria with one: {has or 'none'}")
+    score, used, typed = (first, second, two) if first.regulariser is None else (second, first, one)
+    idle = set(split_name(typed)[1]) & {*keyword_defaults(used.score), "curvature"}
+    if idle:
+        raise UserError(f"'{text}': {min(idle)} is an option of the score of '{used.name}', which is not used here")
+    before, after = first.regulariser, second.regulariser
+    parts = (registry.criteria[first.name], registry.criteria[second.name])
+    return Method(f"{first.label}+{second.label}", score=score, before=before, after=after, parts=parts)
+
+
+def _control(kind: Kind, rest: str, registry: Registry) -> Method:
+    if kind == "dense_continued":
+        if rest:
+            raise UserError(f"'{kind}' takes nothing behind the colon, not '{rest}'")
+        return Method(kind, kind=kind)
+    if not rest:
+        raise UserError(f"'{kind}' needs a criterion whose widths it takes: write {kind}:X, such as {kind}:magnitude")
+    of = parse_method(rest, registry)
+    if of.kind != "criterion":
+        raise UserError(f"'{kind}:{rest}': the widths must be those of a criterion, not of the control '{of.kind}'")
+    return Method(f"{kind}:{of.name}", kind=kind, of=of, parts=of.parts)
+
+
+def _criterion(text: str, registry: Registry) -> AnyCriterion:
+    name = split_name(text)[0]
+    if name not in registry.criteria:
+        raise unknown("criterion", name, [*registry.criteria, *ALIASES, *CONTROLS])
+    return get_criterion(text, registry)
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Read seeds: one, a list, ranges with both ends.
+
+    >>> parse_seeds("0-4"), parse_seeds("0,3,7"), parse_seeds("5")
+    ((0, 1, 2, 3, 4), (0, 3, 7), (5,))
+    """
+    seeds: list[int] = []
+    for item in text.split(","):
+        found = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", item, re.ASCII)
+        if found is None:
+            raise UserError(f"seeds '{text}': '{item}' is not a whole number from 0 or a range; write 0-4 or 0,3,7")
+        low, high = int(found[1]), int(found[2] or found[1])
+        if high < low:
+            raise UserError(f"seeds '{text}': the range {low}-{high} is empty; write {high}-{low}")
+        seeds += range(low, high + 1)
+    if len(set(seeds)) < len(seeds):
+        raise UserError(f"seeds '{text}': a seed is given twice; each may be there once")
+    return tuple(seeds)
+
+
+def parse_keeps(text: str) -> tuple[Metric, tuple[float, ...]]:
+    """Read fractions to keep of a budget metric; without its name of the MACs.
+
+    >>> parse_keeps("params=0.5,0.25"), parse_keeps("0.5")
+    (('params', (0.5, 0.25)), ('macs', (0.5,)))
+    """
+    head, equals, rest = text.strip().rpartition("=")
+    metric = head.strip() if equals else "macs"
+    if metric not in METRICS:
+        raise unknown("budget metric", metric, METRICS, where=f"keep '{text}'")
+    try:
+        keeps = tuple(float(item) for item in rest.split(","))
+    except ValueError:
+        raise UserError(f"keep '{text}': write fractions in (0, 1], such as {metric}=0.5,0.25") from None
+    for keep in keeps:
+        if not 0 < keep <= 1:
+            raise UserError(f"keep '{text}': {keep:g} is outside (0, 1]; 0.25 keeps a quarter of the dense {metric}")
+    if len(set(keeps)) < len(keeps):
+        raise UserError(f"keep '{text}': a fraction is given twice; each may be there once")
+    return cast(Metric, metric), keeps

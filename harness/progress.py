@@ -1,0 +1,64 @@
+"""Progress of long work: a live bar on a terminal, plain lines in a log."""
+
+import logging
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from prunebench.record import Record
+
+log = logging.getLogger("prunebench")
+
+
+class Progress:
+    """Tells how far a grid has come. Use it as a context manager."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True)
+        self.bar = Bar(
+            BarColumn(20),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self.started = time.perf_counter()
+        self.total = self.done = 0
+        self.current = self.bar.add_task("", total=None)
+
+    def __enter__(self) -> "Progress":
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def begin(self, total: int) -> None:
+        """Say how many trajectories there are."""
+        self.total = total
+        self.bar.update(self.current, total=total)
+
+    def step(self, text: str) -> None:
+        """Show what goes on inside a trajectory."""
+        self.bar.update(self.current, description=text)
+
+    def finished(self, name: str, records: Sequence[Record]) -> None:
+        """Tell the result of a trajectory."""
+        self.done += 1
+        self.bar.update(self.current, completed=self.done)
+        elapsed = time.perf_counter() - self.started
+        line = f"[{self.done}/{self.total}] {name} | {' '.join(map(_result, records))} | {elapsed:.0f} s"
+        failed = any(record.status == "failed" for record in records)
+        log.log(logging.WARNING if failed else logging.INFO, line)
+
+
+def _result(record: Record) -> str:
+    keep = f"{record.cell.metric}={record.cell.keep:g}"
+    if record.accuracy is None:
+        return f"{keep} FAILED: {record.reason}"
+    return f"{keep} {100 * record.accuracy.finetuned:.2f} %"

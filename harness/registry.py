@@ -1,0 +1,180 @@
+"""Finds criteria, datasets and models: one path for the package's own, installed ones and plugins."""
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from operator import attrgetter
+from pathlib import Path
+from traceback import extract_tb
+from types import ModuleType
+from typing import Any, Generic, TypeVar
+
+from prunebench import discovery
+from prunebench.criterion import AnyCriterion, Criterion, ModelScore
+from prunebench.dataset import Dataset
+from prunebench.errors import UserError, unknown
+from prunebench.model import Model
+from prunebench.options import split_name
+
+Record = Criterion | ModelScore | Dataset | Model
+R = TypeVar("R", bound=Record)
+
+ALIASES: Mapping[str, str] = {"reg_obd": "hsqgl12+obd"}
+CONTROLS = ("dense_continued", "shuffle", "scratch")
+RESERVED = dict.fromkeys((*ALIASES, *CONTROLS), "PruneBench itself")
+NAME = re.compile(r"[A-Za-z_][\w.-]*")
+
+
+@dataclass(frozen=True)
+class Entry(Generic[R]):
+    """A record with where it was found. origin: for people; source: the file; digest: see `source_hash`."""
+
+    record: R
+    origin: str
+    source: Path
+    digest: str
+
+    def source_hash(self) -> str:
+        """SHA-256 of the source file, and of the method files it imports, as they were when it was found."""
+        return self.digest
+
+
+class Registry:
+    """What there is, by name.
+
+    Args:
+        plugins: files (`path/to/file.py`) or modules (`package.module`) with more; a plugin may hold all three kinds.
+
+    A source that fails to import is in `failures` with its reason and does not stop the others.
+    Raises `UserError` for a plugin that does not exist and for two records of one name.
+
+    >>> get_model("lenet5", Registry()).name
+    'lenet5'
+    """
+
+    def __init__(self, plugins: tuple[str, ...] = ()) -> None:
+        self.criteria: dict[str, Entry[AnyCriterion]] = {}
+        self.datasets: dict[str, Entry[Dataset]] = {}
+        self.models: dict[str, Entry[Model]] = {}
+        self.failures: dict[str, str] = {}
+        files: set[Path] = set()
+        for place in discovery.places(plugins):
+            self._take(place, files)
+
+    def _take(self, place: discovery.Place, files: set[Path]) -> None:
+        try:
+            module = place.load()
+            records = _records(module, place.attribute)
+            file = _file(module)
+        except (Exception, SystemExit) as error:
+            self.failures[place.origin] = _reason(error)
+            return
+        if file in files and not place.attribute:
+            return  # the same file under another name, or given twice
+        if not place.attribute:
+            files.add(file)
+        for record in records:
+            self._add(record, module, place.origin)
+
+    def _add(self, record: Record, module: ModuleType, origin: str) -> None:
+        kind, table = self._table(record)
+        home = _home(record, module)
+        origin = home.__name__ if home.__name__.startswith(discovery.FAMILIES) else origin
+        old = table.get(record.name)
+        if old is not None and old.record is record:
+            return
+        if not NAME.fullmatch(record.name):
+            self.failures[origin] = f"{kind} '{record.name}': a name has letters, digits, _ . and - only"
+            return
+        taken = old.origin if old else RESERVED.get(record.name) if kind == "criterion" else None
+        if taken:
+            raise UserError(f"{kind} '{record.name}' is defined twice: by {taken} and by {origin}")
+        table[record.name] = Entry(record, origin, _file(home), discovery.source_hash(home))
+
+    def _table(self, record: Record) -> tuple[str, dict[str, Any]]:
+        match record:
+            case Dataset():
+                return "dataset", self.datasets
+            case Model():
+                return "model", self.models
+            case _:
+                return "criterion", self.criteria
+
+
+@cache
+def registry(plugins: tuple[str, ...] = ()) -> Registry:
+    """Give the registry with some plugins; made once a process."""
+    return Registry(plugins)
+
+
+def get_criterion(text: str, registry: Registry) -> AnyCriterion:
+    """Find a criterion and set its options, `obd:curvature=exact`."""
+    name, options = _plain(text)
+    return _find("criterion", name, registry.criteria).record.with_options(options)
+
+
+def get_model(text: str, registry: Registry) -> Model:
+    """Find a model and set its options, `vgg11_bn:width=0.5`."""
+    name, options = _plain(text)
+    return _find("model", name, registry.models).record.with_options(options)
+
+
+def get_dataset(text: str, registry: Registry) -> tuple[Dataset, str]:
+    """Find a dataset and set its options; gives the argument, too: PATH of `folder:PATH,size=32`."""
+    name, options, argument = split_name(text)
+    dataset = _find("dataset", name, registry.datasets).record
+    wanted = dataset.takes_argument
+    if bool(argument) != bool(wanted):
+        what = f"needs {wanted}: write {name}:{wanted}" if wanted else f"takes no '{argument}'; write {name}"
+        raise UserError(f"dataset '{name}' {what}")
+    return dataset.with_options(options), argument
+
+
+def _plain(text: str) -> tuple[str, dict[str, str]]:
+    name, options, argument = split_name(text)
+    if argument:
+        raise UserError(f"'{argument}' in '{text}' is not an option; write {name}:key=value")
+    return name, options
+
+
+def _find(kind: str, name: str, table: Mapping[str, Entry[R]]) -> Entry[R]:
+    if name not in table:
+        raise unknown(kind, name, table)
+    return table[name]
+
+
+def _records(module: ModuleType, attribute: str) -> list[Record]:
+    if not attribute:
+        return [value for value in vars(module).values() if isinstance(value, Record)]
+    value = attrgetter(attribute)(module)
+    if not isinstance(value, Record):
+        raise ImportError(f"{attribute} is a {type(value).__name__}, not a criterion, dataset or model")
+    return [value]
+
+
+def _home(record: Record, module: ModuleType) -> ModuleType:
+    """Find the module that a record was made in: `module` may have imported it."""
+    function = (
+        record.load if isinstance(record, Dataset) else record.build if isinstance(record, Model) else record.score
+    )
+    other = sys.modules.get(getattr(function, "__module__", ""))
+    made_there = other is not None and any(value is record for value in vars(other).values())
+    return other if other is not None and made_there else module
+
+
+def _file(module: ModuleType) -> Path:
+    if not module.__file__:
+        raise ImportError(f"{module.__name__} has no source file")
+    return Path(module.__file__).resolve()
+
+
+def _reason(error: BaseException) -> str:
+    """Put an import failure on one line, with the place it came from."""
+    text = " ".join(str(error).split())
+    if isinstance(error, UserError):
+        return text
+    frame = extract_tb(error.__traceback__)[-1]
+    where = "" if isinstance(error, SyntaxError) else f" ({Path(frame.filename).name}:{frame.lineno})"
+    return f"{type(error).__name__}: {text}{where}"

@@ -1,0 +1,99 @@
+"""The engine: works off a grid's trajectories, one after the other or in several processes."""
+
+import logging
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+
+import torch
+
+from prunebench.errors import CellError, UserError
+from prunebench.grid import Grid, Job, trajectory
+from prunebench.names import Metric
+from prunebench.progress import Progress
+from prunebench.record import Record
+from prunebench.spec import Spec
+from prunebench.store import Store
+from prunebench.trajectory import Trajectory
+
+log = logging.getLogger("prunebench")
+
+
+def run(grid: Grid, progress: Progress) -> list[Record]:
+    """Compute every point of a grid and give their records, failed ones included, in the order of the grid.
+
+    Finished points are read from the results folder. Raises `UserError` where nothing more can be written.
+    """
+    store = Store(grid.spec.results)
+    store.write_json(store.folder / "run.json", {"schema_version": 1, "preset": grid.spec.preset or None})
+    done: dict[Job, list[Record]] = {}
+    progress.begin(len(grid.jobs))
+    finished = _in_processes(grid) if grid.spec.workers > 1 else _in_turn(grid, progress)
+    for job, records in finished:
+        done[job] = records
+        progress.finished(str(job), records)
+    _sweep(grid, store)
+    return [record for job in grid.jobs for record in done[job]]
+
+
+def run_job(
+    spec: Spec, job: Job, metric: Metric, keeps: tuple[float, ...], progress: Progress | None = None
+) -> list[Record]:
+    """Compute one trajectory; a point that fails gives a failed record and leaves the others standing."""
+    configure(spec)
+    store = Store(spec.results)
+    tick = progress.step if progress else (lambda _: None)
+    path = trajectory(spec, store, job, metric, tick)
+    return [_point(path, store, keep) for keep in keeps]
+
+
+def configure(spec: Spec) -> None:
+    """Set what makes results repeatable: threads, TensorFloat-32 off unless asked for."""
+    torch.set_num_threads(spec.threads)
+    torch.backends.cuda.matmul.allow_tf32 = spec.tf32
+    torch.backends.cudnn.allow_tf32 = spec.tf32
+    torch.backends.cudnn.benchmark = False
+
+
+def _point(path: Trajectory, store: Store, keep: float) -> Record:
+    try:
+        return path.point(keep)
+    except UserError:
+        raise
+    except CellError as error:
+        reason = str(error)
+    except Exception as error:  # a plugin's error is this cell's, whatever it is
+        log.debug("traceback of the failed cell", exc_info=True)
+        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    failed = path.blank(keep).model_copy(update={"status": "failed", "reason": reason})
+    store.put(failed)
+    return failed
+
+
+def _in_turn(grid: Grid, progress: Progress) -> Iterator[tuple[Job, list[Record]]]:
+    for job in grid.jobs:
+        yield job, run_job(grid.spec, job, grid.metric, grid.keeps, progress)
+
+
+def _in_processes(grid: Grid) -> Iterator[tuple[Job, list[Record]]]:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(grid.spec.workers, mp_context=context) as pool:
+        futures = {pool.submit(run_job, grid.spec, job, grid.metric, grid.keeps): job for job in grid.jobs}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _sweep(grid: Grid, store: Store) -> None:
+    """Forget the networks that `--save` does not ask for."""
+    if grid.spec.save == "all":
+        return
+    for job in grid.jobs:
+        path = trajectory(grid.spec, store, job, grid.metric)
+        for keep in grid.keeps:
+            for stage in path.plan.point(path.method, keep).chain():
+                if grid.spec.save == "none" or stage.kind == "rung":
+                    store.drop_stage(stage.key)

@@ -1,0 +1,119 @@
+"""What a run is asked to do: the options of the command line, of a configuration file and of a preset, in one place."""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from prunebench.errors import UserError, unknown
+from prunebench.protocol import Protocol
+
+Saving = Literal["none", "final", "all"]
+Backend = Literal["eager", "channels_last", "compile", "onnx"]
+
+
+class Spec(Protocol):
+    """Every option of a run. Each field is an option of the same name; texts are as the user types them."""
+
+    criteria: tuple[str, ...] = Field(("magnitude", "taylor", "obd", "random"), description="criteria to compare")
+    datasets: tuple[str, ...] = Field(("digits",), description="datasets, such as mnist or folder:PATH")
+    models: tuple[str, ...] = Field(("lenet5",), description="models, such as vgg11_bn:width=0.5")
+    seeds: str = Field("0-2", description="seeds: 0-4 or 0,3,7")
+    keep: str = Field("macs=0.5,0.25", description="fractions to keep of macs, params or units: macs=0.5,0.25")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+    results: Path = Field(Path("results"), description="folder of records, checkpoints and timings")
+    data_root: Path = Field(Path("~/.cache/prunebench"), description="folder of the datasets")
+    download: bool = Field(False, description="download missing datasets")
+    plugin: tuple[str, ...] = Field((), description="a file or module with more criteria, datasets or models")
+    save: Saving = Field("final", description="networks kept in the results folder")
+    workers: int = Field(1, ge=1, description="processes that train at the same time")
+    threads: int = Field(1, ge=1, description="threads of each process")
+    backend: Backend = Field("eager", description="what runs the networks that are timed")
+    timing_batch: int = Field(64, ge=1, description="pictures in a batch that is timed")
+    timing_rounds: int = Field(20, ge=4, description="timed rounds of each network")
+    preset: str = Field("", description="a configuration shipped with the package: see `prunebench list presets`")
+
+    def protocol(self) -> Protocol:
+        """Give the part that decides results."""
+        return Protocol.model_validate({name: getattr(self, name) for name in Protocol.model_fields})
+
+
+def presets() -> dict[str, str]:
+    """Names of the presets with the first comment line of each."""
+    folder = resources.files("prunebench") / "presets"
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
+    return {f.name.removesuffix(".toml"): f.read_text().partition("\n")[0].lstrip("# ") for f in files}
+
+
+def make_spec(options: Mapping[str, Any], config: Path | None = None, default_preset: str = "") -> Spec:
+    """Join preset, configuration file and command line; the later one wins.
+
+    options: by field name; None and empty tuples mean 'not given'. Raises `UserError` with the nearest allowed name.
+    """
+    given = {key: value for key, value in options.items() if value not in (None, (), [])}
+    filed = _read_toml(config.read_text, str(config)) if config else {}
+    chosen = given.get("preset") or filed.get("preset") or default_preset
+    base: dict[str, Any] = {}
+    if chosen:
+        if chosen not in presets():
+            raise unknown("preset", str(chosen), presets())
+        preset = resources.files("prunebench") / "presets" / f"{chosen}.toml"
+        base = _read_toml(preset.read_text, f"preset {chosen}")
+    merged = {**base, **filed, **given, "preset": chosen if _is_preset(base, filed, given) else ""}
+    for name in ("criteria", "datasets", "models", "plugin"):
+        if isinstance(merged.get(name), str | list | tuple):
+            merged[name] = split_list(merged[name])
+    try:
+        spec = Spec.model_validate(merged)
+    except ValidationError as error:
+        raise _as_user_error(error) from None
+    return spec.model_copy(update={"results": _absolute(spec.results), "data_root": _absolute(spec.data_root)})
+
+
+def split_list(text: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
+    """Split names at blanks and commas; a comma before `key=` belongs to the name.
+
+    >>> split_list("magnitude obd:curvature=exact,l0")
+    ('magnitude', 'obd:curvature=exact', 'l0')
+    >>> split_list("folder:/a,size=32 digits")
+    ('folder:/a,size=32', 'digits')
+    """
+    texts = [text] if isinstance(text, str) else text
+    parts = [part for item in texts for part in re.split(r"\s+|,(?![A-Za-z_]\w*=)", item) if part]
+    return tuple(dict.fromkeys(parts))
+
+
+def _is_preset(*layers: Mapping[str, Any]) -> bool:
+    """Tell whether nothing that decides results was changed on top of the preset."""
+    harmless = {"preset", "results", "data_root", "download", "workers", "threads", "device", "save", "plugin"}
+    harmless |= {"backend", "timing_batch", "timing_rounds", "seeds"}
+    return all(set(layer) <= harmless for layer in layers[1:])
+
+
+def _read_toml(read: Any, where: str) -> dict[str, Any]:
+    try:
+        data = tomllib.loads(read())
+    except OSError as error:
+        raise UserError(f"{where}: cannot be read: {error.strerror}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{where}: not valid TOML: {error}") from None
+    data = {key.replace("-", "_"): value for key, value in data.items()}
+    for key in data:
+        if key not in Spec.model_fields:
+            raise unknown("option", key, Spec.model_fields, where=where)
+    return data
+
+
+def _as_user_error(error: ValidationError) -> UserError:
+    first = error.errors()[0]
+    name = str(first["loc"][0]).replace("_", "-")
+    return UserError(f"--{name} {first['input']}: {first['msg']}")
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() would follow links

@@ -1,0 +1,69 @@
+"""A block's pictures: what a seed draws from a dataset. Validation never comes from the test split."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from prunebench.dataset import Loaded, Pictures
+from prunebench.errors import UserError
+from prunebench.protocol import Protocol
+from prunebench.seeding import generator
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split on a device. `floats` normalises a batch of uint8 pictures."""
+
+    pictures: Pictures
+    mean: Tensor
+    std: Tensor
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def floats(self, images: Tensor) -> Tensor:
+        """Normalise uint8 (n, channels, height, width) to float32, channels_last."""
+        scaled = images.to(torch.float32).div_(255).sub_(self.mean).div_(self.std)
+        return scaled.contiguous(memory_format=torch.channels_last)
+
+    def batches(self, size: int) -> list[tuple[Tensor, Tensor]]:
+        """Cut the split into (normalised pictures, labels), in order; the last batch may be short."""
+        parts = zip(torch.split(self.pictures.images, size), torch.split(self.pictures.labels, size), strict=True)
+        return [(self.floats(images), labels) for images, labels in parts]
+
+
+@dataclass(frozen=True)
+class BlockData:
+    """The four splits of a block. calibration: training pictures without augmentation."""
+
+    train: Split
+    validation: Split
+    calibration: Split
+    test: Split
+    classes: int
+    augment: tuple[str, ...]
+
+
+def draw(loaded: Loaded, augment: tuple[str, ...], protocol: Protocol, seed: int, device: torch.device) -> BlockData:
+    """Draw a seed's training subset, validation split and calibration pictures; the test split is always whole."""
+    order = torch.randperm(len(loaded.train), generator=generator(seed, "split"))
+    used = order[: max(1, round(len(order) * protocol.train_fraction))]
+    if loaded.validation is None:
+        held = max(1, round(len(used) * protocol.validation_fraction))
+        validation, train = loaded.train[used[:held]], loaded.train[used[held:]]
+    else:
+        validation, train = loaded.validation, loaded.train[used]
+    batch = protocol.batch or 1
+    if len(train) < batch:
+        raise UserError(
+            f"{len(train)} training pictures are fewer than a batch of {batch}; lower --batch or raise --train-fraction"
+        )
+    chosen = torch.randperm(len(train), generator=generator(seed, "calibration"))[: protocol.calibration]
+    mean, std = (torch.tensor(v).view(1, -1, 1, 1).to(device) for v in (loaded.mean, loaded.std))
+
+    def place(pictures: Pictures) -> Split:
+        return Split(Pictures(pictures.images.to(device), pictures.labels.to(device)), mean, std)
+
+    parts = (place(train), place(validation), place(train[chosen]), place(loaded.test))
+    return BlockData(*parts, classes=len(loaded.classes), augment=augment)

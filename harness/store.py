@@ -1,0 +1,130 @@
+"""The store: a folder of records, networks and timings.
+
+Writes are atomic; keys are hashes of all that decides a result.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from prunebench.errors import UserError
+from prunebench.record import SCHEMA, Record, read_record
+
+
+def key_of(parent: str, facts: Mapping[str, Any]) -> str:
+    """Hash a stage's parent and facts (JSON values) into 24 hex digits.
+
+    >>> key_of("", {"a": 1, "b": 2}) == key_of("", {"b": 2, "a": 1})
+    True
+    """
+    text = json.dumps([parent, facts], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+class Store:
+    """A results folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        guard(folder, lambda: (folder / "stages").mkdir(parents=True, exist_ok=True))
+        self._check_schema(folder / "store.json")
+
+    def _check_schema(self, path: Path) -> None:
+        if not path.exists():
+            self.write_json(path, {"schema_version": SCHEMA})
+            return
+        try:
+            found = json.loads(path.read_text()).get("schema_version")
+        except (OSError, ValueError, AttributeError) as error:
+            raise UserError(f"{path}: not a results folder of prunebench: {error}") from None
+        if found != SCHEMA:
+            raise UserError(
+                f"{self.folder}: results of schema {found}, this version writes {SCHEMA}: use another folder"
+            )
+
+    def write_json(self, path: Path, data: Any) -> None:
+        """Write JSON so that a reader sees the old file or the new one, never a part."""
+
+        def write() -> None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+            try:
+                with os.fdopen(handle, "w") as file:
+                    json.dump(data, file, separators=(",", ":"))
+                Path(name).chmod(0o644)
+                Path(name).replace(path)
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
+
+        guard(path, write)
+
+    def lock(self, key: str) -> AbstractContextManager[Any]:
+        """Let one process at a time compute a stage."""
+        return FileLock(self.folder / "stages" / f"{key}.lock")
+
+    def stage(self, key: str) -> Path:
+        """Folder of a stage; it exists when the stage is finished."""
+        return self.folder / "stages" / key
+
+    def finish_stage(self, key: str, fill: Callable[[Path], None]) -> None:
+        """Fill a folder aside, then move it into place."""
+
+        def write() -> None:
+            part = Path(tempfile.mkdtemp(dir=self.folder / "stages", suffix=".part"))
+            try:
+                fill(part)
+                shutil.rmtree(self.stage(key), ignore_errors=True)
+                part.replace(self.stage(key))
+            except BaseException:
+                shutil.rmtree(part, ignore_errors=True)
+                raise
+
+        guard(self.folder, write)
+
+    def drop_stage(self, key: str) -> None:
+        """Forget a stage's network."""
+        shutil.rmtree(self.stage(key), ignore_errors=True)
+
+    def record_path(self, record: Record) -> Path:
+        """Where a record lies: readable for a person, unique by its key."""
+        cell = record.cell
+        folder = self.folder / "records" / _slug(f"{cell.dataset}-{cell.model}") / _slug(cell.criterion)
+        return folder / f"{cell.ranking}-seed{cell.seed}-{cell.metric}{cell.keep:g}-{record.key[:8]}.json"
+
+    def put(self, record: Record) -> None:
+        """Write a record."""
+        self.write_json(self.record_path(record), record.model_dump(mode="json"))
+
+    def get(self, blank: Record) -> Record | None:
+        """Read the finished record of a cell and key; a failed one does not count."""
+        path = self.record_path(blank)
+        if not path.exists():
+            return None
+        record = read_record(path)
+        return record if record.status == "ok" and record.key == blank.key else None
+
+
+def guard(place: Path, action: Callable[[], None]) -> None:
+    """Turn a full disk or a folder that cannot be written into a `UserError`."""
+    try:
+        action()
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            what = "the disk is full; finished points are kept, free some space and run again"
+            raise UserError(f"{place}: {what}") from None
+        what = f"cannot be written: {error.strerror}; give another folder with --results"
+        raise UserError(f"{place}: {what}") from None
+
+
+def _slug(text: str) -> str:
+    return "".join(c if c.isalnum() or c in "._-+=" else "_" for c in text)[:100]

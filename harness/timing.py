@@ -1,0 +1,78 @@
+"""Times a finished point against its dense network and keeps the result apart from the records."""
+
+import json
+import re
+
+import torch
+
+from prunebench import environment
+from prunebench.backends import runner
+from prunebench.grid import Grid, Job, find_device, task
+from prunebench.latency import Call, median_interval, paired
+from prunebench.network import Network
+from prunebench.record import SCHEMA, Record
+from prunebench.removal import remove
+from prunebench.store import Store
+from prunebench.task import Task
+from prunebench.timing_record import Latency
+
+
+class Timer:
+    """Times the networks of one grid; a dense runner is made once per task."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self.spec = grid.spec
+        self.store = Store(self.spec.results)
+        self.device = find_device(self.spec.device)
+        self.machine = environment.device_name(str(self.device))
+        self._dense: tuple[tuple[str, str], Call] | None = None
+
+    def dense(self, job: Job) -> Call:
+        """Make a call that runs the dense network of a job's task."""
+        name = (job.dataset, job.model)
+        if self._dense is None or self._dense[0] != name:
+            ready = task(self.spec, *name)
+            self._dense = (name, self._runner(ready, ready.fresh(0, self.device)))
+        return self._dense[1]
+
+    def pruned(self, job: Job, record: Record) -> Call:
+        """Make a call that runs a network of the record's widths; the time does not depend on its weights."""
+        ready = task(self.spec, job.dataset, job.model)
+        network = ready.fresh(0, self.device)
+        excess = {
+            group.name: torch.arange(record.widths[group.producers[0]][1], group.units) for group in ready.table.groups
+        }
+        return self._runner(ready, remove(network, excess))
+
+    def _runner(self, ready: Task, network: Network) -> Call:
+        draws = torch.Generator().manual_seed(0)
+        example = torch.randn(self.spec.timing_batch, *ready.loaded.shape, generator=draws).to(self.device)
+        return runner(network.model, example, self.spec.backend)
+
+    def measure(self, dense: Call, pruned: Call, record: Record) -> Latency:
+        """Measure the two in turn."""
+        a, b = paired(dense, pruned, self.spec.timing_rounds)
+        ratios = a / b
+        speedup, low, high = median_interval(ratios)
+        return Latency(
+            key=record.key,
+            machine=self.machine,
+            backend=self.spec.backend,
+            batch=self.spec.timing_batch,
+            threads=torch.get_num_threads(),
+            dense_seconds=float(sorted(a)[len(a) // 2]),
+            pruned_seconds=float(sorted(b)[len(b) // 2]),
+            ratios=tuple(round(float(ratio), 4) for ratio in ratios),
+            speedup=speedup,
+            low=low,
+            high=high,
+        )
+
+    def keep(self, latencies: list[Latency]) -> None:
+        """Write latencies beside the records, replacing older ones of the same points."""
+        name = re.sub(r"\W+", "-", f"{self.machine}-{self.spec.backend}")
+        path = self.store.folder / "timing" / f"{name}.json"
+        old = json.loads(path.read_text())["latencies"] if path.exists() else []
+        merged = {entry["key"]: entry for entry in old} | {new.key: new.model_dump(mode="json") for new in latencies}
+        self.store.write_json(path, {"schema_version": SCHEMA, "latencies": list(merged.values())})

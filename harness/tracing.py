@@ -1,0 +1,91 @@
+"""What one forward pass shows: the order of the layers, the size of their outputs, and what directly follows them."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from prunebench.errors import UserError
+from prunebench.layers import ChannelPad
+
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+KINDS = (nn.Conv2d, nn.Linear, *NORMS, ChannelPad)
+NONLINEAR = (
+    *(nn.ReLU, nn.LeakyReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish),
+    *(nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid, nn.Sigmoid, nn.Tanh, nn.Softplus),
+)
+
+
+@dataclass
+class Trace:
+    """Convolutions and linear layers in the order of execution; see `Table` for positions, norm and tail."""
+
+    order: list[str] = field(default_factory=list)
+    positions: dict[str, int] = field(default_factory=dict)
+    norm: dict[str, str] = field(default_factory=dict)
+    tail: dict[str, str] = field(default_factory=dict)
+    calls: Counter[str] = field(default_factory=Counter)
+    # The tensor at the end of each layer's chain: its owner, itself (its id is its own while it lives) and its version
+    # (it changes when the tensor is written in place, as by a residual addition).
+    _ends: dict[int, tuple[str, Tensor, int]] = field(default_factory=dict)
+    _inside: dict[str, str] = field(default_factory=dict)
+
+    def enter(self, name: str, module: nn.Module, given: Tensor) -> None:
+        """Note that `module` is about to read `given`."""
+        self.calls[name] += 1
+        layer, _, version = self._ends.get(id(given), ("", given, -1))
+        if version != given._version or not isinstance(module, (*NORMS, *NONLINEAR)):
+            return
+        self._ends.pop(id(given))
+        self.tail[layer] = name
+        if isinstance(module, NORMS) and layer not in self.norm:
+            self.norm[layer] = name
+            self._inside[name] = layer
+
+    def leave(self, name: str, module: nn.Module, result: Tensor) -> None:
+        """Note that `module` has made `result`."""
+        owner = self._inside.pop(name, "")
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            units = module.out_channels if isinstance(module, nn.Conv2d) else module.out_features
+            self.order.append(name)
+            self.positions[name] = result.numel() // (result.shape[0] * units)
+            self.tail[name] = owner = name
+        if owner:
+            self._ends[id(result)] = (owner, result, result._version)
+
+    def close(self) -> None:
+        """End no chain at a nonlinearity that several layers share: its output is not one layer's."""
+        for layer, tail in self.tail.items():
+            if self.calls[tail] > 1:
+                self.tail[layer] = self.norm.get(layer, layer)
+
+
+def trace(model: nn.Module, example: Tensor) -> Trace:
+    """Run the model once, without gradients. example: (batch, channels, height, width).
+
+    Raises `UserError` where a layer is used more than once or not at all, or the output is not a tensor.
+    """
+    seen = Trace()
+    layers = {name: module for name, module in model.named_modules() if isinstance(module, (*KINDS, *NONLINEAR))}
+    handles = [handle for name, module in layers.items() for handle in _watch(seen, name, module)]
+    try:
+        with torch.no_grad():
+            output = model(example)
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not isinstance(output, Tensor):
+        raise UserError(f"it returns a {type(output).__name__}, not a tensor")
+    for name, module in layers.items():
+        if isinstance(module, KINDS) and seen.calls[name] != 1:
+            raise UserError(f"layer '{name}' is used {seen.calls[name]} times in a forward pass, not once")
+    seen.close()
+    return seen
+
+
+def _watch(seen: Trace, name: str, module: nn.Module) -> list[torch.utils.hooks.RemovableHandle]:
+    return [
+        module.register_forward_pre_hook(lambda module, given: seen.enter(name, module, given[0])),
+        module.register_forward_hook(lambda module, given, result: seen.leave(name, module, result)),
+    ]

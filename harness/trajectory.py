@@ -1,0 +1,216 @@
+"""Runs the stages that lead to a point, each once, and writes the record."""
+
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from prunebench import environment
+from prunebench.cutting import cut, cut_like
+from prunebench.errors import CellError
+from prunebench.evaluation import Result, evaluate, with_batchnorm_reestimated
+from prunebench.names import Method, Metric
+from prunebench.network import Network
+from prunebench.record import Cell, Environment, Packed, PerImage, Record, Scores
+from prunebench.regulariser import Regulariser
+from prunebench.removal import remove
+from prunebench.saving import load_into, save
+from prunebench.seeding import seeded
+from prunebench.stages import Plan, Stage
+from prunebench.store import Store, key_of
+from prunebench.task import Task, place
+from prunebench.training import Plan as TrainingPlan
+from prunebench.training import Tick, train
+
+
+@dataclass(eq=False)
+class Trajectory:
+    """One criterion going down the ladder in one block."""
+
+    task: Task
+    method: Method
+    seed: int
+    metric: Metric
+    store: Store
+    device: torch.device
+    tick: Tick = lambda _: None
+    _memory: dict[str, Network] = field(default_factory=dict)
+    _reused: list[str] = field(default_factory=list)
+    _failed: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.protocol = self.task.protocol
+        self.plan = Plan(self.protocol, self.task.facts(self.seed, self.device), self.metric)
+        self.data = self.task.data(self.seed, self.device)
+
+    def blank(self, keep: float) -> Record:
+        """Give the record of a keep before anything is computed: what was asked, and its key."""
+        cell = Cell(
+            dataset=self.task.dataset_label,
+            model=self.task.model.label,
+            criterion=self.method.name,
+            seed=self.seed,
+            metric=self.metric,
+            keep=keep,
+            ranking=self.protocol.ranking,
+        )
+        key = key_of(self.plan.point(self.method, keep).key, cell.model_dump())
+        return Record(key=key, cell=cell, protocol=self.protocol.model_dump(), fingerprint=self.task.fingerprint)
+
+    def point(self, keep: float) -> Record:
+        """Compute a point, or read it where it is finished."""
+        blank = self.blank(keep)
+        done = self.store.get(blank)
+        if done is not None:
+            return done
+        stage = self.plan.point(self.method, keep)
+        record = self._record(blank, stage, self.network(stage))
+        self.store.put(record)
+        del self._memory[stage.key]
+        return record
+
+    def network(self, stage: Stage) -> Network:
+        """Give a stage's network: from memory, from the store, or by computing it."""
+        if stage.key in self._failed:
+            raise CellError(self._failed[stage.key])
+        if stage.key not in self._memory:
+            if stage.parent is not None and not self.store.stage(stage.key).exists():
+                self.network(stage.parent)
+            try:
+                with self.store.lock(stage.key):
+                    self._memory[stage.key] = self._load(stage) if self._is_stored(stage) else self._compute(stage)
+            except CellError as error:
+                self._failed[stage.key] = str(error)
+                raise
+        return self._memory[stage.key]
+
+    def _is_stored(self, stage: Stage) -> bool:
+        return (self.store.stage(stage.key) / "facts.json").exists()
+
+    def _load(self, stage: Stage) -> Network:
+        self._reused.append(stage.label)
+        model = self.task.fresh(self.seed, torch.device("cpu")).model
+        network = load_into(model, self.task.table, self.store.stage(stage.key))
+        network.model = place(network.model, self.device)
+        return network
+
+    def _compute(self, stage: Stage) -> Network:
+        start = time.perf_counter()
+        network, facts = self._start(stage)
+        if stage.kind == "point":
+            facts["cut"] = _numbers(evaluate(network.model, self.data.test))
+            copy = with_batchnorm_reestimated(network.model, self.data.calibration, self.protocol.calibration_batch)
+            facts["cut_bn"] = _numbers(evaluate(copy, self.data.test))
+        trained = train(network, self.data, self._training(stage), self._regulariser(stage), self.tick)
+        facts["curve"] = [epoch.model_dump() for epoch in trained.curve]
+        facts["sparse"] = trained.sparse.model_dump() if trained.sparse else None
+        if stage.kind in ("dense", "point"):
+            facts["final"], facts["images"] = self._final(network)
+        facts["seconds"] = time.perf_counter() - start
+        described = {"model": self.task.model.label, **self.task.shape}
+
+        def fill(folder: Path) -> None:
+            save(network, folder, described)
+            (folder / "facts.json").write_text(json.dumps(facts))
+
+        self.store.finish_stage(stage.key, fill)
+        return network
+
+    def _start(self, stage: Stage) -> tuple[Network, dict[str, Any]]:
+        """Give the network that a stage trains: fresh, the parent's, or the parent's after a cut."""
+        if stage.parent is None:
+            return self.task.fresh(self.seed, self.device), {}
+        parent = self.network(stage.parent)
+        if stage.kind == "sparse":
+            return remove(parent, {}), {}
+        start = time.perf_counter()
+        if stage.label == "scratch" and stage.copies is not None:
+            network = cut_like(parent, self.network(stage.copies), self.seed, stage)
+            with seeded(self.seed, "scratch"):
+                self.task.model.reset(network.model)
+            return network, {}
+        if stage.copies is not None:
+            network, floors = cut_like(parent, self.network(stage.copies), self.seed, stage), list[str]()
+        else:
+            network, floors = cut(self.task, self.data, self.method, parent, stage, self.metric, self.seed)
+        return network, {"floors": floors, "cut_seconds": time.perf_counter() - start}
+
+    def _regulariser(self, stage: Stage) -> Regulariser | None:
+        method = self.method.of or self.method
+        if stage.kind == "sparse":
+            return method.before
+        return method.after if stage.kind in ("rung", "point") and stage.label != "scratch" else None
+
+    def _training(self, stage: Stage) -> TrainingPlan:
+        share = {"dense": 1.0, "sparse": self.protocol.sparse_rate}.get(stage.kind, self.protocol.finetune_rate)
+        if stage.label == "scratch":
+            share = 1.0
+        assert self.protocol.batch and self.protocol.rate and self.protocol.weight_decay is not None
+        half = torch.bfloat16 if self.protocol.mixed_precision and self.device.type == "cuda" else None
+        return TrainingPlan(
+            stage=stage.label if stage.kind != "point" else f"{stage.label} {stage.keep:g}",
+            epochs=stage.epochs,
+            rate=share * self.protocol.rate,
+            batch=self.protocol.batch,
+            weight_decay=self.protocol.weight_decay,
+            seed=self.seed,
+            precision=half,
+        )
+
+    def _final(self, network: Network) -> tuple[dict[str, float], dict[str, Any]]:
+        result = evaluate(network.model, self.data.test)
+        kind = "uint8" if self.data.classes <= 256 else "uint16"
+        images = PerImage(
+            predicted=Packed.of(result.predicted.numpy(), kind), loss=Packed.of(result.loss.numpy(), "float16")
+        )
+        return _numbers(result), images.model_dump()
+
+    def _facts(self, stage: Stage) -> dict[str, Any]:
+        facts: dict[str, Any] = json.loads((self.store.stage(stage.key) / "facts.json").read_text())
+        return facts
+
+    def _record(self, blank: Record, stage: Stage, network: Network) -> Record:
+        chain = [(s, self._facts(s)) for s in stage.chain()]
+        point, dense = chain[-1][1], chain[0][1]
+        parts = {"dense": dense["final"], "cut": point["cut"], "cut_bn": point["cut_bn"], "finetuned": point["final"]}
+        scores = {
+            name: Scores(**{part: values[name] for part, values in parts.items()})
+            for name in (("accuracy", "loss", "top5") if self.data.classes >= 100 else ("accuracy", "loss"))
+        }
+        before, after = self.task.costs.dense, self.task.costs.cost(network.units)
+        return Record.model_validate(
+            {
+                **blank.model_dump(),
+                **scores,
+                "evidence": tuple(getattr(self.method.score, "evidence", ())),
+                "dense": before,
+                "pruned": after,
+                "keep": {m: getattr(after, m) / getattr(before, m) for m in ("macs", "params", "units")},
+                "widths": self.task.costs.widths(network.units),
+                "floors": tuple(point.get("floors", ())),
+                "per_image": PerImage.model_validate(point["images"]),
+                "curves": tuple(epoch for _, facts in chain for epoch in facts["curve"]),
+                "sparse": next((facts["sparse"] for _, facts in chain if facts["sparse"]), None),
+                "environment": self._environment(chain),
+            }
+        )
+
+    def _environment(self, chain: list[tuple[Stage, dict[str, Any]]]) -> Environment:
+        return Environment(
+            versions=environment.versions(),
+            device=environment.device_name(str(self.device)),
+            cpu=environment.cpu_name(),
+            threads=torch.get_num_threads(),
+            commit=environment.commit(),
+            seconds={s.label: round(facts["seconds"], 4) for s, facts in chain},
+            cutting_seconds=round(sum(facts.get("cut_seconds", 0.0) for _, facts in chain), 4),
+            reused=tuple(dict.fromkeys(self._reused)),
+            peak_memory=environment.peak_memory(str(self.device)),
+        )
+
+
+def _numbers(result: Result) -> dict[str, float]:
+    return {"accuracy": result.accuracy, "loss": result.mean_loss, "top5": result.top5}

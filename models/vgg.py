@@ -1,0 +1,96 @@
+"""VGG for small pictures (Simonyan & Zisserman, ICLR 2015), with one linear classifier as is usual for CIFAR."""
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from prunebench.errors import UserError
+from prunebench.model import Model, Training
+
+Depth = Literal[11, 13, 16, 19]
+STAGES: dict[Depth, tuple[int, ...]] = {
+    11: (1, 1, 2, 2, 2),
+    13: (2, 2, 2, 2, 2),
+    16: (2, 2, 3, 3, 3),
+    19: (2, 2, 4, 4, 4),
+}
+WIDTHS = (64, 128, 256, 512, 512)
+SMALLEST = 8
+
+
+class Vgg(nn.Module):
+    """3 x 3 convolutions in five stages with a 2 x 2 max-pool after each, global average pool, one linear layer.
+
+    A pool that would leave nothing is left out: pictures of 8 pixels are pooled three times, of 28 four times.
+
+    Args:
+        depth: 11, 13, 16 or 19: the number of layers of the original.
+        norm: BatchNorm after every convolution.
+        channels, size, classes: of the pictures, (batch, channels, size, size) -> (batch, classes).
+        width: factor of the convolutions' widths 64 128 256 512 512.
+    """
+
+    def __init__(self, depth: Depth, norm: bool, channels: int, size: int, classes: int, width: float) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for convolutions, full in zip(STAGES[depth], WIDTHS, strict=True):
+            units = max(1, round(full * width))
+            for _ in range(convolutions):
+                layers += [
+                    nn.Conv2d(channels, units, 3, padding=1),
+                    *([nn.BatchNorm2d(units)] if norm else []),
+                    nn.ReLU(),
+                ]
+                channels = units
+            if size >= 2:
+                layers.append(nn.MaxPool2d(2))
+                size //= 2
+        self.features = nn.Sequential(*layers)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        self.classifier = nn.Linear(channels, classes)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """(batch, channels, size, size) -> (batch, classes)."""
+        scores: Tensor = self.classifier(self.flatten(self.pool(self.features(pictures))))
+        return scores
+
+
+def initialise(model: nn.Module) -> None:
+    """Draw weights for ReLU (He et al., 2015): a deep net without BatchNorm does not learn from torch's own."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, 0.0, 0.01)
+        if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def _member(depth: Depth, norm: bool) -> Model:
+    name = f"vgg{depth}{'_bn' if norm else ''}"
+
+    def build(channels: int, size: int, classes: int, *, width: float = 1.0) -> nn.Module:
+        if size < SMALLEST:
+            raise UserError(
+                f"{name} needs pictures of at least {SMALLEST} x {SMALLEST} pixels, these have {size} x {size}"
+            )
+        if not 0 < width <= 8:
+            raise UserError(f"option width={width:g} of '{name}' must be in (0, 8]")
+        model = Vgg(depth, norm, channels, size, classes, width)
+        initialise(model)
+        return model
+
+    return Model(
+        build,
+        name=name,
+        initialise=initialise,
+        training=Training(epochs=60, batch=128, rate=0.05 if norm else 0.02, weight_decay=5e-4),
+        reference="Simonyan & Zisserman, ICLR 2015; for CIFAR as in Liu et al., ICCV 2017 (one linear layer)",
+    )
+
+
+VGG11, VGG11_BN = _member(11, False), _member(11, True)
+VGG13, VGG13_BN = _member(13, False), _member(13, True)
+VGG16, VGG16_BN = _member(16, False), _member(16, True)
+VGG19, VGG19_BN = _member(19, False), _member(19, True)

@@ -1,0 +1,122 @@
+"""The heart of the report: what every criterion reached, and how far it stands from the baseline and the controls."""
+
+from typing import Any
+
+import pandas as pd
+
+from prunebench.reports.differences import TOLERANCE
+from prunebench.reports.document import Block, Section, Table, Text
+from prunebench.reports.formatting import NONE, accuracy, percent, points, times
+from prunebench.reports.grid import BASELINE, METRICS, is_control, order
+from prunebench.reports.statistics import Interval
+
+PANEL = ["task", "ranking", "metric"]
+NAMES = {
+    "accuracy_dense": "dense",
+    "accuracy_cut": "cut",
+    "accuracy_cut_bn": "cut, BN re-est.",
+    "accuracy_finetuned": "fine-tuned",
+}
+COSTS = ("MACs kept", "params kept", "compression", "theoretical")
+
+
+def comparison_sections(
+    summary: pd.DataFrame, differences: pd.DataFrame, setting: str, demonstration: bool
+) -> list[Section]:
+    """One section per task, ranking and metric: the accuracies and costs, then the paired differences."""
+    sections = []
+    for key, part in summary.groupby(PANEL, sort=False):
+        task, ranking, metric = (str(value) for value in key)
+        blocks: list[Block] = [_accuracies(part, setting)]
+        ours = differences[(differences[PANEL] == list(key)).all(axis="columns")] if len(differences) else differences
+        if len(ours):
+            blocks += _differences(ours, ranking, demonstration)
+        sections.append(Section(f"{task}: {ranking} ranking, keeps of {METRICS[metric]}", tuple(blocks)))
+    return sections
+
+
+def _accuracies(part: pd.DataFrame, setting: str) -> Table:
+    measured = "measured" in part and bool(part["measured"].notna().any())
+    header = ["keep", "criterion", "evidence", "n", *NAMES.values(), *COSTS]
+    header += ["measured", "efficiency"] if measured else []
+    rows = tuple(tuple(_accuracy_row(row, measured)) for row in part.to_dict("records"))
+    caption = (
+        "Accuracy in %, mean ± half of the 95 % t interval over n seeds; compression: parameters, dense / pruned; "
+    )
+    caption += "theoretical: speed-up by MACs"
+    caption += f"; measured: speed-up on {setting}; efficiency: measured / theoretical." if measured else "."
+    return Table(caption, tuple(header), rows, left=3)
+
+
+def _accuracy_row(row: dict[Any, Any], measured: bool) -> list[str]:
+    cells = [f"{row['keep']:g}", row["criterion"], row["evidence"], _count(row["n"])]
+    cells += [accuracy(row[name], row[f"{name}_half"]) for name in NAMES]
+    cells += [percent(row["keep_macs"], 1), percent(row["keep_params"], 1)]
+    cells += [times(row["compression"]), times(row["theoretical"])]
+    if measured and pd.isna(row["measured"]):
+        cells += ["not timed", "not timed"]
+    elif measured:
+        fewer = f" (n = {row['measured_n']:g})" if row["measured_n"] != row["n"] else ""
+        cells += [times(row["measured"], row["measured_half"]) + fewer, f"{row['efficiency']:.2f}"]
+    return cells
+
+
+def _differences(part: pd.DataFrame, ranking: str, demonstration: bool) -> list[Block]:
+    pairs = sorted(
+        set(zip(part["reference_ranking"], part["reference"], strict=True)), key=lambda pair: (order(pair[1]), pair)
+    )
+    names = [f"to {name}" + ("" if where == ranking else f" ({where})") for where, name in pairs]
+    tested = not demonstration and "p" in part and BASELINE in set(part["reference"])
+    own = (ranking, BASELINE)
+    rows = []
+    for (keep, criterion), group in part.groupby(["keep", "criterion"], sort=False):
+        found = {(r["reference_ranking"], r["reference"]): r for r in group.to_dict("records")}
+        cells = [f"{keep:g}", str(criterion), _pairs([r["n"] for r in found.values()])]
+        cells += [difference(found[pair]) if pair in found else _absent(criterion, pair[1]) for pair in pairs]
+        rows.append((*cells, *([_p(found[own]) if own in found else _absent(criterion, BASELINE)] if tested else [])))
+    header = ("keep", "criterion", "pairs", *names, *(["p to magnitude (smallest possible)"] if tested else []))
+    caption = (
+        "Difference of the fine-tuned accuracy in points, over the seeds that both have, with its 95 % t interval."
+    )
+    blocks: list[Block] = [Table(caption, header, tuple(rows), left=2)]
+    if any("†" in cell for row in rows for cell in row):
+        blocks.append(Text(f"† achieved keeps differ by more than {TOLERANCE:g}: not the same budget."))
+    if tested:
+        blocks.append(Text("p: exact sign-flip permutation test over pairs, not corrected for many comparisons."))
+    return blocks
+
+
+def difference(row: dict[Any, Any]) -> str:
+    """Write one row of the differences in points; a dagger marks achieved keeps that differ."""
+    if row["n"] == 0:
+        return "no shared seed"
+    low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("low", "high"))
+    gap = row.get("keep_gap", 0.0)
+    mark = " †" if not pd.isna(gap) and abs(gap) > TOLERANCE and row["reference"] != "dense_continued" else ""
+    return points(Interval(int(row["n"]), float(row["difference"]), low, high)) + mark
+
+
+def _absent(criterion: object, reference: str) -> str:
+    return "-" if criterion == reference else NONE
+
+
+def _p(row: dict[Any, Any]) -> str:
+    if pd.isna(row.get("p", float("nan"))):
+        return NONE
+    return f"{row['p']:.3g} ({row['smallest_p']:.3g})"
+
+
+def _count(n: int) -> str:
+    return "1 (no interval)" if n == 1 else str(n)
+
+
+def _pairs(counts: list[int]) -> str:
+    return str(counts[0]) if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)}"
+
+
+def below_random(differences: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Rows of the differences whose mean lies under `random`; controls are not among them."""
+    if not len(differences) or "difference" not in differences:
+        return []
+    rows = differences[(differences["reference"] == "random") & (differences["difference"] < 0)]
+    return [row for row in rows.to_dict("records") if not is_control(row["criterion"])]

@@ -1,0 +1,158 @@
+"""The sections behind the comparison: what went wrong, where units were taken, and what it cost."""
+
+from collections import defaultdict
+
+import pandas as pd
+
+from prunebench.record import Record
+from prunebench.reports.comparison import PANEL, below_random, difference
+from prunebench.reports.document import Items, Section, Table, Text
+from prunebench.reports.formatting import duration, seeds, times
+from prunebench.reports.grid import GROUP, METRICS, missing_cells
+from prunebench.reports.reading import Results
+from prunebench.reports.tables import SETTING
+from prunebench.reports.widths import emptied, grouped
+
+
+def below_random_section(results: Results, differences: pd.DataFrame) -> Section:
+    """Every criterion and keep whose mean lies below that of random units, with the layers it emptied."""
+    groups = grouped(results)
+    rows = []
+    for row in below_random(differences):
+        task, ranking, metric, keep, criterion = (row[name] for name in GROUP)
+        records = groups[task, ranking, metric, keep, criterion]
+        reference = groups[task, row["reference_ranking"], metric, keep, "random"]
+        where = (task, ranking, f"{keep:g} {METRICS[metric]}", criterion)
+        rows.append((*where, difference(row), _why(records, reference)))
+    if not rows:
+        compared = len(differences) > 0 and bool((differences["reference"] == "random").any())
+        text = "No criterion's mean lies below that of `random`." if compared else "`random` was not run: not known."
+        return Section("Below random", (Text(text),))
+    header = ("task", "ranking", "keep", "criterion", "difference to random", "layers it emptied")
+    caption = "Mean fine-tuned accuracy below that of random units, in points over the shared seeds."
+    return Section("Below random", (Table(caption, header, tuple(rows), left=6),))
+
+
+def _why(records: list[Record], reference: list[Record]) -> str:
+    widths = {record.cell.seed: record.widths for record in reference}
+    if all(record.widths == widths.get(record.cell.seed, record.widths) for record in records):
+        return "same widths as random: the choice of units"
+    return emptied(records)
+
+
+def widths_section(widths: pd.DataFrame) -> Section:
+    """Mean widths per layer; criteria with the same widths share a column."""
+    tables = []
+    for (task, ranking, metric, keep), part in widths.groupby([*PANEL, "keep"], sort=False):
+        columns: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        for criterion, own in part.groupby("criterion", sort=False):
+            cells = [_width(w, floor) for w, floor in zip(own["width"], own["at_floor"], strict=True)]
+            columns[tuple(cells)].append(str(criterion))
+        layers = part.drop_duplicates("layer")
+        names = ["all criteria"] if len(columns) == 1 else [", ".join(names) for names in columns.values()]
+        stacked = zip(layers["layer"], map(str, layers["dense"]), *columns, strict=True)
+        caption = f"{task}, {ranking} ranking, keep {keep:g} {METRICS[metric]}"
+        tables.append(Table(caption, ("layer", "dense", *names), tuple(stacked), folded=True))
+    text = "Output units of every layer, mean over seeds; * the layer stands at its floor in at least one of them."
+    return Section("Widths per layer", (Text(text), *tables))
+
+
+def _width(width: float, at_floor: int) -> str:
+    return f"{width:.1f}".removesuffix(".0") + ("*" if at_floor else "")
+
+
+def sparse_section(results: Results) -> Section:
+    """Sparse training whose term fell by less than 5 %: its strength did nothing."""
+    flagged: dict[tuple[str, str], set[int]] = defaultdict(set)
+    trained: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for record in results.records:
+        if record.sparse is not None:
+            cell = (results.tasks[record.key], record.cell.criterion)
+            trained[cell].add(record.cell.seed)
+            if record.sparse.ineffective:
+                flagged[cell].add(record.cell.seed)
+    title = "Ineffective sparse training"
+    if not trained:
+        return Section(title, (Text("No criterion here has a regulariser."),))
+    if not flagged:
+        return Section(title, (Text("None: every regulariser's term fell by 5 % or more."),))
+    lines = [
+        f"{criterion} on {task}: seed {seeds(found)} ({len(found)} of {len(trained[task, criterion])})"
+        for (task, criterion), found in flagged.items()
+    ]
+    text = "The term fell by less than 5 %: at its strength the regulariser did nothing, so these are the score alone."
+    return Section(title, (Text(text), Items(tuple(lines))))
+
+
+def failures_section(results: Results) -> Section:
+    """Cells that failed, with the reason, and cells that the grid lacks."""
+    blocks: list[Text | Items] = []
+    if results.failures:
+        lines = [f"{_cell(record, results)}: {record.reason or 'no reason given'}" for record in results.failures]
+        blocks += [Text(f"{len(lines)} cells failed; the others do not depend on them."), Items(tuple(lines))]
+    asked = [(results.tasks[r.key], r.cell) for r in (*results.records, *results.failures)]
+    rows = [(t, c.ranking, c.metric, c.keep, c.criterion, c.seed) for t, c in asked]
+    lacking = missing_cells(pd.DataFrame(rows, columns=[*GROUP, "seed"]))
+    if lacking:
+        lines = [
+            f"{t}, {rank} ranking, keep {k:g} {METRICS[m]}, {c}: seed {seeds(s)}" for t, rank, m, k, c, s in lacking
+        ]
+        blocks += [Text("Not run (others of the same ranking have these keeps and seeds):"), Items(tuple(lines))]
+    return Section("Failures and gaps", tuple(blocks) or (Text("None: every cell of the grid came out."),))
+
+
+def _cell(record: Record, results: Results) -> str:
+    cell = record.cell
+    task = results.tasks[record.key]
+    return (
+        f"{task}, {cell.ranking} ranking, {cell.criterion}, seed {cell.seed}, keep {cell.keep:g} {METRICS[cell.metric]}"
+    )
+
+
+def speed_section(speed: pd.DataFrame) -> Section:
+    """Every timing, by machine, backend, batch and threads."""
+    if not len(speed):
+        return Section("Measured speed", (Text("Nothing was timed."),))
+    tables = []
+    for (task, machine, backend, batch, threads), part in speed.groupby(["task", *SETTING], sort=False):
+        rows = [
+            (f"{r['keep']:g} {METRICS[r['metric']]}", r["ranking"], r["criterion"], str(r["n"]))
+            + (f"{r['dense_ms']:.3g}", f"{r['pruned_ms']:.3g}", times(r["theoretical"]))
+            + (times(r["measured"], r["measured_half"]), f"{r['efficiency']:.2f}")
+            for r in part.to_dict("records")
+        ]
+        header = ("keep", "ranking", "criterion", "n", "dense ms", "pruned ms", "theoretical", "measured", "efficiency")
+        caption = f"{task} on {machine}: {backend}, batch {batch}, threads: {threads}"
+        tables.append(Table(caption, header, tuple(rows), left=3, folded=True))
+    text = "Milliseconds per batch; measured: median of paired ratios, mean ± half of the 95 % t interval over n seeds."
+    return Section("Measured speed", (Text(text), *tables))
+
+
+def stages_section(stages: pd.DataFrame) -> Section:
+    """Seconds by stage, and the count that shows one dense training per block."""
+    if not len(stages):
+        return Section("Seconds by stage", (Text("The records say nothing about it."),))
+    dense = stages[stages["stage"] == "dense"].to_dict("records")
+    lines = [
+        f"{row['task']}: {row['runs']} dense trainings for {row['blocks']} blocks served {row['points']} points"
+        for row in dense
+    ]
+    cells = [
+        (r["task"], r["stage"], str(r["runs"]), str(r["points"]), duration(r["seconds"]), duration(r["mean_seconds"]))
+        for r in stages.to_dict("records")
+    ]
+    header = ("task", "stage", "computed", "used by points", "seconds in all", "seconds each")
+    caption = "A stage is computed once and used by every point that begins with it."
+    return Section("Seconds by stage", (Items(tuple(lines)), Table(caption, header, tuple(cells), left=2)))
+
+
+def origin_section(results: Results) -> Section:
+    """Where the points were computed, with which packages."""
+    lines: dict[str, None] = {}
+    for record in results.records:
+        if record.environment is not None:
+            e = record.environment
+            packages = ", ".join(f"{name} {version}" for name, version in sorted(e.versions.items()))
+            commit = f"; commit {e.commit[:12]}" if e.commit else ""
+            lines[f"{e.device} ({e.cpu}, threads: {e.threads}{commit}): {packages}"] = None
+    return Section("Where it was computed", (Items(tuple(lines)),) if lines else (Text("The records do not say."),))

@@ -1,0 +1,46 @@
+"""What the figures share; vl-convert makes SVG and PNG of them without a browser or a network."""
+
+from collections.abc import Sequence
+from io import BytesIO, StringIO
+from typing import Any
+
+import altair as alt
+import numpy as np
+
+WIDTH, HEIGHT = 380, 300
+INK, FAINT = "#222222", "#8a8a8a"
+FONT = "Helvetica, Arial, sans-serif"
+
+
+def page(panels: list[Any]) -> alt.TopLevelMixin:
+    """Set panels two in a row, on white."""
+    text = {"labelFont": FONT, "titleFont": FONT, "labelColor": INK, "titleColor": INK, "labelFontSize": 11}
+    figure: alt.ConcatChart = alt.concat(*panels, columns=2, spacing=36).resolve_scale(color="independent")
+    whole: alt.TopLevelMixin = (
+        figure.configure(background="white", font=FONT, padding=12)
+        .configure_axis(**text, titleFontSize=12, titleFontWeight="normal", gridColor="#e6e6e6", domainColor="#999999")
+        .configure_title(font=FONT, fontSize=13, color=INK, anchor="start", fontWeight=600, offset=10)
+        .configure_legend(**text)
+        .configure_view(stroke=None)
+    )
+    return whole
+
+
+def svg(figure: alt.TopLevelMixin) -> str:
+    """Draw a figure as SVG text."""
+    text = StringIO()
+    figure.save(text, format="svg")
+    return text.getvalue()
+
+
+def png(figure: alt.TopLevelMixin) -> bytes:
+    """Draw a figure as PNG, two pixels a unit."""
+    data = BytesIO()
+    figure.save(data, format="png", scale_factor=2)
+    return data.getvalue()
+
+
+def ticks(candidates: Sequence[float], limits: tuple[float, float]) -> list[float]:
+    """Choose the round values inside the limits, or even steps where there are fewer than three."""
+    inside = [value for value in candidates if limits[0] <= value <= limits[1]]
+    return inside if len(inside) > 2 else [float(f"{v:.2g}") for v in np.geomspace(*limits, 6)[1:-1]]

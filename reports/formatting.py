@@ -1,0 +1,81 @@
+"""Numbers as a reader sees them: accuracies in percent, differences in signed points, costs with thousands."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from prunebench.reports.statistics import Interval
+
+NONE = "n/a"  # never an empty field: what is missing is said
+
+
+def percent(fraction: float, digits: int = 2) -> str:
+    """Write a fraction in percent.
+
+    >>> percent(0.98765)
+    '98.77 %'
+    """
+    return f"{100 * fraction:.{digits}f} %"
+
+
+def accuracy(mean: float, half: float | None) -> str:
+    """Write a mean accuracy in percent with half its interval, where there is one.
+
+    >>> accuracy(0.9876, 0.0123), accuracy(0.9876, None)
+    ('98.76 ± 1.23', '98.76')
+    """
+    return f"{100 * mean:.2f}" if half is None or pd.isna(half) else f"{100 * mean:.2f} ± {100 * half:.2f}"
+
+
+def points(interval: Interval) -> str:
+    """Write a difference of accuracies in signed points, with its interval or its n = 1.
+
+    >>> points(Interval(3, 0.012, -0.001, 0.025)), points(Interval(1, -0.012))
+    ('+1.20 [-0.10, +2.50]', '-1.20 (n = 1)')
+    """
+    if interval.low is None or interval.high is None:
+        return f"{_signed(interval.mean)} (n = {interval.n})"
+    return f"{_signed(interval.mean)} [{_signed(interval.low)}, {_signed(interval.high)}]"
+
+
+def times(ratio: float, half: float | None = None) -> str:
+    """Write a ratio, such as a speed-up.
+
+    >>> times(2.5), times(2.5, 0.125)
+    ('2.50x', '2.50 ± 0.12x')
+    """
+    return f"{ratio:.2f}x" if half is None or pd.isna(half) else f"{ratio:.2f} ± {half:.2f}x"
+
+
+def seeds(values: Iterable[int]) -> str:
+    """Write seeds as ranges.
+
+    >>> seeds([4, 0, 1, 2, 7])
+    '0-2, 4, 7'
+    """
+    ranges: list[list[int]] = []
+    for value in sorted(set(values)):
+        if ranges and value == ranges[-1][1] + 1:
+            ranges[-1][1] = value
+        else:
+            ranges.append([value, value])
+    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in ranges)
+
+
+def duration(seconds: float) -> str:
+    """Write seconds so that three figures count.
+
+    >>> duration(0.1234), duration(75.0), duration(7300.0)
+    ('0.12 s', '1 min 15 s', '2 h 2 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    if seconds < 3600:
+        return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def _signed(fraction: float) -> str:
+    text = f"{100 * fraction:+.2f}"
+    return "0.00" if float(text) == 0 else text

@@ -1,0 +1,45 @@
+"""Keep apart what was run under different protocols: numbers of two protocols are never pooled or paired."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from prunebench.record import Cell, Record
+
+_ASKED = {*Cell.model_fields, "criteria", "datasets", "models", "seeds", "keeps"}  # varies within one comparison
+
+
+def name_tasks(records: Iterable[Record]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Name the task of every record, with the protocol's number where a task was run under several.
+
+    Returns the names by record key, and for each task with several protocols a line that says what differs.
+    """
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    home: dict[str, tuple[str, str]] = {}
+    for record in records:
+        options = _options(record)
+        identity = json.dumps(options, sort_keys=True, default=str)
+        found.setdefault(record.cell.task, {})[identity] = options
+        home[record.key] = (record.cell.task, identity)
+    names = {
+        (task, identity): task if len(protocols) == 1 else f"{task} (protocol {number})"
+        for task, protocols in found.items()
+        for number, identity in enumerate(protocols, 1)
+    }
+    notes = tuple(_difference(task, list(p.values())) for task, p in found.items() if len(p) > 1)
+    return {key: names[where] for key, where in home.items()}, notes
+
+
+def _options(record: Record) -> dict[str, Any]:
+    options = {k: v for k, v in record.protocol.items() if k not in _ASKED}
+    return options | {"dataset fingerprint": record.fingerprint}
+
+
+def _difference(task: str, protocols: list[dict[str, Any]]) -> str:
+    keys = sorted({key for protocol in protocols for key in protocol})
+    differ = [k for k in keys if len({repr(p.get(k)) for p in protocols}) > 1]
+    values = "; ".join(
+        f"protocol {n}: " + ", ".join(f"{k} = {p.get(k, 'not given')}" for k in differ)
+        for n, p in enumerate(protocols, 1)
+    )
+    return f"{task} was run under {len(protocols)} protocols, which are kept apart: {values}."

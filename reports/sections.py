@@ -1,0 +1,72 @@
+"""Put a report together from results."""
+
+from importlib.metadata import version
+
+import pandas as pd
+
+from prunebench.reports import details
+from prunebench.reports.comparison import comparison_sections
+from prunebench.reports.document import Document, Items, Picture, Section, Text
+from prunebench.reports.formatting import seeds
+from prunebench.reports.reading import Results
+from prunebench.reports.tables import main_setting
+
+DEMONSTRATION = (
+    "Demonstration, not evidence. The preset `quick` is too small to tell criteria apart: few seeds, a small task, "
+    "short training. This report gives its numbers and no verdict."
+)
+READING = (
+    "Every criterion in a block (one seed of one task) starts from the same dense network and has the same data and "
+    "the same number of epochs; what differs is the choice of units and, where the criterion has one, its regulariser. "
+    "A mean stands with its 95 % t interval over seeds: how far other seeds might move the mean, not how single runs "
+    "scatter. Read a difference from the paired table, not from two intervals that overlap: pairs share all that "
+    "the seed decides.",
+    "An interval of differences that contains zero does not show that two criteria are equal, and one that does not is "
+    "one of many here: among twenty true zeros one such is expected. The noise of the test pictures is not in these "
+    "intervals. Keeps of one seed come from one trajectory and are no repetitions of each other.",
+    "'cut' is the network right after removal, 'BN re-est.' with its BatchNorm statistics taken anew, 'fine-tuned' the "
+    "result. The controls say what a criterion adds: `random` units in the same budget; `dense_continued`, the dense "
+    "network trained as long; `shuffle:X`, the widths of X with random units; `scratch:X`, the widths of X trained "
+    "from fresh weights. Under `local` ranking all criteria have the same widths and the same MACs; under the other "
+    "rankings they also decide how much each layer loses.",
+    "The theoretical speed-up counts multiply-accumulates; the measured one is the median over pairs of runs, dense "
+    "and pruned in turn, on the machine that is named, and says nothing about others.",
+)
+
+
+def make_document(results: Results, tables: dict[str, pd.DataFrame], pictures: list[Picture]) -> Document:
+    """Arrange the report. tables: by name, as `writing.write_report` makes them."""
+    setting = main_setting(results)
+    where = "{} ({}, batch {}, threads: {})".format(*setting) if setting else ""
+    figures = [Section("Figures", tuple(pictures))] if pictures else []
+    sections = [
+        *comparison_sections(tables["summary"], tables["differences"], where, results.demonstration),
+        details.below_random_section(results, tables["differences"]),
+        details.failures_section(results),
+        details.sparse_section(results),
+        details.widths_section(tables["widths"]),
+        details.speed_section(tables["speed"]),
+        details.stages_section(tables["stages"]),
+        details.origin_section(results),
+    ]
+    notes = [Section("Several protocols", (Items(results.notes),))] if results.notes else []
+    reading = Section("How to read this", tuple(Text(text) for text in READING))
+    banner = DEMONSTRATION if results.demonstration else ""
+    return Document("PruneBench report", banner, _facts(results), (*figures, reading, *notes, *sections))
+
+
+def _facts(results: Results) -> tuple[tuple[str, str], ...]:
+    cells = [record.cell for record in results.records]
+    facts = [
+        ("tasks", ", ".join(sorted({results.tasks[r.key] for r in results.records})) or "none"),
+        ("points", f"{len(cells)} finished, {len(results.failures)} failed"),
+        ("seeds", seeds(cell.seed for cell in cells) or "none"),
+        ("preset", results.preset or "none"),
+        ("command", results.command or "not recorded"),
+        ("source", results.source),
+        ("PruneBench", version("prunebench")),
+    ]
+    if results.superseded:
+        older = f"{results.superseded} older records of the same cells (another version of code or packages)"
+        facts.insert(2, ("left out", older))
+    return tuple(facts)

@@ -1,0 +1,52 @@
+"""Measured beside theoretical speed-up, one panel per task and ranking."""
+
+import altair as alt
+import pandas as pd
+
+from prunebench.reports.drawing import WIDTH, page, ticks
+from prunebench.reports.grid import METRICS
+
+HUES = ("#56B4E9", "#0072B2", "#D55E00", "#222222", "#009E73", "#CC79A7")
+RATIOS = (0.25, 0.5, 0.7, 1, 1.2, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
+
+
+def speed_figure(summary: pd.DataFrame) -> alt.TopLevelMixin | None:
+    """Measured beside theoretical speed-up: one panel per task and ranking, one row per criterion.
+
+    None where nothing was timed.
+    """
+    if "measured" not in summary:
+        return None
+    frame = summary.dropna(subset=["measured"])
+    half = frame["measured_half"].astype(float).fillna(0)
+    frame = frame.assign(low=frame["measured"] - half, high=frame["measured"] + half)
+    groups = frame.groupby(["task", "ranking", "metric"], sort=False)
+    panels = [
+        _speed_panel(part, f"{task}, {ranking} ranking" + ("" if metric == "macs" else f", keeps of {METRICS[metric]}"))
+        for (task, ranking, metric), part in groups
+    ]
+    return page(panels) if panels else None
+
+
+def _speed_panel(part: pd.DataFrame, title: str) -> alt.LayerChart | alt.FacetChart:
+    low = max(min(float(part["theoretical"].min()), float(part["low"].min()), 1.0) * 0.95, 0.05)
+    high = max(float(part["theoretical"].max()), float(part["high"].max())) * 1.07
+    scale = alt.Scale(type="log", domain=[low, high], nice=False)
+    axis = alt.Axis(values=ticks(RATIOS, (low, high)), labelExpr="format(datum.value, '.2~f') + 'x'")
+    x = alt.X("measured:Q", scale=scale, title="speed-up (tick: theoretical, dot: measured)", axis=axis)
+    rows = list(dict.fromkeys(part["criterion"]))
+    keeps = [f"{keep:g}" for keep in sorted(part["keep"].unique(), reverse=True)]
+    hues = [HUES[number % len(HUES)] for number in range(len(keeps))]
+    legend = alt.Legend(title="keep", symbolType="circle", symbolStrokeWidth=0, symbolSize=80, symbolOpacity=1)
+    colour = alt.Color("label:N", scale=alt.Scale(domain=keeps, range=hues), sort=keeps, legend=legend)
+    columns = ["criterion", "theoretical", "measured", "low", "high"]
+    drawn = part[columns].assign(label=[f"{keep:g}" for keep in part["keep"]])
+    y = alt.Y("criterion:N", sort=rows, title=None, axis=alt.Axis(grid=True, ticks=False, domain=False))
+    base = alt.Chart(drawn).encode(y=y, color=colour)
+    theoretical = alt.X("theoretical:Q", scale=scale)
+    return alt.layer(
+        base.mark_rule(opacity=0.45, strokeDash=[2, 2]).encode(x=theoretical, x2="measured:Q"),
+        base.mark_tick(thickness=2, size=13).encode(x=theoretical),
+        base.mark_rule(strokeWidth=2, clip=True).encode(x=alt.X("low:Q", scale=scale), x2="high:Q"),
+        base.mark_point(filled=True, size=55, opacity=1).encode(x=x),
+    ).properties(width=WIDTH, height=alt.Step(22), title=title)

@@ -1,0 +1,141 @@
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torchvision.models import mobilenet_v2
+
+from prunebench.errors import UserError
+from prunebench.models.lenet5 import lenet5
+from prunebench.models.resnet import RESNET20
+from prunebench.network import Slice, Table
+from prunebench.units import analyse, verify
+
+PICTURES = torch.zeros(1, 3, 32, 32)
+
+
+def find(table: Table, group: str, layer: str, side: str) -> Slice:
+    return next(s for s in table.group(group).slices if (s.layer, s.side) == (layer, side))
+
+
+def test_lenet5_by_hand() -> None:
+    table = analyse(lenet5(1, 28, 10), torch.zeros(1, 1, 28, 28))
+    assert [(g.name, g.units, g.producers) for g in table.groups] == [
+        ("conv1", 20, ("conv1",)),
+        ("conv2", 50, ("conv2",)),
+        ("fc1", 500, ("fc1",)),
+    ]
+    assert table.positions == {"conv1": 24 * 24, "conv2": 8 * 8, "fc1": 1, "fc2": 1}
+    # A channel of 4 x 4 positions is 16 columns of the linear layer behind the flattening.
+    assert torch.equal(find(table, "conv2", "fc1", "in").index, torch.arange(800).view(50, 16))
+
+
+def test_streams_of_a_resnet_are_groups_and_the_shortcut_parts_them() -> None:
+    table = analyse(RESNET20(3, 32, 10), PICTURES)
+    assert len(table.groups) == 12  # nine inner ones and three streams
+    stream = table.group("layer2.0.conv2")
+    assert stream.producers == ("layer2.0.conv2", "layer2.1.conv2", "layer2.2.conv2")
+    assert find(table, "conv1", "layer2.0.shortcut", "in").index.flatten().tolist() == list(range(16))
+    assert find(table, "layer2.0.conv2", "layer2.0.shortcut", "out").index.flatten().tolist() == list(range(32))
+
+
+def test_depthwise_convolutions_go_with_their_input() -> None:
+    table = analyse(mobilenet_v2(weights=None, num_classes=5), PICTURES)
+    assert table.group("features.2.conv.0.0").producers == ("features.2.conv.0.0", "features.2.conv.1.0")
+
+
+class Concatenation(nn.Module):
+    """A BatchNorm and a convolution over the units of two others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.norm, self.c = (
+            nn.Conv2d(3, 4, 1),
+            nn.Conv2d(4, 6, 1),
+            nn.BatchNorm2d(10),
+            nn.Conv2d(10, 2, 1),
+        )
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        first = self.a(pictures)
+        return self.c(self.norm(torch.cat([self.b(first), first], dim=1)))
+
+
+def test_groups_share_a_layer_behind_a_concatenation() -> None:
+    table = analyse(Concatenation(), PICTURES)
+    assert find(table, "a", "norm", "out").index.flatten().tolist() == [6, 7, 8, 9]
+    assert find(table, "b", "c", "in").index.flatten().tolist() == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_model_and_the_generator_are_left_alone(training: bool) -> None:
+    model = RESNET20(3, 32, 10).train(training)
+    model.conv1.weight.requires_grad_(False)
+    before, state = copy.deepcopy(model.state_dict()), torch.get_rng_state()
+    with torch.no_grad():
+        table = analyse(model, PICTURES)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(module.training == training for module in model.modules())
+    assert [n for n, p in model.named_parameters() if not p.requires_grad] == ["conv1.weight"]
+    assert all(p.grad is None for p in model.parameters())
+    assert "conv1" in table.group("conv1").producers  # frozen parameters are in the table
+
+
+class Tied(nn.Sequential):
+    """Shares a tensor between two layers."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Flatten(), nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
+        self[3].weight = self[1].weight
+
+
+class Fixed(nn.Module):
+    """Has the width of its layer in the forward pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.linear = nn.Conv2d(3, 8, 1), nn.Linear(8, 2)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return self.linear(self.conv(pictures).mean((2, 3)).view(-1, 8))
+
+
+class Rolled(nn.Module):
+    """Adds a stream to itself, shifted by one unit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.last = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 2, 1)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        stream = self.conv(pictures)
+        return self.last(torch.relu(stream + stream.roll(1, dims=1)))
+
+
+REFUSED = [
+    (nn.Sequential(nn.Flatten(), nn.ReLU()), (3, 2, 2), "no layer whose units could be removed"),
+    (nn.Sequential(nn.Flatten(), nn.Linear(12, 5)), (3, 2, 2), "no layer whose units could be removed"),
+    (nn.Sequential(nn.Conv2d(4, 8, 1, groups=2), nn.Conv2d(8, 2, 1)), (4, 2, 2), "'0' is a grouped convolution"),
+    (nn.Sequential(nn.Conv2d(3, 8, 1), nn.GroupNorm(2, 8), nn.Conv2d(8, 2, 1)), (3, 2, 2), r"'1' \(GroupNorm\)"),
+    (Tied(), (1, 2, 2), "share the weights '1.weight' and '3.weight'"),
+    (Fixed(), (3, 4, 4), "without some units of layer 'conv' it fails"),
+    (Rolled(), (3, 4, 4), "without some units of layer 'conv' its output"),
+    (nn.Sequential(nn.Conv2d(1, 8, 1), nn.Conv2d(8, 2, 1)), (3, 2, 2), "RuntimeError"),
+]
+
+
+@pytest.mark.parametrize(("model", "shape", "reason"), REFUSED)
+def test_refusals_name_the_model_and_the_layer(model: nn.Module, shape: tuple[int, ...], reason: str) -> None:
+    with pytest.raises(UserError, match=f"^mine cannot be pruned: .*{reason}"):
+        analyse(model, torch.zeros(1, *shape), "mine")
+
+
+def test_verify_finds_a_wrong_table() -> None:
+    model = lenet5(1, 28, 10)
+    pictures = torch.zeros(1, 1, 28, 28)
+    table = analyse(model, pictures)
+    part = find(table, "conv2", "fc1", "in")
+    object.__setattr__(part, "index", part.index.roll(1, dims=0))
+    with pytest.raises(UserError, match="layer 'conv2'"):
+        verify(model, table, pictures)

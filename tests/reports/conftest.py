@@ -1,0 +1,171 @@
+"""Records as a run would leave them, from seeded numbers: for tests of the report only."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from prunebench.record import Cell, Cost, Environment, Record, Scores, SparseFacts
+from prunebench.timing_record import Latency
+
+DENSE = {"conv1": 20, "conv2": 50, "fc1": 500, "fc2": 10}
+METHODS = ("magnitude", "taylor", "obd", "l1", "l0", "reg_obd", "random")
+LEVEL = {"magnitude": 0.0, "taylor": 0.006, "obd": 0.008, "l1": 0.002, "l0": -0.004, "reg_obd": 0.01, "random": -0.03}
+
+
+def cost(widths: Sequence[int]) -> Cost:
+    """MACs and parameters of the 20-50-500 network on 28 px pictures, worked out by hand."""
+    a, b, c, d = widths
+    macs = 576 * 25 * a + 64 * 25 * a * b + 16 * b * c + c * d
+    params = 26 * a + (25 * a + 1) * b + (16 * b + 1) * c + (c + 1) * d
+    return Cost(macs=macs, params=params, units=a + b + c + d, bytes=4 * params)
+
+
+def make_record(
+    criterion: str = "magnitude",
+    seed: int = 0,
+    keep: float = 0.5,
+    ranking: str = "local",
+    accuracy: float | None = None,
+    **changes: Any,
+) -> Record:
+    """One finished point; `accuracy` sets the fine-tuned one, any field may be replaced."""
+    rng = np.random.default_rng([seed, int(1000 * keep), sum(map(ord, criterion + ranking))])
+    head = criterion.partition(":")[0]
+    shrink = 1.0 if head == "dense_continued" else keep**0.5
+    widths = [*(max(2, int(w * shrink)) for w in list(DENSE.values())[:3]), 10]
+    floors: tuple[str, ...] = ()
+    if ranking != "local" and criterion in ("taylor", "obd"):
+        widths, floors = [min(20, 2 * widths[0]), widths[1], 50, 10], ("fc1",)
+    dense, pruned = cost(list(DENSE.values())), cost(widths)
+    base = 0.975 + 0.004 * np.random.default_rng(seed).standard_normal()
+    loss = (0.5 / keep - 0.9) * 0.02
+    level = LEVEL.get(head, 0.0) - (0.15 if floors else 0.0)
+    finetuned = base - loss + level * (0.5 / keep) + 0.003 * rng.standard_normal() if accuracy is None else accuracy
+    cut = max(0.1, finetuned - 0.3)
+    scores = Scores(dense=base, cut=cut, cut_bn=cut + 0.01, finetuned=finetuned)
+    sparse = None
+    if head in ("l1", "l0", "reg_obd"):
+        after = 97.0 if (head, seed) == ("l1", 0) else 41.0
+        sparse = SparseFacts(
+            before=100.0, after=after, gradient_ratio={"conv1": 0.01, "conv2": 0.02}, ineffective=after > 95
+        )
+    own = 2.0 + 1e-4 * (seed + 10 * int(100 * keep) + 10_000 * METHODS.index(head if head in METHODS else "random"))
+    fields: dict[str, Any] = {
+        "key": f"{criterion}-{seed}-{keep}-{ranking}",
+        "cell": Cell(
+            dataset="digits", model="lenet5", criterion=criterion, seed=seed, metric="macs", keep=keep, ranking=ranking
+        ),
+        "protocol": {"epochs": 30, "finetune_epochs": 10, "ranking": ranking},
+        "fingerprint": "0123456789abcdef",
+        "evidence": {"taylor": ("weight", "grad"), "obd": ("weight", "curvature"), "l0": ("gate",)}.get(
+            head, ("weight",)
+        ),
+        "accuracy": scores,
+        "loss": Scores(dense=0.08, cut=1.1, cut_bn=1.1, finetuned=0.12),
+        "dense": dense,
+        "pruned": pruned,
+        "keep": {m: getattr(pruned, m) / getattr(dense, m) for m in ("macs", "params", "units")},
+        "widths": {name: (full, left) for (name, full), left in zip(DENSE.items(), widths, strict=True)},
+        "floors": floors,
+        "sparse": sparse,
+        "environment": Environment(
+            versions={"torch": "2.15.0", "prunebench": "0.1.0"},
+            device="cpu",
+            cpu="Imaginary CPU",
+            threads=1,
+            commit=None,
+            seconds={"dense": 7.5 + 0.01 * seed, "sparse": 2.5 + 0.01 * seed, "rung 1": own - 1.75, "finetune": own},
+            cutting_seconds=0.1,
+            reused=(),
+            peak_memory=300_000_000,
+        ),
+    }
+    return Record(**(fields | changes))
+
+
+def make_failure(criterion: str = "l0", seed: int = 1, keep: float = 0.25, reason: str = "loss diverged") -> Record:
+    """One failed cell."""
+    whole = make_record(criterion, seed, keep)
+    return Record(
+        key=whole.key,
+        cell=whole.cell,
+        status="failed",
+        reason=reason,
+        protocol=whole.protocol,
+        fingerprint=whole.fingerprint,
+    )
+
+
+def make_latency(record: Record, backend: str = "eager") -> Latency:
+    """Pruned networks reach 80 % of the theoretical speed-up, give or take."""
+    assert record.dense and record.pruned
+    rng = np.random.default_rng([record.cell.seed, sum(map(ord, record.key))])
+    speedup = 1 + 0.8 * (record.dense.macs / record.pruned.macs - 1) + 0.03 * rng.standard_normal()
+    return Latency(
+        key=record.key,
+        machine="imaginary",
+        backend=backend,
+        batch=64,
+        threads=1,
+        dense_seconds=0.02,
+        pruned_seconds=0.02 / speedup,
+        ratios=(speedup,) * 4,
+        speedup=speedup,
+        low=speedup - 0.02,
+        high=speedup + 0.02,
+    )
+
+
+def make_grid(
+    criteria: Iterable[str] = METHODS,
+    seeds: Iterable[int] = range(3),
+    keeps: Iterable[float] = (0.5, 0.25),
+    ranking: str = "local",
+) -> list[Record]:
+    """All cells of a grid."""
+    return [make_record(c, s, k, ranking) for c in criteria for s in seeds for k in keeps]
+
+
+def write_folder(folder: Path, records: Iterable[Record], latencies: Iterable[Latency] = (), preset: str = "") -> Path:
+    """Write a results folder."""
+    for number, record in enumerate(records):
+        path = folder / "records" / record.cell.criterion.replace(":", "_") / f"{number}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(record.model_dump_json())
+    timing = {"schema_version": 1, "latencies": [x.model_dump(mode="json") for x in latencies]}
+    (folder / "timing").mkdir(parents=True, exist_ok=True)
+    (folder / "timing" / "imaginary-eager.json").write_text(json.dumps(timing))
+    (folder / "run.json").write_text(json.dumps({"schema_version": 1, "preset": preset, "command": "prunebench run"}))
+    return folder
+
+
+def write_benchmark(path: Path, records: Iterable[Record], preset: str | None = "quick", timed: bool = True) -> Path:
+    """Write a pytest-benchmark JSON as the suite's hook leaves it, with a dense entry first."""
+    entries: list[dict[str, Any]] = [{"name": "dense", "extra_info": {"prunebench": {"dense": {"task": "digits"}}}}]
+    for record in records:
+        ours: dict[str, Any] = {"record": record.model_dump(mode="json")}
+        if timed and record.status == "ok":
+            ours["latency"] = make_latency(record).model_dump(mode="json")
+        entries.append({"name": record.key, "extra_info": {"prunebench": ours}})
+    path.write_text(json.dumps({"benchmarks": entries, "prunebench": {"schema_version": 1, "preset": preset}}))
+    return path
+
+
+@pytest.fixture
+def make() -> SimpleNamespace:
+    """The factories by short names."""
+    factories: dict[str, Callable[..., Any]] = {
+        "record": make_record,
+        "failure": make_failure,
+        "latency": make_latency,
+        "grid": make_grid,
+        "folder": write_folder,
+        "benchmark": write_benchmark,
+        "cost": cost,
+    }
+    return SimpleNamespace(**factories)
