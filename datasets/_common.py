@@ -31,7 +31,7 @@ def split_test(pictures: Pictures, count: int) -> tuple[Pictures, Pictures]:
 
     Raises `UserError` where a class has a single picture, or fewer test or training pictures remain than classes.
     """
-    from sklearn.model_selection import train_test_split  # type: ignore[import-untyped]
+    from sklearn.model_selection import train_test_split
 
     sizes = torch.bincount(pictures.labels)
     smallest = int(sizes.min())

@@ -34,7 +34,7 @@ def load(
 
 
 def _download(torchvision_class: str, root: Path) -> None:
-    import torchvision.datasets  # type: ignore[import-untyped]
+    import torchvision.datasets
 
     try:
         getattr(torchvision.datasets, torchvision_class)(str(root), download=True)

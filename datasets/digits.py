@@ -12,7 +12,7 @@ TEST = (
 
 def digits(source: Source) -> Loaded:
     """Read 1,437 + 360 handwritten digits, (1, 8, 8), their 17 grey levels spread over 0..255. `source` is not used."""
-    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+    from sklearn.datasets import load_digits
 
     data = load_digits()
     images = torch.from_numpy(data.images).mul(255 / 16).round().to(torch.uint8).unsqueeze(1)

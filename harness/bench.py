@@ -1,6 +1,8 @@
 """What `pytest benchmarks/` times: the entries of a grid, trained together, then handed out one by one."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +41,20 @@ class Entry:
         return "-".join(parts)
 
 
+@contextmanager
+def _lines_shown() -> Iterator[None]:
+    """Let the progress lines through: pytest takes the log for itself."""
+    log, handler = logging.getLogger("prunebench"), logging.StreamHandler()
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
 class Bench:
     """The grid of one pytest session."""
 
@@ -58,10 +74,9 @@ class Bench:
 
     def train(self, entries: list[Entry]) -> None:
         """Compute the points of some entries, or read them from the store."""
-        logging.getLogger("prunebench").setLevel(logging.INFO)
         jobs = tuple(dict.fromkeys(entry.job for entry in entries))
         keeps = tuple(keep for keep in self.grid.keeps if any(entry.keep == keep for entry in entries))
-        with Progress() as progress:
+        with _lines_shown(), Progress() as progress:
             for record in run(Grid(self.spec, jobs, self.grid.metric, keeps), progress):
                 cell = record.cell
                 job = Job(cell.dataset, cell.model, cell.criterion, cell.seed)

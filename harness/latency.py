@@ -19,14 +19,14 @@ def paired(dense: Call, pruned: Call, rounds: int, least: float = 0.002) -> tupl
 
     Each sample repeats its call until it should last `least` seconds, so that the clock's grain does not count.
     """
-    repeats = [repeats(call, least) for call in (dense, pruned)]
+    times = [repeats(call, least) for call in (dense, pruned)]
     seconds = np.empty((rounds, 2))
     for number in range(rounds):
         for side, call in enumerate((dense, pruned)):
             start = time.perf_counter()
-            for _ in range(repeats[side]):
+            for _ in range(times[side]):
                 call()
-            seconds[number, side] = (time.perf_counter() - start) / repeats[side]
+            seconds[number, side] = (time.perf_counter() - start) / times[side]
     return seconds[:, 0], seconds[:, 1]
 
 

@@ -127,7 +127,7 @@ def _collect(table: Table, units: Mapping[str, Tensor]) -> dict[Part, Tensor]:
 def _zero(layer: nn.Module, side: Side, gone: Tensor) -> None:
     if isinstance(layer, ChannelPad):
         hit = torch.isin(layer.index, gone.to(layer.index.device)) if side == "in" else gone.to(layer.index.device)
-        pass
+        layer.index[hit] = -1
         return
     for name, axis in _axes(layer, side).items():
         tensor = getattr(layer, name)

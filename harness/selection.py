@@ -154,13 +154,12 @@ def _steps(
         ranked = _comparable(scores[group.name], rule).sort().values
         if rule.name == "per-cost":
             ranked = ranked / saving[group.name]
-        highest = -math.inf
         while (target := (width - 1) // rule.round_to * rule.round_to) >= lowest(group.units, rule):
             done = len(ranked) - width
-            if rule.name != "local":  # several units that go together count with their mean, in the group's order
-                highest = max(highest, float(ranked[done : done + width - target].mean()))
+            # Units that go together count with their mean; `local` goes by the ratio alone.
+            score = -math.inf if rule.name == "local" else float(ranked[done : done + width - target].mean())
             # The share of the dense units at which rounding turns from the width before to this one.
-            yield _Step(highest, -(target + 0.5 * (width - target)) / group.units, place, group.name, target)
+            yield _Step(score, -(target + 0.5 * (width - target)) / group.units, place, group.name, target)
             width = target
 
 

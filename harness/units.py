@@ -5,7 +5,7 @@ from copy import deepcopy
 from typing import Any
 
 import torch
-import torch_pruning as tp  # type: ignore[import-untyped]
+import torch_pruning as tp
 from torch import Tensor, nn
 
 from prunebench.errors import UserError

@@ -4,7 +4,17 @@ from torch import nn
 
 from prunebench.errors import UserError
 from prunebench.model import Model, Training
-from prunebench.models.vgg import initialise
+
+
+def initialise(model: nn.Module) -> None:
+    """Draw weights as torchvision does: convolutions for ReLU (He et al., 2015), linear layers narrow."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, 0.0, 0.01)
+        if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)
 
 
 def vgg16_imagenet(channels: int, size: int, classes: int) -> nn.Module:
@@ -17,7 +27,7 @@ def vgg16_imagenet(channels: int, size: int, classes: int) -> nn.Module:
     ...     sum(p.numel() for p in vgg16_imagenet(3, 224, 2).parameters())
     134268738
     """
-    from torchvision.models import vgg16  # type: ignore[import-untyped]  # here, as it takes a second
+    from torchvision.models import vgg16  # here, as it takes a second
 
     if size < 32:
         raise UserError(f"vgg16_imagenet needs pictures of at least 32 x 32 pixels, these have {size} x {size}")

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from prunebench.reports.grid import BASELINE, is_control
-from prunebench.reports.reading import Results
+from prunebench.reports.results import Results
 from prunebench.reports.statistics import EXACT_UP_TO, paired_interval, sign_flip
 from prunebench.reports.tables import records_table
 

@@ -1,5 +1,6 @@
 """What the figures share; vl-convert makes SVG and PNG of them without a browser or a network."""
 
+import re
 from collections.abc import Sequence
 from io import BytesIO, StringIO
 from typing import Any
@@ -27,10 +28,13 @@ def page(panels: list[Any]) -> alt.TopLevelMixin:
 
 
 def svg(figure: alt.TopLevelMixin) -> str:
-    """Draw a figure as SVG text."""
-    text = StringIO()
-    figure.save(text, format="svg")
-    return text.getvalue()
+    """Draw a figure as SVG text, its ids numbered from 0 (the renderer counts on from figure to figure)."""
+    file = StringIO()
+    figure.save(file, format="svg")
+    text = file.getvalue()
+    for number, old in enumerate(dict.fromkeys(re.findall(r'id="([^"]+)"', text))):
+        text = text.replace(f'id="{old}"', f'id="part{number}"').replace(f"url(#{old})", f"url(#part{number})")
+    return text
 
 
 def png(figure: alt.TopLevelMixin) -> bytes:

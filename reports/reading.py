@@ -1,8 +1,6 @@
-"""Read what a report is made of: a results folder, or the JSON of `pytest benchmarks/ --benchmark-json`."""
+"""Read a results folder, or the JSON of `pytest benchmarks/ --benchmark-json`."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,35 +8,8 @@ from pydantic import ValidationError
 
 from prunebench.errors import UserError
 from prunebench.record import SCHEMA, Record, parse_record, read_record
-from prunebench.reports.protocols import name_tasks
+from prunebench.reports.results import Results, gather
 from prunebench.timing_record import Latency
-
-
-@dataclass(frozen=True)
-class Results:
-    """What one run, or several into one folder, left behind.
-
-    records: points that came out, the newest of each cell; superseded: how many older ones were left out.
-    failures: cells that failed, their `reason` says why.
-    latencies: by the record's key, one per machine, backend, batch and number of threads.
-    tasks: by the record's key, dataset x model, with the protocol's number where a task was run under several.
-    notes: what those protocols differ in, a line each.
-    """
-
-    source: str
-    records: tuple[Record, ...]
-    failures: tuple[Record, ...] = ()
-    latencies: Mapping[str, tuple[Latency, ...]] = field(default_factory=dict)
-    preset: str | None = None
-    command: str | None = None
-    superseded: int = 0
-    tasks: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-    @property
-    def demonstration(self) -> bool:
-        """Whether these results are too few for evidence by design."""
-        return self.preset == "quick"
 
 
 def read_results(path: Path) -> Results:
@@ -46,42 +17,6 @@ def read_results(path: Path) -> Results:
     if not path.exists():
         raise UserError(f"{path}: no such file or folder; give a results folder or a benchmark JSON")
     return _read_folder(path) if path.is_dir() else _read_benchmark(path)
-
-
-def gather(
-    source: str,
-    records: Iterable[Record],
-    latencies: Iterable[Latency] = (),
-    preset: str | None = None,
-    command: str | None = None,
-) -> Results:
-    """Put records, oldest first, in order: the newest of each cell counts, a failure until the cell comes out."""
-    seen = list(records)
-    tasks, notes = name_tasks(seen)
-    latest: dict[tuple[str, str], Record] = {}
-    failed: dict[tuple[str, str], Record] = {}
-    keys = set()
-    for record in seen:
-        if record.status == "ok" and None in (record.accuracy, record.dense, record.pruned):
-            raise UserError(f"{source}: corrupt record {record.key}: finished, but without accuracy or costs")
-        cell = (tasks[record.key], record.cell.model_dump_json())
-        if record.status == "failed":
-            failed[cell] = record
-        else:
-            keys.add(record.key)
-            failed.pop(cell, None)
-            latest[cell] = record
-    return Results(
-        source=source,
-        records=tuple(latest.values()),
-        failures=tuple(failed.values()),
-        latencies=_by_key(latencies),
-        preset=preset,
-        command=command,
-        superseded=len(keys) - len(latest),
-        tasks=tasks,
-        notes=notes,
-    )
 
 
 def _read_folder(folder: Path) -> Results:
@@ -141,12 +76,6 @@ def _latency(data: Any, where: str) -> Latency:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise UserError(f"{where}: corrupt latency: {place}: {first['msg']}") from None
-
-
-def _by_key(latencies: Iterable[Latency]) -> dict[str, tuple[Latency, ...]]:
-    unique = {(x.key, x.machine, x.backend, x.batch, x.threads): x for x in latencies}
-    keys = dict.fromkeys(key for key, *_ in unique)
-    return {key: tuple(x for x in unique.values() if x.key == key) for key in keys}
 
 
 def _list(value: Any, where: str, name: str) -> list[Any]:

@@ -4,12 +4,12 @@ from importlib.metadata import version
 
 import pandas as pd
 
-from prunebench.reports import details
+from prunebench.reports import costs, details
 from prunebench.reports.comparison import comparison_sections
 from prunebench.reports.document import Document, Items, Picture, Section, Text
 from prunebench.reports.formatting import seeds
-from prunebench.reports.reading import Results
-from prunebench.reports.tables import main_setting
+from prunebench.reports.results import Results
+from prunebench.reports.speed import main_setting
 
 DEMONSTRATION = (
     "Demonstration, not evidence. The preset `quick` is too small to tell criteria apart: few seeds, a small task, "
@@ -45,9 +45,9 @@ def make_document(results: Results, tables: dict[str, pd.DataFrame], pictures: l
         details.failures_section(results),
         details.sparse_section(results),
         details.widths_section(tables["widths"]),
-        details.speed_section(tables["speed"]),
-        details.stages_section(tables["stages"]),
-        details.origin_section(results),
+        costs.speed_section(tables["speed"]),
+        costs.stages_section(tables["stages"]),
+        costs.origin_section(results),
     ]
     notes = [Section("Several protocols", (Items(results.notes),))] if results.notes else []
     reading = Section("How to read this", tuple(Text(text) for text in READING))

@@ -5,7 +5,7 @@ from collections import defaultdict
 
 import pandas as pd
 
-from prunebench.reports.reading import Results
+from prunebench.reports.results import Results
 
 COLUMNS = ["task", "stage", "blocks", "runs", "points", "seconds", "mean_seconds"]
 

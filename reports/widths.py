@@ -7,7 +7,7 @@ import pandas as pd
 
 from prunebench.record import Record
 from prunebench.reports.grid import GROUP, RANKINGS, order
-from prunebench.reports.reading import Results
+from prunebench.reports.results import Results
 
 COLUMNS = [*GROUP, "layer", "dense", "width", "n", "at_floor"]
 

@@ -13,11 +13,13 @@ from prunebench.reports.differences import differences_table
 from prunebench.reports.document import Document, Picture
 from prunebench.reports.drawing import png, svg
 from prunebench.reports.formatting import NONE
-from prunebench.reports.reading import Results
+from prunebench.reports.results import Results
 from prunebench.reports.sections import make_document
+from prunebench.reports.speed import speed_table
 from prunebench.reports.speed_figure import speed_figure
 from prunebench.reports.stages import stages_table
-from prunebench.reports.tables import records_table, speed_table, summary_table
+from prunebench.reports.summary import summary_table
+from prunebench.reports.tables import records_table
 from prunebench.reports.widths import widths_table
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -79,7 +81,7 @@ def _environment(escape: bool) -> Environment:
 
 def _inline(picture: Picture) -> Markup:
     """Make an SVG part of a page: its ids get the picture's name, for two pictures use the same ones."""
-    text = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{picture.name}-", picture.svg)
+    text = re.sub(r'(id="|url\(#)', rf"\g<1>{picture.name}-", picture.svg)
     return Markup(text[text.index("<svg") :])
 
 

@@ -2,7 +2,7 @@ import time
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import densenet121, mobilenet_v2, vgg11_bn, vgg16
 
@@ -35,7 +35,21 @@ def test_lenet5_by_hand() -> None:
     }
 
 
+class Loop(nn.Module):
+    """A convolution on a residual stream without anything inside: one group on both of its sides."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.loop, self.last = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 2, 1)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        stem = self.stem(pictures)
+        return self.last(torch.relu(stem + self.loop(stem)))
+
+
 NETWORKS = {
+    "loop": Loop,
+    "lenet5": lambda: lenet5(3, 32, 10),
     "resnet20": lambda: RESNET20(3, 32, 10),
     "mobilenet_v2": lambda: mobilenet_v2(weights=None, num_classes=10),
     "densenet121": lambda: densenet121(weights=None, num_classes=10),
@@ -59,8 +73,9 @@ def test_analytic_equals_counted_and_the_flop_counter(name: str) -> None:
 
 
 @pytest.mark.parametrize("metric", ["macs", "params", "units", "bytes"])
-def test_saving_is_the_difference_of_one_unit(metric: str) -> None:
-    network, model = prepare(RESNET20(3, 32, 10), 32)
+@pytest.mark.parametrize("name", ["loop", "lenet5", "resnet20"])
+def test_saving_is_the_difference_of_one_unit(name: str, metric: str) -> None:
+    network, model = prepare(NETWORKS[name](), 32)
     units = {group: number // 2 for group, number in network.units.items()}
     for group, saved in model.saving(units, metric).items():
         fewer = model.cost(units | {group: units[group] - 1})

@@ -67,6 +67,37 @@ def test_groups_share_a_layer_behind_a_concatenation() -> None:
     assert find(table, "b", "c", "in").index.flatten().tolist() == [0, 1, 2, 3, 4, 5]
 
 
+class FlatSum(nn.Module):
+    """Adds two flattened convolutions: torch-pruning gives the units of the second in a scrambled order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.last = nn.Conv2d(3, 64, 1), nn.Conv2d(3, 64, 1), nn.Linear(64 * 4, 2)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return self.last(self.a(pictures).flatten(1) + self.b(pictures).flatten(1))
+
+
+def test_positions_are_matched_to_units_in_whatever_order_they_come() -> None:
+    table = analyse(FlatSum(), torch.zeros(1, 3, 2, 2))
+    for layer in ("a", "b"):
+        assert find(table, "a", layer, "out").index.flatten().tolist() == list(range(64))
+
+
+class Noisy(nn.Sequential):
+    """Draws from the global generator in eval mode, too."""
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return super().forward(pictures + torch.rand_like(pictures))
+
+
+def test_a_model_that_draws_leaves_the_generator_alone() -> None:
+    model = Noisy(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 2, 1))
+    state = torch.get_rng_state()
+    analyse(model, PICTURES, check=False)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_the_model_and_the_generator_are_left_alone(training: bool) -> None:
     model = RESNET20(3, 32, 10).train(training)

@@ -156,7 +156,7 @@ def write_benchmark(path: Path, records: Iterable[Record], preset: str | None = 
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make() -> SimpleNamespace:
     """The factories by short names."""
     factories: dict[str, Callable[..., Any]] = {

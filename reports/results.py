@@ -1,0 +1,78 @@
+"""What a report is made of, in memory."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from prunebench.errors import UserError
+from prunebench.record import Record
+from prunebench.reports.protocols import name_tasks
+from prunebench.timing_record import Latency
+
+
+@dataclass(frozen=True)
+class Results:
+    """What one run, or several into one folder, left behind.
+
+    records: points that came out, the newest of each cell; superseded: how many older ones were left out.
+    failures: cells that failed, their `reason` says why.
+    latencies: by the record's key, one per machine, backend, batch and number of threads.
+    tasks: by the record's key, dataset x model, with the protocol's number where a task was run under several.
+    notes: what those protocols differ in, a line each.
+    """
+
+    source: str
+    records: tuple[Record, ...]
+    failures: tuple[Record, ...] = ()
+    latencies: Mapping[str, tuple[Latency, ...]] = field(default_factory=dict)
+    preset: str | None = None
+    command: str | None = None
+    superseded: int = 0
+    tasks: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def demonstration(self) -> bool:
+        """Whether these results are too few for evidence by design."""
+        return self.preset == "quick"
+
+
+def gather(
+    source: str,
+    records: Iterable[Record],
+    latencies: Iterable[Latency] = (),
+    preset: str | None = None,
+    command: str | None = None,
+) -> Results:
+    """Put records, oldest first, in order: the newest of each cell counts, a failure until the cell comes out."""
+    seen = list(records)
+    tasks, notes = name_tasks(seen)
+    latest: dict[tuple[str, str], Record] = {}
+    failed: dict[tuple[str, str], Record] = {}
+    keys = set()
+    for record in seen:
+        if record.status == "ok" and None in (record.accuracy, record.dense, record.pruned):
+            raise UserError(f"{source}: corrupt record {record.key}: finished, but without accuracy or costs")
+        cell = (tasks[record.key], record.cell.model_dump_json())
+        if record.status == "failed":
+            failed[cell] = record
+        else:
+            keys.add(record.key)
+            failed.pop(cell, None)
+            latest[cell] = record
+    return Results(
+        source=source,
+        records=tuple(latest.values()),
+        failures=tuple(failed.values()),
+        latencies=_by_key(latencies),
+        preset=preset,
+        command=command,
+        superseded=len(keys) - len(latest),
+        tasks=tasks,
+        notes=notes,
+    )
+
+
+def _by_key(latencies: Iterable[Latency]) -> dict[str, tuple[Latency, ...]]:
+    unique = {(x.key, x.machine, x.backend, x.batch, x.threads): x for x in latencies}
+    keys = dict.fromkeys(key for key, *_ in unique)
+    return {key: tuple(x for x in unique.values() if x.key == key) for key in keys}

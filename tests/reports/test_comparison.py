@@ -1,0 +1,57 @@
+from types import SimpleNamespace
+
+from prunebench.reports.comparison import comparison_sections
+from prunebench.reports.differences import differences_table
+from prunebench.reports.document import Table
+from prunebench.reports.results import Results, gather
+from prunebench.reports.summary import summary_table
+
+
+def tables(results: Results, demonstration: bool = False) -> list[Table]:
+    sections = comparison_sections(summary_table(results), differences_table(results), "here", demonstration)
+    return [block for section in sections for block in section.blocks if isinstance(block, Table)]
+
+
+def row(table: Table, criterion: str) -> dict[str, str]:
+    cells = next(row for row in table.rows if row[1] == criterion)
+    return dict(zip(table.header, cells, strict=True))
+
+
+def test_numbers_as_a_reader_sees_them(make: SimpleNamespace) -> None:
+    records = [make.record("taylor", s, accuracy=a) for s, a in enumerate((0.95, 0.93))]
+    records += [make.record("magnitude", s, accuracy=a) for s, a in enumerate((0.90, 0.90))]
+    accuracies, differences = tables(gather("x", records))
+    assert row(accuracies, "magnitude")["fine-tuned"] == "90.00 ± 0.00"
+    # 4 points on average, s = sqrt(2), t(.975, 1) = 12.7062: half = 12.7062
+    assert row(accuracies, "taylor")["fine-tuned"] == "94.00 ± 12.71"
+    assert row(differences, "taylor")["to magnitude"] == "+4.00 [-8.71, +16.71]"
+    assert row(differences, "taylor")["p to magnitude (smallest possible)"] == "0.5 (0.5)"
+
+
+def test_one_seed_has_no_interval_and_says_so(make: SimpleNamespace) -> None:
+    records = [make.record("taylor", 0, accuracy=0.95), make.record("magnitude", 0, accuracy=0.90)]
+    accuracies, differences = tables(gather("x", records))
+    assert row(accuracies, "taylor")["n"] == "1 (no interval)"
+    assert row(accuracies, "taylor")["fine-tuned"] == "95.00"
+    assert row(differences, "taylor")["to magnitude"] == "+5.00 (n = 1)"
+
+
+def test_no_test_in_a_demonstration(make: SimpleNamespace) -> None:
+    results = gather("x", make.grid(("magnitude", "taylor")))
+    assert not any(name.startswith("p ") for table in tables(results, demonstration=True) for name in table.header)
+
+
+def test_different_budgets_are_marked_and_gaps_named(make: SimpleNamespace) -> None:
+    records = make.grid(("magnitude", "taylor", "l1"), (0, 1), (0.5,), "global")
+    records += [make.record("obd", 9, ranking="global"), make.record("random", 9, ranking="global")]
+    differences = tables(gather("x", records))[1]
+    assert row(differences, "taylor")["to magnitude"].endswith("†")
+    assert not row(differences, "l1")["to magnitude"].endswith("†")
+    assert row(differences, "l1")["to random"] == "no shared seed"
+
+
+def test_untimed_points_among_timed_ones(make: SimpleNamespace) -> None:
+    records = make.grid(("magnitude", "taylor"), (0, 1), (0.5,))
+    accuracies = tables(gather("x", records, [make.latency(records[0])]))[0]
+    assert row(accuracies, "taylor")["measured"] == "not timed"
+    assert row(accuracies, "magnitude")["measured"].endswith("x (n = 1)")

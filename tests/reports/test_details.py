@@ -1,0 +1,63 @@
+from types import SimpleNamespace
+
+from prunebench.reports import details
+from prunebench.reports.differences import differences_table
+from prunebench.reports.document import Items, Section, Table, Text
+from prunebench.reports.results import gather
+from prunebench.reports.widths import widths_table
+
+
+def text(section: Section) -> str:
+    parts = []
+    for block in section.blocks:
+        if isinstance(block, Text):
+            parts.append(block.text)
+        elif isinstance(block, Items):
+            parts += block.lines
+        elif isinstance(block, Table):
+            parts += [block.caption, *(" | ".join(row) for row in (block.header, *block.rows))]
+    return "\n".join(parts)
+
+
+def test_below_random_names_the_emptied_layers(make: SimpleNamespace) -> None:
+    records = make.grid(("magnitude", "random"), (0, 1), (0.5,))
+    records += make.grid(("taylor", "magnitude"), (0, 1), (0.5,), "global")
+    results = gather("x", records)
+    found = text(details.below_random_section(results, differences_table(results)))
+    assert "global | 0.5 MACs | taylor | -" in found and "fc1 500 -> 50 (2 of 2 seeds)" in found
+    assert "magnitude" not in found
+
+
+def test_below_random_with_equal_widths_is_the_choice_of_units(make: SimpleNamespace) -> None:
+    results = gather("x", [make.record("l0", 0, accuracy=0.5), make.record("random", 0, accuracy=0.6)])
+    found = text(details.below_random_section(results, differences_table(results)))
+    assert "-10.00 (n = 1) | same widths as random" in found
+
+
+def test_below_random_is_not_claimed_without_random(make: SimpleNamespace) -> None:
+    results = gather("x", [make.record()])
+    assert "not known" in text(details.below_random_section(results, differences_table(results)))
+    results = gather("x", make.grid(("magnitude", "random")))
+    assert "No criterion" in text(details.below_random_section(results, differences_table(results)))
+
+
+def test_failures_have_reasons_and_gaps_are_listed(make: SimpleNamespace) -> None:
+    records = [r for r in make.grid(("magnitude", "l0")) if (r.cell.criterion, r.cell.seed) != ("l0", 1)]
+    found = text(details.failures_section(gather("x", [*records, make.failure("l0", 1, 0.25, "out of memory")])))
+    assert "l0, seed 1, keep 0.25 MACs: out of memory" in found
+    assert "keep 0.5 MACs, l0: seed 1" in found
+    assert "None" in text(details.failures_section(gather("x", make.grid())))
+
+
+def test_ineffective_sparse_training_is_flagged(make: SimpleNamespace) -> None:
+    assert "l1 on digits x lenet5: seed 0 (1 of 3)" in text(details.sparse_section(gather("x", make.grid())))
+    assert "None:" in text(details.sparse_section(gather("x", make.grid(("l0",)))))
+    assert "No criterion" in text(details.sparse_section(gather("x", make.grid(("obd",)))))
+
+
+def test_criteria_with_equal_widths_share_a_column(make: SimpleNamespace) -> None:
+    found = text(details.widths_section(widths_table(gather("x", make.grid()))))
+    assert "layer | dense | all criteria" in found
+    mixed = gather("x", make.grid(("magnitude", "l1", "taylor"), ranking="global"))
+    found = text(details.widths_section(widths_table(mixed)))
+    assert "layer | dense | magnitude, l1 | taylor" in found and "fc1 | 500 | 353 | 50*" in found

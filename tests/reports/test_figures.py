@@ -1,0 +1,47 @@
+import warnings
+from types import SimpleNamespace
+
+import pytest
+
+from prunebench.reports.accuracy_figure import accuracy_figure
+from prunebench.reports.drawing import png, svg
+from prunebench.reports.results import gather
+from prunebench.reports.speed_figure import speed_figure
+from prunebench.reports.summary import summary_table
+
+
+def test_accuracy_names_every_line_and_panel(make: SimpleNamespace) -> None:
+    records = make.grid(("magnitude", "taylor", "dense_continued"), (0, 1)) + make.grid(
+        ("magnitude",), (0, 1), (0.5, 0.25), "global"
+    )
+    figure = accuracy_figure(summary_table(gather("x", records)))
+    assert figure is not None
+    text = svg(figure)
+    for word in ("magnitude", "taylor", "dense_continued", ">dense<", "local ranking", "global ranking", "MACs kept"):
+        assert word in text
+    assert "NaN" not in text
+    assert png(figure).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("accuracy", [1.0, 0.0, 0.5])
+def test_one_point_at_any_accuracy_is_drawn(accuracy: float, make: SimpleNamespace) -> None:
+    summary = summary_table(gather("x", [make.record(accuracy=accuracy)]))
+    figure = accuracy_figure(summary)
+    assert figure is not None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "NaN" not in svg(figure)
+
+
+def test_speed_has_a_row_per_criterion(make: SimpleNamespace) -> None:
+    records = make.grid(("magnitude", "random"), (0, 1))
+    figure = speed_figure(summary_table(gather("x", records, [make.latency(r) for r in records])))
+    assert figure is not None
+    text = svg(figure)
+    assert "random" in text and ">0.25<" in text and "NaN" not in text
+
+
+def test_nothing_to_draw(make: SimpleNamespace) -> None:
+    empty = summary_table(gather("x", [make.failure()]))
+    assert accuracy_figure(empty) is None and speed_figure(empty) is None
+    assert speed_figure(summary_table(gather("x", [make.record()]))) is None

@@ -1,0 +1,91 @@
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from prunebench.errors import UserError
+from prunebench.reports.reading import read_results
+
+
+def test_a_folder(make: SimpleNamespace, tmp_path: Path) -> None:
+    records = [*make.grid(seeds=(0,)), make.failure()]
+    folder = make.folder(tmp_path / "results", records, [make.latency(records[0])], preset="quick")
+    results = read_results(folder)
+    assert len(results.records) == len(records) - 1
+    assert results.failures[0].reason == "loss diverged"
+    assert results.demonstration and results.command == "prunebench run"
+    assert list(results.latencies) == [records[0].key]
+
+
+def test_a_benchmark_json_is_the_same_as_the_folder(make: SimpleNamespace, tmp_path: Path) -> None:
+    records = make.grid(("magnitude", "random"), seeds=(0, 1))
+    results = read_results(make.benchmark(tmp_path / "out.json", [*records, make.failure()], preset=None))
+    assert list(results.records) == records
+    assert len(results.failures) == 1 and len(results.latencies) == len(records)
+    assert not results.demonstration
+
+
+def test_entries_of_other_benchmarks_are_left_alone(make: SimpleNamespace, tmp_path: Path) -> None:
+    path = make.benchmark(tmp_path / "out.json", [make.record()])
+    data = json.loads(path.read_text())
+    data["benchmarks"] += [{"name": "mine", "extra_info": {}}, {"name": "yours"}]
+    path.write_text(json.dumps(data))
+    assert len(read_results(path).records) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "cannot be read as JSON"),
+        ('{"benchmarks": [{"na', "cannot be read as JSON"),
+        ("[1, 2]", "not a pytest-benchmark JSON"),
+        ('{"context": {}, "results": []}', "not a pytest-benchmark JSON"),
+        ('{"benchmarks": 3}', "'benchmarks' must be a list"),
+        ('{"benchmarks": []}', "no PruneBench records"),
+        ('{"benchmarks": [{"name": "a", "extra_info": {}}]}', "no PruneBench records"),
+        ('{"benchmarks": [], "prunebench": {"schema_version": 99}}', "schema 99, this version reads schema 1"),
+        ('{"benchmarks": [{"extra_info": {"prunebench": {"record": {"schema_version": 2}}}}]}', "record schema 2"),
+        ('{"benchmarks": [{"extra_info": {"prunebench": {"record": {"schema_version": 1}}}}]}', "corrupt record"),
+    ],
+)
+def test_other_files_are_refused_in_one_line(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "out.json"
+    path.write_text(text)
+    with pytest.raises(UserError) as error:
+        read_results(path)
+    assert message in str(error.value) and str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "out.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="cannot be read as JSON"):
+        read_results(tmp_path / "out.json")
+
+
+def test_folders_without_results(make: SimpleNamespace, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such file or folder"):
+        read_results(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="no PruneBench results here"):
+        read_results(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["run.json", "timing/imaginary-eager.json"])
+def test_a_folder_of_another_schema(place: str, make: SimpleNamespace, tmp_path: Path) -> None:
+    folder = make.folder(tmp_path, [make.record()])
+    (folder / place).write_text('{"schema_version": 7, "latencies": []}')
+    with pytest.raises(UserError, match="schema 7"):
+        read_results(folder)
+
+
+def test_a_corrupt_record_and_a_corrupt_latency_are_named(make: SimpleNamespace, tmp_path: Path) -> None:
+    folder = make.folder(tmp_path, [make.record()])
+    timing = folder / "timing" / "imaginary-eager.json"
+    timing.write_text('{"schema_version": 1, "latencies": [{"key": "a"}]}')
+    with pytest.raises(UserError, match=r"imaginary-eager\.json: corrupt latency: machine"):
+        read_results(folder)
+    timing.unlink()
+    next((folder / "records").rglob("*.json")).write_text("{")
+    with pytest.raises(UserError, match=r"0\.json: corrupt record"):
+        read_results(folder)
