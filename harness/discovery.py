@@ -79,7 +79,10 @@ def _load_file(path: Path) -> ModuleType:
 
 
 def source_hash(module: ModuleType) -> str:
-    """SHA-256 of a module's source and of what it imports from its own package or from `FAMILIES`, in that order."""
+    """SHA-256 of a module's code and of what it imports from its own package or from `FAMILIES`, in that order.
+
+    Comments, docstrings and layout do not count: they change no result.
+    """
     digest = hashlib.sha256()
     for text in _sources(module, set()):
         digest.update(text)
@@ -89,13 +92,27 @@ def source_hash(module: ModuleType) -> str:
 def _sources(module: ModuleType, seen: set[str]) -> Iterator[bytes]:
     seen.add(module.__name__)
     text = Path(str(module.__file__)).read_bytes()
-    yield text
     if Path(str(module.__file__)).suffix != ".py":
+        yield text
         return
+    yield code(text)
     for name in _imports(text, module.__package__ or ""):
         other = sys.modules.get(name)
         if name not in seen and other is not None and other.__file__ and _akin(name, module.__name__):
             yield from _sources(other, seen)
+
+
+def code(text: bytes) -> bytes:
+    """Give a source without comments, docstrings and layout.
+
+    >>> print(code(b"x = 2*y  # twice").decode())
+    x = 2 * y
+    """
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree).encode()
 
 
 def _akin(name: str, to: str) -> bool:

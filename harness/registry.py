@@ -104,7 +104,7 @@ class Registry:
 
 
 @cache
-def registry(plugins: tuple[str, ...] = ()) -> Registry:
+def registry(plugins: tuple[str, ...]) -> Registry:
     """Give the registry with some plugins; made once a process."""
     return Registry(plugins)
 

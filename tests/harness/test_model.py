@@ -6,7 +6,9 @@ from torch import nn
 
 
 def tiny(channels: int, size: int, classes: int, *, width: int = 4) -> nn.Module:
-    return nn.Sequential(nn.Conv2d(channels, width, size), nn.BatchNorm2d(width), nn.Flatten(), nn.Linear(width, classes))
+    return nn.Sequential(
+        nn.Conv2d(channels, width, size), nn.BatchNorm2d(width), nn.Flatten(), nn.Linear(width, classes)
+    )
 
 
 def ones(model: nn.Module) -> None:

@@ -1,9 +1,11 @@
+from pathlib import Path
+
 import pytest
 from prunebench.errors import UserError
 from prunebench.names import Metric, entries, parse_keeps, parse_method, parse_seeds
 from prunebench.registry import registry
 
-FOUND = registry()
+FOUND = registry(())
 
 
 def of_hsqgl12() -> object:
@@ -109,6 +111,20 @@ def test_entries_are_those_of_every_part() -> None:
 def test_expressions_that_are_wrong(text: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         parse_method(text, FOUND)
+
+
+def test_an_option_of_a_score_that_is_not_used_is_refused(tmp_path: Path) -> None:
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(
+        "from prunebench import Criterion, Penalty\n"
+        "def mine(weight, *, power=1.0): ...\n"
+        "RECORD = Criterion(mine, regulariser=Penalty(lambda weight: weight.sum(), strength=1.0))\n"
+    )
+    found = registry((str(plugin),))
+    assert parse_method("mine:power=2,strength=3", found).name == "mine:power=2,strength=3"
+    assert parse_method("mine:strength=3+obd", found).name == "mine:strength=3+obd"
+    with pytest.raises(UserError, match="power is an option of the score of 'mine', which is not used here"):
+        parse_method("mine:power=2+obd", found)
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,13 @@
 import hashlib
-import importlib.metadata
+import importlib
 import sys
 import textwrap
 from pathlib import Path
 
-import prunebench.registry
 import pytest
 from prunebench.discovery import source_hash
 from prunebench.errors import UserError
-from prunebench.registry import Registry, get_criterion, get_dataset, get_model
+from prunebench.registry import Registry, get_criterion, get_dataset, get_model, registry
 
 CRITERION = """
     from prunebench.criterion import Criterion
@@ -73,7 +72,9 @@ def test_a_plugin_given_twice_or_under_two_paths_registers_once(tmp_path: Path) 
 
 def test_duplicate_names_name_both_sources(tmp_path: Path) -> None:
     plugin = criterion(tmp_path, "taylor")
-    with pytest.raises(UserError, match=rf"'taylor' is defined twice: by prunebench\.criteria\.taylor and by plugin .*"):
+    with pytest.raises(
+        UserError, match=rf"'taylor' is defined twice: by prunebench\.criteria\.taylor and by plugin .*"
+    ):
         Registry((str(plugin),))
 
 
@@ -93,7 +94,12 @@ def test_an_imported_record_is_not_a_duplicate(tmp_path: Path) -> None:
 
 
 def test_a_broken_plugin_is_named_and_does_not_stop_the_others(tmp_path: Path) -> None:
-    sources = {"name": "x = undefined_thing", "syntax": "def (", "leaves": "raise SystemExit(3)", "needs": "import no_such_thing"}
+    sources = {
+        "name": "x = undefined_thing",
+        "syntax": "def (",
+        "leaves": "raise SystemExit(3)",
+        "needs": "import no_such_thing",
+    }
     broken = [write(tmp_path / f"{name}.py", text) for name, text in sources.items()]
     evidence = write(tmp_path / "evidence.py", CRITERION.format(name="e").replace("weight)", "wieght)"))
     good = criterion(tmp_path, "good")
@@ -134,14 +140,17 @@ def test_a_module_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_entry_points_may_name_a_module_or_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(tmp_path / "shop.py", CRITERION.format(name="one") + "\n    TWO = Criterion(one, name='two')\n    text = 'no record'")
+    write(
+        tmp_path / "shop.py",
+        CRITERION.format(name="one") + "\n    TWO = Criterion(one, name='two')\n    text = 'no record'",
+    )
     info = tmp_path / "shop-1.2.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: shop\nVersion: 1.2\n")
     monkeypatch.syspath_prepend(tmp_path)
 
     (info / "entry_points.txt").write_text("[prunebench.criteria]\na = shop:TWO\nb = shop:text\nc = shop_missing\n")
-    importlib.metadata.MetadataPathFinder.invalidate_caches()
+    importlib.invalidate_caches()
     found = Registry()
     assert found.criteria["two"].origin == "entry point shop 1.2 (shop:TWO)"
     assert "one" not in found.criteria
@@ -149,7 +158,7 @@ def test_entry_points_may_name_a_module_or_a_record(tmp_path: Path, monkeypatch:
     assert "entry point shop 1.2 (shop_missing)" in found.failures
 
     (info / "entry_points.txt").write_text("[prunebench.criteria]\na = shop\n[prunebench.models]\na = shop\n")
-    importlib.metadata.MetadataPathFinder.invalidate_caches()
+    importlib.invalidate_caches()
     assert {"one", "two"} <= set(Registry().criteria)
 
 
@@ -200,4 +209,4 @@ def test_lookup_errors(get: object, text: str, message: str) -> None:
 
 
 def test_the_constructor_function_gives_one_registry_a_process() -> None:
-    assert prunebench.registry.registry() is prunebench.registry.registry(())
+    assert registry(()) is registry(())

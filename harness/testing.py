@@ -1,0 +1,243 @@
+"""The contract suite: what every criterion must satisfy, third-party ones too (after scikit-learn's `check_estimator`).
+
+In the tests of a plugin::
+
+    @pytest.mark.parametrize("check", [pytest.param(check, id=name) for name, check in checks(CRITERION)])
+    def test_contract(check):
+        check()
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from prunebench import toys
+from prunebench.criterion import AnyCriterion
+from prunebench.errors import CellError
+from prunebench.network import Network
+from prunebench.regulariser import Regulariser
+from prunebench.scoring import score
+
+Check = Callable[[], None]
+
+
+class Outcome(NamedTuple):
+    """What one check said; `message` is empty when it passed."""
+
+    name: str
+    ok: bool
+    message: str
+
+
+def check_criterion(record: AnyCriterion) -> None:
+    """Run all checks; an `AssertionError` names those that failed, each with its reason.
+
+    >>> from prunebench.criteria.magnitude import CRITERION
+    >>> check_criterion(CRITERION)
+    """
+    failed = [outcome for outcome in run_checks(record) if not outcome.ok]
+    lines = [f"{outcome.name}: {outcome.message}" for outcome in failed]
+    if lines:
+        raise AssertionError("\n".join([f"criterion '{record.label}' fails {len(lines)} checks", *lines]))
+
+
+def run_checks(record: AnyCriterion) -> list[Outcome]:
+    """Run all checks, whatever each of them says."""
+    outcomes = []
+    for name, check in checks(record):
+        try:
+            check()
+        except (AssertionError, CellError) as error:
+            outcomes.append(Outcome(name, False, str(error)))
+        except Exception as error:
+            outcomes.append(Outcome(name, False, f"{type(error).__name__}: {error}"))
+        else:
+            outcomes.append(Outcome(name, True, ""))
+    return outcomes
+
+
+def checks(record: AnyCriterion) -> Iterator[tuple[str, Check]]:
+    """Give the checks that apply to a criterion, by name; each raises `AssertionError` or `CellError`."""
+    for toy in toys.TOYS:
+        yield f"scores {toy}", partial(_scores, record, toy)
+    yield "is deterministic", partial(_deterministic, record)
+    yield "changes nothing", partial(_changes_nothing, record)
+    yield "accepts zero weights", partial(_zero_weights, record)
+    for dtype in (torch.float32, torch.float64):
+        yield f"keeps {str(dtype).removeprefix('torch.')}", partial(_keeps_type, record, dtype, torch.device("cpu"))
+    if torch.cuda.is_available():
+        yield "runs on cuda", partial(_keeps_type, record, torch.float32, torch.device("cuda"))
+    if not record.needs:
+        yield "needs no data", partial(_without_data, record)
+    if not record.stochastic:
+        yield "follows its units", partial(_equivariant, record)
+    if record.scale == "loss":
+        yield "is on the loss scale", partial(_loss_scale, record)
+    if record.regulariser is not None:
+        yield "regulariser: gradient at zero", partial(_gradient_at_zero, record.regulariser)
+        yield "regulariser: gradient elsewhere", partial(_gradient_elsewhere, record.regulariser)
+        yield "regulariser: leaves what it showed", partial(_folds, record.regulariser)
+
+
+def _run(record: AnyCriterion, network: Network, seed: int = 0) -> dict[str, Tensor]:
+    return score(record, network, toys.batches(dtype=network.dtype), torch.Generator().manual_seed(seed))
+
+
+def _scores(record: AnyCriterion, toy: str) -> None:
+    """One finite number per unit of every group."""
+    network = toys.TOYS[toy]()
+    scores = _run(record, network)
+    shapes, wanted = {name: tuple(v.shape) for name, v in scores.items()}, {n: (u,) for n, u in network.units.items()}
+    assert shapes == wanted, f"gives scores of shapes {shapes}, not {wanted}"
+    bad = [name for name, values in scores.items() if not values.isfinite().all()]
+    assert not bad, f"gives scores that are not finite for groups {bad}"
+
+
+def _deterministic(record: AnyCriterion) -> None:
+    """Equal seeds give equal scores, bit by bit."""
+    first, second = _run(record, toys.chain()), _run(record, toys.chain())
+    differ = [name for name in first if not torch.equal(first[name], second[name])]
+    assert not differ, f"two runs with one seed differ in groups {differ}; draw from `generator` only"
+
+
+def _changes_nothing(record: AnyCriterion) -> None:
+    """Weights, gradients, flags, modes, hooks and the global random state are as before."""
+    network = toys.residual()
+    network.model.train()
+    network.layer("bn1").eval()
+    for number, parameter in enumerate(network.model.parameters()):
+        parameter.requires_grad_(number != 1).grad = torch.full_like(parameter, number)
+    before = _state(network.model)
+    _run(record, network)
+    changed = [name for name, value in _state(network.model).items() if value != before[name]]
+    assert not changed, f"changes {', '.join(changed)}"
+
+
+def _state(model: nn.Module) -> dict[str, object]:
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return {
+        "weights or buffers": {name: value.tolist() for name, value in model.state_dict().items()},
+        "gradients": [None if p.grad is None else p.grad.tolist() for p in model.parameters()],
+        "requires_grad": [p.requires_grad for p in model.parameters()],
+        "training modes": [m.training for m in model.modules()],
+        "hooks": [[len(getattr(m, kind)) for kind in hooks] for m in model.modules()],
+        "the global random state": torch.get_rng_state().tolist(),
+    }
+
+
+@torch.no_grad()
+def _zero_weights(record: AnyCriterion) -> None:
+    """A layer of zeros has finite scores."""
+    for layer in ("0", "2", "6"):
+        network = toys.chain()
+        for parameter in network.layer(layer).parameters():
+            parameter.zero_()
+        with torch.enable_grad():
+            _run(record, network)
+
+
+def _keeps_type(record: AnyCriterion, dtype: torch.dtype, device: torch.device) -> None:
+    """Scores have the weights' type and device."""
+    network = toys.chain()
+    network.model.to(device, dtype)
+    for name, values in _run(record, network).items():
+        assert values.dtype == dtype, f"group '{name}' has scores of {values.dtype} for weights of {dtype}"
+        assert values.device.type == device.type, f"group '{name}' has scores on {values.device}, weights on {device}"
+
+
+def _without_data(record: AnyCriterion) -> None:
+    """A criterion that asks for no data works without any."""
+    score(record, toys.chain(), [], torch.Generator())
+
+
+def _equivariant(record: AnyCriterion) -> None:
+    """Units in another order have their scores in that order."""
+    for make in (toys.chain, toys.residual, toys.depthwise):
+        network, shuffled = make(), make()
+        orders = {g.name: torch.arange(g.units).roll(1).flip(0) for g in network.table.groups}
+        for group in network.table.groups:
+            _permute(shuffled, group.name, orders[group.name])
+        first, second = _run(record, network), _run(record, shuffled)
+        for name, order in orders.items():
+            text = f"group '{name}' of the {make.__name__} network: scores depend on the order of the units"
+            assert torch.allclose(first[name][order], second[name], rtol=1e-6, atol=1e-12), text
+
+
+@torch.no_grad()
+def _permute(network: Network, group: str, order: Tensor) -> None:
+    """Put unit order[u] in the place of unit u, everywhere."""
+    network.gates[group] = network.gates[group][order]
+    for piece in network.table.group(group).slices:
+        place, source = piece.index.flatten(), piece.index[order].flatten()
+        for name, tensor in network.layer(piece.layer).state_dict().items():
+            axis = 0 if piece.side == "out" else 1
+            if tensor.ndim > axis and (piece.side == "out" or name == "weight"):
+                tensor.index_copy_(axis, place, tensor.index_select(axis, source))
+
+
+@torch.no_grad()
+def _loss_scale(record: AnyCriterion) -> None:
+    """Scaling a ReLU unit up and its readers down changes no loss, so no score on the loss scale."""
+    network, scaled = toys.chain(), toys.chain()
+    scaled.layer("0").get_parameter("weight").mul_(4)
+    scaled.layer("0").get_parameter("bias").mul_(4)
+    scaled.layer("2").get_parameter("weight").div_(4)
+    with torch.enable_grad():
+        first, second = _run(record, network), _run(record, scaled)
+    for name, values in first.items():
+        text = f"group '{name}': scores change when weights move across a ReLU; declare scale='arbitrary'"
+        assert torch.allclose(values, second[name], rtol=1e-6, atol=1e-12), text
+
+
+def _convolutions(network: Network) -> list[Tensor]:
+    return [m.weight for m in network.model.modules() if isinstance(m, nn.Conv2d)]
+
+
+def _gradients(regulariser: Regulariser, network: Network) -> list[Tensor]:
+    attached = regulariser.attach(network, torch.Generator().manual_seed(0))
+    attached.draw()
+    term = attached.penalty()
+    assert term.ndim == 0, f"the term has shape {tuple(term.shape)}, it must be a scalar"
+    assert term.isfinite(), f"the term is {float(term.detach())}"
+    parameters = [*network.model.parameters(), *attached.parameters]
+    gradients = torch.autograd.grad(term, parameters, allow_unused=True)
+    return [gradient for gradient in gradients if gradient is not None]
+
+
+def _gradient_at_zero(regulariser: Regulariser) -> None:
+    """The term's gradient is finite where weights are zero."""
+    network = toys.depthwise()
+    with torch.no_grad():
+        for weight in _convolutions(network):
+            weight.zero_()
+    finite = all(bool(gradient.isfinite().all()) for gradient in _gradients(regulariser, network))
+    assert finite, "the gradient of the regulariser is not finite at zero weights"
+
+
+def _gradient_elsewhere(regulariser: Regulariser) -> None:
+    """The term acts on something."""
+    gradients = _gradients(regulariser, toys.depthwise())
+    assert all(bool(gradient.isfinite().all()) for gradient in gradients), "the gradient of the regulariser is not finite"
+    assert any(bool(gradient.any()) for gradient in gradients), "the gradient of the regulariser is zero everywhere"
+
+
+@torch.no_grad()
+def _folds(regulariser: Regulariser) -> None:
+    """The network after `detach` equals the one before in eval mode, and carries no hooks."""
+    for make in (toys.chain, toys.residual, toys.depthwise, toys.grouped):
+        network, (pictures, _) = make(), toys.batches()[0]
+        before = _state(network.model)["hooks"]
+        attached = regulariser.attach(network, torch.Generator().manual_seed(0))
+        for number, parameter in enumerate(attached.parameters):
+            parameter.copy_(torch.linspace(-3, 3 + number, parameter.numel(), dtype=parameter.dtype))
+        network.model.eval()
+        with_it = network.model(pictures)
+        learned = attached.detach()
+        assert _state(network.model)["hooks"] == before, "the regulariser leaves hooks behind"
+        change = (network.model(pictures) - with_it).abs().max() / with_it.abs().max()
+        assert change <= 1e-12, f"detaching changes the {make.__name__} network's output by {float(change):.1e}"
+        shapes = {name: tuple(values.shape) for name, values in learned.items()}
+        assert not shapes or shapes == {n: (u,) for n, u in network.units.items()}, f"gives gates of shapes {shapes}"

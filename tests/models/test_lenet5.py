@@ -1,0 +1,31 @@
+import pytest
+import torch
+from prunebench.errors import UserError
+from prunebench.models.lenet5 import MODEL
+
+
+def test_parameters_at_28_pixels_are_caffes() -> None:
+    network = MODEL(1, 28, 10)
+    # 20 (25 + 1) + 50 (20 x 25 + 1) + 500 (50 x 16 + 1) + 10 (500 + 1)
+    assert sum(p.numel() for p in network.parameters()) == 520 + 25_050 + 400_500 + 5_010 == 431_080
+
+
+@pytest.mark.parametrize(("channels", "size"), [(1, 28), (1, 8), (3, 32), (1, 4), (1, 15), (1, 16), (3, 64)])
+def test_output_shape(channels: int, size: int) -> None:
+    assert MODEL(channels, size, 7)(torch.zeros(2, channels, size, size)).shape == (2, 7)
+
+
+def test_small_pictures_keep_every_layer() -> None:
+    network = MODEL(1, 8, 10)
+    shapes = {name: tuple(p.shape) for name, p in network.named_parameters() if name.endswith("weight")}
+    assert shapes == {
+        "conv1.weight": (20, 1, 5, 5),
+        "conv2.weight": (50, 20, 5, 5),
+        "fc1.weight": (500, 200),
+        "fc2.weight": (10, 500),
+    }
+
+
+def test_too_small() -> None:
+    with pytest.raises(UserError, match="lenet5 needs pictures of at least 4 x 4 pixels, these have 3 x 3"):
+        MODEL(1, 3, 10)

@@ -1,0 +1,67 @@
+import pytest
+import torch
+from prunebench.errors import UserError
+from prunebench.models.resnet import RESNET20, RESNET56
+from torch import Tensor
+from torch.nn import functional as F
+
+
+@pytest.mark.parametrize(("model", "parameters"), [(RESNET20, 269_722), (RESNET56, 853_018)])
+def test_parameters_with_option_a(model: object, parameters: int) -> None:
+    with torch.device("meta"):
+        assert sum(p.numel() for p in model(3, 32, 10).parameters()) == parameters  # type: ignore[operator]
+
+
+def test_option_b_adds_two_projections() -> None:
+    network = RESNET20.with_options({"shortcut": "B"})(3, 32, 10)
+    extra = 16 * 32 + 2 * 32 + 32 * 64 + 2 * 64
+    assert sum(p.numel() for p in network.parameters()) == 269_722 + extra
+    assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+
+
+def reference(x: Tensor, state: dict[str, Tensor]) -> Tensor:
+    """The forward pass of akamaster/pytorch_resnet_cifar10, resnet20, option A, written with its own functions."""
+
+    def norm(x: Tensor, name: str) -> Tensor:
+        w, b, mean, var = (state[f"{name}.{key}"] for key in ("weight", "bias", "running_mean", "running_var"))
+        return F.batch_norm(x, mean, var, w, b, False, 0.0, 1e-5)
+
+    x = F.relu(norm(F.conv2d(x, state["conv1.weight"], padding=1), "bn1"))
+    for stage, planes in ((1, 16), (2, 32), (3, 64)):
+        for block in range(3):
+            name, stride = f"layer{stage}.{block}", 2 if stage > 1 and block == 0 else 1
+            inner = F.conv2d(x, state[f"{name}.conv1.weight"], stride=stride, padding=1)
+            inner = F.conv2d(F.relu(norm(inner, f"{name}.bn1")), state[f"{name}.conv2.weight"], padding=1)
+            if stride == 2:
+                x = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, planes // 4, planes // 4), "constant", 0)
+            x = F.relu(norm(inner, f"{name}.bn2") + x)
+    return F.linear(F.avg_pool2d(x, x.size(3)).flatten(1), state["linear.weight"], state["linear.bias"])
+
+
+@pytest.mark.parametrize("size", [32, 28, 8])
+def test_names_and_outputs_are_those_of_the_published_checkpoints(size: int) -> None:
+    torch.manual_seed(0)
+    network = RESNET20(3, size, 10).double().eval()
+    for name, buffer in network.named_buffers():
+        if name.endswith(("running_mean", "running_var")):
+            buffer.uniform_(0.5, 1.5)
+    state = {name: value for name, value in network.state_dict().items() if ".shortcut." not in name}
+    pictures = torch.randn(4, 3, size, size, dtype=torch.float64)
+    torch.testing.assert_close(network(pictures), reference(pictures, state))
+
+
+def test_every_nonlinearity_is_a_module_of_its_own() -> None:
+    relus = [name for name, module in RESNET20(3, 32, 10).named_modules() if isinstance(module, torch.nn.ReLU)]
+    assert len(relus) == 1 + 2 * 9
+
+
+@pytest.mark.parametrize(
+    ("options", "size", "message"),
+    [
+        ({}, 4, "resnet20 needs pictures of at least 8 x 8 pixels, these have 4 x 4"),
+        ({"shortcut": "C"}, 32, "option shortcut=C of 'resnet20' must be A"),
+    ],
+)
+def test_bad_input(options: dict[str, str], size: int, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        RESNET20.with_options(options)(3, size, 10)
