@@ -10,8 +10,8 @@ from prunebench.grid import Grid, Job, make_grid, task
 from prunebench.latency import Call, repeats
 from prunebench.names import Metric
 from prunebench.progress import Progress
-from prunebench.record import SCHEMA, Record
-from prunebench.run import configure, run
+from prunebench.record import Record
+from prunebench.run import about, configure, run
 from prunebench.spec import Spec
 from prunebench.timing import Timer
 
@@ -102,4 +102,4 @@ class Bench:
     def summary(self) -> dict[str, Any]:
         """Say what the file is, with the cells that failed."""
         failed = [r.model_dump(mode="json") for r in self.records.values() if r.status == "failed"]
-        return {"schema_version": SCHEMA, "preset": self.spec.preset or None, "failed": failed}
+        return {**about(self.spec), "failed": failed}

@@ -46,7 +46,7 @@ def cut(
 def _coupled(network: Network, group: Group) -> bool:
     """Tell whether several layers write these units; a depthwise convolution only passes its input's units on."""
     layers = [network.layer(name) for name in group.producers]
-    return sum(getattr(layer, "groups", 1) == 1 for layer in layers) > 1
+    return len([layer for layer in layers if getattr(layer, "groups", 1) == 1]) > 1
 
 
 def cut_like(parent: Network, model: Network, seed: int, stage: Stage) -> Network:

@@ -45,7 +45,7 @@ def describe(grid: Grid) -> str:
 
 
 def _needed(stage: Stage, store: Store) -> Iterator[Stage]:
-    if store.stage(stage.key).exists():
+    if store.has(stage.key):
         return
     yield stage
     for other in (stage.parent, stage.copies):

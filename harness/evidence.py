@@ -1,6 +1,6 @@
 """Evidence: what score functions ask for, gathered over one calibration batch with forward hooks.
 
-The network runs in eval mode: BatchNorm uses and keeps its running statistics, dropout is off. Layers pass on copies of
+The network runs in eval mode: BatchNorm uses and keeps its running statistics, dropout is off. Layers pass on a copy of
 what is kept, so that in-place operations further on (ReLU, `x += shortcut`) cannot change it.
 """
 
@@ -148,7 +148,7 @@ def _keep_output(layer: str, seen: Evidence, second: bool) -> Callable[[nn.Modul
         if "output" in seen:
             raise CellError(f"layer '{layer}' runs more than once in a forward pass; its evidence would be mixed")
         if second:
-            seen["input"] = inputs[0].detach().clone()
+            seen["input"] = inputs[0].detach()  # nothing may change it: the weight's own gradient needs it
         seen["output"] = output
         return output.clone()
 

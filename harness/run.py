@@ -2,8 +2,11 @@
 
 import logging
 import multiprocessing
+import shlex
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
 
 import torch
 
@@ -11,7 +14,7 @@ from prunebench.errors import CellError, UserError
 from prunebench.grid import Grid, Job, trajectory
 from prunebench.names import Metric
 from prunebench.progress import Progress
-from prunebench.record import Record
+from prunebench.record import SCHEMA, Record
 from prunebench.spec import Spec
 from prunebench.store import Store
 from prunebench.trajectory import Trajectory
@@ -25,7 +28,7 @@ def run(grid: Grid, progress: Progress) -> list[Record]:
     Finished points are read from the results folder. Raises `UserError` where nothing more can be written.
     """
     store = Store(grid.spec.results)
-    store.write_json(store.folder / "run.json", {"schema_version": 1, "preset": grid.spec.preset or None})
+    store.write_json(store.folder / "run.json", about(grid.spec))
     done: dict[Job, list[Record]] = {}
     progress.begin(len(grid.jobs))
     finished = _in_processes(grid) if grid.spec.workers > 1 else _in_turn(grid, progress)
@@ -34,6 +37,12 @@ def run(grid: Grid, progress: Progress) -> list[Record]:
         progress.finished(str(job), records)
     _sweep(grid, store)
     return [record for job in grid.jobs for record in done[job]]
+
+
+def about(spec: Spec) -> dict[str, object]:
+    """Say what a set of results is: the preset, and the command that asked for it."""
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    return {"schema_version": SCHEMA, "preset": spec.preset or None, "command": command}
 
 
 def run_job(

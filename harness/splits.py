@@ -1,6 +1,8 @@
 """A block's pictures: what a seed draws from a dataset. Validation never comes from the test split."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import torch
 from torch import Tensor
@@ -27,10 +29,31 @@ class Split:
         scaled = images.to(torch.float32).div_(255).sub_(self.mean).div_(self.std)
         return scaled.contiguous(memory_format=torch.channels_last)
 
-    def batches(self, size: int) -> list[tuple[Tensor, Tensor]]:
+    def batches(self, size: int) -> "Batches":
         """Cut the split into (normalised pictures, labels), in order; the last batch may be short."""
-        parts = zip(torch.split(self.pictures.images, size), torch.split(self.pictures.labels, size), strict=True)
-        return [(self.floats(images), labels) for images, labels in parts]
+        return Batches(self, size)
+
+
+@dataclass(frozen=True)
+class Batches(Sequence[tuple[Tensor, Tensor]]):
+    """The batches of a split, each normalised when it is asked for: only one is in memory as floats."""
+
+    split: Split
+    size: int
+
+    def __len__(self) -> int:
+        return -(-len(self.split) // self.size)
+
+    @overload
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[tuple[Tensor, Tensor]]: ...
+    def __getitem__(self, number: int | slice) -> tuple[Tensor, Tensor] | Sequence[tuple[Tensor, Tensor]]:
+        if isinstance(number, slice):
+            return [self[n] for n in range(len(self))[number]]
+        start = range(len(self))[number] * self.size
+        pictures = self.split.pictures
+        return self.split.floats(pictures.images[start : start + self.size]), pictures.labels[start : start + self.size]
 
 
 @dataclass(frozen=True)

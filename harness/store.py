@@ -19,6 +19,8 @@ from filelock import FileLock
 from prunebench.errors import UserError
 from prunebench.record import SCHEMA, Record, read_record
 
+_WEIGHTS = "*.safetensors"
+
 
 def key_of(parent: str, facts: Mapping[str, Any]) -> str:
     """Hash a stage's parent and facts (JSON values) into 24 hex digits.
@@ -76,6 +78,10 @@ class Store:
         """Folder of a stage; it exists when the stage is finished."""
         return self.folder / "stages" / key
 
+    def has(self, key: str) -> bool:
+        """Tell whether a stage is finished and its network still there."""
+        return any(self.stage(key).glob(_WEIGHTS))
+
     def finish_stage(self, key: str, fill: Callable[[Path], None]) -> None:
         """Fill a folder aside, then move it into place."""
 
@@ -92,8 +98,12 @@ class Store:
         guard(self.folder, write)
 
     def drop_stage(self, key: str) -> None:
-        """Forget a stage's network."""
-        shutil.rmtree(self.stage(key), ignore_errors=True)
+        """Forget a stage's network; its facts stay, for records that are made of them later."""
+        if not self.has(key):
+            return
+        with self.lock(key):
+            for file in self.stage(key).glob(_WEIGHTS):
+                file.unlink(missing_ok=True)
 
     def record_path(self, record: Record) -> Path:
         """Where a record lies: readable for a person, unique by its key."""

@@ -77,18 +77,15 @@ class Trajectory:
         if stage.key in self._failed:
             raise CellError(self._failed[stage.key])
         if stage.key not in self._memory:
-            if stage.parent is not None and not self.store.stage(stage.key).exists():
+            if stage.parent is not None and not self.store.has(stage.key):
                 self.network(stage.parent)
             try:
                 with self.store.lock(stage.key):
-                    self._memory[stage.key] = self._load(stage) if self._is_stored(stage) else self._compute(stage)
+                    self._memory[stage.key] = self._load(stage) if self.store.has(stage.key) else self._compute(stage)
             except CellError as error:
                 self._failed[stage.key] = str(error)
                 raise
         return self._memory[stage.key]
-
-    def _is_stored(self, stage: Stage) -> bool:
-        return (self.store.stage(stage.key) / "facts.json").exists()
 
     def _load(self, stage: Stage) -> Network:
         self._reused.append(stage.label)
@@ -135,7 +132,8 @@ class Trajectory:
         if stage.copies is not None:
             network, floors = cut_like(parent, self.network(stage.copies), self.seed, stage), list[str]()
         else:
-            network, floors = cut(self.task, self.data, self.method, parent, stage, self.metric, self.seed)
+            method = self.method.of or self.method  # a control comes here for the stages of the X that it copies
+            network, floors = cut(self.task, self.data, method, parent, stage, self.metric, self.seed)
         return network, {"floors": floors, "cut_seconds": time.perf_counter() - start}
 
     def _regulariser(self, stage: Stage) -> Regulariser | None:

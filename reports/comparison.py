@@ -8,6 +8,7 @@ from prunebench.reports.differences import TOLERANCE
 from prunebench.reports.document import Block, Section, Table, Text
 from prunebench.reports.formatting import NONE, accuracy, percent, points, times
 from prunebench.reports.grid import BASELINE, METRICS, is_control, order
+from prunebench.reports.speed import NOISY
 from prunebench.reports.statistics import Interval
 
 PANEL = ["task", "ranking", "metric"]
@@ -17,6 +18,10 @@ NAMES = {
     "accuracy_cut_bn": "cut, BN re-est.",
     "accuracy_finetuned": "fine-tuned",
 }
+UNRELIABLE = (
+    "‡ unreliable: within one measurement the ratio's own 95 % interval spans more than a factor of "
+    f"{NOISY:g}. Most likely the machine was busy; time these again on an idle one before quoting them."
+)
 COSTS = ("MACs kept", "params kept", "compression", "theoretical")
 
 
@@ -28,6 +33,8 @@ def comparison_sections(
     for key, part in summary.groupby(PANEL, sort=False):
         task, ranking, metric = (str(value) for value in key)
         blocks: list[Block] = [_accuracies(part, setting)]
+        if "noisy" in part and (part["noisy"] == True).any():  # noqa: E712 - missing where nothing was timed
+            blocks.append(Text(UNRELIABLE))
         ours = differences[(differences[PANEL] == list(key)).all(axis="columns")] if len(differences) else differences
         if len(ours):
             blocks += _differences(ours, ranking, demonstration)
@@ -57,7 +64,8 @@ def _accuracy_row(row: dict[Any, Any], measured: bool) -> list[str]:
         cells += ["not timed", "not timed"]
     elif measured:
         fewer = f" (n = {row['measured_n']:g})" if row["measured_n"] != row["n"] else ""
-        cells += [times(row["measured"], row["measured_half"]) + fewer, f"{row['efficiency']:.2f}"]
+        noisy = " ‡" if row["noisy"] else ""
+        cells += [times(row["measured"], row["measured_half"]) + fewer + noisy, f"{row['efficiency']:.2f}{noisy}"]
     return cells
 
 

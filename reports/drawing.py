@@ -45,6 +45,10 @@ def png(figure: alt.TopLevelMixin) -> bytes:
 
 
 def ticks(candidates: Sequence[float], limits: tuple[float, float]) -> list[float]:
-    """Choose the round values inside the limits, or even steps where there are fewer than three."""
-    inside = [value for value in candidates if limits[0] <= value <= limits[1]]
+    """Choose round values inside the limits of a log axis that do not touch, or even steps where there are too few."""
+    apart = (limits[1] / limits[0]) ** (1 / 14)
+    inside: list[float] = []
+    for value in candidates:
+        if limits[0] <= value <= limits[1] and (not inside or value / inside[-1] >= apart):
+            inside.append(value)
     return inside if len(inside) > 2 else [float(f"{v:.2g}") for v in np.geomspace(*limits, 6)[1:-1]]

@@ -11,13 +11,16 @@ from prunebench.reports.tables import cell_columns, interval_columns, position, 
 from prunebench.timing_record import Latency
 
 SETTING = ("machine", "backend", "batch", "threads")
+NOISY = 1.25  # high / low of one measurement's own interval; an idle machine stays far below it
 
 
 def speed_table(results: Results) -> pd.DataFrame:
     """One row per task, ranking, metric, keep, criterion and timing setting (machine, backend, batch, threads).
 
     Mean and half t interval over seeds of the measured speed-up (itself the median of paired ratios) and of the
-    efficiency; the mean theoretical speed-up of the same seeds; milliseconds per batch, dense and pruned.
+    efficiency; the mean theoretical speed-up of the same seeds; milliseconds per batch, dense and pruned. own_low,
+    own_high: the lowest and highest end of the single measurements' own intervals; noisy: any of these is wider than
+    a factor of `NOISY`.
     """
     rows = []
     for record in results.records:
@@ -30,6 +33,8 @@ def speed_table(results: Results) -> pd.DataFrame:
         row: dict[str, Any] = dict(zip([*GROUP, *SETTING], key, strict=True))
         row |= {"n": len(part), "theoretical": part["theoretical"].mean()}
         row |= interval_columns("measured", part["measured"]) | interval_columns("efficiency", part["efficiency"])
+        row |= {"own_low": part["own_low"].min(), "own_high": part["own_high"].max()}
+        row["noisy"] = bool((part["own_high"] > NOISY * part["own_low"]).any())
         out.append(row | {name: part[name].mean() for name in ("dense_ms", "pruned_ms")})
     return pd.DataFrame(out, columns=None if out else [*GROUP, *SETTING])
 
@@ -50,6 +55,8 @@ def _timing(record: Record, latency: Latency) -> dict[str, Any]:
         "theoretical": theoretical,
         "measured": latency.speedup,
         "efficiency": latency.speedup / theoretical,
+        "own_low": latency.low,
+        "own_high": latency.high,
         "dense_ms": 1e3 * latency.dense_seconds,
         "pruned_ms": 1e3 * latency.pruned_seconds,
     }

@@ -13,13 +13,17 @@ RATIOS = (0.25, 0.5, 0.7, 1, 1.2, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
 def speed_figure(summary: pd.DataFrame) -> alt.TopLevelMixin | None:
     """Measured beside theoretical speed-up: one panel per task and ranking, one row per criterion.
 
+    The interval is over seeds, or the measurement's own where there is one seed; noisy measurements are hollow.
     None where nothing was timed.
     """
     if "measured" not in summary:
         return None
     frame = summary.dropna(subset=["measured"])
-    half = frame["measured_half"].astype(float).fillna(0)
-    frame = frame.assign(low=frame["measured"] - half, high=frame["measured"] + half)
+    half = frame["measured_half"].astype(float)
+    frame = frame.assign(
+        low=(frame["measured"] - half).fillna(frame["own_low"]),
+        high=(frame["measured"] + half).fillna(frame["own_high"]),
+    )
     groups = frame.groupby(["task", "ranking", "metric"], sort=False)
     panels = [
         _speed_panel(part, f"{task}, {ranking} ranking" + ("" if metric == "macs" else f", keeps of {METRICS[metric]}"))
@@ -39,7 +43,7 @@ def _speed_panel(part: pd.DataFrame, title: str) -> alt.LayerChart | alt.FacetCh
     hues = [HUES[number % len(HUES)] for number in range(len(keeps))]
     legend = alt.Legend(title="keep", symbolType="circle", symbolStrokeWidth=0, symbolSize=80, symbolOpacity=1)
     colour = alt.Color("label:N", scale=alt.Scale(domain=keeps, range=hues), sort=keeps, legend=legend)
-    columns = ["criterion", "theoretical", "measured", "low", "high"]
+    columns = ["criterion", "theoretical", "measured", "low", "high", "noisy"]
     drawn = part[columns].assign(label=[f"{keep:g}" for keep in part["keep"]])
     y = alt.Y("criterion:N", sort=rows, title=None, axis=alt.Axis(grid=True, ticks=False, domain=False))
     base = alt.Chart(drawn).encode(y=y, color=colour)
@@ -48,5 +52,8 @@ def _speed_panel(part: pd.DataFrame, title: str) -> alt.LayerChart | alt.FacetCh
         base.mark_rule(opacity=0.45, strokeDash=[2, 2]).encode(x=theoretical, x2="measured:Q"),
         base.mark_tick(thickness=2, size=13).encode(x=theoretical),
         base.mark_rule(strokeWidth=2, clip=True).encode(x=alt.X("low:Q", scale=scale), x2="high:Q"),
-        base.mark_point(filled=True, size=55, opacity=1).encode(x=x),
+        base.mark_point(filled=True, size=55, opacity=1).transform_filter("!datum.noisy").encode(x=x),
+        base.mark_point(filled=False, size=55, opacity=1, fill="white", strokeWidth=2)
+        .transform_filter("datum.noisy")
+        .encode(x=x),
     ).properties(width=WIDTH, height=alt.Step(22), title=title)

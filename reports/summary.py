@@ -24,7 +24,16 @@ def summary_table(results: Results) -> pd.DataFrame:
     if setting is None:
         return summary
     mine = speed[(speed[list(SETTING)] == pd.Series(dict(zip(SETTING, setting, strict=True)))).all(axis="columns")]
-    wanted = ["measured", "measured_half", "measured_n", "efficiency", "efficiency_half"]
+    wanted = [
+        "measured",
+        "measured_half",
+        "measured_n",
+        "own_low",
+        "own_high",
+        "noisy",
+        "efficiency",
+        "efficiency_half",
+    ]
     return summary.merge(mine.rename(columns={"n": "measured_n"})[[*GROUP, *wanted]], on=GROUP, how="left")
 
 

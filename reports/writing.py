@@ -25,7 +25,7 @@ from prunebench.reports.widths import widths_table
 TEMPLATES = Path(__file__).parent / "templates"
 TITLES = {
     "accuracy": "Accuracy after fine-tuning against MACs kept; bands: 95 % t intervals over seeds; dashed: controls.",
-    "speed": "Speed-up by the count of MACs (tick) and as measured (dot, with its 95 % t interval over seeds).",
+    "speed": "Speed-up by the count of MACs (tick) and as measured (dot, 95 % interval; hollow: unreliable).",
 }
 
 

@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from prunebench.dataset import Pictures
 from prunebench.datasets._common import moments, split_test
 from prunebench.errors import UserError
@@ -34,5 +35,5 @@ def test_split_is_stratified_disjoint_complete_and_fixed() -> None:
 
 @pytest.mark.parametrize(("labels", "count"), [([0, 0, 0, 1], 2), ([0, 0, 1, 1], 1), ([0, 0, 1, 1], 3)])
 def test_too_few_to_split(labels: list[int], count: int) -> None:
-    with pytest.raises(UserError, match="4 pictures of 2 classes, .* in the smallest, are too few to split"):
+    with pytest.raises(UserError, match=r"4 pictures of 2 classes, .* in the smallest, are too few to split"):
         split_test(numbered(labels), count)

@@ -2,9 +2,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sklearn.datasets import load_digits
+
 from prunebench.dataset import Source
 from prunebench.datasets.digits import DATASET
-from sklearn.datasets import load_digits
 
 LOADED = DATASET.load(Source(Path("unused")))
 

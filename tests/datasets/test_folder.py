@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+
 from prunebench.dataset import Loaded, Source
 from prunebench.datasets.folder import DATASET
 from prunebench.errors import UserError
@@ -128,9 +129,9 @@ def test_an_unreadable_picture_is_named(tmp_path: Path) -> None:
 
 
 def test_wrong_folders(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="folder:.*/none does not exist; give a folder with train/ and test/"):
+    with pytest.raises(UserError, match=r"folder:.*/none does not exist; give a folder with train/ and test/"):
         load(tmp_path / "none")
-    with pytest.raises(UserError, match="has no folders of classes; pictures belong in .*/CLASS/"):
+    with pytest.raises(UserError, match=r"has no folders of classes; pictures belong in .*/CLASS/"):
         load(tmp_path)
     fill(tmp_path / "train")
     with pytest.raises(UserError, match="has train/ but no test/"):

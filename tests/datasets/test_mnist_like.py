@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision.datasets
+from torch import Tensor
+
 from prunebench.dataset import Dataset, Source
 from prunebench.datasets import fashion_mnist
 from prunebench.datasets._common import moments
@@ -12,7 +14,6 @@ from prunebench.datasets._idx import read_idx
 from prunebench.datasets.fashion_mnist import DATASET as FASHION
 from prunebench.datasets.mnist import DATASET as MNIST
 from prunebench.errors import UserError
-from torch import Tensor
 
 
 def idx(values: Tensor) -> bytes:
@@ -93,7 +94,7 @@ def test_a_failed_download_is_one_line(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(torchvision.datasets, "MNIST", download)
     with pytest.raises(
-        UserError, match="MNIST could not be downloaded to .*: Error downloading train-images: no route"
+        UserError, match=r"MNIST could not be downloaded to .*: Error downloading train-images: no route"
     ):
         MNIST.load(Source(tmp_path, download=True))
 
@@ -112,7 +113,7 @@ def test_a_damaged_archive(tmp_path: Path) -> None:
     path = tmp_path / "x-ubyte.gz"
     for data in (b"no gzip at all", gzip.compress(bytes(range(256)) * 9)[:-20]):
         path.write_bytes(data)
-        with pytest.raises(UserError, match="x-ubyte.gz: cannot be read"):
+        with pytest.raises(UserError, match=r"x-ubyte.gz: cannot be read"):
             read_idx(path)
 
 

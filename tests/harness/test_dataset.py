@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+
 from prunebench.dataset import Dataset, Loaded, Pictures, Source
 from prunebench.errors import UserError
 

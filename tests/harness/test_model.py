@@ -1,8 +1,9 @@
 import pytest
 import torch
+from torch import nn
+
 from prunebench.errors import UserError
 from prunebench.model import Model
-from torch import nn
 
 
 def tiny(channels: int, size: int, classes: int, *, width: int = 4) -> nn.Module:

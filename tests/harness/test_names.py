@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from prunebench.errors import UserError
 from prunebench.names import Metric, entries, parse_keeps, parse_method, parse_seeds
 from prunebench.registry import registry

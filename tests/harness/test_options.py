@@ -1,4 +1,5 @@
 import pytest
+
 from prunebench.errors import UserError
 from prunebench.options import convert, keyword_defaults, label, split_name
 

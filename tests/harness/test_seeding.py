@@ -1,4 +1,5 @@
 import torch
+
 from prunebench.seeding import derive, generator, seeded
 
 

@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from prunebench.errors import UserError
 from prunebench.models.lenet5 import MODEL
 

@@ -1,9 +1,10 @@
 import pytest
 import torch
-from prunebench.errors import UserError
-from prunebench.models.resnet import RESNET20, RESNET56
 from torch import Tensor
 from torch.nn import functional as F
+
+from prunebench.errors import UserError
+from prunebench.models.resnet import RESNET20, RESNET56
 
 
 @pytest.mark.parametrize(("model", "parameters"), [(RESNET20, 269_722), (RESNET56, 853_018)])
@@ -16,7 +17,7 @@ def test_option_b_adds_two_projections() -> None:
     network = RESNET20.with_options({"shortcut": "B"})(3, 32, 10)
     extra = 16 * 32 + 2 * 32 + 32 * 64 + 2 * 64
     assert sum(p.numel() for p in network.parameters()) == 269_722 + extra
-    assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+    assert network(torch.zeros(2, 3, 8, 8)).shape == (2, 10)
 
 
 def reference(x: Tensor, state: dict[str, Tensor]) -> Tensor:
@@ -38,7 +39,7 @@ def reference(x: Tensor, state: dict[str, Tensor]) -> Tensor:
     return F.linear(F.avg_pool2d(x, x.size(3)).flatten(1), state["linear.weight"], state["linear.bias"])
 
 
-@pytest.mark.parametrize("size", [32, 28, 8])
+@pytest.mark.parametrize("size", [16, 14, 9])
 def test_names_and_outputs_are_those_of_the_published_checkpoints(size: int) -> None:
     torch.manual_seed(0)
     network = RESNET20(3, size, 10).double().eval()
@@ -46,8 +47,9 @@ def test_names_and_outputs_are_those_of_the_published_checkpoints(size: int) -> 
         if name.endswith(("running_mean", "running_var")):
             buffer.uniform_(0.5, 1.5)
     state = {name: value for name, value in network.state_dict().items() if ".shortcut." not in name}
-    pictures = torch.randn(4, 3, size, size, dtype=torch.float64)
-    torch.testing.assert_close(network(pictures), reference(pictures, state))
+    pictures = torch.randn(2, 3, size, size, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(network(pictures), reference(pictures, state))
 
 
 def test_every_nonlinearity_is_a_module_of_its_own() -> None:

@@ -1,8 +1,9 @@
 import pytest
 import torch
+from torch import nn
+
 from prunebench.errors import UserError
 from prunebench.models.vgg16_imagenet import MODEL
-from torch import nn
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 from types import SimpleNamespace
 
-from prunebench.reports.comparison import comparison_sections
+from prunebench.reports.comparison import UNRELIABLE, comparison_sections
 from prunebench.reports.differences import differences_table
-from prunebench.reports.document import Table
+from prunebench.reports.document import Table, Text
 from prunebench.reports.results import Results, gather
 from prunebench.reports.summary import summary_table
 
@@ -55,3 +55,15 @@ def test_untimed_points_among_timed_ones(make: SimpleNamespace) -> None:
     accuracies = tables(gather("x", records, [make.latency(records[0])]))[0]
     assert row(accuracies, "taylor")["measured"] == "not timed"
     assert row(accuracies, "magnitude")["measured"].endswith("x (n = 1)")
+
+
+def test_an_unreliable_timing_is_marked(make: SimpleNamespace) -> None:
+    records = make.grid(("magnitude", "taylor"), (0,), (0.5,))
+    timings = [make.latency(r) for r in records]
+    timings[0] = timings[0].model_copy(update={"speedup": 10.0, "low": 0.4, "high": 11.5})
+    results = gather("x", records, timings)
+    accuracies = tables(results)[0]
+    assert row(accuracies, "magnitude")["measured"] == "10.00x ‡"
+    assert "‡" not in row(accuracies, "taylor")["measured"]
+    sections = comparison_sections(summary_table(results), differences_table(results), "here", False)
+    assert Text(UNRELIABLE) in sections[0].blocks

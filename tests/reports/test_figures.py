@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from prunebench.reports.accuracy_figure import accuracy_figure
-from prunebench.reports.drawing import png, svg
+from prunebench.reports.drawing import png, svg, ticks
 from prunebench.reports.results import gather
 from prunebench.reports.speed_figure import speed_figure
 from prunebench.reports.summary import summary_table
@@ -45,3 +45,8 @@ def test_nothing_to_draw(make: SimpleNamespace) -> None:
     empty = summary_table(gather("x", [make.failure()]))
     assert accuracy_figure(empty) is None and speed_figure(empty) is None
     assert speed_figure(summary_table(gather("x", [make.record()]))) is None
+
+
+def test_ticks_are_round_apart_and_at_least_three() -> None:
+    assert ticks((1, 1.2, 1.5, 2, 3, 4, 8, 16), (0.5, 18.0)) == [1, 1.5, 2, 3, 4, 8, 16]
+    assert len(ticks((1, 2, 4), (1.1, 1.9))) == 4

@@ -34,6 +34,14 @@ def test_entries_of_other_benchmarks_are_left_alone(make: SimpleNamespace, tmp_p
     assert len(read_results(path).records) == 1
 
 
+def test_failed_cells_stand_beside_the_entries(make: SimpleNamespace, tmp_path: Path) -> None:
+    path = make.benchmark(tmp_path / "out.json", [])
+    data = json.loads(path.read_text())
+    data["prunebench"]["failed"] = [make.failure().model_dump(mode="json")]
+    path.write_text(json.dumps(data))
+    assert [record.reason for record in read_results(path).failures] == ["loss diverged"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -44,6 +52,7 @@ def test_entries_of_other_benchmarks_are_left_alone(make: SimpleNamespace, tmp_p
         ('{"benchmarks": 3}', "'benchmarks' must be a list"),
         ('{"benchmarks": []}', "no PruneBench records"),
         ('{"benchmarks": [{"name": "a", "extra_info": {}}]}', "no PruneBench records"),
+        ('{"benchmarks": [], "prunebench": {"schema_version": 1, "failed": 3}}', "'failed' must be a list"),
         ('{"benchmarks": [], "prunebench": {"schema_version": 99}}', "schema 99, this version reads schema 1"),
         ('{"benchmarks": [{"extra_info": {"prunebench": {"record": {"schema_version": 2}}}}]}', "record schema 2"),
         ('{"benchmarks": [{"extra_info": {"prunebench": {"record": {"schema_version": 1}}}}]}', "corrupt record"),

@@ -80,7 +80,7 @@ def test_markdown_has_every_section(folder: Path) -> None:
         "Seconds by stage",
         "Where it was computed",
     ]
-    assert "3 dense trainings for 3 blocks served 46 points" in text
+    assert "dense trainings 3, blocks 3, points served 46" in text
     assert "seed 1, keep 0.25 MACs: loss diverged" in text
     assert "emonstration" not in text
 

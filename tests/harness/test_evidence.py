@@ -1,0 +1,244 @@
+"""Evidence: the right numbers, in the right shapes, and a network left as it was."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from prunebench import toys
+from prunebench.errors import CellError
+from prunebench.evidence import gather, producers, undisturbed
+from prunebench.network import Group, Network, Slice, Table
+from prunebench.removal import remove
+
+FIRST = frozenset({"grad", "bias_grad"})
+FLOW = frozenset({"output", "output_grad", "activation", "activation_grad"})
+
+
+def observe(network: Network, names: frozenset[str]) -> dict[str, dict[str, Tensor]]:
+    return gather(network, names, *toys.batches()[0], torch.Generator().manual_seed(0))
+
+
+def single(model: nn.Module, layers: tuple[str, ...], tail: dict[str, str] | None = None) -> Network:
+    groups = []
+    for name in layers:
+        units = len(model.get_submodule(name).get_parameter("weight"))
+        groups.append(Group(name, units, (name,), (Slice(name, "out", torch.arange(units)[:, None]),)))
+    return Network.dense(model.double(), Table(tuple(groups), {}, {}, tail or {}))
+
+
+@pytest.mark.parametrize("toy", toys.TOYS)
+def test_gradients_are_those_of_the_mean_loss(toy: str) -> None:
+    network, reference = toys.TOYS[toy](), toys.TOYS[toy]().model.eval()
+    pictures, labels = toys.batches()[0]
+    F.cross_entropy(reference(pictures), labels).backward()  # type: ignore[no-untyped-call]
+    for layer, values in observe(network, FIRST).items():
+        module: Any = reference.get_submodule(layer)
+        torch.testing.assert_close(values["grad"], module.weight.grad.flatten(1), rtol=1e-12, atol=1e-15)
+        expected = torch.zeros(len(module.weight)).double() if module.bias is None else module.bias.grad
+        torch.testing.assert_close(values["bias_grad"], expected, rtol=1e-12, atol=1e-15)
+
+
+def test_what_passes_through_is_each_samples_own() -> None:
+    network = toys.chain()
+    pictures, labels = toys.batches()[0]
+    found = observe(network, FLOW)["2"]
+    model = network.model.eval()
+    assert isinstance(model, nn.Sequential)
+    for n in range(len(labels)):
+        output = model[:3](pictures[n : n + 1]).detach().requires_grad_()
+        activation = F.relu(model[3](output))
+        loss = F.cross_entropy(model[5:](activation), labels[n : n + 1])
+        expected = (output, *torch.autograd.grad(loss, [output, activation], retain_graph=True))
+        for name, value in zip(("output", "output_grad", "activation_grad"), expected, strict=True):
+            torch.testing.assert_close(found[name][n : n + 1], value.detach(), rtol=1e-12, atol=1e-15)
+        torch.testing.assert_close(found["activation"][n : n + 1], activation.detach())
+
+
+def test_in_place_operations_do_not_change_the_evidence() -> None:
+    class InPlace(nn.Module):
+        def __init__(self, in_place: bool) -> None:
+            super().__init__()
+            self.in_place = in_place
+            self.a, self.b, self.head = nn.Conv2d(1, 3, 3, padding=1), nn.Conv2d(3, 3, 3, padding=1), nn.Linear(3, 3)
+            self.swish = nn.Hardswish(in_place)
+
+        def forward(self, pictures: Tensor) -> Tensor:
+            x = self.a(pictures)
+            y = self.b(x)
+            if self.in_place:
+                y += x
+            else:
+                y = y + x
+            scores: Tensor = self.head(self.swish(y).mean((2, 3)))
+            return scores
+
+    names = FLOW | FIRST | {"curvature", "bias_curvature"}
+    found = []
+    for in_place in (False, True):
+        torch.manual_seed(0)
+        network = single(InPlace(in_place), ("a", "b"), {"a": "a", "b": "b"})
+        found.append(observe(network, names))
+    for layer, values in found[0].items():
+        assert set(values) == names
+        for name, value in values.items():
+            torch.testing.assert_close(found[1][layer][name], value, msg=f"{layer} {name}")
+
+
+def test_one_relu_may_serve_several_layers() -> None:
+    class Shared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.relu = nn.Conv2d(1, 3, 3), nn.Conv2d(3, 3, 3), nn.ReLU(inplace=True)
+
+        def forward(self, pictures: Tensor) -> Tensor:
+            scores: Tensor = self.relu(self.b(self.relu(self.a(pictures)))).mean((2, 3))
+            return scores
+
+    network = single(Shared(), ("a", "b"), {"a": "relu", "b": "relu"})
+    found = observe(network, FLOW)
+    for layer in ("a", "b"):
+        torch.testing.assert_close(found[layer]["activation"], found[layer]["output"].relu())
+
+
+def test_a_linear_layer_on_sequences_shows_units_second() -> None:
+    class Rows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear, self.head = nn.Linear(6, 4), nn.Linear(4, 3)
+
+        def forward(self, pictures: Tensor) -> Tensor:
+            scores: Tensor = self.head(self.linear(pictures.squeeze(1)).tanh().mean(1))
+            return scores
+
+    found = observe(single(Rows(), ("linear",)), FLOW | FIRST | {"weight", "bias"})["linear"]
+    assert found["output"].shape == found["output_grad"].shape == found["activation"].shape == (5, 4, 6)
+    change = (found["output"] * found["output_grad"]).sum(2).mean(0)
+    expected = (found["weight"] * found["grad"]).sum(1) + found["bias"] * found["bias_grad"]
+    torch.testing.assert_close(change, expected)
+
+
+def test_what_needs_no_data() -> None:
+    network = toys.residual()
+    names = frozenset({"weight", "bias", "gamma", "gate"})
+    found = gather(network, names, torch.empty(0), torch.empty(0), torch.Generator())
+    assert producers(network) == list(found) == ["stem", "conv"]
+    assert found["stem"]["weight"].shape == (5, 9)
+    assert found["stem"]["bias"].tolist() == [0.0] * 5
+    assert torch.equal(found["conv"]["gamma"], network.layer("bn2").get_parameter("weight"))
+    assert torch.equal(found["conv"]["gate"], network.gates["stem"])
+    assert not any(value.requires_grad for value in found["conv"].values())
+    assert gather(toys.grouped(), names, torch.empty(0), torch.empty(0), torch.Generator())["2"]["gamma"].eq(1).all()
+
+
+def test_the_gate_of_tied_positions_is_the_units() -> None:
+    network = toys.grouped()
+    network.gates["2"] = torch.tensor([1.0, 2.0, 3.0])
+    assert observe(network, frozenset({"gate"}))["2"]["gate"].tolist() == [1, 2, 3, 1, 2, 3]
+
+
+def test_no_gates_is_said() -> None:
+    network = toys.chain()
+    network.gates.clear()
+    with pytest.raises(CellError, match="layer '0' has no gates"):
+        observe(network, frozenset({"gate"}))
+
+
+def test_a_pruned_network_shows_the_units_still_there() -> None:
+    network = toys.residual()
+    small = remove(network, {"stem": torch.tensor([1, 3])})
+    dense, found = observe(network, frozenset({"weight", "gate"})), observe(small, FLOW | {"weight", "gate"})
+    for layer in ("stem", "conv"):
+        assert found[layer]["output"].shape[1] == 3
+        assert torch.equal(found[layer]["gate"], dense[layer]["gate"][[0, 2, 4]])
+
+
+@pytest.mark.parametrize(
+    ("names", "forwards", "backwards"),
+    [
+        ({"weight", "bias"}, 0, 0),
+        ({"output", "activation"}, 1, 0),
+        ({"grad", "output_grad", "activation"}, 1, 1),
+        ({"curvature", "weight"}, 1, 1),
+        ({"curvature", "grad"}, 1, 2),
+    ],
+)
+def test_only_what_is_asked_for_is_computed(
+    names: set[str], forwards: int, backwards: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, calls = toys.chain(), {"forward": 0, "backward": 0}
+    original = torch.autograd.grad
+
+    def counted(*args: Any, **options: Any) -> Any:
+        calls["backward"] += 1
+        return original(*args, **options)
+
+    monkeypatch.setattr(torch.autograd, "grad", counted)
+    network.model.register_forward_hook(lambda *_: calls.update(forward=calls["forward"] + 1))
+    found = observe(network, frozenset(names))
+    assert (calls["forward"], calls["backward"]) == (forwards, backwards)
+    assert set(found["0"]) == names
+
+
+def test_weights_are_frozen_unless_their_gradient_is_wanted() -> None:
+    network, flags = toys.chain(), []
+    network.model.register_forward_hook(lambda m, *_: flags.append([p.requires_grad for p in m.parameters()]))
+    observe(network, frozenset({"output_grad"}))
+    observe(network, frozenset({"grad"}))
+    assert not any(flags[0])
+    assert any(flags[1])
+
+
+def test_everything_comes_back_even_after_an_error() -> None:
+    network = toys.chain()
+    network.model.train()
+    network.layer("3").eval()
+    parameters = list(network.model.parameters())
+    parameters[0].requires_grad_(False)
+    parameters[1].grad = torch.ones_like(parameters[1])
+    hooks = [len(m._forward_hooks) for m in network.model.modules()]
+    random_state = torch.get_rng_state()
+    handle = network.layer("9").register_forward_hook(lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        observe(network, FLOW | FIRST)
+    handle.remove()
+    assert [name for name, m in network.model.named_modules() if not m.training] == ["3"]
+    assert [p.requires_grad for p in parameters] == [False] + [True] * (len(parameters) - 1)
+    assert parameters[1].grad is not None
+    assert parameters[0].grad is None
+    assert hooks == [len(m._forward_hooks) for m in network.model.modules()]
+    assert torch.equal(torch.get_rng_state(), random_state)
+
+
+def test_the_global_random_state_is_put_back() -> None:
+    model, before = nn.Linear(1, 1), torch.get_rng_state()
+    with undisturbed(model):
+        torch.rand(3)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_frozen_layers_have_gradients() -> None:
+    network = toys.chain()
+    wanted = observe(network, FIRST)
+    network.model.requires_grad_(False)
+    for layer, values in observe(network, FIRST).items():
+        assert torch.equal(values["grad"], wanted[layer]["grad"])
+
+
+def test_a_layer_that_runs_twice_or_never_is_refused() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Conv2d(1, 1, 3, padding=1), nn.Conv2d(1, 1, 3)
+
+        def forward(self, pictures: Tensor) -> Tensor:
+            scores: Tensor = self.a(self.a(pictures)).mean((2, 3)).expand(-1, 3)
+            return scores
+
+    with pytest.raises(CellError, match="layer 'a' runs more than once"):
+        observe(single(Twice(), ("a",)), frozenset({"output"}))
+    with pytest.raises(CellError, match="layer 'b' does not run"):
+        observe(single(Twice(), ("b",)), frozenset({"output"}))
+    assert observe(single(Twice(), ("b",)), frozenset({"grad"}))["b"]["grad"].eq(0).all()
