@@ -37,7 +37,7 @@ def hsqgl12(weight: Tensor) -> Tensor:
 
 CRITERION = Criterion(
     hsqgl12,
-    regulariser=Penalty(hierarchical_squared_group_l12, strength=1e-5),
+    regulariser=Penalty(hierarchical_squared_group_l12, strength=3e-5),
     published=Ranking("global"),
     reference="Mitsuno, Miyao, Kurita. Hierarchical Group Sparse Regularization for Deep CNNs. IJCNN 2020",
 )

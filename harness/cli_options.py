@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from prunebench.errors import UserError
 from prunebench.spec import Spec
 
 
@@ -28,6 +29,8 @@ class Option:
         """Turn what was typed into the field's value; None when the option was not given."""
         if self.kind in ("on", "off"):
             return (self.kind == "on") if given else None
+        if given == "" or given == [""]:
+            raise UserError(f"{self.flag} is empty; leave it out for the default")
         return given or None
 
 

@@ -1,5 +1,6 @@
 """The grid: which trajectories a spec asks for, every name checked before anything is computed."""
 
+import logging
 from dataclasses import dataclass
 from itertools import product
 
@@ -13,6 +14,8 @@ from prunebench.store import Store
 from prunebench.task import Task, make_task
 from prunebench.training import Tick
 from prunebench.trajectory import Trajectory
+
+log = logging.getLogger("prunebench")
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,10 @@ def make_grid(spec: Spec) -> Grid:
     Jobs are ordered so that neighbours lie in different blocks: processes that work side by side do not wait for
     each other's dense training.
     """
-    methods = [parse_method(text, registry(spec.plugin)).name for text in spec.criteria]
+    known = registry(spec.plugin)
+    for source, reason in known.failures.items():
+        log.warning("not loaded: %s: %s", source, reason)
+    methods = [parse_method(text, known).name for text in spec.criteria]
     seeds = parse_seeds(spec.seeds)
     metric, keeps = parse_keeps(spec.keep)
     find_device(spec.device)

@@ -2,6 +2,7 @@
 
 import functools
 import sys
+import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 
 from prunebench.discovery import source_hash
+from prunebench.errors import UserError
 
 _PROSE = {"reference", "licence", "citation", "source"}
 
@@ -34,9 +36,12 @@ def identity(thing: Any) -> Any:
         return [identity(item) for item in thing]
     if isinstance(thing, torch.dtype):
         return str(thing)
-    if callable(thing):
-        return [getattr(thing, "__qualname__", type(thing).__qualname__), _file_hash(thing)]
-    raise TypeError(f"cannot describe {thing!r}")
+    name = getattr(thing, "__qualname__", type(thing).__qualname__)
+    if isinstance(thing, type | types.FunctionType | types.BuiltinFunctionType):
+        return [name, _file_hash(thing)]
+    if hasattr(thing, "__dict__"):  # an object of a plugin's own class
+        return [name, _file_hash(thing), identity(vars(thing))]
+    raise UserError(f"cannot tell what decides the results of {thing!r}: keep numbers, texts and functions in it")
 
 
 def _file_hash(thing: Any) -> str:
@@ -44,4 +49,10 @@ def _file_hash(thing: Any) -> str:
     module = sys.modules.get(getattr(thing, "__module__", "") or type(thing).__module__)
     if module is None or not getattr(module, "__file__", None):
         return "builtin"
+    return _module_hash(module)
+
+
+@functools.cache
+def _module_hash(module: types.ModuleType) -> str:
+    """Hash once a process: the code that runs is the one that was read, whatever becomes of the file meanwhile."""
     return source_hash(module)[:16]

@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import torch
@@ -69,11 +70,10 @@ def _point(path: Trajectory, store: Store, keep: float) -> Record:
         return path.point(keep)
     except UserError:
         raise
-    except CellError as error:
-        reason = str(error)
     except Exception as error:  # a plugin's error is this cell's, whatever it is
         log.debug("traceback of the failed cell", exc_info=True)
-        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        name = "" if isinstance(error, CellError) else f"{type(error).__name__}: "
+        reason = name + str(error).partition("\n")[0]
     failed = path.blank(keep).model_copy(update={"status": "failed", "reason": reason})
     store.put(failed)
     return failed
@@ -91,6 +91,10 @@ def _in_processes(grid: Grid) -> Iterator[tuple[Job, list[Record]]]:
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
+        except BrokenProcessPool:
+            raise UserError(
+                "a worker process was killed, perhaps for its memory: run again with less --workers"
+            ) from None
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise

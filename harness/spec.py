@@ -20,9 +20,11 @@ Backend = Literal["eager", "channels_last", "compile", "onnx"]
 class Spec(Protocol):
     """Every option of a run. Each field is an option of the same name; texts are as the user types them."""
 
-    criteria: tuple[str, ...] = Field(("magnitude", "taylor", "obd", "random"), description="criteria to compare")
-    datasets: tuple[str, ...] = Field(("digits",), description="datasets, such as mnist or folder:PATH")
-    models: tuple[str, ...] = Field(("lenet5",), description="models, such as vgg11_bn:width=0.5")
+    criteria: tuple[str, ...] = Field(
+        ("magnitude", "taylor", "obd", "random"), min_length=1, description="criteria to compare"
+    )
+    datasets: tuple[str, ...] = Field(("digits",), min_length=1, description="datasets, such as mnist or folder:PATH")
+    models: tuple[str, ...] = Field(("lenet5",), min_length=1, description="models, such as vgg11_bn:width=0.5")
     seeds: str = Field("0-2", description="seeds: 0-4 or 0,3,7")
     keep: str = Field("macs=0.5,0.25", description="fractions to keep of macs, params or units: macs=0.5,0.25")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
@@ -50,13 +52,13 @@ def presets() -> dict[str, str]:
     return {f.name.removesuffix(".toml"): f.read_text().partition("\n")[0].lstrip("# ") for f in files}
 
 
-def make_spec(options: Mapping[str, Any], config: Path | None = None, default_preset: str = "") -> Spec:
+def make_spec(options: Mapping[str, Any], config: Path | str | None = None, default_preset: str = "") -> Spec:
     """Join preset, configuration file and command line; the later one wins.
 
     options: by field name; None and empty tuples mean 'not given'. Raises `UserError` with the nearest allowed name.
     """
     given = {key: value for key, value in options.items() if value not in (None, (), [])}
-    filed = _read_toml(config.read_text, str(config)) if config else {}
+    filed = _read_toml(Path(config).read_text, str(config)) if config else {}
     chosen = given.get("preset") or filed.get("preset") or default_preset
     base: dict[str, Any] = {}
     if chosen:
@@ -66,8 +68,9 @@ def make_spec(options: Mapping[str, Any], config: Path | None = None, default_pr
         base = _read_toml(preset.read_text, f"preset {chosen}")
     merged = {**base, **filed, **given, "preset": chosen if _is_preset(base, filed, given) else ""}
     for name in ("criteria", "datasets", "models", "plugin"):
-        if isinstance(merged.get(name), str | list | tuple):
-            merged[name] = split_list(merged[name])
+        value = merged.get(name)
+        if isinstance(value, str) or (isinstance(value, list | tuple) and all(isinstance(v, str) for v in value)):
+            merged[name] = split_list(value)
     try:
         spec = Spec.model_validate(merged)
     except ValidationError as error:
@@ -100,7 +103,7 @@ def _read_toml(read: Any, where: str) -> dict[str, Any]:
         data = tomllib.loads(read())
     except OSError as error:
         raise UserError(f"{where}: cannot be read: {error.strerror}") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # of the syntax or of the encoding
         raise UserError(f"{where}: not valid TOML: {error}") from None
     data = {key.replace("-", "_"): value for key, value in data.items()}
     for key in data:

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from safetensors import SafetensorError
 
 from prunebench.errors import UserError
 from prunebench.record import SCHEMA, Record, read_record
@@ -128,12 +130,15 @@ def guard(place: Path, action: Callable[[], None]) -> None:
     """Turn a full disk or a folder that cannot be written into a `UserError`."""
     try:
         action()
+        return
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            what = "the disk is full; finished points are kept, free some space and run again"
-            raise UserError(f"{place}: {what}") from None
-        what = f"cannot be written: {error.strerror}; give another folder with --results"
-        raise UserError(f"{place}: {what}") from None
+        number, what = error.errno, error.strerror
+    except SafetensorError as error:  # it passes the system's error on as a text
+        found = re.search(r"os error (\d+)", str(error))
+        number, what = int(found[1]) if found else None, str(error)
+    if number == errno.ENOSPC:
+        raise UserError(f"{place}: the disk is full; finished points are kept, free some space and run again")
+    raise UserError(f"{place}: cannot be written: {what}; give another folder with --results")
 
 
 def _slug(text: str) -> str:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,8 +73,21 @@ def place(model: nn.Module, device: torch.device) -> nn.Module:
 def load_dataset(label: str, root: Path, download: bool, plugins: tuple[str, ...]) -> tuple[Dataset, Loaded, str]:
     """Load a dataset once per process; gives its record, data and fingerprint."""
     dataset, argument = get_dataset(label, registry(plugins))
-    loaded = dataset.load(Source(root, download, argument))
+    with _named("dataset", label):
+        loaded = dataset.load(Source(root, download, argument))
     return dataset, loaded, loaded.fingerprint()
+
+
+@contextmanager
+def _named(kind: str, label: str) -> Iterator[None]:
+    """Say whose error it is that a dataset or model (a plugin's, perhaps) ends with."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise UserError(f"{kind} '{label}' cannot be made ready: {type(error).__name__}: {text}") from error
 
 
 @functools.lru_cache(maxsize=4)
@@ -90,7 +105,7 @@ def make_task(
     defaults = dataclasses.asdict(model.training)
     missing = {name: value for name, value in defaults.items() if getattr(protocol, name) is None}
     protocol = Protocol.model_validate(protocol.model_dump() | missing)
-    with seeded(0, "analysis"):
+    with seeded(0, "analysis"), _named("model", model_label):
         network = model(channels, height, len(loaded.classes))
         table = analyse(network, torch.randn(2, channels, height, width), model.label)
     return Task(dataset_label, dataset, loaded, fingerprint, model, table, costs(network, table), protocol)

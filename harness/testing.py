@@ -220,7 +220,9 @@ def _gradient_at_zero(regulariser: Regulariser) -> None:
 def _gradient_elsewhere(regulariser: Regulariser) -> None:
     """The term acts on something."""
     gradients = _gradients(regulariser, toys.depthwise())
-    assert all(bool(gradient.isfinite().all()) for gradient in gradients), "the gradient of the regulariser is not finite"
+    assert all(bool(gradient.isfinite().all()) for gradient in gradients), (
+        "the gradient of the regulariser is not finite"
+    )
     assert any(bool(gradient.any()) for gradient in gradients), "the gradient of the regulariser is zero everywhere"
 
 

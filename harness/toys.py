@@ -54,7 +54,7 @@ def residual() -> Network:
         (Group("stem", 5, ("stem", "conv"), tuple(parts)),),
         {"stem": 36, "conv": 36, "linear": 1},
         {"stem": "bn1", "conv": "bn2"},
-        {"stem": "relu", "conv": "bn2", "linear": "linear"},
+        {"stem": "bn1", "conv": "bn2", "linear": "linear"},  # not the ReLU: it runs twice
     )
     return _network(Residual(), table)
 

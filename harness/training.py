@@ -45,7 +45,7 @@ def rate_at(step: int, steps: int, peak: float) -> float:
     """Cosine from the peak to zero after a linear warm-up over the first twentieth of the steps.
 
     >>> [round(rate_at(step, 100, 1.0), 3) for step in (0, 4, 52, 99)]
-    [0.2, 1.0, 0.509, 0.0]
+    [0.2, 1.0, 0.5, 0.0]
     """
     warm = max(1, steps // 20)
     if step < warm:

@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from prunebench.regulariser import Regulariser
 from prunebench.removal import remove
 from prunebench.saving import load_into, save
 from prunebench.seeding import seeded
+from prunebench.splits import BlockData
 from prunebench.stages import Plan, Stage
 from prunebench.store import Store, key_of
 from prunebench.task import Task, place
@@ -44,7 +46,11 @@ class Trajectory:
     def __post_init__(self) -> None:
         self.protocol = self.task.protocol
         self.plan = Plan(self.protocol, self.task.facts(self.seed, self.device), self.metric)
-        self.data = self.task.data(self.seed, self.device)
+
+    @cached_property
+    def data(self) -> BlockData:
+        """Draw the block's splits, where something is to be computed."""
+        return self.task.data(self.seed, self.device)
 
     def blank(self, keep: float) -> Record:
         """Give the record of a keep before anything is computed: what was asked, and its key."""

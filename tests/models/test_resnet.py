@@ -44,12 +44,16 @@ def test_names_and_outputs_are_those_of_the_published_checkpoints(size: int) -> 
     torch.manual_seed(0)
     network = RESNET20(3, size, 10).double().eval()
     for name, buffer in network.named_buffers():
-        if name.endswith(("running_mean", "running_var")):
+        if name.endswith("running_mean"):
+            buffer.uniform_(-0.2, 0.2)
+        if name.endswith("running_var"):
             buffer.uniform_(0.5, 1.5)
     state = {name: value for name, value in network.state_dict().items() if ".shortcut." not in name}
     pictures = torch.randn(2, 3, size, size, dtype=torch.float64)
     with torch.no_grad():
-        torch.testing.assert_close(network(pictures), reference(pictures, state))
+        scores = network(pictures)
+        torch.testing.assert_close(scores, reference(pictures, state))
+    assert not torch.allclose(scores[0], scores[1])  # the pictures came through
 
 
 def test_every_nonlinearity_is_a_module_of_its_own() -> None:

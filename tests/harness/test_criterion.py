@@ -1,0 +1,84 @@
+"""The record of a criterion: what it asks for, its options, and what is said about bad ones."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from prunebench.criterion import EVIDENCE, Criterion, ModelScore
+from prunebench.errors import UserError
+from prunebench.regulariser import Penalty
+
+
+def saliency(weight: Tensor, grad: Tensor, *, power: float = 2.0, signed: bool = False) -> Tensor:
+    return (weight * grad).sum(1) ** power * (-1 if signed else 1)
+
+
+def curved(weight: Tensor, curvature: Tensor) -> Tensor:
+    return (weight * curvature).sum(1)
+
+
+def norm(weight: Tensor, *, eps: float = 0.0) -> Tensor:
+    return weight.abs().sum() + eps
+
+
+def test_the_name_evidence_and_passes_come_from_the_function() -> None:
+    record = Criterion(saliency)
+    assert (record.name, record.evidence, record.needs) == ("saliency", ("weight", "grad"), {"gradients"})
+    assert Criterion(norm).needs == frozenset()
+    assert Criterion(curved).needs == {"curvature"}
+    assert Criterion(saliency, name="other").name == "other"
+
+
+def test_a_record_calls_its_score_with_what_it_asks_for() -> None:
+    evidence = {"weight": torch.tensor([[1.0, 2.0]]), "grad": torch.tensor([[3.0, 1.0]]), "bias": None}
+    assert Criterion(saliency)(evidence).tolist() == [25.0]
+    changed = Criterion(saliency).with_options({"power": "1", "signed": "true"})
+    assert changed(evidence).tolist() == [-5.0]
+    assert changed.label == "saliency:power=1,signed=true"
+
+
+def test_unknown_evidence_is_refused_when_the_record_is_made() -> None:
+    def wishful(weight: Tensor, hessian: Tensor) -> Tensor:
+        return weight
+
+    with pytest.raises(UserError, match="unknown evidence 'hessian' in criterion 'wishful'; Known: activation, "):
+        Criterion(wishful)
+    with pytest.raises(UserError, match="unknown curvature 'fisher'"):
+        Criterion(curved, curvature="fisher")
+    assert set(EVIDENCE.values()) == {"none", "gradients", "activations", "curvature"}
+
+
+def test_curvature_is_an_option_where_it_is_used() -> None:
+    record = Criterion(curved).with_options({"curvature": "exact"})
+    assert (record.curvature, record.label) == ("exact", "curved:curvature=exact")
+    with pytest.raises(UserError, match="unknown curvature 'exakt' in criterion 'curved'; did you mean 'exact'"):
+        Criterion(curved).with_options({"curvature": "exakt"})
+    with pytest.raises(UserError, match="unknown option 'curvature' in 'saliency'"):
+        Criterion(saliency).with_options({"curvature": "exact"})
+
+
+def test_options_of_the_regulariser_are_options_of_the_criterion() -> None:
+    record = Criterion(saliency, Penalty(norm, strength=1.0)).with_options(
+        {"strength": "2", "eps": "0.5", "power": "3"}
+    )
+    assert record.regulariser is not None
+    assert record.regulariser.strength == 2.0
+    assert record.label == "saliency:eps=0.5,power=3,strength=2"
+    with pytest.raises(UserError, match="unknown option 'strenght' in 'saliency'; did you mean 'strength'"):
+        Criterion(saliency, Penalty(norm, strength=1.0)).with_options({"strenght": "2"})
+    with pytest.raises(UserError, match="option power=x of 'saliency' must be a number"):
+        Criterion(saliency).with_options({"power": "x"})
+
+
+def test_a_model_score_has_three_arguments() -> None:
+    def good(model: Any, batches: Any, generator: Any, *, rounds: int = 3) -> Any:
+        return {}
+
+    def bad(model: Any, data: Any) -> Any:
+        return {}
+
+    assert ModelScore(good).with_options({"rounds": "5"}).label == "good:rounds=5"
+    with pytest.raises(UserError, match=r"must take \(model, batches, generator\), not \(model, data\)"):
+        ModelScore(bad)
