@@ -14,6 +14,7 @@ from prunebench.errors import UserError, unknown
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
 _LEVELS = ("debug", "info", "warning", "error")
+_INTERRUPTED = 130  # how typer ends on Ctrl-C
 
 
 @app.callback()
@@ -122,6 +123,8 @@ def main() -> None:
     except UserError as error:
         typer.echo(f"prunebench: error: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("prunebench: interrupted; finished points are kept, the same command goes on from there", err=True)
-        sys.exit(130)
+    except SystemExit as stop:
+        if stop.code == _INTERRUPTED:
+            text = "prunebench: interrupted; finished points are kept, the same command goes on from there"
+            typer.echo(text, err=True)
+        raise

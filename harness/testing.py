@@ -82,29 +82,34 @@ def checks(record: AnyCriterion) -> Iterator[tuple[str, Check]]:
         yield "regulariser: leaves what it showed", partial(_folds, record.regulariser)
 
 
+def _require(condition: bool, message: str) -> None:
+    if not condition:  # not `assert`, which `python -O` takes out
+        raise AssertionError(message)
+
+
 def _run(record: AnyCriterion, network: Network, seed: int = 0) -> dict[str, Tensor]:
     return score(record, network, toys.batches(dtype=network.dtype), torch.Generator().manual_seed(seed))
 
 
 def _scores(record: AnyCriterion, toy: str) -> None:
-    """One finite number per unit of every group."""
+    """Expect one finite number per unit of every group."""
     network = toys.TOYS[toy]()
     scores = _run(record, network)
     shapes, wanted = {name: tuple(v.shape) for name, v in scores.items()}, {n: (u,) for n, u in network.units.items()}
-    assert shapes == wanted, f"gives scores of shapes {shapes}, not {wanted}"
+    _require(shapes == wanted, f"gives scores of shapes {shapes}, not {wanted}")
     bad = [name for name, values in scores.items() if not values.isfinite().all()]
-    assert not bad, f"gives scores that are not finite for groups {bad}"
+    _require(not bad, f"gives scores that are not finite for groups {bad}")
 
 
 def _deterministic(record: AnyCriterion) -> None:
-    """Equal seeds give equal scores, bit by bit."""
+    """Expect equal scores from equal seeds, bit by bit."""
     first, second = _run(record, toys.chain()), _run(record, toys.chain())
     differ = [name for name in first if not torch.equal(first[name], second[name])]
-    assert not differ, f"two runs with one seed differ in groups {differ}; draw from `generator` only"
+    _require(not differ, f"two runs with one seed differ in groups {differ}; draw from `generator` only")
 
 
 def _changes_nothing(record: AnyCriterion) -> None:
-    """Weights, gradients, flags, modes, hooks and the global random state are as before."""
+    """Expect weights, gradients, flags, modes, hooks and the global random state as before."""
     network = toys.residual()
     network.model.train()
     network.layer("bn1").eval()
@@ -113,7 +118,7 @@ def _changes_nothing(record: AnyCriterion) -> None:
     before = _state(network.model)
     _run(record, network)
     changed = [name for name, value in _state(network.model).items() if value != before[name]]
-    assert not changed, f"changes {', '.join(changed)}"
+    _require(not changed, f"changes {', '.join(changed)}")
 
 
 def _state(model: nn.Module) -> dict[str, object]:
@@ -130,7 +135,7 @@ def _state(model: nn.Module) -> dict[str, object]:
 
 @torch.no_grad()
 def _zero_weights(record: AnyCriterion) -> None:
-    """A layer of zeros has finite scores."""
+    """Expect finite scores of a layer of zeros."""
     for layer in ("0", "2", "6"):
         network = toys.chain()
         for parameter in network.layer(layer).parameters():
@@ -140,21 +145,23 @@ def _zero_weights(record: AnyCriterion) -> None:
 
 
 def _keeps_type(record: AnyCriterion, dtype: torch.dtype, device: torch.device) -> None:
-    """Scores have the weights' type and device."""
+    """Expect scores of the weights' type and device."""
     network = toys.chain()
     network.model.to(device, dtype)
     for name, values in _run(record, network).items():
-        assert values.dtype == dtype, f"group '{name}' has scores of {values.dtype} for weights of {dtype}"
-        assert values.device.type == device.type, f"group '{name}' has scores on {values.device}, weights on {device}"
+        _require(values.dtype == dtype, f"group '{name}' has scores of {values.dtype} for weights of {dtype}")
+        _require(
+            values.device.type == device.type, f"group '{name}' has scores on {values.device}, weights on {device}"
+        )
 
 
 def _without_data(record: AnyCriterion) -> None:
-    """A criterion that asks for no data works without any."""
+    """Expect a criterion that asks for no data to work without any."""
     score(record, toys.chain(), [], torch.Generator())
 
 
 def _equivariant(record: AnyCriterion) -> None:
-    """Units in another order have their scores in that order."""
+    """Expect the scores of units in another order in that order."""
     for make in (toys.chain, toys.residual, toys.depthwise):
         network, shuffled = make(), make()
         orders = {g.name: torch.arange(g.units).roll(1).flip(0) for g in network.table.groups}
@@ -163,7 +170,7 @@ def _equivariant(record: AnyCriterion) -> None:
         first, second = _run(record, network), _run(record, shuffled)
         for name, order in orders.items():
             text = f"group '{name}' of the {make.__name__} network: scores depend on the order of the units"
-            assert torch.allclose(first[name][order], second[name], rtol=1e-6, atol=1e-12), text
+            _require(torch.allclose(first[name][order], second[name], rtol=1e-6, atol=1e-12), text)
 
 
 @torch.no_grad()
@@ -180,7 +187,7 @@ def _permute(network: Network, group: str, order: Tensor) -> None:
 
 @torch.no_grad()
 def _loss_scale(record: AnyCriterion) -> None:
-    """Scaling a ReLU unit up and its readers down changes no loss, so no score on the loss scale."""
+    """Scale a ReLU unit up and its readers down: no loss changes, so no score on the loss scale may."""
     network, scaled = toys.chain(), toys.chain()
     scaled.layer("0").get_parameter("weight").mul_(4)
     scaled.layer("0").get_parameter("bias").mul_(4)
@@ -189,7 +196,7 @@ def _loss_scale(record: AnyCriterion) -> None:
         first, second = _run(record, network), _run(record, scaled)
     for name, values in first.items():
         text = f"group '{name}': scores change when weights move across a ReLU; declare scale='arbitrary'"
-        assert torch.allclose(values, second[name], rtol=1e-6, atol=1e-12), text
+        _require(torch.allclose(values, second[name], rtol=1e-6, atol=1e-12), text)
 
 
 def _convolutions(network: Network) -> list[Tensor]:
@@ -200,35 +207,35 @@ def _gradients(regulariser: Regulariser, network: Network) -> list[Tensor]:
     attached = regulariser.attach(network, torch.Generator().manual_seed(0))
     attached.draw()
     term = attached.penalty()
-    assert term.ndim == 0, f"the term has shape {tuple(term.shape)}, it must be a scalar"
-    assert term.isfinite(), f"the term is {float(term.detach())}"
+    _require(term.ndim == 0, f"the term has shape {tuple(term.shape)}, it must be a scalar")
+    _require(bool(term.isfinite()), f"the term is {float(term.detach())}")
     parameters = [*network.model.parameters(), *attached.parameters]
     gradients = torch.autograd.grad(term, parameters, allow_unused=True)
     return [gradient for gradient in gradients if gradient is not None]
 
 
 def _gradient_at_zero(regulariser: Regulariser) -> None:
-    """The term's gradient is finite where weights are zero."""
+    """Expect a finite gradient of the term where weights are zero."""
     network = toys.depthwise()
     with torch.no_grad():
         for weight in _convolutions(network):
             weight.zero_()
     finite = all(bool(gradient.isfinite().all()) for gradient in _gradients(regulariser, network))
-    assert finite, "the gradient of the regulariser is not finite at zero weights"
+    _require(finite, "the gradient of the regulariser is not finite at zero weights")
 
 
 def _gradient_elsewhere(regulariser: Regulariser) -> None:
-    """The term acts on something."""
+    """Expect that the term acts on something."""
     gradients = _gradients(regulariser, toys.depthwise())
-    assert all(bool(gradient.isfinite().all()) for gradient in gradients), (
-        "the gradient of the regulariser is not finite"
+    _require(
+        all(bool(gradient.isfinite().all()) for gradient in gradients), "the gradient of the regulariser is not finite"
     )
-    assert any(bool(gradient.any()) for gradient in gradients), "the gradient of the regulariser is zero everywhere"
+    _require(any(bool(gradient.any()) for gradient in gradients), "the gradient of the regulariser is zero everywhere")
 
 
 @torch.no_grad()
 def _folds(regulariser: Regulariser) -> None:
-    """The network after `detach` equals the one before in eval mode, and carries no hooks."""
+    """Expect the same outputs in eval mode after `detach`, and no hooks."""
     for make in (toys.chain, toys.residual, toys.depthwise, toys.grouped):
         network, (pictures, _) = make(), toys.batches()[0]
         before = _state(network.model)["hooks"]
@@ -238,8 +245,10 @@ def _folds(regulariser: Regulariser) -> None:
         network.model.eval()
         with_it = network.model(pictures)
         learned = attached.detach()
-        assert _state(network.model)["hooks"] == before, "the regulariser leaves hooks behind"
+        _require(_state(network.model)["hooks"] == before, "the regulariser leaves hooks behind")
         change = (network.model(pictures) - with_it).abs().max() / with_it.abs().max()
-        assert change <= 1e-12, f"detaching changes the {make.__name__} network's output by {float(change):.1e}"
+        _require(
+            bool(change <= 1e-12), f"detaching changes the {make.__name__} network's output by {float(change):.1e}"
+        )
         shapes = {name: tuple(values.shape) for name, values in learned.items()}
-        assert not shapes or shapes == {n: (u,) for n, u in network.units.items()}, f"gives gates of shapes {shapes}"
+        _require(not shapes or shapes == {n: (u,) for n, u in network.units.items()}, f"gives gates of shapes {shapes}")

@@ -30,7 +30,7 @@ class Residual(nn.Module):
 
 
 def chain(units: Sequence[int] = (6, 4, 8)) -> Network:
-    """A biased strided convolution with ReLU, one with BatchNorm and in-place ReLU, two linear layers."""
+    """Build a biased strided convolution, one with BatchNorm and in-place ReLU, two linear layers."""
     a, b, c = units
     model = nn.Sequential(
         *(nn.Conv2d(1, a, 3, stride=2, padding=1), nn.ReLU()),
@@ -47,7 +47,7 @@ def chain(units: Sequence[int] = (6, 4, 8)) -> Network:
 
 
 def residual() -> Network:
-    """A coupled group: two convolutions that write to one residual stream."""
+    """Build a coupled group: two convolutions that write to one residual stream."""
     parts = [_slice(name, "out", 5) for name in ("stem", "bn1", "conv", "bn2")]
     parts += [_slice(name, "in", 5) for name in ("conv", "linear")]
     table = Table(
@@ -60,7 +60,7 @@ def residual() -> Network:
 
 
 def depthwise() -> Network:
-    """A depthwise convolution, whose units are those of the layer before, and a 1 x 1 convolution."""
+    """Build a depthwise convolution, whose units are those of the layer before, and a 1 x 1 convolution."""
     model = nn.Sequential(
         *(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU6()),
         *(nn.Conv2d(4, 4, 3, padding=1, groups=4), nn.BatchNorm2d(4), nn.ReLU6()),
@@ -76,7 +76,7 @@ def depthwise() -> Network:
 
 
 def grouped() -> Network:
-    """A convolution in two groups: the same positions of both groups are one unit."""
+    """Build a convolution in two groups: the same positions of both groups are one unit."""
     model = nn.Sequential(
         *(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 6, 3, groups=2), nn.ReLU()),
         *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, CLASSES)),
@@ -118,7 +118,13 @@ def _network(model: nn.Module, table: Table) -> Network:
     for name, tensor in model.double().state_dict().items():
         if tensor.is_floating_point():
             noise = torch.rand(tensor.shape, generator=draws, dtype=torch.float64)
-            tensor.copy_(noise + 0.5 if tensor.ndim == 1 and "bias" not in name else noise * 2 - 0.9)
+            if tensor.ndim > 1:
+                noise = (noise - 0.45) * 4 / tensor[0].numel() ** 0.5
+            elif name.endswith(("bias", "mean")):
+                noise = noise - 0.4
+            else:  # weight and variance of a BatchNorm
+                noise = noise + 0.5
+            tensor.copy_(noise)
     network = Network.dense(model, table)
     network.gates = {g.name: torch.randn(g.units, generator=draws, dtype=torch.float64) for g in table.groups}
     return network

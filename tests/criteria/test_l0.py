@@ -1,0 +1,35 @@
+import pytest
+import torch
+
+from prunebench import toys
+from prunebench.criteria.l0 import CRITERION
+from prunebench.errors import CellError
+from prunebench.gates import Gates
+from prunebench.scoring import score
+
+
+def test_the_score_is_log_alpha_once_for_a_coupled_group() -> None:
+    network = toys.residual()
+    scores = score(CRITERION, network, [], torch.Generator())
+    assert torch.equal(scores["stem"], network.gates["stem"])
+
+
+def test_open_gates_do_not_tie() -> None:
+    network = toys.chain()
+    network.gates["0"] = torch.tensor([5.0, 6.0, 7.0, 8.0, 9.0, 10.0])  # all have a test-time gate of 1
+    assert score(CRITERION, network, [], torch.Generator())["0"].unique().numel() == 6
+
+
+def test_it_brings_gates_and_needs_them() -> None:
+    assert isinstance(CRITERION.regulariser, Gates)
+    assert CRITERION.needs == frozenset()
+    network = toys.chain()
+    network.gates.clear()
+    with pytest.raises(CellError, match="a score by gates comes after a training with them"):
+        score(CRITERION, network, [], torch.Generator())
+
+
+def test_options_of_the_gates() -> None:
+    changed = CRITERION.with_options({"strength": "1e-2", "start": "0"})
+    assert changed.regulariser == Gates(strength=0.01, start=0.0)
+    assert changed.label == "l0:start=0,strength=0.01"

@@ -1,0 +1,80 @@
+import pytest
+import torch
+from torch import Tensor
+
+from prunebench.augment import augment
+from prunebench.errors import UserError
+from prunebench.seeding import generator
+
+
+def dot(count: int, side: int, row: int, column: int) -> Tensor:
+    images = torch.zeros(count, 3, side, side, dtype=torch.uint8)
+    images[:, :, row, column] = torch.tensor([10, 20, 30], dtype=torch.uint8)
+    return images
+
+
+def places(images: Tensor) -> set[tuple[int, int]]:
+    """Where each picture's one dot is; every channel must agree."""
+    found = set()
+    for image in images:
+        spots = image.nonzero().tolist()
+        assert [spot[0] for spot in spots] == [0, 1, 2]
+        assert len({tuple(spot[1:]) for spot in spots}) == 1
+        assert image.amax(dim=(1, 2)).tolist() == [10, 20, 30]
+        found.add(tuple(spots[0][1:]))
+    return found
+
+
+@pytest.mark.parametrize(("kind", "side", "reach"), [("shift", 20, 2), ("shift", 8, 1), ("crop", 16, 2)])
+def test_a_dot_moves_to_every_place_in_reach_and_no_other(kind: str, side: int, reach: int) -> None:
+    moved = augment(dot(500, side, 6, 4), (kind,), generator(0, "augment"))
+    assert moved.shape == (500, 3, side, side)
+    assert moved.dtype == torch.uint8
+    span = range(-reach, reach + 1)
+    assert places(moved) == {(6 + row, 4 + column) for row in span for column in span}
+
+
+def test_a_shift_by_hand() -> None:
+    offsets = torch.randint(0, 3, (2, 1), generator=torch.Generator().manual_seed(3))  # what the code draws
+    image = torch.arange(1, 10, dtype=torch.uint8).view(1, 1, 3, 3)
+    moved = augment(image, ("shift",), torch.Generator().manual_seed(3))
+    padded = torch.zeros(5, 5, dtype=torch.uint8)
+    padded[1:4, 1:4] = image[0, 0]
+    row, column = offsets[:, 0].tolist()
+    assert torch.equal(moved[0, 0], padded[row : row + 3, column : column + 3])
+
+
+def test_what_comes_in_at_the_border_is_black() -> None:
+    moved = augment(torch.full((50, 1, 8, 8), 255, dtype=torch.uint8), ("shift",), generator(1, "x"))
+    assert set(moved.unique().tolist()) == {0, 255}
+    assert moved[:, :, 1:7, 1:7].min() == 255
+
+
+def test_a_flip_mirrors_about_half_of_the_pictures() -> None:
+    images = dot(400, 8, 2, 1)
+    flipped = augment(images, ("flip",), generator(0, "flip"))
+    assert places(flipped) == {(2, 1), (2, 6)}
+    share = float((flipped[:, 0, 2, 6] > 0).float().mean())
+    assert 0.4 < share < 0.6
+
+
+def test_several_kinds_are_done_one_after_the_other() -> None:
+    found = places(augment(dot(900, 8, 3, 3), ("shift", "flip"), generator(0, "both")))
+    assert found == {(row, column) for row in (2, 3, 4) for column in (2, 3, 4, 5)}
+
+
+def test_equal_generators_give_equal_pictures_and_the_given_ones_stay() -> None:
+    images = torch.randint(0, 256, (20, 1, 8, 8), generator=generator(0, "i")).to(torch.uint8)
+    before, state = images.clone(), torch.get_rng_state()
+    one, same, other = (augment(images, ("shift", "flip"), generator(0, name)) for name in ("a", "a", "b"))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    assert torch.equal(images, before)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_unknown_kinds_and_none() -> None:
+    images = dot(2, 8, 1, 1)
+    assert torch.equal(augment(images, (), generator(0, "")), images)
+    with pytest.raises(UserError, match="unknown augmentation 'shfit'; did you mean 'shift'"):
+        augment(images, ("shfit",), generator(0, ""))

@@ -1,0 +1,103 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from prunebench.errors import UserError
+from prunebench.grid import Grid, Job, find_device, make_grid, method_of
+
+Make = Callable[..., Any]
+
+
+def grid(tiny: Make, **changes: Any) -> Grid:
+    return make_grid(tiny(Path("/nowhere"), **changes))
+
+
+def test_neighbours_lie_in_different_blocks(tiny: Make) -> None:
+    found = grid(tiny, criteria="taylor magnitude", models="lenet5 vgg11:width=0.125", seeds="0-1")
+    assert [str(job) for job in found.jobs[:5]] == [
+        "digits x lenet5 | taylor | seed 0",
+        "digits x lenet5 | taylor | seed 1",
+        "digits x vgg11:width=0.125 | taylor | seed 0",
+        "digits x vgg11:width=0.125 | taylor | seed 1",
+        "digits x lenet5 | magnitude | seed 0",
+    ]
+    assert len(found.jobs) == 8
+
+
+def test_keeps_go_down_whatever_order_they_are_given_in(tiny: Make) -> None:
+    found = grid(tiny, keep="params=0.25,0.75,0.5")
+    assert (found.metric, found.keeps) == ("params", (0.75, 0.5, 0.25))
+
+
+def test_one_criterion_written_in_two_ways_is_one_job(tiny: Make) -> None:
+    found = grid(tiny, criteria=["magnitude:p=1", "magnitude:p=1.0", "magnitude"])
+    assert [job.criterion for job in found.jobs] == ["magnitude:p=1", "magnitude"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["magnitude", "magnitude:p=1", "reg_obd", "hsqgl12+obd", "shuffle:l1", "scratch:hsqgl12+obd", "dense_continued"],
+)
+def test_a_jobs_name_finds_its_criterion_again(tiny: Make, name: str) -> None:
+    found = grid(tiny, criteria=[name])
+    assert method_of(found.spec, found.jobs[0]).name == found.jobs[0].criterion == name
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"criteria": "magnitude tailor"}, "unknown criterion 'tailor'; did you mean 'taylor'"),
+        ({"criteria": "shuffle:tailor"}, "unknown criterion 'tailor'; did you mean 'taylor'"),
+        ({"criteria": "magnitude:q=1"}, "unknown option 'q'"),
+        ({"datasets": "digitz"}, "unknown dataset 'digitz'; did you mean 'digits'"),
+        ({"models": "lenet"}, "unknown model 'lenet'; did you mean 'lenet5'"),
+        ({"models": "lenet5:width=2"}, "unknown option 'width'"),
+        ({"seeds": "3-1"}, "the range 3-1 is empty"),
+        ({"seeds": ""}, "seeds ''"),
+        ({"keep": "0"}, r"0 is outside \(0, 1\]"),
+        ({"keep": "1.5"}, r"1.5 is outside \(0, 1\]"),
+        ({"keep": "flops=0.5"}, "unknown budget metric 'flops'"),
+        ({"device": "tpu"}, "--device tpu: allowed are auto, cpu, cuda, cuda:N and mps"),
+        ({"datasets": "mnist", "data_root": "/nowhere"}, "MNIST is not in /nowhere.*--download"),
+        ({"plugin": "/nowhere/x.py"}, "--plugin /nowhere/x.py: no such file"),
+    ],
+)
+def test_every_wrong_name_ends_before_anything_is_computed(tiny: Make, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message) as error:
+        grid(tiny, **changes)
+    assert "\n" not in str(error.value)
+
+
+def test_a_plugin_that_fails_to_import_is_named(tiny: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "broken.py").write_text("import not_there")
+    assert grid(tiny, criteria="magnitude", plugin=str(tmp_path / "broken.py")).jobs
+    assert "broken.py: ModuleNotFoundError: No module named 'not_there'" in caplog.text
+
+
+def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert find_device("auto") == torch.device("cuda")
+    assert find_device("cuda:1") == torch.device("cuda:1")
+    assert find_device("cpu") == torch.device("cpu")
+    with pytest.raises(UserError, match="--device cuda:2: this machine has 2 CUDA devices; use cpu or auto"):
+        find_device("cuda:2")
+    with pytest.raises(UserError, match="--device mps: this machine has no MPS device"):
+        find_device("mps")
+
+
+def test_a_machine_without_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert find_device("auto") == torch.device("cpu")
+    with pytest.raises(UserError, match="--device cuda: this machine has 0 CUDA devices"):
+        find_device("cuda")
+
+
+def test_a_job_is_plain_values() -> None:
+    assert hash(Job("a", "b", "c", 0)) == hash(Job("a", "b", "c", 0))

@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+
+from prunebench.errors import UserError
+from prunebench.listing import check_criteria, listing
+from prunebench.registry import ALIASES, CONTROLS, Registry
+
+PLUGIN = """
+from prunebench.criterion import Criterion
+def mine(weight):
+    return weight.norm(dim=1)
+def wrong(weight):
+    return weight.norm(dim=1)[1:]
+MINE, WRONG = Criterion(mine, reference="Me, here"), Criterion(wrong)
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> str:
+    (tmp_path / "mine.py").write_text(PLUGIN)
+    return str(tmp_path / "mine.py")
+
+
+def first_words(text: str) -> list[str]:
+    return [line.split()[0] for line in text.splitlines() if line.split()]
+
+
+def test_everything_that_can_be_named_is_listed() -> None:
+    registry, words = Registry(), first_words(listing("", ()))
+    for name in (*registry.criteria, *registry.models, *ALIASES, "quick"):
+        assert name in words
+    for name in (*registry.datasets, *CONTROLS):
+        assert any(word.partition(":")[0] == name for word in words)
+
+
+def test_a_plugin_is_listed_with_evidence_source_and_origin(plugin: str) -> None:
+    row = next(line for line in listing("criteria", (plugin,)).splitlines() if line.startswith("mine "))
+    assert "weight" in row and "Me, here" in row and "plugin" in row
+
+
+def test_what_was_not_loaded_is_said(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("1 / 0")
+    assert "not loaded: plugin" in listing("models", (str(tmp_path / "broken.py"),))
+
+
+def test_an_unknown_kind() -> None:
+    with pytest.raises(UserError, match=r"'modles'.* did you mean 'models'"):
+        listing("modles", ())
+
+
+def test_check_runs_the_contract_suite(plugin: str) -> None:
+    text, passed = check_criteria(("magnitude",), False, ())
+    assert passed
+    assert all(line.startswith("ok     magnitude: ") for line in text.splitlines())
+    text, passed = check_criteria(("wrong",), False, (plugin,))
+    assert not passed
+    assert "FAILED wrong: " in text
+
+
+def test_a_file_stands_for_its_criteria(plugin: str) -> None:
+    text, passed = check_criteria((plugin,), False, ())
+    assert {line[7:].partition(":")[0] for line in text.splitlines()} == {"mine", "wrong"}
+    assert not passed
+
+
+def test_nothing_to_check() -> None:
+    with pytest.raises(UserError, match="nothing to check: give a criterion's name"):
+        check_criteria((), False, ())
+    with pytest.raises(UserError, match="unknown criterion 'magnitud'; did you mean 'magnitude'"):
+        check_criteria(("magnitud",), False, ())

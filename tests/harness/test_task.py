@@ -1,0 +1,103 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from prunebench.errors import UserError
+from prunebench.models.lenet5 import MODEL
+from prunebench.protocol import Protocol
+from prunebench.task import Task, load_dataset, make_task
+
+CPU = torch.device("cpu")
+PLUGIN = """
+import torch
+from torch import nn
+from prunebench.dataset import Dataset, Loaded, Pictures
+from prunebench.errors import UserError
+from prunebench.model import Model
+
+def wide(source):
+    pictures = Pictures(torch.zeros(8, 1, 4, 6, dtype=torch.uint8), torch.arange(8) % 2)
+    return Loaded(pictures, pictures, ("a", "b"), (0.0,), (1.0,))
+
+def broken(source):
+    raise KeyError("two\\nlines")
+
+def exploding(channels, size, classes):
+    raise ValueError("no such thing")
+
+def picky(channels, size, classes):
+    raise UserError("pictures too small")
+
+def flat(channels, size, classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(channels * size * size, classes))
+
+WIDE, BROKEN = Dataset(wide), Dataset(broken)
+EXPLODING, PICKY, FLAT = Model(exploding), Model(picky), Model(flat)
+"""
+
+
+def task(dataset: str = "digits", model: str = "lenet5", plugins: tuple[str, ...] = (), **options: Any) -> Task:
+    return make_task(dataset, model, Protocol.model_validate(options), Path("/nowhere"), False, plugins)
+
+
+@pytest.fixture(scope="module")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    path = tmp_path_factory.mktemp("task") / "mine.py"
+    path.write_text(PLUGIN)
+    return (str(path),)
+
+
+def test_the_familys_defaults_fill_what_was_not_given() -> None:
+    given = task(epochs=2, weight_decay=0.0).protocol
+    own = MODEL.training
+    assert (given.epochs, given.batch, given.rate, given.weight_decay) == (2, own.batch, own.rate, 0.0)
+
+
+def test_a_task_is_made_once() -> None:
+    assert task() is task()
+    assert task(epochs=3) is not task()
+    assert task(epochs=3).loaded is task().loaded
+
+
+def test_a_seed_gives_the_same_dense_network_again() -> None:
+    state = torch.get_rng_state()
+    one, same, other = (task().fresh(seed, CPU).model.state_dict() for seed in (0, 0, 1))
+    assert torch.equal(torch.get_rng_state(), state)
+    for name in one:
+        assert torch.equal(one[name], same[name])
+        assert not torch.equal(one[name], other[name])
+    assert one["conv2.weight"].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_facts_of_a_block() -> None:
+    facts = task().facts(0, CPU)
+    assert facts == task().facts(0, CPU)
+    assert facts["fingerprint"] == load_dataset("digits", Path("/nowhere"), False, ())[2]
+    assert (facts["dataset"], facts["seed"], facts["device"]) == ("digits", 0, "cpu")
+    assert facts != task().facts(1, CPU)
+    assert facts != task(model="vgg11_bn:width=0.125").facts(0, CPU)
+
+
+def test_what_the_model_is_built_for() -> None:
+    assert task().shape == {"channels": 1, "size": 8, "classes": 10}
+    assert task().costs.dense.macs == 8 * 8 * 20 * 25 + 4 * 4 * 50 * 20 * 25 + 500 * 200 + 10 * 500
+
+
+@pytest.mark.parametrize(
+    ("dataset", "model", "message"),
+    [
+        ("wide", "lenet5", "'wide' has pictures of 4 x 6 pixels; models take square ones: give a size"),
+        ("broken", "lenet5", "dataset 'broken' cannot be made ready: KeyError: 'two.*lines'"),
+        ("digits", "exploding", "model 'exploding' cannot be made ready: ValueError: no such thing"),
+        ("digits", "picky", "^pictures too small"),
+        ("digits", "flat", "no layer whose units could be removed"),
+        ("digits", "lenet", "unknown model 'lenet'; did you mean 'lenet5'"),
+        ("digit", "lenet5", "unknown dataset 'digit'; did you mean 'digits'"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(plugin: tuple[str, ...], dataset: str, model: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as error:
+        task(dataset, model, plugin)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,43 @@
+"""What the README shows must work as it stands there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from prunebench.cli_options import options
+from prunebench.listing import check_criteria
+from prunebench.names import parse_method
+from prunebench.registry import Registry
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_criterion_of_the_readme_passes_the_contract_suite(tmp_path: Path) -> None:
+    (source,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    plugin = tmp_path / "spread.py"
+    plugin.write_text(source)
+    text, passed = check_criteria((str(plugin),), False, ())
+    assert passed, text
+    assert parse_method("spread:power=2", Registry((str(plugin),))).name == "spread:power=2"
+
+
+def test_every_option_of_the_readme_exists() -> None:
+    known = {option.flag for option in options()} | {"--config", "--dry-run", "--benchmark-json"}
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
+    assert named <= known, named - known
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(((?!http)[^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("kind", ["criteria", "datasets", "models"])
+def test_names_in_the_table_of_choices_exist(kind: str) -> None:
+    row = next(line for line in README.splitlines() if line.startswith(f"| {kind} |"))
+    registry = Registry(())
+    known = {*getattr(registry, kind), "reg_obd", "dense_continued"}
+    for name in re.findall(r"`([a-z]\w*)`", row):
+        assert name in known, name
