@@ -39,7 +39,8 @@ def cut(
     try:
         selection = select(scores, parent, task.costs, Budget(metric, stage.keep), selected)
     except UserError as error:
-        raise CellError(str(error)) from None
+        way = f", at {stage.label} on the way down" if stage.kind == "rung" else ""
+        raise CellError(f"{error}{way}") from None
     return remove(parent, selection.remove), list(selection.floors)
 
 

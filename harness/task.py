@@ -69,7 +69,7 @@ def place(model: nn.Module, device: torch.device) -> nn.Module:
     return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-@functools.lru_cache(maxsize=4)
+@functools.cache
 def load_dataset(label: str, root: Path, download: bool, plugins: tuple[str, ...]) -> tuple[Dataset, Loaded, str]:
     """Load a dataset once per process; gives its record, data and fingerprint."""
     dataset, argument = get_dataset(label, registry(plugins))
@@ -90,7 +90,7 @@ def _named(kind: str, label: str) -> Iterator[None]:
         raise UserError(f"{kind} '{label}' cannot be made ready: {type(error).__name__}: {text}") from error
 
 
-@functools.lru_cache(maxsize=4)
+@functools.cache  # the jobs of a grid go through all its tasks again and again
 def make_task(
     dataset_label: str, model_label: str, protocol: Protocol, root: Path, download: bool, plugins: tuple[str, ...]
 ) -> Task:

@@ -1,6 +1,7 @@
 """Runs the stages that lead to a point, each once, and writes the record."""
 
 import json
+import math
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -217,4 +218,6 @@ class Trajectory:
 
 
 def _numbers(result: Result) -> dict[str, float]:
+    if not math.isfinite(result.mean_loss):
+        raise CellError(f"the network's loss on the test pictures is {result.mean_loss}: training diverged")
     return {"accuracy": result.accuracy, "loss": result.mean_loss, "top5": result.top5}

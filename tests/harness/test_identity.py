@@ -72,8 +72,8 @@ def test_a_file_edited_while_it_runs_does_not_change_the_key(tmp_path: Path) -> 
 
 def test_the_state_of_a_plugins_own_object_counts(tmp_path: Path) -> None:
     registry = plugin(tmp_path)
-    assert key(registry, "slow") == key(registry, "slow")
-    assert key(registry, "slow") != key(registry, "fast")
+    assert key(registry, "slow+magnitude") == key(registry, "slow+magnitude")
+    assert key(registry, "slow+magnitude") != key(registry, "fast+magnitude")
 
 
 def test_prose_does_not_count() -> None:

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from prunebench.evaluation import evaluate
+from prunebench import trajectory as trajectories
+from prunebench.errors import CellError
+from prunebench.evaluation import Result, evaluate
 from prunebench.grid import Job, trajectory
 from prunebench.record import Record
 from prunebench.saving import load
@@ -155,6 +157,12 @@ def killed_at(stage: str) -> Callable[..., Any]:
         return original(network, data, plan, *others)
 
     return train
+
+
+def test_a_network_that_gives_no_numbers_ends_the_cell() -> None:
+    nothing = torch.tensor([1.0, float("nan")])
+    with pytest.raises(CellError, match="loss on the test pictures is nan: training diverged"):
+        trajectories._numbers(Result(nothing, nothing, nothing, nothing))
 
 
 def test_restart_gives_each_keep_the_same_epochs_from_the_dense_network(
