@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from prunebench.bench import Bench
+from prunebench.bench import Bench, Entry
 from prunebench.cli_options import options, values
 from prunebench.errors import UserError
 from prunebench.spec import make_spec
@@ -38,16 +38,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test per dense network and per point."""
-    if "entry" in metafunc.fixturenames:
-        entries = metafunc.config.stash[BENCH].entries()
-        metafunc.parametrize("entry", entries, ids=[str(entry) for entry in entries])
+    if "cell" in metafunc.fixturenames:
+        metafunc.parametrize("cell", list(metafunc.config.stash[BENCH].entries))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Iterator[Any]:
     """Train everything that the selected tests need, before the first is timed."""
     bench = session.config.stash[BENCH]
-    wanted = [item.callspec.params["entry"] for item in session.items if hasattr(item, "callspec")]
+    wanted = [bench.entries[item.callspec.params["cell"]] for item in session.items if hasattr(item, "callspec")]
     if wanted and not session.config.option.collectonly:
         capture = session.config.pluginmanager.getplugin("capturemanager")
         try:
@@ -61,6 +60,12 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[Any]:
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
     """Say what the file is, and add the failed cells, which have no time."""
     output_json["prunebench"] = config.stash[BENCH].summary()
+
+
+@pytest.fixture
+def entry(cell: str, bench: Bench) -> Entry:
+    """Give the entry that a test is about."""
+    return bench.entries[cell]
 
 
 @pytest.fixture

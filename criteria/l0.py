@@ -1,21 +1,22 @@
-"""L0: sparse training with hard-concrete gates on the units, then the gates' log alpha as score (Louizos 2018)."""
+"""L0: sparse training with hard-concrete gates on the units, then their probability of being open (Louizos 2018)."""
 
 from torch import Tensor
 
 from prunebench.criterion import Criterion, Ranking
-from prunebench.gates import Gates
+from prunebench.gates import Gates, open_probability
 
 
 def l0(gate: Tensor) -> Tensor:
-    """Log alpha of each unit's gate: it orders the units as their probability of being open does, without ties.
+    """Probability that each unit's gate is open (eq. 12). Never the gate of test time: many of those are exactly one.
 
-    gate: (units,), one for a coupled group. Returns (units,).
+    gate: log alpha, (units,), one for a coupled group. Returns (units,), in double precision:
+    float32 has ties near one.
 
     >>> import torch
-    >>> l0(torch.tensor([2.0, -1.0])).tolist()
-    [2.0, -1.0]
+    >>> l0(torch.tensor([9.0, -1.6])).round(decimals=3).tolist()
+    [1.0, 0.5]
     """
-    return gate.clone()
+    return open_probability(gate.double())
 
 
 CRITERION = Criterion(

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from prunebench.grid import Grid, Job, make_grid, task
@@ -65,12 +66,14 @@ class Bench:
         self.records: dict[Entry, Record] = {}
         self.timer = Timer(self.grid)
 
-    def entries(self) -> list[Entry]:
-        """List the dense network of every task, then the points."""
+    @cached_property
+    def entries(self) -> dict[str, Entry]:
+        """The dense network of every task, then the points, by their names."""
         metric = self.grid.metric
         tasks = dict.fromkeys((job.dataset, job.model) for job in self.grid.jobs)
         dense = [Entry(Job(*names, "dense", 0), metric) for names in tasks]
-        return dense + [Entry(job, metric, keep) for job in self.grid.jobs for keep in self.grid.keeps]
+        points = [Entry(job, metric, keep) for job in self.grid.jobs for keep in self.grid.keeps]
+        return {str(entry): entry for entry in dense + points}
 
     def train(self, entries: list[Entry]) -> None:
         """Compute the points of some entries, or read them from the store."""

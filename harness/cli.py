@@ -18,8 +18,11 @@ _INTERRUPTED = 130  # how typer ends on Ctrl-C
 
 
 @app.callback()
-def _start(log_level: Annotated[str, typer.Option(help="debug, info, warning or error")] = "info") -> None:
+def _about() -> None:
     """Compare pruning criteria on CNNs."""
+
+
+def _log(log_level: str) -> None:
     if log_level not in _LEVELS:
         raise unknown("log level", log_level, _LEVELS, where="--log-level")
     handler: logging.Handler = logging.StreamHandler()
@@ -35,6 +38,7 @@ def _start(log_level: Annotated[str, typer.Option(help="debug, info, warning or 
 def run(
     config: ConfigOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="list cells and costs, compute nothing")] = False,
+    log_level: Annotated[str, typer.Option("--log-level", help="debug, info, warning or error")] = "info",
     **given: Any,
 ) -> None:
     """Train, prune and measure a grid; finished points are reused."""
@@ -44,6 +48,7 @@ def run(
     from prunebench.run import run as run_grid
     from prunebench.spec import make_spec
 
+    _log(log_level)
     spec = make_spec(values(given), config, default_preset="quick")
     configure(spec)
     grid = make_grid(spec)

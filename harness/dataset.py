@@ -8,8 +8,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from prunebench.errors import UserError
+from prunebench.errors import UserError, unknown
 from prunebench.options import convert, keyword_defaults
+
+AUGMENTATIONS = ("shift", "crop", "flip")
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,10 @@ class Dataset:
     def __post_init__(self) -> None:
         if not self.name:
             object.__setattr__(self, "name", self.load.__name__)
+
+        for kind in self.augment:
+            if kind not in AUGMENTATIONS:
+                raise unknown("augmentation", kind, AUGMENTATIONS, where=f"dataset '{self.name}'")
 
     def with_options(self, given: Mapping[str, str]) -> "Dataset":
         """Set the keyword-only options of `load`."""

@@ -98,7 +98,8 @@ def _sources(module: ModuleType, seen: set[str]) -> Iterator[bytes]:
     yield code(text)
     for name in _imports(text, module.__package__ or ""):
         other = sys.modules.get(name)
-        if name not in seen and other is not None and other.__file__ and _akin(name, module.__name__):
+        file = getattr(other, "__file__", None)  # built-in modules have none
+        if other is not None and file and name not in seen and _akin(name, module.__name__):
             yield from _sources(other, seen)
 
 

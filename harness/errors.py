@@ -12,6 +12,16 @@ class CellError(Exception):
     """One cell of the grid cannot be computed; the others go on. The text is the reason shown in its record."""
 
 
+def reason(error: Exception) -> str:
+    r"""Put on one line why a cell failed; an error that is not ours with its type.
+
+    >>> reason(CellError("the loss is nan")), reason(ValueError("bad\nshape"))
+    ('the loss is nan', 'ValueError: bad')
+    """
+    first = str(error).partition("\n")[0]
+    return first if isinstance(error, CellError) else f"{type(error).__name__}: {first}"
+
+
 def unknown(kind: str, given: str, known: Iterable[str], where: str = "") -> UserError:
     """Say that a name does not exist, with the nearest one that does.
 

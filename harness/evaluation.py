@@ -38,8 +38,12 @@ class Result:
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, split: Split, batch: int = 500) -> Result:
-    """Run a split through the network in eval mode; every picture counts once, a short last batch included."""
+def evaluate(model: nn.Module, split: Split, batch: int | None = None) -> Result:
+    """Run a split through the network in eval mode; every picture counts once, a short last batch included.
+
+    batch: pictures at a time; by default 500 up to 32 x 32 pixels, fewer of larger ones.
+    """
+    batch = batch or min(500, max(16, 512_000 // split.pictures.images[0, 0].numel()))
     training = model.training
     model.eval()
     rows: list[tuple[Tensor, ...]] = []
@@ -65,7 +69,7 @@ def with_batchnorm_reestimated(model: nn.Module, calibration: Split, batch: int)
         norm.reset_running_stats()
         norm.momentum = None
         norm.train()
-    for pictures, _ in calibration.batches(batch):
+    for pictures, _ in calibration.batches(max(2, batch)):
         if len(pictures) > 1:
             model(pictures)
     return model.eval()

@@ -16,6 +16,7 @@ from prunebench.errors import CellError
 from prunebench.layers import ChannelPad
 from prunebench.network import Group, Network
 from prunebench.options import Value, convert
+from prunebench.regulariser import check_strength
 
 BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1  # temperature and stretch, the paper's values
 DECAY = 0.99  # of the running mean square of a gate's gradient
@@ -68,6 +69,9 @@ class Gates:
     strength: float
     start: float = 2.0
     rate: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_strength(self.strength)
 
     def attach(self, network: Network, generator: torch.Generator) -> "AttachedGates":
         """Put gates on the units of a network that are still there.

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from prunebench.discovery import source_hash
+from prunebench.discovery import FAMILIES, source_hash
 from prunebench.errors import UserError
 
 _PROSE = {"reference", "licence", "citation", "source"}
@@ -54,5 +54,11 @@ def _file_hash(thing: Any) -> str:
 
 @functools.cache
 def _module_hash(module: types.ModuleType) -> str:
-    """Hash once a process: the code that runs is the one that was read, whatever becomes of the file meanwhile."""
+    """Hash once a process: the code that runs is the one that was read, whatever becomes of the file meanwhile.
+
+    The harness itself is not hashed: a change of it that changes results raises `stages.HARNESS`.
+    """
+    name = module.__name__
+    if name.partition(".")[0] == "prunebench" and not name.startswith(FAMILIES):
+        return "prunebench"
     return source_hash(module)[:16]

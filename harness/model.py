@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from torch import nn
 
+from prunebench.errors import CellError
 from prunebench.options import Value, convert, keyword_defaults, label
 
 
@@ -65,5 +66,8 @@ class Model:
             reset = getattr(module, "reset_parameters", None)
             if callable(reset):
                 reset()
+            elif self.initialise is None and any(True for _ in module.parameters(recurse=False)):
+                kind = type(module).__name__
+                raise CellError(f"model '{self.name}': {kind} cannot draw fresh weights: give the model `initialise`")
         if self.initialise is not None:
             self.initialise(model)

@@ -60,7 +60,10 @@ def _value(where: str, key: str, text: str, default: Value) -> Value:
     try:
         if isinstance(default, bool):
             return {"true": True, "false": False, "1": True, "0": False}[text.lower()]
-        return type(default)(text)
+        value = type(default)(text)
+        if value != value:  # not a number
+            raise ValueError
+        return value
     except (ValueError, KeyError):
         kind = {bool: "true or false", int: "a whole number", float: "a number"}.get(type(default), "text")
         raise UserError(f"option {key}={text} of '{where}' must be {kind}") from None

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from prunebench.record import Frozen
 
@@ -11,6 +11,8 @@ RankingChoice = Literal["local", "per-cost", "global", "published"]
 
 class Protocol(Frozen):
     """Everything that decides a result besides task, criterion, seed and keep. None: the model family's default."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     epochs: int | None = Field(None, ge=1, description="epochs of dense training")
     batch: int | None = Field(None, ge=2, description="pictures in a training batch")
@@ -24,14 +26,14 @@ class Protocol(Frozen):
     finetune_rate: float = Field(0.3, gt=0, description="peak rate of fine-tuning, as a share of the dense one")
     ranking: RankingChoice = Field("local", description="how units of different layers are ranked together")
     coupled: bool = Field(True, description="prune coupled groups (residual streams) too")
-    restart: bool = Field(False, description="prune each keep from the dense network, with the same epochs")
+    restart: bool = Field(False, description="prune each keep in one cut after sparse training, with the same epochs")
     floor: float = Field(0.1, ge=0, lt=1, description="share of its units that every group keeps")
     round_to: int = Field(1, ge=1, description="keep multiples of this many units")
     calibration: int = Field(1024, ge=1, description="training pictures that scores are computed on")
     calibration_batch: int = Field(64, ge=1, description="pictures in a calibration batch")
     train_fraction: float = Field(1.0, gt=0, le=1, description="share of the training pictures to use")
     validation_fraction: float = Field(0.1, gt=0, lt=1, description="share of those held out for validation")
-    mixed_precision: bool = Field(False, description="train under float16/bfloat16 autocast on a GPU")
+    mixed_precision: bool = Field(False, description="train under bfloat16 autocast on a CUDA device")
     tf32: bool = Field(False, description="allow TensorFloat-32 matrix products on a GPU")
 
     def rungs_above(self, keep: float) -> int:

@@ -111,7 +111,8 @@ class Environment(Frozen):
     """Where the point was computed and at what cost; never compared.
 
     seconds: by stage, whoever computed it; cutting_seconds: of them, for scoring, selecting and removing; reused: the
-    stages that were found finished; peak_memory: of the process (CPU) or device, in bytes.
+    stages that were found finished; peak_memory: in bytes, of the process since it
+    started (CPU) or of the device, so not to be compared between criteria.
     """
 
     versions: dict[str, str]
@@ -176,6 +177,8 @@ def read_record(path: Path) -> Record:
     """Read one record file."""
     try:
         data = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
         raise UserError(f"{path}: corrupt record: {error}") from None
     return parse_record(data, str(path))

@@ -1,5 +1,6 @@
 """What is added to the loss in a sparse-training phase: a penalty on the weights, or gates on the units."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from torch import Tensor, nn
 
+from prunebench.errors import UserError
 from prunebench.options import Value, convert, keyword_defaults
 
 if TYPE_CHECKING:
@@ -45,6 +47,12 @@ class Regulariser(Protocol):
         """Set options by name; `also` names the others that were allowed, for the error. Gives those set, too."""
 
 
+def check_strength(strength: float) -> None:
+    """Raise `UserError` for a strength that would reward what it is to punish."""
+    if not 0 <= strength < math.inf:
+        raise UserError(f"strength={strength:g}: a regulariser's strength must be zero or a positive number")
+
+
 @dataclass(frozen=True)
 class Penalty:
     """A function of a layer's weights, summed over the layers.
@@ -60,6 +68,9 @@ class Penalty:
     strength: float
     linear: bool = False
     options: tuple[tuple[str, Value], ...] = ()
+
+    def __post_init__(self) -> None:
+        check_strength(self.strength)
 
     def attach(self, network: "Network", generator: torch.Generator) -> "AttachedPenalty":
         """Put the penalty on the layers of a network; the generator is not used."""

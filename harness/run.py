@@ -11,13 +11,13 @@ from pathlib import Path
 
 import torch
 
-from prunebench.errors import CellError, UserError
+from prunebench.errors import UserError, reason
 from prunebench.grid import Grid, Job, trajectory
 from prunebench.names import Metric
 from prunebench.progress import Progress
 from prunebench.record import SCHEMA, Record
 from prunebench.spec import Spec
-from prunebench.store import Store
+from prunebench.store import Store, read_json
 from prunebench.trajectory import Trajectory
 
 log = logging.getLogger("prunebench")
@@ -29,7 +29,7 @@ def run(grid: Grid, progress: Progress) -> list[Record]:
     Finished points are read from the results folder. Raises `UserError` where nothing more can be written.
     """
     store = Store(grid.spec.results)
-    store.write_json(store.folder / "run.json", about(grid.spec))
+    _note(store, grid.spec)
     done: dict[Job, list[Record]] = {}
     progress.begin(len(grid.jobs))
     finished = _in_processes(grid) if grid.spec.workers > 1 else _in_turn(grid, progress)
@@ -42,8 +42,19 @@ def run(grid: Grid, progress: Progress) -> list[Record]:
 
 def about(spec: Spec) -> dict[str, object]:
     """Say what a set of results is: the preset, and the command that asked for it."""
-    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    program = Path(sys.argv[0])
+    name = f"python -m {program.parent.name}" if program.name == "__main__.py" else program.name
+    command = " ".join([name, shlex.join(sys.argv[1:])])
     return {"schema_version": SCHEMA, "preset": spec.preset or None, "command": command}
+
+
+def _note(store: Store, spec: Spec) -> None:
+    """Add this run to what the folder says of itself; once a demonstration is in it, it says so."""
+    path, now = store.folder / "run.json", about(spec)
+    old = read_json(path) if path.exists() else {}
+    commands = [*filter(None, str(old.get("command") or "").split(" ; ")), str(now["command"])]
+    preset = "quick" if "quick" in (old.get("preset"), spec.preset) else now["preset"]
+    store.write_json(path, now | {"preset": preset, "command": " ; ".join(dict.fromkeys(commands))})
 
 
 def run_job(
@@ -72,9 +83,7 @@ def _point(path: Trajectory, store: Store, keep: float) -> Record:
         raise
     except Exception as error:  # a plugin's error is this cell's, whatever it is
         log.debug("traceback of the failed cell", exc_info=True)
-        name = "" if isinstance(error, CellError) else f"{type(error).__name__}: "
-        reason = name + str(error).partition("\n")[0]
-    failed = path.blank(keep).model_copy(update={"status": "failed", "reason": reason})
+        failed = path.blank(keep).model_copy(update={"status": "failed", "reason": reason(error)})
     store.put(failed)
     return failed
 
@@ -107,6 +116,7 @@ def _sweep(grid: Grid, store: Store) -> None:
     for job in grid.jobs:
         path = trajectory(grid.spec, store, job, grid.metric)
         for keep in grid.keeps:
-            for stage in path.plan.point(path.method, keep).chain():
+            point = path.plan.point(path.method, keep)
+            for stage in [*point.chain(), *(point.copies.chain() if point.copies else [])]:
                 if grid.spec.save == "none" or stage.kind == "rung":
                     store.drop_stage(stage.key)

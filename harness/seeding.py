@@ -25,6 +25,7 @@ def generator(seed: int, *purpose: object) -> torch.Generator:
 @contextmanager
 def seeded(seed: int, *purpose: object) -> Iterator[None]:
     """Seed torch's global generators (initialisation, dropout) inside, and put them back afterwards."""
-    with torch.random.fork_rng():
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+    with torch.random.fork_rng(devices):
         torch.manual_seed(derive(seed, *purpose))
         yield

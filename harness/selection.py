@@ -87,12 +87,12 @@ def select(scores: Mapping[str, Tensor], network: Network, costs: CostModel, bud
         rule: how units are ranked.
 
     Raises:
-        CellError: scores that are missing or not finite.
+        CellError: scores that are missing or not finite, or negative under `per-cost`.
         UserError: floors, rounding and skipped groups make the budget impossible.
     """
     for group, kept in network.kept.items():
         if group not in rule.skip:
-            _check(group, scores.get(group), len(kept))
+            _check(group, scores.get(group), len(kept), rule)
     steps = sorted(_steps(scores, network, costs, budget, rule))
     limit = budget.keep * getattr(costs.dense, budget.metric) * (1 + 1e-9)
 
@@ -124,12 +124,14 @@ def random_like(counts: Mapping[str, int], network: Network, generator: torch.Ge
     return result
 
 
-def _check(group: str, scores: Tensor | None, units: int) -> None:
+def _check(group: str, scores: Tensor | None, units: int, rule: Rule) -> None:
     if scores is None or scores.shape != (units,):
         given = "none" if scores is None else f"shape {tuple(scores.shape)}"
         raise CellError(f"group '{group}' has {units} units and needs as many scores, got {given}")
     if not scores.isfinite().all():
         raise CellError(f"group '{group}' has scores that are not finite")
+    if rule.name == "per-cost" and bool((scores < 0).any()):
+        raise CellError(f"group '{group}' has negative scores: divided by a cost they would keep the expensive units")
 
 
 def lowest(units: int, rule: Rule) -> int:

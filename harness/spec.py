@@ -21,7 +21,7 @@ class Spec(Protocol):
     """Every option of a run. Each field is an option of the same name; texts are as the user types them."""
 
     criteria: tuple[str, ...] = Field(
-        ("magnitude", "taylor", "obd", "random"), min_length=1, description="criteria to compare"
+        ("magnitude", "taylor", "obd", "l1", "l0", "reg_obd", "random"), min_length=1, description="criteria to compare"
     )
     datasets: tuple[str, ...] = Field(("digits",), min_length=1, description="datasets, such as mnist or folder:PATH")
     models: tuple[str, ...] = Field(("lenet5",), min_length=1, description="models, such as vgg11_bn:width=0.5")
@@ -55,11 +55,13 @@ def presets() -> dict[str, str]:
 def make_spec(options: Mapping[str, Any], config: Path | str | None = None, default_preset: str = "") -> Spec:
     """Join preset, configuration file and command line; the later one wins.
 
-    options: by field name; None and empty tuples mean 'not given'. Raises `UserError` with the nearest allowed name.
+    options: by field name; None and empty tuples mean 'not given'. default_preset: what a run starts from that names no
+    preset, configuration, dataset or model. Raises `UserError` with the nearest allowed name.
     """
     given = {key: value for key, value in options.items() if value not in (None, (), [])}
     filed = _read_toml(Path(config).read_text, str(config)) if config else {}
-    chosen = given.get("preset") or filed.get("preset") or default_preset
+    bare = config is None and not {"datasets", "models"} & given.keys()
+    chosen = given.get("preset") or filed.get("preset") or (default_preset if bare else "")
     base: dict[str, Any] = {}
     if chosen:
         if chosen not in presets():
@@ -71,6 +73,9 @@ def make_spec(options: Mapping[str, Any], config: Path | str | None = None, defa
         value = merged.get(name)
         if isinstance(value, str) or (isinstance(value, list | tuple) and all(isinstance(v, str) for v in value)):
             merged[name] = split_list(value)
+    for name in ("seeds", "keep"):
+        if isinstance(merged.get(name), int | float | list):
+            merged[name] = str(merged[name]).strip("[]")
     try:
         spec = Spec.model_validate(merged)
     except ValidationError as error:
@@ -92,10 +97,9 @@ def split_list(text: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _is_preset(*layers: Mapping[str, Any]) -> bool:
-    """Tell whether nothing that decides results was changed on top of the preset."""
-    harmless = {"preset", "results", "data_root", "download", "workers", "threads", "device", "save", "plugin"}
-    harmless |= {"backend", "timing_batch", "timing_rounds", "seeds"}
-    return all(set(layer) <= harmless for layer in layers[1:])
+    """Tell whether tasks and protocol are the preset's; other criteria, seeds and keeps leave it what it is."""
+    decisive = {*Protocol.model_fields, "datasets", "models"}
+    return not any(decisive & set(layer) for layer in layers[1:])
 
 
 def _read_toml(read: Any, where: str) -> dict[str, Any]:

@@ -68,8 +68,19 @@ class BlockData:
     augment: tuple[str, ...]
 
 
+def check_sizes(loaded: Loaded, protocol: Protocol) -> None:
+    """Raise `UserError` where training would have fewer pictures than a batch."""
+    used = max(1, round(len(loaded.train) * protocol.train_fraction))
+    left = used if loaded.validation is not None else used - max(1, round(used * protocol.validation_fraction))
+    if left < (protocol.batch or 1):
+        raise UserError(
+            f"{left} training pictures are fewer than a batch of {protocol.batch}: lower --batch, raise --train-fraction"
+        )
+
+
 def draw(loaded: Loaded, augment: tuple[str, ...], protocol: Protocol, seed: int, device: torch.device) -> BlockData:
     """Draw a seed's training subset, validation split and calibration pictures; the test split is always whole."""
+    check_sizes(loaded, protocol)
     order = torch.randperm(len(loaded.train), generator=generator(seed, "split"))
     used = order[: max(1, round(len(order) * protocol.train_fraction))]
     if loaded.validation is None:
@@ -77,11 +88,6 @@ def draw(loaded: Loaded, augment: tuple[str, ...], protocol: Protocol, seed: int
         validation, train = loaded.train[used[:held]], loaded.train[used[held:]]
     else:
         validation, train = loaded.validation, loaded.train[used]
-    batch = protocol.batch or 1
-    if len(train) < batch:
-        raise UserError(
-            f"{len(train)} training pictures are fewer than a batch of {batch}; lower --batch or raise --train-fraction"
-        )
     chosen = torch.randperm(len(train), generator=generator(seed, "calibration"))[: protocol.calibration]
     mean, std = (torch.tensor(v).view(1, -1, 1, 1).to(device) for v in (loaded.mean, loaded.std))
 

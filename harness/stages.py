@@ -85,6 +85,8 @@ class Plan:
             facts["shuffled"] = copies.key
         elif method.kind == "criterion":
             facts |= {"score": identity(method.score), "metric": self.metric, **self._options(*_SELECTION)}
+        else:  # what a control's point shows of re-estimated BatchNorm depends on the pictures it is estimated with
+            facts |= {name: value for name, value in self._options(*_CALIBRATION).items() if value != _DEFAULT[name]}
         facts["after"] = identity(method.after)
         return Stage(kind, label, key_of(parent.key, facts), epochs, keep, parent, copies)
 
@@ -106,4 +108,6 @@ class Plan:
 
 
 _DATA = ("train_fraction", "validation_fraction", "mixed_precision", "tf32")
+_CALIBRATION = ("calibration", "calibration_batch")
+_DEFAULT = {name: Protocol.model_fields[name].default for name in _CALIBRATION}
 _SELECTION = ("ranking", "coupled", "floor", "round_to", "calibration", "calibration_batch")

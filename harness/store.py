@@ -20,8 +20,7 @@ from safetensors import SafetensorError
 
 from prunebench.errors import UserError
 from prunebench.record import SCHEMA, Record, read_record
-
-_WEIGHTS = "*.safetensors"
+from prunebench.saving import GATES, WEIGHTS
 
 
 def key_of(parent: str, facts: Mapping[str, Any]) -> str:
@@ -46,10 +45,7 @@ class Store:
         if not path.exists():
             self.write_json(path, {"schema_version": SCHEMA})
             return
-        try:
-            found = json.loads(path.read_text()).get("schema_version")
-        except (OSError, ValueError, AttributeError) as error:
-            raise UserError(f"{path}: not a results folder of prunebench: {error}") from None
+        found = read_json(path).get("schema_version")
         if found != SCHEMA:
             raise UserError(
                 f"{self.folder}: results of schema {found}, this version writes {SCHEMA}: use another folder"
@@ -82,7 +78,7 @@ class Store:
 
     def has(self, key: str) -> bool:
         """Tell whether a stage is finished and its network still there."""
-        return any(self.stage(key).glob(_WEIGHTS))
+        return (self.stage(key) / WEIGHTS).exists()
 
     def finish_stage(self, key: str, fill: Callable[[Path], None]) -> None:
         """Fill a folder aside, then move it into place."""
@@ -104,8 +100,8 @@ class Store:
         if not self.has(key):
             return
         with self.lock(key):
-            for file in self.stage(key).glob(_WEIGHTS):
-                file.unlink(missing_ok=True)
+            for name in (WEIGHTS, GATES):  # in this order: without weights a stage is not finished
+                (self.stage(key) / name).unlink(missing_ok=True)
 
     def record_path(self, record: Record) -> Path:
         """Where a record lies: readable for a person, unique by its key."""
@@ -122,8 +118,20 @@ class Store:
         path = self.record_path(blank)
         if not path.exists():
             return None
+        os.utime(path)  # the newest record of a cell is the one that was asked for last
         record = read_record(path)
         return record if record.status == "ok" and record.key == blank.key else None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read one of the store's own files."""
+    try:
+        data = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not a file of prunebench: {error}") from None
+    if not isinstance(data, dict):
+        raise UserError(f"{path}: not a file of prunebench")
+    return data
 
 
 def guard(place: Path, action: Callable[[], None]) -> None:

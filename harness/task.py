@@ -16,10 +16,11 @@ from prunebench.errors import UserError
 from prunebench.identity import identity
 from prunebench.model import Model
 from prunebench.network import Network, Table
+from prunebench.options import split_name
 from prunebench.protocol import Protocol
 from prunebench.registry import get_dataset, get_model, registry
 from prunebench.seeding import seeded
-from prunebench.splits import BlockData, draw
+from prunebench.splits import BlockData, check_sizes, draw
 from prunebench.units import analyse
 
 
@@ -55,7 +56,7 @@ class Task:
     def facts(self, seed: int, device: torch.device) -> dict[str, object]:
         """Say what identifies a block, as JSON values."""
         return {
-            "dataset": self.dataset_label,
+            "dataset": split_name(self.dataset_label)[0],  # a folder may be moved: the fingerprint says what is in it
             "augment": list(self.dataset.augment),
             "fingerprint": self.fingerprint,
             "model": identity(self.model),
@@ -105,6 +106,7 @@ def make_task(
     defaults = dataclasses.asdict(model.training)
     missing = {name: value for name, value in defaults.items() if getattr(protocol, name) is None}
     protocol = Protocol.model_validate(protocol.model_dump() | missing)
+    check_sizes(loaded, protocol)
     with seeded(0, "analysis"), _named("model", model_label):
         network = model(channels, height, len(loaded.classes))
         table = analyse(network, torch.randn(2, channels, height, width), model.label)

@@ -145,11 +145,12 @@ def _zero_weights(record: AnyCriterion) -> None:
 
 
 def _keeps_type(record: AnyCriterion, dtype: torch.dtype, device: torch.device) -> None:
-    """Expect scores of the weights' type and device."""
+    """Expect scores of the weights' type or of double precision, on their device."""
     network = toys.chain()
     network.model.to(device, dtype)
     for name, values in _run(record, network).items():
-        _require(values.dtype == dtype, f"group '{name}' has scores of {values.dtype} for weights of {dtype}")
+        fine = values.dtype in (dtype, torch.float64)
+        _require(fine, f"group '{name}' has scores of {values.dtype} for weights of {dtype}")
         _require(
             values.device.type == device.type, f"group '{name}' has scores on {values.device}, weights on {device}"
         )

@@ -1,6 +1,5 @@
 """Times a finished point against its dense network and keeps the result apart from the records."""
 
-import json
 import re
 
 import torch
@@ -12,7 +11,7 @@ from prunebench.latency import Call, median_interval, paired
 from prunebench.network import Network
 from prunebench.record import SCHEMA, Record
 from prunebench.removal import remove
-from prunebench.store import Store
+from prunebench.store import Store, read_json
 from prunebench.task import Task
 from prunebench.timing_record import Latency
 
@@ -25,7 +24,7 @@ class Timer:
         self.spec = grid.spec
         self.store = Store(self.spec.results)
         self.device = find_device(self.spec.device)
-        self.machine = environment.device_name(str(self.device))
+        self.machine = environment.device_name("cpu" if self.spec.backend == "onnx" else str(self.device))
         self._dense: tuple[tuple[str, str], Call] | None = None
 
     def dense(self, job: Job) -> Call:
@@ -73,6 +72,7 @@ class Timer:
         """Write latencies beside the records, replacing older ones of the same points."""
         name = re.sub(r"\W+", "-", f"{self.machine}-{self.spec.backend}")
         path = self.store.folder / "timing" / f"{name}.json"
-        old = json.loads(path.read_text())["latencies"] if path.exists() else []
-        merged = {entry["key"]: entry for entry in old} | {new.key: new.model_dump(mode="json") for new in latencies}
+        old = read_json(path).get("latencies", []) if path.exists() else []
+        entries = old + [new.model_dump(mode="json") for new in latencies]
+        merged = {tuple(entry.get(field) for field in ("key", "batch", "threads")): entry for entry in entries}
         self.store.write_json(path, {"schema_version": SCHEMA, "latencies": list(merged.values())})

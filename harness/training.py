@@ -144,7 +144,7 @@ def _gradient_ratio(network: Network, attached: Attached, data: BlockData, plan:
     named |= {f"gates {number}": gate for number, gate in enumerate(attached.parameters)}
     parameters = list(named.values())
     attached.draw()
-    pictures, labels = data.calibration.batches(plan.batch)[0]
+    pictures, labels = data.train.batches(plan.batch)[0]
     network.model.eval()
     loss = F.cross_entropy(network.model(pictures), labels)
     ours = torch.autograd.grad(attached.penalty(), parameters, allow_unused=True)

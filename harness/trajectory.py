@@ -12,7 +12,7 @@ import torch
 
 from prunebench import environment
 from prunebench.cutting import cut, cut_like
-from prunebench.errors import CellError
+from prunebench.errors import CellError, UserError, reason
 from prunebench.evaluation import Result, evaluate, with_batchnorm_reestimated
 from prunebench.names import Method, Metric
 from prunebench.network import Network
@@ -84,13 +84,17 @@ class Trajectory:
         if stage.key in self._failed:
             raise CellError(self._failed[stage.key])
         if stage.key not in self._memory:
-            if stage.parent is not None and not self.store.has(stage.key):
-                self.network(stage.parent)
+            if not self.store.has(stage.key):
+                for needed in (stage.parent, stage.copies):
+                    if needed is not None:
+                        self.network(needed)
             try:
                 with self.store.lock(stage.key):
                     self._memory[stage.key] = self._load(stage) if self.store.has(stage.key) else self._compute(stage)
-            except CellError as error:
-                self._failed[stage.key] = str(error)
+            except UserError:
+                raise
+            except Exception as error:  # once is enough: a plugin's error would come again at every keep
+                self._failed[stage.key] = reason(error)
                 raise
         return self._memory[stage.key]
 
@@ -198,7 +202,7 @@ class Trajectory:
                 "floors": tuple(point.get("floors", ())),
                 "per_image": PerImage.model_validate(point["images"]),
                 "curves": tuple(epoch for _, facts in chain for epoch in facts["curve"]),
-                "sparse": next((facts["sparse"] for _, facts in chain if facts["sparse"]), None),
+                "sparse": next((facts["sparse"] for _, facts in reversed(chain) if facts["sparse"]), None),
                 "environment": self._environment(chain),
             }
         )

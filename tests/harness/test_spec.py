@@ -15,7 +15,7 @@ def toml(folder: Path, text: str) -> Path:
 
 
 def test_the_command_line_wins_over_the_file_and_that_over_the_preset(tmp_path: Path) -> None:
-    config = toml(tmp_path, 'epochs = 7\nfinetune-epochs = 3\nseeds = "5"')
+    config = toml(tmp_path, 'preset = "quick"\nepochs = 7\nfinetune-epochs = 3\nseeds = "5"')
     spec = make_spec({"epochs": "2", "criteria": None, "plugin": ()}, config, default_preset="quick")
     preset = make_spec({"preset": "quick"})
     assert (spec.epochs, spec.finetune_epochs, spec.seeds) == (2, 3, "5")
