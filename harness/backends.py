@@ -4,6 +4,7 @@ import copy
 import logging
 import tempfile
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -47,12 +48,17 @@ def _compiled(model: nn.Module, example: Tensor) -> nn.Module:
     return compiled  # type: ignore[return-value]
 
 
+def check_backend(backend: str) -> None:
+    """Raise `UserError` where a backend is not installed."""
+    absent = [name for name in ("onnx", "onnxruntime", "onnxscript") if find_spec(name) is None]
+    if backend == "onnx" and absent:
+        raise UserError(f"--backend onnx: {absent[0]} is not installed; pip install 'prunebench[onnx]'")
+
+
 def _onnx(model: nn.Module, example: Tensor) -> Call:
-    try:
-        import onnxruntime
-        import onnxscript  # noqa: F401 - torch's exporter needs it
-    except ImportError:
-        raise UserError("--backend onnx needs the extra: pip install 'prunebench[onnx]'") from None
+    check_backend("onnx")
+    import onnxruntime
+
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns of its own deprecations
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)

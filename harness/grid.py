@@ -54,10 +54,10 @@ def make_grid(spec: Spec) -> Grid:
     seeds = parse_seeds(spec.seeds)
     metric, keeps = parse_keeps(spec.keep)
     find_device(spec.device)
-    for dataset, model in product(spec.datasets, spec.models):
-        task(spec, dataset, model)
-    order = product(dict.fromkeys(methods), spec.datasets, spec.models, seeds)
-    jobs = tuple(Job(dataset, model, method, seed) for method, dataset, model, seed in order)
+    pairs = product(spec.datasets, spec.models)
+    tasks = dict.fromkeys((dataset, task(spec, dataset, model).model.label) for dataset, model in pairs)
+    order = product(dict.fromkeys(methods), tasks, seeds)
+    jobs = tuple(Job(dataset, model, method, seed) for method, (dataset, model), seed in order)
     return Grid(spec, jobs, metric, tuple(sorted(keeps, reverse=True)))
 
 

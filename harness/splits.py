@@ -74,7 +74,7 @@ def check_sizes(loaded: Loaded, protocol: Protocol) -> None:
     left = used if loaded.validation is not None else used - max(1, round(used * protocol.validation_fraction))
     if left < (protocol.batch or 1):
         raise UserError(
-            f"{left} training pictures are fewer than a batch of {protocol.batch}: lower --batch, raise --train-fraction"
+            f"{left} training pictures are fewer than a batch of {protocol.batch}: lower --batch or use more pictures"
         )
 
 

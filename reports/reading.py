@@ -50,8 +50,9 @@ def _read_benchmark(path: Path) -> Results:
             records.append(parse_record(ours["record"], where))
         if "latency" in ours:
             latencies.append(_latency(ours["latency"], where))
-    failed = _list(facts.get("failed", []), str(path), "failed")  # pytest-benchmark drops the entries of failed tests
-    records += [parse_record(data, f"{path}: failed cell {number}") for number, data in enumerate(failed)]
+    # pytest-benchmark drops the entries of failed tests
+    untimed = _list(facts.get("untimed", []), str(path), "untimed")
+    records += [parse_record(data, f"{path}: untimed cell {number}") for number, data in enumerate(untimed)]
     if not records:
         raise UserError(f"{path}: no PruneBench records in this benchmark JSON; was it made by another suite?")
     return gather(str(path), records, latencies, _text(facts.get("preset")), _text(facts.get("command")))

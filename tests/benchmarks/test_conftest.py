@@ -91,7 +91,7 @@ def test_every_point_carries_its_record_and_its_paired_latency(data: dict[str, A
 
 
 def test_failed_cells_are_in_the_file(data: dict[str, Any]) -> None:
-    failed = data["prunebench"]["failed"]
+    failed = data["prunebench"]["untimed"]
     assert [(f["cell"]["criterion"], f["cell"]["keep"], f["status"]) for f in failed] == [
         ("broken", 0.9, "failed"),
         ("broken", 0.6, "failed"),

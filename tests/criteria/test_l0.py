@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -8,15 +10,17 @@ from prunebench.gates import Gates
 from prunebench.scoring import score
 
 
-def test_the_score_is_log_alpha_once_for_a_coupled_group() -> None:
+def test_the_score_is_the_open_probability_once_for_a_coupled_group() -> None:
     network = toys.residual()
     scores = score(CRITERION, network, [], torch.Generator())
-    assert torch.equal(scores["stem"], network.gates["stem"])
+    log_alpha = network.gates["stem"].double()
+    expected = 1 / (1 + (-(log_alpha - 2 / 3 * math.log(0.1 / 1.1))).exp())  # eq. 12 by hand
+    assert torch.allclose(scores["stem"], expected)
 
 
 def test_open_gates_do_not_tie() -> None:
     network = toys.chain()
-    network.gates["0"] = torch.tensor([5.0, 6.0, 7.0, 8.0, 9.0, 10.0])  # all have a test-time gate of 1
+    network.gates["0"] = torch.tensor([5.0, 6.0, 7.0, 8.0, 19.0, 20.0])  # all have a test-time gate of 1
     assert score(CRITERION, network, [], torch.Generator())["0"].unique().numel() == 6
 
 

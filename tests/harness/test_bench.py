@@ -17,15 +17,15 @@ def bench(computed: Any) -> Bench:
 
 
 def test_entries_are_the_dense_networks_and_then_the_points(bench: Bench) -> None:
-    assert [str(entry) for entry in bench.entries()] == [
+    assert [str(entry) for entry in bench.entries.values()] == [
         "digits-lenet5-dense",
         "digits-lenet5-magnitude-macs=0.5-seed0",
         "digits-lenet5-magnitude-macs=0.3-seed0",
         "digits-lenet5-random-macs=0.5-seed0",
         "digits-lenet5-random-macs=0.3-seed0",
     ]
-    assert [entry.record_wanted for entry in bench.entries()] == [False] + [True] * 4
-    assert {entry.task for entry in bench.entries()} == {"digits x lenet5"}
+    assert [entry.record_wanted for entry in bench.entries.values()] == [False] + [True] * 4
+    assert {entry.task for entry in bench.entries.values()} == {"digits x lenet5"}
 
 
 def test_only_what_was_selected_is_trained(tiny: Make, tmp_path: Path) -> None:
@@ -38,8 +38,8 @@ def test_only_what_was_selected_is_trained(tiny: Make, tmp_path: Path) -> None:
 
 
 def test_facts_of_a_point_and_of_a_dense_network(bench: Bench, computed: Any) -> None:
-    dense, point, *_ = bench.entries()
-    bench.train([entry for entry in bench.entries() if entry.record_wanted])
+    dense, point, *_ = bench.entries.values()
+    bench.train([entry for entry in bench.entries.values() if entry.keep == 0.5 and "magnitude" in str(entry)])
     record = computed.records["magnitude", 0.5]
     assert bench.record(dense) is None
     assert bench.record(point) == record
@@ -47,12 +47,17 @@ def test_facts_of_a_point_and_of_a_dense_network(bench: Bench, computed: Any) ->
     facts = bench.facts(point, bench.timer.pruned(point.job, record))
     assert facts["record"] == record.model_dump(mode="json")
     assert facts["latency"]["key"] == record.key
-    assert bench.summary()["failed"] == []
+    assert bench.summary()["untimed"] == []
 
 
 def test_the_summary_names_the_failed_cells(bench: Bench, computed: Any) -> None:
-    point = bench.entries()[1]
+    point = list(bench.entries.values())[1]
     bench.records[point] = computed.records["magnitude", 0.5].model_copy(update={"status": "failed", "reason": "r"})
     summary = bench.summary()
     assert summary["schema_version"] == 1
-    assert [(failed["status"], failed["reason"]) for failed in summary["failed"]] == [("failed", "r")]
+    assert [(r["status"], r["reason"]) for r in summary["untimed"]] == [("failed", "r")]
+
+
+def test_jobs_carry_the_models_own_label(tiny: Make, tmp_path: Path) -> None:
+    bench = Bench(tiny(tmp_path, models="vgg11:width=.125", criteria="magnitude"))
+    assert {entry.job.model for entry in bench.entries.values()} == {"vgg11:width=0.125"}

@@ -60,3 +60,8 @@ def test_options_are_those_of_load() -> None:
     assert dataset.with_options({"size": "8"}).name == "x"
     with pytest.raises(UserError, match="unknown option 'sise' in 'x'; did you mean 'size'"):
         dataset.with_options({"sise": "8"})
+
+
+def test_an_unknown_augmentation_is_refused_when_the_record_is_made() -> None:
+    with pytest.raises(UserError, match="unknown augmentation 'shfit' in dataset 'typo'; did you mean 'shift'"):
+        Dataset(id, name="typo", augment=("shfit",))

@@ -130,10 +130,17 @@ def test_of_equal_scores_the_last_goes_first(small: tuple[Network, CostModel]) -
 @pytest.mark.parametrize("name", ["global", "per-cost"])
 def test_floors_hold_and_are_reported(resnet: tuple[Network, CostModel], name: str) -> None:
     network, cost = resnet
-    scores = random_scores(network) | {"layer1.0.conv1": torch.full((16,), -1.0)}
+    scores = random_scores(network) | {"layer1.0.conv1": torch.zeros(16)}
     selection = select(scores, network, cost, Budget("macs", 0.7), Rule(name, floor=0.3))
     assert selection.floors == ("layer1.0.conv1",)
     assert widths(network, selection)["layer1.0.conv1"] == 5
+
+
+def test_negative_scores_cannot_be_divided_by_a_cost(resnet: tuple[Network, CostModel]) -> None:
+    network, cost = resnet
+    scores = random_scores(network) | {"layer1.0.conv1": torch.full((16,), -1.0)}
+    with pytest.raises(CellError, match=r"'layer1\.0\.conv1' has negative scores"):
+        select(scores, network, cost, Budget("macs", 0.7), Rule("per-cost"))
 
 
 def test_lowest() -> None:

@@ -36,8 +36,8 @@ def test_a_folder_of_this_schema_can_be_opened_again(tmp_path: Path) -> None:
     [
         ('{"schema_version": 99}', "results of schema 99, this version writes 1: use another folder"),
         ("{}", "results of schema None"),
-        ("[1]", "not a results folder"),
-        ("not json", "not a results folder"),
+        ("[1]", "not a file of prunebench"),
+        ("not json", "not a file of prunebench"),
     ],
 )
 def test_another_schema_is_refused(tmp_path: Path, text: str, message: str) -> None:

@@ -53,8 +53,8 @@ def divides(weight: Tensor) -> Tensor:
     return 1 / weight.square().sum(1)
 
 
-def double(weight: Tensor) -> Tensor:
-    return weight.square().sum(1).double()
+def single(weight: Tensor) -> Tensor:
+    return weight.square().sum(1).float()
 
 
 def by_position(weight: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ def deviation(weight: Tensor) -> Tensor:
         (Criterion(global_random), "changes nothing", "changes the global random state"),
         (Criterion(changes_weights), "changes nothing", "changes weights or buffers"),
         (Criterion(divides), "accepts zero weights", "not finite"),
-        (Criterion(double), "keeps float32", "scores of torch.float64 for weights of torch.float32"),
+        (Criterion(single), "keeps float64", "scores of torch.float32 for weights of torch.float64"),
         (Criterion(by_position), "follows its units", "depend on the order of the units"),
         (Criterion(sound, scale="loss"), "is on the loss scale", "declare scale='arbitrary'"),
         (Criterion(deviation), "scores single-unit", "not finite"),
@@ -150,8 +150,8 @@ def test_a_model_score_is_checked_too() -> None:
 
 
 def test_the_error_names_every_failed_check() -> None:
-    with pytest.raises(AssertionError, match=r"criterion 'double' fails 1 checks\nkeeps float32: group '0' has scores"):
-        check_criterion(Criterion(double))
+    with pytest.raises(AssertionError, match=r"criterion 'single' fails 1 checks\nkeeps float64: group '0' has scores"):
+        check_criterion(Criterion(single))
 
 
 @pytest.mark.parametrize("toy", ["chain", "residual", "depthwise", "single-unit"])

@@ -37,7 +37,7 @@ def test_entries_of_other_benchmarks_are_left_alone(make: SimpleNamespace, tmp_p
 def test_failed_cells_stand_beside_the_entries(make: SimpleNamespace, tmp_path: Path) -> None:
     path = make.benchmark(tmp_path / "out.json", [])
     data = json.loads(path.read_text())
-    data["prunebench"]["failed"] = [make.failure().model_dump(mode="json")]
+    data["prunebench"]["untimed"] = [make.failure().model_dump(mode="json")]
     path.write_text(json.dumps(data))
     assert [record.reason for record in read_results(path).failures] == ["loss diverged"]
 
@@ -52,7 +52,7 @@ def test_failed_cells_stand_beside_the_entries(make: SimpleNamespace, tmp_path: 
         ('{"benchmarks": 3}', "'benchmarks' must be a list"),
         ('{"benchmarks": []}', "no PruneBench records"),
         ('{"benchmarks": [{"name": "a", "extra_info": {}}]}', "no PruneBench records"),
-        ('{"benchmarks": [], "prunebench": {"schema_version": 1, "failed": 3}}', "'failed' must be a list"),
+        ('{"benchmarks": [], "prunebench": {"schema_version": 1, "untimed": 3}}', "'untimed' must be a list"),
         ('{"benchmarks": [], "prunebench": {"schema_version": 99}}', "schema 99, this version reads schema 1"),
         ('{"benchmarks": [{"extra_info": {"prunebench": {"record": {"schema_version": 2}}}}]}', "record schema 2"),
         ('{"benchmarks": [{"extra_info": {"prunebench": {"record": {"schema_version": 1}}}}]}', "corrupt record"),
