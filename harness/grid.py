@@ -9,6 +9,7 @@ import torch
 from prunebench.errors import UserError
 from prunebench.names import Method, Metric, parse_keeps, parse_method, parse_seeds
 from prunebench.registry import registry
+from prunebench.selection import Rule, lowest
 from prunebench.spec import Spec
 from prunebench.store import Store
 from prunebench.task import Task, make_task
@@ -54,11 +55,22 @@ def make_grid(spec: Spec) -> Grid:
     seeds = parse_seeds(spec.seeds)
     metric, keeps = parse_keeps(spec.keep)
     find_device(spec.device)
-    pairs = product(spec.datasets, spec.models)
-    tasks = dict.fromkeys((dataset, task(spec, dataset, model).model.label) for dataset, model in pairs)
+    ready = [task(spec, dataset, model) for dataset, model in product(spec.datasets, spec.models)]
+    for one in ready:
+        _check_reachable(one, metric, min(keeps))
+    tasks = dict.fromkeys((one.dataset_label, one.model.label) for one in ready)
     order = product(dict.fromkeys(methods), tasks, seeds)
     jobs = tuple(Job(dataset, model, method, seed) for method, (dataset, model), seed in order)
     return Grid(spec, jobs, metric, tuple(sorted(keeps, reverse=True)))
+
+
+def _check_reachable(ready: Task, metric: Metric, keep: float) -> None:
+    rule = Rule(floor=ready.protocol.floor, round_to=ready.protocol.round_to)
+    lowest_units = {group.name: lowest(group.units, rule) for group in ready.table.groups}
+    least = getattr(ready.costs.cost(lowest_units), metric) / getattr(ready.costs.dense, metric)
+    if least > keep:
+        what = f"keep {metric}={keep:g} cannot be reached on {ready.dataset_label} x {ready.model.label}"
+        raise UserError(f"{what}: floors leave at least {least:.4f}; lower --floor or ask for more")
 
 
 def task(spec: Spec, dataset: str, model: str) -> Task:

@@ -56,7 +56,9 @@ def _serves(reference: str, criterion: str, reference_ranking: str, ranking: str
     if not is_control(reference):
         return reference == BASELINE
     head, _, of = reference.partition(":")
-    if head in ("shuffle", "scratch"):
+    if head == "shuffle":  # it shares the sparse training of its X: beside another method two things would differ
+        return reference_ranking == ranking and of == criterion
+    if head == "scratch":  # only widths are taken over, and under `local` they are everybody's
         return reference_ranking == ranking and (ranking == "local" or of == criterion)
     return True
 
