@@ -1,12 +1,11 @@
 """A tiny protocol on digits, and one finished results folder that several test files read."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from prunebench import trajectory
 from prunebench.grid import make_grid
@@ -42,14 +41,6 @@ class Computed:
     spec: Spec
     records: dict[tuple[str, float], Record]
     trained: list[str]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
