@@ -12,12 +12,12 @@ from typing import Literal, cast
 from prunebench.criterion import AnyCriterion
 from prunebench.errors import UserError, unknown
 from prunebench.options import keyword_defaults, split_name
-from prunebench.registry import ALIASES, CONTROLS, Entry, Registry, get_criterion
+from prunebench.registry import ALIASES, CONTROLS, Registry, get_criterion
 from prunebench.regulariser import Regulariser
+from prunebench.selection import METRICS
 
 Kind = Literal["criterion", "dense_continued", "shuffle", "scratch"]
 Metric = Literal["macs", "params", "units"]
-METRICS = ("macs", "params", "units")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,6 @@ class Method:
         score: ranks the units; None for a control.
         before: the regulariser of sparse training. after: that of fine-tuning.
         of: the X of `shuffle:X` and `scratch:X`.
-        parts: the registry entries that the expression names, those of X included.
     """
 
     name: str
@@ -39,12 +38,6 @@ class Method:
     before: Regulariser | None = field(default=None, compare=False)
     after: Regulariser | None = field(default=None, compare=False)
     of: "Method | None" = field(default=None, compare=False)
-    parts: tuple[Entry[AnyCriterion], ...] = field(default=(), compare=False)
-
-
-def entries(method: Method) -> tuple[Entry[AnyCriterion], ...]:
-    """Registry entries that decide what a method does: their sources belong in its key."""
-    return method.parts
 
 
 def parse_method(text: str, registry: Registry) -> Method:
@@ -60,7 +53,7 @@ def parse_method(text: str, registry: Registry) -> Method:
         return replace(parse_method(ALIASES[head], registry), name=head)
     if len(parts) == 1:
         record = _criterion(text, registry)
-        return Method(record.label, score=record, before=record.regulariser, parts=(registry.criteria[record.name],))
+        return Method(record.label, score=record, before=record.regulariser)
     if len(parts) > 2 or not all(parts):
         raise UserError(f"'{text}': write A+B with exactly two parts, such as hsqgl12+obd")
     return _pair(text, parts[0], parts[1], registry)
@@ -82,8 +75,7 @@ def _pair(text: str, one: str, two: str, registry: Registry) -> Method:
     if idle:
         raise UserError(f"'{text}': {min(idle)} is an option of the score of '{used.name}', which is not used here")
     before, after = first.regulariser, second.regulariser
-    parts = (registry.criteria[first.name], registry.criteria[second.name])
-    return Method(f"{first.label}+{second.label}", score=score, before=before, after=after, parts=parts)
+    return Method(f"{first.label}+{second.label}", score=score, before=before, after=after)
 
 
 def _control(kind: Kind, rest: str, registry: Registry) -> Method:
@@ -96,7 +88,7 @@ def _control(kind: Kind, rest: str, registry: Registry) -> Method:
     of = parse_method(rest, registry)
     if of.kind != "criterion":
         raise UserError(f"'{kind}:{rest}': the widths must be those of a criterion, not of the control '{of.kind}'")
-    return Method(f"{kind}:{of.name}", kind=kind, of=of, parts=of.parts)
+    return Method(f"{kind}:{of.name}", kind=kind, of=of)
 
 
 def _criterion(text: str, registry: Registry) -> AnyCriterion:

@@ -29,16 +29,11 @@ NAME = re.compile(r"[A-Za-z_][\w.-]*")
 
 @dataclass(frozen=True)
 class Entry(Generic[R]):
-    """A record with where it was found. origin: for people; source: the file; digest: see `source_hash`."""
+    """A record with where it was found. origin: for people; source: the file."""
 
     record: R
     origin: str
     source: Path
-    digest: str
-
-    def source_hash(self) -> str:
-        """SHA-256 of the source file, and of the method files it imports, as they were when it was found."""
-        return self.digest
 
 
 class Registry:
@@ -91,7 +86,7 @@ class Registry:
         taken = old.origin if old else RESERVED.get(record.name) if kind == "criterion" else None
         if taken:
             raise UserError(f"{kind} '{record.name}' is defined twice: by {taken} and by {origin}")
-        table[record.name] = Entry(record, origin, _file(home), discovery.source_hash(home))
+        table[record.name] = Entry(record, origin, _file(home))
 
     def _table(self, record: Record) -> tuple[str, dict[str, Any]]:
         match record:

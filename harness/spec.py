@@ -84,16 +84,18 @@ def make_spec(options: Mapping[str, Any], config: Path | str | None = None, defa
 
 
 def split_list(text: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
-    """Split names at blanks and commas; a comma before `key=` belongs to the name.
+    r"""Split names at blanks and commas; a comma before `key=` and a blank after a backslash belong to the name.
 
     >>> split_list("magnitude obd:curvature=exact,l0")
     ('magnitude', 'obd:curvature=exact', 'l0')
     >>> split_list("folder:/a,size=32 digits")
     ('folder:/a,size=32', 'digits')
+    >>> split_list(r"folder:/my\ pictures")
+    ('folder:/my pictures',)
     """
     texts = [text] if isinstance(text, str) else text
-    parts = [part for item in texts for part in re.split(r"\s+|,(?![A-Za-z_]\w*=)", item) if part]
-    return tuple(dict.fromkeys(parts))
+    parts = [part for item in texts for part in re.split(r"(?<!\\)\s+|,(?![A-Za-z_]\w*=)", item) if part]
+    return tuple(dict.fromkeys(re.sub(r"\\(\s)", r"\1", part) for part in parts))
 
 
 def _is_preset(*layers: Mapping[str, Any]) -> bool:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from prunebench.errors import UserError
-from prunebench.names import Metric, entries, parse_keeps, parse_method, parse_seeds
+from prunebench.names import Metric, parse_keeps, parse_method, parse_seeds
 from prunebench.registry import registry
 
 FOUND = registry(())
@@ -67,19 +67,6 @@ def test_controls_of_a_criterion(kind: str) -> None:
 def test_dense_continued() -> None:
     method = parse_method("dense_continued", FOUND)
     assert (method.name, method.kind, method.score, method.of) == ("dense_continued", "dense_continued", None, None)
-
-
-def test_entries_are_those_of_every_part() -> None:
-    names = {text: [entry.record.name for entry in entries(parse_method(text, FOUND))] for text in (
-        "taylor", "hsqgl12+obd", "reg_obd", "shuffle:l1", "dense_continued"
-    )}  # fmt: skip
-    assert names == {
-        "taylor": ["taylor"],
-        "hsqgl12+obd": ["hsqgl12", "obd"],
-        "reg_obd": ["hsqgl12", "obd"],
-        "shuffle:l1": ["l1"],
-        "dense_continued": [],
-    }
 
 
 @pytest.mark.parametrize(
