@@ -20,6 +20,7 @@ def test_the_criterion_of_the_readme_passes_the_contract_suite(tmp_path: Path) -
     plugin.write_text(source)
     text, passed = check_criteria((str(plugin),), False, ())
     assert passed, text
+    assert source == (ROOT / "examples/spread.py").read_text()
     assert parse_method("spread:power=2", Registry((str(plugin),))).name == "spread:power=2"
 
 
