@@ -6,7 +6,7 @@ from prunebench import Criterion
 
 
 def spread(weight: Tensor, *, power: float = 1.0) -> Tensor:
-    """Standard deviation of each unit's weights, to a power. weight: (units, fan_in). Returns (units,)."""
+    """Take the standard deviation of each unit's weights, to a power. weight: (units, fan_in). Returns (units,)."""
     return weight.std(dim=1, correction=0) ** power
 
 
