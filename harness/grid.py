@@ -54,7 +54,10 @@ def make_grid(spec: Spec) -> Grid:
     methods = [parse_method(text, known).name for text in spec.criteria]
     seeds = parse_seeds(spec.seeds)
     metric, keeps = parse_keeps(spec.keep)
-    find_device(spec.device)
+    device = find_device(spec.device)
+    for name in ("mixed_precision", "tf32"):
+        if getattr(spec, name) and device.type != "cuda":
+            raise UserError(f"--{name.replace('_', '-')} needs a CUDA device, this run is on {device.type}")
     ready = [task(spec, dataset, model) for dataset, model in product(spec.datasets, spec.models)]
     for one in ready:
         _check_reachable(one, metric, min(keeps))

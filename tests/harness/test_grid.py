@@ -7,6 +7,7 @@ import torch
 
 from prunebench.errors import UserError
 from prunebench.grid import Grid, Job, find_device, make_grid, method_of
+from prunebench.spec import Spec
 
 Make = Callable[..., Any]
 
@@ -101,3 +102,14 @@ def test_a_machine_without_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_job_is_plain_values() -> None:
     assert hash(Job("a", "b", "c", 0)) == hash(Job("a", "b", "c", 0))
+
+
+@pytest.mark.parametrize("option", ["mixed_precision", "tf32"])
+def test_options_of_a_gpu_are_refused_without_one(tiny: Callable[..., Spec], tmp_path: Path, option: str) -> None:
+    with pytest.raises(UserError, match=f"--{option.replace('_', '-')} needs a CUDA device, this run is on cpu"):
+        make_grid(tiny(tmp_path, **{option: True}))
+
+
+def test_a_keep_below_the_floors_is_refused_before_training(tiny: Callable[..., Spec], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"keep macs=0\.001 cannot be reached on digits x lenet5: floors leave"):
+        make_grid(tiny(tmp_path, keep="macs=0.001"))
