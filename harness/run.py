@@ -2,11 +2,14 @@
 
 import logging
 import multiprocessing
+import os
 import shlex
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import connection
 from pathlib import Path
 
 import torch
@@ -95,7 +98,7 @@ def _in_turn(grid: Grid, progress: Progress) -> Iterator[tuple[Job, list[Record]
 
 def _in_processes(grid: Grid) -> Iterator[tuple[Job, list[Record]]]:
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(grid.spec.workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(grid.spec.workers, mp_context=context, initializer=_end_with_parent) as pool:
         futures = {pool.submit(run_job, grid.spec, job, grid.metric, grid.keeps): job for job in grid.jobs}
         try:
             for future in as_completed(futures):
@@ -107,6 +110,18 @@ def _in_processes(grid: Grid) -> Iterator[tuple[Job, list[Record]]]:
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+def _end_with_parent() -> None:
+    """Let a worker end when the run is killed: it would keep its lock and wait for work for ever."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            connection.wait([parent.sentinel])
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _sweep(grid: Grid, store: Store) -> None:

@@ -1,12 +1,10 @@
 """`compile` is not tried here: it takes a quarter of a minute a network."""
 
-import builtins
-from typing import Any
-
 import pytest
 import torch
 from torch import nn
 
+from prunebench import backends
 from prunebench.backends import runner
 from prunebench.errors import UserError
 
@@ -45,13 +43,7 @@ def test_onnx_gives_the_same_numbers() -> None:
 
 
 def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = builtins.__import__
-
-    def absent(name: str, *others: Any) -> Any:
-        if name == "onnxruntime":
-            raise ImportError(name)
-        return original(name, *others)
-
-    monkeypatch.setattr(builtins, "__import__", absent)
-    with pytest.raises(UserError, match=r"--backend onnx needs the extra: pip install 'prunebench\[onnx\]'"):
+    monkeypatch.setattr(backends, "find_spec", lambda name: None if name == "onnxruntime" else object())
+    with pytest.raises(UserError, match=r"onnxruntime is not installed; pip install 'prunebench\[onnx\]'"):
         runner(network(), EXAMPLE, "onnx")
+    backends.check_backend("eager")

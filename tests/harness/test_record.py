@@ -126,5 +126,5 @@ def test_a_broken_file_is_named(tmp_path: Path, content: bytes) -> None:
 
 
 def test_an_absent_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"absent\.json: corrupt record: .*No such file"):
+    with pytest.raises(UserError, match=r"absent\.json: cannot be read: No such file"):
         read_record(tmp_path / "absent.json")

@@ -148,7 +148,7 @@ def test_a_term_that_hardly_falls_is_flagged() -> None:
 def test_the_gradient_ratio_by_hand() -> None:
     net, blocks = network(), data()
     model = net.model
-    pictures, labels = blocks.calibration.batches(PLAN.batch)[0]
+    pictures, labels = blocks.train.batches(PLAN.batch)[0]
     weight = model.get_submodule("0").weight
     assert isinstance(weight, Tensor)
     (gradient,) = torch.autograd.grad(F.cross_entropy(model(pictures), labels), [weight])
