@@ -4,9 +4,10 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
+from pydantic.fields import FieldInfo
 
 from prunebench.errors import UserError
 from prunebench.spec import Spec
@@ -25,6 +26,11 @@ class Option:
         """How it is typed: `--train-fraction`, `--no-coupled`."""
         return ("--no-" if self.kind == "off" else "--") + self.name.replace("_", "-")
 
+    @property
+    def metavar(self) -> str | None:
+        """What stands for its value in the help; a flag has none."""
+        return {"text": "VALUE", "list": "NAMES"}.get(self.kind)
+
     def value(self, given: Any) -> Any:
         """Turn what was typed into the field's value; None when the option was not given."""
         if self.kind in ("on", "off"):
@@ -42,11 +48,23 @@ def options() -> list[Option]:
         kind = "list" if isinstance(default, tuple) else "text"
         if isinstance(default, bool):
             kind = "off" if default else "on"
-        text = (field.description or "").replace("[", r"\[")
+        text = _help(field).replace("[", r"\[")
         if kind == "off":
             text = f"do not {text}"
         result.append(Option(name, kind, text))
     return result
+
+
+def _help(field: FieldInfo) -> str:
+    """Say what an option is, what it may be and what it is by default."""
+    text = field.description or ""
+    choices = get_args(field.annotation)
+    if choices and all(isinstance(choice, str) for choice in choices):
+        text += ": " + ", ".join(choices)
+    default = field.default
+    if isinstance(default, bool) or default in (None, "", ()):
+        return text
+    return f"{text} (default: {' '.join(default) if isinstance(default, tuple) else default})"
 
 
 def values(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,7 +81,9 @@ def with_run_options(command: Callable[..., None]) -> Callable[..., None]:
             option.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=False if option.kind in ("on", "off") else None,
-            annotation=Annotated[types[option.kind], typer.Option(option.flag, help=option.help, show_default=False)],
+            annotation=Annotated[
+                types[option.kind], typer.Option(option.flag, help=option.help, metavar=option.metavar)
+            ],
         )
         for option in options()
     ]

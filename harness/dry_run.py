@@ -8,7 +8,7 @@ import torch
 from tabulate import tabulate
 from torch.nn import functional as F
 
-from prunebench.grid import Grid, find_device, task, trajectory
+from prunebench.grid import Grid, find_device, schedule, task, trajectory
 from prunebench.stages import Stage
 from prunebench.store import Store
 from prunebench.task import Task
@@ -37,6 +37,7 @@ def describe(grid: Grid) -> str:
     head = ["task", "points", "stages", "epochs", "training MACs", "about", "disk"]
     return "\n\n".join(
         [
+            schedule(grid),
             tabulate(cells, ["cell", "keep", "state"], "simple"),
             tabulate(costs, head, "simple"),
             f"time: one dense training step measured now, scaled by each stage's MACs, {grid.spec.workers} worker(s)",

@@ -42,6 +42,16 @@ class Grid:
     keeps: tuple[float, ...]
 
 
+def schedule(grid: Grid) -> str:
+    """Say in one line what a grid trains."""
+    spec = grid.spec
+    pairs = dict.fromkeys((job.dataset, job.model) for job in grid.jobs)
+    dense = ", ".join(dict.fromkeys(str(task(spec, *pair).protocol.epochs) for pair in pairs))
+    epochs = f"dense {dense}, sparse {spec.sparse_epochs}, rung {spec.rung_epochs}, fine-tuning {spec.finetune_epochs}"
+    size = f"{len(grid.jobs)} trajectories x {len(grid.keeps)} keeps"
+    return f"{size}; preset: {spec.preset or 'none'}; epochs: {epochs}; ranking: {spec.ranking}"
+
+
 def make_grid(spec: Spec) -> Grid:
     """Resolve a spec. Raises `UserError` for unknown names, wrong seeds and keeps, data or models that do not fit.
 

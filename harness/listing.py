@@ -1,17 +1,20 @@
 """What `prunebench list` and `prunebench check` print."""
 
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
 
 from tabulate import tabulate
 
+from prunebench.criterion import AnyCriterion, Criterion
 from prunebench.errors import UserError, unknown
+from prunebench.options import Value, keyword_defaults
 from prunebench.registry import ALIASES, Registry
 from prunebench.spec import presets
 
 _CONTROLS = [
-    ["dense_continued", "", "the dense network, trained for the same epochs", "control"],
-    ["shuffle:X", "", "the widths of X, random units", "control"],
-    ["scratch:X", "", "the widths of X, fresh weights, the whole budget", "control"],
+    ["dense_continued", "", "", "the dense network, trained for the same epochs", "control"],
+    ["shuffle:X", "", "", "the widths of X, random units", "control"],
+    ["scratch:X", "", "", "the widths of X, fresh weights, the whole budget", "control"],
 ]
 
 
@@ -36,9 +39,22 @@ def _criteria(registry: Registry) -> str:
     for name, entry in sorted(registry.criteria.items()):
         record = entry.record
         evidence = ", ".join(getattr(record, "evidence", ("model",)))
-        rows.append([name, evidence, record.reference, entry.origin])
-    rows += [[name, "", f"= {meaning}", "alias"] for name, meaning in ALIASES.items()] + _CONTROLS
-    return tabulate(rows, ["criterion", "evidence", "source", "origin"], "simple", maxcolwidths=[None, 28, 60, None])
+        rows.append([name, evidence, _options(record), record.reference, entry.origin])
+    rows += [[name, "", "", f"= {meaning}", "alias"] for name, meaning in ALIASES.items()] + _CONTROLS
+    head = ["criterion", "evidence", "options", "source", "origin"]
+    return tabulate(rows, head, "simple", maxcolwidths=[None, 28, 24, 50, None])
+
+
+def _options(record: AnyCriterion) -> str:
+    """List the options of a criterion and of its regulariser with their defaults."""
+    found = dict(keyword_defaults(record.score))
+    if isinstance(record, Criterion) and "curvature" in record.needs:
+        found["curvature"] = record.curvature
+    regulariser = record.regulariser
+    if regulariser is not None and is_dataclass(regulariser):
+        found |= {f.name: v for f in fields(regulariser) if isinstance(v := getattr(regulariser, f.name), Value)}
+        found |= keyword_defaults(getattr(regulariser, "function", len))
+    return ", ".join(f"{name}={value}" for name, value in found.items())
 
 
 def _datasets(registry: Registry) -> str:
@@ -51,8 +67,11 @@ def _datasets(registry: Registry) -> str:
 
 
 def _models(registry: Registry) -> str:
-    rows = [[name, entry.record.reference, entry.origin] for name, entry in sorted(registry.models.items())]
-    return tabulate(rows, ["model", "source", "origin"], "simple", maxcolwidths=[None, 70, None])
+    rows = []
+    for name, entry in sorted(registry.models.items()):
+        options = ", ".join(f"{key}={value}" for key, value in keyword_defaults(entry.record.build).items())
+        rows.append([name, options, entry.record.reference, entry.origin])
+    return tabulate(rows, ["model", "options", "source", "origin"], "simple", maxcolwidths=[None, 24, 60, None])
 
 
 def check_criteria(names: tuple[str, ...], everything: bool, plugins: tuple[str, ...]) -> tuple[str, bool]:
@@ -65,6 +84,9 @@ def check_criteria(names: tuple[str, ...], everything: bool, plugins: tuple[str,
     chosen += [
         name for name, entry in registry.criteria.items() if everything or entry.origin.endswith(files or ("\0",))
     ]
+    for source, reason in registry.failures.items():
+        if any(file in source for file in files):
+            raise UserError(f"{source} cannot be loaded: {reason}")
     if not chosen:
         known = ", ".join(sorted(registry.criteria))
         raise UserError(f"nothing to check: give a criterion's name, a plugin file or --all; known: {known}")

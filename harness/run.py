@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from prunebench.errors import UserError, reason
-from prunebench.grid import Grid, Job, trajectory
+from prunebench.grid import Grid, Job, schedule, trajectory
 from prunebench.names import Metric
 from prunebench.progress import Progress
 from prunebench.record import SCHEMA, Record
@@ -34,6 +34,7 @@ def run(grid: Grid, progress: Progress) -> list[Record]:
     store = Store(grid.spec.results)
     _note(store, grid.spec)
     done: dict[Job, list[Record]] = {}
+    log.info(schedule(grid))
     progress.begin(len(grid.jobs))
     finished = _in_processes(grid) if grid.spec.workers > 1 else _in_turn(grid, progress)
     for job, records in finished:

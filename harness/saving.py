@@ -43,6 +43,8 @@ def load_into(model: nn.Module, table: Table, folder: Path) -> Network:
     if set(kept) != {group.name for group in table.groups}:
         raise UserError(f"{folder}: does not fit the model: it has other groups of units")
     gone = {g.name: _others(folder, g.name, g.units, kept[g.name]) for g in table.groups}
+    if not (folder / WEIGHTS).exists():
+        raise UserError(f"{folder}: the network was not kept; run again with --save all, or final for the last one")
     network = remove(Network.dense(model, table), gone)
     try:
         network.model.load_state_dict(_read(folder / WEIGHTS))

@@ -22,7 +22,6 @@ UNRELIABLE = (
     "‡ unreliable: within one measurement the ratio's own 95 % interval spans more than a factor of "
     f"{NOISY:g}. Most likely the machine was busy; time these again on an idle one before quoting them."
 )
-COSTS = ("MACs kept", "params kept", "compression", "theoretical")
 
 
 def comparison_sections(
@@ -44,29 +43,29 @@ def comparison_sections(
 
 def _accuracies(part: pd.DataFrame, setting: str) -> Table:
     measured = "measured" in part and bool(part["measured"].notna().any())
-    header = ["keep", "criterion", "evidence", "n", *NAMES.values(), *COSTS]
+    header = ["keep", "criterion", "n", *NAMES.values(), "MACs kept", "theoretical"]
     header += ["measured", "efficiency"] if measured else []
+    header += ["params kept", "compression", "evidence"]
     rows = tuple(tuple(_accuracy_row(row, measured)) for row in part.to_dict("records"))
     caption = (
         "Accuracy in %, mean ± half of the 95 % t interval over n seeds; compression: parameters, dense / pruned; "
     )
     caption += "theoretical: speed-up by MACs"
     caption += f"; measured: speed-up on {setting}; efficiency: measured / theoretical." if measured else "."
-    return Table(caption, tuple(header), rows, left=3)
+    return Table(caption, tuple(header), rows, left=2)
 
 
 def _accuracy_row(row: dict[Any, Any], measured: bool) -> list[str]:
-    cells = [f"{row['keep']:g}", row["criterion"], row["evidence"], _count(row["n"])]
+    cells = [f"{row['keep']:g}", row["criterion"], _count(row["n"])]
     cells += [accuracy(row[name], row[f"{name}_half"]) for name in NAMES]
-    cells += [percent(row["keep_macs"], 1), percent(row["keep_params"], 1)]
-    cells += [times(row["compression"]), times(row["theoretical"])]
+    cells += [percent(row["keep_macs"], 1), times(row["theoretical"])]
     if measured and pd.isna(row["measured"]):
         cells += ["not timed", "not timed"]
     elif measured:
         fewer = f" (n = {row['measured_n']:g})" if row["measured_n"] != row["n"] else ""
         noisy = " ‡" if row["noisy"] else ""
         cells += [times(row["measured"], row["measured_half"]) + fewer + noisy, f"{row['efficiency']:.2f}{noisy}"]
-    return cells
+    return [*cells, percent(row["keep_params"], 1), times(row["compression"]), row["evidence"]]
 
 
 def _differences(part: pd.DataFrame, ranking: str, demonstration: bool) -> list[Block]:

@@ -27,7 +27,7 @@ def below_random_section(results: Results, differences: pd.DataFrame) -> Section
         compared = len(differences) > 0 and bool((differences["reference"] == "random").any())
         text = "No criterion's mean lies below that of `random`." if compared else "`random` was not run: not known."
         return Section("Below random", (Text(text),))
-    header = ("task", "ranking", "keep", "criterion", "difference to random", "layers it emptied")
+    header = ("task", "ranking", "keep", "criterion", "difference to random", "what it did to the layers")
     caption = "Mean fine-tuned accuracy below that of random units, in points over the shared seeds."
     return Section("Below random", (Table(caption, header, tuple(rows), left=6),))
 

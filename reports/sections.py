@@ -12,8 +12,8 @@ from prunebench.reports.results import Results
 from prunebench.reports.speed import main_setting
 
 DEMONSTRATION = (
-    "Demonstration, not evidence. The preset `quick` is too small to tell criteria apart: few seeds, a small task, "
-    "short training. This report gives its numbers and no verdict."
+    "Demonstration, not evidence. A toy task (digits, the preset `quick`) or fewer than three seeds cannot tell "
+    "criteria apart. This report gives its numbers and no verdict."
 )
 READING = (
     "Every criterion in a block (one seed of one task) starts from the same dense network and has the same data and "

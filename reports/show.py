@@ -15,7 +15,7 @@ def layer_table(record: Record) -> str:
     lines = [
         f"{cell.task} | {cell.criterion} | {cell.ranking} ranking | seed {cell.seed} | "
         f"keep {cell.keep:g} of {METRICS[cell.metric]}",
-        f"key {record.key}",
+        f"key {record.key}, network stages/{record.network}" if record.network else f"key {record.key}",
     ]
     if record.status == "failed":
         return "\n".join([*lines, f"failed: {record.reason or 'no reason given'}"])

@@ -58,7 +58,7 @@ def make_record(
     fields: dict[str, Any] = {
         "key": f"{criterion}-{seed}-{keep}-{ranking}",
         "cell": Cell(
-            dataset="digits", model="lenet5", criterion=criterion, seed=seed, metric="macs", keep=keep, ranking=ranking
+            dataset="mnist", model="lenet5", criterion=criterion, seed=seed, metric="macs", keep=keep, ranking=ranking
         ),
         "protocol": {"epochs": 30, "finetune_epochs": 10, "ranking": ranking},
         "fingerprint": "0123456789abcdef",
@@ -146,7 +146,7 @@ def write_folder(folder: Path, records: Iterable[Record], latencies: Iterable[La
 
 def write_benchmark(path: Path, records: Iterable[Record], preset: str | None = "quick", timed: bool = True) -> Path:
     """Write a pytest-benchmark JSON as the suite's hook leaves it, with a dense entry first."""
-    entries: list[dict[str, Any]] = [{"name": "dense", "extra_info": {"prunebench": {"dense": {"task": "digits"}}}}]
+    entries: list[dict[str, Any]] = [{"name": "dense", "extra_info": {"prunebench": {"dense": {"task": "mnist"}}}}]
     for record in records:
         ours: dict[str, Any] = {"record": record.model_dump(mode="json")}
         if timed and record.status == "ok":

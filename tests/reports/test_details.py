@@ -50,7 +50,7 @@ def test_failures_have_reasons_and_gaps_are_listed(make: SimpleNamespace) -> Non
 
 
 def test_ineffective_sparse_training_is_flagged(make: SimpleNamespace) -> None:
-    assert "l1 on digits x lenet5: seed 0 (1 of 3)" in text(details.sparse_section(gather("x", make.grid())))
+    assert "l1 on mnist x lenet5: seed 0 (1 of 3)" in text(details.sparse_section(gather("x", make.grid())))
     assert "None:" in text(details.sparse_section(gather("x", make.grid(("l0",)))))
     assert "No criterion" in text(details.sparse_section(gather("x", make.grid(("obd",)))))
 

@@ -8,7 +8,7 @@ from prunebench.reports.summary import summary_table
 
 def test_one_protocol_needs_no_number(make: SimpleNamespace) -> None:
     names, notes = name_tasks([make.record(), make.record(ranking="global")])
-    assert set(names.values()) == {"digits x lenet5"}
+    assert set(names.values()) == {"mnist x lenet5"}
     assert notes == ()
 
 
@@ -16,7 +16,7 @@ def test_two_protocols_are_never_pooled_nor_paired(make: SimpleNamespace) -> Non
     short = [make.record("magnitude", s, key=f"a{s}", protocol={"epochs": 3}) for s in (0, 1)]
     long = [make.record("taylor", s, key=f"b{s}", protocol={"epochs": 30}) for s in (0, 1)]
     results = gather("x", short + long)
-    assert summary_table(results)["task"].tolist() == ["digits x lenet5 (protocol 1)", "digits x lenet5 (protocol 2)"]
+    assert summary_table(results)["task"].tolist() == ["mnist x lenet5 (protocol 1)", "mnist x lenet5 (protocol 2)"]
     assert len(differences_table(results)) == 0
     assert "protocol 1: epochs = 3; protocol 2: epochs = 30" in results.notes[0]
 

@@ -6,6 +6,7 @@ import pytest
 
 from prunebench.errors import UserError
 from prunebench.reports.reading import read_results
+from prunebench.reports.results import gather
 
 
 def test_a_folder(make: SimpleNamespace, tmp_path: Path) -> None:
@@ -19,7 +20,7 @@ def test_a_folder(make: SimpleNamespace, tmp_path: Path) -> None:
 
 
 def test_a_benchmark_json_is_the_same_as_the_folder(make: SimpleNamespace, tmp_path: Path) -> None:
-    records = make.grid(("magnitude", "random"), seeds=(0, 1))
+    records = make.grid(("magnitude", "random"), seeds=(0, 1, 2))
     results = read_results(make.benchmark(tmp_path / "out.json", [*records, make.failure()], preset=None))
     assert list(results.records) == records
     assert len(results.failures) == 1 and len(results.latencies) == len(records)
@@ -98,3 +99,12 @@ def test_a_corrupt_record_and_a_corrupt_latency_are_named(make: SimpleNamespace,
     next((folder / "records").rglob("*.json")).write_text("{")
     with pytest.raises(UserError, match=r"0\.json: corrupt record"):
         read_results(folder)
+
+
+def test_what_is_too_little_for_evidence(make: SimpleNamespace) -> None:
+    three = make.grid(("magnitude", "random"), seeds=(0, 1, 2))
+    toys = [r.model_copy(update={"cell": r.cell.model_copy(update={"dataset": "digits"})}) for r in three]
+    assert not gather("x", three).demonstration
+    assert gather("x", three, preset="quick").demonstration
+    assert gather("x", make.grid(("magnitude", "random"), seeds=(0, 1))).demonstration
+    assert gather("x", toys).demonstration

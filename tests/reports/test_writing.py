@@ -70,8 +70,8 @@ def test_markdown_has_every_section(folder: Path) -> None:
     assert titles == [
         "Figures",
         "How to read this",
-        "digits x lenet5: local ranking, keeps of MACs",
-        "digits x lenet5: global ranking, keeps of MACs",
+        "mnist x lenet5: local ranking, keeps of MACs",
+        "mnist x lenet5: global ranking, keeps of MACs",
         "Below random",
         "Failures and gaps",
         "Ineffective sparse training",
