@@ -126,6 +126,8 @@ def parse_keeps(text: str) -> tuple[Metric, tuple[float, ...]]:
     """
     head, equals, rest = text.strip().rpartition("=")
     metric = head.strip() if equals else "macs"
+    if "=" in head:
+        raise UserError(f"keep '{text}': a run has one budget metric; write macs=0.5,0.25, or params= or units=")
     if metric not in METRICS:
         raise unknown("budget metric", metric, METRICS, where=f"keep '{text}'")
     try:

@@ -23,6 +23,8 @@ def split_name(text: str) -> tuple[str, dict[str, str], str]:
     for number, item in enumerate(part for part in rest.split(",") if part):
         key, equals, value = item.partition("=")
         if equals and key.isidentifier():
+            if key in options:
+                raise UserError(f"option {key} is given twice in '{text}'")
             options[key] = value
         elif number == 0:
             argument = item

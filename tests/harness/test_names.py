@@ -169,3 +169,8 @@ def test_keeps(text: str, metric: Metric, keeps: tuple[float, ...]) -> None:
 def test_keeps_that_are_wrong(text: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         parse_keeps(text)
+
+
+def test_two_budget_metrics_are_refused() -> None:
+    with pytest.raises(UserError, match=r"keep 'units=0\.5,params=0\.2': a run has one budget metric"):
+        parse_keeps("units=0.5,params=0.2")

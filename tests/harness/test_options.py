@@ -53,3 +53,8 @@ def test_label_is_the_inverse_of_split_name(rate: float) -> None:
     options = {"rate": rate, "flag": True, "mode": "b"}
     head, given, _ = split_name(label("x", options))
     assert (head, convert(head, given, {"rate": 0.0, "flag": False, "mode": ""})) == ("x", options)
+
+
+def test_an_option_given_twice_is_refused() -> None:
+    with pytest.raises(UserError, match="option p is given twice in 'magnitude:p=1,p=2'"):
+        split_name("magnitude:p=1,p=2")
