@@ -69,3 +69,16 @@ def test_nothing_to_check() -> None:
         check_criteria((), False, ())
     with pytest.raises(UserError, match="unknown criterion 'magnitud'; did you mean 'magnitude'"):
         check_criteria(("magnitud",), False, ())
+
+
+def test_a_file_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.py"
+    broken.write_text("def broken(:")
+    with pytest.raises(UserError, match=r"broken\.py cannot be loaded: SyntaxError"):
+        check_criteria((str(broken),), False, ())
+
+
+def test_options_are_listed() -> None:
+    text = listing("criteria", ())
+    assert "curvature=sampled" in text and "strength=0.001" in text and "p=2.0" in text
+    assert "width=1.0" in listing("models", ())

@@ -175,3 +175,9 @@ def test_restart_gives_each_keep_the_same_epochs_from_the_dense_network(
         assert len(one.curves) == len(other.curves)
         assert one.widths == other.widths
         assert one.per_image != other.per_image
+
+
+def test_a_record_names_the_folder_of_its_network(computed: Any) -> None:
+    record = computed.records["magnitude", 0.5]
+    model = load(computed.spec.results / "stages" / record.network)
+    assert sum(parameter.numel() for parameter in model.parameters()) == record.pruned.params
