@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +175,10 @@ def test_the_installed_command_has_no_traceback_and_goes_on_after_ctrl_c(tmp_pat
     assert done.stderr.count("\n") == 1
     assert "unknown model 'nope'" in done.stderr
     arguments = ["run", "--results", str(tmp_path / "r"), "--criteria", "magnitude", "--seeds", "0-99"]
-    process = subprocess.Popen([*command, *arguments], stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs inherit 'ignore'
+    process = subprocess.Popen(
+        [*command, *arguments], stderr=subprocess.PIPE, text=True, cwd=tmp_path, preexec_fn=listen
+    )
     until = time.monotonic() + 60
     while not (tmp_path / "r" / "run.json").exists() and time.monotonic() < until:
         time.sleep(0.05)
