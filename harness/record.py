@@ -5,7 +5,7 @@ import json
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ class Frozen(BaseModel):
     """Immutable; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+F = TypeVar("F", bound=Frozen)
 
 
 class Cell(Frozen):
@@ -167,12 +170,17 @@ def parse_record(data: Any, where: str) -> Record:
     version = data.get("schema_version") if isinstance(data, dict) else None
     if version != SCHEMA:
         raise UserError(f"{where}: record schema {version}, this version reads schema {SCHEMA}")
+    return validated(Record, data, f"{where}: corrupt record")
+
+
+def validated(kind: type[F], data: Any, where: str) -> F:
+    """Check data read from JSON; the error is one line that begins with `where`."""
     try:
-        return Record.model_validate(data)
+        return kind.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{where}: corrupt record: {place}: {first['msg']}") from None
+        raise UserError(f"{where}: {place}: {first['msg']}") from None
 
 
 def read_record(path: Path) -> Record:

@@ -4,10 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from prunebench.errors import UserError
-from prunebench.record import SCHEMA, Record, parse_record, read_record
+from prunebench.record import SCHEMA, Record, parse_record, read_record, validated
 from prunebench.reports.results import Results, gather
 from prunebench.timing_record import Latency
 
@@ -73,12 +71,7 @@ def _checked(data: Any, where: str) -> dict[str, Any]:
 
 
 def _latency(data: Any, where: str) -> Latency:
-    try:
-        return Latency.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{where}: corrupt latency: {place}: {first['msg']}") from None
+    return validated(Latency, data, f"{where}: corrupt latency")
 
 
 def _list(value: Any, where: str, name: str) -> list[Any]:
