@@ -60,6 +60,21 @@ class Model:
         """Build the network for square pictures (channels, size, size)."""
         return self.build(channels, size, classes, **self.options)
 
+    def classifier(self, model: nn.Module) -> tuple[str, ...]:
+        """Name the parameters of the classifier."""
+        last = [name for name, module in model.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)][-1]
+        return tuple(name for name, _ in model.named_parameters() if name.startswith(f"{last}."))
+
+    @property
+    def normalise(self) -> str:
+        """What its pictures are normalised with."""
+        return "data"
+
+    @property
+    def pretrained(self) -> bool:
+        """Tell whether it is built with trained weights."""
+        return False
+
     def reset(self, model: nn.Module) -> None:
         """Draw fresh weights for a network of any widths, from torch's global generator."""
         for module in model.modules():

@@ -14,7 +14,13 @@ class Protocol(Frozen):
 
     model_config = ConfigDict(allow_inf_nan=False)
 
-    epochs: int | None = Field(None, ge=1, description="epochs of dense training")
+    weights: str = Field("", description="checkpoint file that the dense network starts from")
+    normalise: Literal["data", "imagenet"] | None = Field(
+        None, description="mean and deviation of the pictures' colours"
+    )
+    frozen_epochs: int = Field(0, ge=0, description="epochs for a new classifier alone, before dense training")
+    frozen_rate: float = Field(1.0, gt=0, description="peak rate of those, as a share of the dense one")
+    epochs: int | None = Field(None, ge=0, description="epochs of dense training; 0: the weights as they are")
     batch: int | None = Field(None, ge=2, description="pictures in a training batch")
     rate: float | None = Field(None, gt=0, description="peak learning rate of dense training")
     weight_decay: float | None = Field(None, ge=0, description="weight decay")

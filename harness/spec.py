@@ -80,7 +80,12 @@ def make_spec(options: Mapping[str, Any], config: Path | str | None = None, defa
         spec = Spec.model_validate(merged)
     except ValidationError as error:
         raise _as_user_error(error) from None
-    return spec.model_copy(update={"results": _absolute(spec.results), "data_root": _absolute(spec.data_root)})
+    places: dict[str, Any] = {"results": _absolute(spec.results), "data_root": _absolute(spec.data_root)}
+    if spec.weights:
+        if len(spec.models) > 1:
+            raise UserError(f"--weights is for one model, this run has {len(spec.models)}: {', '.join(spec.models)}")
+        places["weights"] = str(_absolute(Path(spec.weights)))
+    return spec.model_copy(update=places)
 
 
 def split_list(text: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:

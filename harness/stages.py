@@ -49,7 +49,9 @@ class Plan:
         names = ("epochs", "batch", "rate", "weight_decay", *_DATA)
         packages = {name: version(name) for name in ("torch", "torchvision", "torch-pruning")}
         facts = {"block": self.block, "packages": packages, "harness": HARNESS, **self._options(*names)}
-        return Stage("dense", "dense", key_of("", facts), self.protocol.epochs or 0)
+        facts |= {name: value for name, value in self._options(*_START).items() if value not in _USUAL[name]}
+        epochs = self.protocol.frozen_epochs + (self.protocol.epochs or 0)
+        return Stage("dense", "dense", key_of("", facts), epochs)
 
     def sparse(self, method: Method) -> Stage:
         """Plan sparse training; without a regulariser it is plain and shared by the block's criteria."""
@@ -99,7 +101,7 @@ class Plan:
     def _scratch(self, method: Method, keep: float) -> Stage:
         assert method.of is not None
         copies = self.point(method.of, keep)
-        epochs = (self.protocol.epochs or 0) + self.protocol.epochs_after(keep)
+        epochs = self.dense().epochs + self.protocol.epochs_after(keep)
         key = key_of(self.dense().key, {"scratch": copies.key, "epochs": epochs})
         return Stage("point", "scratch", key, epochs, keep, self.dense(), copies)
 
@@ -107,6 +109,8 @@ class Plan:
         return {name: getattr(self.protocol, name) for name in names}
 
 
+_START = ("weights", "normalise", "frozen_epochs", "frozen_rate")
+_USUAL = {name: (Protocol.model_fields[name].default, "data") for name in _START}
 _DATA = ("train_fraction", "validation_fraction", "mixed_precision", "tf32")
 _CALIBRATION = ("calibration", "calibration_batch")
 _DEFAULT = {name: Protocol.model_fields[name].default for name in _CALIBRATION}

@@ -22,11 +22,18 @@ from prunebench.registry import get_dataset, get_model, registry
 from prunebench.seeding import seeded
 from prunebench.splits import BlockData, check_sizes, draw
 from prunebench.units import analyse
+from prunebench.weights import load_weights, weights_digest
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and deviation, as in torchvision's transforms
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Dataset x model. protocol: with the model family's defaults filled in; costs: of the dense network's parts."""
+    """Dataset x model.
+
+    costs: of the dense network's parts. protocol: with the model family's defaults filled in. weights: the checkpoint
+    that dense networks start from; the protocol holds its name and digest.
+    """
 
     dataset_label: str
     dataset: Dataset
@@ -36,6 +43,7 @@ class Task:
     table: Table
     costs: CostModel
     protocol: Protocol
+    weights: Path | None = None
 
     @property
     def shape(self) -> dict[str, int]:
@@ -51,6 +59,9 @@ class Task:
         """Build a block's dense network with its initial weights."""
         with seeded(seed, "initialisation"):
             model = self.model(**self.shape)
+            if self.weights is not None:
+                new = self.model.classifier(model) if self.protocol.frozen_epochs else ()
+                load_weights(model, self.weights, self.model.label, skip=new)
         return Network.dense(place(model, device), self.table)
 
     def facts(self, seed: int, device: torch.device) -> dict[str, object]:
@@ -103,11 +114,38 @@ def make_task(
         raise UserError(
             f"'{dataset_label}' has pictures of {height} x {width} pixels; models take square ones: give a size"
         )
-    defaults = dataclasses.asdict(model.training)
-    missing = {name: value for name, value in defaults.items() if getattr(protocol, name) is None}
-    protocol = Protocol.model_validate(protocol.model_dump() | missing)
+    weights = Path(protocol.weights) if protocol.weights else None
+    protocol = _filled(protocol, model, weights)
+    if protocol.normalise == "imagenet":
+        loaded = _as_imagenet(loaded, dataset_label)
     check_sizes(loaded, protocol)
     with seeded(0, "analysis"), _named("model", model_label):
         network = model(channels, height, len(loaded.classes))
         table = analyse(network, torch.randn(2, channels, height, width), model.label)
-    return Task(dataset_label, dataset, loaded, fingerprint, model, table, costs(network, table), protocol)
+    ready = Task(dataset_label, dataset, loaded, fingerprint, model, table, costs(network, table), protocol, weights)
+    if weights is not None:
+        ready.fresh(0, torch.device("cpu"))  # a checkpoint that does not fit is refused before anything is computed
+    return ready
+
+
+def _filled(protocol: Protocol, model: Model, weights: Path | None) -> Protocol:
+    """Fill what was not given with the model family's defaults, and name the checkpoint by what is in it."""
+    missing = {**dataclasses.asdict(model.training), "normalise": model.normalise}
+    filled = {name: value for name, value in missing.items() if getattr(protocol, name) is None}
+    if weights is not None:
+        filled["weights"] = f"{weights.name} {weights_digest(weights)}"
+    protocol = Protocol.model_validate(protocol.model_dump() | filled)
+    trained = weights is not None or model.pretrained
+    if protocol.epochs == 0 and not trained:
+        raise UserError(f"--epochs 0: '{model.label}' starts from random weights; give --weights FILE, or train it")
+    if protocol.frozen_epochs and not trained:
+        what = "a new classifier needs trained features"
+        raise UserError(f"--frozen-epochs {protocol.frozen_epochs}: {what}; give --weights FILE or a pretrained model")
+    return protocol
+
+
+def _as_imagenet(loaded: Loaded, label: str) -> Loaded:
+    """Normalise as torchvision's ImageNet weights want it, and many of CIFAR."""
+    if loaded.shape[0] != len(IMAGENET[0]):
+        raise UserError(f"--normalise imagenet: '{label}' has grey pictures; it has numbers for red, green and blue")
+    return dataclasses.replace(loaded, mean=IMAGENET[0], std=IMAGENET[1])

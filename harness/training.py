@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -22,7 +23,11 @@ Tick = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """What one stage does. rate: peak learning rate; precision: autocast type on a GPU, or None."""
+    """What one stage does.
+
+    rate: peak learning rate. precision: autocast type on a GPU, or None. only: the parameters to train, by name, with
+    everything else frozen and in eval mode; all if empty.
+    """
 
     stage: str
     epochs: int
@@ -31,6 +36,7 @@ class Plan:
     weight_decay: float
     seed: int
     precision: torch.dtype | None = None
+    only: tuple[str, ...] = ()
 
 
 @dataclass
@@ -68,7 +74,7 @@ def train(
     if regulariser is not None:
         attached = regulariser.attach(network, generator(plan.seed, plan.stage, "regulariser"))
         before, ratio = float(attached.penalty().detach()), _gradient_ratio(network, attached, data, plan)
-    with seeded(plan.seed, plan.stage, "dropout"):
+    with seeded(plan.seed, plan.stage, "dropout"), _frozen(network.model, plan.only):
         for epoch, rate, loss in _epochs(network.model, data, plan, attached):
             last = epoch == plan.epochs
             accuracy = evaluate(network.model, data.validation).accuracy if last else None
@@ -93,7 +99,7 @@ def _epochs(
     batches = len([c for c in torch.split(torch.arange(len(data.train)), plan.batch) if len(c) > 1])
     steps, step = batches * plan.epochs, 0
     for epoch in range(1, plan.epochs + 1):
-        model.train()
+        _train_mode(model, plan.only)
         total = torch.zeros((), device=data.train.mean.device)
         for chosen in torch.split(torch.randperm(len(data.train), generator=order), plan.batch):
             if len(chosen) < 2:  # BatchNorm cannot normalise one picture
@@ -107,6 +113,26 @@ def _epochs(
         if not math.isfinite(loss):
             raise CellError(f"training diverged in stage '{plan.stage}', epoch {epoch}: the loss is {loss}")
         yield epoch, rate, loss
+
+
+@contextmanager
+def _frozen(model: nn.Module, only: tuple[str, ...]) -> Iterator[None]:
+    """Freeze all parameters but `only` (all stay as they are if it is empty), and set them free again."""
+    frozen = [p for name, p in model.named_parameters() if only and name not in only and p.requires_grad]
+    for parameter in frozen:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in frozen:
+            parameter.requires_grad_(True)
+
+
+def _train_mode(model: nn.Module, only: tuple[str, ...]) -> None:
+    """Set the layers that learn to training mode: a frozen BatchNorm keeps its statistics, a frozen part no dropout."""
+    model.train(not only)
+    for name in only:
+        model.get_submodule(name.rpartition(".")[0]).train()
 
 
 def _step(

@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from prunebench.errors import CellError, UserError, reason
 from prunebench.evaluation import Result, evaluate, with_batchnorm_reestimated
 from prunebench.names import Method, Metric
 from prunebench.network import Network
-from prunebench.record import Cell, Environment, Packed, PerImage, Record, Scores
+from prunebench.record import Cell, Environment, Epoch, Packed, PerImage, Record, Scores
 from prunebench.regulariser import Regulariser
 from prunebench.removal import remove
 from prunebench.saving import load_into, save
@@ -108,15 +108,19 @@ class Trajectory:
     def _compute(self, stage: Stage) -> Network:
         start = time.perf_counter()
         network, facts = self._start(stage)
+        cut = None
         if stage.kind == "point":
-            facts["cut"] = _numbers(evaluate(network.model, self.data.test))
+            cut = evaluate(network.model, self.data.test)
+            facts["cut"] = _numbers(cut)
             copy = with_batchnorm_reestimated(network.model, self.data.calibration, self.protocol.calibration_batch)
             facts["cut_bn"] = _numbers(evaluate(copy, self.data.test))
+        curve = self._new_classifier(network) if stage.kind == "dense" else []
         trained = train(network, self.data, self._training(stage), self._regulariser(stage), self.tick)
-        facts["curve"] = [epoch.model_dump() for epoch in trained.curve]
+        facts["curve"] = [epoch.model_dump() for epoch in (*curve, *trained.curve)]
         facts["sparse"] = trained.sparse.model_dump() if trained.sparse else None
         if stage.kind in ("dense", "point"):
-            facts["final"], facts["images"] = self._final(network)
+            result = cut if cut and not stage.epochs else evaluate(network.model, self.data.test)
+            facts["final"], facts["images"] = _numbers(result), self._images(result)
         facts["seconds"] = time.perf_counter() - start
         described = {"model": self.task.model.label, **self.task.shape}
 
@@ -147,6 +151,20 @@ class Trajectory:
             network, floors = cut(self.task, self.data, method, parent, stage, self.metric, self.seed)
         return network, {"floors": floors, "cut_seconds": time.perf_counter() - start}
 
+    def _new_classifier(self, network: Network) -> list[Epoch]:
+        """Train the classifier of a transferred network, with everything else frozen."""
+        protocol = self.protocol
+        if not protocol.frozen_epochs:
+            return []
+        plan = replace(
+            self._training(self.plan.dense()),
+            stage="classifier",
+            epochs=protocol.frozen_epochs,
+            rate=protocol.frozen_rate * (protocol.rate or 0.0),
+            only=self.task.model.classifier(network.model),
+        )
+        return train(network, self.data, plan, None, self.tick).curve
+
     def _regulariser(self, stage: Stage) -> Regulariser | None:
         method = self.method.of or self.method
         if stage.kind == "sparse":
@@ -161,7 +179,7 @@ class Trajectory:
         half = torch.bfloat16 if self.protocol.mixed_precision and self.device.type == "cuda" else None
         return TrainingPlan(
             stage=stage.label if stage.kind != "point" else f"{stage.label} {stage.keep:g}",
-            epochs=stage.epochs,
+            epochs=stage.epochs - (self.protocol.frozen_epochs if stage.kind == "dense" else 0),
             rate=share * self.protocol.rate,
             batch=self.protocol.batch,
             weight_decay=self.protocol.weight_decay,
@@ -169,13 +187,10 @@ class Trajectory:
             precision=half,
         )
 
-    def _final(self, network: Network) -> tuple[dict[str, float], dict[str, Any]]:
-        result = evaluate(network.model, self.data.test)
+    def _images(self, result: Result) -> dict[str, Any]:
         kind = "uint8" if self.data.classes <= 256 else "uint16"
-        images = PerImage(
-            predicted=Packed.of(result.predicted.numpy(), kind), loss=Packed.of(result.loss.numpy(), "float16")
-        )
-        return _numbers(result), images.model_dump()
+        predicted, loss = Packed.of(result.predicted.numpy(), kind), Packed.of(result.loss.numpy(), "float16")
+        return PerImage(predicted=predicted, loss=loss).model_dump()
 
     def _facts(self, stage: Stage) -> dict[str, Any]:
         facts: dict[str, Any] = json.loads((self.store.stage(stage.key) / "facts.json").read_text())

@@ -60,7 +60,7 @@ def test_relative_folders_are_made_absolute(tmp_path: Path, monkeypatch: pytest.
     ("options", "text"),
     [
         ({"epochs": "abc"}, "--epochs abc: Input should be a valid integer"),
-        ({"epochs": "0"}, "--epochs 0: Input should be greater than or equal to 1"),
+        ({"epochs": "-1"}, "--epochs -1: Input should be greater than or equal to 0"),
         ({"train_fraction": "1.5"}, "--train-fraction 1.5: "),
         ({"ranking": "lokal"}, "--ranking lokal: Input should be 'local'"),
         ({"preset": "quik"}, "unknown preset 'quik'; did you mean 'quick'?"),
@@ -122,3 +122,9 @@ def test_the_protocol_is_the_part_that_decides_results() -> None:
     spec = make_spec({"epochs": "4", "results": "/tmp/x", "seeds": "9"})
     assert spec.protocol() == Protocol(epochs=4)
     assert set(Protocol.model_fields) < set(Spec.model_fields)
+
+
+def test_a_checkpoint_is_for_one_model() -> None:
+    assert make_spec({"models": "resnet20", "weights": "x.th"}).weights == str(Path.cwd() / "x.th")
+    with pytest.raises(UserError, match="--weights is for one model, this run has 2: resnet20, resnet56"):
+        make_spec({"models": "resnet20 resnet56", "weights": "x.th"})

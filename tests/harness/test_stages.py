@@ -88,6 +88,10 @@ SAME, OTHER_POINT, OTHER_SPARSE, OTHER_DENSE = 3, 2, 1, 0
     ("option", "value", "shared"),
     [
         ("epochs", 4, OTHER_DENSE),
+        ("weights", "resnet20.th 0123456789abcdef", OTHER_DENSE),
+        ("normalise", "imagenet", OTHER_DENSE),
+        ("frozen_epochs", 2, OTHER_DENSE),
+        ("frozen_rate", 0.5, OTHER_DENSE),
         ("batch", 32, OTHER_DENSE),
         ("rate", 0.5, OTHER_DENSE),
         ("weight_decay", 0.5, OTHER_DENSE),

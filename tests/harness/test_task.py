@@ -1,8 +1,10 @@
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from prunebench.errors import UserError
 from prunebench.models.lenet5 import MODEL
@@ -12,6 +14,7 @@ from prunebench.task import Task, load_dataset, make_task
 CPU = torch.device("cpu")
 PLUGIN = """
 import torch
+from PIL import Image
 from torch import nn
 from prunebench.dataset import Dataset, Loaded, Pictures
 from prunebench.errors import UserError
@@ -101,3 +104,55 @@ def test_what_does_not_fit_is_one_line(plugin: tuple[str, ...], dataset: str, mo
     with pytest.raises(UserError, match=message) as error:
         task(dataset, model, plugin)
     assert "\n" not in str(error.value)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "lenet5.pt"
+    torch.save({f"module.{name}": torch.ones_like(value) for name, value in dense().items()}, path)
+    return path
+
+
+def dense(given: Task | None = None) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = (given or task()).fresh(0, CPU).model.state_dict()
+    return state
+
+
+def test_dense_networks_start_from_a_checkpoint(checkpoint: Path) -> None:
+    ready = task(weights=str(checkpoint), epochs=0)
+    assert all((value == 1).all() for value in dense(ready).values())
+    assert re.fullmatch(r"lenet5\.pt [0-9a-f]{16}", ready.protocol.weights)
+    assert ready.protocol.epochs == 0
+
+
+def test_a_new_classifier_does_not_come_from_the_checkpoint(checkpoint: Path) -> None:
+    state = dense(task(weights=str(checkpoint), frozen_epochs=1))
+    assert [name for name, value in state.items() if not (value == 1).all()] == ["fc2.weight", "fc2.bias"]
+    assert torch.equal(state["fc2.weight"], dense()["fc2.weight"])
+
+
+def test_colours_are_normalised_as_asked(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for number in range(5):
+            Image.new("RGB", (8, 8), (number, 100, 200)).save(tmp_path / name / f"{number}.png")
+    options = {"batch": 2, "validation_fraction": 0.2}
+    own, other = (task(f"folder:{tmp_path}", normalise=kind, **options) for kind in (None, "imagenet"))
+    assert own.protocol.normalise == "data"
+    assert own.loaded.mean == pytest.approx((2 / 255, 100 / 255, 200 / 255), abs=0.01)
+    assert other.loaded.mean == (0.485, 0.456, 0.406)
+    assert own.fingerprint == other.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "--epochs 0: 'lenet5' starts from random weights"),
+        ({"frozen_epochs": 1}, "--frozen-epochs 1: a new classifier needs trained features"),
+        ({"normalise": "imagenet"}, "--normalise imagenet: 'digits' has grey pictures"),
+        ({"weights": "/nowhere/x.th"}, "/nowhere/x.th"),
+    ],
+)
+def test_starts_that_do_not_fit_are_one_line(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        task(**options)

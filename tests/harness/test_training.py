@@ -37,6 +37,17 @@ def network(seed: int = 0, *extra: nn.Module) -> Network:
 PLAN = Plan("dense", epochs=2, rate=0.1, batch=8, weight_decay=0.01, seed=0)
 
 
+def test_only_what_is_named_learns() -> None:
+    net = network(0, nn.BatchNorm1d(16), nn.Dropout(0.9))
+    net.model[0].bias.requires_grad_(False)
+    before = {name: value.clone() for name, value in net.model.state_dict().items()}
+    trained = train(net, data(), replace(PLAN, only=("5.weight", "5.bias")))
+    changed = {name for name, value in net.model.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {"5.weight", "5.bias"}
+    assert {name for name, p in net.model.named_parameters() if not p.requires_grad} == {"0.bias"}
+    assert len(trained.curve) == 2
+
+
 @dataclass
 class Gates:
     """One trained number, pulled down by its own term; notes what is asked of it."""

@@ -181,3 +181,18 @@ def test_a_record_names_the_folder_of_its_network(computed: Any) -> None:
     record = computed.records["magnitude", 0.5]
     model = load(computed.spec.results / "stages" / record.network)
     assert sum(parameter.numel() for parameter in model.parameters()) == record.pruned.params
+
+
+def test_a_transferred_network_gets_its_classifier_first(
+    computed: Any, tiny: Callable[..., Any], computing: Callable[..., Any], tmp_path: Path
+) -> None:
+    plan = trajectory(computed.spec, Store(computed.spec.results), Job("digits", "lenet5", "random", 0), "macs").plan
+    start = computed.spec.results / "stages" / plan.dense().key / "weights.safetensors"
+    whole = computing(tiny(tmp_path / "whole", criteria="random", keep="0.9", weights=str(start), epochs=0))
+    new = computing(
+        tiny(tmp_path / "new", criteria="random", keep="0.9", weights=str(start), frozen_epochs=2, frozen_rate=0.5)
+    )
+    assert whole.records["random", 0.9].accuracy.dense == computed.records["random", 0.9].accuracy.dense
+    curves = [epoch for epoch in new.records["random", 0.9].curves if epoch.stage in ("classifier", "dense")]
+    assert [epoch.stage for epoch in curves] == ["classifier"] * 2 + ["dense"] * 3
+    assert max(epoch.rate for epoch in curves[:2]) < 0.5 * 0.05
