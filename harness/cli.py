@@ -1,4 +1,4 @@
-"""The command line: `prunebench run`, `report`, `show`, `list`, `check`, `env`."""
+"""The command line: `prunebench run`, `sweep`, `report`, `show`, `list`, `check`, `env`."""
 
 import logging
 import sys
@@ -63,6 +63,34 @@ def run(
     typer.echo(f"{len(records) - failed} points in {spec.results}" + (f", {failed} failed" if failed else ""))
     if failed:
         raise typer.Exit(1)
+
+
+@app.command()
+@with_run_options
+def sweep(
+    config: ConfigOption = None,
+    log_level: Annotated[str, typer.Option("--log-level", help="debug, info, warning or error")] = "info",
+    **given: Any,
+) -> None:
+    """Choose the fine-tuning rate of each task, on validation pictures, for `--finetune-rate swept`."""
+    from prunebench.progress import Progress
+    from prunebench.run import configure
+    from prunebench.spec import make_spec
+    from prunebench.sweep import sweep as sweep_rates
+    from prunebench.sweep import table
+
+    _log(log_level)
+    options = values(given)
+    for name in ("criteria", "finetune_rate"):
+        if options[name] is not None:
+            flag = f"--{name.replace('_', '-')}"
+            raise UserError(f"{flag}: leave it out, a sweep prunes by random at rates of its own")
+    spec = make_spec(options, config, default_preset="quick")
+    configure(spec)
+    with Progress() as progress:
+        found = sweep_rates(spec, progress)
+    typer.echo(table(found))
+    typer.echo("use it with the same options and --finetune-rate swept")
 
 
 @app.command()

@@ -12,6 +12,7 @@ from prunebench.registry import registry
 from prunebench.selection import Rule, lowest
 from prunebench.spec import Spec
 from prunebench.store import Store
+from prunebench.swept import with_swept_rate
 from prunebench.task import Task, make_task
 from prunebench.training import Tick
 from prunebench.trajectory import Trajectory
@@ -88,7 +89,8 @@ def _check_reachable(ready: Task, metric: Metric, keep: float) -> None:
 
 def task(spec: Spec, dataset: str, model: str) -> Task:
     """Make one task of a spec ready (once per process)."""
-    return make_task(dataset, model, spec.protocol(), spec.data_root, spec.download, spec.plugin)
+    ready = make_task(dataset, model, spec.protocol(), spec.data_root, spec.download, spec.plugin)
+    return with_swept_rate(ready, spec.results) if spec.finetune_rate == "swept" else ready
 
 
 def method_of(spec: Spec, job: Job) -> Method:

@@ -1,6 +1,6 @@
 """The protocol: the budget and schedule that every criterion of a comparison shares."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -29,7 +29,9 @@ class Protocol(Frozen):
     rung: float = Field(0.8, gt=0, lt=1, description="factor from one rung of the pruning ladder to the next")
     rung_epochs: int = Field(1, ge=0, description="epochs after each rung")
     finetune_epochs: int = Field(10, ge=0, description="epochs of fine-tuning at each requested keep")
-    finetune_rate: float = Field(0.3, gt=0, description="peak rate of fine-tuning, as a share of the dense one")
+    finetune_rate: Annotated[float, Field(gt=0)] | Literal["swept"] = Field(
+        0.3, description="peak rate of fine-tuning, as a share of the dense one, or: swept"
+    )
     ranking: RankingChoice = Field("local", description="how units of different layers are ranked together")
     coupled: bool = Field(True, description="prune coupled groups (residual streams)")
     restart: bool = Field(False, description="prune each keep in one cut after sparse training, with the same epochs")

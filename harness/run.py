@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
@@ -25,6 +25,8 @@ from prunebench.trajectory import Trajectory
 
 log = logging.getLogger("prunebench")
 
+Work = Callable[..., list[Record]]  # (spec, job, metric, keeps, progress=None) -> a record for each keep
+
 
 def run(grid: Grid, progress: Progress) -> list[Record]:
     """Compute every point of a grid and give their records, failed ones included, in the order of the grid.
@@ -36,12 +38,18 @@ def run(grid: Grid, progress: Progress) -> list[Record]:
     done: dict[Job, list[Record]] = {}
     log.info(schedule(grid))
     progress.begin(len(grid.jobs))
-    finished = _in_processes(grid) if grid.spec.workers > 1 else _in_turn(grid, progress)
-    for job, records in finished:
+    for job, records in work_off(grid, progress, run_job):
         done[job] = records
-        progress.finished(str(job), records)
-    _sweep(grid, store)
+    _tidy(grid, store)
     return [record for job in grid.jobs for record in done[job]]
+
+
+def work_off(grid: Grid, progress: Progress, work: Work) -> Iterator[tuple[Job, list[Record]]]:
+    """Do the work of every job, here or in worker processes; yields each with its records when it is finished."""
+    finished = _in_processes(grid, work) if grid.spec.workers > 1 else _in_turn(grid, work, progress)
+    for job, records in finished:
+        progress.finished(str(job), records)
+        yield job, records
 
 
 def about(spec: Spec) -> dict[str, object]:
@@ -65,11 +73,14 @@ def run_job(
     spec: Spec, job: Job, metric: Metric, keeps: tuple[float, ...], progress: Progress | None = None
 ) -> list[Record]:
     """Compute one trajectory; a point that fails gives a failed record and leaves the others standing."""
+    path = start(spec, job, metric, progress)
+    return [_point(path, keep) for keep in keeps]
+
+
+def start(spec: Spec, job: Job, metric: Metric, progress: Progress | None) -> Trajectory:
+    """Set up a job's trajectory in this process."""
     configure(spec)
-    store = Store(spec.results)
-    tick = progress.step if progress else (lambda _: None)
-    path = trajectory(spec, store, job, metric, tick)
-    return [_point(path, store, keep) for keep in keeps]
+    return trajectory(spec, Store(spec.results), job, metric, progress.step if progress else (lambda _: None))
 
 
 def configure(spec: Spec) -> None:
@@ -80,27 +91,35 @@ def configure(spec: Spec) -> None:
     torch.backends.cudnn.benchmark = False
 
 
-def _point(path: Trajectory, store: Store, keep: float) -> Record:
+def _point(path: Trajectory, keep: float) -> Record:
+    """Read a finished point from the store, or compute it and write it there."""
+    record = path.finished(keep)
+    if record is None:
+        record = attempt(path, keep)
+        path.store.put(record)
+    return record
+
+
+def attempt(path: Trajectory, keep: float) -> Record:
+    """Compute a point; a failure is its record."""
     try:
         return path.point(keep)
     except UserError:
         raise
     except Exception as error:  # a plugin's error is this cell's, whatever it is
         log.debug("traceback of the failed cell", exc_info=True)
-        failed = path.blank(keep).model_copy(update={"status": "failed", "reason": reason(error)})
-    store.put(failed)
-    return failed
+        return path.blank(keep).model_copy(update={"status": "failed", "reason": reason(error)})
 
 
-def _in_turn(grid: Grid, progress: Progress) -> Iterator[tuple[Job, list[Record]]]:
+def _in_turn(grid: Grid, work: Work, progress: Progress) -> Iterator[tuple[Job, list[Record]]]:
     for job in grid.jobs:
-        yield job, run_job(grid.spec, job, grid.metric, grid.keeps, progress)
+        yield job, work(grid.spec, job, grid.metric, grid.keeps, progress)
 
 
-def _in_processes(grid: Grid) -> Iterator[tuple[Job, list[Record]]]:
+def _in_processes(grid: Grid, work: Work) -> Iterator[tuple[Job, list[Record]]]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(grid.spec.workers, mp_context=context, initializer=_end_with_parent) as pool:
-        futures = {pool.submit(run_job, grid.spec, job, grid.metric, grid.keeps): job for job in grid.jobs}
+        futures = {pool.submit(work, grid.spec, job, grid.metric, grid.keeps): job for job in grid.jobs}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
@@ -125,7 +144,7 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _sweep(grid: Grid, store: Store) -> None:
+def _tidy(grid: Grid, store: Store) -> None:
     """Forget the networks that `--save` does not ask for."""
     if grid.spec.save == "all":
         return

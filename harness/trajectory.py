@@ -67,15 +67,14 @@ class Trajectory:
         key = key_of(self.plan.point(self.method, keep).key, cell.model_dump())
         return Record(key=key, cell=cell, protocol=self.protocol.model_dump(), fingerprint=self.task.fingerprint)
 
+    def finished(self, keep: float) -> Record | None:
+        """Read the record of a finished point."""
+        return self.store.get(self.blank(keep))
+
     def point(self, keep: float) -> Record:
-        """Compute a point, or read it where it is finished."""
-        blank = self.blank(keep)
-        done = self.store.get(blank)
-        if done is not None:
-            return done
+        """Compute a point; the stages that lead to it are stored, the record is not."""
         stage = self.plan.point(self.method, keep)
-        record = self._record(blank, stage, self.network(stage))
-        self.store.put(record)
+        record = self._record(self.blank(keep), stage, self.network(stage))
         del self._memory[stage.key]
         return record
 
@@ -172,6 +171,7 @@ class Trajectory:
         return method.after if stage.kind in ("rung", "point") and stage.label != "scratch" else None
 
     def _training(self, stage: Stage) -> TrainingPlan:
+        assert isinstance(self.protocol.finetune_rate, float)
         share = {"dense": 1.0, "sparse": self.protocol.sparse_rate}.get(stage.kind, self.protocol.finetune_rate)
         if stage.label == "scratch":
             share = 1.0

@@ -1,0 +1,47 @@
+"""The results of sweeps of the fine-tuning rate, in the results folder: `rates/KEY.json`, one for each task."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from prunebench.errors import UserError
+from prunebench.record import Frozen, validated
+from prunebench.stages import Plan
+from prunebench.store import key_of, read_json
+from prunebench.task import Task
+
+
+class Sweep(Frozen):
+    """What a sweep found. validation: mean accuracy by share of the dense peak, None where training diverged.
+
+    share: the best one. keeps and seeds: those it was averaged over.
+    """
+
+    task: str
+    share: float
+    validation: dict[str, float | None]
+    metric: str
+    keeps: tuple[float, ...]
+    seeds: tuple[int, ...]
+    seconds: float
+
+
+def sweep_path(task: Task, results: Path) -> Path:
+    """Where the sweep of a task lies: its key holds all that decides the training, but neither seed nor ranking."""
+    protocol = task.protocol.model_copy(update={"finetune_rate": 0.0})
+    block: dict[str, Any] = {**task.facts(0, torch.device("cpu")), "seed": None, "device": None}
+    sparse = {name: getattr(protocol, name) for name in ("sparse_epochs", "sparse_rate")}
+    after = {name: getattr(protocol, name) for name in ("rung", "rung_epochs", "finetune_epochs", "restart")}
+    return results / "rates" / f"{key_of(Plan(protocol, block, 'macs').dense().key, sparse | after)}.json"
+
+
+def with_swept_rate(task: Task, results: Path) -> Task:
+    """Give a task the rate that a sweep chose. Raises `UserError` where none has been made."""
+    path = sweep_path(task, results)
+    if not path.exists():
+        what = f"{results} has no sweep of {task.dataset_label} x {task.model.label} with this schedule"
+        raise UserError(f"--finetune-rate swept: {what}; run `prunebench sweep` with the same options first")
+    found = validated(Sweep, read_json(path), str(path))
+    return replace(task, protocol=task.protocol.model_copy(update={"finetune_rate": found.share}))

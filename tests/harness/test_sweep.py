@@ -1,0 +1,77 @@
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from prunebench import sweep as sweeps
+from prunebench.errors import UserError
+from prunebench.grid import make_grid
+from prunebench.names import parse_method
+from prunebench.progress import Progress
+from prunebench.record import Epoch, Record
+from prunebench.registry import registry
+from prunebench.sweep import SHARES, sweep, table
+from prunebench.swept import Sweep
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def made(tiny: Make, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Sweep]:
+    spec = tiny(tmp_path_factory.mktemp("sweep"), keep="0.7")
+    (found,) = sweep(spec, Progress())
+    return spec, found
+
+
+def test_the_best_share_on_validation_is_chosen_and_kept(made: tuple[Any, Sweep]) -> None:
+    spec, found = made
+    assert found.validation[f"{found.share:g}"] == max(value for value in found.validation.values() if value)
+    assert set(found.validation) == {f"{share:g}" for share in SHARES}
+    assert (found.task, found.keeps, found.seeds) == ("digits x lenet5", (0.7,), (0,))
+    (path,) = (spec.results / "rates").iterdir()
+    assert Sweep.model_validate(json.loads(path.read_text())) == found
+    assert not (spec.results / "records").exists()
+    marked = table([found]).splitlines()[-1].split()
+    assert marked[marked.index("*") - 1] == f"{100 * found.validation[f'{found.share:g}']:.2f}"
+
+
+def test_validation_is_that_of_a_run_at_that_rate_and_its_dense_network_is_shared(
+    made: tuple[Any, Sweep], tiny: Make, computing: Callable[..., Any]
+) -> None:
+    spec, found = made
+    for share in (1.0, 0.03):
+        done = computing(tiny(spec.results, criteria="random", keep="0.7", finetune_rate=share))
+        assert not {"dense", "sparse"} & set(done.trained)
+        assert done.records["random", 0.7].curves[-1].validation == found.validation[f"{share:g}"]
+
+
+def test_a_run_uses_the_share_whatever_its_criteria_and_ranking(made: tuple[Any, Sweep], tiny: Make) -> None:
+    spec, found = made
+    other = tiny(spec.results, criteria="taylor", seeds="3", keep="0.4", ranking="per-cost", finetune_rate="swept")
+    assert trajectory_rate(other) == found.share
+    with pytest.raises(UserError, match="no sweep of digits x lenet5 with this schedule; run `prunebench sweep`"):
+        make_grid(tiny(spec.results, finetune_rate="swept", finetune_epochs=2))
+
+
+def trajectory_rate(spec: Any) -> Any:
+    grid = make_grid(spec)
+    assert parse_method("taylor", registry(())).name == grid.jobs[0].criterion
+    return sweeps.task(spec, "digits", "lenet5").protocol.finetune_rate
+
+
+def test_a_share_that_diverged_is_not_chosen(made: tuple[Any, Sweep], monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, _ = made
+
+    def measure(spec: Any, job: Any, metric: Any, keeps: Any, progress: Any = None) -> list[Record]:
+        path = sweeps.start(spec, job, metric, progress)
+        blank = path.blank(0.7)
+        if spec.finetune_rate == 1.0:
+            return [blank.model_copy(update={"status": "failed", "reason": "training diverged"})]
+        return [blank.model_copy(update={"curves": (Epoch(stage="f", epoch=1, rate=0.1, loss=1, validation=0.5),)})]
+
+    monkeypatch.setattr(sweeps, "measure", measure)
+    (found,) = sweep(spec, Progress())
+    assert found.validation == {"1": None, "0.3": 0.5, "0.1": 0.5, "0.03": 0.5}
+    assert found.share == 0.03
+    assert "diverged" in table([found])
