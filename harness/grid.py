@@ -69,7 +69,7 @@ def make_grid(spec: Spec) -> Grid:
     for name in ("mixed_precision", "tf32"):
         if getattr(spec, name) and device.type != "cuda":
             raise UserError(f"--{name.replace('_', '-')} needs a CUDA device, this run is on {device.type}")
-    ready = [task(spec, dataset, model) for dataset, model in product(spec.datasets, spec.models)]
+    ready = [task(spec, dataset, model) for dataset, model in spec.pairs]
     for one in ready:
         _check_reachable(one, metric, min(keeps))
     tasks = dict.fromkeys((one.dataset_label, one.model.label) for one in ready)

@@ -5,6 +5,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from pydantic import Field, ValidationError
 from prunebench.errors import UserError, unknown
 from prunebench.protocol import Protocol
 
+_TASKS = {"datasets", "models", "tasks"}
 Saving = Literal["none", "final", "all"]
 Backend = Literal["eager", "channels_last", "compile", "onnx"]
 
@@ -25,6 +27,9 @@ class Spec(Protocol):
     )
     datasets: tuple[str, ...] = Field(("digits",), min_length=1, description="datasets, such as mnist or folder:PATH")
     models: tuple[str, ...] = Field(("lenet5",), min_length=1, description="models, such as vgg11_bn:width=0.5")
+    tasks: tuple[str, ...] = Field(
+        (), description="pairs, such as 'cifar10 x resnet20', for every dataset x every model"
+    )
     seeds: str = Field("0-2", description="seeds: 0-4 or 0,3,7")
     keep: str = Field("macs=0.5,0.25", description="fractions to keep of macs, params or units: macs=0.5,0.25")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
@@ -39,6 +44,13 @@ class Spec(Protocol):
     timing_batch: int = Field(64, ge=1, description="pictures in a batch that is timed")
     timing_rounds: int = Field(20, ge=4, description="timed rounds of each network")
     preset: str = Field("", description="a configuration shipped with the package: see `prunebench list presets`")
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The tasks as (dataset, model): those of `tasks`, else every dataset with every model."""
+        if self.tasks:
+            return [(dataset, model) for dataset, _, model in (task.partition(" x ") for task in self.tasks)]
+        return list(product(self.datasets, self.models))
 
     def protocol(self) -> Protocol:
         """Give the part that decides results."""
@@ -60,7 +72,7 @@ def make_spec(options: Mapping[str, Any], config: Path | str | None = None, defa
     """
     given = {key: value for key, value in options.items() if value not in (None, (), [])}
     filed = _read_toml(Path(config).read_text, str(config)) if config else {}
-    bare = config is None and not {"datasets", "models"} & given.keys()
+    bare = config is None and not _TASKS & given.keys()
     chosen = given.get("preset") or filed.get("preset") or (default_preset if bare else "")
     base: dict[str, Any] = {}
     if chosen:
@@ -68,7 +80,11 @@ def make_spec(options: Mapping[str, Any], config: Path | str | None = None, defa
             raise unknown("preset", str(chosen), presets())
         preset = resources.files("prunebench") / "presets" / f"{chosen}.toml"
         base = _read_toml(preset.read_text, f"preset {chosen}")
-    merged = {**base, **filed, **given, "preset": chosen if _is_preset(base, filed, given) else ""}
+    layers = (base, filed, given)
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        merged = {**_without_other_tasks(merged, layer), **layer}
+    merged["preset"] = chosen if _is_preset(*layers) else ""
     for name in ("criteria", "datasets", "models", "plugin"):
         value = merged.get(name)
         if isinstance(value, str) or (isinstance(value, list | tuple) and all(isinstance(v, str) for v in value)):
@@ -80,12 +96,33 @@ def make_spec(options: Mapping[str, Any], config: Path | str | None = None, defa
         spec = Spec.model_validate(merged)
     except ValidationError as error:
         raise _as_user_error(error) from None
+    _check_tasks(spec)
     places: dict[str, Any] = {"results": _absolute(spec.results), "data_root": _absolute(spec.data_root)}
     if spec.weights:
-        if len(spec.models) > 1:
-            raise UserError(f"--weights is for one model, this run has {len(spec.models)}: {', '.join(spec.models)}")
         places["weights"] = str(_absolute(Path(spec.weights)))
     return spec.model_copy(update=places)
+
+
+def _without_other_tasks(lower: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+    """Forget the tasks of the layers below, where a layer names its own in the other way."""
+    asked = _TASKS & layer.keys()
+    if "tasks" in asked and len(asked) > 1:
+        raise UserError("--tasks stands for --datasets and --models: give it, or give them")
+    if "tasks" in lower and asked and "tasks" not in asked and len(asked) < 2:
+        raise UserError(
+            f"--{min(asked)}: the configuration below names tasks; give --datasets and --models, or --tasks"
+        )
+    gone = _TASKS - {"tasks"} if "tasks" in asked else {"tasks"} if asked else set()
+    return {key: value for key, value in lower.items() if key not in gone}
+
+
+def _check_tasks(spec: Spec) -> None:
+    for dataset, model in spec.pairs:
+        if not dataset.strip() or not model.strip():
+            raise UserError(f"--tasks {dataset}{model}: write dataset x model, such as 'cifar10 x resnet20'")
+    models = dict.fromkeys(model for _, model in spec.pairs)
+    if spec.weights and len(models) > 1:
+        raise UserError(f"--weights is for one model, this run has {len(models)}: {', '.join(models)}")
 
 
 def split_list(text: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
@@ -105,7 +142,7 @@ def split_list(text: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
 
 def _is_preset(*layers: Mapping[str, Any]) -> bool:
     """Tell whether tasks and protocol are the preset's; other criteria, seeds and keeps leave it what it is."""
-    decisive = {*Protocol.model_fields, "datasets", "models"}
+    decisive = {*Protocol.model_fields, *_TASKS}
     return not any(decisive & set(layer) for layer in layers[1:])
 
 

@@ -128,3 +128,19 @@ def test_a_checkpoint_is_for_one_model() -> None:
     assert make_spec({"models": "resnet20", "weights": "x.th"}).weights == str(Path.cwd() / "x.th")
     with pytest.raises(UserError, match="--weights is for one model, this run has 2: resnet20, resnet56"):
         make_spec({"models": "resnet20 resnet56", "weights": "x.th"})
+
+
+def test_tasks_stand_for_datasets_and_models(tmp_path: Path) -> None:
+    config = toml(tmp_path, 'tasks = ["mnist x lenet5", "folder:/a b,size=32 x resnet20:shortcut=B"]')
+    assert make_spec({}, config).pairs == [("mnist", "lenet5"), ("folder:/a b,size=32", "resnet20:shortcut=B")]
+    assert make_spec({"tasks": ["digits x resnet20"]}, config).pairs == [("digits", "resnet20")]
+    both = {"datasets": "digits mnist", "models": "lenet5"}
+    assert make_spec(both, config).pairs == [("digits", "lenet5"), ("mnist", "lenet5")]
+    assert make_spec({"tasks": ["digits x resnet20"], "preset": "quick"}).pairs == [("digits", "resnet20")]
+    for options, message in (
+        ({"models": "lenet5"}, "--models: the configuration below names tasks"),
+        ({"models": "lenet5", "tasks": ["a x b"]}, "--tasks stands for --datasets and --models"),
+        ({"tasks": ["digits lenet5"]}, "--tasks digits lenet5: write dataset x model"),
+    ):
+        with pytest.raises(UserError, match=message):
+            make_spec(options, config)
