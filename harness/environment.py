@@ -7,6 +7,7 @@ import platform
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution, version
@@ -68,8 +69,22 @@ def device_name(device: str) -> str:
     return cpu_name()
 
 
+def restart_peak(device: str) -> None:
+    """Forget the most memory in use so far, where that can be: on a CUDA device and on Linux."""
+    if device.startswith("cuda"):
+        import torch
+
+        torch.cuda.reset_peak_memory_stats(device)
+    elif sys.platform == "linux":
+        with suppress(OSError):  # a container may forbid it: the peak is then that of the process
+            Path("/proc/self/clear_refs").write_text("5")
+
+
 def peak_memory(device: str) -> int:
-    """Most memory in use so far, in bytes: PyTorch's on a CUDA device, otherwise this process's (0 on Windows)."""
+    """Most memory in use, in bytes: PyTorch's on a CUDA device, otherwise this process's (0 on Windows).
+
+    Since `restart_peak`, or since the process began.
+    """
     if device.startswith("cuda"):
         import torch
 

@@ -114,8 +114,8 @@ class Environment(Frozen):
     """Where the point was computed and at what cost; never compared.
 
     seconds: by stage, whoever computed it; cutting_seconds: of them, for scoring, selecting and removing; reused: the
-    stages that were found finished; peak_memory: in bytes, of the process since it
-    started (CPU) or of the device, so not to be compared between criteria.
+    stages that were found finished; memory: by stage, the most bytes in use, of the process (CPU) or by PyTorch on the
+    device; peak_memory: the largest of them.
     """
 
     versions: dict[str, str]
@@ -126,6 +126,7 @@ class Environment(Frozen):
     seconds: dict[str, float]
     cutting_seconds: float
     reused: tuple[str, ...]
+    memory: dict[str, int] = {}
     peak_memory: int
 
 

@@ -106,6 +106,7 @@ class Trajectory:
 
     def _compute(self, stage: Stage) -> Network:
         start = time.perf_counter()
+        environment.restart_peak(str(self.device))
         network, facts = self._start(stage)
         cut = None
         if stage.kind == "point":
@@ -121,6 +122,7 @@ class Trajectory:
             result = cut if cut and not stage.epochs else evaluate(network.model, self.data.test)
             facts["final"], facts["images"] = _numbers(result), self._images(result)
         facts["seconds"] = time.perf_counter() - start
+        facts["memory"] = environment.peak_memory(str(self.device))
         described = {"model": self.task.model.label, **self.task.shape}
 
         def fill(folder: Path) -> None:
@@ -233,7 +235,8 @@ class Trajectory:
             seconds={s.label: round(facts["seconds"], 4) for s, facts in chain},
             cutting_seconds=round(sum(facts.get("cut_seconds", 0.0) for _, facts in chain), 4),
             reused=tuple(dict.fromkeys(self._reused)),
-            peak_memory=environment.peak_memory(str(self.device)),
+            memory={s.label: facts.get("memory", 0) for s, facts in chain},
+            peak_memory=max(facts.get("memory", 0) for _, facts in chain),
         )
 
 

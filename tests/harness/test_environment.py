@@ -72,6 +72,15 @@ def test_peak_memory_of_the_process_is_in_bytes() -> None:
     assert kept.numel() < environment.peak_memory("cpu") < 2**42
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can forget a peak")
+def test_a_peak_can_be_forgotten() -> None:
+    kept = torch.ones(256 * 2**20, dtype=torch.uint8)
+    high = environment.peak_memory("cpu")
+    del kept
+    environment.restart_peak("cpu")
+    assert environment.peak_memory("cpu") < high - 200 * 2**20
+
+
 def test_peak_memory_on_cuda_is_pytorchs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", {"cuda:0": 12}.__getitem__)
     assert environment.peak_memory("cuda:0") == 12
