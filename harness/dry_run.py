@@ -1,18 +1,15 @@
 """What a run would do: its cells, and an estimate of epochs, MACs, time and disk, before anything is computed."""
 
-import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 
-import torch
 from tabulate import tabulate
 
-from prunebench.grid import Grid, find_device, schedule, task, trajectory
+from prunebench.grid import Grid, schedule, task, trajectory
+from prunebench.pace import measure
 from prunebench.stages import Stage
 from prunebench.store import Store
 from prunebench.task import Task
-from prunebench.training import Plan, train
 
 _RECORD_BYTES_PER_PICTURE = 2  # measured: labels and losses of a record, compressed, per test picture
 
@@ -25,24 +22,26 @@ def describe(grid: Grid) -> str:
         jobs = [job for job in grid.jobs if (job.dataset, job.model) == names]
         ready = task(grid.spec, *names)
         stages: dict[str, Stage] = {}
+        done: dict[str, Stage] = {}
         open_points = 0
         for job in jobs:
             path = trajectory(grid.spec, store, job, grid.metric)
             for keep in grid.keeps:
-                finished = store.get(path.blank(keep)) is not None
+                finished, point = store.get(path.blank(keep)) is not None, path.plan.point(path.method, keep)
                 open_points += not finished
                 cells.append([str(job), f"{grid.metric}={keep:g}", "finished" if finished else "to do"])
+                done |= {s.key: s for s in point.chain() if (store.stage(s.key) / "facts.json").exists()}
                 if not finished:
-                    stages |= {s.key: s for s in _needed(path.plan.point(path.method, keep), store)}
-        costs.append(_costs(grid, ready, names, list(stages.values()), open_points))
+                    stages |= {s.key: s for s in _needed(point, store)}
+        costs.append(_costs(grid, ready, names, list(stages.values()), list(done.values()), open_points))
     head = ["task", "points", "stages", "epochs", "training MACs", "about", "disk"]
     return "\n\n".join(
         [
             schedule(grid),
             tabulate(cells, ["cell", "keep", "state"], "simple"),
             tabulate(costs, head, "simple"),
-            "time: from a few training steps measured now, scaled by each stage's MACs; "
-            f"{grid.spec.workers} worker(s), never waiting",
+            "time: from training steps measured now on the dense and the smallest network, corrected by the stages "
+            f"of each task that are already finished; {grid.spec.workers} worker(s), never waiting",
         ]
     )
 
@@ -56,14 +55,18 @@ def _needed(stage: Stage, store: Store) -> Iterator[Stage]:
             yield from _needed(other, store)
 
 
-def _costs(grid: Grid, ready: Task, names: tuple[str, str], stages: list[Stage], points: int) -> list[str]:
+def _costs(
+    grid: Grid, ready: Task, names: tuple[str, str], stages: list[Stage], done: list[Stage], points: int
+) -> list[str]:
     pictures = round(len(ready.loaded.train) * ready.protocol.train_fraction * (1 - ready.protocol.validation_fraction))
     dense = ready.costs.dense
     epochs = sum(stage.epochs for stage in stages)
     share = sum(stage.epochs * stage.keep for stage in stages)
     macs = 3 * dense.macs * pictures * share
-    work = sum(_work(stage, ready, pictures) for stage in stages)
-    seconds = work * _seconds_per_picture(grid, ready) / grid.spec.workers
+    seconds = 0.0
+    if stages:
+        pace = measure(grid, ready).corrected(done, Store(grid.spec.results), lambda s: _work(s, ready, pictures))
+        seconds = sum(_work(stage, ready, pictures) * pace(stage.keep) for stage in stages) / grid.spec.workers
     kept = {"none": (), "final": ("dense", "sparse", "point"), "all": ("dense", "sparse", "rung", "point")}
     disk = sum(dense.bytes * s.keep for s in stages if s.kind in kept[grid.spec.save])
     disk += points * _RECORD_BYTES_PER_PICTURE * len(ready.loaded.test)
@@ -74,29 +77,13 @@ def _costs(grid: Grid, ready: Task, names: tuple[str, str], stages: list[Stage],
 
 
 def _work(stage: Stage, ready: Task, pictures: int) -> float:
-    """Give a stage's work in trained pictures of the dense network; scoring and testing count as what they cost."""
+    """Give a stage's work in trained pictures; scoring and testing count as what they cost."""
     test = len(ready.loaded.test)
     scored = 1.5 * ready.protocol.calibration if stage.kind in ("rung", "point") else 0.0
     tested = (
         {"point": 3.0, "dense": 1.0}.get(stage.kind, 0.0) * test / 3
     )  # a forward pass is a third of a training step
-    return stage.keep * (stage.epochs * pictures + scored + tested)
-
-
-def _seconds_per_picture(grid: Grid, ready: Task) -> float:
-    """Train the dense network on a few batches, twice, and time the second."""
-    device = find_device(grid.spec.device)
-    data, protocol = ready.data(0, device), ready.protocol
-    batch = protocol.batch or 1
-    few = replace(data.train, pictures=data.train.pictures[torch.arange(min(len(data.train), 10 * batch))])
-    one = replace(data.validation, pictures=data.validation.pictures[torch.arange(1)])
-    small = replace(data, train=few, validation=one)
-    plan = Plan("estimate", 1, protocol.rate or 0.01, batch, protocol.weight_decay or 0.0, 0)
-    network = ready.fresh(0, device)
-    train(network, small, plan)
-    start = time.perf_counter()
-    train(network, small, plan)
-    return (time.perf_counter() - start) / len(few)
+    return stage.epochs * pictures + scored + tested
 
 
 def _duration(seconds: float) -> str:
