@@ -11,6 +11,7 @@ from functools import partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from traceback import extract_tb
 from types import ModuleType
 
 from prunebench.errors import UserError
@@ -78,8 +79,18 @@ def _load_file(path: Path) -> ModuleType:
     return module
 
 
+def failure(error: BaseException) -> str:
+    """Put what went wrong in somebody's code on one line, with the place it came from."""
+    text = " ".join(str(error).split())
+    if isinstance(error, UserError):
+        return text
+    frame = extract_tb(error.__traceback__)[-1]
+    where = "" if isinstance(error, SyntaxError) else f" ({Path(frame.filename).name}:{frame.lineno})"
+    return f"{type(error).__name__}: {text}{where}"
+
+
 def source_hash(module: ModuleType) -> str:
-    """SHA-256 of a module's code and of what it imports from its own package or from `FAMILIES`, in that order.
+    """SHA-256 of a module's code and of what it imports: from its package, from beside it, from `FAMILIES`; in order.
 
     Comments, docstrings and layout do not count: they change no result.
     """
@@ -117,10 +128,23 @@ def code(text: bytes) -> bytes:
 
 
 def _akin(name: str, to: str) -> bool:
-    own = to.partition(".")[0]
+    own, other = to.partition(".")[0], name.partition(".")[0]
     return name.startswith(tuple(f"{family}." for family in FAMILIES)) or (
-        own != "prunebench" and name.partition(".")[0] == own
+        own != "prunebench" and (other == own or _beside(other, own))
     )
+
+
+def _beside(one: str, other: str) -> bool:
+    """Whether two modules lie in one folder that is the user's own, not where packages are installed."""
+    folder = _folder(one)
+    installed = folder is None or {"site-packages", "dist-packages"} & set(folder.parts)
+    return not installed and folder == _folder(other)
+
+
+def _folder(package: str) -> Path | None:
+    module = sys.modules[package]
+    path = next(iter(getattr(module, "__path__", ())), getattr(module, "__file__", None))
+    return Path(path).resolve().parent if path else None
 
 
 def _imports(text: bytes, package: str) -> Iterator[str]:

@@ -12,7 +12,8 @@ import torch
 from prunebench.discovery import FAMILIES, source_hash
 from prunebench.errors import UserError
 
-_PROSE = {"reference", "licence", "citation", "source"}
+_PROSE = {"reference", "licence", "citation", "source", "takes_argument"}
+_LATER = {"argument", "head"}  # left out while empty: keys from before there were such fields stay what they were
 
 
 def identity(thing: Any) -> Any:
@@ -28,7 +29,8 @@ def identity(thing: Any) -> Any:
     if isinstance(thing, functools.partial):
         return [identity(thing.func), identity(thing.args), identity(thing.keywords)]
     if is_dataclass(thing) and not isinstance(thing, type):
-        parts = {f.name: identity(getattr(thing, f.name)) for f in fields(thing) if f.name not in _PROSE}
+        values = {f.name: getattr(thing, f.name) for f in fields(thing) if f.name not in _PROSE}
+        parts = {name: identity(value) for name, value in values.items() if value or name not in _LATER}
         return {"type": type(thing).__qualname__, "file": _file_hash(type(thing)), **parts}
     if isinstance(thing, Mapping):
         return {str(key): identity(value) for key, value in sorted(thing.items())}

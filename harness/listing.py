@@ -69,8 +69,11 @@ def _datasets(registry: Registry) -> str:
 def _models(registry: Registry) -> str:
     rows = []
     for name, entry in sorted(registry.models.items()):
-        options = ", ".join(f"{key}={value}" for key, value in keyword_defaults(entry.record.build).items())
-        rows.append([name, options, entry.record.reference, entry.origin])
+        record = entry.record
+        label = f"{name}:{record.takes_argument}" if record.takes_argument else name
+        options = ", ".join(f"{key}={value}" for key, value in keyword_defaults(record.build).items())
+        rows.append([label, options, record.reference, entry.origin])
+    rows.append(["module:function", "its own", "a function of yours that gives a network", "working folder, packages"])
     return tabulate(rows, ["model", "options", "source", "origin"], "simple", maxcolwidths=[None, 24, 60, None])
 
 

@@ -1,11 +1,12 @@
 """What a model is: a function that builds a network for some pictures, and how that family is trained."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from torch import nn
 
-from prunebench.errors import CellError
+from prunebench.errors import CellError, UserError
 from prunebench.options import Value, convert, keyword_defaults, label
 
 
@@ -28,11 +29,17 @@ class Model:
 
     Args:
         build: ``(channels, size, classes, *, options...) -> nn.Module`` for square pictures of `size` pixels; raises
-            `UserError` where the pictures are too small. Draws its weights from torch's global generator.
+            `UserError` where the pictures are too small. Draws its weights from torch's global generator. With an
+            option `weights`, a name for pretrained weights, it gives the same network with these.
         name: the name in the registry; the function's name if not given.
         initialise: sets fresh weights where they differ from torch's defaults; applied after `reset_parameters`.
         training: the family's training defaults.
         reference: author, venue, year.
+        takes_argument: what stands behind the colon, for the help (`torchvision:NAME`); empty if nothing may. `build`
+            is given it first.
+        head: names of the modules that make the classifier, which is new where a network is transferred to other
+            classes. If not given, the last linear layer or convolution in the order of definition.
+        options, argument: those that were given.
     """
 
     build: Callable[..., nn.Module]
@@ -41,6 +48,9 @@ class Model:
     training: Training = field(default_factory=Training)
     reference: str = ""
     options: Mapping[str, Value] = field(default_factory=dict)
+    takes_argument: str = ""
+    argument: str = ""
+    head: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -48,32 +58,44 @@ class Model:
 
     @property
     def label(self) -> str:
-        """Name with the options that were given."""
-        return label(self.name, self.options)
+        """Name with the argument and options that were given."""
+        return label(self.name, self.options, self.argument)
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether it begins with published weights: an option `weights` was given."""
+        return bool(self.options.get("weights"))
+
+    @property
+    def normalise(self) -> Literal["data", "imagenet"]:
+        """Whose mean and standard deviation pictures are normalised with: published weights expect ImageNet's."""
+        return "imagenet" if self.pretrained else "data"
 
     def with_options(self, given: Mapping[str, str]) -> "Model":
         """Set the keyword-only options of `build`."""
         values = convert(self.name, given, keyword_defaults(self.build))
         return replace(self, options={**self.options, **values})
 
+    def without_weights(self) -> "Model":
+        """Give the same network with fresh weights: where others are loaded into it, published ones are not needed."""
+        return replace(self, options={name: value for name, value in self.options.items() if name != "weights"})
+
     def __call__(self, channels: int, size: int, classes: int) -> nn.Module:
         """Build the network for square pictures (channels, size, size)."""
-        return self.build(channels, size, classes, **self.options)
+        behind = (self.argument,) if self.takes_argument else ()
+        return self.build(*behind, channels, size, classes, **self.options)
 
     def classifier(self, model: nn.Module) -> tuple[str, ...]:
-        """Name the parameters of the classifier."""
-        last = [name for name, module in model.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)][-1]
-        return tuple(name for name, _ in model.named_parameters() if name.startswith(f"{last}."))
+        """Name the parameters of the classifier of a network that this model built.
 
-    @property
-    def normalise(self) -> str:
-        """What its pictures are normalised with."""
-        return "data"
-
-    @property
-    def pretrained(self) -> bool:
-        """Tell whether it is built with trained weights."""
-        return False
+        Raises `UserError` where the network has no such modules.
+        """
+        head = self.head or (last_layer(model),)
+        parameters = [name for name, _ in model.named_parameters()]
+        for module in head:
+            if not any(name.startswith(f"{module}.") for name in parameters):
+                raise UserError(f"model '{self.label}': its head '{module}' has no parameters in the network")
+        return tuple(name for name in parameters if name.startswith(tuple(f"{module}." for module in head)))
 
     def reset(self, model: nn.Module) -> None:
         """Draw fresh weights for a network of any widths, from torch's global generator."""
@@ -86,3 +108,16 @@ class Model:
                 raise CellError(f"model '{self.name}': {kind} cannot draw fresh weights: give the model `initialise`")
         if self.initialise is not None:
             self.initialise(model)
+
+
+def last_layer(model: nn.Module) -> str:
+    """Name the last linear layer or convolution in the order of definition.
+
+    >>> last_layer(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2), nn.Softmax(1)))
+    '2'
+    """
+    modules: Iterator[tuple[str, nn.Module]] = model.named_modules()
+    layers = [name for name, module in modules if isinstance(module, nn.Linear | nn.Conv2d)]
+    if not layers:
+        raise UserError("the network has no linear layer or convolution that could be its classifier")
+    return layers[-1]

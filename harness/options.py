@@ -71,14 +71,14 @@ def _value(where: str, key: str, text: str, default: Value) -> Value:
         raise UserError(f"option {key}={text} of '{where}' must be {kind}") from None
 
 
-def label(head: str, options: Mapping[str, Value]) -> str:
-    """Write a name with its options, the inverse of `split_name`.
+def label(head: str, options: Mapping[str, Value], argument: str = "") -> str:
+    """Write a name with its argument and options, the inverse of `split_name`.
 
-    >>> label("magnitude", {"p": 1.0})
-    'magnitude:p=1'
+    >>> label("magnitude", {"p": 1.0}), label("torchvision", {"weights": "DEFAULT"}, "vgg16")
+    ('magnitude:p=1', 'torchvision:vgg16,weights=DEFAULT')
     """
-    items = ",".join(f"{key}={_text(value)}" for key, value in sorted(options.items()))
-    return f"{head}:{items}" if items else head
+    items = [argument] * bool(argument) + [f"{key}={_text(value)}" for key, value in sorted(options.items())]
+    return f"{head}:{','.join(items)}" if items else head
 
 
 def _text(value: Value) -> str:

@@ -3,11 +3,10 @@
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
-from traceback import extract_tb
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
@@ -17,6 +16,7 @@ from prunebench.dataset import Dataset
 from prunebench.errors import UserError, unknown
 from prunebench.model import Model
 from prunebench.options import split_name
+from prunebench.user_model import user_model
 
 Record = Criterion | ModelScore | Dataset | Model
 R = TypeVar("R", bound=Record)
@@ -64,7 +64,7 @@ class Registry:
             records = _records(module, place.attribute)
             file = _file(module)
         except (Exception, SystemExit) as error:
-            self.failures[place.origin] = _reason(error)
+            self.failures[place.origin] = discovery.failure(error)
             return
         if file in files and not place.attribute:
             return  # the same file under another name, or given twice
@@ -111,19 +111,23 @@ def get_criterion(text: str, registry: Registry) -> AnyCriterion:
 
 
 def get_model(text: str, registry: Registry) -> Model:
-    """Find a model and set its options, `vgg11_bn:width=0.5`."""
-    name, options = _plain(text)
-    return _find("model", name, registry.models).record.with_options(options)
+    """Find a model and set its options, `vgg11_bn:width=0.5`, `torchvision:resnet18,weights=DEFAULT`.
+
+    Where the name is not registered, `name:function` is the user's own function in a module (see `user_model`).
+    """
+    name, options, argument = split_name(text)
+    if name not in registry.models and argument:
+        return user_model(name, argument, options)
+    model = _find("model", name, registry.models).record
+    _check_argument("model", name, model.takes_argument, argument)
+    return replace(model, argument=argument).with_options(options)
 
 
 def get_dataset(text: str, registry: Registry) -> tuple[Dataset, str]:
     """Find a dataset and set its options; gives the argument, too: PATH of `folder:PATH,size=32`."""
     name, options, argument = split_name(text)
     dataset = _find("dataset", name, registry.datasets).record
-    wanted = dataset.takes_argument
-    if bool(argument) != bool(wanted):
-        what = f"needs {wanted}: write {name}:{wanted}" if wanted else f"takes no '{argument}'; write {name}"
-        raise UserError(f"dataset '{name}' {what}")
+    _check_argument("dataset", name, dataset.takes_argument, argument)
     return dataset.with_options(options), argument
 
 
@@ -132,6 +136,12 @@ def _plain(text: str) -> tuple[str, dict[str, str]]:
     if argument:
         raise UserError(f"'{argument}' in '{text}' is not an option; write {name}:key=value")
     return name, options
+
+
+def _check_argument(kind: str, name: str, wanted: str, argument: str) -> None:
+    if bool(argument) != bool(wanted):
+        what = f"needs {wanted}: write {name}:{wanted}" if wanted else f"takes no '{argument}'; write {name}"
+        raise UserError(f"{kind} '{name}' {what}")
 
 
 def _find(kind: str, name: str, table: Mapping[str, Entry[R]]) -> Entry[R]:
@@ -163,13 +173,3 @@ def _file(module: ModuleType) -> Path:
     if not module.__file__:
         raise ImportError(f"{module.__name__} has no source file")
     return Path(module.__file__).resolve()
-
-
-def _reason(error: BaseException) -> str:
-    """Put an import failure on one line, with the place it came from."""
-    text = " ".join(str(error).split())
-    if isinstance(error, UserError):
-        return text
-    frame = extract_tb(error.__traceback__)[-1]
-    where = "" if isinstance(error, SyntaxError) else f" ({Path(frame.filename).name}:{frame.lineno})"
-    return f"{type(error).__name__}: {text}{where}"

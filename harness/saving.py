@@ -70,7 +70,8 @@ def load(folder: Path | str, plugins: tuple[str, ...] = ()) -> nn.Module:
     if not given:
         raise UserError(f"{folder}: does not say which model it is; rebuild it with prunebench.saving.load_into")
     with torch.random.fork_rng(devices=[]):
-        dense = get_model(given["model"], registry(plugins))(given["channels"], given["size"], given["classes"])
+        model = get_model(given["model"], registry(plugins)).without_weights()
+        dense = model(given["channels"], given["size"], given["classes"])
     example = torch.zeros(1, given["channels"], given["size"], given["size"])
     return load_into(dense, analyse(dense, example, given["model"], check=False), folder).model.eval()
 

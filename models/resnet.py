@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from prunebench.errors import UserError
 from prunebench.layers import ChannelPad
 from prunebench.model import Model, Training
+from prunebench.models._common import check_size
 
 SMALLEST = 8
 
@@ -87,10 +88,7 @@ def _member(depth: int) -> Model:
     name = f"resnet{depth}"
 
     def build(channels: int, size: int, classes: int, *, shortcut: str = "A") -> nn.Module:
-        if size < SMALLEST:
-            raise UserError(
-                f"{name} needs pictures of at least {SMALLEST} x {SMALLEST} pixels, these have {size} x {size}"
-            )
+        check_size(name, size, SMALLEST)
         if shortcut not in ("A", "B"):
             raise UserError(
                 f"option shortcut={shortcut} of '{name}' must be A (zero channels) or B (1 x 1 convolution)"
@@ -108,5 +106,5 @@ def _member(depth: int) -> Model:
     )
 
 
-RESNET20 = _member(20)
-RESNET56 = _member(56)
+RESNET20, RESNET32, RESNET44 = _member(20), _member(32), _member(44)
+RESNET56, RESNET110 = _member(56), _member(110)

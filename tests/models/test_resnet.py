@@ -2,15 +2,32 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from prunebench.errors import UserError
-from prunebench.models.resnet import RESNET20, RESNET56
+from prunebench.model import Model
+from prunebench.models import resnet
+from prunebench.models.resnet import RESNET20
+
+MEMBERS = {m.name: m for m in vars(resnet).values() if isinstance(m, Model)}
 
 
-@pytest.mark.parametrize(("model", "parameters"), [(RESNET20, 269_722), (RESNET56, 853_018)])
-def test_parameters_with_option_a(model: object, parameters: int) -> None:
-    with torch.device("meta"):
-        assert sum(p.numel() for p in model(3, 32, 10).parameters()) == parameters  # type: ignore[operator]
+@pytest.mark.parametrize(
+    ("depth", "parameters", "macs"),
+    [  # He et al., table 6: 0.27, 0.46, 0.66, 0.85 and 1.7 M; MACs as Lin et al., CVPR 2020, count: 125.49 and 252.89 M
+        (20, 269_722, 40_551_040),
+        (32, 464_154, 68_862_592),
+        (44, 658_586, 97_174_144),
+        (56, 853_018, 125_485_696),
+        (110, 1_727_962, 252_887_680),
+    ],
+)
+def test_published_size_with_option_a(depth: int, parameters: int, macs: int) -> None:
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        network = MEMBERS[f"resnet{depth}"](3, 32, 10)
+        network(torch.zeros(1, 3, 32, 32))
+    assert sum(p.numel() for p in network.parameters()) == parameters
+    assert counter.get_total_flops() == 2 * macs
 
 
 def test_option_b_adds_two_projections() -> None:

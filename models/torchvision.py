@@ -1,0 +1,39 @@
+"""Every classification CNN of torchvision.models: `torchvision:resnet50`, `torchvision:vgg16,weights=DEFAULT`."""
+
+from torch import nn
+
+from prunebench.errors import UserError, unknown
+from prunebench.model import Model, Training
+from prunebench.models._torchvision import names, network
+from prunebench.models._torchvision_init import initialise
+
+TRANSFORMERS = ("vit_", "swin_", "maxvit_")
+
+
+def build(name: str, channels: int, size: int, classes: int, *, weights: str = "") -> nn.Module:
+    """Build torchvision's network of that name, (batch, channels, size, size) -> (batch, classes).
+
+    weights: the name of published ImageNet weights, such as IMAGENET1K_V1 or DEFAULT; empty: fresh weights.
+    Raises `UserError` for names that do not exist, transformers, pictures that are too small and weights that cannot
+    be had.
+
+    >>> with __import__("torch").device("meta"):
+    ...     sum(p.numel() for p in build("resnet50", 3, 224, 1000).parameters())
+    25557032
+    """
+    known = names()
+    if name.startswith(TRANSFORMERS):
+        raise UserError(f"torchvision:{name} is a transformer, only CNNs can be pruned; known: {', '.join(known)}")
+    if name not in known:
+        raise unknown("network", name, known, where="torchvision")
+    return network(name, channels, size, classes, weights=weights, label=f"torchvision:{name}")
+
+
+MODEL = Model(
+    build,
+    name="torchvision",
+    takes_argument="NAME",
+    initialise=initialise,
+    training=Training(epochs=30, batch=64, rate=0.01, weight_decay=1e-4),
+    reference="torchvision.models, all classification CNNs; weights as its documentation lists them",
+)
