@@ -28,26 +28,28 @@ def names() -> list[str]:
 def network(
     name: str, channels: int, size: int, classes: int, *, weights: str = "", label: str, head: tuple[str, ...] = ()
 ) -> nn.Module:
-    """Build one of torchvision's CNNs without its auxiliary classifiers, (batch, channels, size, size) -> (batch, classes).
+    """Build one of torchvision's CNNs without its auxiliary classifiers.
 
-    Pictures of other than three channels get a new first convolution. Of published weights, the classifier is kept for
-    1,000 classes and three channels only, else it is fresh; and for grey pictures the first convolution is theirs,
-    summed over the colours: it then does to a grey picture what it did to that in three equal channels.
+    (batch, channels, size, size) -> (batch, classes). Other than three channels get a new first convolution. Of
+    published weights, the classifier is kept for 1,000 classes and three channels only, else it is fresh; and for grey
+    pictures the first convolution is theirs, summed over the colours: it then does to a grey picture what it did to
+    that in three equal channels.
 
     name: in `torchvision.models`. weights: which, empty for fresh ones. label: how errors call the network. head: the
     modules that make the classifier, if not the last layer alone.
 
     Raises `UserError` for weights that do not exist or cannot be had, and pictures that are too small.
     """
+    chosen = _choose(name, weights, label) if weights else None
     model = _raw(name, classes, transform_input=channels == 3)
     _check_size(label, model, size)
     first, convolution = next((n, m) for n, m in model.named_modules() if isinstance(m, nn.Conv2d))
     if channels != 3:
         model.set_submodule(first, _first(convolution, channels, family(model)))
-    if weights:
+    if chosen is not None:
         keeps_all = classes == CLASSES and channels == 3
         new = () if keeps_all else head or (last_layer(model),)
-        _copy(_pretrained(name, weights, label), model, new, f"{first}.weight")
+        _copy(_pretrained(name, chosen, label), model, new, f"{first}.weight")
     return model
 
 
@@ -92,8 +94,8 @@ def _first(old: nn.Conv2d, channels: int, kind: str) -> nn.Conv2d:
     return new
 
 
-def _pretrained(name: str, weights: str, label: str) -> nn.Module:
-    """Build with published weights, through torchvision's own loading: its cache, its check of the file's hash."""
+def _choose(name: str, weights: str, label: str) -> Any:
+    """Find published weights by name, of those for pictures normalised as all ImageNet's are."""
     from torchvision import models
 
     choices = models.get_model_weights(name)
@@ -101,20 +103,23 @@ def _pretrained(name: str, weights: str, label: str) -> nn.Module:
     offered |= {"DEFAULT": choices.DEFAULT} if choices.DEFAULT in offered.values() else {}
     if weights not in offered:
         raise unknown("weights", weights, offered, where=f"'{label}'")
-    chosen = offered[weights]
+    return offered[weights]
+
+
+def _pretrained(name: str, chosen: Any, label: str) -> nn.Module:
+    """Build with published weights, through torchvision's own loading: its cache, its check of the file's hash."""
+    from torchvision import models
+
     cached = Path(torch.hub.get_dir(), "checkpoints", PurePosixPath(urlparse(chosen.url).path).name)
     try:
         model: nn.Module = models.get_model(name, weights=chosen, progress=False)
     except Exception as error:  # of the network, of the file's hash, of unpickling, of loading
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        what = f"cannot be fetched ({reason}) and {cached} does not exist"
+        cure = "copy the file there, or leave the option weights out and give --weights PATH"
         if cached.exists():
-            raise UserError(
-                f"{label}: {cached} does not hold {chosen}; delete it to fetch it again ({reason})"
-            ) from None
-        raise UserError(
-            f"{label}: {chosen} cannot be fetched ({reason}) and {cached} does not exist; "
-            f"copy the file there, or leave weights={weights} out and give --weights PATH"
-        ) from None
+            what, cure = f"is not what {cached} holds ({reason})", "delete the file to fetch it again"
+        raise UserError(f"{label}: {chosen} {what}; {cure}") from None
     return model
 
 

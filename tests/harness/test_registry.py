@@ -184,9 +184,22 @@ def test_the_source_hash_follows_edits_and_imports_of_the_same_family(
     assert source_hash(importlib.import_module("importer")) == expected
 
 
+def test_the_source_hash_follows_edits_of_a_file_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    beside = write(tmp_path / "beside_one.py", "width = 2")
+    write(tmp_path / "imports_beside.py", "import pytest\nfrom beside_one import width")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("imports_beside")
+    before = source_hash(module)
+    beside.write_text("width = 4")
+    assert source_hash(module) != before
+    texts = [code((tmp_path / name).read_bytes()) for name in ("imports_beside.py", "beside_one.py")]
+    assert source_hash(module) == hashlib.sha256(b"".join(texts)).hexdigest()  # and nothing of installed packages
+
+
 def test_lookups() -> None:
     found = Registry()
     assert get_model("vgg11_bn:width=0.5", found).label == "vgg11_bn:width=0.5"
+    assert get_model("torchvision:resnet18,weights=DEFAULT", found).label == "torchvision:resnet18,weights=DEFAULT"
     assert get_criterion("magnitude:p=1", found).label == "magnitude:p=1"
     dataset, argument = get_dataset("folder:/some/where,size=32", found)
     assert (dataset.name, argument) == ("folder", "/some/where")
@@ -196,7 +209,8 @@ def test_lookups() -> None:
     ("get", "text", "message"),
     [
         (get_model, "lenet", "unknown model 'lenet'; did you mean 'lenet5'"),
-        (get_model, "lenet5:big", "'big' in 'lenet5:big' is not an option"),
+        (get_model, "lenet5:big", "model 'lenet5' takes no 'big'; write lenet5"),
+        (get_model, "torchvision", "model 'torchvision' needs NAME: write torchvision:NAME"),
         (get_model, "vgg11:width=wide", "option width=wide of 'vgg11' must be a number"),
         (get_criterion, "tailor", "unknown criterion 'tailor'; did you mean 'taylor'"),
         (get_dataset, "minst", "unknown dataset 'minst'; did you mean 'mnist'"),

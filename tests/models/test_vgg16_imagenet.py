@@ -1,8 +1,10 @@
 import pytest
 import torch
 from torch import nn
+from torchvision.models import VGG16_Weights
 
 from prunebench.errors import UserError
+from prunebench.models import _torchvision
 from prunebench.models.vgg16_imagenet import MODEL
 
 
@@ -24,6 +26,20 @@ def test_the_first_layer_takes_the_pictures_channels() -> None:
     assert first.in_channels == 1
 
 
+@pytest.mark.parametrize(("classes", "new"), [(2, ("classifier",)), (1000, ())])
+def test_published_weights_but_for_a_new_classifier(
+    classes: int, new: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied = []
+    monkeypatch.setattr(_torchvision, "_pretrained", lambda *given: given)
+    monkeypatch.setattr(_torchvision, "_copy", lambda *given: copied.append((given[0], given[2])))
+    with torch.device("meta"):
+        network = MODEL.with_options({"weights": "DEFAULT"})(3, 32, classes)
+    assert copied == [(("vgg16", VGG16_Weights.DEFAULT, "vgg16_imagenet"), new)]
+    assert {name.rpartition(".")[0] for name in MODEL.classifier(network)} == {f"classifier.{n}" for n in (0, 3, 6)}
+
+
 def test_too_small() -> None:
-    with pytest.raises(UserError, match="vgg16_imagenet needs pictures of at least 32 x 32 pixels, these have 28 x 28"):
+    message = "vgg16_imagenet needs pictures of at least 32 x 32 pixels, these have 28 x 28"
+    with torch.device("meta"), pytest.raises(UserError, match=message):
         MODEL(3, 28, 2)
