@@ -51,7 +51,7 @@ def load_weights(model: nn.Module, path: Path, name: str, *, skip: Collection[st
     shared = [key for key in given if key in wanted]
     for key in shared:
         if given[key].shape != wanted[key].shape:
-            raise UserError(f"{path}: {_other_shape(model, key, given[key], wanted[key], name)}")
+            raise _bad(path, _other_shape(model, key, given[key], wanted[key], name))
     with torch.no_grad():
         for key in shared:
             wanted[key].copy_(given[key])
@@ -63,35 +63,39 @@ def weights_digest(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
     except OSError as error:
-        raise UserError(f"{path}: no weights to load: {error.strerror}") from None
+        raise _bad(path, f"cannot be read: {error.strerror}") from None
 
 
 def _state(path: Path) -> State:
     """Read a file and find the state dict in it."""
     content = _read(path)
     if not isinstance(content, Mapping):
-        raise UserError(f"{path}: holds a {type(content).__name__}, not a state dict; save model.state_dict()")
+        raise _bad(path, f"holds a {type(content).__name__}, not a state dict; save model.state_dict()")
     for place in (content, *(content[key] for key in PLACES if isinstance(content.get(key), Mapping))):
         if place and all(isinstance(value, Tensor) for value in place.values()):
             return {str(key): value for key, value in place.items()}
     found = ", ".join(map(str, list(content)[:8])) or "nothing"
-    raise UserError(f"{path}: has no state dict, neither as a whole nor under {', '.join(PLACES)}; it has {found}")
+    raise _bad(path, f"has no state dict, neither as a whole nor under {', '.join(PLACES)}; it has {found}")
 
 
 def _read(path: Path) -> Any:
     if not path.is_file():
-        raise UserError(f"{path}: no weights to load: no such file")
+        raise _bad(path, "no such file")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         if "GLOBAL" not in str(error) and "allowlisted" not in str(error):
-            raise UserError(f"{path}: cannot be read as weights: not written by torch.save, or not whole") from None
-        what = "holds pickled objects, which can run code and are refused"
-        raise UserError(f"{path}: {what}; save model.state_dict() alone") from None
+            raise _bad(path, "cannot be read as weights: not written by torch.save, or not whole") from None
+        what = "holds pickled objects, which can run code and are refused; save model.state_dict() alone"
+        raise _bad(path, what) from None
     except (OSError, RuntimeError, ValueError, EOFError, LookupError, SafetensorError) as error:
-        raise UserError(f"{path}: cannot be read as weights: {_line(error)}") from None
+        raise _bad(path, f"cannot be read as weights: {_line(error)}") from None
+
+
+def _bad(path: Path, what: str) -> UserError:
+    return UserError(f"--weights {path}: {what}")
 
 
 def _line(error: Exception) -> str:
@@ -118,9 +122,10 @@ def _check_names(given: State, wanted: State, computed: Collection[str], path: P
         return
     parts = [f"it lacks {len(missing)} of its tensors ('{missing[0]}')"] if missing else []
     parts += [f"has {len(others)} that do not belong there ('{others[0]}')"] if others else []
-    raise UserError(
-        f"{path}: holds the weights of another architecture than {name}: {' and '.join(parts)}; "
-        "give the file of this network, or the network of this file"
+    raise _bad(
+        path,
+        f"holds the weights of another architecture than {name}: {' and '.join(parts)}; "
+        "give the file of this network, or the network of this file",
     )
 
 
