@@ -90,12 +90,15 @@ class Model:
 
         Raises `UserError` where the network has no such modules.
         """
-        head = self.head or (last_layer(model),)
-        parameters = [name for name, _ in model.named_parameters()]
+        head, parameters = self.head_of(model), [name for name, _ in model.named_parameters()]
         for module in head:
             if not any(name.startswith(f"{module}.") for name in parameters):
                 raise UserError(f"model '{self.label}': its head '{module}' has no parameters in the network")
         return tuple(name for name in parameters if name.startswith(tuple(f"{module}." for module in head)))
+
+    def head_of(self, model: nn.Module) -> tuple[str, ...]:
+        """Name the modules that make the classifier of a network that this model built."""
+        return self.head or (last_layer(model),)
 
     def reset(self, model: nn.Module) -> None:
         """Draw fresh weights for a network of any widths, from torch's global generator."""

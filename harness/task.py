@@ -24,6 +24,7 @@ from prunebench.splits import BlockData, check_sizes, draw
 from prunebench.units import analyse
 from prunebench.weights import load_weights, weights_digest
 
+IMAGENET_CLASSES = 1000
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and deviation, as in torchvision's transforms
 
 
@@ -63,6 +64,11 @@ class Task:
                 new = self.model.classifier(model) if self.protocol.frozen_epochs else ()
                 load_weights(model, self.weights, self.model.label, skip=new)
         return Network.dense(place(model, device), self.table)
+
+    def shell(self) -> nn.Module:
+        """Build a dense network on the CPU whose weights do not matter: others are loaded into it."""
+        with seeded(0, "initialisation"):
+            return self.model.without_weights()(**self.shape)
 
     def facts(self, seed: int, device: torch.device) -> dict[str, object]:
         """Say what identifies a block, as JSON values."""
@@ -115,9 +121,9 @@ def make_task(
             f"'{dataset_label}' has pictures of {height} x {width} pixels; models take square ones: give a size"
         )
     weights = Path(protocol.weights) if protocol.weights else None
-    protocol = _filled(protocol, model, weights)
+    protocol = _filled(protocol, model, weights, len(loaded.classes))
     if protocol.normalise == "imagenet":
-        loaded = _as_imagenet(loaded, dataset_label)
+        loaded = _as_imagenet(loaded)
     check_sizes(loaded, protocol)
     with seeded(0, "analysis"), _named("model", model_label):
         network = model(channels, height, len(loaded.classes))
@@ -128,9 +134,11 @@ def make_task(
     return ready
 
 
-def _filled(protocol: Protocol, model: Model, weights: Path | None) -> Protocol:
+def _filled(protocol: Protocol, model: Model, weights: Path | None, classes: int) -> Protocol:
     """Fill what was not given with the model family's defaults, and name the checkpoint by what is in it."""
     missing = {**dataclasses.asdict(model.training), "normalise": model.normalise}
+    if model.pretrained and classes == IMAGENET_CLASSES:
+        missing["epochs"] = 0  # it comes trained for them
     filled = {name: value for name, value in missing.items() if getattr(protocol, name) is None}
     if weights is not None:
         filled["weights"] = f"{weights.name} {weights_digest(weights)}"
@@ -144,8 +152,7 @@ def _filled(protocol: Protocol, model: Model, weights: Path | None) -> Protocol:
     return protocol
 
 
-def _as_imagenet(loaded: Loaded, label: str) -> Loaded:
-    """Normalise as torchvision's ImageNet weights want it, and many of CIFAR."""
-    if loaded.shape[0] != len(IMAGENET[0]):
-        raise UserError(f"--normalise imagenet: '{label}' has grey pictures; it has numbers for red, green and blue")
-    return dataclasses.replace(loaded, mean=IMAGENET[0], std=IMAGENET[1])
+def _as_imagenet(loaded: Loaded) -> Loaded:
+    """Normalise as ImageNet's weights want it (grey pictures by the mean over the colours), and many of CIFAR."""
+    mean, std = IMAGENET if loaded.shape[0] == 3 else ((sum(numbers) / 3,) for numbers in IMAGENET)
+    return dataclasses.replace(loaded, mean=mean, std=std)

@@ -25,7 +25,7 @@ Tick = Callable[[str], None]
 class Plan:
     """What one stage does.
 
-    rate: peak learning rate. precision: autocast type on a GPU, or None. only: the parameters to train, by name, with
+    rate: peak learning rate. precision: autocast type on a GPU, or None. only: names of the modules to train, with
     everything else frozen and in eval mode; all if empty.
     """
 
@@ -117,8 +117,9 @@ def _epochs(
 
 @contextmanager
 def _frozen(model: nn.Module, only: tuple[str, ...]) -> Iterator[None]:
-    """Freeze all parameters but `only` (all stay as they are if it is empty), and set them free again."""
-    frozen = [p for name, p in model.named_parameters() if only and name not in only and p.requires_grad]
+    """Freeze all parameters but those of the modules `only` (none if it is empty), and set them free again."""
+    inside = tuple(f"{module}." for module in only)
+    frozen = [p for name, p in model.named_parameters() if only and not name.startswith(inside) and p.requires_grad]
     for parameter in frozen:
         parameter.requires_grad_(False)
     try:
@@ -129,10 +130,10 @@ def _frozen(model: nn.Module, only: tuple[str, ...]) -> Iterator[None]:
 
 
 def _train_mode(model: nn.Module, only: tuple[str, ...]) -> None:
-    """Set the layers that learn to training mode: a frozen BatchNorm keeps its statistics, a frozen part no dropout."""
+    """Set what learns to training mode: a frozen BatchNorm keeps its statistics, a frozen part drops nothing."""
     model.train(not only)
-    for name in only:
-        model.get_submodule(name.rpartition(".")[0]).train()
+    for module in only:
+        model.get_submodule(module).train()
 
 
 def _step(

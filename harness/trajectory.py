@@ -99,8 +99,7 @@ class Trajectory:
 
     def _load(self, stage: Stage) -> Network:
         self._reused.append(stage.label)
-        model = self.task.fresh(self.seed, torch.device("cpu")).model
-        network = load_into(model, self.task.table, self.store.stage(stage.key))
+        network = load_into(self.task.shell(), self.task.table, self.store.stage(stage.key))
         network.model = place(network.model, self.device)
         return network
 
@@ -162,7 +161,7 @@ class Trajectory:
             stage="classifier",
             epochs=protocol.frozen_epochs,
             rate=protocol.frozen_rate * (protocol.rate or 0.0),
-            only=self.task.model.classifier(network.model),
+            only=self.task.model.head_of(network.model),
         )
         return train(network, self.data, plan, None, self.tick).curve
 

@@ -41,7 +41,7 @@ def test_only_what_is_named_learns() -> None:
     net = network(0, nn.BatchNorm1d(16), nn.Dropout(0.9))
     net.model[0].bias.requires_grad_(False)
     before = {name: value.clone() for name, value in net.model.state_dict().items()}
-    trained = train(net, data(), replace(PLAN, only=("5.weight", "5.bias")))
+    trained = train(net, data(), replace(PLAN, only=("5",)))
     changed = {name for name, value in net.model.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {"5.weight", "5.bias"}
     assert {name for name, p in net.model.named_parameters() if not p.requires_grad} == {"0.bias"}
