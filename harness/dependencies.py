@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from prunebench.layers import ChannelPad
 from prunebench.network import Side
-from prunebench.tracing import KINDS, NORMS, depthwise
+from prunebench.tracing import KINDS, NORMS, Trace, depthwise, trace
 
 Pairs = list[tuple[int, int]]  # (position in a layer, unit it goes with)
 Part = tuple[str, Side]
@@ -55,27 +55,36 @@ class _Graph(tp.DependencyGraph):  # type: ignore[misc]
         return nodes
 
 
-def dependencies(model: nn.Module, pictures: Tensor, order: Sequence[str]) -> tuple[list[Found], dict[str, str]]:
+def dependencies(model: nn.Module, pictures: Tensor, classes: int | None) -> tuple[Trace, list[Found], dict[str, str]]:
     """Find what goes with the units of every layer; layers that others' units come with are not repeated.
 
-    Gives also every depthwise convolution with the layer whose output it alone reads ("" where others may, too).
+    Gives what the forward pass shows, what was found, and every depthwise convolution with the layer whose output it
+    alone reads ("" where others may, too).
 
     Args:
         model: in eval mode; all parameters trainable, since frozen ones would be missing without a word.
         pictures: (batch, channels, height, width); model and pictures may be on the meta device.
-        order: convolutions and linear layers in the order of execution.
+        classes: see `prunebench.tracing.trace`, whose `UserError` passes through.
     """
+    traces: list[Trace] = []
+
+    def forward(model: nn.Module, given: tuple[Tensor]) -> Tensor:
+        seen, output = trace(model, given[0], classes)
+        traces.append(seen)
+        return output
+
     with torch.enable_grad():
         graph = _Graph().build_dependency(
-            model, (pictures,), customized_pruners={ChannelPad: _PadPruner()}, verbose=False
+            model, (pictures,), forward, customized_pruners={ChannelPad: _PadPruner()}, verbose=False
         )
+    order = traces[0].order
     names = {module: layer for layer, module in model.named_modules()}
     names |= {parameter: name for name, parameter in model.named_parameters()}
     found = list(_roots(model, graph, names, order))
     followers = {name: _read_alone(graph, names, model.get_submodule(name)) for name in order if _is(model, name)}
     for node in graph.module2node.values():
         vars(node).clear()  # its nodes are a cycle that would keep the copy and its activations alive
-    return found, followers
+    return traces[0], found, followers
 
 
 def _is(model: nn.Module, layer: str) -> bool:

@@ -58,6 +58,10 @@ class Table:
         """Find a group by its name."""
         return next(group for group in self.groups if group.name == name)
 
+    def coupled(self, group: Group) -> bool:
+        """Tell whether several layers write a group's units; a depthwise convolution only passes its input's on."""
+        return len(set(group.producers) - self.depthwise.keys()) > 1
+
 
 @dataclass(eq=False)
 class Network:

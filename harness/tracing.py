@@ -66,8 +66,8 @@ def depthwise(layer: nn.Module) -> bool:
     return isinstance(layer, nn.Conv2d) and 1 < layer.groups == layer.in_channels == layer.out_channels
 
 
-def trace(model: nn.Module, example: Tensor, classes: int | None = None) -> Trace:
-    """Run the model once, without gradients. example: (batch, channels, height, width).
+def trace(model: nn.Module, example: Tensor, classes: int | None = None) -> tuple[Trace, Tensor]:
+    """Run the model once; gives what was seen and the output. example: (batch, channels, height, width).
 
     Raises `UserError` where the model fails, its output is not (batch, classes), or a layer is used more than once or
     not at all. classes: not checked if None.
@@ -76,8 +76,7 @@ def trace(model: nn.Module, example: Tensor, classes: int | None = None) -> Trac
     layers = {name: module for name, module in model.named_modules() if isinstance(module, (*KINDS, *NONLINEAR))}
     handles = [handle for name, module in layers.items() for handle in _watch(seen, name, module)]
     try:
-        with torch.no_grad():
-            output = model(example)
+        output = model(example)
     except Exception as error:
         size = " x ".join(map(str, example.shape[1:]))
         why = shorten(" ".join(str(error).split()), 160, placeholder=" ...")
@@ -85,15 +84,15 @@ def trace(model: nn.Module, example: Tensor, classes: int | None = None) -> Trac
     finally:
         for handle in handles:
             handle.remove()
-    _check_output(output, len(example), classes)
+    result = _checked(output, len(example), classes)
     for name, module in layers.items():
         if isinstance(module, KINDS) and seen.calls[name] != 1:
             cure = "make one layer for each use" if seen.calls[name] else "take it out of the model"
             raise UserError(f"layer '{name}' is used {seen.calls[name]} times in a forward pass in eval mode; {cure}")
-    return seen
+    return seen, result
 
 
-def _check_output(output: object, batch: int, classes: int | None) -> None:
+def _checked(output: object, batch: int, classes: int | None) -> Tensor:
     if not isinstance(output, Tensor):
         raise UserError(
             f"it returns a {type(output).__name__} in eval mode; it must return one tensor, (batch, classes)"
@@ -102,6 +101,7 @@ def _check_output(output: object, batch: int, classes: int | None) -> None:
         raise UserError(f"it returns {tuple(output.shape)} for {batch} pictures; it must return (batch, classes)")
     if classes not in (None, output.shape[1]):
         raise UserError(f"it tells {output.shape[1]} classes apart, the data have {classes}; build it for {classes}")
+    return output
 
 
 def _watch(seen: Trace, name: str, module: nn.Module) -> list[torch.utils.hooks.RemovableHandle]:

@@ -7,7 +7,6 @@ from prunebench.dependencies import dependencies
 from prunebench.errors import UserError
 from prunebench.grouping import groups
 from prunebench.network import Group, Table
-from prunebench.tracing import trace
 from prunebench.verification import skeleton, twin, verify
 
 
@@ -73,9 +72,10 @@ def _table(model: nn.Module, pictures: Tensor, classes: int | None) -> Table:
 
 
 def _analyse(model: nn.Module, pictures: Tensor, classes: int | None) -> Table:
-    seen = trace(model, pictures, classes)
     try:
-        found, followers = dependencies(model, pictures, seen.order)
+        seen, found, followers = dependencies(model, pictures, classes)
+    except UserError:
+        raise
     except Exception as error:
         raise UserError(f"its layers cannot be followed through its forward pass ({type(error).__name__})") from error
     free: list[Group] = []

@@ -25,12 +25,12 @@ def verify(model: nn.Module, table: Table, pictures: Tensor) -> None:
     pictures: (batch, channels, height, width), for their shape and device. Raises `UserError` if the outputs differ.
     """
     generator = torch.Generator().manual_seed(SEED)
-    noise = _noise(model, pictures, generator)
+    drawn = noise(model, pictures, generator)
     third = {group.name: torch.randperm(group.units, generator=generator)[: _third(group)] for group in table.groups}
-    if not difference(randomised(model, table, noise.device), third, noise):
+    if not difference(randomised(model, table, drawn.device), third, drawn):
         return
     for name, units in third.items():
-        found = difference(randomised(model, table, noise.device), {name: units}, noise)
+        found = difference(randomised(model, table, drawn.device), {name: units}, drawn)
         if found:
             raise UserError(f"without some units of layer '{name}' {found}")
     raise UserError("removing units of several layers does not equal setting them to zero")
@@ -119,14 +119,19 @@ def _third(group: Group) -> int:
     return min(max(group.units // 3, 1), group.units - 1)
 
 
-def _noise(model: nn.Module, pictures: Tensor, generator: torch.Generator) -> Tensor:
+def noise(model: nn.Module, pictures: Tensor, generator: torch.Generator) -> Tensor:
     """Draw pictures that the network takes, as few and as small as do; never on MPS, which has no float64."""
     batch, channels, height, width = pictures.shape
     shape = (min(batch, 2), channels, min(height, SIDE), min(width, SIDE))
+    if shape[2:] != (height, width) and not _takes(model, shape):
+        shape = (*shape[:2], height, width)
+    drawn = torch.randn(shape, generator=generator, dtype=torch.float64)
+    return drawn.to("cpu" if pictures.device.type == "mps" else pictures.device)
+
+
+@torch.no_grad()
+def _takes(model: nn.Module, shape: tuple[int, ...]) -> bool:
     try:
-        with torch.no_grad():
-            fine = skeleton(model)(torch.empty(shape, device="meta")).ndim == 2
+        return bool(skeleton(model)(torch.empty(shape, device="meta")).ndim == 2)
     except Exception:  # too small, or not to be run without numbers
-        fine = False
-    noise = torch.randn(shape if fine else tuple(pictures.shape), generator=generator, dtype=torch.float64)
-    return noise.to("cpu" if pictures.device.type == "mps" else pictures.device)
+        return False

@@ -4,11 +4,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from prunebench import toys
-from prunebench.cutting import _coupled, cut, cut_like
+from prunebench.cutting import cut, cut_like
 from prunebench.errors import CellError
 from prunebench.names import parse_method
-from prunebench.network import Group, Network, Table
+from prunebench.network import Network
 from prunebench.protocol import Protocol
 from prunebench.registry import registry
 from prunebench.stages import Stage
@@ -76,14 +75,6 @@ def test_coupled_groups_can_be_left_alone() -> None:
     network, _ = cut_by(task, "magnitude", replace(HALF, keep=0.7))
     for group in task.table.groups:
         assert (network.units[group.name] < group.units) == (len(group.producers) == 1)
-
-
-def test_a_group_is_coupled_if_several_layers_write_it_a_depthwise_one_not_counted() -> None:
-    for make, coupled in ((toys.chain, False), (toys.depthwise, False), (toys.residual, True), (toys.grouped, False)):
-        table = make().table
-        assert _coupled(table, table.groups[0]) is coupled
-    two = Group("a", 2, ("a", "b"), ())  # whatever groups a convolution has: only a depthwise one passes units on
-    assert _coupled(Table((two,), {}), two) and not _coupled(Table((two,), {}, depthwise={"b": ""}), two)
 
 
 def test_the_published_ranking_is_the_criterions_own() -> None:

@@ -25,7 +25,7 @@ def test_order_positions_norm_and_tail_of_a_chain() -> None:
         tanh=nn.Tanh(),
         second=nn.ReLU(),
     ).eval()
-    seen = trace(model, torch.zeros(3, 1, 8, 8))
+    seen, _ = trace(model, torch.zeros(3, 1, 8, 8))
     assert seen.order == ["conv", "plain", "linear"]
     assert seen.positions == {"conv": 36, "plain": 16, "linear": 1}
     assert seen.norm == {"conv": "norm"}
@@ -54,12 +54,12 @@ class Residual(nn.Module):
 
 @pytest.mark.parametrize("in_place", [False, True])
 def test_an_addition_ends_the_chain(in_place: bool) -> None:
-    seen = trace(Residual(in_place, shared=False).eval(), torch.zeros(1, 1, 4, 4))
+    seen, _ = trace(Residual(in_place, shared=False).eval(), torch.zeros(1, 1, 4, 4))
     assert seen.tail == {"conv1": "relu1", "conv2": "norm2"}
 
 
 def test_a_shared_nonlinearity_is_the_tail_of_the_layer_it_first_runs_after() -> None:
-    seen = trace(Residual(in_place=False, shared=True).eval(), torch.zeros(1, 1, 4, 4))
+    seen, _ = trace(Residual(in_place=False, shared=True).eval(), torch.zeros(1, 1, 4, 4))
     assert seen.tail == {"conv1": "relu1", "conv2": "norm2"}
 
 
@@ -76,7 +76,7 @@ class Crossed(nn.Module):
 
 
 def test_a_shared_nonlinearity_that_ran_for_another_layer_since_is_no_tail() -> None:
-    assert trace(Crossed().eval(), torch.zeros(1, 3)).tail == {"a": "relu", "b": "b"}
+    assert trace(Crossed().eval(), torch.zeros(1, 3))[0].tail == {"a": "relu", "b": "b"}
 
 
 def test_a_layer_used_twice_is_refused() -> None:
