@@ -74,8 +74,10 @@ def _problems(model: nn.Module, table: Table, example: Tensor) -> Iterator[str]:
         units = _selected(network, keep)
         found = difference(network, units, pictures)
         small = remove(network, units)
-        texts = (*([found] if found else []), *_miscounted(network, small, example), *_unsaved(network, small))
-        yield from (f"at keep macs={keep:g} {text}" for text in texts)
+        left, limit = count(small).macs / count(network).macs, max(keep, _least(costs(model, table), table))
+        texts = [found, "" if left <= limit * (1 + 1e-9) else f"there are {left:.3f} of the MACs left"]
+        texts += [*_miscounted(network, small, example), *_unsaved(network, small)]
+        yield from (f"at keep macs={keep:g} {text}" for text in texts if text)
     yield from _frozen(model, table, example)
 
 
