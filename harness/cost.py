@@ -110,7 +110,7 @@ class _Term:
     macs: int
     params: int
     bytes: int
-    matrix: bool = False
+    groups: int = 0  # of a weight: one of its inputs stands for an input of each group; 0 for a vector
 
 
 def costs(model: nn.Module, table: Table) -> CostModel:
@@ -120,7 +120,8 @@ def costs(model: nn.Module, table: Table) -> CostModel:
     ]
     dense = np.array([group.units for group in table.groups], dtype=np.int64)
     out_share = _share(table, [(term.layer, "out") for term in terms])
-    in_share = _share(table, [(term.layer, "in") if term.matrix else None for term in terms])
+    in_share = _share(table, [(term.layer, "in") if term.groups else None for term in terms])
+    in_share //= np.array([[max(term.groups, 1)] for term in terms])
     outs, ins = (np.array(v, dtype=np.int64) for v in zip(*((t.outs, t.ins) for t in terms), strict=True))
     macs, params, size = (
         np.array(v, dtype=np.int64) for v in zip(*((t.macs, t.params, t.bytes) for t in terms), strict=True)
@@ -147,7 +148,7 @@ def _terms(name: str, layer: nn.Module, places: int) -> Iterator[_Term]:
     if isinstance(layer, nn.Conv2d | nn.Linear):
         outs, ins = layer.weight.shape[:2]  # ins is 1 for a depthwise convolution, whatever its width
         each, size = layer.weight[0, 0].numel(), layer.weight.element_size()
-        yield _Term(name, outs, ins, places * each, each, each * size, matrix=True)
+        yield _Term(name, outs, ins, places * each, each, each * size, getattr(layer, "groups", 1))
         if layer.bias is not None:
             yield _Term(name, outs, 1, 0, 1, size)
     elif isinstance(layer, (*NORMS, ChannelPad)):

@@ -5,7 +5,7 @@ import torch
 from prunebench.criterion import Ranking
 from prunebench.errors import CellError, UserError
 from prunebench.names import Method, Metric
-from prunebench.network import Group, Network
+from prunebench.network import Network
 from prunebench.removal import remove
 from prunebench.scoring import score
 from prunebench.seeding import generator
@@ -34,7 +34,7 @@ def cut(
         normalise=rule.normalise,
         floor=protocol.floor,
         round_to=protocol.round_to,
-        skip=frozenset() if protocol.coupled else frozenset(g.name for g in task.table.groups if _coupled(parent, g)),
+        skip=frozenset(g.name for g in task.table.groups if not protocol.coupled and task.table.coupled(g)),
     )
     try:
         selection = select(scores, parent, task.costs, Budget(metric, stage.keep), selected)
@@ -42,12 +42,6 @@ def cut(
         way = f", at {stage.label} on the way down" if stage.kind == "rung" else ""
         raise CellError(f"{error}{way}") from None
     return remove(parent, selection.remove), list(selection.floors)
-
-
-def _coupled(network: Network, group: Group) -> bool:
-    """Tell whether several layers write these units; a depthwise convolution only passes its input's units on."""
-    layers = [network.layer(name) for name in group.producers]
-    return len([layer for layer in layers if getattr(layer, "groups", 1) == 1]) > 1
 
 
 def cut_like(parent: Network, model: Network, seed: int, stage: Stage) -> Network:

@@ -1,7 +1,8 @@
 """Hard-concrete gates on units: L0 regularisation (Louizos, Welling & Kingma, ICLR 2018).
 
 One gate per unit of a coupled group multiplies the unit's output *after its BatchNorm*, in every layer of the group: a
-factor before a BatchNorm would be normalised away.
+factor before a BatchNorm would be normalised away. Where a depthwise convolution alone reads the unit, the gate stands
+after it and not before, too: it would act twice on the way.
 """
 
 import math
@@ -181,6 +182,8 @@ def _places(network: Network, group: Group) -> dict[str, Tensor]:
         if isinstance(module, ChannelPad) and piece.side == "out":
             places[piece.layer] = network.positions(group, piece.layer)
     for layer in group.producers:
+        if layer in network.table.depthwise.values():
+            continue  # its units go on through a depthwise convolution alone, after which they meet the gate
         place = network.table.norm.get(layer, layer)
         if network.layer(place).weight is None:
             raise CellError(f"gates cannot be folded into BatchNorm '{place}' without weight and bias")

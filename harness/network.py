@@ -43,16 +43,24 @@ class Table:
     positions: output positions (height x width; 1 for a linear layer on vectors) of every convolution and linear layer.
     norm: the BatchNorm that directly follows a layer, where there is one.
     tail: the last module of the chain layer -> BatchNorm -> nonlinearity (the layer itself where nothing follows).
+    depthwise: every depthwise convolution, with the layer whose output it alone reads ("" where others may, too).
+    fixed: layers whose units must stay because they cannot be followed to all their readers, each with the reason.
     """
 
     groups: tuple[Group, ...]
     positions: Mapping[str, int]
     norm: Mapping[str, str] = field(default_factory=dict)
     tail: Mapping[str, str] = field(default_factory=dict)
+    depthwise: Mapping[str, str] = field(default_factory=dict)
+    fixed: Mapping[str, str] = field(default_factory=dict)
 
     def group(self, name: str) -> Group:
         """Find a group by its name."""
         return next(group for group in self.groups if group.name == name)
+
+    def coupled(self, group: Group) -> bool:
+        """Tell whether several layers write a group's units; a depthwise convolution only passes its input's on."""
+        return len(set(group.producers) - self.depthwise.keys()) > 1
 
 
 @dataclass(eq=False)

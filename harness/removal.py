@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from prunebench.errors import UserError, unknown
 from prunebench.layers import ChannelPad
 from prunebench.network import Group, Network, Side, Table
-from prunebench.tracing import NORMS
+from prunebench.tracing import NORMS, depthwise
 
 Part = tuple[str, Side]
 
@@ -35,8 +35,9 @@ def remove(network: Network, units: Mapping[str, Tensor]) -> Network:
         units: by group, original numbers (any,) of units that are still there, never all of a group.
     """
     gone = _checked(network, units)
-    model = deepcopy(network.model)
-    for (name, side), positions in _positions(network, gone).items():
+    places = _positions(network, gone)
+    model = _copy(network, places)
+    for (name, side), positions in places.items():
         _cut(model.get_submodule(name), side, positions)
     kept, gates = dict(network.kept), dict(network.gates)
     for group, numbers in gone.items():
@@ -123,6 +124,13 @@ def _collect(table: Table, units: Mapping[str, Tensor]) -> dict[Part, Tensor]:
     return {part: torch.unique(torch.cat(pieces)) for part, pieces in parts.items()}
 
 
+def _copy(network: Network, places: Mapping[Part, Tensor]) -> nn.Module:
+    """Copy a network; tensors that will be cut are shared, since cutting makes new ones."""
+    layers = {name: network.layer(name) for name, _ in places}
+    cut = [getattr(layers[name], tensor) for name, side in places for tensor in _axes(layers[name], side)]
+    return deepcopy(network.model, {id(tensor): tensor for tensor in cut if tensor is not None})
+
+
 @torch.no_grad()
 def _zero(layer: nn.Module, side: Side, gone: Tensor) -> None:
     if isinstance(layer, ChannelPad):
@@ -132,7 +140,7 @@ def _zero(layer: nn.Module, side: Side, gone: Tensor) -> None:
     for name, axis in _axes(layer, side).items():
         tensor = getattr(layer, name)
         if isinstance(tensor, nn.Parameter):
-            tensor.index_fill_(axis, gone.to(tensor.device), 0)
+            tensor.index_fill_(axis, _rows(layer, side, gone).to(tensor.device), 0)
 
 
 @torch.no_grad()
@@ -143,11 +151,19 @@ def _cut(layer: nn.Module, side: Side, gone: Tensor) -> None:
         tensor = getattr(layer, name)
         if tensor is None:
             continue
-        stays = _others(tensor.shape[axis], gone).to(tensor.device)
+        stays = _others(tensor.shape[axis], _rows(layer, side, gone)).to(tensor.device)
         small = _like(tensor, tensor.index_select(axis, stays))
         setattr(layer, name, nn.Parameter(small, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else small)
     for name in _counts(layer, side):
         setattr(layer, name, getattr(layer, name) - len(gone))
+
+
+def _rows(layer: nn.Module, side: Side, gone: Tensor) -> Tensor:
+    """Turn positions into those in the layer's tensors: the input side of a weight is that of one group."""
+    if side == "in" and isinstance(layer, nn.Conv2d) and layer.groups > 1:
+        within: Tensor = torch.unique(gone % (layer.in_channels // layer.groups))
+        return within
+    return gone
 
 
 def _axes(layer: nn.Module, side: Side) -> dict[str, int]:
@@ -166,7 +182,7 @@ def _counts(layer: nn.Module, side: Side) -> tuple[str, ...]:
         return ("num_features",)
     if isinstance(layer, nn.Linear):
         return (f"{side}_features",)
-    if isinstance(layer, nn.Conv2d) and layer.groups > 1:  # depthwise: both sides are the same channels
+    if depthwise(layer):  # both sides are the same channels
         return ("in_channels", "out_channels", "groups")
     return (f"{side}_channels",)
 

@@ -1,6 +1,7 @@
 """Networks on disk: weights as safetensors, the units they still have as JSON; no pickle."""
 
 import json
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def load_into(model: nn.Module, table: Table, folder: Path) -> Network:
         raise UserError(f"{folder}: the network was not kept; run again with --save all, or final for the last one")
     network = remove(Network.dense(model, table), gone)
     try:
-        network.model.load_state_dict(_read(folder / WEIGHTS))
+        network.model.load_state_dict(_versioned(network.model, _read(folder / WEIGHTS)))
     except RuntimeError as error:
         raise UserError(f"{folder}: does not fit the model: {' '.join(str(error).split())}") from None
     if (folder / GATES).exists():
@@ -85,6 +86,13 @@ def _read(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
+
+
+def _versioned(model: nn.Module, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Add the versions of the model's modules, which some (torchvision's MNASNet) do not load without."""
+    versioned = OrderedDict(state)
+    versioned._metadata = getattr(model.state_dict(), "_metadata", None)  # type: ignore[attr-defined]
+    return versioned
 
 
 def _widths(folder: Path) -> dict[str, Any]:

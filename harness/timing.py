@@ -8,7 +8,7 @@ from prunebench import environment
 from prunebench.backends import runner
 from prunebench.grid import Grid, Job, find_device, task
 from prunebench.latency import Call, median_interval, paired
-from prunebench.network import Network
+from prunebench.network import Group, Network
 from prunebench.record import SCHEMA, Record
 from prunebench.removal import remove
 from prunebench.store import Store, read_json
@@ -39,9 +39,7 @@ class Timer:
         """Make a call that runs a network of the record's widths; the time does not depend on its weights."""
         ready = task(self.spec, job.dataset, job.model)
         network = ready.fresh(0, self.device)
-        excess = {
-            group.name: torch.arange(record.widths[group.producers[0]][1], group.units) for group in ready.table.groups
-        }
+        excess = {group.name: torch.arange(_units(group, record), group.units) for group in ready.table.groups}
         return self._runner(ready, remove(network, excess))
 
     def _runner(self, ready: Task, network: Network) -> Call:
@@ -76,3 +74,9 @@ class Timer:
         entries = old + [new.model_dump(mode="json") for new in latencies]
         merged = {tuple(entry.get(field) for field in ("key", "batch", "threads")): entry for entry in entries}
         self.store.write_json(path, {"schema_version": SCHEMA, "latencies": list(merged.values())})
+
+
+def _units(group: Group, record: Record) -> int:
+    """Give the units that a group has left: a unit of a grouped convolution is several of the layer's channels."""
+    dense, now = record.widths[group.name]
+    return now * group.units // dense

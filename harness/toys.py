@@ -54,7 +54,7 @@ def residual() -> Network:
         (Group("stem", 5, ("stem", "conv"), tuple(parts)),),
         {"stem": 36, "conv": 36, "linear": 1},
         {"stem": "bn1", "conv": "bn2"},
-        {"stem": "bn1", "conv": "bn2", "linear": "linear"},  # not the ReLU: it runs twice
+        {"stem": "relu", "conv": "bn2", "linear": "linear"},
     )
     return _network(Residual(), table)
 
@@ -72,7 +72,8 @@ def depthwise() -> Network:
         Group("6", 3, ("6",), (_slice("6", "out", 3), _slice("9", "in", 3))),
     )
     tails = {"0": "2", "3": "5", "6": "6", "9": "9"}
-    return _network(model, Table(groups, {"0": 16, "3": 16, "6": 16, "9": 1}, {"0": "1", "3": "4"}, tails))
+    positions, norms = {"0": 16, "3": 16, "6": 16, "9": 1}, {"0": "1", "3": "4"}
+    return _network(model, Table(groups, positions, norms, tails, depthwise={"3": "0"}))
 
 
 def grouped() -> Network:

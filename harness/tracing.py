@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from textwrap import shorten
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,8 @@ class Trace:
     norm: dict[str, str] = field(default_factory=dict)
     tail: dict[str, str] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
+    # How many layers had run when a module was last entered: evidence takes its first output after the layer.
+    _entered: dict[str, int] = field(default_factory=dict)
     # The tensor at the end of each layer's chain: its owner, itself (its id is its own while it lives) and its version
     # (it changes when the tensor is written in place, as by a residual addition).
     _ends: dict[int, tuple[str, Tensor, int]] = field(default_factory=dict)
@@ -34,10 +37,13 @@ class Trace:
     def enter(self, name: str, module: nn.Module, given: Tensor) -> None:
         """Note that `module` is about to read `given`."""
         self.calls[name] += 1
+        before, self._entered[name] = self._entered.get(name, 0), len(self.order)
         layer, _, version = self._ends.get(id(given), ("", given, -1))
         if version != given._version or not isinstance(module, (*NORMS, *NONLINEAR)):
             return
         self._ends.pop(id(given))
+        if before > self.order.index(layer):
+            return  # it has run for another layer since
         self.tail[layer] = name
         if isinstance(module, NORMS) and layer not in self.norm:
             self.norm[layer] = name
@@ -54,34 +60,48 @@ class Trace:
         if owner:
             self._ends[id(result)] = (owner, result, result._version)
 
-    def close(self) -> None:
-        """End no chain at a nonlinearity that several layers share: its output is not one layer's."""
-        for layer, tail in self.tail.items():
-            if self.calls[tail] > 1:
-                self.tail[layer] = self.norm.get(layer, layer)
+
+def depthwise(layer: nn.Module) -> bool:
+    """Tell whether a layer of a dense network passes every channel on by itself."""
+    return isinstance(layer, nn.Conv2d) and 1 < layer.groups == layer.in_channels == layer.out_channels
 
 
-def trace(model: nn.Module, example: Tensor) -> Trace:
-    """Run the model once, without gradients. example: (batch, channels, height, width).
+def trace(model: nn.Module, example: Tensor, classes: int | None = None) -> tuple[Trace, Tensor]:
+    """Run the model once; gives what was seen and the output. example: (batch, channels, height, width).
 
-    Raises `UserError` where a layer is used more than once or not at all, or the output is not a tensor.
+    Raises `UserError` where the model fails, its output is not (batch, classes), or a layer is used more than once or
+    not at all. classes: not checked if None.
     """
     seen = Trace()
     layers = {name: module for name, module in model.named_modules() if isinstance(module, (*KINDS, *NONLINEAR))}
     handles = [handle for name, module in layers.items() for handle in _watch(seen, name, module)]
     try:
-        with torch.no_grad():
-            output = model(example)
+        output = model(example)
+    except Exception as error:
+        size = " x ".join(map(str, example.shape[1:]))
+        why = shorten(" ".join(str(error).split()), 160, placeholder=" ...")
+        raise UserError(f"it fails in eval mode on pictures of {size} pixels: {type(error).__name__}: {why}") from error
     finally:
         for handle in handles:
             handle.remove()
-    if not isinstance(output, Tensor):
-        raise UserError(f"it returns a {type(output).__name__}, not a tensor")
+    result = _checked(output, len(example), classes)
     for name, module in layers.items():
         if isinstance(module, KINDS) and seen.calls[name] != 1:
-            raise UserError(f"layer '{name}' is used {seen.calls[name]} times in a forward pass, not once")
-    seen.close()
-    return seen
+            cure = "make one layer for each use" if seen.calls[name] else "take it out of the model"
+            raise UserError(f"layer '{name}' is used {seen.calls[name]} times in a forward pass in eval mode; {cure}")
+    return seen, result
+
+
+def _checked(output: object, batch: int, classes: int | None) -> Tensor:
+    if not isinstance(output, Tensor):
+        raise UserError(
+            f"it returns a {type(output).__name__} in eval mode; it must return one tensor, (batch, classes)"
+        )
+    if output.ndim != 2 or len(output) != batch:
+        raise UserError(f"it returns {tuple(output.shape)} for {batch} pictures; it must return (batch, classes)")
+    if classes not in (None, output.shape[1]):
+        raise UserError(f"it tells {output.shape[1]} classes apart, the data have {classes}; build it for {classes}")
+    return output
 
 
 def _watch(seen: Trace, name: str, module: nn.Module) -> list[torch.utils.hooks.RemovableHandle]:

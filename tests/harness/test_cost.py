@@ -44,7 +44,7 @@ class Loop(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         stem = self.stem(pictures)
-        return self.last(torch.relu(stem + self.loop(stem)))
+        return self.last(torch.relu(stem + self.loop(stem))).mean((2, 3))
 
 
 NETWORKS = {
@@ -83,7 +83,7 @@ def test_saving_is_the_difference_of_one_unit(name: str, metric: str) -> None:
 
 
 def test_widths_are_those_of_the_layers() -> None:
-    network, model = prepare(vgg11_bn(weights=None, num_classes=3).features, 32)
+    network, model = prepare(nn.Sequential(*vgg11_bn(weights=None, num_classes=3).features, nn.Flatten()), 32)
     network = remove(network, {"0": torch.arange(10), "22": torch.arange(100)})
     counted = {n: m.out_channels for n, m in network.model.named_modules() if isinstance(m, nn.Conv2d)}
     assert {layer: now for layer, (_, now) in model.widths(network.units).items()} == counted

@@ -6,12 +6,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.models.resnet import Bottleneck, ResNet
 
 from prunebench import toys
 from prunebench.errors import CellError
 from prunebench.evidence import gather, producers, undisturbed
 from prunebench.network import Group, Network, Slice, Table
 from prunebench.removal import remove
+from prunebench.units import analyse
 
 FIRST = frozenset({"grad", "bias_grad"})
 FLOW = frozenset({"output", "output_grad", "activation", "activation_grad"})
@@ -101,6 +103,29 @@ def test_one_relu_may_serve_several_layers() -> None:
     found = observe(network, FLOW)
     for layer in ("a", "b"):
         torch.testing.assert_close(found[layer]["activation"], found[layer]["output"].relu())
+
+
+@torch.no_grad()
+def test_activations_of_a_torchvision_resnet_are_those_of_a_forward_pass_by_hand() -> None:
+    torch.manual_seed(0)
+    model = ResNet(Bottleneck, [2, 1, 1, 1], num_classes=3).double().eval()
+    for parameter in model.parameters():
+        parameter.add_(0.1 * torch.randn_like(parameter))
+    pictures = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    network = Network.dense(model, analyse(model, pictures, check=False))
+    found = gather(network, frozenset({"activation"}), pictures, torch.tensor([0, 2]), torch.Generator())
+    expected = {"conv1": model.bn1(model.conv1(pictures)).relu()}
+    stream = F.max_pool2d(expected["conv1"], 3, 2, 1)
+    for number, block in enumerate(model.layer1):  # one ReLU serves three places
+        name = f"layer1.{number}"
+        first = expected[f"{name}.conv1"] = block.bn1(block.conv1(stream)).relu()
+        second = expected[f"{name}.conv2"] = block.bn2(block.conv2(first)).relu()
+        third = expected[f"{name}.conv3"] = block.bn3(block.conv3(second))  # the ReLU comes after the addition
+        if number == 0:
+            stream = expected[f"{name}.downsample.0"] = block.downsample(stream)
+        stream = (third + stream).relu()
+    for layer, value in expected.items():
+        torch.testing.assert_close(found[layer]["activation"], value, rtol=1e-12, atol=1e-14)
 
 
 def test_a_linear_layer_on_sequences_shows_units_second() -> None:

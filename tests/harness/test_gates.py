@@ -80,6 +80,45 @@ def test_a_closed_gate_is_a_removed_unit() -> None:
     torch.testing.assert_close(network.model(pictures).detach(), small)
 
 
+class Skip(nn.Module):
+    """A depthwise convolution around which its input goes, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.depth, self.last = nn.Conv2d(1, 4, 1), nn.Conv2d(4, 4, 3, padding=1, groups=4), nn.Linear(4, 3)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        stem = self.stem(pictures).relu()
+        scores: Tensor = self.last((stem + self.depth(stem)).mean((2, 3)))
+        return scores
+
+
+@pytest.mark.parametrize("name", ["depthwise", "skip"])
+def test_a_closed_gate_around_a_depthwise_convolution_is_a_removed_unit(name: str) -> None:
+    pictures, skip = toys.batches()[0][0], Skip().double()
+    network = toys.depthwise() if name == "depthwise" else Network.dense(skip, analyse(skip, pictures))
+    network.model.eval()
+    group = network.table.groups[0].name
+    small = remove(network, {group: torch.tensor([1])}).model(pictures).detach()
+    gates = attached(network)
+    with torch.no_grad():
+        for log_alpha in gates.parameters:
+            log_alpha.fill_(9)
+        gates.parameters[0][1] = -9
+    torch.testing.assert_close(network.model(pictures).detach(), small)
+
+
+def test_a_gate_acts_once_on_the_way_through_a_depthwise_convolution() -> None:
+    network, pictures = toys.depthwise(), toys.batches()[0][0]
+    network.model.eval()
+    through = network.model[:5]  # type: ignore[index]
+    before = through(pictures).detach()
+    gates = attached(network)
+    set_gates(gates)
+    gate = expected_gate(gates.parameters[0].detach())
+    torch.testing.assert_close(through(pictures).detach(), before * gate.view(-1, 1, 1))
+
+
 def option_a() -> tuple[nn.Module, Tensor]:
     class Stages(nn.Module):
         def __init__(self) -> None:

@@ -125,10 +125,11 @@ def test_mode_gradients_dtype_and_memory_format_stay() -> None:
 
 
 def test_depthwise_down_to_one_unit_and_on() -> None:
-    model = nn.Sequential(nn.Conv2d(1, 4, 1), nn.Conv2d(4, 4, 1, groups=4), nn.Conv2d(4, 3, 1), nn.Conv2d(3, 2, 1))
+    layers = nn.Conv2d(1, 4, 1), nn.Conv2d(4, 4, 1, groups=4), nn.Conv2d(4, 3, 1), nn.Conv2d(3, 2, 1)
+    model = nn.Sequential(*layers, nn.Flatten())
     network = Network.dense(model.eval(), analyse(model, torch.zeros(1, 1, 2, 2)))
     network = remove(remove(network, {"0": torch.tensor([0, 1, 3])}), {"2": torch.tensor([1])})
-    assert network.model(torch.zeros(1, 1, 2, 2)).shape == (1, 2, 2, 2)
+    assert network.model(torch.zeros(1, 1, 2, 2)).shape == (1, 8)
 
 
 def test_wrong_units_are_refused() -> None:

@@ -9,6 +9,7 @@ import torch
 
 from prunebench import timing
 from prunebench.grid import make_grid
+from prunebench.network import Group
 from prunebench.reports.reading import read_results
 from prunebench.timing import Timer
 from prunebench.timing_record import Latency
@@ -36,6 +37,11 @@ def test_the_timed_networks_have_the_recorded_widths(
     assert sum(p.numel() for p in made[1][0].parameters()) == record.dense.params
     assert timer.dense(job) is timer.dense(job)
     assert len(made) == 2
+
+
+def test_units_of_a_grouped_convolution_are_counted_not_its_channels(computed: Any) -> None:
+    record = computed.records["l1", 0.5].model_copy(update={"widths": {"conv": (128, 96)}})
+    assert timing._units(Group("conv", 4, ("conv",), ()), record) == 3
 
 
 def test_a_real_measurement(computed: Any, timer: Timer) -> None:

@@ -25,7 +25,7 @@ def test_order_positions_norm_and_tail_of_a_chain() -> None:
         tanh=nn.Tanh(),
         second=nn.ReLU(),
     ).eval()
-    seen = trace(model, torch.zeros(3, 1, 8, 8))
+    seen, _ = trace(model, torch.zeros(3, 1, 8, 8))
     assert seen.order == ["conv", "plain", "linear"]
     assert seen.positions == {"conv": 36, "plain": 16, "linear": 1}
     assert seen.norm == {"conv": "norm"}
@@ -49,28 +49,46 @@ class Residual(nn.Module):
             second += first
         else:
             second = second + first
-        return self.relu2(second)
+        return self.relu2(second).mean((2, 3))
 
 
 @pytest.mark.parametrize("in_place", [False, True])
 def test_an_addition_ends_the_chain(in_place: bool) -> None:
-    seen = trace(Residual(in_place, shared=False).eval(), torch.zeros(1, 1, 4, 4))
+    seen, _ = trace(Residual(in_place, shared=False).eval(), torch.zeros(1, 1, 4, 4))
     assert seen.tail == {"conv1": "relu1", "conv2": "norm2"}
 
 
-def test_a_shared_nonlinearity_is_nobodys_tail() -> None:
-    seen = trace(Residual(in_place=False, shared=True).eval(), torch.zeros(1, 1, 4, 4))
-    assert seen.tail == {"conv1": "norm1", "conv2": "norm2"}
+def test_a_shared_nonlinearity_is_the_tail_of_the_layer_it_first_runs_after() -> None:
+    seen, _ = trace(Residual(in_place=False, shared=True).eval(), torch.zeros(1, 1, 4, 4))
+    assert seen.tail == {"conv1": "relu1", "conv2": "norm2"}
+
+
+class Crossed(nn.Module):
+    """One ReLU serves two layers that both ran before it: its first output is not the second layer's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.relu = nn.Linear(3, 2), nn.Linear(3, 2), nn.ReLU()
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        a, b = self.a(pictures), self.b(pictures)
+        return self.relu(a) - self.relu(b)
+
+
+def test_a_shared_nonlinearity_that_ran_for_another_layer_since_is_no_tail() -> None:
+    assert trace(Crossed().eval(), torch.zeros(1, 3))[0].tail == {"a": "relu", "b": "b"}
 
 
 def test_a_layer_used_twice_is_refused() -> None:
     layer = nn.Linear(4, 4)
-    with pytest.raises(UserError, match="layer '0' is used 2 times"):
+    with pytest.raises(
+        UserError, match="layer '0' is used 2 times in a forward pass in eval mode; make one layer for each use"
+    ):
         trace(nn.Sequential(layer, layer), torch.zeros(1, 4))
 
 
 def test_hooks_are_gone_even_after_a_failure() -> None:
     model = nn.Sequential(nn.Conv2d(3, 2, 1))
-    with pytest.raises(RuntimeError):
+    with pytest.raises(UserError, match="it fails in eval mode on pictures of 1 x 4 x 4 pixels: RuntimeError: Given"):
         trace(model, torch.zeros(1, 1, 4, 4))
     assert not model[0]._forward_hooks and not model[0]._forward_pre_hooks

@@ -1,0 +1,137 @@
+"""Shows that removing units equals setting them to zero, on a copy of the network with random weights in float64."""
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+from prunebench.errors import UserError
+from prunebench.network import Group, Network, Table
+from prunebench.removal import mask, remove
+from prunebench.tracing import KINDS, NORMS
+
+SEED = 2020
+TOLERANCE = 1e-11
+SIDE = 64  # larger pictures show nothing more and cost much
+PATTERN = 65_537  # numbers drawn for a large weight; a prime, so that no two rows of it are alike
+
+
+def verify(model: nn.Module, table: Table, pictures: Tensor) -> None:
+    """Remove a random third of every group and compare with the mask, on a randomised copy in float64.
+
+    Two pictures of at most 64 pixels a side are used where the network takes them.
+
+    pictures: (batch, channels, height, width), for their shape and device. Raises `UserError` if the outputs differ.
+    """
+    generator = torch.Generator().manual_seed(SEED)
+    drawn = noise(model, pictures, generator)
+    third = {group.name: torch.randperm(group.units, generator=generator)[: _third(group)] for group in table.groups}
+    if not difference(randomised(model, table, drawn.device), third, drawn):
+        return
+    for name, units in third.items():
+        found = difference(randomised(model, table, drawn.device), {name: units}, drawn)
+        if found:
+            raise UserError(f"without some units of layer '{name}' {found}")
+    raise UserError("removing units of several layers does not equal setting them to zero")
+
+
+def twin(model: nn.Module, change: Callable[[Tensor], Tensor]) -> nn.Module:
+    """Copy a network in eval mode with changed tensors in place of its own, which are not copied.
+
+    change: makes a new tensor of a parameter or buffer; parameters of the copy are trainable.
+    """
+    memo: dict[int, object] = {id(tensor): change(tensor) for tensor in model.buffers()}
+    memo |= {id(tensor): nn.Parameter(change(tensor.detach())) for tensor in model.parameters()}
+    return deepcopy(model, memo).eval()
+
+
+def skeleton(model: nn.Module) -> nn.Module:
+    """Copy a network without its numbers, onto the meta device: a forward pass computes shapes alone."""
+    return twin(model, lambda tensor: torch.empty_like(tensor, device="meta"))
+
+
+@torch.no_grad()
+def randomised(model: nn.Module, table: Table, device: torch.device) -> Network:
+    """Copy a network into float64, give every layer weights that matter: a fresh one may hide a branch behind a zero.
+
+    device: of the copy.
+    """
+    copy = twin(model, lambda tensor: tensor.to(device, _double(tensor), copy=True)).requires_grad_(False)
+    generator = torch.Generator().manual_seed(SEED)
+    for module in copy.modules():
+        for name, tensor in module.state_dict().items() if isinstance(module, KINDS) else ():
+            if name in ("bias", "running_mean"):
+                _fill(tensor, -0.5, 0.5, generator)
+            elif tensor.ndim > 1:
+                bound = (6 / tensor[0].numel()) ** 0.5  # keeps the size of the signal through a ReLU
+                _fill(tensor, -bound, bound, generator)
+            elif tensor.is_floating_point():
+                _fill(tensor, 0.5, 1.5, generator)
+    return Network.dense(copy, table)
+
+
+@torch.no_grad()
+def difference(network: Network, units: Mapping[str, Tensor], pictures: Tensor) -> str:
+    """Say what goes wrong when units are removed; nothing if all is well. Masks the network.
+
+    pictures: (batch, channels, height, width), float64. Every BatchNorm is given the scale of what it reads, or
+    signals grow until rounding is all that is left of them.
+    """
+    hooks = [m.register_forward_pre_hook(_scale) for m in network.model.modules() if isinstance(m, NORMS)]
+    try:
+        mask(network, units)
+        masked = network.model(pictures)
+        for hook in hooks:
+            hook.remove()
+        small = remove(network, units).model(pictures)
+    except Exception as error:
+        text = " ".join(str(error).split())
+        return f"it fails: {text if isinstance(error, UserError) else f'{type(error).__name__}: {text}'}"
+    same = small.shape == masked.shape and bool((small - masked).abs().max() <= TOLERANCE * masked.abs().max())
+    return "" if same else "its output is not what it is with them set to zero"
+
+
+def _scale(norm: nn.Module, given: tuple[Tensor]) -> None:
+    square = given[0].square().mean()
+    if isinstance(norm, NORMS) and norm.running_mean is not None and norm.running_var is not None:
+        norm.running_mean.mul_(square.sqrt())
+        norm.running_var.mul_(square)
+
+
+def _double(tensor: Tensor) -> torch.dtype:
+    return torch.float64 if tensor.is_floating_point() else tensor.dtype
+
+
+def _fill(tensor: Tensor, low: float, high: float, generator: torch.Generator) -> None:
+    """Fill with random numbers; a large tensor repeats them, for drawing is slow."""
+    numbers = torch.rand(min(tensor.numel(), PATTERN), generator=generator, dtype=torch.float64)
+    numbers = (low + (high - low) * numbers).to(tensor)
+    flat = tensor.view(-1) if tensor.is_contiguous() else torch.empty_like(tensor).view(-1)
+    whole = flat.numel() // len(numbers) * len(numbers)
+    flat[:whole].view(-1, len(numbers)).copy_(numbers)
+    flat[whole:].copy_(numbers[: flat.numel() - whole])
+    if not tensor.is_contiguous():
+        tensor.copy_(flat.view(tensor.shape))
+
+
+def _third(group: Group) -> int:
+    return min(max(group.units // 3, 1), group.units - 1)
+
+
+def noise(model: nn.Module, pictures: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw pictures that the network takes, as few and as small as do; never on MPS, which has no float64."""
+    batch, channels, height, width = pictures.shape
+    shape = (min(batch, 2), channels, min(height, SIDE), min(width, SIDE))
+    if shape[2:] != (height, width) and not _takes(model, shape):
+        shape = (*shape[:2], height, width)
+    drawn = torch.randn(shape, generator=generator, dtype=torch.float64)
+    return drawn.to("cpu" if pictures.device.type == "mps" else pictures.device)
+
+
+@torch.no_grad()
+def _takes(model: nn.Module, shape: tuple[int, ...]) -> bool:
+    try:
+        return bool(skeleton(model)(torch.empty(shape, device="meta")).ndim == 2)
+    except Exception:  # too small, or not to be run without numbers
+        return False

@@ -1,0 +1,10 @@
+from prunebench import toys
+from prunebench.network import Group, Table
+
+
+def test_a_group_is_coupled_if_several_layers_write_it_a_depthwise_one_not_counted() -> None:
+    for make, coupled in ((toys.chain, False), (toys.depthwise, False), (toys.residual, True), (toys.grouped, False)):
+        table = make().table
+        assert table.coupled(table.groups[0]) is coupled
+    two = Group("a", 2, ("a", "b"), ())  # whatever groups a convolution has: only a depthwise one passes units on
+    assert Table((two,), {}).coupled(two) and not Table((two,), {}, depthwise={"b": ""}).coupled(two)

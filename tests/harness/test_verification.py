@@ -1,0 +1,59 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torchvision.models import efficientnet_b0
+
+from prunebench.errors import UserError
+from prunebench.models.lenet5 import lenet5
+from prunebench.network import Network
+from prunebench.units import analyse
+from prunebench.verification import difference, randomised, skeleton, verify
+
+
+def test_verify_finds_a_wrong_table() -> None:
+    model = lenet5(1, 28, 10)
+    pictures = torch.zeros(1, 1, 28, 28)
+    table = analyse(model, pictures)
+    part = next(s for s in table.group("conv2").slices if (s.layer, s.side) == ("fc1", "in"))
+    object.__setattr__(part, "index", part.index.roll(1, dims=0))
+    with pytest.raises(UserError, match="layer 'conv2'"):
+        verify(model, table, pictures)
+
+
+def test_verify_finds_a_reader_that_the_table_lacks() -> None:
+    model = lenet5(1, 28, 10)
+    table = analyse(model, torch.zeros(1, 1, 28, 28))
+    group = table.group("conv2")
+    object.__setattr__(group, "slices", tuple(s for s in group.slices if s.side == "out"))
+    with pytest.raises(UserError, match="without some units of layer 'conv2' it fails: RuntimeError"):
+        verify(model, table, torch.zeros(1, 1, 28, 28))
+
+
+def test_signals_keep_their_size_in_a_deep_network() -> None:
+    model = efficientnet_b0(weights=None, num_classes=3)
+    table = analyse(model, torch.zeros(2, 3, 64, 64), check=False)
+    network = randomised(model, table, torch.device("cpu"))
+    assert difference(network, {}, torch.randn(2, 3, 64, 64, dtype=torch.float64)) == ""
+    last: nn.Module = network.layer("features.8.1")  # BatchNorm has the scale that it saw
+    assert isinstance(last, nn.BatchNorm2d) and last.running_var is not None
+    assert 0.01 < float(last.running_var.mean()) < 1000
+
+
+def test_a_skeleton_has_no_numbers_and_leaves_the_model_alone() -> None:
+    model = lenet5(1, 28, 10)
+    before = copy.deepcopy(model.state_dict())
+    bare = skeleton(model)
+    assert {p.device.type for p in bare.parameters()} == {"meta"} and not bare.training and model.training
+    assert bare(torch.empty(3, 1, 28, 28, device="meta")).shape == (3, 10)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_random_weights_are_drawn_for_every_layer_and_no_two_rows_are_alike() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(65_537, 3), nn.BatchNorm1d(3), nn.Linear(3, 2))
+    table = analyse(model, torch.zeros(2, 1, 1, 65_537), check=False)
+    network: Network = randomised(model, table, torch.device("cpu"))
+    weight = network.model.get_parameter("1.weight")
+    assert weight.dtype == torch.float64 and weight.std() > 0
+    assert network.model.get_parameter("2.weight").min() >= 0.5
