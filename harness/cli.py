@@ -1,4 +1,4 @@
-"""The command line: `prunebench run`, `sweep`, `report`, `show`, `list`, `check`, `env`."""
+"""The command line: `prunebench run`, `sweep`, `report`, `show`, `list`, `check`, `models`, `env`."""
 
 import logging
 import sys
@@ -136,6 +136,25 @@ def check(
     from prunebench.listing import check_criteria
 
     text, passed = check_criteria(tuple(names or ()), all_, tuple(plugin or ()))
+    typer.echo(text)
+    if not passed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def models(
+    names: Annotated[list[str] | None, typer.Argument(help="models, such as resnet20 torchvision:resnet50")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="the package's own and all of torchvision's")] = False,
+    size: Annotated[int, typer.Option(help="pixels on a side; 0: the first of 32, 64, 96, 224 that fits")] = 0,
+    channels: Annotated[int, typer.Option(help="channels of the pictures")] = 3,
+    classes: Annotated[int, typer.Option(help="classes")] = 10,
+    plugin: Annotated[list[str] | None, typer.Option(help="a file or module with more models")] = None,
+) -> None:
+    """Check models: whether they are pruned exactly, what is pruned in each, why others are refused."""
+    from prunebench.listing import check_models
+
+    sizes = (size,) if size else ()
+    text, passed = check_models(tuple(names or ()), all_, tuple(plugin or ()), sizes, channels, classes)
     typer.echo(text)
     if not passed:
         raise typer.Exit(1)

@@ -8,8 +8,8 @@ from tabulate import tabulate
 from prunebench.criterion import AnyCriterion, Criterion
 from prunebench.errors import UserError, unknown
 from prunebench.options import Value, keyword_defaults
-from prunebench.registry import ALIASES, Registry
-from prunebench.spec import presets
+from prunebench.registry import ALIASES, Registry, get_model
+from prunebench.spec import presets, split_list
 
 _CONTROLS = [
     ["dense_continued", "", "", "the dense network, trained for the same epochs", "control"],
@@ -101,3 +101,33 @@ def check_criteria(names: tuple[str, ...], everything: bool, plugins: tuple[str,
             passed &= ok
             lines.append(f"{'ok    ' if ok else 'FAILED'} {name}: {check}" + (f": {message}" if message else ""))
     return "\n".join(lines), passed
+
+
+def check_models(
+    names: tuple[str, ...],
+    everything: bool,
+    plugins: tuple[str, ...],
+    sizes: tuple[int, ...] = (),
+    channels: int = 3,
+    classes: int = 10,
+) -> tuple[str, bool]:
+    """Analyse models and check each: a Markdown table, see `model_check.model_table`; and whether none failed.
+
+    A refused model is not a failure: the table says why. Raises `UserError` for unknown names and impossible pictures.
+    """
+    from prunebench.model_check import SIZES, model_table
+    from prunebench.models._torchvision import names as torchvision_names
+
+    registry = Registry(plugins)
+    labels = list(split_list(names))
+    if everything:
+        labels += [name for name, entry in sorted(registry.models.items()) if not entry.record.takes_argument]
+        labels += [f"torchvision:{name}" for name in torchvision_names()]
+    if not labels:
+        known = ", ".join(sorted(registry.models))
+        raise UserError(f"no model to check: give names or --all; known: {known}")
+    if channels < 1 or classes < 2 or min(sizes, default=1) < 1:
+        given = f"--size {min(sizes, default=0)}, --channels {channels}, --classes {classes}"
+        raise UserError(f"{given}: pictures have at least one pixel and channel, and two classes")
+    models = [(label, get_model(label, registry)) for label in dict.fromkeys(labels)]
+    return model_table(models, sizes or SIZES, channels, classes)

@@ -50,8 +50,10 @@ def check_model(model: nn.Module, example: Tensor, classes: int | None = None, n
 
 def model_table(
     models: Iterable[tuple[str, Build]], sizes: Sequence[int] = SIZES, channels: int = 3, classes: int = 10
-) -> str:
+) -> tuple[str, bool]:
     """Write a Markdown table of models: whether each passes `check_model`, and what is pruned in it.
+
+    Gives also whether none failed; one that is refused has not.
 
     Columns: side of the pictures in pixels; groups and units that may be pruned and the share of units in coupled
     groups; the share of parameters and of MACs that is in layers whose units may be pruned; the lowest share of MACs
@@ -64,7 +66,8 @@ def model_table(
         classes: that the models tell apart.
     """
     rows = [_row(label, build, sizes, channels, classes) for label, build in models]
-    return str(tabulate(rows, HEADER, tablefmt="github", disable_numparse=True)) + "\n"
+    text = tabulate(rows, HEADER, tablefmt="github", disable_numparse=True)
+    return text, all(row[1] != "no" for row in rows)
 
 
 def _problems(model: nn.Module, table: Table, example: Tensor) -> Iterator[str]:

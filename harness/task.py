@@ -127,7 +127,7 @@ def make_task(
     check_sizes(loaded, protocol)
     with seeded(0, "analysis"), _named("model", model_label):
         network = model(channels, height, len(loaded.classes))
-        table = analyse(network, torch.randn(2, channels, height, width), model.label)
+        table = analyse(network, torch.randn(2, channels, height, width), model.label, classes=len(loaded.classes))
     ready = Task(dataset_label, dataset, loaded, fingerprint, model, table, costs(network, table), protocol, weights)
     if weights is not None:
         ready.fresh(0, torch.device("cpu"))  # a checkpoint that does not fit is refused before anything is computed

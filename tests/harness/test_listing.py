@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from prunebench.errors import UserError
-from prunebench.listing import check_criteria, listing
+from prunebench.listing import check_criteria, check_models, listing
 from prunebench.registry import ALIASES, CONTROLS, Registry
 
 PLUGIN = """
@@ -82,3 +82,16 @@ def test_options_are_listed() -> None:
     text = listing("criteria", ())
     assert "curvature=sampled" in text and "strength=0.001" in text and "p=2.0" in text
     assert "width=1.0" in listing("models", ())
+
+
+def test_models_are_checked_by_name() -> None:
+    text, passed = check_models(("lenet5 resnet20:shortcut=B",), False, (), (16,))
+    assert passed
+    assert [line.split("|")[1].strip() for line in text.splitlines()[2:]] == ["lenet5", "resnet20:shortcut=B"]
+    for arguments, message in (
+        (((), False, ()), "no model to check: give names or --all; known: .*lenet5"),
+        ((("lenet",), False, ()), "unknown model 'lenet'; did you mean 'lenet5'"),
+        ((("lenet5",), False, (), (), 3, 1), "--size 0, --channels 3, --classes 1: pictures have"),
+    ):
+        with pytest.raises(UserError, match=message):
+            check_models(*arguments)

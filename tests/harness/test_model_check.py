@@ -107,7 +107,7 @@ def test_the_table_says_what_is_pruned() -> None:
     def flat(channels: int, size: int, classes: int) -> nn.Module:
         return nn.Sequential(nn.Flatten(), nn.Linear(channels * size**2, classes))
 
-    text = model_table([("lenet5", lenet5), ("flat", flat)], sizes=(28,), channels=1, classes=10)
+    text, passed = model_table([("lenet5", lenet5), ("flat", flat)], sizes=(28,), channels=1, classes=10)
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
     # lenet5 at 28: all but the last layer's 10 x 501 of 431,080 parameters and 5,000 of 2,293,000 MACs
     assert rows[2][:8] == ["lenet5", "yes", "28", "3", "570", "0.0 %", "98.8 %", "99.8 %"]
@@ -120,10 +120,10 @@ def test_the_first_size_that_a_model_takes_is_used() -> None:
     def large(channels: int, size: int, classes: int) -> nn.Module:
         return nn.Sequential(nn.Conv2d(channels, 8, 10), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, classes))
 
-    assert "| large   | yes      | 12        |" in model_table([("large", large)], sizes=(8, 12, 28))
-    assert "it fails in eval mode on pictures of 3 x 9 x 9 pixels" in model_table([("large", large)], sizes=(8, 9))
+    assert "| large   | yes      | 12        |" in model_table([("large", large)], sizes=(8, 12, 28))[0]
+    assert "it fails in eval mode on pictures of 3 x 9 x 9 pixels" in model_table([("large", large)], sizes=(8, 9))[0]
 
 
 def test_layers_that_keep_their_units_are_in_the_table() -> None:
-    text = model_table([("convnext", lambda *_: SMALL["convnext"]())], sizes=(32,), classes=CLASSES)
+    text, _ = model_table([("convnext", lambda *_: SMALL["convnext"]())], sizes=(32,), classes=CLASSES)
     assert "7 layers keep their units: 'features.0.1' (LayerNorm2d)" in text
