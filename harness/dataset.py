@@ -6,26 +6,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from torch import Tensor
-
 from prunebench.errors import UserError, unknown
 from prunebench.options import convert, keyword_defaults
+from prunebench.pictures import Pictures as Pictures
+from prunebench.pictures import Samples
 
-AUGMENTATIONS = ("shift", "crop", "flip")
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """One split, held in memory. images: uint8 (n, channels, height, width); labels: int64 (n,)."""
-
-    images: Tensor
-    labels: Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: Tensor) -> "Pictures":
-        return Pictures(self.images[index], self.labels[index])
+AUGMENTATIONS = ("shift", "crop", "resized_crop", "flip")
 
 
 @dataclass(frozen=True)
@@ -41,15 +27,19 @@ class Source:
 class Loaded:
     """What a loader gives. `validation` only where the source has such a split of its own.
 
-    mean, std: per channel, of the training pictures scaled to [0, 1].
+    mean, std: per channel, of the training pictures scaled to [0, 1]. centre: networks see so many pixels of the middle
+    (augmentation may choose from more); 0: all of the picture. augment: what training does to a batch where that
+    depends on the pictures; None: as the dataset's record says.
     """
 
-    train: Pictures
-    test: Pictures
+    train: Samples
+    test: Samples
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    validation: Pictures | None = None
+    validation: Samples | None = None
+    centre: int = 0
+    augment: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2:
@@ -60,17 +50,21 @@ class Loaded:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(channels, height, width) of a picture."""
-        _, channels, height, width = self.train.images.shape
-        return channels, height, width
+        """(channels, height, width) of a picture as networks see it."""
+        channels, height, width = self.train.shape
+        return channels, self.centre or height, self.centre or width
 
     def fingerprint(self) -> str:
-        """SHA-256 (16 hex digits) of all pixels and labels: two runs with the same one saw the same data."""
-        digest = hashlib.sha256(repr((self.classes, self.mean, self.std)).encode())
+        """SHA-256 (16 hex digits) of all pixels and labels: two runs with the same one saw the same data.
+
+        Of pictures in files: of their names and sizes instead of their pixels.
+        """
+        shown = (self.classes, self.mean, self.std, *((self.centre,) if self.centre else ()))
+        digest = hashlib.sha256(repr(shown).encode())
         for split in (self.train, self.test, self.validation):
             if split is not None:
-                digest.update(split.images.contiguous().numpy().tobytes())
-                digest.update(split.labels.contiguous().numpy().tobytes())
+                for part in split.facts():
+                    digest.update(part)
         return digest.hexdigest()[:16]
 
 
@@ -82,7 +76,7 @@ class Dataset:
         load: ``(Source, *, options...) -> Loaded``; raises `UserError` with what to do where the data are missing.
         name: the name in the registry; the function's name if not given.
         augment: what training does to a batch, of ``shift`` (by up to a tenth of the side), ``crop`` (a random crop
-            after padding by an eighth) and ``flip`` (left-right).
+            after padding by an eighth), ``resized_crop`` (a random part, resized) and ``flip`` (left-right).
         takes_argument: what stands behind the colon, for the help (`folder:PATH`); empty if nothing may.
     """
 
