@@ -26,7 +26,7 @@ def fetch(name: str, source: Source, files: str, *splits: Mapping[str, Any]) -> 
             reason = " ".join(str(error).split())
             raise UserError(f"{name} could not be downloaded to {source.root}: {reason}") from None
         where = f"add --download, or --data-root DIR with DIR/{files}"
-        raise UserError(f"{name} is missing or damaged in {source.root / files}: {where}") from None
+        raise UserError(f"{name} is missing or damaged in {source.root}: {where}") from None
 
 
 def pictures(images: NDArray[np.uint8], labels: Sequence[int] | NDArray[np.integer[Any]]) -> Pictures:

@@ -4,7 +4,7 @@ from prunebench.dataset import Dataset, Loaded, Source
 from prunebench.datasets._torchvision import fetch, pictures
 
 MEAN, STD = (0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)
-FILES = "train_32x32.mat"  # and test_32x32.mat beside it
+FILES = "train_32x32.mat and DIR/test_32x32.mat"
 
 
 def svhn(source: Source) -> Loaded:

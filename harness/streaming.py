@@ -4,7 +4,6 @@ The workers belong to the process, not to a split or an epoch: they start once, 
 process. They draw nothing at random, so their number changes no result.
 """
 
-import signal
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -22,7 +21,7 @@ from torch import Tensor
 
 from prunebench.decoding import Array, Form, Survey, read, survey
 from prunebench.errors import CellError
-from prunebench.processes import cores, end_with_parent
+from prunebench.processes import cores, serve_parent
 
 PIECE = 16  # pictures that a worker decodes at a time: small, so that all of them work on the batch that is waited for
 
@@ -115,12 +114,7 @@ class _Decoders:
 
 @cache
 def _pool() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(_Decoders.count, mp_context=get_context("spawn"), initializer=_begin)
-
-
-def _begin() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks for pictures
-    end_with_parent()
+    return ProcessPoolExecutor(_Decoders.count, mp_context=get_context("spawn"), initializer=serve_parent)
 
 
 def _joined(part: Files, pieces: list[Future[Array]]) -> tuple[Tensor, Tensor]:
