@@ -1,24 +1,34 @@
 """What several data sources need: per-channel moments and a split that never changes."""
 
+from typing import TypeVar
+
 import torch
 from torch import Tensor
 
-from prunebench.dataset import Pictures
 from prunebench.errors import UserError
+from prunebench.pictures import Samples
+
+Moments = tuple[tuple[float, ...], tuple[float, ...]]
+S = TypeVar("S", bound=Samples)
 
 
-def moments(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of every channel, of pictures scaled to [0, 1]. images: uint8 (n, channels, h, w).
+def histogram(images: Tensor) -> Tensor:
+    """Count the 256 levels of every channel: (channels, 256). images: uint8 (n, channels, h, w)."""
+    channels = range(images.shape[1])
+    return torch.stack([torch.bincount(images[:, channel].flatten(), minlength=256) for channel in channels])
 
-    Exact to float64, from a histogram, so that large sets need no copy in float. One grey level only: a deviation of 1.
 
-    >>> moments(torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1))
+def moments(histogram: Tensor) -> Moments:
+    """Mean and standard deviation of every channel, of pictures scaled to [0, 1]. histogram: (channels, 256).
+
+    Exact to float64, and large sets need no copy in float. One level only: a deviation of 1.
+
+    >>> moments(histogram(torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1)))
     ((0.5,), (0.5,))
     """
     levels = torch.arange(256, dtype=torch.float64) / 255
     means, deviations = [], []
-    for channel in range(images.shape[1]):
-        counts = torch.bincount(images[:, channel].flatten(), minlength=256).double()
+    for counts in histogram.double():
         mean = (counts * levels).sum() / counts.sum()
         deviation = ((counts * (levels - mean).square()).sum() / counts.sum()).sqrt()
         means.append(float(mean))
@@ -26,7 +36,7 @@ def moments(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(means), tuple(deviations)
 
 
-def split_test(pictures: Pictures, count: int) -> tuple[Pictures, Pictures]:
+def split_test(pictures: S, count: int) -> tuple[S, S]:
     """Split off `count` test pictures, stratified by class, the same ones always; gives (train, test).
 
     Raises `UserError` where a class has a single picture, or fewer test or training pictures remain than classes.

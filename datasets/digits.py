@@ -3,7 +3,7 @@
 import torch
 
 from prunebench.dataset import Dataset, Loaded, Pictures, Source
-from prunebench.datasets._common import moments, split_test
+from prunebench.datasets._common import histogram, moments, split_test
 
 TEST = (
     360  # a fifth, as scikit-learn has no test split; always the same ones, so that all seeds share the test pictures
@@ -17,7 +17,7 @@ def digits(source: Source) -> Loaded:
     data = load_digits()
     images = torch.from_numpy(data.images).mul(255 / 16).round().to(torch.uint8).unsqueeze(1)
     train, test = split_test(Pictures(images, torch.from_numpy(data.target).long()), TEST)
-    mean, std = moments(train.images)
+    mean, std = moments(histogram(train.images))
     return Loaded(train, test, tuple(str(name) for name in data.target_names), mean, std)
 
 

@@ -1,31 +1,20 @@
 """What a dataset is: a function that loads uint8 pictures, and a frozen record of where they come from."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from torch import Tensor
+from prunebench.errors import unknown
+from prunebench.loaded import Loaded
+from prunebench.options import Value, convert, keyword_defaults
+from prunebench.pictures import Pictures
+from prunebench.preparing import prepare
 
-from prunebench.errors import UserError, unknown
-from prunebench.options import convert, keyword_defaults
+__all__ = ["AUGMENTATIONS", "Dataset", "Loaded", "Pictures", "Source"]
 
-AUGMENTATIONS = ("shift", "crop", "flip")
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """One split, held in memory. images: uint8 (n, channels, height, width); labels: int64 (n,)."""
-
-    images: Tensor
-    labels: Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: Tensor) -> "Pictures":
-        return Pictures(self.images[index], self.labels[index])
+AUGMENTATIONS = ("shift", "crop", "resized_crop", "flip")
 
 
 @dataclass(frozen=True)
@@ -38,43 +27,6 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """What a loader gives. `validation` only where the source has such a split of its own.
-
-    mean, std: per channel, of the training pictures scaled to [0, 1].
-    """
-
-    train: Pictures
-    test: Pictures
-    classes: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    validation: Pictures | None = None
-
-    def __post_init__(self) -> None:
-        if len(self.classes) < 2:
-            raise UserError(f"the dataset has one class only ({', '.join(self.classes) or 'none'}); two are needed")
-        for split in (self.train, self.test):
-            if len(split) == 0:
-                raise UserError("the dataset has an empty split; train and test need pictures")
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(channels, height, width) of a picture."""
-        _, channels, height, width = self.train.images.shape
-        return channels, height, width
-
-    def fingerprint(self) -> str:
-        """SHA-256 (16 hex digits) of all pixels and labels: two runs with the same one saw the same data."""
-        digest = hashlib.sha256(repr((self.classes, self.mean, self.std)).encode())
-        for split in (self.train, self.test, self.validation):
-            if split is not None:
-                digest.update(split.images.contiguous().numpy().tobytes())
-                digest.update(split.labels.contiguous().numpy().tobytes())
-        return digest.hexdigest()[:16]
-
-
-@dataclass(frozen=True)
 class Dataset:
     """One source of data.
 
@@ -82,7 +34,7 @@ class Dataset:
         load: ``(Source, *, options...) -> Loaded``; raises `UserError` with what to do where the data are missing.
         name: the name in the registry; the function's name if not given.
         augment: what training does to a batch, of ``shift`` (by up to a tenth of the side), ``crop`` (a random crop
-            after padding by an eighth) and ``flip`` (left-right).
+            after padding by an eighth), ``resized_crop`` (a random part, resized) and ``flip`` (left-right).
         takes_argument: what stands behind the colon, for the help (`folder:PATH`); empty if nothing may.
     """
 
@@ -102,7 +54,18 @@ class Dataset:
             if kind not in AUGMENTATIONS:
                 raise unknown("augmentation", kind, AUGMENTATIONS, where=f"dataset '{self.name}'")
 
+    @property
+    def options(self) -> dict[str, Value]:
+        """The keyword-only options of `load`, and those that every dataset has, with their defaults."""
+        return keyword_defaults(prepare) | keyword_defaults(self.load)
+
     def with_options(self, given: Mapping[str, str]) -> "Dataset":
-        """Set the keyword-only options of `load`."""
-        values = convert(self.name, given, keyword_defaults(self.load))
-        return replace(self, load=partial(self.load, **values)) if values else self
+        """Set options; what `load` does not take itself is done to what it gives, by `prepare`."""
+        values = convert(self.name, given, self.options)
+        own = {key: values.pop(key) for key in keyword_defaults(self.load) if key in values}
+        load = partial(self.load, **own) if own else self.load
+        return replace(self, load=partial(_prepared, load, self.name, values) if values else load)
+
+
+def _prepared(load: Callable[[Source], Loaded], name: str, options: dict[str, Any], source: Source) -> Loaded:
+    return prepare(load(source), name, **options)

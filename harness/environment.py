@@ -14,6 +14,8 @@ from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from typing import Any
 
+from prunebench.processes import cores
+
 PACKAGES = (
     "prunebench",
     "torch",
@@ -140,7 +142,7 @@ def describe() -> dict[str, Any]:
         "python": f"{platform.python_version()} ({platform.python_implementation()}, {sys.executable})",
         "system": platform.platform(),
         "cpu": cpu_name(),
-        "cores": _cores(),
+        "cores": cores(),
         "memory": _memory(),
         "versions": versions(),
         "torch": _torch(),
@@ -154,11 +156,6 @@ def _installed() -> str:
     if source.get("dir_info", {}).get("editable"):
         return f"editable, {place}"
     return f"from {source.get('url', 'a package index')}, {place}"
-
-
-def _cores() -> int:
-    """Count the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _memory() -> int | None:

@@ -43,13 +43,12 @@ def evaluate(model: nn.Module, split: Split, batch: int | None = None) -> Result
 
     batch: pictures at a time; by default 500 up to 32 x 32 pixels, fewer of larger ones.
     """
-    batch = batch or min(500, max(16, 512_000 // split.pictures.images[0, 0].numel()))
+    batch = batch or min(500, max(16, 512_000 // split.side**2))
     training = model.training
     model.eval()
     rows: list[tuple[Tensor, ...]] = []
-    for start in range(0, len(split), batch):
-        labels = split.pictures.labels[start : start + batch]
-        logits = model(split.floats(split.pictures.images[start : start + batch])).float()
+    for pictures, labels in split.batches(batch):
+        logits = model(pictures).float()
         best = logits.topk(min(5, logits.shape[1]), dim=1).indices
         hits = best == labels.unsqueeze(1)
         loss = F.cross_entropy(logits, labels, reduction="none")

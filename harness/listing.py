@@ -8,9 +8,11 @@ from tabulate import tabulate
 from prunebench.criterion import AnyCriterion, Criterion
 from prunebench.errors import UserError, unknown
 from prunebench.options import Value, keyword_defaults
+from prunebench.preparing import prepare
 from prunebench.registry import ALIASES, Registry, get_model
 from prunebench.spec import presets, split_list
 
+_EVERY = keyword_defaults(prepare)  # options of every dataset
 _CONTROLS = [
     ["dense_continued", "", "", "the dense network, trained for the same epochs", "control"],
     ["shuffle:X", "", "", "the widths of X, random units", "control"],
@@ -62,8 +64,11 @@ def _datasets(registry: Registry) -> str:
     for name, entry in sorted(registry.datasets.items()):
         record = entry.record
         label = f"{name}:{record.takes_argument}" if record.takes_argument else name
-        rows.append([label, record.licence, record.source, entry.origin])
-    return tabulate(rows, ["dataset", "licence", "source", "origin"], "simple", maxcolwidths=[None, 40, 50, None])
+        own = [f"{key}={value}" for key, value in record.options.items() if _EVERY.get(key) != value]
+        rows.append([label, ", ".join(own), ", ".join(record.augment), record.licence, record.source, entry.origin])
+    head = ["dataset", "options", "augmentation", "licence", "source", "origin"]
+    table = tabulate(rows, head, "simple", maxcolwidths=[None, 22, None, 36, 44, None])
+    return f"{table}\n\noptions of every dataset: size=64, classes=10 or cat/dog, channels=3, augment=crop/flip or none"
 
 
 def _models(registry: Registry) -> str:

@@ -2,14 +2,11 @@
 
 import logging
 import multiprocessing
-import os
 import shlex
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import connection
 from pathlib import Path
 
 import torch
@@ -17,10 +14,12 @@ import torch
 from prunebench.errors import UserError, reason
 from prunebench.grid import Grid, Job, schedule, trajectory
 from prunebench.names import Metric
+from prunebench.processes import cores, end_with_parent
 from prunebench.progress import Progress
 from prunebench.record import SCHEMA, Record
 from prunebench.spec import Spec
 from prunebench.store import Store, read_json
+from prunebench.streaming import set_decoders
 from prunebench.trajectory import Trajectory
 
 log = logging.getLogger("prunebench")
@@ -84,8 +83,9 @@ def start(spec: Spec, job: Job, metric: Metric, progress: Progress | None) -> Tr
 
 
 def configure(spec: Spec) -> None:
-    """Set what makes results repeatable: threads, TensorFloat-32 off unless asked for."""
+    """Set what makes results repeatable: threads, TensorFloat-32 off unless asked for. Share out the cores."""
     torch.set_num_threads(spec.threads)
+    set_decoders(cores() // spec.workers)
     torch.backends.cuda.matmul.allow_tf32 = spec.tf32
     torch.backends.cudnn.allow_tf32 = spec.tf32
     torch.backends.cudnn.benchmark = False
@@ -118,7 +118,7 @@ def _in_turn(grid: Grid, work: Work, progress: Progress) -> Iterator[tuple[Job, 
 
 def _in_processes(grid: Grid, work: Work) -> Iterator[tuple[Job, list[Record]]]:
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(grid.spec.workers, mp_context=context, initializer=_end_with_parent) as pool:
+    with ProcessPoolExecutor(grid.spec.workers, mp_context=context, initializer=end_with_parent) as pool:
         futures = {pool.submit(work, grid.spec, job, grid.metric, grid.keeps): job for job in grid.jobs}
         try:
             for future in as_completed(futures):
@@ -130,18 +130,6 @@ def _in_processes(grid: Grid, work: Work) -> Iterator[tuple[Job, list[Record]]]:
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-
-
-def _end_with_parent() -> None:
-    """Let a worker end when the run is killed: it would keep its lock and wait for work for ever."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            connection.wait([parent.sentinel])
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _tidy(grid: Grid, store: Store) -> None:

@@ -1,31 +1,40 @@
 """A block's pictures: what a seed draws from a dataset. Validation never comes from the test split."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import overload
 
 import torch
 from torch import Tensor
 
-from prunebench.dataset import Loaded, Pictures
+from prunebench.dataset import Loaded
 from prunebench.errors import UserError
+from prunebench.pictures import Samples, central
 from prunebench.protocol import Protocol
 from prunebench.seeding import generator
 
 
 @dataclass(frozen=True)
 class Split:
-    """One split on a device. `floats` normalises a batch of uint8 pictures."""
+    """One split on a device. centre: networks see the centre of so many pixels; 0: all of the picture."""
 
-    pictures: Pictures
+    pictures: Samples
     mean: Tensor
     std: Tensor
+    centre: int = 0
 
     def __len__(self) -> int:
         return len(self.pictures)
 
+    @property
+    def side(self) -> int:
+        """Pixels on a side of what networks see."""
+        return self.centre or self.pictures.shape[-1]
+
     def floats(self, images: Tensor) -> Tensor:
-        """Normalise uint8 (n, channels, height, width) to float32, channels_last."""
+        """Normalise the centre of uint8 (n, channels, height, width) to float32, channels_last."""
+        if self.centre:
+            images = central(images, self.centre)
         scaled = images.to(torch.float32).div_(255).sub_(self.mean).div_(self.std)
         return scaled.contiguous(memory_format=torch.channels_last)
 
@@ -51,9 +60,15 @@ class Batches(Sequence[tuple[Tensor, Tensor]]):
     def __getitem__(self, number: int | slice) -> tuple[Tensor, Tensor] | Sequence[tuple[Tensor, Tensor]]:
         if isinstance(number, slice):
             return [self[n] for n in range(len(self))[number]]
-        start = range(len(self))[number] * self.size
-        pictures = self.split.pictures
-        return self.split.floats(pictures.images[start : start + self.size]), pictures.labels[start : start + self.size]
+        return next(self._of([range(len(self))[number]]))
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return self._of(range(len(self)))
+
+    def _of(self, numbers: Iterable[int]) -> Iterator[tuple[Tensor, Tensor]]:
+        every = torch.split(torch.arange(len(self.split)), self.size)
+        for images, labels in self.split.pictures.batches(every[number] for number in numbers):
+            yield self.split.floats(images), labels
 
 
 @dataclass(frozen=True)
@@ -91,8 +106,8 @@ def draw(loaded: Loaded, augment: tuple[str, ...], protocol: Protocol, seed: int
     chosen = torch.randperm(len(train), generator=generator(seed, "calibration"))[: protocol.calibration]
     mean, std = (torch.tensor(v).view(1, -1, 1, 1).to(device) for v in (loaded.mean, loaded.std))
 
-    def place(pictures: Pictures) -> Split:
-        return Split(Pictures(pictures.images.to(device), pictures.labels.to(device)), mean, std)
+    def place(pictures: Samples) -> Split:
+        return Split(pictures.to(device), mean, std, loaded.centre)
 
     parts = (place(train), place(validation), place(train[chosen]), place(loaded.test))
     return BlockData(*parts, classes=len(loaded.classes), augment=augment)

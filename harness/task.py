@@ -93,6 +93,8 @@ def load_dataset(label: str, root: Path, download: bool, plugins: tuple[str, ...
     dataset, argument = get_dataset(label, registry(plugins))
     with _named("dataset", label):
         loaded = dataset.load(Source(root, download, argument))
+    if loaded.augment is not None:
+        dataset = dataclasses.replace(dataset, augment=loaded.augment)
     return dataset, loaded, loaded.fingerprint()
 
 

@@ -101,13 +101,14 @@ def _epochs(
     for epoch in range(1, plan.epochs + 1):
         _train_mode(model, plan.only)
         total = torch.zeros((), device=data.train.mean.device)
-        for chosen in torch.split(torch.randperm(len(data.train), generator=order), plan.batch):
-            if len(chosen) < 2:  # BatchNorm cannot normalise one picture
-                continue
+        drawn = torch.split(torch.randperm(len(data.train), generator=order), plan.batch)
+        chosen = [index for index in drawn if len(index) > 1]  # BatchNorm cannot normalise one picture
+        for images, labels in data.train.pictures.batches(chosen):
+            inputs = data.train.floats(augment(images, data.augment, order, data.train.side))
             rate = rate_at(step, steps, plan.rate)
             for group in optimiser.param_groups:
                 group["lr"] = rate * group["factor"]
-            total += _step(model, data, plan, attached, optimiser, chosen, order)
+            total += _step(model, inputs, labels, plan, attached, optimiser)
             step += 1
         loss = float(total) / batches
         if not math.isfinite(loss):
@@ -138,19 +139,16 @@ def _train_mode(model: nn.Module, only: tuple[str, ...]) -> None:
 
 def _step(
     model: nn.Module,
-    data: BlockData,
+    inputs: Tensor,
+    labels: Tensor,
     plan: Plan,
     attached: Attached | None,
     optimiser: torch.optim.Optimizer,
-    chosen: Tensor,
-    order: torch.Generator,
 ) -> Tensor:
-    pictures = data.train.pictures[chosen.to(data.train.mean.device)]
-    inputs = data.train.floats(augment(pictures.images, data.augment, order))
     if attached is not None:
         attached.draw()
     with torch.autocast(inputs.device.type, plan.precision, enabled=plan.precision is not None):
-        loss = F.cross_entropy(model(inputs).float(), pictures.labels)
+        loss = F.cross_entropy(model(inputs).float(), labels)
     objective = loss if attached is None else loss + attached.penalty()
     optimiser.zero_grad(set_to_none=True)
     objective.backward()  # type: ignore[no-untyped-call]

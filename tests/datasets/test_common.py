@@ -2,20 +2,20 @@ import pytest
 import torch
 
 from prunebench.dataset import Pictures
-from prunebench.datasets._common import moments, split_test
+from prunebench.datasets._common import histogram, moments, split_test
 from prunebench.errors import UserError
 
 
 def test_moments_per_channel() -> None:
     images = torch.randint(0, 256, (5, 3, 4, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    mean, std = moments(images)
+    mean, std = moments(histogram(images))
     scaled = images.double() / 255
     torch.testing.assert_close(torch.tensor(mean), scaled.mean(dim=(0, 2, 3)).float())
     torch.testing.assert_close(torch.tensor(std), scaled.std(dim=(0, 2, 3), correction=0).float())
 
 
 def test_a_channel_of_one_level_has_no_deviation_to_divide_by() -> None:
-    mean, std = moments(torch.full((2, 1, 3, 3), 51, dtype=torch.uint8))
+    mean, std = moments(histogram(torch.full((2, 1, 3, 3), 51, dtype=torch.uint8)))
     assert mean == pytest.approx((0.2,))
     assert std == (1.0,)
 

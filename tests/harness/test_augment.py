@@ -1,8 +1,9 @@
 import pytest
 import torch
 from torch import Tensor
+from torchvision.transforms.v2 import functional
 
-from prunebench.augment import augment
+from prunebench.augment import augment, draw_boxes, resized_crop
 from prunebench.seeding import generator
 
 
@@ -70,6 +71,34 @@ def test_equal_generators_give_equal_pictures_and_the_given_ones_stay() -> None:
     assert not torch.equal(one, other)
     assert torch.equal(images, before)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_resized_crop_is_torchvisions_to_one_level() -> None:
+    draws = generator(0, "parts")
+    images = torch.randint(0, 256, (40, 3, 32, 32), generator=draws).to(torch.uint8)
+    boxes = draw_boxes(40, 32, draws)
+    found = resized_crop(images, boxes, 28)
+    assert (found.shape, found.dtype) == ((40, 3, 28, 28), torch.uint8)
+    for image, box, part in zip(images, boxes.T.tolist(), found, strict=True):
+        expected = functional.resized_crop(image, *box, [28, 28], antialias=False)
+        assert (part.int() - expected.int()).abs().max() <= 1
+
+
+def test_parts_lie_inside_and_have_the_areas_and_shapes_that_are_asked_for() -> None:
+    top, left, height, width = draw_boxes(5000, 256, generator(0, "parts")).float()
+    assert min(float(top.min()), float(left.min())) == 0
+    assert max(float((top + height).max()), float((left + width).max())) == 256
+    area, ratio = height * width / 256**2, width / height
+    assert 0.075 < area.min() < 0.09 and 0.98 < area.max() <= 1
+    assert 0.73 < ratio.min() < 0.76 and 1.32 < ratio.max() < 1.37
+    shares = torch.histc(area[(ratio - 1).abs() < 0.02], 4, 0.08, 1) / (area[(ratio - 1).abs() < 0.02]).numel()
+    assert shares.sub(0.25).abs().max() < 0.1  # nearly square ones always fit: their areas stay uniform
+
+
+def test_a_resized_crop_gives_the_side_that_networks_see() -> None:
+    images = dot(7, 16, 8, 8)
+    assert augment(images, ("resized_crop", "flip"), generator(0, "a"), 14).shape == (7, 3, 14, 14)
+    assert augment(images, ("resized_crop",), generator(0, "a")).shape == (7, 3, 16, 16)
 
 
 def test_no_kind_leaves_the_pictures() -> None:

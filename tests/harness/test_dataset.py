@@ -1,4 +1,4 @@
-from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,37 +14,6 @@ def pictures(count: int, level: int = 0) -> Pictures:
 LOADED = Loaded(pictures(4), pictures(2), ("a", "b"), (0.5,), (0.2,))
 
 
-def test_shape_and_indexing() -> None:
-    assert LOADED.shape == (1, 4, 4)
-    some = LOADED.train[torch.tensor([3, 0])]
-    assert (len(some), some.labels.tolist()) == (2, [1, 0])
-
-
-def test_fingerprint_changes_with_every_part() -> None:
-    variants = [
-        LOADED,
-        replace(LOADED, train=pictures(4, level=1)),
-        replace(LOADED, test=pictures(2, level=1)),
-        replace(LOADED, validation=pictures(2)),
-        replace(LOADED, classes=("a", "c")),
-        replace(LOADED, mean=(0.4,)),
-        replace(LOADED, train=Pictures(LOADED.train.images, torch.ones(4, dtype=torch.int64))),
-    ]
-    assert len({variant.fingerprint() for variant in variants}) == len(variants)
-    again = Loaded(pictures(4), pictures(2), ("a", "b"), (0.5,), (0.2,))
-    assert again.fingerprint() == LOADED.fingerprint()
-
-
-def test_one_class_only() -> None:
-    with pytest.raises(UserError, match=r"one class only \(a\); two are needed"):
-        replace(LOADED, classes=("a",))
-
-
-def test_empty_split() -> None:
-    with pytest.raises(UserError, match="empty split"):
-        replace(LOADED, test=pictures(0))
-
-
 def test_options_are_those_of_load() -> None:
     seen: list[int] = []
 
@@ -53,13 +22,20 @@ def test_options_are_those_of_load() -> None:
         return LOADED
 
     dataset = Dataset(load, name="x")
-    source = Source(root=torch.__path__[0])  # type: ignore[arg-type]  # not used
+    source = Source(Path("unused"))
     dataset.load(source)
     dataset.with_options({"size": "8"}).load(source)
     assert seen == [0, 8]
     assert dataset.with_options({"size": "8"}).name == "x"
     with pytest.raises(UserError, match="unknown option 'sise' in 'x'; did you mean 'size'"):
         dataset.with_options({"sise": "8"})
+
+
+def test_options_that_load_has_not_are_done_to_what_it_gives() -> None:
+    dataset = Dataset(lambda source, *, classes="": LOADED, name="x")
+    assert dataset.options == {"size": 0, "classes": "", "channels": 0, "augment": ""}
+    loaded = dataset.with_options({"size": "8", "classes": "99", "augment": "flip"}).load(Source(Path("unused")))
+    assert (loaded.shape, loaded.augment, loaded.classes) == ((1, 8, 8), ("flip",), ("a", "b"))
 
 
 def test_an_unknown_augmentation_is_refused_when_the_record_is_made() -> None:

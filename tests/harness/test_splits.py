@@ -84,6 +84,26 @@ def test_pictures_are_normalised_by_channel() -> None:
     assert given[0, 0, 0, 0] == 255
 
 
+def test_networks_see_the_centre_where_more_is_stored() -> None:
+    zero = torch.zeros(1, 1, 1, 1)
+    images = torch.arange(36, dtype=torch.uint8).view(1, 1, 6, 6)
+    split = Split(Pictures(images, torch.zeros(1).long()), zero, zero + 1 / 255, centre=4)
+    assert split.side == 4
+    ((seen, _),) = split.batches(1)
+    torch.testing.assert_close(seen[0, 0], torch.arange(36.0).view(6, 6)[1:5, 1:5])
+    assert draw(replace(LOADED, centre=1), (), Protocol(batch=8), 0, CPU).test.centre == 1
+
+
+def test_batches_by_number_are_those_in_order() -> None:
+    batches = drawn().test.batches(20)
+    in_order = list(batches)
+    for number in (2, 0, -1):
+        assert torch.equal(batches[number][0], in_order[number][0])
+    assert [len(labels) for _, labels in batches[1:]] == [20, 10]
+    with pytest.raises(IndexError):
+        batches[3]
+
+
 def test_batches_keep_the_order_and_a_short_last_one() -> None:
     data = drawn()
     batches = data.test.batches(20)

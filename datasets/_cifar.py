@@ -1,0 +1,18 @@
+"""The common part of CIFAR-10 and CIFAR-100."""
+
+from prunebench.dataset import Loaded, Source
+from prunebench.datasets._common import Moments
+from prunebench.datasets._torchvision import fetch, pictures
+
+CITATION = """@techreport{krizhevsky2009learning,
+  title={Learning Multiple Layers of Features from Tiny Images},
+  author={Krizhevsky, Alex},
+  institution={University of Toronto}, year={2009}}"""
+LICENCE = "none stated; the authors ask for the citation"
+
+
+def load(source: Source, name: str, files: str, moments: Moments) -> Loaded:
+    """Read 50,000 + 10,000 pictures, (3, 32, 32), from ``ROOT/<files>``, as torchvision unpacks them."""
+    train, test = fetch(name, source, files, {"train": True}, {"train": False})
+    splits = [pictures(part.data.transpose(0, 3, 1, 2), part.targets) for part in (train, test)]
+    return Loaded(splits[0], splits[1], tuple(train.classes), *moments)

@@ -1,0 +1,64 @@
+"""ImageNet-1k, ILSVRC 2012 (Russakovsky et al., IJCV 2015)."""
+
+from pathlib import Path
+
+from prunebench.dataset import Dataset, Loaded, Source
+from prunebench.datasets._imagefolder import Wanted, listed, load, same_classes
+from prunebench.errors import UserError
+from prunebench.preparing import chosen_classes
+
+MOMENTS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # of all its users, since PyTorch's first examples
+ARCHIVES = ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar", "ILSVRC2012_devkit_t12.tar.gz")
+
+
+def imagenet(source: Source, *, size: int = 224, classes: str = "", memory: float = 4.0) -> Loaded:
+    """Read 1,281,167 pictures, and for the test the 50,000 of the public validation split, (3, size, size).
+
+    They lie in ``ROOT/imagenet``: the three archives, which torchvision checks and unpacks once, or folders ``train``
+    and ``val`` of classes (WordNet numbers, `n01440764`). The labels are those of the usual checkpoints.
+
+    Args:
+        source: where data lie; nothing can be downloaded.
+        size: side of the pictures: evaluation takes the centre of 8/7 of it, training crops at random out of that.
+        classes: ``10`` for the first ten, ``n01440764/n01443537`` for these.
+        memory: GiB of pixels; larger sets stay in their files and are decoded by worker processes. 0: always.
+
+    Raises:
+        UserError: for what is missing or does not fit together.
+    """
+    if size < 1:
+        raise UserError(f"option size={size} of 'imagenet' must be a number of pixels")
+    path = source.root / "imagenet"
+    for split in ("train", "val"):
+        if not (path / split).is_dir():
+            _unpack(path, split)
+    names = same_classes(path, ("train", "val"))
+    if classes:
+        names = tuple(names[number] for number in chosen_classes(classes, names, "imagenet"))
+    parts = [listed(path, split, names) for split in ("train", "val")]
+    return load(parts, names, Wanted("imagenet", size, memory=memory, moments=MOMENTS))
+
+
+def _unpack(path: Path, split: str) -> None:
+    import torchvision.datasets
+
+    try:
+        torchvision.datasets.ImageNet(path, split=split)
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        where = f"put {', '.join(ARCHIVES)} (image-net.org, by agreement) or folders train and val into {path}"
+        raise UserError(f"ImageNet's {split} split cannot be read: {where}, or give --data-root; {reason}") from None
+
+
+DATASET = Dataset(
+    imagenet,
+    augment=("resized_crop", "flip"),  # as Szegedy et al. (CVPR 2015) and the training of torchvision's checkpoints
+    licence="non-commercial research and education, by agreement with image-net.org",
+    citation="""@article{russakovsky2015imagenet,
+  title={{ImageNet} Large Scale Visual Recognition Challenge},
+  author={Russakovsky, Olga and Deng, Jia and Su, Hao and Krause, Jonathan and Satheesh, Sanjeev and Ma, Sean and
+    Huang, Zhiheng and Karpathy, Andrej and Khosla, Aditya and Bernstein, Michael and Berg, Alexander C. and
+    Fei-Fei, Li},
+  journal={International Journal of Computer Vision}, volume={115}, number={3}, pages={211--252}, year={2015}}""",
+    source="https://image-net.org/challenges/LSVRC/2012/",
+)
