@@ -72,6 +72,9 @@ def make_grid(spec: Spec) -> Grid:
     ready = [task(spec, dataset, model) for dataset, model in spec.pairs]
     for one in ready:
         _check_reachable(one, metric, min(keeps))
+        if one.table.fixed:
+            layer, why = next(iter(one.table.fixed.items()))
+            log.warning(f"{one.model.label}: {len(one.table.fixed)} layers keep all their units ('{layer}': {why})")
     tasks = dict.fromkeys((one.dataset_label, one.model.label) for one in ready)
     order = product(dict.fromkeys(methods), tasks, seeds)
     jobs = tuple(Job(dataset, model, method, seed) for method, (dataset, model), seed in order)

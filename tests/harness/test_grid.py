@@ -7,7 +7,7 @@ import torch
 
 from prunebench.errors import UserError
 from prunebench.grid import Grid, Job, find_device, make_grid, method_of
-from prunebench.spec import Spec
+from prunebench.spec import Spec, make_spec
 
 Make = Callable[..., Any]
 
@@ -113,3 +113,9 @@ def test_options_of_a_gpu_are_refused_without_one(tiny: Callable[..., Spec], tmp
 def test_a_keep_below_the_floors_is_refused_before_training(tiny: Callable[..., Spec], tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"keep macs=0\.001 cannot be reached on digits x lenet5: floors leave"):
         make_grid(tiny(tmp_path, keep="macs=0.001"))
+
+
+def test_layers_that_keep_their_units_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spec = make_spec({"models": "torchvision:shufflenet_v2_x0_5", "keep": "0.7", "results": tmp_path, "batch": 16})
+    make_grid(spec)
+    assert "19 layers keep all their units ('stage2.0.branch1.2': a reshape that mixes channels)" in caplog.text
