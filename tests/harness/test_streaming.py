@@ -64,6 +64,17 @@ def test_batches_are_those_of_the_same_pictures_in_memory(files: Files) -> None:
         assert images.is_contiguous()
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_batches_arrive_on_a_gpu(files: Files) -> None:
+    chosen = list(torch.split(torch.randperm(COUNT, generator=torch.Generator().manual_seed(1)), 16))
+    there = list(files.to(torch.device("cuda")).batches(chosen))
+    for (images, labels), (expected, theirs) in zip(there, files.batches(chosen), strict=True):
+        assert images.device.type == labels.device.type == "cuda"
+        assert torch.equal(images.cpu(), expected)
+        assert torch.equal(labels.cpu(), theirs)
+
+
 def test_workers_stay_from_one_pass_to_the_next(files: Files) -> None:
     def workers() -> set[int]:
         return set(streaming._pool()._processes)
@@ -170,7 +181,6 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc whether a process is there")
-@pytest.mark.timeout(60)
 def test_workers_end_with_their_parent_killed_or_not_and_never_load_torch(tmp_path: Path) -> None:
     Image.new("L", (4, 4), 1).save(tmp_path / "0.png")
     (tmp_path / "script.py").write_text(SCRIPT)
