@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from functools import cache
 from multiprocessing import get_context
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Self
 
@@ -114,7 +115,9 @@ class _Decoders:
 
 @cache
 def _pool() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(_Decoders.count, mp_context=get_context("spawn"), initializer=serve_parent)
+    pool = ProcessPoolExecutor(_Decoders.count, mp_context=get_context("spawn"), initializer=serve_parent)
+    Finalize(None, pool.shutdown, exitpriority=100)  # before a process of `--workers` closes queues and awaits children
+    return pool
 
 
 def _joined(part: Files, pieces: list[Future[Array]]) -> tuple[Tensor, Tensor]:

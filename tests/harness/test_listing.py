@@ -34,6 +34,13 @@ def test_everything_that_can_be_named_is_listed() -> None:
         assert any(word.partition(":")[0] == name for word in words)
 
 
+def test_a_dataset_is_listed_with_options_and_augmentation() -> None:
+    text = listing("datasets", ())
+    row = next(line for line in text.splitlines() if line.startswith("imagenet "))
+    assert "size=224, memory=4.0" in row and "resized_crop, flip" in row
+    assert "options of every dataset: size=64, classes=10 or cat/dog" in text
+
+
 def test_a_plugin_is_listed_with_evidence_source_and_origin(plugin: str) -> None:
     row = next(line for line in listing("criteria", (plugin,)).splitlines() if line.startswith("mine "))
     assert "weight" in row and "Me, here" in row and "plugin" in row

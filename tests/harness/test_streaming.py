@@ -64,6 +64,17 @@ def test_batches_are_those_of_the_same_pictures_in_memory(files: Files) -> None:
         assert images.is_contiguous()
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_batches_arrive_on_a_gpu(files: Files) -> None:
+    chosen = list(torch.split(torch.randperm(COUNT, generator=torch.Generator().manual_seed(1)), 16))
+    there = list(files.to(torch.device("cuda")).batches(chosen))
+    for (images, labels), (expected, theirs) in zip(there, files.batches(chosen), strict=True):
+        assert images.device.type == labels.device.type == "cuda"
+        assert torch.equal(images.cpu(), expected)
+        assert torch.equal(labels.cpu(), theirs)
+
+
 def test_workers_stay_from_one_pass_to_the_next(files: Files) -> None:
     def workers() -> set[int]:
         return set(streaming._pool()._processes)
@@ -145,28 +156,35 @@ def test_facts_change_with_names_sizes_labels_and_form(files: Files) -> None:
     assert facts(files) != before
 
 
-LEFT = """
+SCRIPT = """
 import sys, time
 
-if __name__ == "__main__":  # as the command line does it: workers import the file again
+def decode(folder):
     from pathlib import Path
     import numpy as np
     import torch
     from prunebench import streaming
     from prunebench.decoding import Form
     streaming.set_decoders(2)
-    files = streaming.Files(Path(sys.argv[1]), np.array([b"0.png"] * 64), torch.zeros(64), Form(1, 4))
+    files = streaming.Files(Path(folder), np.array([b"0.png"] * 64), torch.zeros(64), Form(1, 4))
     list(files.batches([torch.arange(64)]))
-    print(*streaming._pool()._processes, flush=True)
+    return list(streaming._pool()._processes)
+
+if __name__ == "__main__":
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:  # as `--workers` does
+        pool.submit(decode, sys.argv[1]).result()
+    print(*decode(sys.argv[1]), flush=True)
     time.sleep(60)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc whether a process is there")
-def test_workers_end_with_a_killed_parent_and_have_not_loaded_torch(tmp_path: Path) -> None:
+def test_workers_end_with_their_parent_killed_or_not_and_never_load_torch(tmp_path: Path) -> None:
     Image.new("L", (4, 4), 1).save(tmp_path / "0.png")
-    (tmp_path / "left.py").write_text(LEFT)
-    with subprocess.Popen([sys.executable, "-P", tmp_path / "left.py", tmp_path], stdout=subprocess.PIPE) as parent:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    with subprocess.Popen([sys.executable, "-P", tmp_path / "script.py", tmp_path], stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         workers = [Path("/proc", worker) for worker in parent.stdout.readline().decode().split()]
         assert workers and not any("libtorch" in (worker / "maps").read_text() for worker in workers)
