@@ -13,27 +13,47 @@ from prunebench.tracing import KINDS, NORMS
 
 SEED = 2020
 TOLERANCE = 1e-11
-SIDE = 64  # larger pictures show nothing more and cost much
+SIDE = 64
 PATTERN = 65_537  # numbers drawn for a large weight; a prime, so that no two rows of it are alike
 
 
 def verify(model: nn.Module, table: Table, pictures: Tensor) -> None:
     """Remove a random third of every group and compare with the mask, on a randomised copy in float64.
 
-    Two pictures of at most 64 pixels a side are used where the network takes them.
-
     pictures: (batch, channels, height, width), for their shape and device. Raises `UserError` if the outputs differ.
     """
     generator = torch.Generator().manual_seed(SEED)
-    drawn = noise(model, pictures, generator)
     third = {group.name: torch.randperm(group.units, generator=generator)[: _third(group)] for group in table.groups}
-    if not difference(randomised(model, table, drawn.device), third, drawn):
+    if not difference(model, table, third, pictures):
         return
     for name, units in third.items():
-        found = difference(randomised(model, table, drawn.device), {name: units}, drawn)
+        found = difference(model, table, {name: units}, pictures)
         if found:
             raise UserError(f"without some units of layer '{name}' {found}")
     raise UserError("removing units of several layers does not equal setting them to zero")
+
+
+def difference(model: nn.Module, table: Table, units: Mapping[str, Tensor], pictures: Tensor) -> str:
+    """Say what goes wrong when units are removed from a randomised copy of a network; nothing if all is well.
+
+    One or two pictures of at most 64 pixels a side are tried first: larger ones show the same and cost much.
+
+    Args:
+        model: a dense network.
+        table: of its units.
+        units: by group, (any,).
+        pictures: (batch, channels, height, width), for their shape and device.
+    """
+    batch, channels, *size = pictures.shape
+    shapes = [(min(batch, 2), channels, *(min(side, SIDE) for side in size)), (min(batch, 2), channels, *size)]
+    # MPS has no float64
+    device = torch.device("cpu") if pictures.device.type == "mps" else pictures.device
+    for shape in dict.fromkeys(shapes):
+        noise = torch.randn(shape, generator=torch.Generator().manual_seed(SEED), dtype=torch.float64)
+        found = _compare(randomised(model, table, device), units, noise.to(device))
+        if not found:
+            break
+    return found
 
 
 def twin(model: nn.Module, change: Callable[[Tensor], Tensor]) -> nn.Module:
@@ -72,11 +92,10 @@ def randomised(model: nn.Module, table: Table, device: torch.device) -> Network:
 
 
 @torch.no_grad()
-def difference(network: Network, units: Mapping[str, Tensor], pictures: Tensor) -> str:
-    """Say what goes wrong when units are removed; nothing if all is well. Masks the network.
+def _compare(network: Network, units: Mapping[str, Tensor], pictures: Tensor) -> str:
+    """Compare masked and removed; masks the network.
 
-    pictures: (batch, channels, height, width), float64. Every BatchNorm is given the scale of what it reads, or
-    signals grow until rounding is all that is left of them.
+    Every BatchNorm is given the scale of what it reads, or signals grow until rounding is all that is left of them.
     """
     hooks = [m.register_forward_pre_hook(_scale) for m in network.model.modules() if isinstance(m, NORMS)]
     try:
@@ -117,21 +136,3 @@ def _fill(tensor: Tensor, low: float, high: float, generator: torch.Generator) -
 
 def _third(group: Group) -> int:
     return min(max(group.units // 3, 1), group.units - 1)
-
-
-def noise(model: nn.Module, pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw pictures that the network takes, as few and as small as do; never on MPS, which has no float64."""
-    batch, channels, height, width = pictures.shape
-    shape = (min(batch, 2), channels, min(height, SIDE), min(width, SIDE))
-    if shape[2:] != (height, width) and not _takes(model, shape):
-        shape = (*shape[:2], height, width)
-    drawn = torch.randn(shape, generator=generator, dtype=torch.float64)
-    return drawn.to("cpu" if pictures.device.type == "mps" else pictures.device)
-
-
-@torch.no_grad()
-def _takes(model: nn.Module, shape: tuple[int, ...]) -> bool:
-    try:
-        return bool(skeleton(model)(torch.empty(shape, device="meta")).ndim == 2)
-    except Exception:  # too small, or not to be run without numbers
-        return False
