@@ -56,19 +56,24 @@ def difference(model: nn.Module, table: Table, units: Mapping[str, Tensor], pict
     return found
 
 
+@torch.no_grad()
 def twin(model: nn.Module, change: Callable[[Tensor], Tensor]) -> nn.Module:
     """Copy a network in eval mode with changed tensors in place of its own, which are not copied.
 
     change: makes a new tensor of a parameter or buffer; parameters of the copy are trainable.
     """
     memo: dict[int, object] = {id(tensor): change(tensor) for tensor in model.buffers()}
-    memo |= {id(tensor): nn.Parameter(change(tensor.detach())) for tensor in model.parameters()}
+    memo |= {id(tensor): nn.Parameter(change(tensor)) for tensor in model.parameters()}
     return deepcopy(model, memo).eval()
 
 
 def skeleton(model: nn.Module) -> nn.Module:
     """Copy a network without its numbers, onto the meta device: a forward pass computes shapes alone."""
-    return twin(model, lambda tensor: torch.empty_like(tensor, device="meta"))
+    bare = twin(model, lambda tensor: torch.empty_like(tensor, device="meta"))
+    for module in bare.modules():
+        if isinstance(module, NORMS):  # whose shapes are simple and whose own steps are slow there
+            module.forward = torch.clone  # type: ignore[method-assign]
+    return bare
 
 
 @torch.no_grad()
@@ -77,7 +82,15 @@ def randomised(model: nn.Module, table: Table, device: torch.device) -> Network:
 
     device: of the copy.
     """
-    copy = twin(model, lambda tensor: tensor.to(device, _double(tensor), copy=True)).requires_grad_(False)
+    layers = [module for module in model.modules() if isinstance(module, KINDS)]
+    filled = {id(tensor) for layer in layers for tensor in layer.state_dict(keep_vars=True).values()}
+
+    def change(tensor: Tensor) -> Tensor:
+        if id(tensor) in filled and tensor.is_floating_point():
+            return torch.empty_like(tensor, dtype=torch.float64, device=device)
+        return tensor.to(device, torch.float64 if tensor.is_floating_point() else tensor.dtype, copy=True)
+
+    copy = twin(model, change).requires_grad_(False)
     generator = torch.Generator().manual_seed(SEED)
     for module in copy.modules():
         for name, tensor in module.state_dict().items() if isinstance(module, KINDS) else ():
@@ -116,10 +129,6 @@ def _scale(norm: nn.Module, given: tuple[Tensor]) -> None:
     if isinstance(norm, NORMS) and norm.running_mean is not None and norm.running_var is not None:
         norm.running_mean.mul_(square.sqrt())
         norm.running_var.mul_(square)
-
-
-def _double(tensor: Tensor) -> torch.dtype:
-    return torch.float64 if tensor.is_floating_point() else tensor.dtype
 
 
 def _fill(tensor: Tensor, low: float, high: float, generator: torch.Generator) -> None:
