@@ -42,11 +42,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("cell", list(metafunc.config.stash[BENCH].entries))
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked slow unless ``-m`` says what to run."""
+    slow = [] if config.option.markexpr else [item for item in items if item.get_closest_marker("slow")]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Iterator[Any]:
     """Train everything that the selected tests need, before the first is timed."""
     bench = session.config.stash[BENCH]
-    wanted = [bench.entries[item.callspec.params["cell"]] for item in session.items if hasattr(item, "callspec")]
+    parameters = [item.callspec.params for item in session.items if hasattr(item, "callspec")]
+    wanted = [bench.entries[params["cell"]] for params in parameters if "cell" in params]
     if wanted and not session.config.option.collectonly:
         capture = session.config.pluginmanager.getplugin("capturemanager")
         try:

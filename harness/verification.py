@@ -13,42 +13,67 @@ from prunebench.tracing import KINDS, NORMS
 
 SEED = 2020
 TOLERANCE = 1e-11
-SIDE = 64  # larger pictures show nothing more and cost much
+SIDE = 64
 PATTERN = 65_537  # numbers drawn for a large weight; a prime, so that no two rows of it are alike
 
 
 def verify(model: nn.Module, table: Table, pictures: Tensor) -> None:
     """Remove a random third of every group and compare with the mask, on a randomised copy in float64.
 
-    Two pictures of at most 64 pixels a side are used where the network takes them.
-
     pictures: (batch, channels, height, width), for their shape and device. Raises `UserError` if the outputs differ.
     """
     generator = torch.Generator().manual_seed(SEED)
-    drawn = noise(model, pictures, generator)
     third = {group.name: torch.randperm(group.units, generator=generator)[: _third(group)] for group in table.groups}
-    if not difference(randomised(model, table, drawn.device), third, drawn):
+    if not difference(model, table, third, pictures):
         return
     for name, units in third.items():
-        found = difference(randomised(model, table, drawn.device), {name: units}, drawn)
+        found = difference(model, table, {name: units}, pictures)
         if found:
             raise UserError(f"without some units of layer '{name}' {found}")
     raise UserError("removing units of several layers does not equal setting them to zero")
 
 
+def difference(model: nn.Module, table: Table, units: Mapping[str, Tensor], pictures: Tensor) -> str:
+    """Say what goes wrong when units are removed from a randomised copy of a network; nothing if all is well.
+
+    One or two pictures of at most 64 pixels a side are tried first: larger ones show the same and cost much.
+
+    Args:
+        model: a dense network.
+        table: of its units.
+        units: by group, (any,).
+        pictures: (batch, channels, height, width), for their shape and device.
+    """
+    batch, channels, *size = pictures.shape
+    shapes = [(min(batch, 2), channels, *(min(side, SIDE) for side in size)), (min(batch, 2), channels, *size)]
+    # MPS has no float64
+    device = torch.device("cpu") if pictures.device.type == "mps" else pictures.device
+    for shape in dict.fromkeys(shapes):
+        noise = torch.randn(shape, generator=torch.Generator().manual_seed(SEED), dtype=torch.float64)
+        found = _compare(randomised(model, table, device), units, noise.to(device))
+        if not found:
+            break
+    return found
+
+
+@torch.no_grad()
 def twin(model: nn.Module, change: Callable[[Tensor], Tensor]) -> nn.Module:
     """Copy a network in eval mode with changed tensors in place of its own, which are not copied.
 
     change: makes a new tensor of a parameter or buffer; parameters of the copy are trainable.
     """
     memo: dict[int, object] = {id(tensor): change(tensor) for tensor in model.buffers()}
-    memo |= {id(tensor): nn.Parameter(change(tensor.detach())) for tensor in model.parameters()}
+    memo |= {id(tensor): nn.Parameter(change(tensor)) for tensor in model.parameters()}
     return deepcopy(model, memo).eval()
 
 
 def skeleton(model: nn.Module) -> nn.Module:
     """Copy a network without its numbers, onto the meta device: a forward pass computes shapes alone."""
-    return twin(model, lambda tensor: torch.empty_like(tensor, device="meta"))
+    bare = twin(model, lambda tensor: torch.empty_like(tensor, device="meta"))
+    for module in bare.modules():
+        if isinstance(module, NORMS):  # whose shapes are simple and whose own steps are slow there
+            module.forward = torch.clone  # type: ignore[method-assign]
+    return bare
 
 
 @torch.no_grad()
@@ -57,7 +82,15 @@ def randomised(model: nn.Module, table: Table, device: torch.device) -> Network:
 
     device: of the copy.
     """
-    copy = twin(model, lambda tensor: tensor.to(device, _double(tensor), copy=True)).requires_grad_(False)
+    layers = [module for module in model.modules() if isinstance(module, KINDS)]
+    filled = {id(tensor) for layer in layers for tensor in layer.state_dict(keep_vars=True).values()}
+
+    def change(tensor: Tensor) -> Tensor:
+        if id(tensor) in filled and tensor.is_floating_point():
+            return torch.empty_like(tensor, dtype=torch.float64, device=device)
+        return tensor.to(device, torch.float64 if tensor.is_floating_point() else tensor.dtype, copy=True)
+
+    copy = twin(model, change).requires_grad_(False)
     generator = torch.Generator().manual_seed(SEED)
     for module in copy.modules():
         for name, tensor in module.state_dict().items() if isinstance(module, KINDS) else ():
@@ -72,11 +105,10 @@ def randomised(model: nn.Module, table: Table, device: torch.device) -> Network:
 
 
 @torch.no_grad()
-def difference(network: Network, units: Mapping[str, Tensor], pictures: Tensor) -> str:
-    """Say what goes wrong when units are removed; nothing if all is well. Masks the network.
+def _compare(network: Network, units: Mapping[str, Tensor], pictures: Tensor) -> str:
+    """Compare masked and removed; masks the network.
 
-    pictures: (batch, channels, height, width), float64. Every BatchNorm is given the scale of what it reads, or
-    signals grow until rounding is all that is left of them.
+    Every BatchNorm is given the scale of what it reads, or signals grow until rounding is all that is left of them.
     """
     hooks = [m.register_forward_pre_hook(_scale) for m in network.model.modules() if isinstance(m, NORMS)]
     try:
@@ -99,10 +131,6 @@ def _scale(norm: nn.Module, given: tuple[Tensor]) -> None:
         norm.running_var.mul_(square)
 
 
-def _double(tensor: Tensor) -> torch.dtype:
-    return torch.float64 if tensor.is_floating_point() else tensor.dtype
-
-
 def _fill(tensor: Tensor, low: float, high: float, generator: torch.Generator) -> None:
     """Fill with random numbers; a large tensor repeats them, for drawing is slow."""
     numbers = torch.rand(min(tensor.numel(), PATTERN), generator=generator, dtype=torch.float64)
@@ -117,21 +145,3 @@ def _fill(tensor: Tensor, low: float, high: float, generator: torch.Generator) -
 
 def _third(group: Group) -> int:
     return min(max(group.units // 3, 1), group.units - 1)
-
-
-def noise(model: nn.Module, pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw pictures that the network takes, as few and as small as do; never on MPS, which has no float64."""
-    batch, channels, height, width = pictures.shape
-    shape = (min(batch, 2), channels, min(height, SIDE), min(width, SIDE))
-    if shape[2:] != (height, width) and not _takes(model, shape):
-        shape = (*shape[:2], height, width)
-    drawn = torch.randn(shape, generator=generator, dtype=torch.float64)
-    return drawn.to("cpu" if pictures.device.type == "mps" else pictures.device)
-
-
-@torch.no_grad()
-def _takes(model: nn.Module, shape: tuple[int, ...]) -> bool:
-    try:
-        return bool(skeleton(model)(torch.empty(shape, device="meta")).ndim == 2)
-    except Exception:  # too small, or not to be run without numbers
-        return False

@@ -1,10 +1,11 @@
 import copy
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
-from torchvision.models import efficientnet_b0
+from torch import Tensor, nn
 
+from prunebench import verification
 from prunebench.errors import UserError
 from prunebench.models.lenet5 import lenet5
 from prunebench.network import Network
@@ -31,14 +32,36 @@ def test_verify_finds_a_reader_that_the_table_lacks() -> None:
         verify(model, table, torch.zeros(1, 1, 28, 28))
 
 
-def test_signals_keep_their_size_in_a_deep_network() -> None:
-    model = efficientnet_b0(weights=None, num_classes=3)
-    table = analyse(model, torch.zeros(2, 3, 64, 64), check=False)
-    network = randomised(model, table, torch.device("cpu"))
-    assert difference(network, {}, torch.randn(2, 3, 64, 64, dtype=torch.float64)) == ""
-    last: nn.Module = network.layer("features.8.1")  # BatchNorm has the scale that it saw
-    assert isinstance(last, nn.BatchNorm2d) and last.running_var is not None
-    assert 0.01 < float(last.running_var.mean()) < 1000
+class Loud(nn.Sequential):
+    """Multiplies its pictures."""
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        self.size = pictures.shape
+        self.output: Tensor = super().forward(1e9 * pictures)
+        return self.output
+
+
+def test_signals_are_given_a_size_that_rounding_does_not_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = nn.Conv2d(1, 8, 1), nn.BatchNorm2d(8), nn.Conv2d(8, 8, 1, bias=False), nn.BatchNorm2d(8)
+    model = Loud(*layers, nn.Flatten(), nn.Linear(8, 2))
+    table = analyse(model, torch.zeros(2, 1, 1, 1), check=False)
+    made: list[Any] = []
+    monkeypatch.setattr(verification, "randomised", lambda *given: made.append(randomised(*given)) or made[-1])
+    assert difference(model, table, {}, torch.zeros(2, 1, 1, 1)) == ""
+    (network,) = made
+    assert 0.01 < network.model.output.abs().max() < 100
+
+
+@pytest.mark.parametrize("flatten", [False, True])
+def test_small_pictures_are_used_where_the_network_takes_them(flatten: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    end = [nn.Flatten(), nn.Linear(4 * 80 * 80, 2)] if flatten else [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    model = Loud(nn.Conv2d(1, 4, 1), *end, *([] if flatten else [nn.Linear(4, 2)]))
+    table = analyse(model, torch.zeros(3, 1, 80, 80), check=False)
+    made: list[Any] = []
+    monkeypatch.setattr(verification, "randomised", lambda *given: made.append(randomised(*given)) or made[-1])
+    verify(model, table, torch.zeros(3, 1, 80, 80))
+    side = 80 if flatten else 64
+    assert made[-1].model.size == (2, 1, side, side)
 
 
 def test_a_skeleton_has_no_numbers_and_leaves_the_model_alone() -> None:

@@ -1,0 +1,60 @@
+import importlib.util
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torchvision.models import mobilenet_v2
+
+from prunebench.cost import costs, count
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", BENCHMARKS / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_is_timed_prunes_to_half_of_the_macs() -> None:
+    overhead, pictures = load("test_overhead"), torch.randn(1, 3, 32, 32)
+    model = mobilenet_v2(weights=None, width_mult=0.25).eval()
+    network = overhead.prune(model, pictures, True)
+    dense = costs(model, network.table).dense.macs
+    assert 0.45 < count(network).macs / dense <= 0.5
+    overhead.prune_by_theirs(model, pictures, 0.5)
+    assert model.features[0][0].out_channels == 4  # of 8
+
+
+@pytest.mark.parametrize(("chosen", "left"), [("", ["quick"]), ("slow", ["quick", "slow"])])
+def test_slow_benchmarks_run_when_they_are_asked_for(chosen: str, left: list[str]) -> None:
+    def item(name: str) -> Any:
+        return SimpleNamespace(name=name, get_closest_marker=lambda marker: True if name == marker else None)
+
+    gone: list[Any] = []
+    hook = SimpleNamespace(pytest_deselected=lambda items: gone.extend(items))
+    items = [item("quick"), item("slow")]
+    config = SimpleNamespace(option=SimpleNamespace(markexpr=chosen), hook=hook)
+    load("conftest").pytest_collection_modifyitems(config, items)
+    assert [one.name for one in items] == left
+    assert len(gone) == 2 - len(left)
+
+
+def test_overhead_benchmarks_need_no_cell_of_the_grid() -> None:
+    conftest = load("conftest")
+    trained: list[Any] = []
+    bench = SimpleNamespace(entries={"a": SimpleNamespace(record_wanted=True)}, train=trained.extend)
+    manager = SimpleNamespace(global_and_fixture_disabled=torch.no_grad)  # any context will do
+    config = SimpleNamespace(
+        stash={conftest.BENCH: bench},
+        option=SimpleNamespace(collectonly=False),
+        pluginmanager=SimpleNamespace(getplugin=lambda _: manager),
+    )
+    items = [SimpleNamespace(callspec=SimpleNamespace(params=params)) for params in ({"name": "x"}, {"cell": "a"})]
+    loop = conftest.pytest_runtestloop(SimpleNamespace(config=config, items=items))
+    next(loop)
+    assert trained == [bench.entries["a"]]
