@@ -87,7 +87,11 @@ def trace(model: nn.Module, example: Tensor, classes: int | None = None) -> tupl
     result = _checked(output, len(example), classes)
     for name, module in layers.items():
         if isinstance(module, KINDS) and seen.calls[name] != 1:
-            cure = "make one layer for each use" if seen.calls[name] else "take it out of the model"
+            cure = (
+                "make one layer for each use"
+                if seen.calls[name]
+                else "take it out, unless other code reads its weights"
+            )
             raise UserError(f"layer '{name}' is used {seen.calls[name]} times in a forward pass in eval mode; {cure}")
     return seen, result
 

@@ -272,7 +272,11 @@ REFUSED = [
         (1, 2, 2),
         "layers '1' and '2' are one and the same; make one layer for each use$",
     ),
-    (Idle(), (1, 2, 2), "'aside' is used 0 times in a forward pass in eval mode; take it out of the model$"),
+    (
+        Idle(),
+        (1, 2, 2),
+        "'aside' is used 0 times in a forward pass in eval mode; take it out, unless other code reads its weights$",
+    ),
     (Fixed(), (3, 4, 4), "without some units of layer 'conv' it fails"),
     (Rolled(), (3, 4, 4), "without some units of layer 'conv' its output"),
     (nn.Sequential(nn.Conv2d(1, 8, 1), nn.Conv2d(8, 2, 1)), (3, 2, 2), SIZES + "Given groups=1"),
