@@ -1,5 +1,7 @@
 """One cut of one network: score the units, select, remove."""
 
+from dataclasses import replace
+
 import torch
 
 from prunebench.criterion import Ranking
@@ -9,7 +11,7 @@ from prunebench.network import Network
 from prunebench.removal import remove
 from prunebench.scoring import score
 from prunebench.seeding import generator
-from prunebench.selection import Budget, Rule, random_like, select
+from prunebench.selection import Budget, random_like, select
 from prunebench.splits import BlockData
 from prunebench.stages import Stage
 from prunebench.task import Task
@@ -29,13 +31,7 @@ def cut(
     batches = data.calibration.batches(protocol.calibration_batch)
     scores = score(method.score, parent, batches, draws)
     rule = method.score.published if protocol.ranking == "published" else Ranking(protocol.ranking)
-    selected = Rule(
-        name=rule.name,
-        normalise=rule.normalise,
-        floor=protocol.floor,
-        round_to=protocol.round_to,
-        skip=frozenset(g.name for g in task.table.groups if not protocol.coupled and task.table.coupled(g)),
-    )
+    selected = replace(task.rule, name=rule.name, normalise=rule.normalise)
     try:
         selection = select(scores, parent, task.costs, Budget(metric, stage.keep), selected)
     except UserError as error:

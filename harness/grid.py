@@ -9,7 +9,7 @@ import torch
 from prunebench.errors import UserError
 from prunebench.names import Method, Metric, parse_keeps, parse_method, parse_seeds
 from prunebench.registry import registry
-from prunebench.selection import Rule, lowest
+from prunebench.selection import lowest
 from prunebench.spec import Spec
 from prunebench.store import Store
 from prunebench.swept import with_swept_rate
@@ -82,12 +82,15 @@ def make_grid(spec: Spec) -> Grid:
 
 
 def _check_reachable(ready: Task, metric: Metric, keep: float) -> None:
-    rule = Rule(floor=ready.protocol.floor, round_to=ready.protocol.round_to)
-    lowest_units = {group.name: lowest(group.units, rule) for group in ready.table.groups}
+    rule = ready.rule
+    lowest_units = {g.name: g.units if g.name in rule.skip else lowest(g.units, rule) for g in ready.table.groups}
     least = getattr(ready.costs.cost(lowest_units), metric) / getattr(ready.costs.dense, metric)
     if least > keep:
         what = f"keep {metric}={keep:g} cannot be reached on {ready.dataset_label} x {ready.model.label}"
-        raise UserError(f"{what}: floors leave at least {least:.4f}; lower --floor or ask for more")
+        cause, cure = "floors", "lower --floor or ask for more"
+        if rule.skip:
+            cause = f"floors and the {len(rule.skip)} coupled groups that --no-coupled keeps whole"
+        raise UserError(f"{what}: {cause} leave at least {least:.4f}; {cure}")
 
 
 def task(spec: Spec, dataset: str, model: str) -> Task:

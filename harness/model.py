@@ -63,8 +63,8 @@ class Model:
 
     @property
     def pretrained(self) -> bool:
-        """Whether it begins with published weights: an option `weights` was given."""
-        return bool(self.options.get("weights"))
+        """Whether it begins with published weights: `build` has an option `weights`, and it was given."""
+        return "weights" in keyword_defaults(self.build) and bool(self.options.get("weights"))
 
     @property
     def normalise(self) -> Literal["data", "imagenet"]:

@@ -10,7 +10,7 @@ import torch
 from prunebench.grid import Grid, find_device
 from prunebench.network import Network
 from prunebench.removal import remove
-from prunebench.selection import Budget, Rule, select
+from prunebench.selection import Budget, select
 from prunebench.splits import BlockData
 from prunebench.stages import Stage
 from prunebench.store import Store
@@ -56,8 +56,7 @@ def measure(grid: Grid, ready: Task) -> Pace:
         seconds = _timed(dense, ready, data)
         return Pace(seconds, seconds, 1.0)
     noise = {name: torch.rand(units) for name, units in dense.units.items()}
-    rule = Rule(floor=ready.protocol.floor, round_to=ready.protocol.round_to)
-    selection = select(noise, dense, ready.costs, Budget(grid.metric, keep), rule)
+    selection = select(noise, dense, ready.costs, Budget(grid.metric, keep), ready.rule)
     small = remove(dense, selection.remove)
     return Pace(_timed(dense, ready, data), _timed(small, ready, data), selection.keep["macs"])
 

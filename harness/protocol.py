@@ -33,7 +33,7 @@ class Protocol(Frozen):
         0.3, description="peak rate of fine-tuning, as a share of the dense one, or: swept"
     )
     ranking: RankingChoice = Field("local", description="how units of different layers are ranked together")
-    coupled: bool = Field(True, description="prune coupled groups (residual streams)")
+    coupled: bool = Field(True, description="prune units that several layers write (residual streams)")
     restart: bool = Field(False, description="prune each keep in one cut after sparse training, with the same epochs")
     floor: float = Field(0.1, ge=0, lt=1, description="share of its units that every group keeps")
     round_to: int = Field(1, ge=1, description="keep multiples of this many units")

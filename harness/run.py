@@ -20,7 +20,7 @@ from prunebench.record import SCHEMA, Record
 from prunebench.spec import Spec
 from prunebench.store import Store, read_json
 from prunebench.streaming import set_decoders
-from prunebench.trajectory import Trajectory
+from prunebench.trajectory import Trajectory, forget_failures
 
 log = logging.getLogger("prunebench")
 
@@ -45,6 +45,7 @@ def run(grid: Grid, progress: Progress) -> list[Record]:
 
 def work_off(grid: Grid, progress: Progress, work: Work) -> Iterator[tuple[Job, list[Record]]]:
     """Do the work of every job, here or in worker processes; yields each with its records when it is finished."""
+    forget_failures()
     finished = _in_processes(grid, work) if grid.spec.workers > 1 else _in_turn(grid, work, progress)
     for job, records in finished:
         progress.finished(str(job), records)

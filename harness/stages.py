@@ -50,6 +50,8 @@ class Plan:
         packages = {name: version(name) for name in ("torch", "torchvision", "torch-pruning")}
         facts = {"block": self.block, "packages": packages, "harness": HARNESS, **self._options(*names)}
         facts |= {name: value for name, value in self._options(*_START).items() if value not in _USUAL[name]}
+        if self.protocol.weights:
+            facts["weights"] = self.protocol.weights.rpartition(" ")[2]  # the digest: a file may be renamed
         epochs = self.protocol.frozen_epochs + (self.protocol.epochs or 0)
         return Stage("dense", "dense", key_of("", facts), epochs)
 
@@ -109,7 +111,7 @@ class Plan:
         return {name: getattr(self.protocol, name) for name in names}
 
 
-_START = ("weights", "normalise", "frozen_epochs", "frozen_rate")
+_START = ("normalise", "frozen_epochs", "frozen_rate")
 _USUAL = {name: (Protocol.model_fields[name].default, "data") for name in _START}
 _DATA = ("train_fraction", "validation_fraction", "mixed_precision", "tf32")
 _CALIBRATION = ("calibration", "calibration_batch")

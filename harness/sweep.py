@@ -5,10 +5,11 @@ say in it: the units are those of `random`, the accuracy is that of the validati
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tabulate import tabulate
 
+from prunebench.errors import UserError
 from prunebench.grid import Grid, Job, make_grid, task, trajectory
 from prunebench.names import Metric, parse_seeds
 from prunebench.progress import Progress
@@ -26,22 +27,31 @@ def sweep(spec: Spec, progress: Progress) -> list[Sweep]:
 
     Dense and sparse-trained networks are those of a run with the same options; no records are written.
     """
+    if not spec.finetune_epochs:
+        raise UserError("--finetune-epochs 0: without fine-tuning there is no rate to choose")
     grids = {share: _grid(spec, share) for share in SHARES}
     progress.begin(sum(len(grid.jobs) for grid in grids.values()))
     began, store = time.perf_counter(), Store(spec.results)
+    ours = [key for grid in grids.values() for key in _pruned(grid, store) if not store.has(key)]
     found: dict[tuple[str, str], dict[float, list[Record]]] = {}
     for share, grid in grids.items():
         for job, records in work_off(grid, progress, measure):
             found.setdefault((job.dataset, job.model), {}).setdefault(share, []).extend(records)
     seconds = time.perf_counter() - began
-    sweeps = []
+    for key in ours:  # a run computes those of the chosen share again, in the order that it needs
+        store.drop_stage(key)
+    sweeps, failures = [], []
     for (dataset, model), records_of in found.items():
         done = _chosen(spec, f"{dataset} x {model}", grids[SHARES[0]], records_of, seconds / len(found))
+        if done is None:
+            reasons = dict.fromkeys(r.reason for records in records_of.values() for r in records if r.reason)
+            failures.append(f"{dataset} x {model}: no share can be chosen, each failed at some point: {min(reasons)}")
+            continue
         ready = task(grids[SHARES[0]].spec, dataset, model)
         store.write_json(sweep_path(ready, spec.results), done.model_dump(mode="json"))
         sweeps.append(done)
-    for grid in grids.values():
-        _forget(grid, store)
+    if failures:
+        raise UserError("; ".join(failures))
     return sweeps
 
 
@@ -62,15 +72,20 @@ def table(sweeps: Sequence[Sweep]) -> str:
 
 
 def _cell(accuracy: float | None, best: bool) -> str:
-    return "diverged" if accuracy is None else f"{100 * accuracy:.2f}{' *' if best else '  '}"
+    return "failed" if accuracy is None else f"{100 * accuracy:.2f}{' *' if best else '  '}"
 
 
 def _grid(spec: Spec, share: float) -> Grid:
     return make_grid(spec.model_copy(update={"criteria": ("random",), "finetune_rate": share}))
 
 
-def _chosen(spec: Spec, name: str, grid: Grid, records_of: Mapping[float, list[Record]], seconds: float) -> Sweep:
+def _chosen(
+    spec: Spec, name: str, grid: Grid, records_of: Mapping[float, list[Record]], seconds: float
+) -> Sweep | None:
+    """Choose the best share; nothing where all failed."""
     means = {share: _mean(records) for share, records in records_of.items()}
+    if all(mean is None for mean in means.values()):
+        return None
     best = max(means, key=lambda share: (means[share] or 0.0, -share))  # the lower one of two equals
     return Sweep(
         task=name,
@@ -90,11 +105,9 @@ def _mean(records: Sequence[Record]) -> float | None:
     return sum(known) / len(known) if len(known) == len(ends) else None
 
 
-def _forget(grid: Grid, store: Store) -> None:
-    """Forget the pruned networks: a run computes those of the chosen rate again, in the order that it needs."""
+def _pruned(grid: Grid, store: Store) -> Iterator[str]:
+    """Give the keys of the rungs and points of a grid."""
     for job in grid.jobs:
-        plan = trajectory(grid.spec, store, job, grid.metric)
+        path = trajectory(grid.spec, store, job, grid.metric)
         for keep in grid.keeps:
-            for stage in plan.plan.point(plan.method, keep).chain():
-                if stage.kind in ("rung", "point"):
-                    store.drop_stage(stage.key)
+            yield from (s.key for s in path.plan.point(path.method, keep).chain() if s.kind in ("rung", "point"))

@@ -14,7 +14,7 @@ from prunebench.task import Task
 
 
 class Sweep(Frozen):
-    """What a sweep found. validation: mean accuracy by share of the dense peak, None where training diverged.
+    """What a sweep found. validation: mean accuracy by share of the dense peak, None where a point failed.
 
     share: the best one. keeps and seeds: those it was averaged over.
     """

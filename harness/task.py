@@ -20,6 +20,7 @@ from prunebench.options import split_name
 from prunebench.protocol import Protocol
 from prunebench.registry import get_dataset, get_model, registry
 from prunebench.seeding import seeded
+from prunebench.selection import Rule
 from prunebench.splits import BlockData, check_sizes, draw
 from prunebench.units import analyse
 from prunebench.weights import load_weights, weights_digest
@@ -51,6 +52,16 @@ class Task:
         """What the model is built for."""
         channels, size, _ = self.loaded.shape
         return {"channels": channels, "size": size, "classes": len(self.loaded.classes)}
+
+    @property
+    def rule(self) -> Rule:
+        """What of each group stays whatever the scores: floors, multiples, groups that are not pruned."""
+        skipped = (group.name for group in self.table.groups if self.table.coupled(group))
+        return Rule(
+            floor=self.protocol.floor,
+            round_to=self.protocol.round_to,
+            skip=frozenset() if self.protocol.coupled else frozenset(skipped),
+        )
 
     def data(self, seed: int, device: torch.device) -> BlockData:
         """Draw a block's splits."""
@@ -123,7 +134,8 @@ def make_task(
             f"'{dataset_label}' has pictures of {height} x {width} pixels; models take square ones: give a size"
         )
     weights = Path(protocol.weights) if protocol.weights else None
-    protocol = _filled(protocol, model, weights, len(loaded.classes))
+    complete = model.pretrained and channels == 3 and len(loaded.classes) == IMAGENET_CLASSES
+    protocol = _filled(protocol, model, weights, complete)
     if protocol.normalise == "imagenet":
         loaded = _as_imagenet(loaded)
     check_sizes(loaded, protocol)
@@ -136,16 +148,21 @@ def make_task(
     return ready
 
 
-def _filled(protocol: Protocol, model: Model, weights: Path | None, classes: int) -> Protocol:
-    """Fill what was not given with the model family's defaults, and name the checkpoint by what is in it."""
+def _filled(protocol: Protocol, model: Model, weights: Path | None, complete: bool) -> Protocol:
+    """Fill what was not given with the model family's defaults, and name the checkpoint by what is in it.
+
+    complete: the model comes trained for these classes, its classifier included.
+    """
     missing = {**dataclasses.asdict(model.training), "normalise": model.normalise}
-    if model.pretrained and classes == IMAGENET_CLASSES:
-        missing["epochs"] = 0  # it comes trained for them
+    if complete:
+        missing["epochs"] = 0
     filled = {name: value for name, value in missing.items() if getattr(protocol, name) is None}
     if weights is not None:
         filled["weights"] = f"{weights.name} {weights_digest(weights)}"
     protocol = Protocol.model_validate(protocol.model_dump() | filled)
     trained = weights is not None or model.pretrained
+    if protocol.frozen_rate != 1 and not protocol.frozen_epochs:
+        raise UserError(f"--frozen-rate {protocol.frozen_rate:g} is for --frozen-epochs, which is 0")
     if protocol.epochs == 0 and not trained:
         raise UserError(f"--epochs 0: '{model.label}' starts from random weights; give --weights FILE, or train it")
     if protocol.frozen_epochs and not trained:

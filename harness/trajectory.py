@@ -28,6 +28,13 @@ from prunebench.task import Task, place
 from prunebench.training import Plan as TrainingPlan
 from prunebench.training import Tick, train
 
+_FAILED: dict[tuple[Path, str], str] = {}  # why stages failed in this process, by results folder and key
+
+
+def forget_failures() -> None:
+    """Let stages that failed be tried again, in a run that starts now."""
+    _FAILED.clear()
+
 
 @dataclass(eq=False)
 class Trajectory:
@@ -42,7 +49,6 @@ class Trajectory:
     tick: Tick = lambda _: None
     _memory: dict[str, Network] = field(default_factory=dict)
     _reused: list[str] = field(default_factory=list)
-    _failed: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.protocol = self.task.protocol
@@ -80,8 +86,9 @@ class Trajectory:
 
     def network(self, stage: Stage) -> Network:
         """Give a stage's network: from memory, from the store, or by computing it."""
-        if stage.key in self._failed:
-            raise CellError(self._failed[stage.key])
+        place = (self.store.folder, stage.key)
+        if place in _FAILED:
+            raise CellError(_FAILED[place])
         if stage.key not in self._memory:
             if not self.store.has(stage.key):
                 for needed in (stage.parent, stage.copies):
@@ -92,8 +99,8 @@ class Trajectory:
                     self._memory[stage.key] = self._load(stage) if self.store.has(stage.key) else self._compute(stage)
             except UserError:
                 raise
-            except Exception as error:  # once is enough: a plugin's error would come again at every keep
-                self._failed[stage.key] = reason(error)
+            except Exception as error:  # once is enough: it would come again at every keep and criterion
+                _FAILED[place] = reason(error)
                 raise
         return self._memory[stage.key]
 
@@ -241,5 +248,6 @@ class Trajectory:
 
 def _numbers(result: Result) -> dict[str, float]:
     if not math.isfinite(result.mean_loss):
-        raise CellError(f"the network's loss on the test pictures is {result.mean_loss}: training diverged")
+        why = "training diverged, or was too short for the statistics of BatchNorm"
+        raise CellError(f"the network's loss on the test pictures is {result.mean_loss}: {why}")
     return {"accuracy": result.accuracy, "loss": result.mean_loss, "top5": result.top5}

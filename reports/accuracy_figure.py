@@ -59,7 +59,8 @@ def _limits(frame: pd.DataFrame) -> tuple[float, float]:
     """Smallest and largest error on the axis: all means, and intervals as far as they do not squeeze the means."""
     least, most = float(frame[["y", "dense"]].min().min()), float(frame[["y", "dense"]].max().max())
     room = max(most / least, 1.2)
-    low, high = max(float(frame["low"].min()), least / room**0.3), min(float(frame["high"].max()), most * room**0.3)
+    low = min(least, max(float(frame["low"].min()), least / room**0.3))
+    high = min(float(frame["high"].max()), most * room**0.3)
     return low / room**0.05, min(max(high, most) * room**0.05, 1.0)
 
 

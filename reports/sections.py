@@ -9,6 +9,7 @@ from prunebench.reports.comparison import comparison_sections
 from prunebench.reports.document import Document, Items, Picture, Section, Text
 from prunebench.reports.formatting import seeds
 from prunebench.reports.results import Results
+from prunebench.reports.schedule import schedule_section
 from prunebench.reports.speed import main_setting
 
 DEMONSTRATION = (
@@ -40,6 +41,7 @@ def make_document(results: Results, tables: dict[str, pd.DataFrame], pictures: l
     where = "{} ({}, batch {}, threads: {})".format(*setting) if setting else ""
     figures = [Section("Figures", tuple(pictures))] if pictures else []
     sections = [
+        schedule_section(results),
         *comparison_sections(tables["summary"], tables["differences"], where, results.demonstration),
         details.below_random_section(results, tables["differences"]),
         details.failures_section(results),

@@ -119,3 +119,10 @@ def test_layers_that_keep_their_units_are_named(tmp_path: Path, caplog: pytest.L
     spec = make_spec({"models": "torchvision:shufflenet_v2_x0_5", "keep": "0.7", "results": tmp_path, "batch": 16})
     make_grid(spec)
     assert "19 layers keep all their units ('stage2.0.branch1.2': a reshape that mixes channels)" in caplog.text
+
+
+def test_what_uncoupled_groups_leave_is_counted() -> None:
+    options = {"models": "torchvision:mobilenet_v3_small", "datasets": "digits:size=32,channels=3", "batch": 16}
+    make_grid(make_spec({**options, "keep": "0.5"}))
+    with pytest.raises(UserError, match=r"the 1[0-9] coupled groups that --no-coupled keeps whole leave at least 0\."):
+        make_grid(make_spec({**options, "keep": "0.3", "coupled": False}))

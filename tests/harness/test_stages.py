@@ -135,3 +135,8 @@ def test_the_budget_metric_counts_for_criteria() -> None:
     params = Plan(Protocol(), {}, "params").point(parse_method("magnitude", REGISTRY), 0.5)
     assert macs.chain()[1].key == params.chain()[1].key
     assert macs.key != params.key
+
+
+def test_a_renamed_checkpoint_is_the_same() -> None:
+    one, other = (keys(point("magnitude", weights=f"{name} 0123456789abcdef")) for name in ("a.th", "b.th"))
+    assert one == other

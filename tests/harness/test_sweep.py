@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,4 +75,25 @@ def test_a_share_that_diverged_is_not_chosen(made: tuple[Any, Sweep], monkeypatc
     (found,) = sweep(spec, Progress())
     assert found.validation == {"1": None, "0.3": 0.5, "0.1": 0.5, "0.03": 0.5}
     assert found.share == 0.03
-    assert "diverged" in table([found])
+    assert "failed" in table([found])
+
+    def fail(spec: Any, job: Any, metric: Any, keeps: Any, progress: Any = None) -> list[Record]:
+        blank = sweeps.start(spec, job, metric, progress).blank(0.7)
+        return [blank.model_copy(update={"status": "failed", "reason": "too hot"})]
+
+    monkeypatch.setattr(sweeps, "measure", fail)
+    with pytest.raises(UserError, match="digits x lenet5: no share can be chosen, each failed at some point: too hot"):
+        sweep(spec, Progress())
+
+
+def test_what_a_run_has_saved_stays(tiny: Make, computing: Callable[..., Any], tmp_path: Path) -> None:
+    spec = tiny(tmp_path, criteria="random", keep="0.9", finetune_rate=0.3, save="final")
+    record = computing(spec).records["random", 0.9]
+    sweep(spec, Progress())
+    assert (tmp_path / "stages" / record.network / "weights.safetensors").exists()
+    assert sum(1 for _ in (tmp_path / "stages").glob("*/weights.safetensors")) == 3
+
+
+def test_without_fine_tuning_there_is_nothing_to_choose(tiny: Make, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--finetune-epochs 0"):
+        sweep(tiny(tmp_path, finetune_epochs=0), Progress())

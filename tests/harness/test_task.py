@@ -156,3 +156,8 @@ def test_colours_are_normalised_as_asked(tmp_path: Path) -> None:
 def test_starts_that_do_not_fit_are_one_line(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         task(**options)
+
+
+def test_the_rate_of_no_epochs_is_refused() -> None:
+    with pytest.raises(UserError, match=r"--frozen-rate 0\.5 is for --frozen-epochs, which is 0"):
+        task(frozen_rate=0.5)

@@ -1,9 +1,10 @@
 import warnings
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
-from prunebench.reports.accuracy_figure import accuracy_figure
+from prunebench.reports.accuracy_figure import _limits, accuracy_figure
 from prunebench.reports.drawing import png, svg, ticks
 from prunebench.reports.results import gather
 from prunebench.reports.speed_figure import speed_figure
@@ -50,3 +51,9 @@ def test_nothing_to_draw(make: SimpleNamespace) -> None:
 def test_ticks_are_round_apart_and_at_least_three() -> None:
     assert ticks((1, 1.2, 1.5, 2, 3, 4, 8, 16), (0.5, 18.0)) == [1, 1.5, 2, 3, 4, 8, 16]
     assert len(ticks((1, 2, 4), (1.1, 1.9))) == 4
+
+
+def test_the_dense_network_is_on_the_axis_however_much_better_it_is() -> None:
+    low, high = _limits(pd.DataFrame({"y": [0.4, 0.8], "low": [0.4, 0.8], "high": [0.4, 0.8], "dense": [0.05, 0.05]}))
+    assert low <= 0.05
+    assert high >= 0.8

@@ -70,6 +70,7 @@ def test_markdown_has_every_section(folder: Path) -> None:
     assert titles == [
         "Figures",
         "How to read this",
+        "Schedule",
         "mnist x lenet5: local ranking, keeps of MACs",
         "mnist x lenet5: global ranking, keeps of MACs",
         "Below random",
