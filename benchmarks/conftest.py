@@ -17,8 +17,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of a run; `--config` names a TOML file with any of them."""
     group = parser.getgroup("prunebench", "PruneBench: what to compare")
     for option in options():
-        if option.kind in ("on", "off"):
-            group.addoption(option.flag, dest=option.name, action="store_true", default=False, help=option.help)
+        if option.kind == "flag":
+            group.addoption(option.flag, dest=option.name, action="store_true", default=None, help=option.help)
+            group.addoption(option.off, dest=option.name, action="store_false", default=None, help="the opposite")
         else:
             action = "append" if option.kind == "list" else "store"
             group.addoption(option.flag, dest=option.name, action=action, default=None, help=option.help)

@@ -14,6 +14,8 @@ from prunebench.errors import UserError, unknown
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
 _LEVELS = ("debug", "info", "warning", "error")
+# typer has click inside or beside it, as its version goes
+_TYPED_WRONG = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 _INTERRUPTED = 130  # how typer ends on Ctrl-C
 
 
@@ -171,12 +173,26 @@ def env() -> None:
 def main() -> None:
     """Run the command line; a `UserError` is one line and exit code 2."""
     try:
-        app()
+        code = app(standalone_mode=False)
     except UserError as error:
-        typer.echo(f"prunebench: error: {error}", err=True)
-        sys.exit(2)
-    except SystemExit as stop:
-        if stop.code == _INTERRUPTED:
-            text = "prunebench: interrupted; finished points are kept, the same command goes on from there"
-            typer.echo(text, err=True)
-        raise
+        code = _error(str(error))
+    except _TYPED_WRONG as error:
+        code = _error(_one_line(error)) if str(error.format_message()) else 2  # nothing typed: the help is shown
+    if code == _INTERRUPTED:
+        text = "prunebench: interrupted; finished points are kept, the same command goes on from there"
+        typer.echo(text, err=True)
+    sys.exit(code)
+
+
+def _error(text: str) -> int:
+    typer.echo(f"prunebench: error: {text}", err=True)
+    return 2
+
+
+def _one_line(error: Any) -> str:
+    """Say what is wrong with what was typed, and where help is."""
+    text = str(error.format_message()).rstrip(".")
+    if text.startswith("Got unexpected extra argument"):
+        text += ": a list of several names needs quotes, or the option before each of them"
+    context = getattr(error, "ctx", None)
+    return f"{text}; see {context.command_path} --help" if context else text

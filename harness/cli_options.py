@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Annotated, Any, get_args
 
 import typer
@@ -15,7 +16,7 @@ from prunebench.spec import Spec
 
 @dataclass(frozen=True)
 class Option:
-    """One option. kind: text, list (may be repeated), on or off (flags)."""
+    """One option. kind: text, list (may be repeated) or flag (typed as it is, or with `no-` before its name)."""
 
     name: str
     kind: str
@@ -23,8 +24,13 @@ class Option:
 
     @property
     def flag(self) -> str:
-        """How it is typed: `--train-fraction`, `--no-coupled`."""
-        return ("--no-" if self.kind == "off" else "--") + self.name.replace("_", "-")
+        """How it is typed: `--train-fraction`."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def off(self) -> str:
+        """How a flag is switched off: `--no-coupled`."""
+        return "--no-" + self.name.replace("_", "-")
 
     @property
     def metavar(self) -> str | None:
@@ -33,8 +39,8 @@ class Option:
 
     def value(self, given: Any) -> Any:
         """Turn what was typed into the field's value; None when the option was not given."""
-        if self.kind in ("on", "off"):
-            return (self.kind == "on") if given else None
+        if self.kind == "flag":
+            return given
         if given == "" or given == [""]:
             raise UserError(f"{self.flag} is empty; leave it out for the default")
         return given or None
@@ -47,22 +53,22 @@ def options() -> list[Option]:
         default = field.default
         kind = "list" if isinstance(default, tuple) else "text"
         if isinstance(default, bool):
-            kind = "off" if default else "on"
-        text = _help(field).replace("[", r"\[")
-        if kind == "off":
-            text = f"do not {text}"
-        result.append(Option(name, kind, text))
+            kind = "flag"
+        result.append(Option(name, kind, _help(field).replace("[", r"\[")))
     return result
 
 
 def _help(field: FieldInfo) -> str:
     """Say what an option is, what it may be and what it is by default."""
     text = field.description or ""
-    choices = get_args(field.annotation)
+    choices = [choice for part in get_args(field.annotation) for choice in get_args(part) or (part,)]
+    choices = [choice for choice in choices if choice is not NoneType]
     if choices and all(isinstance(choice, str) for choice in choices):
         text += ": " + ", ".join(choices)
     default = field.default
-    if isinstance(default, bool) or default in (None, "", ()):
+    if isinstance(default, bool):
+        return f"{text} (default: {'yes' if default else 'no'})"
+    if default in (None, "", ()):
         return text
     return f"{text} (default: {' '.join(default) if isinstance(default, tuple) else default})"
 
@@ -74,16 +80,14 @@ def values(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def with_run_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a typer command all options of a run; they reach it as keyword arguments."""
-    types: dict[str, Any] = {"text": str | None, "list": list[str] | None, "on": bool, "off": bool}
+    types: dict[str, Any] = {"text": str | None, "list": list[str] | None, "flag": bool | None}
     own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
     added = [
         inspect.Parameter(
             option.name,
             inspect.Parameter.KEYWORD_ONLY,
-            default=False if option.kind in ("on", "off") else None,
-            annotation=Annotated[
-                types[option.kind], typer.Option(option.flag, help=option.help, metavar=option.metavar)
-            ],
+            default=None,
+            annotation=Annotated[types[option.kind], _typed(option)],
         )
         for option in options()
     ]
@@ -91,6 +95,11 @@ def with_run_options(command: Callable[..., None]) -> Callable[..., None]:
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     return command
+
+
+def _typed(option: Option) -> Any:
+    typed = f"{option.flag}/{option.off}" if option.kind == "flag" else option.flag
+    return typer.Option(typed, help=option.help, metavar=option.metavar, show_default=False)
 
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML file with any of these options")]

@@ -25,7 +25,11 @@ def test_the_criterion_of_the_readme_passes_the_contract_suite(tmp_path: Path) -
 
 
 def test_every_option_of_the_readme_exists() -> None:
-    known = {option.flag for option in options()} | {"--config", "--dry-run", "--benchmark-json"}
+    known = {flag for option in options() for flag in (option.flag, option.off)} | {
+        "--config",
+        "--dry-run",
+        "--benchmark-json",
+    }
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
     assert named <= known, named - known
 

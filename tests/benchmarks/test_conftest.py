@@ -165,4 +165,5 @@ def test_every_option_of_a_run_is_an_option_of_pytest(conftest: ModuleType) -> N
     added: dict[str, str] = {}
     group = SimpleNamespace(addoption=lambda flag, dest, **_: added.update({flag: dest}))
     conftest.pytest_addoption(SimpleNamespace(getgroup=lambda *_: group))
-    assert added == {option.flag: option.name for option in options()} | {"--config": "prunebench_config"}
+    flags = {option.off: option.name for option in options() if option.kind == "flag"}
+    assert added == {option.flag: option.name for option in options()} | flags | {"--config": "prunebench_config"}

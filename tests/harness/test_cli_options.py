@@ -19,8 +19,8 @@ def test_every_field_of_a_spec_is_an_option_with_a_help() -> None:
     [
         ("criteria", "--criteria", "list"),
         ("train_fraction", "--train-fraction", "text"),
-        ("restart", "--restart", "on"),
-        ("coupled", "--no-coupled", "off"),
+        ("restart", "--restart", "flag"),
+        ("coupled", "--coupled", "flag"),
     ],
 )
 def test_how_they_are_typed(name: str, flag: str, kind: str) -> None:
@@ -35,10 +35,9 @@ def test_how_they_are_typed(name: str, flag: str, kind: str) -> None:
         ("text", None, None),
         ("list", ["a", "b"], ["a", "b"]),
         ("list", [], None),
-        ("on", True, True),
-        ("on", False, None),
-        ("off", True, False),
-        ("off", False, None),
+        ("flag", True, True),
+        ("flag", False, False),
+        ("flag", None, None),
     ],
 )
 def test_what_was_typed(kind: str, given: Any, value: Any) -> None:
@@ -52,7 +51,7 @@ def test_an_empty_text_is_not_the_default() -> None:
 
 
 def test_values_picks_ours_out_of_everything() -> None:
-    found = values({"epochs": "3", "coupled": True, "verbose": 2})
+    found = values({"epochs": "3", "coupled": False, "verbose": 2})
     assert set(found) == set(Spec.model_fields)
     assert {name: value for name, value in found.items() if value is not None} == {"epochs": "3", "coupled": False}
 
