@@ -48,7 +48,8 @@ def chosen_classes(text: str, names: Sequence[str], where: str) -> list[int]:
     """
     if text.isdecimal():
         if not 2 <= int(text) <= len(names):
-            allowed = f"2 to {len(names)}, or names with / between them"
+            most = f"2 to {len(names)}" if len(names) > 2 else "2"
+            allowed = f"{most}, or names with / between them"
             raise UserError(f"option classes={text} of '{where}': allowed are {allowed}")
         return list(range(int(text)))
     parts, chosen = text.split("/"), set()

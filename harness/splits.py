@@ -87,6 +87,8 @@ def check_sizes(loaded: Loaded, protocol: Protocol) -> None:
     """Raise `UserError` where training would have fewer pictures than a batch."""
     used = max(1, round(len(loaded.train) * protocol.train_fraction))
     left = used if loaded.validation is not None else used - max(1, round(used * protocol.validation_fraction))
+    if left < 1:
+        raise UserError("no training picture is left: raise --train-fraction or lower --validation-fraction")
     if left < (protocol.batch or 1):
         raise UserError(
             f"{left} training pictures are fewer than a batch of {protocol.batch}: lower --batch or use more pictures"

@@ -23,6 +23,7 @@ from prunebench.seeding import seeded
 from prunebench.selection import Rule
 from prunebench.splits import BlockData, check_sizes, draw
 from prunebench.units import analyse
+from prunebench.verification import twin
 from prunebench.weights import load_weights, weights_digest
 
 IMAGENET_CLASSES = 1000
@@ -141,11 +142,29 @@ def make_task(
     check_sizes(loaded, protocol)
     with seeded(0, "analysis"), _named("model", model_label):
         network = model(channels, height, len(loaded.classes))
-        table = analyse(network, torch.randn(2, channels, height, width), model.label, classes=len(loaded.classes))
+        example = torch.randn(2, channels, height, width)
+        table = analyse(network, example, model.label, classes=len(loaded.classes))
+        _check_training(network, example, model.label)
     ready = Task(dataset_label, dataset, loaded, fingerprint, model, table, costs(network, table), protocol, weights)
     if weights is not None:
         ready.fresh(0, torch.device("cpu"))  # a checkpoint that does not fit is refused before anything is computed
     return ready
+
+
+def _check_training(network: nn.Module, example: torch.Tensor, label: str) -> None:
+    """Refuse a network that cannot be trained as it is. Leaves it as it was."""
+    copy = twin(network, torch.Tensor.clone).train()
+    try:
+        with torch.no_grad():
+            output = copy(example)
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise UserError(
+            f"{label} cannot be trained: it fails in training mode: {type(error).__name__}: {text}"
+        ) from None
+    if not isinstance(output, torch.Tensor):
+        what = f"it returns a {type(output).__name__} in training mode, not a tensor"
+        raise UserError(f"{label} cannot be trained: {what}; build it without auxiliary outputs")
 
 
 def _filled(protocol: Protocol, model: Model, weights: Path | None, complete: bool) -> Protocol:

@@ -55,7 +55,9 @@ def user_model(module: str, function: str, options: Mapping[str, str]) -> Model:
     label = f"{module}:{function}"
     found = _find(module, function, label)
     if not callable(found):
-        raise UserError(f"model '{label}': {function} is a {type(found).__name__}, not a function that gives a network")
+        raise UserError(
+            f"model '{label}': {function} is of type {type(found).__name__}, not a function that gives a network"
+        )
     taken = {name: default for name, default in _parameters(found).items() if name not in FACTS}
     values = convert(label, options, {name: default for name, default in taken.items() if isinstance(default, Value)})
     return Model(_Call(found, label), name=module, argument=function, options=values, reference="the user's own")

@@ -90,7 +90,9 @@ def _read(path: Path) -> Any:
             raise _bad(path, "cannot be read as weights: not written by torch.save, or not whole") from None
         what = "holds pickled objects, which can run code and are refused; save model.state_dict() alone"
         raise _bad(path, what) from None
-    except (OSError, RuntimeError, ValueError, EOFError, LookupError, SafetensorError) as error:
+    except (EOFError, LookupError):
+        raise _bad(path, "cannot be read as weights: not written by torch.save, or not whole") from None
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise _bad(path, f"cannot be read as weights: {_line(error)}") from None
 
 

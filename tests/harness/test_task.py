@@ -36,6 +36,21 @@ def picky(channels, size, classes):
 def flat(channels, size, classes):
     return nn.Sequential(nn.Flatten(), nn.Linear(channels * size * size, classes))
 
+class Auxiliary(nn.Module):
+    def __init__(self, fails):
+        super().__init__()
+        self.fails = fails
+        self.net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(144, 10))
+
+    def forward(self, x):
+        if self.training and self.fails:
+            raise ValueError("boom")
+        return (self.net(x), 0) if self.training else self.net(x)
+
+def auxiliary(channels, size, classes, *, fails=False):
+    return Auxiliary(fails)
+
+AUXILIARY = Model(auxiliary)
 WIDE, BROKEN = Dataset(wide), Dataset(broken)
 EXPLODING, PICKY, FLAT = Model(exploding), Model(picky), Model(flat)
 """
@@ -95,6 +110,8 @@ def test_what_the_model_is_built_for() -> None:
         ("broken", "lenet5", "dataset 'broken' cannot be made ready: KeyError: 'two.*lines'"),
         ("digits", "exploding", "model 'exploding' cannot be made ready: ValueError: no such thing"),
         ("digits", "picky", "^pictures too small"),
+        ("digits", "auxiliary", "auxiliary cannot be trained: it returns a tuple in training mode, not a tensor"),
+        ("digits", "auxiliary:fails=true", "cannot be trained: it fails in training mode: ValueError: boom"),
         ("digits", "flat", "no layer whose units could be removed"),
         ("digits", "lenet", "unknown model 'lenet'; did you mean 'lenet5'"),
         ("digit", "lenet5", "unknown dataset 'digit'; did you mean 'digits'"),

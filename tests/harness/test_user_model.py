@@ -113,7 +113,7 @@ def test_a_registered_name_stays_that_model(folder: Path) -> None:
         ("nonets:small", "unknown model 'nonets:small': there is no model of that name, and no module 'nonets' in /"),
         ("mynets.deep:small", r"unknown model 'mynets.deep:small': .* no module 'mynets.deep'"),
         ("mynets:smal", r"unknown function 'smal' in /.*/mynets.py; did you mean 'small'\? Known: Family, Net, "),
-        ("mynets:text", "model 'mynets:text': text is a str, not a function that gives a network"),
+        ("mynets:text", "model 'mynets:text': text is of type str, not a function that gives a network"),
         ("badnets:x", r"badnets cannot be imported: ModuleNotFoundError: .* \(badnets.py:1\)"),
         ("my-nets:small", "model 'my-nets:small': write module:function"),
         ("mynets:small,depth=3", r"unknown option 'depth' in 'mynets:small'; .* Known: deep, kind, width"),
