@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from prunebench.errors import UserError
-from prunebench.pictures import Samples
+from prunebench.pictures import COPIED, Samples
 
 Moments = tuple[tuple[float, ...], tuple[float, ...]]
 S = TypeVar("S", bound=Samples)
@@ -14,8 +14,11 @@ S = TypeVar("S", bound=Samples)
 
 def histogram(images: Tensor) -> Tensor:
     """Count the 256 levels of every channel: (channels, 256). images: uint8 (n, channels, h, w)."""
-    channels = range(images.shape[1])
-    return torch.stack([torch.bincount(images[:, channel].flatten(), minlength=256) for channel in channels])
+    counts = torch.zeros(images.shape[1], 256, dtype=torch.int64)
+    for few in torch.split(images, COPIED):
+        for channel, row in enumerate(counts):
+            row += torch.bincount(few[:, channel].flatten(), minlength=256)
+    return counts
 
 
 def moments(histogram: Tensor) -> Moments:

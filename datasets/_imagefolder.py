@@ -101,10 +101,10 @@ def load(parts: Sequence[Files], classes: Sequence[str], wanted: Wanted) -> Load
     They are left there if their pixels, counted with the channels (and the size, where none is wanted) of the first
     one, take more memory than wanted. Raises `UserError` for pictures that cannot be read or do not fit together.
     """
-    channels, height, _ = header(parts[0].paths(0, 1)[0])
+    channels, height, width = header(parts[0].paths(0, 1)[0])
     pixels = sum(map(len, parts)) * max(channels, wanted.channels) * (wanted.stored or height) ** 2
     if pixels <= wanted.memory * 2**30:
-        pictures = _in_memory(parts, wanted)
+        pictures = _in_memory(parts, wanted, (wanted.stored or height, wanted.stored or width))
         found: list[Pictures | Files] = [*pictures]
         mean, std = wanted.moments or moments(histogram(pictures[0].images))
     else:
@@ -135,12 +135,24 @@ def _surveyed(train: Files, wanted: Wanted) -> tuple[Form, Moments]:
     return Form(channels, next(iter(seen.shapes))[0], resize=wanted.size > 0), moments(counts)
 
 
-def _in_memory(parts: Sequence[Files], wanted: Wanted) -> list[Pictures]:
-    """Read the splits, with as many channels as the most colourful picture has."""
-    splits = [[decode(file, wanted.stored) for file in part.paths()] for part in parts]
-    _check_shapes({array.shape[:2] for arrays in splits for array in arrays}, parts[0].root, wanted)
-    colour = wanted.channels == 3 or any(array.ndim == 3 for arrays in splits for array in arrays)
-    return [_stack(arrays, part, colour) for arrays, part in zip(splits, parts, strict=True)]
+def _in_memory(parts: Sequence[Files], wanted: Wanted, shape: tuple[int, int]) -> list[Pictures]:
+    """Read the splits, with as many channels as the most colourful picture has. shape: of the first one."""
+    splits = [_decoded(part, wanted, shape) for part in parts]
+    channels = max(images.shape[1] for images in splits)
+    wide = [images if images.shape[1] == channels else np.repeat(images, channels, axis=1) for images in splits]
+    return [Pictures(torch.from_numpy(images), part.labels) for images, part in zip(wide, parts, strict=True)]
+
+
+def _decoded(part: Files, wanted: Wanted, shape: tuple[int, int]) -> Array:
+    """Decode a split where it stays: (n, channels, height, width), three channels if one picture is in colour."""
+    images = np.empty((len(part), wanted.channels or 1, *shape), np.uint8)  # what is not filled yet takes no memory
+    for number, file in enumerate(part.paths()):
+        pixels = decode(file, wanted.stored)
+        _check_shapes({shape, pixels.shape[:2]}, part.root, wanted)
+        if pixels.ndim == 3 and images.shape[1] == 1:
+            images = np.repeat(images, 3, axis=1)
+        images[number] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    return images
 
 
 def _check_shapes(found: Iterable[tuple[int, ...]], path: Path, wanted: Wanted) -> None:
@@ -148,11 +160,3 @@ def _check_shapes(found: Iterable[tuple[int, ...]], path: Path, wanted: Wanted) 
     if len(shapes) > 1 or shapes[0][0] != shapes[0][1]:
         shown = " and ".join(f"{width} x {height}" for height, width in (shapes[:1] + shapes[-1:])[: len(shapes)])
         raise UserError(f"{path} has pictures of {shown} pixels; write {wanted.label},size=N to make all N x N")
-
-
-def _stack(arrays: list[Array], part: Files, colour: bool) -> Pictures:
-    if colour:
-        arrays = [array if array.ndim == 3 else np.repeat(array[..., None], 3, 2) for array in arrays]
-    images = torch.from_numpy(np.stack(arrays))
-    images = images.permute(0, 3, 1, 2).contiguous() if colour else images.unsqueeze(1)
-    return Pictures(images, part.labels)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+COPIED = 8  # pictures copied at a time by what goes through all of them: it needs no memory for all
+
 
 class Samples(Protocol):
     """One split, wherever its pictures are kept: in memory (`Pictures`), in files (`streaming.Files`)."""
@@ -80,7 +82,8 @@ class Pictures:
         """Give the size in batches, where it is not that of the pictures, all pixels and all labels."""
         if self.side:
             yield f"side {self.side}".encode()
-        yield self.images.contiguous().numpy().tobytes()
+        for few in torch.split(self.images, COPIED):
+            yield few.contiguous().numpy().tobytes()
         yield self.labels.contiguous().numpy().tobytes()
 
 

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -147,6 +149,49 @@ def test_top5_of_a_hundred_streamed_classes(tmp_path: Path) -> None:
 
     result = evaluate(Fixed(), test)
     assert (result.accuracy, result.top5) == (0.01, 0.05)
+
+
+def test_one_colour_picture_in_another_split_makes_all_colour(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        fill(tmp_path / split, 3, grey=True, size=(8, 8))
+    before = load(tmp_path)
+    Image.new("RGB", (8, 8), (200, 0, 50)).save(tmp_path / "test" / "class 1" / "1.png")
+    after = load(tmp_path)
+    assert after.shape == (3, 8, 8)
+    for old, new in ((before.train, after.train), (before.test, after.test)):
+        assert isinstance(old, Pictures) and isinstance(new, Pictures)
+        expected = old.images.expand(-1, 3, -1, -1).clone()
+        if old is before.test:
+            expected[4] = torch.tensor([200, 0, 50], dtype=torch.uint8).view(3, 1, 1)
+        assert torch.equal(new.images, expected)
+
+
+PROBE = """
+import sys
+from pathlib import Path
+import torch
+from prunebench.dataset import Source
+from prunebench.datasets.folder import DATASET
+from prunebench.environment import peak_memory
+
+def load(size):
+    return DATASET.load(Source(Path("/nowhere"), argument=sys.argv[1]), size=size)
+
+torch.set_num_threads(1)
+load(8).fingerprint()
+before, loaded = peak_memory("cpu"), load(512)
+loaded.fingerprint()
+print(peak_memory("cpu") - before, loaded.train.images.nbytes + loaded.test.images.nbytes)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs the memory of this process alone")
+def test_reading_needs_the_memory_of_the_pixels_once(tmp_path: Path) -> None:
+    fill(tmp_path, 70)
+    probe = subprocess.run([sys.executable, "-c", PROBE, tmp_path], check=True, capture_output=True, text=True)
+    grown, pixels = map(int, probe.stdout.split())
+    assert pixels == 140 * 3 * 585**2
+    assert 0.8 * pixels < grown < 1.3 * pixels  # a few are copied at a time, for moments and fingerprint
 
 
 def test_names_are_sorted_as_paths_are(tmp_path: Path) -> None:
