@@ -21,9 +21,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from prunebench.decoding import Array, Form, Survey, read, survey
-from prunebench.errors import CellError
+from prunebench.errors import CellError, UserError
 from prunebench.processes import cores, serve_parent
 
+BROKEN = (
+    "a process that decodes pictures was killed, perhaps for its memory, or could not start: "
+    'a script of your own must call what loads data below `if __name__ == "__main__":`'
+)
 PIECE = 16  # pictures that a worker decodes at a time: small, so that all of them work on the batch that is waited for
 
 
@@ -69,7 +73,7 @@ class Files:
     def batches(self, chosen: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Give uint8 pictures (k, channels, height, width) and labels (k,) for each index (k,), in order.
 
-        Raises `CellError` naming the file that cannot be read or is not of the form.
+        Raises `CellError` naming the file that cannot be read or is not of the form, or if a worker ends too soon.
         """
         ahead: deque[tuple[Files, list[Future[Array]]]] = deque()
         try:
@@ -83,16 +87,23 @@ class Files:
                 yield _joined(*ahead.popleft())
         except BrokenProcessPool:
             _pool.cache_clear()
-            raise CellError("a process that decodes pictures was killed, perhaps for its memory") from None
+            raise CellError(BROKEN) from None
         finally:  # whoever asked may have had enough
             for future in (future for _, futures in ahead for future in futures):
                 future.cancel()
 
     def survey(self, size: int) -> Survey:
-        """Decode all pictures and say what they have in common; see `decoding.survey`."""
+        """Decode all pictures and say what they have in common; see `decoding.survey`.
+
+        Raises `UserError` naming the file that cannot be read, or if a worker ends too soon.
+        """
         files = self.paths()
         pieces = [files[start : start + PIECE] for start in range(0, len(files), PIECE)]
-        found: Sequence[Survey] = list(_pool().map(survey, pieces, [size] * len(pieces)))
+        try:
+            found: Sequence[Survey] = list(_pool().map(survey, pieces, [size] * len(pieces)))
+        except BrokenProcessPool:
+            _pool.cache_clear()
+            raise UserError(BROKEN) from None
         shapes = frozenset[tuple[int, int]]().union(*(part.shapes for part in found))
         return Survey(any(part.colour for part in found), shapes, np.sum([part.counts for part in found], axis=0))
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from prunebench import streaming
 from prunebench.decoding import Form
-from prunebench.errors import CellError
+from prunebench.errors import CellError, UserError
 from prunebench.grid import make_grid
 from prunebench.pictures import Pictures
 from prunebench.progress import Progress
@@ -121,15 +121,43 @@ def test_a_picture_that_cannot_be_read_is_named(files: Files) -> None:
     assert numbers(files, [torch.tensor([40])]) == [[40]]
 
 
-def test_a_killed_worker_is_said_and_replaced(files: Files) -> None:
-    numbers(files, [torch.arange(20)])
+@pytest.mark.parametrize(
+    ("ask", "error"),
+    [(lambda files: numbers(files, [torch.arange(20)]), CellError), (lambda files: files.survey(0), UserError)],
+    ids=["batches", "survey"],
+)
+def test_a_killed_worker_is_said_and_replaced(
+    ask: Callable[[Files], object], error: type[Exception], files: Files
+) -> None:
+    ask(files)
     for worker in list(streaming._pool()._processes):
         os.kill(worker, signal.SIGKILL)
-    with pytest.raises(CellError, match="a process that decodes pictures was killed"):
+    with pytest.raises(error, match="a process that decodes pictures was killed, perhaps for its memory"):
         for _ in range(50):
-            numbers(files, [torch.arange(20)])
+            ask(files)
             time.sleep(0.1)
     assert numbers(files, [torch.tensor([4])]) == [[4]]
+
+
+UNGUARDED = """
+from pathlib import Path
+import numpy as np
+import torch
+from prunebench import streaming
+
+streaming.set_decoders(1)
+streaming.Files(Path(__file__).parent, np.array([b"0.png"]), torch.zeros(1)).survey(0)
+"""
+
+
+def test_a_script_that_would_start_itself_again_is_told_what_it_lacks(tmp_path: Path) -> None:
+    Image.new("L", (4, 4), 1).save(tmp_path / "0.png")
+    (tmp_path / "script.py").write_text(UNGUARDED)
+    ended = subprocess.run([sys.executable, "-P", tmp_path / "script.py"], capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 1
+    last = ended.stderr.splitlines()[-1]
+    assert "UserError: a process that decodes pictures" in last
+    assert 'below `if __name__ == "__main__":`' in last
 
 
 def test_a_survey_of_all_pictures(files: Files) -> None:
