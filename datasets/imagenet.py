@@ -5,9 +5,9 @@ from pathlib import Path
 from prunebench.dataset import Dataset, Loaded, Source
 from prunebench.datasets._imagefolder import Wanted, listed, load, same_classes
 from prunebench.errors import UserError
+from prunebench.loaded import IMAGENET
 from prunebench.preparing import chosen_classes
 
-MOMENTS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # of all its users, since PyTorch's first examples
 ARCHIVES = ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar", "ILSVRC2012_devkit_t12.tar.gz")
 
 
@@ -36,7 +36,7 @@ def imagenet(source: Source, *, size: int = 224, classes: str = "", memory: floa
     if classes:
         names = tuple(names[number] for number in chosen_classes(classes, names, "imagenet"))
     parts = [listed(path, split, names) for split in ("train", "val")]
-    return load(parts, names, Wanted("imagenet", size, memory=memory, moments=MOMENTS))
+    return load(parts, names, Wanted("imagenet", size, memory=memory, moments=IMAGENET))
 
 
 def _unpack(path: Path, split: str) -> None:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from prunebench.errors import UserError
 from prunebench.pictures import Samples
 
+# mean and deviation that all users of ImageNet normalise with, since PyTorch's first examples
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
 
 @dataclass(frozen=True)
 class Loaded:

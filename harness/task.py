@@ -14,6 +14,7 @@ from prunebench.cost import CostModel, costs
 from prunebench.dataset import Dataset, Loaded, Source
 from prunebench.errors import UserError
 from prunebench.identity import identity
+from prunebench.loaded import IMAGENET
 from prunebench.model import Model
 from prunebench.network import Network, Table
 from prunebench.options import split_name
@@ -27,7 +28,6 @@ from prunebench.verification import twin
 from prunebench.weights import load_weights, weights_digest
 
 IMAGENET_CLASSES = 1000
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and deviation, as in torchvision's transforms
 
 
 @dataclass(frozen=True, eq=False)
