@@ -142,6 +142,8 @@ def _stop(node: Any, names: Mapping[Any, str]) -> str:
         return "a reshape that mixes channels"
     if isinstance(module, (tp.ops._SplitOp, tp.ops._UnbindOp, tp.ops._SliceOp)) and _divides_channels(node.grad_fn):
         return "a split of the channels"
+    if _pads_channels(node.grad_fn):
+        return "a padding of the channels"
     if type(module).__module__.startswith(tp.ops.__name__) or isinstance(module, KINDS):
         return ""
     kind = type(module).__name__
@@ -158,6 +160,11 @@ def _keeps_channels(grad_fn: Any) -> bool:
 
 def _divides_channels(grad_fn: Any) -> bool:
     return getattr(grad_fn, "_saved_dim", 1) == 1
+
+
+def _pads_channels(grad_fn: Any) -> bool:
+    pads: tuple[int, ...] = getattr(grad_fn, "_saved_pad", ())  # from the last axis on, two each
+    return bool(pads) and any(pads[2 * (len(grad_fn._input_metadata[0].shape) - 2) :])
 
 
 def _read_alone(graph: Any, names: Mapping[Any, str], layer: nn.Module) -> str:

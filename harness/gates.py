@@ -59,6 +59,9 @@ def _stretched(soft: Tensor) -> Tensor:
 class Gates:
     """Gates on all units of a network; the term is strength times the expected number of open gates.
 
+    A closed gate equals a removal unless a function with f(0) != 0, such as a sigmoid, stands between it and what reads
+    the unit: the function's constant goes with the unit when it is removed.
+
     Args:
         strength: price of one open unit, in units of the mean loss; every unit counts alike.
         start: log alpha of every gate at the beginning; at 2 a gate is open with probability .97 and .96 at test time.

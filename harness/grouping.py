@@ -1,6 +1,6 @@
 """From what goes with each unit to groups of units, joined where grouped convolutions tie them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -111,8 +111,15 @@ def _group(
         else:
             reasons.add(f"'{layer}', which does not use all of them alike")
     outs = {layer for layer, side in pieces if side == "out"}
+    if units == 1 and any(side == "in" for _, side in pieces):
+        reasons.add(_single(model, pieces, sum(one.units for one in members)))
     group = Group(members[0].root, units, tuple(layer for layer in order if layer in outs), tuple(slices))
     return group, "output" if "output" in reasons else min(reasons, default="")
+
+
+def _single(model: nn.Module, parts: Iterable[Part], width: int) -> str:
+    ties = (layer for layer, side in parts if _period(model, (layer, side)) != NONE)
+    return f"'{next(ties)}', whose groups must stay equal" if width > 1 else "its width of one unit"
 
 
 def _whole(model: nn.Module, part: Part, places: Ints) -> bool:

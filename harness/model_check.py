@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from prunebench.cost import CostModel, costs, count
 from prunebench.errors import UserError
-from prunebench.network import Network, Table
+from prunebench.network import Group, Network, Table
 from prunebench.removal import remove
 from prunebench.saving import load_into, save
 from prunebench.selection import Budget, Rule, lowest, select
@@ -122,15 +122,16 @@ def _frozen(model: nn.Module, table: Table, example: Tensor) -> Iterator[str]:
     frozen = twin(model, Tensor.clone).requires_grad_(False)
     last = list(table.positions)[-1]
     frozen.get_submodule(last).requires_grad_(True)
-    if _shown(analyse(frozen, example, check=False)) != _shown(table):
+    found = [group for group in analyse(frozen, example, check=False).groups if group.name not in table.fixed]
+    if _shown(found) != _shown(table.groups):
         yield "with frozen layers other units are found"
     small = remove(Network.dense(frozen, table), {g.name: torch.arange(g.units // 2) for g in table.groups}).model
     if any(p.requires_grad != name.startswith(f"{last}.") for name, p in small.named_parameters()):
         yield "frozen layers do not stay frozen"
 
 
-def _shown(table: Table) -> list[object]:
-    return [(g.name, g.producers, [(s.layer, s.side, s.index.tolist()) for s in g.slices]) for g in table.groups]
+def _shown(groups: Iterable[Group]) -> list[object]:
+    return [(g.name, g.producers, [(s.layer, s.side, s.index.tolist()) for s in g.slices]) for g in groups]
 
 
 def _row(label: str, build: Build, sizes: Sequence[int], channels: int, classes: int) -> list[str]:

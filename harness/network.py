@@ -44,7 +44,7 @@ class Table:
     norm: the BatchNorm that directly follows a layer, where there is one.
     tail: the last module of the chain layer -> BatchNorm -> nonlinearity (the layer itself where nothing follows).
     depthwise: every depthwise convolution, with the layer whose output it alone reads ("" where others may, too).
-    fixed: layers whose units must stay because they cannot be followed to all their readers, each with the reason.
+    fixed: layers whose units must stay, each with the reason ("because of ...").
     """
 
     groups: tuple[Group, ...]

@@ -3,6 +3,7 @@
 import json
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,14 +68,17 @@ def load(folder: Path | str, plugins: tuple[str, ...] = ()) -> nn.Module:
     from prunebench.units import analyse
 
     folder = Path(folder)
-    given = _widths(folder)["model"]
+    widths = _widths(folder)
+    given = widths["model"]
     if not given:
         raise UserError(f"{folder}: does not say which model it is; rebuild it with prunebench.saving.load_into")
     with torch.random.fork_rng(devices=[]):
         model = get_model(given["model"], registry(plugins)).without_weights()
         dense = model(given["channels"], given["size"], given["classes"])
     example = torch.zeros(1, given["channels"], given["size"], given["size"])
-    return load_into(dense, analyse(dense, example, given["model"], check=False), folder).model.eval()
+    table = analyse(dense, example, given["model"], check=False)
+    groups = tuple(group for group in table.groups if group.name in widths["kept"])  # the check had fixed the others
+    return load_into(dense, replace(table, groups=groups), folder).model.eval()
 
 
 def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

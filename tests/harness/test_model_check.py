@@ -129,3 +129,10 @@ def test_the_first_size_that_a_model_takes_is_used() -> None:
 def test_layers_that_keep_their_units_are_in_the_table() -> None:
     text, _ = model_table([("convnext", lambda *_: SMALL["convnext"]())], sizes=(32,), classes=CLASSES)
     assert "7 layers keep their units: 'features.0.1' (LayerNorm2d)" in text
+
+
+def test_layers_that_the_check_fixed_are_no_problem() -> None:
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 1), nn.GLU(1), nn.Conv2d(4, 4, 1), nn.Flatten(), nn.Linear(64, 2)
+    )
+    assert check_model(model, torch.zeros(2, 3, 4, 4)) == []

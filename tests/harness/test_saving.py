@@ -1,4 +1,6 @@
 import json
+import textwrap
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -117,3 +119,22 @@ def test_what_does_not_fit_is_one_line(table: Table, tmp_path: Path, how: str) -
     with pytest.raises(UserError, match=SPOILT[how]) as caught:
         load_into(RESNET20(3, 16, 4), table, tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_layers_that_the_check_had_fixed_are_whole_when_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = """
+        from torch import nn
+
+        def net(channels, classes):
+            first = nn.Conv2d(channels, 8, 1), nn.Conv2d(8, 8, 1), nn.GLU(1), nn.Conv2d(4, 4, 1)
+            return nn.Sequential(*first, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, classes))
+    """
+    (tmp_path / "gated.py").write_text(textwrap.dedent(text))
+    monkeypatch.syspath_prepend(tmp_path)
+    model = import_module("gated").net(3, 2).eval()
+    network = Network.dense(model, analyse(model, torch.zeros(1, 3, 4, 4)))
+    assert list(network.table.fixed) == ["1"]
+    small = remove(network, {"0": torch.arange(3)})
+    save(small, tmp_path, {"model": "gated:net", "channels": 3, "size": 4, "classes": 2})
+    pictures = torch.randn(2, 3, 4, 4)
+    assert torch.equal(prunebench.load(tmp_path)(pictures), small.model(pictures))

@@ -1,8 +1,10 @@
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torchvision.models import mobilenet_v2, shufflenet_v2_x0_5
 
 from prunebench.errors import UserError
@@ -10,6 +12,7 @@ from prunebench.models.lenet5 import lenet5
 from prunebench.models.resnet import RESNET20
 from prunebench.network import Slice, Table
 from prunebench.units import analyse
+from prunebench.verification import MIXED
 
 PICTURES = torch.zeros(1, 3, 32, 32)
 
@@ -202,6 +205,75 @@ def test_shufflenet_keeps_what_it_shuffles() -> None:
     assert table.fixed["stage2.1.branch2.5"] in ("a reshape that mixes channels", "a split of the channels")
 
 
+class Applied(nn.Module):
+    """Does something to the units of the second of three convolutions."""
+
+    def __init__(self, width: int, function: Callable[[Tensor], Tensor], after: int) -> None:
+        super().__init__()
+        self.a, self.b, self.c = nn.Conv2d(3, 6, 1), nn.Conv2d(6, width, 1), nn.Conv2d(after, 6, 1)
+        self.last, self.function = nn.Linear(6, 2), function
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return self.last(self.c(self.function(self.b(self.a(pictures)))).mean((2, 3)))
+
+
+APPLIED: list[tuple[Callable[[Tensor], Tensor], int, str]] = [
+    (lambda x: F.glu(x, 1), 4, MIXED),
+    (lambda x: F.pixel_shuffle(x, 2), 2, MIXED),
+    (lambda x: F.pixel_unshuffle(x, 2), 32, MIXED),
+    (lambda x: x * torch.sigmoid(x.mean(1, keepdim=True) + x.amax(1, keepdim=True)), 8, MIXED),
+    (lambda x: x[:, [3, 1, 2, 0, 4, 5, 6, 7]], 8, MIXED),
+    (lambda x: x.flip(1), 8, MIXED),
+    (lambda x: x.softmax(1), 8, MIXED),
+    (lambda x: F.pad(x, (0, 0, 0, 0, 2, 2)), 12, "a padding of the channels"),
+]
+
+
+@pytest.mark.parametrize(("function", "after", "reason"), APPLIED)
+def test_layers_before_an_operation_on_channels_keep_their_units(
+    function: Callable[[Tensor], Tensor], after: int, reason: str
+) -> None:
+    table = analyse(Applied(8, function, after), torch.zeros(1, 3, 4, 4))
+    assert [group.name for group in table.groups] == ["a", "c"]
+    assert table.fixed == {"b": reason}
+
+
+def test_padded_pictures_are_no_padded_channels() -> None:
+    assert not analyse(Applied(8, lambda x: F.pad(x, (1, 2, 0, 1)), 8), torch.zeros(1, 3, 4, 4)).fixed
+
+
+@pytest.mark.parametrize("stream", [4, 8])
+def test_a_shortcut_of_padded_channels_keeps_its_units(stream: int) -> None:
+    model = Shortcut(stream)
+    table = analyse(model, torch.zeros(1, 3, 4, 4))
+    assert [group.name for group in table.groups] == ["inner"]
+    assert set(table.fixed) == {"stem", "outer"}
+
+
+class Shortcut(nn.Module):
+    """A block that doubles the channels, its shortcut padded by a function."""
+
+    def __init__(self, stream: int) -> None:
+        super().__init__()
+        self.stem, self.inner = nn.Conv2d(3, stream, 1), nn.Conv2d(stream, 6, 1)
+        self.outer, self.last, self.pad = nn.Conv2d(6, 2 * stream, 1, stride=2), nn.Linear(2 * stream, 2), stream // 2
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        stem = self.stem(pictures).relu()
+        shortcut = F.pad(stem[:, :, ::2, ::2], (0, 0, 0, 0, self.pad, self.pad))
+        return self.last((self.outer(self.inner(stem).relu()) + shortcut).mean((2, 3)))
+
+
+def test_a_layer_left_with_one_unit_keeps_it() -> None:
+    table = tied(nn.Conv2d(4, 8, 1), nn.Conv2d(8, 16, 1, groups=8), nn.Conv2d(16, 1, 1), nn.Conv2d(1, 2, 1))
+    assert [(g.name, g.units) for g in table.groups] == [("1", 2)]
+    assert table.fixed == {"0": "'1', whose groups must stay equal", "2": "its width of one unit"}
+
+
+def test_a_network_of_one_output_has_no_layer_to_report() -> None:
+    assert not analyse(nn.Sequential(nn.Conv2d(3, 4, 1), nn.Flatten(), nn.Linear(4, 1)), torch.zeros(1, 3, 1, 1)).fixed
+
+
 class Tied(nn.Sequential):
     """Shares a tensor between two layers."""
 
@@ -264,7 +336,7 @@ REFUSED = [
     (
         nn.Sequential(nn.Conv2d(3, 8, 1), nn.GroupNorm(2, 8), nn.Conv2d(8, 2, 1), nn.Flatten()),
         (3, 2, 2),
-        r"could be removed: those of '0' pass through '1' \(GroupNorm\)$",
+        r"could be removed: '0' keeps its units because of '1' \(GroupNorm\)$",
     ),
     (Tied(), (1, 2, 2), "share the weights '1.weight' and '3.weight'; give each layer its own$"),
     (
@@ -277,8 +349,8 @@ REFUSED = [
         (1, 2, 2),
         "'aside' is used 0 times in a forward pass in eval mode; take it out, unless other code reads its weights$",
     ),
-    (Fixed(), (3, 4, 4), "without some units of layer 'conv' it fails"),
-    (Rolled(), (3, 4, 4), "without some units of layer 'conv' its output"),
+    (Fixed(), (3, 4, 4), f"could be removed: 'conv' keeps its units because of {MIXED}$"),
+    (Rolled(), (3, 4, 4), f"could be removed: 'conv' keeps its units because of {MIXED}$"),
     (nn.Sequential(nn.Conv2d(1, 8, 1), nn.Conv2d(8, 2, 1)), (3, 2, 2), SIZES + "Given groups=1"),
     (nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8, 2)), (3, 2, 2), SIZES + "Calculated padded input"),
     (Pair(), (1, 2, 2), r"returns a tuple in eval mode; it must return one tensor, \(batch, classes\)$"),
