@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_comp
 
 _LEVELS = ("debug", "info", "warning", "error")
 # typer has click inside or beside it, as its version goes
-_TYPED_WRONG = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+_TYPED_WRONG: type[Any] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 _INTERRUPTED = 130  # how typer ends on Ctrl-C
 
 

@@ -118,7 +118,7 @@ def check_models(
 ) -> tuple[str, bool]:
     """Analyse models and check each: a Markdown table, see `model_check.model_table`; and whether none failed.
 
-    A refused model is not a failure: the table says why. Raises `UserError` for unknown names and impossible pictures.
+    A refused model is one if it was named. Raises `UserError` for unknown names and impossible pictures.
     """
     from prunebench.model_check import SIZES, model_table
     from prunebench.models._torchvision import names as torchvision_names
@@ -135,4 +135,6 @@ def check_models(
         given = f"--size {min(sizes, default=0)}, --channels {channels}, --classes {classes}"
         raise UserError(f"{given}: pictures have at least one pixel and channel, and two classes")
     models = [(label, get_model(label, registry)) for label in dict.fromkeys(labels)]
-    return model_table(models, sizes or SIZES, channels, classes)
+    text, passed = model_table(models, sizes or SIZES, channels, classes)
+    refused = any("| refused" in line for line in text.splitlines()) and not everything
+    return text, passed and not refused

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from textwrap import shorten
 
 import torch
 from tabulate import tabulate
@@ -140,8 +141,13 @@ def _row(label: str, build: Build, sizes: Sequence[int], channels: int, classes:
         example = torch.zeros(2, channels, size, size)
         table = analyse(model, example, label, classes=classes)
     except UserError as error:
-        return [label, "refused", *[""] * 7, str(error).removeprefix(f"{label} cannot be pruned: ")]
-    problems = list(_problems(model, table, example))
+        return [label, "refused", *[""] * 7, shorten(str(error).removeprefix(f"{label} cannot be pruned: "), 200)]
+    except Exception as error:
+        return [label, "refused", *[""] * 7, shorten(f"{type(error).__name__}: {error}", 200)]
+    try:
+        problems = list(_problems(model, table, example))
+    except Exception as error:  # one model's trouble must not lose the table of the others
+        problems = [f"it cannot be checked: {type(error).__name__}: {' '.join(str(error).split())[:160]}"]
     kept = [f"{len(table.fixed)} layers keep their units: {reason}" for reason in list(table.fixed.values())[:1]]
     return [label, "no" if problems else "yes", str(size), *_facts(model, table), "; ".join(problems + kept)]
 

@@ -27,6 +27,7 @@ class Trace:
     norm: dict[str, str] = field(default_factory=dict)
     tail: dict[str, str] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
+    running: str = ""
     # How many layers had run when a module was last entered: evidence takes its first output after the layer.
     _entered: dict[str, int] = field(default_factory=dict)
     # The tensor at the end of each layer's chain: its owner, itself (its id is its own while it lives) and its version
@@ -37,6 +38,7 @@ class Trace:
     def enter(self, name: str, module: nn.Module, given: Tensor) -> None:
         """Note that `module` is about to read `given`."""
         self.calls[name] += 1
+        self.running = name
         before, self._entered[name] = self._entered.get(name, 0), len(self.order)
         layer, _, version = self._ends.get(id(given), ("", given, -1))
         if version != given._version or not isinstance(module, (*NORMS, *NONLINEAR)):
@@ -51,6 +53,7 @@ class Trace:
 
     def leave(self, name: str, module: nn.Module, result: Tensor) -> None:
         """Note that `module` has made `result`."""
+        self.running = ""
         owner = self._inside.pop(name, "")
         if isinstance(module, nn.Conv2d | nn.Linear):
             units = module.out_channels if isinstance(module, nn.Conv2d) else module.out_features
@@ -80,7 +83,9 @@ def trace(model: nn.Module, example: Tensor, classes: int | None = None) -> tupl
     except Exception as error:
         size = " x ".join(map(str, example.shape[1:]))
         why = shorten(" ".join(str(error).split()), 160, placeholder=" ...")
-        raise UserError(f"it fails in eval mode on pictures of {size} pixels: {type(error).__name__}: {why}") from error
+        where = f" in layer '{seen.running}'" if seen.running else ""
+        what = f"it fails in eval mode on pictures of {size} pixels{where}: {type(error).__name__}: {why}"
+        raise UserError(f"{what}; build it for these, or ask for others (size=, channels=)") from error
     finally:
         for handle in handles:
             handle.remove()

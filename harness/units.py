@@ -2,11 +2,13 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from prunebench.dependencies import dependencies
 from prunebench.errors import UserError
 from prunebench.grouping import groups
 from prunebench.network import Group, Table
+from prunebench.tracing import KINDS
 from prunebench.verification import skeleton, twin, verify
 
 
@@ -57,6 +59,8 @@ def _refuse(model: nn.Module) -> None:
     for layer, module in model.named_modules():
         if isinstance(module, nn.Conv2d) and 1 < module.groups == module.out_channels != module.in_channels:
             raise UserError(f"layer '{layer}' has {module.groups} groups of one output and several input channels")
+        if isinstance(module, KINDS) and parametrize.is_parametrized(module):
+            raise UserError(f"layer '{layer}' is parametrised (weight_norm or the like): remove the parametrisation")
     for parameter, tensor in model.named_parameters(remove_duplicate=False):
         first = owner.setdefault(id(tensor), parameter)
         if first == parameter or model.get_parameter(first) is not tensor:
