@@ -154,7 +154,7 @@ def test_the_error_names_every_failed_check() -> None:
         check_criterion(Criterion(single))
 
 
-@pytest.mark.parametrize("toy", ["chain", "residual", "depthwise", "single-unit"])
+@pytest.mark.parametrize("toy", ["chain", "residual", "depthwise"])
 def test_the_tables_of_the_toys_are_those_of_the_analysis(toy: str) -> None:
     network = toys.TOYS[toy]()
     table = analyse(network.model, torch.zeros(1, *toys.PICTURE, dtype=torch.float64))

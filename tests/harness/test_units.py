@@ -329,7 +329,7 @@ class Idle(nn.Sequential):
 
 
 TWICE = nn.Linear(4, 4)
-SIZES = "on pictures of 3 x 2 x 2 pixels: RuntimeError: "
+SIZES = "on pictures of 3 x 2 x 2 pixels in layer '0': RuntimeError: "
 REFUSED = [
     (nn.Sequential(nn.Flatten(), nn.ReLU()), (3, 2, 2), "no layer whose units could be removed$"),
     (nn.Sequential(nn.Flatten(), nn.Linear(12, 5)), (3, 2, 2), "no layer whose units could be removed$"),
