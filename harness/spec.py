@@ -28,7 +28,7 @@ class Spec(Protocol):
     datasets: tuple[str, ...] = Field(("digits",), min_length=1, description="datasets, such as mnist or folder:PATH")
     models: tuple[str, ...] = Field(("lenet5",), min_length=1, description="models, such as vgg11_bn:width=0.5")
     tasks: tuple[str, ...] = Field(
-        (), description="pairs, such as 'cifar10 x resnet20', for every dataset x every model"
+        (), description="pairs such as 'cifar10 x resnet20', not every dataset with every model"
     )
     seeds: str = Field("0-2", description="seeds: 0-4 or 0,3,7")
     keep: str = Field("macs=0.5,0.25", description="fractions to keep of macs, params or units: macs=0.5,0.25")

@@ -30,7 +30,7 @@ class Sweep(Frozen):
 
 def sweep_path(task: Task, results: Path) -> Path:
     """Where the sweep of a task lies: its key holds all that decides the training, but neither seed nor ranking."""
-    protocol = task.protocol.model_copy(update={"finetune_rate": 0.0})
+    protocol = task.protocol
     block: dict[str, Any] = {**task.facts(0, torch.device("cpu")), "seed": None, "device": None}
     sparse = {name: getattr(protocol, name) for name in ("sparse_epochs", "sparse_rate")}
     after = {name: getattr(protocol, name) for name in ("rung", "rung_epochs", "finetune_epochs", "restart")}
