@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -31,7 +30,7 @@ class Sweep(Frozen):
 def sweep_path(task: Task, results: Path) -> Path:
     """Where the sweep of a task lies: its key holds all that decides the training, but neither seed nor ranking."""
     protocol = task.protocol
-    block: dict[str, Any] = {**task.facts(0, torch.device("cpu")), "seed": None, "device": None}
+    block = task.facts(0, torch.device("cpu"))  # whatever the run's seeds and device: one rate for all
     sparse = {name: getattr(protocol, name) for name in ("sparse_epochs", "sparse_rate")}
     after = {name: getattr(protocol, name) for name in ("rung", "rung_epochs", "finetune_epochs", "restart")}
     return results / "rates" / f"{key_of(Plan(protocol, block, 'macs').dense().key, sparse | after)}.json"
