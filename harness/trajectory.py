@@ -198,7 +198,8 @@ class Trajectory:
     def _images(self, result: Result) -> dict[str, Any]:
         kind = "uint8" if self.data.classes <= 256 else "uint16"
         predicted, loss = Packed.of(result.predicted.numpy(), kind), Packed.of(result.loss.numpy(), "float16")
-        return PerImage(predicted=predicted, loss=loss).model_dump()
+        correct = Packed.of(result.correct.numpy(), "uint8")
+        return PerImage(predicted=predicted, loss=loss, correct=correct).model_dump()
 
     def _facts(self, stage: Stage) -> dict[str, Any]:
         facts: dict[str, Any] = json.loads((self.store.stage(stage.key) / "facts.json").read_text())

@@ -4,12 +4,12 @@ from typing import Any
 
 import pandas as pd
 
-from prunebench.reports.differences import TOLERANCE
+from prunebench.reports.analysis.differences import TOLERANCE
 from prunebench.reports.document import Block, Section, Table, Text
 from prunebench.reports.formatting import NONE, accuracy, percent, points, times
 from prunebench.reports.grid import BASELINE, METRICS, is_control, order
 from prunebench.reports.speed import NOISY
-from prunebench.reports.statistics import Interval
+from prunebench.reports.statistics.intervals import Interval
 
 PANEL = ["task", "ranking", "metric"]
 NAMES = {

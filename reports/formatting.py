@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from prunebench.reports.statistics import Interval
+from prunebench.reports.statistics.intervals import Interval
 
 NONE = "n/a"  # never an empty field: what is missing is said
 

@@ -8,7 +8,7 @@ import pandas as pd
 from prunebench.record import Record, Scores
 from prunebench.reports.grid import GROUP, RANKINGS, order
 from prunebench.reports.results import Results
-from prunebench.reports.statistics import t_interval
+from prunebench.reports.statistics.intervals import t_interval
 
 STAGES = ("dense", "cut", "cut_bn", "finetuned")
 COSTS = ("macs", "params", "units", "bytes")

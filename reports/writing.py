@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from prunebench.errors import UserError
 from prunebench.reports.accuracy_figure import accuracy_figure
-from prunebench.reports.differences import differences_table
+from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.document import Document, Picture
 from prunebench.reports.drawing import png, svg
 from prunebench.reports.formatting import NONE

@@ -1,7 +1,7 @@
 from types import SimpleNamespace
 
+from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.comparison import UNRELIABLE, comparison_sections
-from prunebench.reports.differences import differences_table
 from prunebench.reports.document import Table, Text
 from prunebench.reports.results import Results, gather
 from prunebench.reports.summary import summary_table

@@ -1,7 +1,7 @@
 from types import SimpleNamespace
 
 from prunebench.reports import details
-from prunebench.reports.differences import differences_table
+from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.document import Items, Section, Table, Text
 from prunebench.reports.results import gather
 from prunebench.reports.widths import widths_table

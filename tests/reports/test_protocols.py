@@ -1,6 +1,6 @@
 from types import SimpleNamespace
 
-from prunebench.reports.differences import differences_table
+from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.protocols import name_tasks
 from prunebench.reports.results import gather
 from prunebench.reports.summary import summary_table

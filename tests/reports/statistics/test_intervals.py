@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from prunebench.reports.statistics import paired_interval, sign_flip, t_interval
+from prunebench.reports.statistics.intervals import paired_interval, t_interval
 
 
 def test_t_interval_by_hand() -> None:
@@ -40,29 +40,3 @@ def test_paired_interval_is_of_the_differences() -> None:
     assert (interval.low, interval.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
     with pytest.raises(ValueError, match="paired"):
         paired_interval([1.0], [1.0, 2.0])
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_sign_flip_is_scipys_exact_permutation_test(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    differences = np.round(rng.standard_normal(2 + seed) + 0.5, 1)  # rounded: ties between sums
-    expected = stats.permutation_test(
-        (differences,), lambda x, axis: np.mean(x, axis=axis), permutation_type="samples", n_resamples=np.inf
-    )
-    assert sign_flip(differences).p == pytest.approx(expected.pvalue)
-
-
-def test_sign_flip_by_hand() -> None:
-    # sums of +-1 +-1 +-2: 4 2 2 0 0 -2 -2 -4; |sum| >= 2 in six of eight
-    assert sign_flip([1.0, 1.0, -2.0]).p == 1.0
-    assert sign_flip([-1.0, 1.0, 2.0]).p == 6 / 8
-    assert sign_flip([0.1, 0.2, 0.3]).p == 2 / 8  # .1 + .2 rounds away from .3
-
-
-def test_smallest_attainable_p() -> None:
-    assert sign_flip([1.0] * 5).smallest == sign_flip([1.0] * 5).p == 2 / 32
-    assert sign_flip([1.0, 1.0, 0.0]).smallest == sign_flip([1.0, 1.0, 0.0]).p == 0.5
-    assert sign_flip([0.0, 0.0]).p == sign_flip([0.0, 0.0]).smallest == 1.0
-    assert sign_flip(np.ones(30)).p == 2.0**-29
-    with pytest.raises(ValueError, match="40"):
-        sign_flip(np.ones(41))

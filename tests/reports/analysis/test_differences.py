@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from prunebench.reports.differences import differences_table
+from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.results import gather
 
 

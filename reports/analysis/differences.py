@@ -7,7 +7,8 @@ import pandas as pd
 
 from prunebench.reports.grid import BASELINE, is_control
 from prunebench.reports.results import Results
-from prunebench.reports.statistics import EXACT_UP_TO, paired_interval, sign_flip
+from prunebench.reports.statistics.intervals import paired_interval
+from prunebench.reports.statistics.permutation import EXACT_UP_TO, sign_flip
 from prunebench.reports.tables import records_table
 
 TOLERANCE = 0.02  # achieved keeps further apart than this are flagged: the networks do not cost the same

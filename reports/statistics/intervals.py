@@ -1,0 +1,61 @@
+"""Means with confidence intervals, over blocks (seeds)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from prunebench.reports.statistics.vectors import vector
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its confidence interval; `low` and `high` are None for one value, which has no interval."""
+
+    n: int
+    mean: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def half(self) -> float | None:
+        """Half the width of the interval."""
+        return None if self.low is None or self.high is None else (self.high - self.low) / 2
+
+
+def t_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
+    """Mean and two-sided t interval.
+
+    values: (n,), any unit, n >= 1, finite; one value gives no interval, equal values one of width zero.
+    Raises ValueError for none, or for values that are not finite.
+
+    >>> t_interval([1.0, 2.0, 3.0]).low.__round__(4)
+    -0.4841
+    >>> t_interval([5.0])
+    Interval(n=1, mean=5.0, low=None, high=None)
+    """
+    x = vector(values)
+    n, mean = len(x), float(x.mean())
+    if n == 1:
+        return Interval(1, mean)
+    if np.ptp(x) == 0:  # the mean of equal numbers may be off by one rounding
+        return Interval(n, float(x[0]), float(x[0]), float(x[0]))
+    half = float(stats.t.ppf((1 + level) / 2, n - 1)) * float(x.std(ddof=1)) / n**0.5
+    return Interval(n, mean, mean - half, mean + half)
+
+
+def paired_interval(ours: Sequence[float], reference: Sequence[float], level: float = LEVEL) -> Interval:
+    """Mean and t interval of ours - reference over blocks.
+
+    ours, reference: (n,), the i-th of both from the same block. Raises ValueError where the lengths differ.
+
+    >>> paired_interval([3.0, 5.0], [1.0, 3.0])
+    Interval(n=2, mean=2.0, low=2.0, high=2.0)
+    """
+    if len(ours) != len(reference):
+        raise ValueError(f"{len(ours)} values cannot be paired with {len(reference)}")
+    return t_interval(vector(ours) - vector(reference), level)

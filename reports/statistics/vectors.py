@@ -1,0 +1,12 @@
+"""What every procedure here takes: a vector of finite numbers."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def vector(values: ArrayLike) -> NDArray[np.float64]:
+    """Give (n,) float64; raises ValueError for none, for another shape, or for values that are not finite."""
+    x = np.asarray(values, dtype=np.float64)
+    if x.ndim != 1 or len(x) == 0 or not np.isfinite(x).all():
+        raise ValueError("a vector of at least one finite number is needed")
+    return x
