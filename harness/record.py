@@ -84,7 +84,7 @@ class Packed(Frozen):
 class PerImage(Frozen):
     """Per test picture, in the order of the test split, of the fine-tuned network.
 
-    predicted: the label it gives; loss: in nats; correct: 1 where the label is right, 0 where not (older records lack it).
+    predicted: the label it gives; loss: in nats; correct: 1 where that is right, 0 where not (older records lack it).
     """
 
     predicted: Packed
