@@ -1,4 +1,4 @@
-"""The command line: `prunebench run`, `sweep`, `report`, `show`, `list`, `check`, `models`, `env`."""
+"""The command line: run, sweep; report, power, compare, show, from records alone; list, check, models, env."""
 
 import logging
 import sys
@@ -12,6 +12,10 @@ from prunebench.cli_options import ConfigOption, values, with_run_options
 from prunebench.errors import UserError, unknown
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+SourceArgument = Annotated[Path, typer.Argument(help="a benchmark JSON or a results folder")]
+MarginOption = Annotated[float, typer.Option("--margin", help="points of accuracy that count as no loss")]
+_MARGIN = 0.5  # points
 
 _LEVELS = ("debug", "info", "warning", "error")
 # typer has click inside or beside it, as its version goes
@@ -97,15 +101,49 @@ def sweep(
 
 @app.command()
 def report(
-    source: Annotated[Path, typer.Argument(help="a benchmark JSON or a results folder")],
+    source: SourceArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="folder to write")] = Path("report"),
+    margin: MarginOption = _MARGIN,
 ) -> None:
     """Write the comparison: Markdown, CSV, figures and a page."""
     from prunebench.reports.reading import read_results
     from prunebench.reports.writing import write_report
 
-    for path in write_report(read_results(source), output):
+    for path in write_report(read_results(source), output, _fraction(margin, "--margin")):
         typer.echo(path)
+
+
+@app.command()
+def power(
+    source: SourceArgument,
+    difference: Annotated[float, typer.Option(help="points of accuracy that shall be found")] = _MARGIN,
+    power: Annotated[float, typer.Option(help="probability of finding them")] = 0.8,
+) -> None:
+    """Say how many seeds would tell a difference, from the spread in a run."""
+    from prunebench.reports.reading import read_results
+    from prunebench.reports.seeds_needed import power_document
+    from prunebench.reports.writing import markdown
+
+    if not 0 < power < 1:
+        raise UserError(f"--power {power:g}: a probability between 0 and 1, such as 0.8")
+    typer.echo(markdown(power_document(read_results(source), _fraction(difference, "--difference"), power)))
+
+
+@app.command()
+def compare(
+    before: SourceArgument,
+    after: SourceArgument,
+    margin: MarginOption = _MARGIN,
+) -> None:
+    """Say what changed between two runs, commits, machines or versions; exit code 1 on a regression."""
+    from prunebench.reports.reading import read_results
+    from prunebench.reports.two_runs import compare_runs
+    from prunebench.reports.writing import markdown
+
+    document, bad = compare_runs(read_results(before), read_results(after), _fraction(margin, "--margin"))
+    typer.echo(markdown(document))
+    if bad:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -168,6 +206,13 @@ def env() -> None:
     from prunebench.environment import describe, text
 
     typer.echo(text(describe()))
+
+
+def _fraction(points: float, flag: str) -> float:
+    """Turn points of accuracy into a fraction."""
+    if not 0 < points < 100:
+        raise UserError(f"{flag} {points:g}: points of accuracy between 0 and 100, such as 0.5")
+    return points / 100
 
 
 def main() -> None:

@@ -9,18 +9,14 @@ from markupsafe import Markup
 
 from prunebench.errors import UserError
 from prunebench.reports.accuracy_figure import accuracy_figure
-from prunebench.reports.analysis.differences import differences_table
+from prunebench.reports.analysis.margins import MARGIN
 from prunebench.reports.document import Document, Picture
 from prunebench.reports.drawing import png, svg
 from prunebench.reports.formatting import NONE
 from prunebench.reports.results import Results
 from prunebench.reports.sections import make_document
-from prunebench.reports.speed import speed_table
 from prunebench.reports.speed_figure import speed_figure
-from prunebench.reports.stages import stages_table
-from prunebench.reports.summary import summary_table
-from prunebench.reports.tables import records_table
-from prunebench.reports.widths import widths_table
+from prunebench.reports.tabulating import make_tables
 
 TEMPLATES = Path(__file__).parent / "templates"
 TITLES = {
@@ -29,20 +25,13 @@ TITLES = {
 }
 
 
-def write_report(results: Results, folder: Path) -> list[Path]:
+def write_report(results: Results, folder: Path, margin: float = MARGIN) -> list[Path]:
     """Write `report.md`, `index.html`, the CSV tables and `figures/` into a folder; gives the files' paths.
 
-    The CSV tables hold fractions, not percent, and `n/a` where there is no number. Raises `UserError` where the
-    folder cannot be written.
+    margin: of non-inferiority, a fraction. The CSV tables hold fractions, not percent, and `n/a` where there is no
+    number. Raises `UserError` where the folder cannot be written.
     """
-    tables = {
-        "records": records_table(results),
-        "summary": summary_table(results),
-        "differences": differences_table(results),
-        "speed": speed_table(results),
-        "widths": widths_table(results),
-        "stages": stages_table(results),
-    }
+    tables = make_tables(results, margin)
     files: dict[str, str | bytes] = {f"{name}.csv": _csv(table) for name, table in tables.items()}
     drawn = {"accuracy": accuracy_figure(tables["summary"]), "speed": speed_figure(tables["summary"])}
     pictures = []
