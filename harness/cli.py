@@ -99,12 +99,13 @@ def sweep(
 def report(
     source: Annotated[Path, typer.Argument(help="a benchmark JSON or a results folder")],
     output: Annotated[Path, typer.Option("--output", "-o", help="folder to write")] = Path("report"),
+    parquet: Annotated[bool, typer.Option("--parquet", help="the tables as Parquet too; needs pyarrow")] = False,
 ) -> None:
-    """Write the comparison: Markdown, CSV, figures and a page."""
+    """Write the comparison: Markdown, LaTeX, CSV, figures and a page."""
     from prunebench.reports.reading import read_results
     from prunebench.reports.writing import write_report
 
-    for path in write_report(read_results(source), output):
+    for path in write_report(read_results(source), output, parquet):
         typer.echo(path)
 
 

@@ -53,7 +53,7 @@ def test_what_is_written(folder: Path) -> None:
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     tables = {f"{n}.csv" for n in ("records", "summary", "differences", "speed", "widths", "stages")}
     figures = {f"figures/{n}.{kind}" for n in ("accuracy", "speed") for kind in ("svg", "png")}
-    assert names == {"report.md", "index.html"} | tables | figures
+    assert names == {"report.md", "index.html", "tables.tex"} | tables | figures
 
 
 def test_nothing_is_silently_missing(folder: Path) -> None:
