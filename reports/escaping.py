@@ -92,7 +92,7 @@ def _character(character: str) -> str:
         return COMMANDS[character]
     if character.isascii() and character.isprintable():
         return character
-    letter, *marks = unicodedata.normalize("NFD", character)
-    if letter.isascii() and len(marks) == 1 and marks[0] in ACCENTS:
-        return rf"\{ACCENTS[marks[0]]}{{{letter}}}"
+    parts = unicodedata.normalize("NFD", character)
+    if len(parts) == 2 and parts[0].isascii() and parts[1] in ACCENTS:
+        return rf"\{ACCENTS[parts[1]]}{{{parts[0]}}}"
     return f"[U+{ord(character):04X}]"

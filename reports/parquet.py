@@ -1,6 +1,7 @@
 """The tidy tables as Parquet, for those who read them with pandas, polars, DuckDB or R. Needs pyarrow."""
 
 from importlib import import_module
+from typing import Any
 
 import pandas as pd
 
@@ -29,11 +30,10 @@ def typed(table: pd.DataFrame) -> pd.DataFrame:
     >>> typed(pd.DataFrame({"half": [None, 0.5], "noisy": [None, True]}, dtype=object)).dtypes.astype(str).tolist()
     ['float64', 'boolean']
     """
-    return table.apply(_typed)
+    kinds = {name: _kind(table[name]) for name in table.columns if table[name].dtype == object and len(table)}
+    return table.astype({name: kind for name, kind in kinds.items() if kind})
 
 
-def _typed(column: "pd.Series[object]") -> "pd.Series[object]":
-    if column.dtype != object or not len(column):
-        return column
-    kind = {"boolean": "boolean", "string": "str"}.get(pd.api.types.infer_dtype(column, skipna=True), "float64")
-    return column.astype(kind)
+def _kind(column: "pd.Series[Any]") -> str:
+    found = pd.api.types.infer_dtype(column, skipna=True)
+    return {"boolean": "boolean", "string": ""}.get(found, "float64")

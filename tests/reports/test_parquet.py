@@ -1,4 +1,6 @@
+import csv
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,8 +20,17 @@ def listed(table: pd.DataFrame) -> dict[str, list[object]]:
     return {str(name): table[name].astype(object).where(table[name].notna(), None).tolist() for name in table}
 
 
-def read_csv(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, na_values=["n/a"], keep_default_na=False, float_precision="round_trip")
+def values(cells: list[str]) -> list[object]:
+    """Read a column of a CSV file: whole numbers, numbers, truths or texts; None for `n/a`."""
+    for kind in (int, float, {"True": True, "False": False}.__getitem__):
+        with suppress(ValueError, KeyError):
+            return [None if cell == "n/a" else kind(cell) for cell in cells]
+    return [None if cell == "n/a" else cell for cell in cells]
+
+
+def read_csv(path: Path) -> dict[str, list[object]]:
+    with path.open(newline="") as file:
+        return {name: values(cells) for name, *cells in zip(*csv.reader(file), strict=True)}
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +57,7 @@ def test_columns_get_the_type_of_their_values() -> None:
         "never": "float64",
         "whole": "float64",
         "noisy": "boolean",
-        "text": str(pd.Series(["a"], dtype="str").dtype),
+        "text": "object",
         "n": "int64",
         "all": "bool",
     }
@@ -58,7 +69,7 @@ def test_the_tables_come_back(results: Results, tmp_path: Path) -> None:
     paths = write_report(results, tmp_path, columnar=True)
     assert {tmp_path / f"{name}.parquet" for name in NAMES} <= set(paths)
     for path in tmp_path.glob("*.csv"):
-        assert listed(pd.read_parquet(path.with_suffix(".parquet"))) == listed(read_csv(path)), path
+        assert listed(pd.read_parquet(path.with_suffix(".parquet"))) == read_csv(path), path
 
 
 def test_what_is_missing_is_null_and_types_are_those_of_the_values(results: Results, tmp_path: Path) -> None:
@@ -66,12 +77,11 @@ def test_what_is_missing_is_null_and_types_are_those_of_the_values(results: Resu
     write_report(results, tmp_path, columnar=True)
     for name in NAMES:
         table = parquet.read_table(tmp_path / f"{name}.parquet")
-        for column, values in listed(read_csv(tmp_path / f"{name}.csv")).items():
-            kinds = {type(value) for value in values if value is not None} or {float}
+        for column, found in read_csv(tmp_path / f"{name}.csv").items():
+            kinds = {type(value) for value in found if value is not None} or {float}
             allowed = {str: ("string", "large_string"), bool: ("bool",), float: ("double",), int: ("int64", "double")}
             assert str(table.schema.field(column).type) in allowed[kinds.pop()], (name, column)
-            assert not kinds
-            assert table[column].null_count == values.count(None), (name, column)
+            assert table[column].null_count == found.count(None), (name, column)
     summary = parquet.read_table(tmp_path / "summary.parquet")
     assert summary["measured"].null_count == 2  # l1, at two keeps
     assert summary["noisy"].null_count == 2
