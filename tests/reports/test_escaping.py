@@ -28,7 +28,7 @@ BY_HAND = {
     "one ` alone": r"one \textquoteleft{} alone",
     "Poincaré, Poincare\u0301, Erdős": r"Poincar\'{e}, Poincar\'{e}, Erd\H{o}s",
     "τ² ≤ 猫": r"$\tau$$^{2}$ $\leq$ [U+732B]",
-    "two\n\n lines\t": "two lines",
+    "two\n\n lines\t\x7f": "two lines [U+007F]",
 }
 
 
