@@ -21,6 +21,7 @@ _LEVELS = ("debug", "info", "warning", "error")
 # typer has click inside or beside it, as its version goes
 _TYPED_WRONG: type[Any] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 _INTERRUPTED = 130  # how typer ends on Ctrl-C
+_NOT_FOR_REPORTS = ("torch", "torchvision", "torch_pruning", "safetensors", "filelock", "sklearn")  # docs/reports.md
 
 
 @app.callback()
@@ -104,12 +105,13 @@ def report(
     source: SourceArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="folder to write")] = Path("report"),
     margin: MarginOption = _MARGIN,
+    parquet: Annotated[bool, typer.Option("--parquet", help="the tables as Parquet too; needs pyarrow")] = False,
 ) -> None:
-    """Write the comparison: Markdown, CSV, figures and a page."""
+    """Write the comparison: Markdown, LaTeX, CSV, figures and a page."""
     from prunebench.reports.reading import read_results
     from prunebench.reports.writing import write_report
 
-    for path in write_report(read_results(source), output, _fraction(margin, "--margin")):
+    for path in write_report(read_results(source), output, _fraction(margin, "--margin"), parquet):
         typer.echo(path)
 
 
@@ -221,6 +223,10 @@ def main() -> None:
         code = app(standalone_mode=False)
     except UserError as error:
         code = _error(str(error))
+    except ModuleNotFoundError as error:
+        if error.name not in _NOT_FOR_REPORTS:
+            raise
+        code = _error(f"this command needs {error.name}, which is not installed; pip install prunebench")
     except _TYPED_WRONG as error:
         code = _error(_one_line(error)) if str(error.format_message()) else 2  # nothing typed: the help is shown
     if code == _INTERRUPTED:

@@ -1,4 +1,4 @@
-"""Write a report: Markdown, CSV, figures and a page that needs nothing beside itself."""
+"""Write a report: Markdown, LaTeX, CSV, Parquet, figures and a page that needs nothing beside itself."""
 
 import re
 from pathlib import Path
@@ -13,6 +13,8 @@ from prunebench.reports.analysis.margins import MARGIN
 from prunebench.reports.document import Document, Picture
 from prunebench.reports.drawing import png, svg
 from prunebench.reports.formatting import NONE
+from prunebench.reports.latex import latex
+from prunebench.reports.parquet import need_pyarrow, parquet
 from prunebench.reports.results import Results
 from prunebench.reports.sections import make_document
 from prunebench.reports.speed_figure import speed_figure
@@ -25,14 +27,19 @@ TITLES = {
 }
 
 
-def write_report(results: Results, folder: Path, margin: float = MARGIN) -> list[Path]:
-    """Write `report.md`, `index.html`, the CSV tables and `figures/` into a folder; gives the files' paths.
+def write_report(results: Results, folder: Path, margin: float = MARGIN, columnar: bool = False) -> list[Path]:
+    """Write `report.md`, `index.html`, `tables.tex`, the CSV tables and `figures/` into a folder; gives their paths.
 
     margin: of non-inferiority, a fraction. The CSV tables hold fractions, not percent, and `n/a` where there is no
-    number. Raises `UserError` where the folder cannot be written.
+    number. columnar: each of them as Parquet too. Raises `UserError` where the folder cannot be written, or Parquet is
+    asked for without pyarrow.
     """
+    if columnar:
+        need_pyarrow()
     tables = make_tables(results, margin)
     files: dict[str, str | bytes] = {f"{name}.csv": _csv(table) for name, table in tables.items()}
+    if columnar:
+        files |= {f"{name}.parquet": parquet(table) for name, table in tables.items()}
     drawn = {"accuracy": accuracy_figure(tables["summary"]), "speed": speed_figure(tables["summary"])}
     pictures = []
     for name, figure in drawn.items():
@@ -41,7 +48,7 @@ def write_report(results: Results, folder: Path, margin: float = MARGIN) -> list
             files |= {f"figures/{name}.svg": text, f"figures/{name}.png": png(figure)}
             pictures.append(Picture(name, TITLES[name], text))
     document = make_document(results, tables, pictures)
-    files |= {"report.md": markdown(document), "index.html": page(document)}
+    files |= {"report.md": markdown(document), "index.html": page(document), "tables.tex": latex(document)}
     return _write(folder, files)
 
 

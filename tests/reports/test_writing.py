@@ -55,7 +55,7 @@ def test_what_is_written(folder: Path) -> None:
     assert {path.stem for path in folder.glob("*.csv")} == set(make_tables(gather("x", [])))
     tables = {path.name for path in folder.glob("*.csv")}
     figures = {f"figures/{n}.{kind}" for n in ("accuracy", "speed") for kind in ("svg", "png")}
-    assert names == {"report.md", "index.html"} | tables | figures
+    assert names == {"report.md", "index.html", "tables.tex"} | tables | figures
 
 
 def test_nothing_is_silently_missing(folder: Path) -> None:
