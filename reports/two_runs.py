@@ -61,12 +61,12 @@ def _counts(table: pd.DataFrame) -> list[str]:
     lines = []
     for verdict, part in table.groupby("verdict", sort=False):
         names = [f"{r['criterion']} at {r['keep']:g}" for r in part.to_dict("records")]
-        named = f": {', '.join(names)}" if verdict in (REGRESSED, LOST) else ""
-        lines.append(f"{len(part)} points {verdict}{named}")
+        named = f" ({', '.join(names)})" if verdict in (REGRESSED, LOST) else ""
+        lines.append(f"{verdict}: {len(part)} of {len(table)} points{named}")
     return lines
 
 
 def _only(before: Results, after: Results) -> list[str]:
     cells = [{(r.cell.task, r.cell.model_dump_json()) for r in results.records} for results in (before, after)]
     alone = [(len(cells[0] - cells[1]), "before"), (len(cells[1] - cells[0]), "after")]
-    return [f"{count} records are only in '{which}' and were not compared" for count, which in alone if count]
+    return [f"records only in '{which}', not compared: {count}" for count, which in alone if count]

@@ -13,6 +13,7 @@ from prunebench.reports.statistics.crossed import crossed_interval
 from prunebench.reports.statistics.effect import standardised, superiority
 from prunebench.reports.statistics.intervals import t_interval
 from prunebench.reports.statistics.permutation import sign_flip
+from prunebench.reports.statistics.power import sd_interval
 
 
 def shared(ours: Seeds, reference: Seeds) -> list[int]:
@@ -29,7 +30,8 @@ def compare(ours: Seeds, reference: Seeds, metric: str) -> dict[str, Any]:
     """Compare the fine-tuned accuracies of two points over their shared seeds: one row's columns.
 
     n: pairs, 0 where no seed is shared (then nothing else is there); difference, low, high: mean of ours - reference
-    in fractions with its 95 % t interval; sd: of the differences; p, smallest_p: exact sign-flip test; g: Hedges' g;
+    in fractions with its 95 % t interval; sd, sd_low, sd_high: their standard deviation with its 95 % chi-square
+    interval (normal differences); p, smallest_p: exact sign-flip test; g: Hedges' g;
     superiority, _low, _high: how likely ours is the better one in another block; crossed_low, crossed_high,
     pictures_share: the interval over seeds and test pictures; keep_gap: mean achieved keep, ours minus the reference's.
     """
@@ -51,8 +53,9 @@ def summarise(d: NDArray[np.float64]) -> dict[str, Any]:
     interval, better = t_interval(d), superiority(d)
     row: dict[str, Any] = {"n": len(d), "difference": interval.mean, "low": interval.low, "high": interval.high}
     if len(d) > 1:
-        test = sign_flip(d)
-        row |= {"sd": float(d.std(ddof=1)), "p": test.p, "smallest_p": test.smallest, "g": standardised(d)}
+        test, spread = sign_flip(d), sd_interval(d)
+        row |= {"p": test.p, "smallest_p": test.smallest, "g": standardised(d)}
+        row |= {"sd": spread.mean, "sd_low": spread.low, "sd_high": spread.high}
     return row | {"superiority": better.mean, "superiority_low": better.low, "superiority_high": better.high}
 
 
