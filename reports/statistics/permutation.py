@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from prunebench.reports.statistics.vectors import vector
 
 EXACT_UP_TO = 40  # differences: half of them are enumerated at a time, 2**20 sums
+FEW = 2**16  # sums among which equal ones are looked for
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,26 @@ def sign_flip(differences: ArrayLike) -> SignFlip:
     smallest = 2.0 ** (1 - moved) if moved else 1.0
     if observed <= slack:
         return SignFlip(1.0, smallest)
-    left, right = _signed_sums(d[: len(d) // 2]), np.sort(_signed_sums(d[len(d) // 2 :]))
-    reached = len(right) - np.searchsorted(right, observed - slack - left)
-    return SignFlip(2 * int(reached.sum()) / 2.0 ** len(d), smallest)
+    left, left_counts = _signed_sums(d[: len(d) // 2], slack)
+    right, right_counts = _signed_sums(d[len(d) // 2 :], slack)
+    order = np.argsort(right)
+    below = np.concatenate([[0.0], np.cumsum(right_counts[order])])  # whole numbers under 2**53: exact
+    reached = below[-1] - below[np.searchsorted(right[order], observed - slack - left)]
+    return SignFlip(2 * float(left_counts @ reached) / 2.0 ** len(d), smallest)
 
 
-def _signed_sums(d: NDArray[np.float64]) -> NDArray[np.float64]:
-    sums = np.zeros(1)
+def _signed_sums(d: NDArray[np.float64], slack: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give the sums under all signs and how often each comes.
+
+    Accuracies are whole numbers of pictures, so a million sums fall on a few thousand places. Where they do not, equal
+    sums are not looked for beyond `FEW`.
+    """
+    sums, counts = np.zeros(1), np.ones(1)
     for value in d:
-        sums = np.concatenate([sums + value, sums - value])
-    return sums
+        sums, counts = np.concatenate([sums + value, sums - value]), np.concatenate([counts, counts])
+        if len(sums) <= FEW:
+            order = np.argsort(sums)
+            sums, counts = sums[order], counts[order]
+            first = np.flatnonzero(np.diff(sums, prepend=-np.inf) > slack / 1000)
+            sums, counts = sums[first], np.add.reduceat(counts, first)
+    return sums, counts

@@ -29,3 +29,18 @@ def test_smallest_attainable_p() -> None:
     assert sign_flip(np.ones(30)).p == 2.0**-29
     with pytest.raises(ValueError, match="40"):
         sign_flip(np.ones(41))
+
+
+def test_forty_pairs_of_whole_pictures_by_counting_sums_of_integers() -> None:
+    rng = np.random.default_rng(7)
+    pictures = rng.binomial(2000, 0.8, 40) - rng.binomial(2000, 0.79, 40)
+    ways = {0: 1}
+    for d in pictures.tolist():
+        flipped: dict[int, int] = {}
+        for total, count in ways.items():
+            for place in (total + d, total - d):
+                flipped[place] = flipped.get(place, 0) + count
+        ways = flipped
+    reached = sum(count for total, count in ways.items() if abs(total) >= abs(int(pictures.sum())))
+    assert sum(ways.values()) == 2**40
+    assert sign_flip(pictures / 2000).p == reached / 2**40
