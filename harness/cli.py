@@ -1,4 +1,4 @@
-"""The command line: `prunebench run`, `sweep`, `report`, `show`, `list`, `check`, `models`, `env`."""
+"""The command line: `prunebench run`, `sweep`, `merge`, `report`, `show`, `list`, `check`, `models`, `env`."""
 
 import logging
 import sys
@@ -93,6 +93,17 @@ def sweep(
         found = sweep_rates(spec, progress)
     typer.echo(table(found))
     typer.echo("use it with the same options and --finetune-rate swept")
+
+
+@app.command()
+def merge(
+    stores: Annotated[list[Path], typer.Argument(help="results folders, such as those of several machines")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="results folder to write or to add to")],
+) -> None:
+    """Join results folders into one; nothing is written where their results contradict each other."""
+    from prunebench.merging import merge as merge_stores
+
+    typer.echo(merge_stores(stores, output))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The store: a folder of records, networks and timings.
+"""The store: a folder of records, networks and timings. Torch-free.
 
 Writes are atomic; keys are hashes of all that decides a result.
 """
@@ -20,7 +20,8 @@ from safetensors import SafetensorError
 
 from prunebench.errors import UserError
 from prunebench.record import SCHEMA, Record, read_record
-from prunebench.saving import GATES, WEIGHTS
+
+WEIGHTS, GATES = "weights.safetensors", "gates.safetensors"  # of a stage; without the first it is not finished
 
 
 def key_of(parent: str, facts: Mapping[str, Any]) -> str:
@@ -100,7 +101,7 @@ class Store:
         if not self.has(key):
             return
         with self.lock(key):
-            for name in (WEIGHTS, GATES):  # in this order: without weights a stage is not finished
+            for name in (WEIGHTS, GATES):  # in this order
                 (self.stage(key) / name).unlink(missing_ok=True)
 
     def record_path(self, record: Record) -> Path:
