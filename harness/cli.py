@@ -1,4 +1,4 @@
-"""The command line: `prunebench run`, `sweep`, `merge`, `report`, `show`, `list`, `check`, `models`, `env`."""
+"""The command line: run, sweep, list, check, models; merge, report, power, compare, show, env, without torch."""
 
 import logging
 import sys
@@ -8,15 +8,20 @@ from typing import Annotated, Any
 import typer
 from rich.logging import RichHandler
 
-from prunebench.cli_options import ConfigOption, values, with_run_options
+from prunebench.cli_options import ConfigOption, fraction, values, with_run_options
 from prunebench.errors import UserError, unknown
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+SourceArgument = Annotated[Path, typer.Argument(help="a benchmark JSON or a results folder")]
+MarginOption = Annotated[float, typer.Option("--margin", help="points of accuracy that count as no loss")]
+_MARGIN = 0.5  # points
 
 _LEVELS = ("debug", "info", "warning", "error")
 # typer has click inside or beside it, as its version goes
 _TYPED_WRONG: type[Any] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 _INTERRUPTED = 130  # how typer ends on Ctrl-C
+_NOT_FOR_REPORTS = ("torch", "torchvision", "torch_pruning", "safetensors", "filelock", "sklearn")  # docs/reports.md
 
 
 @app.callback()
@@ -108,15 +113,46 @@ def merge(
 
 @app.command()
 def report(
-    source: Annotated[Path, typer.Argument(help="a benchmark JSON or a results folder")],
+    source: SourceArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="folder to write")] = Path("report"),
+    margin: MarginOption = _MARGIN,
+    parquet: Annotated[bool, typer.Option("--parquet", help="the tables as Parquet too; needs pyarrow")] = False,
 ) -> None:
-    """Write the comparison: Markdown, CSV, figures and a page."""
+    """Write the comparison: Markdown, LaTeX, CSV, figures and a page."""
     from prunebench.reports.reading import read_results
     from prunebench.reports.writing import write_report
 
-    for path in write_report(read_results(source), output):
+    for path in write_report(read_results(source), output, fraction(margin, "--margin"), parquet):
         typer.echo(path)
+
+
+@app.command()
+def power(
+    source: SourceArgument,
+    difference: Annotated[float, typer.Option(help="points of accuracy that shall be found")] = _MARGIN,
+    power: Annotated[float, typer.Option(help="probability of finding them")] = 0.8,
+) -> None:
+    """Say how many seeds would tell a difference, from the spread in a run."""
+    from prunebench.reports.reading import read_results
+    from prunebench.reports.seeds_needed import power_document
+    from prunebench.reports.writing import markdown
+
+    if not 0 < power < 1:
+        raise UserError(f"--power {power:g}: a probability between 0 and 1, such as 0.8")
+    typer.echo(markdown(power_document(read_results(source), fraction(difference, "--difference"), power)))
+
+
+@app.command()
+def compare(before: SourceArgument, after: SourceArgument, margin: MarginOption = _MARGIN) -> None:
+    """Say what changed between two runs, commits, machines or versions; exit code 1 on a regression."""
+    from prunebench.reports.reading import read_results
+    from prunebench.reports.two_runs import compare_runs
+    from prunebench.reports.writing import markdown
+
+    document, bad = compare_runs(read_results(before), read_results(after), fraction(margin, "--margin"))
+    typer.echo(markdown(document))
+    if bad:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -187,6 +223,10 @@ def main() -> None:
         code = app(standalone_mode=False)
     except UserError as error:
         code = _error(str(error))
+    except ModuleNotFoundError as error:
+        if error.name not in _NOT_FOR_REPORTS:
+            raise
+        code = _error(f"this command needs {error.name}, which is not installed; pip install prunebench")
     except _TYPED_WRONG as error:
         code = _error(_one_line(error)) if str(error.format_message()) else 2  # nothing typed: the help is shown
     if code == _INTERRUPTED:

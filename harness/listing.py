@@ -9,7 +9,8 @@ from prunebench.criterion import AnyCriterion, Criterion
 from prunebench.errors import UserError, unknown
 from prunebench.options import Value, keyword_defaults
 from prunebench.preparing import prepare
-from prunebench.registry import ALIASES, Registry, get_model
+from prunebench.registry import Registry, get_model
+from prunebench.reserved import ALIASES
 from prunebench.spec import presets, split_list
 
 _EVERY = keyword_defaults(prepare)  # options of every dataset

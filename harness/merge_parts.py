@@ -11,7 +11,7 @@ from typing import Any
 
 from prunebench.errors import UserError
 from prunebench.record import SCHEMA, Record, parse_json, validated
-from prunebench.store import WEIGHTS, read_json
+from prunebench.store_files import WEIGHTS, read_json
 from prunebench.timing_record import Latency
 
 Holders = dict[Path, list[Path]]  # for a path inside a store, the stores that have it

@@ -17,7 +17,7 @@ from prunebench.merge_parts import (
     unite_timings,
 )
 from prunebench.record import SCHEMA
-from prunebench.store import read_json
+from prunebench.store_files import read_json
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from prunebench.errors import UserError
 from prunebench.merge_parts import Point
 from prunebench.merge_plan import Plan, plan_merge
 from prunebench.record import SCHEMA
-from prunebench.store import read_json
+from prunebench.store_files import read_json
 
 NAMED = 10  # lines of a list that is printed; the rest is counted
 

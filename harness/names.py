@@ -12,8 +12,9 @@ from typing import Literal, cast
 from prunebench.criterion import AnyCriterion
 from prunebench.errors import UserError, unknown
 from prunebench.options import keyword_defaults, split_name
-from prunebench.registry import ALIASES, CONTROLS, Registry, get_criterion
+from prunebench.registry import Registry, get_criterion
 from prunebench.regulariser import Regulariser
+from prunebench.reserved import ALIASES, CONTROLS, PLUS
 from prunebench.selection import METRICS
 
 Kind = Literal["criterion", "dense_continued", "shuffle", "scratch"]
@@ -46,7 +47,7 @@ def parse_method(text: str, registry: Registry) -> Method:
     head, colon, rest = text.partition(":")
     if head in CONTROLS:
         return _control(cast(Kind, head), rest, registry)
-    parts = [part.strip() for part in re.split(r"\+(?!\d)", text)]  # not the + of 1e+3
+    parts = [part.strip() for part in PLUS.split(text)]
     if head in ALIASES and len(parts) == 1:
         if colon:
             raise UserError(f"'{head}' stands for {ALIASES[head]} and takes no options; write them there")

@@ -16,13 +16,12 @@ from prunebench.dataset import Dataset
 from prunebench.errors import UserError, unknown
 from prunebench.model import Model
 from prunebench.options import split_name
+from prunebench.reserved import ALIASES, CONTROLS
 from prunebench.user_model import user_model
 
 Record = Criterion | ModelScore | Dataset | Model
 R = TypeVar("R", bound=Record)
 
-ALIASES: Mapping[str, str] = {"reg_obd": "hsqgl12+obd"}
-CONTROLS = ("dense_continued", "shuffle", "scratch")
 RESERVED = dict.fromkeys((*ALIASES, *CONTROLS), "PruneBench itself")
 NAME = re.compile(r"[A-Za-z_][\w.-]*")
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from prunebench.errors import UserError
 from prunebench.network import Network, Table
 from prunebench.removal import remove
-from prunebench.store import GATES, WEIGHTS
+from prunebench.store_files import GATES, WEIGHTS
 
 SCHEMA = 1
 WIDTHS = "widths.json"

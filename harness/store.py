@@ -1,4 +1,4 @@
-"""The store: a folder of records, networks and timings. Torch-free.
+"""The store: a folder of records, networks and timings.
 
 Writes are atomic; keys are hashes of all that decides a result.
 """
@@ -20,8 +20,7 @@ from safetensors import SafetensorError
 
 from prunebench.errors import UserError
 from prunebench.record import SCHEMA, Record, read_record
-
-WEIGHTS, GATES = "weights.safetensors", "gates.safetensors"  # of a stage; without the first it is not finished
+from prunebench.store_files import GATES, WEIGHTS, read_json
 
 
 def key_of(parent: str, facts: Mapping[str, Any]) -> str:
@@ -101,7 +100,7 @@ class Store:
         if not self.has(key):
             return
         with self.lock(key):
-            for name in (WEIGHTS, GATES):  # in this order
+            for name in (WEIGHTS, GATES):  # in this order: without weights a stage is not finished
                 (self.stage(key) / name).unlink(missing_ok=True)
 
     def record_path(self, record: Record) -> Path:
@@ -122,17 +121,6 @@ class Store:
         os.utime(path)  # the newest record of a cell is the one that was asked for last
         record = read_record(path)
         return record if record.status == "ok" and record.key == blank.key else None
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read one of the store's own files."""
-    try:
-        data = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not a file of prunebench: {error}") from None
-    if not isinstance(data, dict):
-        raise UserError(f"{path}: not a file of prunebench")
-    return data
 
 
 def guard(place: Path, action: Callable[[], None]) -> None:

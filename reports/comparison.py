@@ -4,12 +4,12 @@ from typing import Any
 
 import pandas as pd
 
-from prunebench.reports.analysis.differences import TOLERANCE
+from prunebench.reports.analysis.family import TOLERANCE
+from prunebench.reports.contrasts import contrast_blocks
 from prunebench.reports.document import Block, Section, Table, Text
-from prunebench.reports.formatting import NONE, accuracy, percent, points, times
-from prunebench.reports.grid import BASELINE, METRICS, is_control, order
+from prunebench.reports.formatting import NONE, accuracy, difference, percent, times
+from prunebench.reports.grid import METRICS, is_control, order
 from prunebench.reports.speed import NOISY
-from prunebench.reports.statistics.intervals import Interval
 
 PANEL = ["task", "ranking", "metric"]
 NAMES = {
@@ -36,7 +36,7 @@ def comparison_sections(
             blocks.append(Text(UNRELIABLE))
         ours = differences[(differences[PANEL] == list(key)).all(axis="columns")] if len(differences) else differences
         if len(ours):
-            blocks += _differences(ours, ranking, demonstration)
+            blocks += [*_differences(ours, ranking), *contrast_blocks(ours, demonstration)]
         sections.append(Section(f"{task}: {ranking} ranking, keeps of {METRICS[metric]}", tuple(blocks)))
     return sections
 
@@ -68,49 +68,29 @@ def _accuracy_row(row: dict[Any, Any], measured: bool) -> list[str]:
     return [*cells, percent(row["keep_params"], 1), times(row["compression"]), row["evidence"]]
 
 
-def _differences(part: pd.DataFrame, ranking: str, demonstration: bool) -> list[Block]:
+def _differences(part: pd.DataFrame, ranking: str) -> list[Block]:
     pairs = sorted(
         set(zip(part["reference_ranking"], part["reference"], strict=True)), key=lambda pair: (order(pair[1]), pair)
     )
     names = [f"to {name}" + ("" if where == ranking else f" ({where})") for where, name in pairs]
-    tested = not demonstration and "p" in part and BASELINE in set(part["reference"])
-    own = (ranking, BASELINE)
     rows = []
     for (keep, criterion), group in part.groupby(["keep", "criterion"], sort=False):
         found = {(r["reference_ranking"], r["reference"]): r for r in group.to_dict("records")}
         cells = [f"{keep:g}", str(criterion), _pairs([r["n"] for r in found.values()])]
         cells += [difference(found[pair]) if pair in found else _absent(criterion, pair[1]) for pair in pairs]
-        rows.append((*cells, *([_p(found[own]) if own in found else _absent(criterion, BASELINE)] if tested else [])))
-    header = ("keep", "criterion", "pairs", *names, *(["p to magnitude (smallest possible)"] if tested else []))
+        rows.append(tuple(cells))
+    header = ("keep", "criterion", "pairs", *names)
     caption = (
         "Difference of the fine-tuned accuracy in points, over the seeds that both have, with its 95 % t interval."
     )
     blocks: list[Block] = [Table(caption, header, tuple(rows), left=2)]
     if any("†" in cell for row in rows for cell in row):
         blocks.append(Text(f"† achieved keeps differ by more than {TOLERANCE:g}: not the same budget."))
-    if tested:
-        blocks.append(Text("p: exact sign-flip permutation test over pairs, not corrected for many comparisons."))
     return blocks
-
-
-def difference(row: dict[Any, Any]) -> str:
-    """Write one row of the differences in points; a dagger marks achieved keeps that differ."""
-    if row["n"] == 0:
-        return "no shared seed"
-    low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("low", "high"))
-    gap = row.get("keep_gap", 0.0)
-    mark = " †" if not pd.isna(gap) and abs(gap) > TOLERANCE and row["reference"] != "dense_continued" else ""
-    return points(Interval(int(row["n"]), float(row["difference"]), low, high)) + mark
 
 
 def _absent(criterion: object, reference: str) -> str:
     return "-" if criterion == reference else NONE
-
-
-def _p(row: dict[Any, Any]) -> str:
-    if pd.isna(row.get("p", float("nan"))):
-        return NONE
-    return f"{row['p']:.3g} ({row['smallest_p']:.3g})"
 
 
 def _count(n: int) -> str:

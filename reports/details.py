@@ -5,9 +5,9 @@ from collections import defaultdict
 import pandas as pd
 
 from prunebench.record import Record
-from prunebench.reports.comparison import PANEL, below_random, difference
+from prunebench.reports.comparison import PANEL, below_random
 from prunebench.reports.document import Items, Section, Table, Text
-from prunebench.reports.formatting import seeds
+from prunebench.reports.formatting import difference, seeds
 from prunebench.reports.grid import GROUP, METRICS, missing_cells
 from prunebench.reports.results import Results
 from prunebench.reports.widths import emptied, grouped

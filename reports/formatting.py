@@ -1,9 +1,11 @@
 """Numbers as a reader sees them: accuracies in percent, differences in signed points, costs with thousands."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import pandas as pd
 
+from prunebench.reports.analysis.family import TOLERANCE
 from prunebench.reports.statistics.intervals import Interval
 
 NONE = "n/a"  # never an empty field: what is missing is said
@@ -36,6 +38,16 @@ def points(interval: Interval) -> str:
     if interval.low is None or interval.high is None:
         return f"{_signed(interval.mean)} (n = {interval.n})"
     return f"{_signed(interval.mean)} [{_signed(interval.low)}, {_signed(interval.high)}]"
+
+
+def difference(row: dict[Any, Any]) -> str:
+    """Write one row of the differences in points; a dagger marks achieved keeps that differ."""
+    if row["n"] == 0:
+        return "no shared seed"
+    low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("low", "high"))
+    gap = row.get("keep_gap", 0.0)
+    mark = " †" if not pd.isna(gap) and abs(gap) > TOLERANCE and row["reference"] != "dense_continued" else ""
+    return points(Interval(int(row["n"]), float(row["difference"]), low, high)) + mark
 
 
 def times(ratio: float, half: float | None = None) -> str:

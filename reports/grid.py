@@ -4,11 +4,13 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from prunebench import reserved
+
 GROUP = ["task", "ranking", "metric", "keep", "criterion"]
 BASELINE = "magnitude"
 RANKINGS = ("local", "per-cost", "global", "published")
 METRICS: dict[object, str] = {"macs": "MACs", "params": "parameters", "units": "units"}
-CONTROLS = ("random", "dense_continued", "shuffle", "scratch")
+CONTROLS = ("random", *reserved.CONTROLS)
 
 
 def is_control(criterion: str) -> bool:

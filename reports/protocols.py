@@ -6,7 +6,7 @@ from typing import Any
 
 from prunebench.record import Cell, Record
 
-_ASKED = {*Cell.model_fields, "criteria", "datasets", "models", "seeds", "keeps"}  # varies within one comparison
+ASKED = {*Cell.model_fields, "criteria", "datasets", "models", "seeds", "keeps"}  # varies within one comparison
 
 
 def name_tasks(records: Iterable[Record]) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -31,7 +31,7 @@ def name_tasks(records: Iterable[Record]) -> tuple[dict[str, str], tuple[str, ..
 
 
 def _options(record: Record) -> dict[str, Any]:
-    options = {k: v for k, v in record.protocol.items() if k not in _ASKED}
+    options = {k: v for k, v in record.protocol.items() if k not in ASKED}
     return options | {"dataset fingerprint": record.fingerprint}
 
 

@@ -4,13 +4,16 @@ from importlib.metadata import version
 
 import pandas as pd
 
-from prunebench.reports import costs, details
+from prunebench.reports import costs, details, evidence
+from prunebench.reports.analysis.tasks import over_tasks
 from prunebench.reports.comparison import comparison_sections
 from prunebench.reports.document import Document, Items, Picture, Section, Text
 from prunebench.reports.formatting import seeds
+from prunebench.reports.many_tasks import tasks_section
 from prunebench.reports.results import Results
 from prunebench.reports.schedule import schedule_section
 from prunebench.reports.speed import main_setting
+from prunebench.reports.verdicts import verdicts_section
 
 DEMONSTRATION = (
     "Demonstration, not evidence. A toy task (digits, the preset `quick`) or fewer than three seeds cannot tell "
@@ -23,8 +26,9 @@ READING = (
     "scatter. Read a difference from the paired table, not from two intervals that overlap: pairs share all that "
     "the seed decides.",
     "An interval of differences that contains zero does not show that two criteria are equal, and one that does not is "
-    "one of many here: among twenty true zeros one such is expected. The noise of the test pictures is not in these "
-    "intervals. Keeps of one seed come from one trajectory and are no repetitions of each other.",
+    "one of many here: among twenty true zeros one such is expected; the verdicts above are corrected for that. The "
+    "noise of the test pictures is in the intervals 'seeds x pictures' only. Keeps of one seed come from one "
+    "trajectory and are no repetitions of each other.",
     "'cut' is the network right after removal, 'BN re-est.' with its BatchNorm statistics taken anew, 'fine-tuned' the "
     "result. The controls say what a criterion adds: `random` units in the same budget; `dense_continued`, the dense "
     "network trained as long; `shuffle:X`, the widths of X with random units; `scratch:X`, the widths of X trained "
@@ -36,13 +40,22 @@ READING = (
 
 
 def make_document(results: Results, tables: dict[str, pd.DataFrame], pictures: list[Picture]) -> Document:
-    """Arrange the report. tables: by name, as `writing.write_report` makes them."""
+    """Arrange the report. tables: by name, as `tabulating.make_tables` makes them."""
     setting = main_setting(results)
     where = "{} ({}, batch {}, threads: {})".format(*setting) if setting else ""
     figures = [Section("Figures", tuple(pictures))] if pictures else []
+    demonstration = results.demonstration
+    reading = Section("How to read this", tuple(Text(text) for text in READING))
+    verdicts = verdicts_section(tables["differences"], tables["areas"], demonstration)
     sections = [
+        evidence.margins_section(tables["margins"], tables["smallest_keeps"], demonstration),
+        evidence.causes_section(tables["causes"]),
+        reading,
         schedule_section(results),
-        *comparison_sections(tables["summary"], tables["differences"], where, results.demonstration),
+        *comparison_sections(tables["summary"], tables["differences"], where, demonstration),
+        evidence.areas_section(tables["areas"]),
+        evidence.fronts_section(tables["fronts"]),
+        tasks_section(over_tasks(results), tables["wilcoxon"], tables["aggregates"]),
         details.below_random_section(results, tables["differences"]),
         details.failures_section(results),
         details.sparse_section(results),
@@ -52,9 +65,8 @@ def make_document(results: Results, tables: dict[str, pd.DataFrame], pictures: l
         costs.origin_section(results),
     ]
     notes = [Section("Several protocols", (Items(results.notes),))] if results.notes else []
-    reading = Section("How to read this", tuple(Text(text) for text in READING))
     banner = DEMONSTRATION if results.demonstration else ""
-    return Document("PruneBench report", banner, _facts(results), (*figures, reading, *notes, *sections))
+    return Document("PruneBench report", banner, _facts(results), (*notes, verdicts, *figures, *sections))
 
 
 def _facts(results: Results) -> tuple[tuple[str, str], ...]:

@@ -1,4 +1,4 @@
-"""Write a report: Markdown, CSV, figures and a page that needs nothing beside itself."""
+"""Write a report: Markdown, LaTeX, CSV, Parquet, figures and a page that needs nothing beside itself."""
 
 import re
 from pathlib import Path
@@ -9,18 +9,16 @@ from markupsafe import Markup
 
 from prunebench.errors import UserError
 from prunebench.reports.accuracy_figure import accuracy_figure
-from prunebench.reports.analysis.differences import differences_table
+from prunebench.reports.analysis.margins import MARGIN
 from prunebench.reports.document import Document, Picture
 from prunebench.reports.drawing import png, svg
 from prunebench.reports.formatting import NONE
+from prunebench.reports.latex import latex
+from prunebench.reports.parquet import need_pyarrow, parquet
 from prunebench.reports.results import Results
 from prunebench.reports.sections import make_document
-from prunebench.reports.speed import speed_table
 from prunebench.reports.speed_figure import speed_figure
-from prunebench.reports.stages import stages_table
-from prunebench.reports.summary import summary_table
-from prunebench.reports.tables import records_table
-from prunebench.reports.widths import widths_table
+from prunebench.reports.tabulating import make_tables
 
 TEMPLATES = Path(__file__).parent / "templates"
 TITLES = {
@@ -29,21 +27,19 @@ TITLES = {
 }
 
 
-def write_report(results: Results, folder: Path) -> list[Path]:
-    """Write `report.md`, `index.html`, the CSV tables and `figures/` into a folder; gives the files' paths.
+def write_report(results: Results, folder: Path, margin: float = MARGIN, columnar: bool = False) -> list[Path]:
+    """Write `report.md`, `index.html`, `tables.tex`, the CSV tables and `figures/` into a folder; gives their paths.
 
-    The CSV tables hold fractions, not percent, and `n/a` where there is no number. Raises `UserError` where the
-    folder cannot be written.
+    margin: of non-inferiority, a fraction. The CSV tables hold fractions, not percent, and `n/a` where there is no
+    number. columnar: each of them as Parquet too. Raises `UserError` where the folder cannot be written, or Parquet is
+    asked for without pyarrow.
     """
-    tables = {
-        "records": records_table(results),
-        "summary": summary_table(results),
-        "differences": differences_table(results),
-        "speed": speed_table(results),
-        "widths": widths_table(results),
-        "stages": stages_table(results),
-    }
+    if columnar:
+        need_pyarrow()
+    tables = make_tables(results, margin)
     files: dict[str, str | bytes] = {f"{name}.csv": _csv(table) for name, table in tables.items()}
+    if columnar:
+        files |= {f"{name}.parquet": parquet(table) for name, table in tables.items()}
     drawn = {"accuracy": accuracy_figure(tables["summary"]), "speed": speed_figure(tables["summary"])}
     pictures = []
     for name, figure in drawn.items():
@@ -52,7 +48,7 @@ def write_report(results: Results, folder: Path) -> list[Path]:
             files |= {f"figures/{name}.svg": text, f"figures/{name}.png": png(figure)}
             pictures.append(Picture(name, TITLES[name], text))
     document = make_document(results, tables, pictures)
-    files |= {"report.md": markdown(document), "index.html": page(document)}
+    files |= {"report.md": markdown(document), "index.html": page(document), "tables.tex": latex(document)}
     return _write(folder, files)
 
 

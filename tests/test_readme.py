@@ -29,6 +29,7 @@ def test_every_option_of_the_readme_exists() -> None:
         "--config",
         "--dry-run",
         "--benchmark-json",
+        "--parquet",
     }
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
     assert named <= known, named - known

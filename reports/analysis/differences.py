@@ -1,79 +1,99 @@
-"""Paired differences of the fine-tuned accuracy to the baseline and to the controls, over shared blocks (seeds)."""
+"""Paired differences of the fine-tuned accuracy to the baseline, to the parts of a combination, and to the controls."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
+from prunebench.reports.analysis.curves import Curve, Line, at_equal_macs, curves
+from prunebench.reports.analysis.family import OTHER_BUDGET, judge
+from prunebench.reports.analysis.pairing import compare
+from prunebench.reports.analysis.points import Point, Seeds, panels, points
 from prunebench.reports.grid import BASELINE, is_control
 from prunebench.reports.results import Results
-from prunebench.reports.statistics.intervals import paired_interval
-from prunebench.reports.statistics.permutation import EXACT_UP_TO, sign_flip
-from prunebench.reports.tables import records_table
+from prunebench.reports.statistics.curves import shared_range
+from prunebench.reports.statistics.intervals import t_interval
+from prunebench.reserved import parts
 
-TOLERANCE = 0.02  # achieved keeps further apart than this are flagged: the networks do not cost the same
-ACCURACY = "accuracy_finetuned"
-COLUMNS = ["task", "ranking", "metric", "keep", "criterion", "reference", "reference_ranking", "n"]
+COLUMNS = [*Point._fields, "reference", "reference_ranking", "n", "primary"]
 
 
 def differences_table(results: Results) -> pd.DataFrame:
-    """One row per task, ranking, metric, keep, method and reference; `n` pairs, 0 where no seed is shared.
+    """One row per point and reference; see `pairing.compare` for the columns of the comparison.
 
-    difference, low, high: mean of method - reference in fractions with its t interval (missing where n < 2); p: exact
-    sign-flip, with the smallest attainable one; keep_gap: mean achieved keep of the method minus the reference's.
-
-    References are `magnitude` and the controls of the same ranking. A control that was only run under `local` serves
-    the other rankings too (its units do not depend on scores). `shuffle:X` and `scratch:X` serve every method under
-    `local`, where widths are equal, and X elsewhere.
+    References are `magnitude`, for `A+B` also A and B, of the same ranking (`primary`, see `family.judge` for what is
+    added to these), and the controls. A control that was only run under `local` serves the other rankings too (its
+    units do not depend on scores). Where a primary contrast's achieved keeps differ, equal_* compare at MACs that both
+    reached, interpolated on their curves. `shuffle:X` stands beside X only, `scratch:X` beside every method under
+    `local`, where widths are equal, and beside X elsewhere.
     """
-    frame = records_table(results)
-    rows = []
-    for (task, metric, keep), part in frame.groupby(["task", "metric", "keep"], sort=False):
-        cells = {
-            (str(ranking), str(criterion)): cell.set_index("seed")
-            for (ranking, criterion), cell in part.groupby(["ranking", "criterion"], sort=False)
-        }
-        for ours, reference in _contrasts(list(cells)):
-            where = {"task": task, "ranking": ours[0], "metric": metric, "keep": keep, "criterion": ours[1]}
-            whom = {"reference": reference[1], "reference_ranking": reference[0]}
-            rows.append(where | whom | _compare(cells[ours], cells[reference], str(metric)))
+    found = points(results)
+    lines = curves(found)
+    rows = [row for panel in panels(found) for row in judge(_rows(panel, found))]
+    rows = [row | _at_equal_macs(row, lines) for row in rows]
     return pd.DataFrame(rows, columns=None if rows else COLUMNS)
 
 
-def _contrasts(cells: list[tuple[str, str]]) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
-    names = list(dict.fromkeys(name for _, name in cells))
-    for ranking, criterion in cells:
-        if is_control(criterion):
+def _rows(panel: list[Point], found: Mapping[Point, Seeds]) -> list[dict[str, Any]]:
+    rows = []
+    for ours, reference in _contrasts(panel):
+        row = ours._asdict() | {"reference": reference.criterion, "reference_ranking": reference.ranking}
+        row |= compare(found[ours], found[reference], ours.metric)
+        rows.append(row | {"primary": is_primary(ours.criterion, reference.criterion)})
+    return rows
+
+
+def _at_equal_macs(row: dict[str, Any], lines: Mapping[Line, Mapping[int, Curve]]) -> dict[str, Any]:
+    """Interpolate to MACs that both reached, where a primary contrast's budgets differ and both have several keeps."""
+    if row.get("verdict") != OTHER_BUDGET:
+        return {}
+    ours = Line(row["task"], row["ranking"], row["metric"], row["criterion"])
+    pair = lines[ours], lines[ours._replace(criterion=row["reference"])]
+    limits = shared_range([keeps for line in pair for keeps, _ in line.values()])
+    if limits is None:
+        return {}
+    keep = min(max(row["keep"], limits[0]), limits[1])
+    interval = t_interval(at_equal_macs(*pair, keep))
+    return {
+        "equal_keep": keep,
+        "equal_n": interval.n,
+        "equal_difference": interval.mean,
+        "equal_low": interval.low,
+        "equal_high": interval.high,
+    }
+
+
+def is_primary(criterion: str, reference: str) -> bool:
+    """Tell the contrasts that are declared beforehand: a method against the baseline, `A+B` against A and B.
+
+    >>> is_primary("taylor", "magnitude"), is_primary("reg_obd", "obd"), is_primary("taylor", "random")
+    (True, True, False)
+    """
+    if is_control(criterion) or is_control(reference) or criterion == reference:
+        return False
+    return reference == BASELINE or reference in parts(criterion)
+
+
+def _contrasts(panel: list[Point]) -> Iterator[tuple[Point, Point]]:
+    here = set(panel)
+    names = list(dict.fromkeys(point.criterion for point in panel))
+    for ours in panel:
+        if is_control(ours.criterion):
             continue
         for name in names:
-            reference = (ranking, name)
-            if is_control(name) and reference not in cells:
-                reference = ("local", name)
-            if reference in cells and name != criterion and _serves(name, criterion, reference[0], ranking):
-                yield (ranking, criterion), reference
+            reference = ours._replace(criterion=name)
+            if is_control(name) and reference not in here:
+                reference = reference._replace(ranking="local")
+            if reference in here and _serves(reference, ours):
+                yield ours, reference
 
 
-def _serves(reference: str, criterion: str, reference_ranking: str, ranking: str) -> bool:
-    if not is_control(reference):
-        return reference == BASELINE
-    head, _, of = reference.partition(":")
+def _serves(reference: Point, ours: Point) -> bool:
+    if not is_control(reference.criterion):
+        return is_primary(ours.criterion, reference.criterion)
+    head, _, of = reference.criterion.partition(":")
     if head == "shuffle":  # it shares the sparse training of its X: beside another method two things would differ
-        return reference_ranking == ranking and of == criterion
+        return reference.ranking == ours.ranking and of == ours.criterion
     if head == "scratch":  # only widths are taken over, and under `local` they are everybody's
-        return reference_ranking == ranking and (ranking == "local" or of == criterion)
+        return reference.ranking == ours.ranking and (ours.ranking == "local" or of == ours.criterion)
     return True
-
-
-def _compare(ours: pd.DataFrame, reference: pd.DataFrame, metric: str) -> dict[str, Any]:
-    shared = [seed for seed in ours.index if seed in reference.index]
-    if not shared:
-        return {"n": 0}
-    a, b = ours.loc[shared], reference.loc[shared]
-    interval = paired_interval(a[ACCURACY].tolist(), b[ACCURACY].tolist())
-    row: dict[str, Any] = {"n": interval.n, "difference": interval.mean, "low": interval.low, "high": interval.high}
-    if 2 <= interval.n <= EXACT_UP_TO:
-        test = sign_flip((a[ACCURACY] - b[ACCURACY]).to_numpy())
-        row |= {"p": test.p, "smallest_p": test.smallest}
-    if f"keep_{metric}" in a:
-        row["keep_gap"] = float((a[f"keep_{metric}"] - b[f"keep_{metric}"]).mean())
-    return row

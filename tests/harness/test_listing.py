@@ -4,7 +4,8 @@ import pytest
 
 from prunebench.errors import UserError
 from prunebench.listing import check_criteria, check_models, listing
-from prunebench.registry import ALIASES, CONTROLS, Registry
+from prunebench.registry import Registry
+from prunebench.reserved import ALIASES, CONTROLS
 
 PLUGIN = """
 from prunebench.criterion import Criterion

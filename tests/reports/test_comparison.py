@@ -20,25 +20,27 @@ def row(table: Table, criterion: str) -> dict[str, str]:
 def test_numbers_as_a_reader_sees_them(make: SimpleNamespace) -> None:
     records = [make.record("taylor", s, accuracy=a) for s, a in enumerate((0.95, 0.93))]
     records += [make.record("magnitude", s, accuracy=a) for s, a in enumerate((0.90, 0.90))]
-    accuracies, differences = tables(gather("x", records))
+    accuracies, differences, contrasts = tables(gather("x", records))
     assert row(accuracies, "magnitude")["fine-tuned"] == "90.00 ± 0.00"
     # 4 points on average, s = sqrt(2), t(.975, 1) = 12.7062: half = 12.7062
     assert row(accuracies, "taylor")["fine-tuned"] == "94.00 ± 12.71"
     assert row(differences, "taylor")["to magnitude"] == "+4.00 [-8.71, +16.71]"
-    assert row(differences, "taylor")["p to magnitude (smallest possible)"] == "0.5 (0.5)"
+    assert row(contrasts, "taylor")["p, Holm (smallest)"] == "0.5 (0.5)"
 
 
 def test_one_seed_has_no_interval_and_says_so(make: SimpleNamespace) -> None:
     records = [make.record("taylor", 0, accuracy=0.95), make.record("magnitude", 0, accuracy=0.90)]
-    accuracies, differences = tables(gather("x", records))
+    accuracies, differences, contrasts = tables(gather("x", records))
     assert row(accuracies, "taylor")["n"] == "1 (no interval)"
     assert row(accuracies, "taylor")["fine-tuned"] == "95.00"
     assert row(differences, "taylor")["to magnitude"] == "+5.00 (n = 1)"
+    assert (row(contrasts, "taylor")["p"], row(contrasts, "taylor")["verdict"]) == ("n/a", "too few seeds")
 
 
 def test_no_test_in_a_demonstration(make: SimpleNamespace) -> None:
     results = gather("x", make.grid(("magnitude", "taylor")))
-    assert not any(name.startswith("p ") for table in tables(results, demonstration=True) for name in table.header)
+    header = {name for table in tables(results, demonstration=True) for name in table.header}
+    assert not header & {"p", "p, Holm (smallest)", "verdict"}
 
 
 def test_different_budgets_are_marked_and_gaps_named(make: SimpleNamespace) -> None:

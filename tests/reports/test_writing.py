@@ -10,6 +10,7 @@ import pytest
 from prunebench.errors import UserError
 from prunebench.reports.reading import read_results
 from prunebench.reports.results import gather
+from prunebench.reports.tabulating import make_tables
 from prunebench.reports.writing import write_report
 
 NAN = re.compile(r"\bnan\b|\bNaN\b|\bNone\b(?!:)")
@@ -51,9 +52,10 @@ def folder(make: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> P
 
 def test_what_is_written(folder: Path) -> None:
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    tables = {f"{n}.csv" for n in ("records", "summary", "differences", "speed", "widths", "stages")}
+    assert {path.stem for path in folder.glob("*.csv")} == set(make_tables(gather("x", [])))
+    tables = {path.name for path in folder.glob("*.csv")}
     figures = {f"figures/{n}.{kind}" for n in ("accuracy", "speed") for kind in ("svg", "png")}
-    assert names == {"report.md", "index.html"} | tables | figures
+    assert names == {"report.md", "index.html", "tables.tex"} | tables | figures
 
 
 def test_nothing_is_silently_missing(folder: Path) -> None:
@@ -68,11 +70,17 @@ def test_markdown_has_every_section(folder: Path) -> None:
     text = (folder / "report.md").read_text()
     titles = re.findall(r"^## (.*)$", text, re.MULTILINE)
     assert titles == [
+        "What can be told apart",
         "Figures",
+        "Without loss of accuracy",
+        "Separation of causes",
         "How to read this",
         "Schedule",
         "mnist x lenet5: local ranking, keeps of MACs",
         "mnist x lenet5: global ranking, keeps of MACs",
+        "Whole curves",
+        "Pareto fronts",
+        "Over tasks",
         "Below random",
         "Failures and gaps",
         "Ineffective sparse training",
@@ -111,7 +119,8 @@ def test_quick_is_a_demonstration_without_verdict(make: SimpleNamespace, tmp_pat
     write_report(results, tmp_path / "report")
     for name in ("report.md", "index.html"):
         text = (tmp_path / "report" / name).read_text()
-        assert "Demonstration, not evidence" in text and "p to magnitude" not in text
+        assert "Demonstration, not evidence" in text and "p = " not in text and "verdict</th>" not in text
+        assert "Nothing: this is a demonstration" in text and "a demonstration makes no such claim" in text
 
 
 def test_names_are_escaped(make: SimpleNamespace, tmp_path: Path) -> None:

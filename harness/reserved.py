@@ -1,0 +1,17 @@
+"""Names of criteria with a fixed meaning. Torch-free: reports read them too."""
+
+import re
+from collections.abc import Mapping
+
+ALIASES: Mapping[str, str] = {"reg_obd": "hsqgl12+obd"}
+CONTROLS = ("dense_continued", "shuffle", "scratch")
+PLUS = re.compile(r"\+(?!\d)")  # not the + of 1e+3
+
+
+def parts(expression: str) -> tuple[str, ...]:
+    """Give the parts of `A+B`, aliases written out; a single name is its only part.
+
+    >>> parts("reg_obd"), parts("l0:strength=1e+3"), parts("taylor")
+    (('hsqgl12', 'obd'), ('l0:strength=1e+3',), ('taylor',))
+    """
+    return tuple(part.strip() for part in PLUS.split(ALIASES.get(expression, expression)))

@@ -1,0 +1,68 @@
+"""Separation of causes: what the choice of units, the inherited weights, pruning, training and allocation each did."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from prunebench.reports.analysis.pairing import compare, summarise
+from prunebench.reports.analysis.points import Point, Seeds, dense, finetuned, panels, points
+from prunebench.reports.grid import is_control
+from prunebench.reports.results import Results
+
+CAUSES = ("units", "weights", "pruning", "training", "allocation")
+DENSE = "dense"
+COLUMNS = [*Point._fields, "cause", "reference", "reference_ranking", "n"]
+
+
+def causes_table(results: Results) -> pd.DataFrame:
+    """One row per point, cause and control that isolates it; see `pairing.compare` for the columns of the comparison.
+
+    units: X against `shuffle:X`, the same widths with random units (under `local` ranking `random` is that too, for an
+    X without sparse training). weights: X against `scratch:X`, the same widths with fresh weights. pruning: X against
+    `dense_continued`, trained as long without being pruned. training: `dense_continued` against the dense network
+    it began with, what the extra epochs gave alone. allocation: X against X under `local` ranking.
+    """
+    found = points(results)
+    rows = []
+    for panel in panels(found):
+        for cause, ours, reference in _controls(panel, found):
+            row = ours._asdict() | {"cause": cause, "reference": reference.criterion}
+            row |= {"reference_ranking": reference.ranking}
+            rows.append(row | compare(found[ours], found[reference], ours.metric))
+        rows += [_training(point, found[point]) for point in panel if point.criterion == "dense_continued"]
+    frame = pd.DataFrame(rows, columns=None if rows else COLUMNS)
+    by_cause = frame["cause"].map({cause: number for number, cause in enumerate(CAUSES)})
+    return frame.assign(_by=by_cause).sort_values("_by", kind="stable", ignore_index=True).drop(columns="_by")
+
+
+def _controls(panel: list[Point], found: Mapping[Point, Seeds]) -> Iterator[tuple[str, Point, Point]]:
+    here = dict.fromkeys(panel)
+    scratch = [point for point in panel if point.criterion.startswith("scratch:") and point.ranking == "local"]
+    for ours in panel:
+        if is_control(ours.criterion):
+            continue
+        for cause, name in (("units", "shuffle:{}"), ("weights", "scratch:{}"), ("pruning", "dense_continued")):
+            reference = ours._replace(criterion=name.format(ours.criterion))
+            if reference not in here and cause == "pruning":
+                reference = reference._replace(ranking="local")
+            if reference not in here and ours.ranking == "local":  # where all widths are equal
+                stand_in = {"units": _random(ours, found), "weights": scratch[0] if scratch else None}
+                reference = stand_in.get(cause) or reference
+            if reference in here:
+                yield cause, ours, reference
+        same = ours._replace(ranking="local")
+        if ours.ranking != "local" and same in here:
+            yield "allocation", ours, same
+
+
+def _random(ours: Point, found: Mapping[Point, Seeds]) -> Point | None:
+    sparse = any(record.sparse is not None for record in found[ours].values())
+    return None if sparse else ours._replace(criterion="random")
+
+
+def _training(point: Point, seeds: Seeds) -> dict[str, Any]:
+    gained = np.array([finetuned(record) - dense(record) for record in seeds.values()])
+    row = point._asdict() | {"cause": "training", "reference": DENSE, "reference_ranking": point.ranking}
+    return row | summarise(gained)

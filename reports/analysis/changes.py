@@ -1,0 +1,136 @@
+"""Two runs of the same cells: what changed around them, and what in them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from prunebench.errors import UserError
+from prunebench.record import Record
+from prunebench.reports.analysis.family import ALPHA, correct
+from prunebench.reports.analysis.pairing import differences, shared
+from prunebench.reports.analysis.points import Point, Seeds, points
+from prunebench.reports.protocols import ASKED
+from prunebench.reports.results import Results
+from prunebench.reports.statistics.intervals import t_interval
+
+SAME, HELD, IMPROVED, REGRESSED, OPEN = "identical", "held", "improved", "regressed", "open"
+LOST = "failed now"
+COLUMNS = [*Point._fields, "n", "identical", "difference", "low", "high", "p_worse", "p_holm", "verdict"]
+
+
+def changes_table(before: Results, after: Results, margin: float) -> pd.DataFrame:
+    """One row per point that both runs have: paired difference after - before of the fine-tuned accuracy, by seed.
+
+    identical: pairs whose accuracies, widths and predictions agree exactly; p_worse: one-sided paired t test of 'not
+    worse', p_holm: corrected over all points; size, time: pruned MACs and measured milliseconds, after / before (the
+    means over the pairs; time only where both were timed in the same setting). verdict: `identical`; `held`, the
+    interval lies above -margin; `improved`, held and above zero; `regressed`, the mean fell by more than the margin and
+    p_holm <= 0.05 (one seed: by more than the margin); `failed now`, a point that came out before; otherwise `open`.
+    """
+    old, new = points(before), points(after)
+    rows = [_row(point, old[point], new[point]) for point in old if point in new and shared(old[point], new[point])]
+    correct(rows, "p_worse")
+    for row in rows:
+        row["verdict"] = _verdict(row, margin)
+    times = [_time(old[point], new[point], before, after) for point in (_point(row) for row in rows)]
+    failed = {_cell(record) for record in after.failures}
+    lost = {_point_of(record, before): None for record in before.records if _cell(record) in failed}
+    rows = [row | time for row, time in zip(rows, times, strict=True)]
+    return pd.DataFrame([*rows, *(point._asdict() | {"n": 0, "verdict": LOST} for point in lost)])
+
+
+def check_comparable(before: Results, after: Results) -> None:
+    """Raise `UserError` where points cannot be matched: a task under several protocols, or nothing in common."""
+    for results in (before, after):
+        if results.notes:
+            raise UserError(f"{results.source}: {results.notes[0]} Compare folders that hold one protocol of a task")
+    old, new = points(before), points(after)
+    if not any(point in new and shared(old[point], new[point]) for point in old):
+        raise UserError(
+            f"{before.source} and {after.source} have no cell in common; the same task, criterion, ranking, keep and "
+            "seed are needed in both"
+        )
+
+
+def surroundings(before: Results, after: Results) -> Iterator[tuple[str, str, str]]:
+    """Give what differs around the cells: (name, before, after), of packages, machines, commits, options and data."""
+    old, new = _facts(before), _facts(after)
+    for name in dict.fromkeys((*old, *new)):
+        one, other = (", ".join(sorted(facts.get(name, {"not recorded"}))) for facts in (old, new))
+        if one != other:
+            yield name, one, other
+
+
+def _row(point: Point, old: Seeds, new: Seeds) -> dict[str, Any]:
+    pairs, d = shared(new, old), differences(new, old)
+    interval = t_interval(d)
+    same = sum(_compared(old[seed]) == _compared(new[seed]) for seed in pairs)
+    macs = [new[seed].pruned.macs / old[seed].pruned.macs for seed in pairs]  # type: ignore[union-attr]
+    row = point._asdict() | {"n": len(d), "identical": same, "difference": interval.mean, "low": interval.low}
+    row |= {"high": interval.high, "size": float(np.mean(macs))}
+    return row | ({"p_worse": _p_worse(d)} if len(d) > 1 else {})
+
+
+def _p_worse(d: NDArray[np.float64]) -> float:
+    if np.ptp(d) == 0:
+        return 0.0 if d[0] < 0 else 1.0
+    return float(stats.ttest_1samp(d, 0.0, alternative="less").pvalue)
+
+
+def _verdict(row: dict[str, Any], margin: float) -> str:
+    if row["identical"] == row["n"]:
+        return SAME
+    if row["difference"] < -margin and row.get("p_holm", 0.0) <= ALPHA:
+        return REGRESSED
+    if row["low"] is None or row["low"] <= -margin:
+        return OPEN
+    return IMPROVED if row["low"] > 0 else HELD
+
+
+def _compared(record: Record) -> dict[str, Any]:
+    """Give what two runs must share to be identical; keys differ with versions, other facts follow from these."""
+    return record.model_dump(include={"accuracy", "loss", "widths", "per_image"}, exclude={"per_image": {"correct"}})
+
+
+def _time(old: Seeds, new: Seeds, before: Results, after: Results) -> dict[str, float]:
+    """Measured seconds after / before, where a seed was timed with the same backend, batch and threads in both."""
+    ratios = []
+    for seed in shared(new, old):
+        first, second = (
+            {(x.backend, x.batch, x.threads): x.pruned_seconds for x in results.latencies.get(record.key, ())}
+            for results, record in ((before, old[seed]), (after, new[seed]))
+        )
+        ratios += [second[setting] / first[setting] for setting in first if setting in second]
+    return {"time": float(np.median(ratios))} if ratios else {}
+
+
+def _facts(results: Results) -> dict[str, set[str]]:
+    """Collect what a run says of its surroundings, by name."""
+    found: dict[str, set[str]] = {}
+    for record in results.records:
+        facts = {f"option {name}": repr(value) for name, value in record.protocol.items() if name not in ASKED}
+        facts |= {f"data of {record.cell.dataset}": record.fingerprint[:12]}
+        if record.environment is not None:
+            e = record.environment
+            facts |= {f"package {name}": version for name, version in e.versions.items()}
+            facts |= {"device": e.device, "processor": e.cpu, "threads": str(e.threads), "commit": e.commit or "none"}
+        for name, value in facts.items():
+            found.setdefault(name, set()).add(value)
+    return found
+
+
+def _point(row: dict[str, Any]) -> Point:
+    return Point(*(row[name] for name in Point._fields))
+
+
+def _point_of(record: Record, results: Results) -> Point:
+    cell = record.cell
+    return Point(results.tasks[record.key], cell.ranking, cell.metric, cell.keep, cell.criterion)
+
+
+def _cell(record: Record) -> str:
+    return record.cell.model_dump_json()

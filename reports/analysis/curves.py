@@ -1,0 +1,103 @@
+"""Whole accuracy-compression curves: compared at equal achieved MACs, and by the area under them."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from prunebench.reports.analysis.family import judge
+from prunebench.reports.analysis.pairing import summarise
+from prunebench.reports.analysis.points import Point, Seeds, finetuned, points
+from prunebench.reports.grid import BASELINE, is_control
+from prunebench.reports.results import Results
+from prunebench.reports.statistics.curves import area, interpolate, shared_range
+from prunebench.reports.statistics.intervals import t_interval
+from prunebench.reserved import parts
+
+COLUMNS = ["task", "ranking", "metric", "criterion", "seeds", "from_keep", "to_keep", "area"]
+
+
+class Line(NamedTuple):
+    """One criterion of one task and ranking, over all its keeps."""
+
+    task: str
+    ranking: str
+    metric: str
+    criterion: str
+
+
+Curve = tuple[list[float], list[float]]  # achieved keeps of the MACs, accuracies
+
+
+def curves(found: Mapping[Point, Seeds]) -> dict[Line, dict[int, Curve]]:
+    """Give the curve of every line and seed; a keep that was achieved twice counts once. `dense_continued` has none."""
+    lines: dict[Line, dict[int, Curve]] = {}
+    for point, seeds in found.items():
+        if point.criterion == "dense_continued":
+            continue
+        line = Line(point.task, point.ranking, point.metric, point.criterion)
+        for seed, record in seeds.items():
+            keeps, accuracies = lines.setdefault(line, {}).setdefault(seed, ([], []))
+            if "macs" in record.keep and record.keep["macs"] not in keeps:
+                keeps.append(record.keep["macs"])
+                accuracies.append(finetuned(record))
+    return lines
+
+
+def at_equal_macs(ours: Mapping[int, Curve], other: Mapping[int, Curve], keep: float) -> NDArray[np.float64]:
+    """Differences ours - other at one achieved keep of the MACs, interpolated: of the shared seeds that reach it."""
+    found = []
+    for seed in ours:
+        both = (ours[seed], other[seed]) if seed in other else ()
+        if both and all(min(keeps) <= keep <= max(keeps) for keeps, _ in both):
+            one, two = (float(interpolate(keeps, accuracies, [keep])[0]) for keeps, accuracies in both)
+            found.append(one - two)
+    return np.array(found)
+
+
+def areas_table(results: Results) -> pd.DataFrame:
+    """One row per task, ranking, metric, criterion and reference: mean accuracy over the compression that all share.
+
+    area: accuracy averaged over log(MACs kept) from `from_keep` to `to_keep`, mean over the criterion's seeds, with
+    area_half, half of its 95 % t interval. Methods have a row for each of their primary contrasts on the area (see
+    `pairing.compare` and `family.judge`), one family per task, ranking and metric. Seeds that lack a keep are left out.
+    Empty where there is one keep only.
+    """
+    rows: list[dict[str, Any]] = []
+    lines = curves(points(results))
+    for key in dict.fromkeys((line.task, line.metric) for line in lines):
+        panel = _whole({line: lines[line] for line in lines if (line.task, line.metric) == key})
+        limits = shared_range([keeps for seeds in panel.values() for keeps, _ in seeds.values()])
+        if limits is None:
+            continue
+        areas = {line: {seed: area(*curve, *limits) for seed, curve in seeds.items()} for line, seeds in panel.items()}
+        rows += judge([row for line in areas for row in _rows(line, areas, limits)])
+    return pd.DataFrame(rows, columns=None if rows else COLUMNS)
+
+
+def _whole(panel: Mapping[Line, Mapping[int, Curve]]) -> dict[Line, dict[int, Curve]]:
+    """Leave out curves with fewer keeps than others have: failed or not yet run, they would narrow the range of all."""
+    most = max(len(keeps) for seeds in panel.values() for keeps, _ in seeds.values())
+    whole = {line: {s: c for s, c in seeds.items() if len(c[0]) == most} for line, seeds in panel.items()}
+    return {line: seeds for line, seeds in whole.items() if seeds}
+
+
+def _rows(
+    line: Line, areas: Mapping[Line, Mapping[int, float]], limits: tuple[float, float]
+) -> Iterable[dict[str, Any]]:
+    own = areas[line]
+    interval = t_interval(list(own.values()))
+    row = line._asdict() | {"seeds": interval.n, "from_keep": limits[0], "to_keep": limits[1]}
+    row |= {"area": interval.mean, "area_half": interval.half}
+    references = [] if is_control(line.criterion) else [BASELINE, *parts(line.criterion)]
+    compared = []
+    for name in dict.fromkeys(references):
+        other = areas.get(line._replace(criterion=name))
+        if other is None or name == line.criterion:
+            continue
+        pairs = [own[seed] - other[seed] for seed in own if seed in other]
+        columns = summarise(np.array(pairs)) if pairs else {"n": 0}
+        compared.append(row | {"reference": name, "primary": True, "keep_gap": 0.0} | columns)
+    return compared or [row | {"primary": False}]

@@ -1,0 +1,53 @@
+"""The declared family of tests, its correction, and what may be said afterwards."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from prunebench.reports.statistics.multiplicity import holm
+
+ALPHA = 0.05
+TOLERANCE = 0.02  # achieved keeps further apart than this are flagged: the networks do not cost the same
+
+BETTER, WORSE, OPEN = "better", "worse", "not told apart"
+TOO_FEW = "too few seeds"  # whatever the seeds had given, the test could not have decided
+OTHER_BUDGET = "different budgets"
+NO_PAIRS = "no shared seed"
+
+
+def judge(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Correct the primary rows and say what they show; `rows` are those of one task, metric and keep.
+
+    A family is the primary contrasts of one task, ranking, metric and keep that were tested: what one reads together to
+    choose a criterion at a budget. It follows from the criteria that were asked for, never from results. Added to its
+    rows: family: how many; p_holm: adjusted (Holm 1979); smallest_holm: the smallest that this design can give;
+    verdict: `better` or `worse` where p_holm <= 0.05, otherwise why not.
+    """
+    tested = [row for row in rows if row["primary"] and "p" in row]
+    for ranking in dict.fromkeys(row["ranking"] for row in tested):
+        family = [row for row in tested if row["ranking"] == ranking]
+        correct(family)
+        for row in family:
+            row |= {"family": len(family), "smallest_holm": min(1.0, len(family) * row["smallest_p"])}
+    for row in rows:
+        if row["primary"]:
+            row["verdict"] = _verdict(row)
+    return list(rows)
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    if row["n"] == 0:
+        return NO_PAIRS
+    if abs(row["keep_gap"]) > TOLERANCE:
+        return OTHER_BUDGET
+    if "p_holm" not in row:
+        return TOO_FEW
+    if row["p_holm"] <= ALPHA:
+        return BETTER if row["difference"] > 0 else WORSE
+    return TOO_FEW if row["smallest_holm"] > ALPHA else OPEN
+
+
+def correct(rows: Iterable[dict[str, Any]], name: str = "p") -> None:
+    """Add `p_holm` to all rows that have the p of that name, as one family."""
+    tested = [row for row in rows if name in row]
+    for row, p in zip(tested, holm([row[name] for row in tested]), strict=True):
+        row["p_holm"] = p

@@ -1,0 +1,83 @@
+"""'Without loss of accuracy', as a test: non-inferiority against a margin that was chosen beforehand."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+
+from prunebench.reports.analysis.pairing import differences
+from prunebench.reports.analysis.points import Point, Seeds, dense, finetuned, points
+from prunebench.reports.results import Results
+from prunebench.reports.statistics.margin import Margin, against_margin, held_down_to
+
+MARGIN = 0.005  # half a point of accuracy
+DENSE, CONTINUED = "dense", "dense_continued"
+COLUMNS = [*Point._fields, "reference", "n", "margin", "difference", "low", "high", "noninferior"]
+KEY = ["task", "ranking", "metric", "criterion", "reference"]
+HELD = [*KEY, "n", "margin", "smallest_keep", "params_kept", "tested_to"]
+
+
+def margins_table(results: Results, margin: float = MARGIN) -> pd.DataFrame:
+    """One row per point and reference: whether it is non-inferior, and equivalent, by `margin` (a fraction).
+
+    reference: `dense`, the network before pruning, or `dense_continued`, that network trained for the same epochs,
+    which takes the gain of training out of the question. difference, low, high: paired, 95 % t interval;
+    noninferior, equivalent: true or false, missing for one seed; p_noninferior, p_equivalent: see `statistics.margin`.
+    """
+    found = points(results)
+    rows = [
+        point._asdict()
+        | {"reference": reference, "params_kept": _params_kept(found[point])}
+        | _columns(against_margin(d, margin))
+        for point in found
+        if point.criterion != CONTINUED
+        for reference, d in _references(point, found)
+    ]
+    return pd.DataFrame(rows, columns=None if rows else COLUMNS)
+
+
+def held_table(margins: pd.DataFrame) -> pd.DataFrame:
+    """One row per task, ranking, metric, criterion and reference: the smallest keep that is non-inferior.
+
+    margins: as `margins_table` makes it. The keeps are tested from the largest down and the first that fails ends it
+    (fixed sequence), so that the whole statement is wrong at most once in forty. smallest_keep is missing where the
+    largest keep fails already; params_kept: the fraction of the parameters left there; tested_to: the smallest keep
+    there is; n: the fewest seeds of any keep.
+    """
+    rows = []
+    for values, part in margins.groupby(KEY, sort=False):
+        held = [None if pd.isna(flag) else bool(flag) for flag in part["noninferior"]]
+        left = dict(zip(part["keep"], part["params_kept"], strict=True))
+        row = dict(zip(KEY, values, strict=True)) | {"n": int(part["n"].min()), "margin": part["margin"].iloc[0]}
+        smallest = held_down_to(list(left), held)
+        row |= {"smallest_keep": smallest, "params_kept": left.get(smallest) if smallest else None}
+        rows.append(row | {"tested_to": min(left)})
+    return pd.DataFrame(rows, columns=HELD)
+
+
+def _references(point: Point, found: Mapping[Point, Seeds]) -> Iterator[tuple[str, np.ndarray]]:
+    ours = found[point]
+    yield DENSE, np.array([finetuned(record) - dense(record) for record in ours.values()])
+    for ranking in (point.ranking, "local"):
+        reference = found.get(point._replace(criterion=CONTINUED, ranking=ranking))
+        if reference is not None and len(paired := differences(ours, reference)):
+            yield CONTINUED, paired
+            return
+
+
+def _params_kept(seeds: Seeds) -> float:
+    return float(np.mean([record.keep.get("params", np.nan) for record in seeds.values()]))
+
+
+def _columns(result: Margin) -> dict[str, object]:
+    return {
+        "n": result.n,
+        "margin": result.margin,
+        "difference": result.mean,
+        "low": result.low,
+        "high": result.high,
+        "noninferior": result.noninferior,
+        "equivalent": result.equivalent,
+        "p_noninferior": result.p_noninferior,
+        "p_equivalent": result.p_equivalent,
+    }

@@ -1,0 +1,60 @@
+"""Records by what was asked: the points that everything else compares."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from prunebench.record import Record
+from prunebench.reports.grid import RANKINGS, order
+from prunebench.reports.results import Results
+
+
+class Point(NamedTuple):
+    """One requested keep of one criterion, over all its seeds. task: with the protocol's number, if several."""
+
+    task: str
+    ranking: str
+    metric: str
+    keep: float
+    criterion: str
+
+    @property
+    def panel(self) -> tuple[str, str, float]:
+        """What two points must share to be compared: task, metric and keep."""
+        return self.task, self.metric, self.keep
+
+
+Seeds = dict[int, Record]
+
+
+def points(results: Results) -> dict[Point, Seeds]:
+    """Sort records by point, in the order of the tables, then by seed."""
+    found: dict[Point, Seeds] = {}
+    for record in sorted(results.records, key=lambda record: record.cell.seed):
+        cell = record.cell
+        point = Point(results.tasks[record.key], cell.ranking, cell.metric, cell.keep, cell.criterion)
+        found.setdefault(point, {})[cell.seed] = record
+    return {point: found[point] for point in sorted(found, key=_position)}
+
+
+def panels(found: dict[Point, Seeds]) -> Iterator[list[Point]]:
+    """Give the points that can be compared with each other: same task, metric and keep; any ranking."""
+    groups: dict[tuple[str, str, float], list[Point]] = {}
+    for point in found:
+        groups.setdefault(point.panel, []).append(point)
+    yield from groups.values()
+
+
+def finetuned(record: Record) -> float:
+    """Accuracy after fine-tuning, a fraction."""
+    assert record.accuracy is not None  # checked where results are gathered
+    return record.accuracy.finetuned
+
+
+def dense(record: Record) -> float:
+    """Accuracy of the block's dense network, a fraction."""
+    assert record.accuracy is not None
+    return record.accuracy.dense
+
+
+def _position(point: Point) -> tuple[str, int, str, float, tuple[int, str]]:
+    return point.task, RANKINGS.index(point.ranking), point.metric, -point.keep, order(point.criterion)

@@ -1,0 +1,151 @@
+"""Over many tasks: ranks, tests over tasks (from six on), and interquartile means."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from prunebench.reports.analysis.differences import is_primary
+from prunebench.reports.analysis.family import correct
+from prunebench.reports.analysis.points import Point, Seeds, dense, finetuned, points
+from prunebench.reports.results import Results
+from prunebench.reports.statistics.aggregate import stratified_interval
+from prunebench.reports.statistics.ranks import (
+    MIN_TASKS,
+    Friedman,
+    cliques,
+    critical_difference,
+    friedman,
+    mean_ranks,
+    wilcoxon,
+)
+
+KEY = ["ranking", "metric", "keep"]
+
+
+@dataclass(frozen=True)
+class OverTasks:
+    """One ranking, metric and keep over all tasks whose cells are complete.
+
+    scores: tasks x criteria, mean fine-tuned accuracy over seeds; friedman, critical, groups: None and empty where
+    there are fewer than six tasks or three criteria, which no such test can serve. groups: criteria that a
+    critical-difference diagram joins by a bar.
+    """
+
+    ranking: str
+    metric: str
+    keep: float
+    scores: pd.DataFrame
+    friedman: Friedman | None = None
+    critical: float | None = None
+    groups: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def ranks(self) -> pd.Series:
+        """Mean rank of every criterion, 1 = best."""
+        return pd.Series(mean_ranks(self.scores.to_numpy()), index=self.scores.columns)
+
+
+def over_tasks(results: Results) -> list[OverTasks]:
+    """Put the tasks side by side, where there are two or more; a criterion that some task lacks is left out.
+
+    A task that was run under several protocols is no task of its own under each, and is left out.
+    """
+    found = points(results)
+    groups: dict[tuple[str, str, float], dict[Point, Seeds]] = {}
+    for point, seeds in _one_protocol(found).items():
+        groups.setdefault((point.ranking, point.metric, point.keep), {})[point] = seeds
+    whole = [_over(*key, part) for key, part in groups.items()]
+    return [entry for entry in whole if entry.scores.shape[0] > 1 and entry.scores.shape[1] > 1]
+
+
+def ranks_table(entries: list[OverTasks]) -> pd.DataFrame:
+    """One row per ranking, metric, keep and criterion: its mean rank and the test of 'all are alike'.
+
+    p_friedman: Friedman's test with Iman and Davenport's F; critical: Nemenyi's critical difference of mean ranks
+    (p = 0.05); both missing where there are fewer than six tasks.
+    """
+    rows = []
+    for entry in entries:
+        base = {"ranking": entry.ranking, "metric": entry.metric, "keep": entry.keep, "tasks": len(entry.scores)}
+        test = {"p_friedman": entry.friedman.p_f, "critical": entry.critical} if entry.friedman else {}
+        rows += [base | {"criterion": name, "rank": rank} | test for name, rank in entry.ranks.sort_values().items()]
+    return pd.DataFrame(rows, columns=None if rows else [*KEY, "tasks", "criterion", "rank"])
+
+
+def wilcoxon_table(entries: list[OverTasks]) -> pd.DataFrame:
+    """One row per ranking, metric, keep and primary contrast: Wilcoxon's signed-rank test over tasks, from six on.
+
+    difference: median over tasks of the differences of mean accuracies; p_holm: corrected over the contrasts of the
+    same ranking, metric and keep.
+    """
+    rows: list[dict[str, Any]] = []
+    for entry in entries:
+        if len(entry.scores) < MIN_TASKS:
+            continue
+        family = [_wilcoxon(entry, *pair) for pair in _pairs(entry)]
+        correct(family)
+        rows += family
+    return pd.DataFrame(rows, columns=None if rows else [*KEY, "tasks", "criterion", "reference"])
+
+
+def aggregates_table(results: Results, entries: list[OverTasks]) -> pd.DataFrame:
+    """One row per ranking, metric, keep and criterion: the interquartile mean, over tasks and seeds, of pruned - dense.
+
+    change: in fractions; low, high: stratified bootstrap (seeds resampled within each task; the tasks themselves are
+    taken as given); n: tasks x seeds.
+    """
+    found = points(results)
+    rows = []
+    for entry in entries:
+        for name in entry.scores.columns:
+            strata = [
+                [finetuned(record) - dense(record) for record in seeds.values()]
+                for task in entry.scores.index
+                for seeds in (found[Point(str(task), entry.ranking, entry.metric, entry.keep, str(name))],)
+            ]
+            interval = stratified_interval(strata)
+            where = {"ranking": entry.ranking, "metric": entry.metric, "keep": entry.keep, "criterion": name}
+            numbers = {"change": interval.mean, "low": interval.low, "high": interval.high}
+            rows.append(where | {"tasks": len(strata), "n": interval.n} | numbers)
+    return pd.DataFrame(rows, columns=None if rows else [*KEY, "criterion", "tasks", "n", "change"])
+
+
+def _one_protocol(found: Mapping[Point, Seeds]) -> dict[Point, Seeds]:
+    names: dict[str, set[str]] = {}
+    for point, seeds in found.items():
+        names.setdefault(next(iter(seeds.values())).cell.task, set()).add(point.task)
+    single = {name for of_task in names.values() if len(of_task) == 1 for name in of_task}
+    return {point: seeds for point, seeds in found.items() if point.task in single}
+
+
+def _over(ranking: str, metric: str, keep: float, part: Mapping[Point, Seeds]) -> OverTasks:
+    means = {(point.task, point.criterion): np.mean([finetuned(r) for r in s.values()]) for point, s in part.items()}
+    wide = pd.Series(means).unstack(sort=False).dropna(axis="columns")
+    tasks, criteria = wide.shape
+    if tasks < MIN_TASKS or criteria < 3:
+        return OverTasks(ranking, metric, keep, wide)
+    test, critical = friedman(wide.to_numpy()), critical_difference(criteria, tasks)
+    groups = tuple(tuple(str(wide.columns[i]) for i in group) for group in cliques(test.ranks, critical))
+    return OverTasks(ranking, metric, keep, wide, test, critical, groups)
+
+
+def _pairs(entry: OverTasks) -> Iterator[tuple[str, str]]:
+    names = [str(name) for name in entry.scores.columns]
+    yield from ((one, other) for one in names for other in names if is_primary(one, other))
+
+
+def _wilcoxon(entry: OverTasks, criterion: str, reference: str) -> dict[str, Any]:
+    ours, other = entry.scores[criterion].to_numpy(), entry.scores[reference].to_numpy()
+    return {
+        "ranking": entry.ranking,
+        "metric": entry.metric,
+        "keep": entry.keep,
+        "tasks": len(ours),
+        "criterion": criterion,
+        "reference": reference,
+        "difference": float(np.median(ours - other)),
+        "p": wilcoxon(ours, other),
+    }

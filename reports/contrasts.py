@@ -1,0 +1,69 @@
+"""The table of the declared contrasts: each with its interval, its effect, its test and what may be said."""
+
+from typing import Any
+
+import pandas as pd
+
+from prunebench.reports.document import Block, Table, Text
+from prunebench.reports.formatting import NONE, difference
+
+NOTE = (
+    "Primary contrasts, declared beforehand. Difference in points over n paired seeds with its 95 % t interval; "
+    "'seeds x pictures': the interval if other test pictures had been drawn as well; g: Hedges' g of the paired "
+    "differences; P(better): share of seeds in which the criterion is the better one, with exact interval; p: exact "
+    "sign-flip permutation test, before and after Holm's correction over the contrasts of one keep, with the smallest "
+    "that so many seeds can give."
+)
+HEADER = ("keep", "criterion", "against", "n", "difference", "seeds x pictures")
+TESTS = ("g", "P(better)", "p", "p, Holm (smallest)", "verdict")
+
+
+def contrast_blocks(part: pd.DataFrame, demonstration: bool) -> list[Block]:
+    """Tabulate the primary rows of one task, ranking and metric; a demonstration gets no tests."""
+    primary = part[part["primary"].astype(bool)]
+    if not len(primary):
+        return []
+    rows = tuple(_row(row, demonstration) for row in primary.to_dict("records"))
+    header = HEADER if demonstration else (*HEADER, *TESTS)
+    table = Table("Primary contrasts of the fine-tuned accuracy.", header, rows, left=3)
+    return [table] if demonstration else [table, Text(NOTE)]
+
+
+def _row(row: dict[Any, Any], demonstration: bool) -> tuple[str, ...]:
+    cells = (f"{row['keep']:g}", row["criterion"], row["reference"], str(row["n"]), difference(row), crossed(row))
+    if demonstration:
+        return cells
+    return (
+        *cells,
+        _number(row.get("g"), ".2f"),
+        _better(row),
+        _number(row.get("p"), ".3g"),
+        _holm(row),
+        row["verdict"],
+    )
+
+
+def crossed(row: dict[Any, Any]) -> str:
+    """Write the interval over seeds and test pictures, in points."""
+    if _missing(row.get("crossed_low")):
+        return NONE
+    ends = f"[{100 * row['crossed_low']:+.2f}, {100 * row['crossed_high']:+.2f}]"
+    return f"{ends} pictures only" if row["n"] == 1 else ends
+
+
+def _better(row: dict[Any, Any]) -> str:
+    if _missing(row.get("superiority")):
+        return NONE
+    return f"{row['superiority']:.2f} [{row['superiority_low']:.2f}, {row['superiority_high']:.2f}]"
+
+
+def _holm(row: dict[Any, Any]) -> str:
+    return NONE if _missing(row.get("p_holm")) else f"{row['p_holm']:.3g} ({row['smallest_holm']:.2g})"
+
+
+def _number(value: object, style: str) -> str:
+    return NONE if _missing(value) else f"{value:{style}}"
+
+
+def _missing(value: object) -> bool:
+    return value is None or bool(pd.isna(value))

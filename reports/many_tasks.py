@@ -1,0 +1,60 @@
+"""The section over tasks: mean ranks and tests from six tasks on, interquartile means from two."""
+
+from typing import Any
+
+import pandas as pd
+
+from prunebench.reports.analysis.tasks import OverTasks
+from prunebench.reports.document import Block, Items, Section, Table, Text
+from prunebench.reports.formatting import points
+from prunebench.reports.grid import METRICS
+from prunebench.reports.statistics.intervals import Interval
+from prunebench.reports.statistics.ranks import MIN_TASKS
+
+TITLE = "Over tasks"
+HOW = (
+    "Seeds are averaged first: a task is one observation. Interquartile means pool tasks and seeds of pruned minus "
+    "dense accuracy; their interval resamples seeds within tasks and takes the tasks as given."
+)
+
+
+def tasks_section(entries: list[OverTasks], wilcoxon: pd.DataFrame, aggregates: pd.DataFrame) -> Section:
+    """Ranks, tests and aggregates of every ranking and keep; from fewer than six tasks no test."""
+    if not entries:
+        return Section(TITLE, (Text("Two tasks or more with the same criteria are needed to put them side by side."),))
+    blocks: list[Block] = [Text(HOW), Items(tuple(_sentence(entry, wilcoxon) for entry in entries))]
+    rows = tuple(_row(r) for r in aggregates.to_dict("records"))
+    header = ("ranking", "keep", "criterion", "tasks", "n", "interquartile mean of the change")
+    return Section(TITLE, (*blocks, Table("Pruned - dense accuracy in points, 95 % interval.", header, rows, left=3)))
+
+
+def _sentence(entry: OverTasks, wilcoxon: pd.DataFrame) -> str:
+    ranks = ", ".join(f"`{name}` {rank:.2f}" for name, rank in entry.ranks.sort_values().items())
+    tasks = len(entry.scores)
+    where = f"{entry.ranking} ranking, keep {entry.keep:g} {METRICS[entry.metric]}, {tasks} tasks: mean ranks {ranks}"
+    if tasks < MIN_TASKS:
+        return f"{where}. No test: {MIN_TASKS} tasks are the fewest that such a test can serve."
+    return f"{where}. {_friedman(entry)}{_wilcoxon(entry, wilcoxon)}"
+
+
+def _friedman(entry: OverTasks) -> str:
+    if entry.friedman is None or entry.critical is None:
+        return ""
+    test = entry.friedman
+    told = "not all alike" if test.p_f <= 0.05 else "no difference shown"
+    text = f"Friedman with Iman and Davenport's F: p = {test.p_f:.2g}, {told}; critical difference {entry.critical:.2f}"
+    bars = "; ".join(", ".join(f"`{name}`" for name in group) for group in entry.groups)
+    return f"{text}; not told apart: {bars or 'none'}. "
+
+
+def _wilcoxon(entry: OverTasks, wilcoxon: pd.DataFrame) -> str:
+    same = (wilcoxon["ranking"] == entry.ranking) & (wilcoxon["metric"] == entry.metric)
+    rows = wilcoxon[same & (wilcoxon["keep"] == entry.keep)].to_dict("records")
+    tested = ", ".join(f"`{r['criterion']}` to `{r['reference']}` {r['p_holm']:.2g}" for r in rows)
+    return f"Wilcoxon's signed ranks, p after Holm's correction: {tested}." if tested else ""
+
+
+def _row(r: dict[Any, Any]) -> tuple[str, ...]:
+    low, high = (None if pd.isna(r[end]) else float(r[end]) for end in ("low", "high"))
+    change = points(Interval(int(r["n"]), float(r["change"]), low, high))
+    return (r["ranking"], f"{r['keep']:g} {METRICS[r['metric']]}", r["criterion"], str(r["tasks"]), str(r["n"]), change)

@@ -1,0 +1,56 @@
+"""What `prunebench power` prints: the seeds that would tell a difference."""
+
+from typing import Any
+
+import pandas as pd
+
+from prunebench.errors import UserError
+from prunebench.reports.analysis.differences import differences_table
+from prunebench.reports.analysis.power import power_table
+from prunebench.reports.document import Document, Section, Table, Text
+from prunebench.reports.formatting import NONE
+from prunebench.reports.grid import METRICS
+from prunebench.reports.results import Results
+
+HEADER = ("task", "ranking", "keep", "criterion", "against", "n", "sd", "seeds", "for the observed", "detectable now")
+NOTE = (
+    "sd: standard deviation of the paired differences in points, with its 95 % interval. seeds: that find a true "
+    "difference of {difference:g} points with a power of {power:.0%}, by the paired t test at Holm's first step "
+    "(0.05 / number of contrasts), not fewer than the exact test needs; in brackets at the ends of the interval of sd. "
+    "for the observed: the same for the difference that was seen, were it the true one. detectable now: the smallest "
+    "difference, in points, that the n seeds find with this power."
+)
+
+
+def power_document(results: Results, difference: float, power: float) -> Document:
+    """Say for every primary contrast how many seeds would find a true `difference` (a fraction).
+
+    Raises `UserError` where no contrast has two seeds: then no spread is known.
+    """
+    table = power_table(differences_table(results), difference, power)
+    if not len(table):
+        raise UserError(
+            f"{results.source}: no spread: two seeds or more of `magnitude` and of another criterion are needed"
+        )
+    rows = tuple(_row(row) for row in table.to_dict("records"))
+    note = NOTE.format(difference=100 * difference, power=power)
+    sections = (Section("Seeds needed", (Text(note), Table("", HEADER, rows, left=5))),)
+    return Document("Power", "", (("source", results.source),), sections)
+
+
+def _row(row: dict[Any, Any]) -> tuple[str, ...]:
+    where = (
+        row["task"],
+        row["ranking"],
+        f"{row['keep']:g} {METRICS[row['metric']]}",
+        row["criterion"],
+        row["reference"],
+    )
+    sd = f"{100 * row['sd']:.2f} [{100 * row['sd_low']:.2f}, {100 * row['sd_high']:.2f}]"
+    seeds = f"{_seeds(row['seeds'])} [{_seeds(row['seeds_low'])}, {_seeds(row['seeds_high'])}]"
+    found = NONE if pd.isna(row["detectable"]) else f"{100 * row['detectable']:.2f}"
+    return (*where, str(row["n"]), sd, seeds, _seeds(row["seeds_observed"]), found)
+
+
+def _seeds(value: float | None) -> str:
+    return "> 10,000" if value is None or pd.isna(value) else f"{value:,.0f}"

@@ -1,0 +1,28 @@
+"""The Pareto front of cost and quality."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from prunebench.reports.statistics.vectors import vector
+
+
+def front(cost: ArrayLike, quality: ArrayLike) -> NDArray[np.bool_]:
+    """Which points no other beats: none is at least as cheap and at least as good, and better in one of the two.
+
+    cost: (n,), low = better; quality: (n,), high = better; any units, finite. Gives (n,); equal points stay together.
+    O(n log n). Raises ValueError for NaN, for none, or where the lengths differ.
+
+    >>> front(cost=[1.0, 2.0, 3.0], quality=[0.8, 0.7, 0.9])
+    array([ True, False,  True])
+    """
+    x, y = vector(cost), vector(quality)
+    if len(x) != len(y):
+        raise ValueError(f"{len(x)} costs cannot be paired with {len(y)} qualities")
+    order = np.lexsort((-y, x))  # by cost, the best of equal costs first
+    starts = np.diff(x[order], prepend=-np.inf) > 0
+    best = y[order][starts]  # of each distinct cost
+    cheaper = np.concatenate([[-np.inf], np.maximum.accumulate(best)[:-1]])
+    which = np.cumsum(starts) - 1
+    stays = np.empty(len(x), dtype=np.bool_)
+    stays[order] = (y[order] == best[which]) & (best > cheaper)[which]
+    return stays

@@ -1,0 +1,40 @@
+"""All tables of a report, by the name of their file."""
+
+import pandas as pd
+
+from prunebench.reports.analysis.causes import causes_table
+from prunebench.reports.analysis.curves import areas_table
+from prunebench.reports.analysis.differences import differences_table
+from prunebench.reports.analysis.fronts import fronts_table
+from prunebench.reports.analysis.margins import MARGIN, held_table, margins_table
+from prunebench.reports.analysis.power import power_table
+from prunebench.reports.analysis.tasks import aggregates_table, over_tasks, ranks_table, wilcoxon_table
+from prunebench.reports.results import Results
+from prunebench.reports.speed import speed_table
+from prunebench.reports.stages import stages_table
+from prunebench.reports.summary import summary_table
+from prunebench.reports.tables import records_table
+from prunebench.reports.widths import widths_table
+
+
+def make_tables(results: Results, margin: float = MARGIN) -> dict[str, pd.DataFrame]:
+    """Make every table once. margin: of non-inferiority, and the difference that `power` asks for; a fraction."""
+    summary, differences, margins = summary_table(results), differences_table(results), margins_table(results, margin)
+    entries = over_tasks(results)
+    return {
+        "records": records_table(results),
+        "summary": summary,
+        "differences": differences,
+        "causes": causes_table(results),
+        "margins": margins,
+        "smallest_keeps": held_table(margins),
+        "areas": areas_table(results),
+        "fronts": fronts_table(summary),
+        "power": power_table(differences, margin),
+        "ranks": ranks_table(entries),
+        "wilcoxon": wilcoxon_table(entries),
+        "aggregates": aggregates_table(results, entries),
+        "speed": speed_table(results),
+        "widths": widths_table(results),
+        "stages": stages_table(results),
+    }

@@ -1,0 +1,117 @@
+"""In words: what can be told apart, what cannot, and how many seeds would tell."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from prunebench.reports.analysis.family import ALPHA, BETTER, OPEN, TOO_FEW, WORSE
+from prunebench.reports.document import Block, Items, Section, Text
+from prunebench.reports.formatting import percent, points
+from prunebench.reports.grid import METRICS
+from prunebench.reports.statistics.intervals import Interval
+from prunebench.reports.statistics.power import seeds_for_exact, seeds_needed
+
+TITLE = "What can be told apart"
+DEMONSTRATION = "Nothing: this is a demonstration, not evidence. Run more seeds on real data for verdicts."
+HOW = (
+    "Every criterion against `magnitude`, and every combination against its parts, paired over seeds, at level "
+    f"{ALPHA:g}: exact sign-flip permutation test, Holm's correction over the contrasts of one task, ranking and keep. "
+    "'Not told apart' does not mean equal."
+)
+PANEL = ["task", "ranking", "metric", "keep"]
+
+
+def verdicts_section(differences: pd.DataFrame, areas: pd.DataFrame, demonstration: bool) -> Section:
+    """Say for every task, ranking and keep which criteria differ from their reference, in sentences."""
+    if demonstration:
+        return Section(TITLE, (Text(DEMONSTRATION),))
+    lines = [line for _, line in sentences(differences)]
+    blocks: list[Block] = [Text(HOW), Items(tuple(lines))] if lines else [Text("There is no contrast to test.")]
+    whole = [line for _, line in sentences(areas.assign(keep=float("nan")))] if len(areas) else []
+    if whole:
+        text = "Over the whole curve (mean accuracy over the compression that all criteria of a task share):"
+        blocks += [Text(text), Items(tuple(whole))]
+    return Section(TITLE, tuple(blocks))
+
+
+def sentences(differences: pd.DataFrame) -> Iterator[tuple[dict[str, Any], str]]:
+    """Give for every task, ranking, metric, keep and reference its key and its sentence.
+
+    differences: rows with the columns of `family.judge`; only the primary ones count. A keep of NaN is not named.
+    """
+    if "verdict" not in differences:
+        return
+    primary = differences[differences["primary"].astype(bool)]
+    for key, part in primary.groupby([*PANEL, "reference"], sort=False, dropna=False):
+        found = dict(zip([*PANEL, "reference"], key, strict=True))
+        yield found, f"{_where(found, part)}: {'; '.join(_findings(part.to_dict('records')))}."
+
+
+def _where(key: dict[str, Any], part: pd.DataFrame) -> str:
+    keep = "" if pd.isna(key["keep"]) else f", keep {key['keep']:g} of the {METRICS[key['metric']]}"
+    few, many = int(part["n"].min()), int(part["n"].max())
+    seeds = ("1 seed" if many == 1 else f"{many} seeds") if few == many else f"{few} to {many} seeds"
+    return f"{key['task']}, {key['ranking']} ranking{keep}, against `{key['reference']}`, {seeds}"
+
+
+def _findings(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    by = {verdict: [row for row in rows if row["verdict"] == verdict] for verdict in (BETTER, WORSE, OPEN, TOO_FEW)}
+    for verdict in (BETTER, WORSE):
+        if by[verdict]:
+            yield f"{verdict}: " + ", ".join(f"{_named(row)} (p = {row['p_holm']:.2g})" for row in by[verdict])
+    if by[OPEN]:
+        yield "not told apart: " + _open(by[OPEN])
+    if by[TOO_FEW]:
+        yield _too_few(by[TOO_FEW])
+    others = [row for row in rows if row["verdict"] not in by]
+    for verdict in dict.fromkeys(row["verdict"] for row in others):
+        yield f"{verdict}: " + ", ".join(_other(row) for row in others if row["verdict"] == verdict)
+
+
+def _other(row: dict[str, Any]) -> str:
+    """Name a criterion that was not judged, with the difference at equal MACs where its budget was another."""
+    if pd.isna(row.get("equal_keep", float("nan"))):
+        return f"`{row['criterion']}`"
+    low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("equal_low", "equal_high"))
+    gap = points(Interval(int(row["equal_n"]), float(row["equal_difference"]), low, high))
+    return f"`{row['criterion']}` ({gap} where both keep {percent(row['equal_keep'], 0)} of the MACs, interpolated)"
+
+
+def _open(rows: Sequence[dict[str, Any]]) -> str:
+    names = ", ".join(f"`{row['criterion']}`" for row in rows)
+    return f"{names}; {_largest(rows)}"
+
+
+def _too_few(rows: Sequence[dict[str, Any]]) -> str:
+    tested = [row for row in rows if not pd.isna(row.get("family"))]
+    if not tested:
+        return "one seed decides nothing: " + ", ".join(f"`{row['criterion']}`" for row in rows)
+    family = int(tested[0]["family"])
+    contrasts = "one contrast" if family == 1 else f"{family} contrasts"
+    least = min(row["smallest_holm"] for row in tested)
+    text = (
+        f"so few seeds cannot decide {contrasts}, whatever they had given (smallest p possible after correction "
+        f"{least:.2g}; {seeds_for_exact(family, ALPHA)} seeds are the fewest that can)"
+    )
+    return f"{text}; {_largest(tested)}"
+
+
+def _largest(rows: Sequence[dict[str, Any]]) -> str:
+    row = max(rows, key=lambda row: abs(row["difference"]))
+    return f"the largest difference: {_named(row)}, {_seeds(row)}"
+
+
+def _seeds(row: dict[str, Any]) -> str:
+    """Say how many seeds would find a true difference as large as the observed one, with a power of 80 %."""
+    if row["difference"] == 0:
+        return "none was seen at all"
+    wanted = seeds_needed(abs(row["difference"]), row["sd"], alpha=ALPHA / row["family"])
+    if wanted is None:
+        return "more than 10,000 seeds would be needed to tell it, were it true"
+    return f"about {max(wanted, seeds_for_exact(int(row['family']), ALPHA))} seeds would tell it, were it true"
+
+
+def _named(row: dict[str, Any]) -> str:
+    low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("low", "high"))
+    return f"`{row['criterion']}` {points(Interval(int(row['n']), float(row['difference']), low, high))}"

@@ -1,0 +1,28 @@
+from types import SimpleNamespace
+
+from prunebench.reports.analysis.fronts import fronts_table
+from prunebench.reports.results import gather
+from prunebench.reports.summary import summary_table
+
+
+def test_what_nothing_else_beats(make: SimpleNamespace) -> None:
+    made = {("magnitude", 0.5): 0.9, ("taylor", 0.5): 0.92, ("magnitude", 0.25): 0.85, ("taylor", 0.25): 0.8}
+    records = [make.record(criterion, 0, keep, accuracy=a) for (criterion, keep), a in made.items()]
+    records += [make.record("dense_continued", accuracy=0.99), make.record("scratch:taylor", accuracy=0.98)]
+    table = fronts_table(summary_table(gather("x", records)))
+    assert set(table["cost"]) == {"MACs", "parameters"}
+    front = table[table["on_front"] & (table["cost"] == "MACs")]
+    assert list(zip(front["criterion"], front["keep"], strict=True)) == [("magnitude", 0.25), ("taylor", 0.5)]
+    assert set(table["criterion"]) == {"magnitude", "taylor"}
+
+
+def test_measured_time_counts_where_it_was_measured(make: SimpleNamespace) -> None:
+    records = [make.record("magnitude", keep=k) for k in (0.5, 0.25)]
+    table = fronts_table(summary_table(gather("x", records, [make.latency(records[1])])))
+    timed = table[table["cost"] == "measured time"]
+    assert timed["keep"].tolist() == [0.25]
+    assert 0 < timed["kept"].iloc[0] < 1
+
+
+def test_nothing_to_compare() -> None:
+    assert not len(fronts_table(summary_table(gather("x", []))))

@@ -1,0 +1,67 @@
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from prunebench.record import Packed, PerImage
+from prunebench.reports.analysis.pairing import compare, differences, shared
+from prunebench.reports.statistics.crossed import crossed_interval
+
+
+def pictures(right: Any) -> PerImage:
+    empty = Packed.of([0], "uint8")
+    return PerImage(predicted=empty, loss=empty, correct=Packed.of(right, "uint8"))
+
+
+def test_pairs_are_by_seed_not_by_position(make: SimpleNamespace) -> None:
+    ours = {s: make.record("taylor", s, accuracy=a) for s, a in ((2, 0.9), (0, 0.8), (7, 0.1))}
+    reference = {s: make.record("magnitude", s, accuracy=a) for s, a in ((0, 0.7), (2, 0.6), (3, 0.5))}
+    assert shared(ours, reference) == [2, 0]
+    assert differences(ours, reference) == pytest.approx([0.3, 0.1])
+
+
+def test_columns_are_scipys(make: SimpleNamespace) -> None:
+    rng = np.random.default_rng(0)
+    a, b = 0.9 + 0.01 * rng.standard_normal((2, 8))
+    ours = {s: make.record("taylor", s, accuracy=x) for s, x in enumerate(a)}
+    reference = {s: make.record("magnitude", s, accuracy=x) for s, x in enumerate(b)}
+    row = compare(ours, reference, "macs")
+    expected = stats.ttest_rel(a, b).confidence_interval()
+    assert (row["low"], row["high"]) == (pytest.approx(expected.low), pytest.approx(expected.high))
+    exact = stats.permutation_test(
+        (a - b,), lambda x, axis: np.mean(x, axis=axis), permutation_type="samples", n_resamples=np.inf
+    )
+    assert row["p"] == pytest.approx(exact.pvalue)
+    assert row["smallest_p"] == 2.0**-7
+    assert row["superiority"] == np.mean(a > b)
+    assert row["sd"] == pytest.approx((a - b).std(ddof=1))
+    assert row["keep_gap"] == 0.0
+    assert "crossed_low" not in row  # these records say nothing about single pictures
+
+
+def test_pictures_are_paired_within_a_seed(make: SimpleNamespace) -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.integers(2, size=(2, 3, 40))
+    ours = {s: make.record("taylor", s, accuracy=a[s].mean(), per_image=pictures(a[s])) for s in range(3)}
+    reference = {s: make.record("magnitude", s, accuracy=b[s].mean(), per_image=pictures(b[s])) for s in range(3)}
+    row, expected = compare(ours, reference, "macs"), crossed_interval(a.astype(float) - b)
+    assert row["difference"] == pytest.approx(expected.mean)
+    assert (row["crossed_low"], row["crossed_high"]) == (expected.low, expected.high)
+    assert row["pictures_share"] == expected.pictures_share
+
+
+def test_none_shared_and_one(make: SimpleNamespace) -> None:
+    ours, other = {0: make.record("taylor", 0, accuracy=0.9)}, {1: make.record("magnitude", 1)}
+    assert compare(ours, other, "macs") == {"n": 0}
+    row = compare(ours, {0: make.record("magnitude", 0, accuracy=0.8)}, "macs")
+    assert (row["n"], row["difference"], row["low"]) == (1, pytest.approx(0.1), None)
+    assert "p" not in row and "sd" not in row
+
+
+def test_ties_are_no_difference(make: SimpleNamespace) -> None:
+    ours, other = ({s: make.record(c, s, accuracy=0.9) for s in range(4)} for c in ("taylor", "magnitude"))
+    row = compare(ours, other, "macs")
+    assert (row["difference"], row["low"], row["high"], row["p"]) == (0, 0, 0, 1)
+    assert row["g"] is None and row["superiority"] == 0.5
