@@ -1,4 +1,4 @@
-"""The command line: run, sweep; report, power, compare, show, from records alone; list, check, models, env."""
+"""The command line: run, sweep, list, check, models; merge, report, power, compare, show, env, without torch."""
 
 import logging
 import sys
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.logging import RichHandler
 
-from prunebench.cli_options import ConfigOption, values, with_run_options
+from prunebench.cli_options import ConfigOption, fraction, values, with_run_options
 from prunebench.errors import UserError, unknown
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -101,6 +101,17 @@ def sweep(
 
 
 @app.command()
+def merge(
+    stores: Annotated[list[Path], typer.Argument(help="results folders, such as those of several machines")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="results folder to write or to add to")],
+) -> None:
+    """Join results folders into one; nothing is written where their results contradict each other."""
+    from prunebench.merging import merge as merge_stores
+
+    typer.echo(merge_stores(stores, output))
+
+
+@app.command()
 def report(
     source: SourceArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="folder to write")] = Path("report"),
@@ -111,7 +122,7 @@ def report(
     from prunebench.reports.reading import read_results
     from prunebench.reports.writing import write_report
 
-    for path in write_report(read_results(source), output, _fraction(margin, "--margin"), parquet):
+    for path in write_report(read_results(source), output, fraction(margin, "--margin"), parquet):
         typer.echo(path)
 
 
@@ -128,21 +139,17 @@ def power(
 
     if not 0 < power < 1:
         raise UserError(f"--power {power:g}: a probability between 0 and 1, such as 0.8")
-    typer.echo(markdown(power_document(read_results(source), _fraction(difference, "--difference"), power)))
+    typer.echo(markdown(power_document(read_results(source), fraction(difference, "--difference"), power)))
 
 
 @app.command()
-def compare(
-    before: SourceArgument,
-    after: SourceArgument,
-    margin: MarginOption = _MARGIN,
-) -> None:
+def compare(before: SourceArgument, after: SourceArgument, margin: MarginOption = _MARGIN) -> None:
     """Say what changed between two runs, commits, machines or versions; exit code 1 on a regression."""
     from prunebench.reports.reading import read_results
     from prunebench.reports.two_runs import compare_runs
     from prunebench.reports.writing import markdown
 
-    document, bad = compare_runs(read_results(before), read_results(after), _fraction(margin, "--margin"))
+    document, bad = compare_runs(read_results(before), read_results(after), fraction(margin, "--margin"))
     typer.echo(markdown(document))
     if bad:
         raise typer.Exit(1)
@@ -208,13 +215,6 @@ def env() -> None:
     from prunebench.environment import describe, text
 
     typer.echo(text(describe()))
-
-
-def _fraction(points: float, flag: str) -> float:
-    """Turn points of accuracy into a fraction."""
-    if not 0 < points < 100:
-        raise UserError(f"{flag} {points:g}: points of accuracy between 0 and 100, such as 0.5")
-    return points / 100
 
 
 def main() -> None:

@@ -103,3 +103,10 @@ def _typed(option: Option) -> Any:
 
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML file with any of these options")]
+
+
+def fraction(points: float, flag: str) -> float:
+    """Turn points of accuracy into a fraction."""
+    if not 0 < points < 100:
+        raise UserError(f"{flag} {points:g}: points of accuracy between 0 and 100, such as 0.5")
+    return points / 100

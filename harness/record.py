@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.dataclasses import dataclass
 
 from prunebench.errors import UserError
 
@@ -92,8 +93,12 @@ class PerImage(Frozen):
     correct: Packed | None = None
 
 
-class Epoch(Frozen):
-    """One epoch of one training stage (`dense`, `sparse`, `rung 3`, `finetune`)."""
+@dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
+class Epoch:
+    """One epoch of one training stage (`dense`, `sparse`, `rung 3`, `finetune`).
+
+    A record holds a hundred of them: with slots, each takes a seventh of what a model takes.
+    """
 
     stage: str
     epoch: int
@@ -178,6 +183,21 @@ def parse_record(data: Any, where: str) -> Record:
     return validated(Record, data, f"{where}: corrupt record")
 
 
+def parse_json(text: bytes, where: str) -> Record:
+    """Check a record as JSON text; `where` is named in the error."""
+    try:
+        record = Record.model_validate_json(text)  # twice as fast as the way over Python objects ...
+        if record.schema_version == SCHEMA and "schema_version" in record.model_fields_set:
+            return record
+    except ValidationError:
+        pass
+    try:
+        data = json.loads(text)  # ... which says what is wrong
+    except ValueError as error:
+        raise UserError(f"{where}: corrupt record: {error}") from None
+    return parse_record(data, where)
+
+
 def validated(kind: type[F], data: Any, where: str) -> F:
     """Check data read from JSON; the error is one line that begins with `where`."""
     try:
@@ -191,9 +211,7 @@ def validated(kind: type[F], data: Any, where: str) -> F:
 def read_record(path: Path) -> Record:
     """Read one record file."""
     try:
-        data = json.loads(path.read_text())
+        text = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise UserError(f"{path}: corrupt record: {error}") from None
-    return parse_record(data, str(path))
+    return parse_json(text, str(path))

@@ -18,7 +18,8 @@ from prunebench.processes import cores, end_with_parent
 from prunebench.progress import Progress
 from prunebench.record import SCHEMA, Record
 from prunebench.spec import Spec
-from prunebench.store import Store, read_json
+from prunebench.store import Store
+from prunebench.store_files import read_json
 from prunebench.streaming import set_decoders
 from prunebench.trajectory import Trajectory, forget_failures
 

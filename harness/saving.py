@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from prunebench.errors import UserError
 from prunebench.network import Network, Table
 from prunebench.removal import remove
+from prunebench.store_files import GATES, WEIGHTS
 
 SCHEMA = 1
-WIDTHS, WEIGHTS, GATES = "widths.json", "weights.safetensors", "gates.safetensors"
+WIDTHS = "widths.json"
 
 
 def save(network: Network, folder: Path, model: Mapping[str, Any] | None = None) -> None:

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 
 from prunebench.errors import UserError
 from prunebench.record import SCHEMA, Record, read_record
-from prunebench.saving import GATES, WEIGHTS
+from prunebench.store_files import GATES, WEIGHTS, read_json
 
 
 def key_of(parent: str, facts: Mapping[str, Any]) -> str:
@@ -121,17 +121,6 @@ class Store:
         os.utime(path)  # the newest record of a cell is the one that was asked for last
         record = read_record(path)
         return record if record.status == "ok" and record.key == blank.key else None
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read one of the store's own files."""
-    try:
-        data = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not a file of prunebench: {error}") from None
-    if not isinstance(data, dict):
-        raise UserError(f"{path}: not a file of prunebench")
-    return data
 
 
 def guard(place: Path, action: Callable[[], None]) -> None:

@@ -8,7 +8,8 @@ import torch
 from prunebench.errors import UserError
 from prunebench.record import Frozen, validated
 from prunebench.stages import Plan
-from prunebench.store import key_of, read_json
+from prunebench.store import key_of
+from prunebench.store_files import read_json
 from prunebench.task import Task
 
 

@@ -11,7 +11,8 @@ from prunebench.latency import Call, median_interval, paired
 from prunebench.network import Group, Network
 from prunebench.record import SCHEMA, Record
 from prunebench.removal import remove
-from prunebench.store import Store, read_json
+from prunebench.store import Store
+from prunebench.store_files import read_json
 from prunebench.task import Task
 from prunebench.timing_record import Latency
 

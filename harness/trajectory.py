@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -122,7 +122,7 @@ class Trajectory:
             facts["cut_bn"] = _numbers(evaluate(copy, self.data.test))
         curve = self._new_classifier(network) if stage.kind == "dense" else []
         trained = train(network, self.data, self._training(stage), self._regulariser(stage), self.tick)
-        facts["curve"] = [epoch.model_dump() for epoch in (*curve, *trained.curve)]
+        facts["curve"] = [asdict(epoch) for epoch in (*curve, *trained.curve)]
         facts["sparse"] = trained.sparse.model_dump() if trained.sparse else None
         if stage.kind in ("dense", "point"):
             result = cut if cut and not stage.epochs else evaluate(network.model, self.data.test)

@@ -1,6 +1,9 @@
 """Read a results folder, or the JSON of `pytest benchmarks/ --benchmark-json`."""
 
+import gc
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,20 @@ def read_results(path: Path) -> Results:
     """Read a results folder or a benchmark JSON; raises `UserError` for anything else."""
     if not path.exists():
         raise UserError(f"{path}: no such file or folder; give a results folder or a benchmark JSON")
-    return _read_folder(path) if path.is_dir() else _read_benchmark(path)
+    with _without_collector():
+        return _read_folder(path) if path.is_dir() else _read_benchmark(path)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Rest the garbage collector, which walks through all records again and again and finds nothing to free."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _read_folder(folder: Path) -> Results:

@@ -75,5 +75,7 @@ def gather(
 
 def _by_key(latencies: Iterable[Latency]) -> dict[str, tuple[Latency, ...]]:
     unique = {(x.key, x.machine, x.backend, x.batch, x.threads): x for x in latencies}
-    keys = dict.fromkeys(key for key, *_ in unique)
-    return {key: tuple(x for x in unique.values() if x.key == key) for key in keys}
+    grouped: dict[str, list[Latency]] = {}
+    for latency in unique.values():
+        grouped.setdefault(latency.key, []).append(latency)
+    return {key: tuple(found) for key, found in grouped.items()}

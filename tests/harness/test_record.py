@@ -1,8 +1,10 @@
 """Records: they survive JSON exactly, refuse what they do not know, and say in one line what is wrong."""
 
 import json
+import pickle
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,19 @@ from numpy.testing import assert_array_equal
 from pydantic import ValidationError
 
 from prunebench.errors import UserError
-from prunebench.record import SCHEMA, Cell, Environment, Packed, PerImage, Record, Scores, parse_record, read_record
+from prunebench.record import (
+    SCHEMA,
+    Cell,
+    Environment,
+    Epoch,
+    Packed,
+    PerImage,
+    Record,
+    Scores,
+    parse_json,
+    parse_record,
+    read_record,
+)
 
 
 def make_record(**changes: Any) -> Record:
@@ -128,3 +142,45 @@ def test_a_broken_file_is_named(tmp_path: Path, content: bytes) -> None:
 def test_an_absent_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"absent\.json: cannot be read: No such file"):
         read_record(tmp_path / "absent.json")
+
+
+@pytest.mark.parametrize("text", ["{}", '{"a": 1}', '{"key": NaN', '{"schema_version": 9, "key": "k"}'])
+def test_text_is_refused_in_the_words_of_parsed_json(text: str) -> None:
+    with pytest.raises(UserError) as by_text:
+        parse_json(text.encode(), "here")
+    with pytest.raises(UserError) as by_data:
+        try:
+            data = json.loads(text)
+        except ValueError as error:
+            raise UserError(f"here: corrupt record: {error}") from None
+        parse_record(data, "here")
+    assert str(by_text.value) == str(by_data.value)
+
+
+def test_a_record_of_another_schema_or_none_is_refused() -> None:
+    data = changed(schema_version=SCHEMA + 1)
+    with pytest.raises(UserError, match=f"record schema {SCHEMA + 1}"):
+        parse_json(json.dumps(data).encode(), "here")
+    del data["schema_version"]
+    with pytest.raises(UserError, match="record schema None"):
+        parse_json(json.dumps(data).encode(), "here")
+
+
+def test_text_gives_what_parsed_json_gives() -> None:
+    curves = [{"stage": "dense", "epoch": 1, "rate": 1, "loss": float("nan")}]
+    protocol = {"a": 1, "b": 0.1 + 0.2, "c": None, "d": [1, 2.0], "e": "\u00e9\ud83d\ude00", "f": 1e-320}
+    text = json.dumps(changed(curves=curves, protocol=protocol))
+    by_text, by_data = parse_json(text.encode(), "here"), parse_record(json.loads(text), "here")
+    assert repr(by_text) == repr(by_data)  # nan is not equal to itself
+    assert [type(value) for value in by_text.protocol.values()] == [int, float, type(None), list, str, float]
+
+
+def test_epochs_refuse_what_they_do_not_know_and_come_back() -> None:
+    epoch = Epoch(stage="dense", epoch=1, rate=0.1, loss=2.0)
+    record = make_record(curves=(epoch,))
+    assert pickle.loads(pickle.dumps(record)).curves == (epoch,)
+    assert json.loads(record.model_dump_json())["curves"] == [asdict(epoch)]
+    with pytest.raises(UserError, match=r"corrupt record: curves\.0\.more"):
+        parse_record(changed(curves=[asdict(epoch) | {"more": 1}]), "here")
+    with pytest.raises(AttributeError):
+        epoch.loss = 1.0  # type: ignore[misc]

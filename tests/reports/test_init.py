@@ -54,6 +54,15 @@ def test_report_and_show_need_no_torch(make: SimpleNamespace, tmp_path: Path) ->
     assert "conv1" in out
 
 
+def test_merging_needs_no_torch(make: SimpleNamespace, tmp_path: Path) -> None:
+    folders = [make.folder(tmp_path / name, [make.record(name)]) for name in ("magnitude", "random")]
+    for folder in folders:
+        (folder / "store.json").write_text('{"schema_version": 1}')
+    code, out, err = prunebench("merge", *folders, "-o", tmp_path / "merged")
+    assert (code, err) == (0, "")
+    assert re.search(r"merged now +2 ", out)
+
+
 @pytest.mark.parametrize("command", ["run", "sweep", "list", "list presets", "check --all", "models --all"])
 def test_other_commands_say_what_is_missing(command: str) -> None:
     text = "prunebench: error: this command needs torch, which is not installed; pip install prunebench\n"

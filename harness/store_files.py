@@ -1,0 +1,20 @@
+"""The files of a store that are also read where there is no torch."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from prunebench.errors import UserError
+
+WEIGHTS, GATES = "weights.safetensors", "gates.safetensors"  # of a stage
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read one of the store's own files."""
+    try:
+        data = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not a file of prunebench: {error}") from None
+    if not isinstance(data, dict):
+        raise UserError(f"{path}: not a file of prunebench")
+    return data
