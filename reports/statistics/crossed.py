@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from prunebench.reports.statistics.intervals import LEVEL
 
@@ -51,7 +51,7 @@ def crossed_interval(values: NDArray[Any], level: float = LEVEL) -> Crossed:
         variance, freedom, share = of_pictures, pictures - 1.0, 1.0
     else:
         variance, freedom, share = _two_way(x - mean, by_picture, of_pictures)
-    half = float(stats.t.ppf((1 + level) / 2, freedom)) * variance**0.5 if variance else 0.0
+    half = float(special.stdtrit(freedom, (1 + level) / 2)) * variance**0.5 if variance else 0.0
     return Crossed(seeds, pictures, mean, mean - half, mean + half, share)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special, stats
+from scipy import special
 
 from prunebench.reports.statistics.intervals import LEVEL, Interval
 from prunebench.reports.statistics.vectors import constant, vector
@@ -42,6 +42,6 @@ def superiority(differences: ArrayLike) -> Interval:
     d = vector(differences)
     n, wins = len(d), float(np.count_nonzero(d > 0) + np.count_nonzero(d == 0) / 2)
     tail = (1 - LEVEL) / 2
-    low = float(stats.beta.ppf(tail, wins, n - wins + 1)) if wins > 0 else 0.0
-    high = float(stats.beta.isf(tail, wins + 1, n - wins)) if wins < n else 1.0
+    low = float(special.betaincinv(wins, n - wins + 1, tail)) if wins > 0 else 0.0
+    high = float(special.betainccinv(wins + 1, n - wins, tail)) if wins < n else 1.0
     return Interval(n, wins / n, low, high)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special, stats
 
 from prunebench.reports.statistics.vectors import constant, vector
 
@@ -44,7 +44,7 @@ def t_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
         return Interval(1, mean)
     if np.ptp(x) == 0:  # the mean of equal numbers may be off by one rounding
         return Interval(n, float(x[0]), float(x[0]), float(x[0]))
-    half = float(stats.t.ppf((1 + level) / 2, n - 1)) * float(x.std(ddof=1)) / n**0.5
+    half = float(special.stdtrit(n - 1, (1 + level) / 2)) * float(x.std(ddof=1)) / n**0.5
     return Interval(n, mean, mean - half, mean + half)
 
 

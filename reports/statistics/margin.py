@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 from prunebench.reports.statistics.intervals import LEVEL, t_interval
 from prunebench.reports.statistics.vectors import constant, vector
@@ -92,4 +92,4 @@ def _p_above(d: NDArray[np.float64], limit: float) -> float:
     """Give the one-sided p of 'the mean is <= limit', a negative number."""
     if np.ptp(d) == 0:
         return 0.0 if d[0] > limit * INSIDE else 1.0
-    return float(stats.t.sf((d.mean() - limit) / (d.std(ddof=1) / len(d) ** 0.5), len(d) - 1))
+    return float(special.stdtr(len(d) - 1, (limit - d.mean()) / (d.std(ddof=1) / len(d) ** 0.5)))

@@ -4,14 +4,14 @@ from bisect import bisect_left
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 from prunebench.reports.statistics.intervals import LEVEL, Interval
 from prunebench.reports.statistics.vectors import constant, vector
 
 MOST = 10_000  # seeds
 Z = np.linspace(-9.0, 9.0, 2001)  # where the normal density is not negligible
-WEIGHTS = stats.norm.pdf(Z) * (Z[1] - Z[0])
+WEIGHTS = np.exp(-(Z**2) / 2) / (2 * np.pi) ** 0.5 * (Z[1] - Z[0])
 SLACK = 1e-5  # of a probability: the sum over Z is that exact for n = 2, and to 1e-9 above
 
 
@@ -42,7 +42,10 @@ def seeds_needed(difference: float, sd: float, power: float = 0.8, alpha: float 
     """
     _check(power, alpha)
     effect = _effect(difference, sd)
-    counts = range(2, MOST + 1)
+    most = 4
+    while _power(most, effect, alpha) < power and most < MOST:
+        most = min(2 * most, MOST)
+    counts = range(max(2, most // 2), most + 1)
     at = bisect_left(counts, power, key=lambda n: _power(n, effect, alpha))
     return counts[at] if at < len(counts) else None
 
@@ -97,7 +100,7 @@ def sd_interval(differences: ArrayLike, level: float = LEVEL) -> Interval:
     if n < 2:
         raise ValueError(f"a standard deviation needs at least 2 differences, not {n}")
     sd = 0.0 if constant(d) else float(d.std(ddof=1))
-    low, high = (sd * ((n - 1) / float(stats.chi2.ppf(q, n - 1))) ** 0.5 for q in ((1 + level) / 2, (1 - level) / 2))
+    low, high = (sd * ((n - 1) / float(special.chdtri(n - 1, q))) ** 0.5 for q in ((1 - level) / 2, (1 + level) / 2))
     return Interval(n, sd, low, high)
 
 
@@ -107,7 +110,7 @@ def _power(n: int, effect: float, alpha: float) -> float:
     This is the noncentral t, squared: |t| > c where chi-square < (n - 1) (z + effect sqrt(n))**2 / c**2. scipy's `nct`
     gives NaN for the far tail of many effects that are met here.
     """
-    critical = float(stats.t.isf(alpha / 2, n - 1))
+    critical = -float(special.stdtrit(n - 1, alpha / 2))
     shift = min(effect * n**0.5, 1e100)  # its square must be finite
     return min(1.0, float(WEIGHTS @ special.chdtr(n - 1, (n - 1) * ((Z + shift) / critical) ** 2)))
 
