@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from prunebench.reports.statistics.vectors import vector
 
-EXACT_UP_TO = 30  # differences: half of them are enumerated at a time, 2**15 sums
+MOST = 2**16  # different sums of half the differences: 32 differences always have fewer
 DRAWS = 99_999  # of signs, where there are more
 
 
@@ -23,10 +23,10 @@ def sign_flip(differences: ArrayLike) -> SignFlip:
     """Two-sided sign-flip permutation test of 'the mean difference is zero' (Fisher 1935).
 
     differences: (n,), n >= 1, of pairs; under the hypothesis each sign is as likely as the other. p is the fraction
-    of the 2**n assignments of signs whose absolute sum reaches the observed one, counted exactly up to n = 30. Above,
-    signs are drawn (seeded) and the observed ones counted as one draw, so that p is never too small (Phipson and Smyth
-    2010). Zeros stay zero whatever their sign, so the smallest attainable p counts the others only: 2**(1 - m) for m
-    differences that are not zero.
+    of the 2**n assignments of signs whose absolute sum reaches the observed one. It is exact up to n = 32, and above
+    for accuracies, whose sums are whole numbers of pictures and often equal. Otherwise signs are drawn (seeded) and
+    the observed ones counted as one draw, so that p is never too small (Phipson and Smyth 2010). Zeros stay zero
+    whatever their sign, so the smallest attainable p counts the others only: 2**(1 - m) for m that are not zero.
 
     >>> sign_flip([1.0, 2.0, 3.0])
     SignFlip(p=0.25, smallest=0.25)
@@ -36,22 +36,29 @@ def sign_flip(differences: ArrayLike) -> SignFlip:
     observed = abs(float(d.sum()))
     moved = int(np.count_nonzero(d))
     smallest = 2.0 ** (1 - moved) if moved else 1.0
-    if len(d) > EXACT_UP_TO:
-        smallest = max(smallest, 1 / (DRAWS + 1))
     if observed <= slack:
         return SignFlip(1.0, smallest)
-    if len(d) > EXACT_UP_TO:
-        return SignFlip(_drawn(d, observed - slack), smallest)
-    left, right = _signed_sums(d[: len(d) // 2]), np.sort(_signed_sums(d[len(d) // 2 :]))
-    reached = len(right) - np.searchsorted(right, observed - slack - left)
-    return SignFlip(2 * int(reached.sum()) / 2.0 ** len(d), smallest)
+    halves = [_signed_sums(part, slack) for part in (d[: len(d) // 2], d[len(d) // 2 :])]
+    if any(len(sums) > MOST for sums, _ in halves):
+        return SignFlip(_drawn(d, observed - slack), max(smallest, 1 / (DRAWS + 1)))
+    (left, left_shares), (right, right_shares) = halves
+    above = np.append(np.cumsum(right_shares[::-1])[::-1], 0.0)
+    reached = above[np.searchsorted(right, observed - slack - left)]
+    return SignFlip(min(1.0, 2 * float(left_shares @ reached)), smallest)
 
 
-def _signed_sums(d: NDArray[np.float64]) -> NDArray[np.float64]:
-    sums = np.zeros(1)
+def _signed_sums(d: NDArray[np.float64], slack: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give the different sums under all signs, ascending, and the share of each; stops above `MOST`."""
+    sums, shares = np.zeros(1), np.ones(1)
     for value in d:
-        sums = np.concatenate([sums + value, sums - value])
-    return sums
+        sums, shares = np.concatenate([sums + value, sums - value]), np.concatenate([shares, shares]) / 2
+        order = np.argsort(sums, kind="stable")
+        sums, shares = sums[order], shares[order]
+        first = np.flatnonzero(np.diff(sums, prepend=-np.inf) > slack / 1000)
+        sums, shares = sums[first], np.add.reduceat(shares, first)
+        if len(sums) > MOST:
+            break
+    return sums, shares
 
 
 def _drawn(d: NDArray[np.float64], reached: float) -> float:

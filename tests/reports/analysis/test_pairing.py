@@ -65,3 +65,18 @@ def test_ties_are_no_difference(make: SimpleNamespace) -> None:
     row = compare(ours, other, "macs")
     assert (row["difference"], row["low"], row["high"], row["p"]) == (0, 0, 0, 1)
     assert row["g"] is None and row["superiority"] == 0.5
+
+
+def test_bootstrap_interval_from_twenty_seeds_on(make: SimpleNamespace) -> None:
+    d = 0.01 * np.random.default_rng(2).exponential(size=20)
+    ours = {s: make.record("taylor", s, accuracy=0.9 + x) for s, x in enumerate(d)}
+    other = {s: make.record("magnitude", s, accuracy=0.9) for s in range(20)}
+    row = compare(ours, other, "macs")
+    assert row["bca_high"] - row["difference"] > row["difference"] - row["bca_low"]  # skewed as the data
+    expected = stats.bootstrap((d,), np.mean, random_state=np.random.default_rng(1)).confidence_interval
+    assert (row["bca_low"], row["bca_high"]) == (
+        pytest.approx(expected.low, rel=0.05),
+        pytest.approx(expected.high, rel=0.05),
+    )
+    del ours[0]
+    assert "bca_low" not in compare(ours, other, "macs")

@@ -29,14 +29,23 @@ def test_smallest_attainable_p() -> None:
     assert sign_flip(np.ones(30)).p == 2.0**-29
 
 
-def test_many_differences_draw_their_signs() -> None:
+def test_many_accuracies_are_counted_exactly() -> None:
+    pictures = np.random.default_rng(0).integers(-30, 41, size=60)
+    ways = {0: 1}  # sums of signed whole numbers, counted in whole numbers
+    for value in pictures.tolist():
+        new: dict[int, int] = {}
+        for total, count in ways.items():
+            for other in (total + value, total - value):
+                new[other] = new.get(other, 0) + count
+        ways = new
+    reached = sum(count for total, count in ways.items() if abs(total) >= abs(pictures.sum()))
+    assert sign_flip(pictures / 10_000).p == pytest.approx(reached / 2**60, rel=1e-9)
+
+
+def test_many_other_differences_draw_their_signs() -> None:
     rng = np.random.default_rng(0)
     many = rng.standard_normal(60) + 0.25
     found = sign_flip(many)
     assert found.p == pytest.approx(stats.ttest_1samp(many, 0).pvalue, abs=0.01)  # alike at this n
     assert found == sign_flip(many)
-    assert sign_flip(np.ones(50)).p == sign_flip(np.ones(50)).smallest == 1e-5
-    thirty = rng.standard_normal(30) + 0.3
-    assert sign_flip(np.append(thirty, 0.0)).p == pytest.approx(
-        sign_flip(thirty).p, abs=0.005
-    )  # a zero decides nothing
+    assert sign_flip(10 + rng.random(60)).p == sign_flip(10 + rng.random(60)).smallest == 1e-5
