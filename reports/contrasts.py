@@ -61,9 +61,9 @@ def _holm(row: dict[Any, Any]) -> str:
     return NONE if _missing(row.get("p_holm")) else f"{row['p_holm']:.3g} ({row['smallest_holm']:.2g})"
 
 
-def _number(value: object, style: str) -> str:
+def _number(value: Any, style: str) -> str:
     return NONE if _missing(value) else f"{value:{style}}"
 
 
-def _missing(value: object) -> bool:
+def _missing(value: Any) -> bool:
     return value is None or bool(pd.isna(value))

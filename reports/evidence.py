@@ -53,7 +53,9 @@ def _range(part: pd.DataFrame) -> str:
 
 
 def _reference(row: dict[Any, Any]) -> str:
-    return row["reference"] + ("" if row["reference_ranking"] == row["ranking"] else f" ({row['reference_ranking']})")
+    return f"{row['reference']}" + (
+        "" if row["reference_ranking"] == row["ranking"] else f" ({row['reference_ranking']})"
+    )
 
 
 def _keep(row: dict[Any, Any]) -> str:
@@ -157,9 +159,9 @@ def fronts_section(fronts: pd.DataFrame) -> Section:
     return Section(title, (Text(text), Table("Points that no other beats in accuracy and cost.", header, rows, 2)))
 
 
-def _flag(value: object) -> str:
+def _flag(value: Any) -> str:
     return NONE if value is None or pd.isna(value) else ("yes" if value else "no")
 
 
-def _p(value: object) -> str:
+def _p(value: Any) -> str:
     return NONE if value is None or pd.isna(value) else f"{value:.3g}"

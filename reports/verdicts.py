@@ -44,7 +44,7 @@ def sentences(differences: pd.DataFrame) -> Iterator[tuple[dict[str, Any], str]]
         return
     primary = differences[differences["primary"].astype(bool)]
     for key, part in primary.groupby([*PANEL, "reference"], sort=False, dropna=False):
-        found = dict(zip([*PANEL, "reference"], key, strict=True))
+        found = dict(zip([*PANEL, "reference"], tuple(key), strict=True))
         yield found, f"{_where(found, part)}: {'; '.join(_findings(part.to_dict('records')))}."
 
 

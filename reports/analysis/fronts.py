@@ -32,6 +32,6 @@ def fronts_table(summary: pd.DataFrame) -> pd.DataFrame:
 
 def _front(part: pd.DataFrame, size: str) -> pd.DataFrame:
     kept, accuracy = part[size].to_numpy(float), part["accuracy_finetuned"].to_numpy(float)
-    flags = front(kept, accuracy) if len(part) else []
+    flags = front(kept, accuracy).tolist() if len(part) else list[bool]()
     marked = part.assign(cost=SIZES[size], kept=kept, accuracy=accuracy, on_front=flags)
     return marked.sort_values(["kept", "accuracy"], ascending=[True, False], kind="stable")
