@@ -73,7 +73,7 @@ def test_power_without_a_difference_is_alpha_and_without_spread_one() -> None:
     assert power(5, 0.0, 1.0) == pytest.approx(0.05, abs=1e-6)
     assert power(5, 0.0, 0.0) == pytest.approx(0.05, abs=1e-6)
     assert power(2, 1e-9, 0.0) == pytest.approx(1.0)
-    assert power(2, 1e300, 1e-300) == pytest.approx(1.0)
+    assert power(2, 1e300, 1e-300) == power(2, -1e200, 1.0) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(("d", "wanted", "alpha"), [(0.3, 0.8, 0.05), (1.5, 0.9, 0.05), (1.0, 0.8, 0.05 / 12)])
