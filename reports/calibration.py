@@ -111,8 +111,8 @@ def tables(draws: dict[str, Draw], repetitions: int = REPETITIONS) -> Iterator[T
     header = ("differences", "n", "t covers", "BCa covers", "p <= 0.05", f"verdict among {CONTRASTS}", "least p")
     caption = (
         "Under a true mean difference of zero: how often the 95 % intervals cover it, the sign-flip test rejects, and "
-        f"a family of {CONTRASTS} contrasts has a verdict; least p: the smallest that the family allows. {repetitions:,} "
-        "repetitions, a fifth of them for BCa and the family."
+        f"a family of {CONTRASTS} contrasts has a verdict; least p: the smallest that the family allows. "
+        f"{repetitions:,} repetitions, a fifth of them for BCa and the family."
     )
     yield Table(caption, header, tuple(rows), left=2)
     reached = [

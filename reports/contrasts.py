@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from prunebench.reports.document import Block, Table, Text
-from prunebench.reports.formatting import NONE, difference
+from prunebench.reports.formatting import NONE, difference, ends
 
 NOTE = (
     "Primary contrasts, declared beforehand. Difference in points over n paired seeds with its 95 % t interval; "
@@ -47,8 +47,8 @@ def crossed(row: dict[Any, Any]) -> str:
     """Write the interval over seeds and test pictures, in points."""
     if _missing(row.get("crossed_low")):
         return NONE
-    ends = f"[{100 * row['crossed_low']:+.2f}, {100 * row['crossed_high']:+.2f}]"
-    return f"{ends} pictures only" if row["n"] == 1 else ends
+    text = ends(row["crossed_low"], row["crossed_high"])
+    return f"{text} pictures only" if row["n"] == 1 else text
 
 
 def _better(row: dict[Any, Any]) -> str:

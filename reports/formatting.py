@@ -37,7 +37,16 @@ def points(interval: Interval) -> str:
     """
     if interval.low is None or interval.high is None:
         return f"{_signed(interval.mean)} (n = {interval.n})"
-    return f"{_signed(interval.mean)} [{_signed(interval.low)}, {_signed(interval.high)}]"
+    return f"{_signed(interval.mean)} {ends(interval.low, interval.high)}"
+
+
+def ends(low: float, high: float) -> str:
+    """Write the ends of an interval of differences in signed points.
+
+    >>> ends(-0.001, 0.025)
+    '[-0.10, +2.50]'
+    """
+    return f"[{_signed(low)}, {_signed(high)}]"
 
 
 def difference(row: dict[Any, Any]) -> str:

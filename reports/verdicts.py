@@ -27,12 +27,28 @@ def verdicts_section(differences: pd.DataFrame, areas: pd.DataFrame, demonstrati
     if demonstration:
         return Section(TITLE, (Text(DEMONSTRATION),))
     lines = [line for _, line in sentences(differences)]
-    blocks: list[Block] = [Text(HOW), Items(tuple(lines))] if lines else [Text("There is no contrast to test.")]
+    if not lines:
+        return Section(TITLE, (Text("There is no contrast to test."),))
+    blocks: list[Block] = [Text(HOW), *(Text(text) for text in limits(differences)), Items(tuple(lines))]
     whole = [line for _, line in sentences(areas.assign(keep=float("nan")))] if len(areas) else []
     if whole:
         text = "Over the whole curve (mean accuracy over the compression that all criteria of a task share):"
         blocks += [Text(text), Items(tuple(whole))]
     return Section(TITLE, tuple(blocks))
+
+
+def limits(differences: pd.DataFrame) -> Iterator[str]:
+    """Say which families have too few seeds for any verdict, and how many would do."""
+    if "family" not in differences:
+        return
+    few = differences[differences["verdict"] == TOO_FEW].dropna(subset=["family"])
+    for (family, seeds), part in few.groupby(["family", "n"]):
+        contrasts = "a single contrast" if family == 1 else f"a family of {family:g} contrasts"
+        yield (
+            f"{seeds:g} seeds cannot decide {contrasts}, whatever they had given: the smallest p that is possible "
+            f"after correction is {part['smallest_holm'].min():.2g}. {seeds_for_exact(int(family), ALPHA)} seeds are the "
+            "fewest that can."
+        )
 
 
 def sentences(differences: pd.DataFrame) -> Iterator[tuple[dict[str, Any], str]]:
@@ -87,14 +103,8 @@ def _too_few(rows: Sequence[dict[str, Any]]) -> str:
     tested = [row for row in rows if not pd.isna(row.get("family"))]
     if not tested:
         return "one seed decides nothing: " + ", ".join(f"`{row['criterion']}`" for row in rows)
-    family = int(tested[0]["family"])
-    contrasts = "one contrast" if family == 1 else f"{family} contrasts"
-    least = min(row["smallest_holm"] for row in tested)
-    text = (
-        f"so few seeds cannot decide {contrasts}, whatever they had given (smallest p possible after correction "
-        f"{least:.2g}; {seeds_for_exact(family, ALPHA)} seeds are the fewest that can)"
-    )
-    return f"{text}; {_largest(tested)}"
+    names = ", ".join(f"`{row['criterion']}`" for row in tested)
+    return f"no verdict, too few seeds: {names}; {_largest(tested)}"
 
 
 def _largest(rows: Sequence[dict[str, Any]]) -> str:

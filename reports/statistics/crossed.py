@@ -33,7 +33,8 @@ def crossed_interval(values: NDArray[Any], level: float = LEVEL) -> Crossed:
     of 'classified right', -1, 0 or 1. The variance is that of the crossed (pigeonhole) bootstrap, which resamples seeds
     and pictures apart from each other (Owen 2007), made unbiased: for a mean both have a closed form, the two-way
     random-effects analysis of variance (Cornfield and Tukey 1956), so nothing is drawn and nothing is left to chance.
-    Degrees of freedom by Satterthwaite (1946). Raises ValueError for another shape or for values that are not finite.
+    Degrees of freedom by Satterthwaite (1946); never narrower than the seeds' own t interval. Raises ValueError for
+    another shape or for values that are not finite.
 
     >>> crossed_interval(np.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 1.0, 1.0]])).mean
     0.625
@@ -48,26 +49,28 @@ def crossed_interval(values: NDArray[Any], level: float = LEVEL) -> Crossed:
     by_picture = x.mean(axis=0) - mean
     of_pictures = float(by_picture @ by_picture) / (pictures - 1) / pictures
     if seeds == 1:
-        variance, freedom, share = of_pictures, pictures - 1.0, 1.0
+        half, share = _half(of_pictures, pictures - 1.0, level), 1.0
     else:
-        variance, freedom, share = _two_way(x - mean, by_picture, of_pictures)
-    half = float(special.stdtrit(freedom, (1 + level) / 2)) * variance**0.5 if variance else 0.0
+        half, share = _two_way(x - mean, by_picture, of_pictures, level)
     return Crossed(seeds, pictures, mean, mean - half, mean + half, share)
 
 
 def _two_way(
-    centred: NDArray[np.float64], by_picture: NDArray[np.float64], of_pictures: float
-) -> tuple[float, float, float]:
-    """Variance of the mean, its degrees of freedom, and the pictures' share of it."""
+    centred: NDArray[np.float64], by_picture: NDArray[np.float64], of_pictures: float, level: float
+) -> tuple[float, float]:
+    """Give half the interval's width, and the pictures' share of the mean's variance."""
     seeds, pictures = centred.shape
     by_seed = centred.mean(axis=1)
     of_seeds = float(by_seed @ by_seed) / (seeds - 1) / seeds
-    rest = (
-        float((centred * centred).sum()) - pictures * float(by_seed @ by_seed) - seeds * float(by_picture @ by_picture)
-    )
+    rest = float((centred * centred).sum() - pictures * (by_seed @ by_seed) - seeds * (by_picture @ by_picture))
     of_both = max(rest, 0.0) / ((seeds - 1) * (pictures - 1)) / (seeds * pictures)
     variance = max(of_seeds + of_pictures - of_both, of_seeds, of_pictures)  # the difference can fall below either
     if variance == 0:
-        return 0.0, 1.0, 0.0
+        return 0.0, 0.0
     squares = of_seeds**2 / (seeds - 1) + of_pictures**2 / (pictures - 1) + of_both**2 / ((seeds - 1) * (pictures - 1))
-    return variance, variance**2 / squares, max(of_pictures - of_both, 0.0) / variance
+    half = max(_half(variance, variance**2 / squares, level), _half(of_seeds, seeds - 1.0, level))
+    return half, max(of_pictures - of_both, 0.0) / variance
+
+
+def _half(variance: float, freedom: float, level: float) -> float:
+    return float(special.stdtrit(freedom, (1 + level) / 2)) * variance**0.5

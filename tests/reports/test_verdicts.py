@@ -7,7 +7,7 @@ from prunebench.reports.analysis.curves import areas_table
 from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.document import Items
 from prunebench.reports.results import gather
-from prunebench.reports.verdicts import sentences, verdicts_section
+from prunebench.reports.verdicts import limits, sentences, verdicts_section
 
 
 def table(make: SimpleNamespace, gaps: dict[str, tuple[float, ...]], keep: float = 0.5) -> pd.DataFrame:
@@ -33,10 +33,13 @@ def test_better_worse_and_open_at_ten_seeds(make: SimpleNamespace) -> None:
 
 
 def test_five_seeds_cannot_decide_and_say_how_many_can(make: SimpleNamespace) -> None:
-    text = said(make, {"taylor": (0.01, 0.011, 0.012, 0.01, 0.011), "obd": (0.0, 0.001, 0.0, 0.001, 0.0)})
+    gaps = {"taylor": (0.01, 0.011, 0.012, 0.01, 0.011), "obd": (0.0, 0.001, 0.0, 0.001, 0.0)}
+    text = said(make, gaps)
     # two contrasts: 2 * 2**-4 = .125 at best; 2 * 2**-6 is the first below .05
-    assert "so few seeds cannot decide 2 contrasts" in text
-    assert "smallest p possible after correction 0.12; 7 seeds are the fewest that can" in text
+    (limit,) = limits(table(make, gaps))
+    assert limit.startswith("5 seeds cannot decide a family of 2 contrasts")
+    assert "after correction is 0.12. 7 seeds are the fewest that can." in limit
+    assert "no verdict, too few seeds: `obd`, `taylor`; the largest difference: `taylor` +1.08" in text
     assert "better" not in text and "not told apart" not in text
 
 

@@ -17,7 +17,7 @@ def test_by_hand() -> None:
     squares = np.array([1 / 8, 11 / 24, 1 / 8])
     variance = (squares[0] + squares[1] - squares[2]) / 8
     freedom = (8 * variance) ** 2 / (squares**2 / np.array([1, 3, 3])).sum()
-    half = stats.t.ppf(0.975, freedom) * variance**0.5
+    half = max(stats.t.ppf(0.975, freedom) * variance**0.5, stats.t.ppf(0.975, 1) * (squares[0] / 8) ** 0.5)
     assert (found.seeds, found.pictures, found.mean) == (2, 4, 0.625)
     assert (found.low, found.high) == (pytest.approx(0.625 - half), pytest.approx(0.625 + half))
     assert found.pictures_share == pytest.approx((squares[1] - squares[2]) / 8 / variance)
@@ -58,6 +58,16 @@ def test_it_covers_the_truth(sd: tuple[float, float, float]) -> None:
         assert found.high is not None
         held += found.low <= 0 <= found.high
     assert held / 1_000 >= 0.93  # on the safe side where nothing but the noise of single pictures is there
+
+
+def test_it_is_never_narrower_than_the_seeds_own_interval() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        x = random_effects(rng, 3, 100, (0.02, 0.1, 0.5))
+        own = stats.ttest_1samp(x.mean(axis=1), 0).confidence_interval()
+        found = crossed_interval(x)
+        assert found.low is not None and found.low <= own.low + 1e-12
+        assert found.high is not None and found.high >= own.high - 1e-12
 
 
 def test_one_seed_knows_the_pictures_only() -> None:
