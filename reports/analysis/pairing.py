@@ -15,7 +15,7 @@ from prunebench.reports.statistics.intervals import bca_interval, t_interval
 from prunebench.reports.statistics.permutation import sign_flip
 from prunebench.reports.statistics.power import sd_interval
 
-BCA_FROM = 20  # seeds; with fewer it is far too narrow
+BCA_FROM = 30  # seeds; with fewer it covers too little, see docs/statistics.md
 
 
 def shared(ours: Seeds, reference: Seeds) -> list[int]:
@@ -32,7 +32,7 @@ def compare(ours: Seeds, reference: Seeds, metric: str) -> dict[str, Any]:
     """Compare the fine-tuned accuracies of two points over their shared seeds: one row's columns.
 
     n: pairs, 0 where no seed is shared (then nothing else is there). difference, low, high: mean of ours - reference in
-    fractions with its 95 % t interval; bca_low, bca_high: from 20 seeds on, one that does not lean on normality.
+    fractions with its 95 % t interval; bca_low, bca_high: from 30 seeds on, one that does not lean on normality.
     sd, sd_low, sd_high: standard deviation with its 95 % chi-square interval. p, smallest_p: exact sign-flip test.
     g: Hedges' g. superiority, _low, _high: how likely ours is the better one in another block. crossed_low,
     crossed_high, pictures_share: the interval over seeds and test pictures. keep_gap: mean achieved keep, ours minus

@@ -67,10 +67,10 @@ def test_ties_are_no_difference(make: SimpleNamespace) -> None:
     assert row["g"] is None and row["superiority"] == 0.5
 
 
-def test_bootstrap_interval_from_twenty_seeds_on(make: SimpleNamespace) -> None:
-    d = 0.01 * np.random.default_rng(2).exponential(size=20)
+def test_bootstrap_interval_from_thirty_seeds_on(make: SimpleNamespace) -> None:
+    d = 0.01 * np.random.default_rng(2).exponential(size=30)
     ours = {s: make.record("taylor", s, accuracy=0.9 + x) for s, x in enumerate(d)}
-    other = {s: make.record("magnitude", s, accuracy=0.9) for s in range(20)}
+    other = {s: make.record("magnitude", s, accuracy=0.9) for s in range(30)}
     row = compare(ours, other, "macs")
     assert row["bca_high"] - row["difference"] > row["difference"] - row["bca_low"]  # skewed as the data
     expected = stats.bootstrap((d,), np.mean, random_state=np.random.default_rng(1)).confidence_interval
