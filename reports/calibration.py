@@ -119,8 +119,8 @@ def tables(draws: dict[str, Draw], repetitions: int = REPETITIONS) -> Iterator[T
         (name, size, *power_reached(draw, size, repetitions)) for name, draw in draws.items() for size in EFFECTS
     ]
     cells = tuple((name, f"{size:g}", str(n), _percent(rate)) for name, size, n, rate in reached)
-    header = ("differences", "true difference / sd", "seeds", "found")
-    yield Table("Seeds computed for a power of 80 %, and how often so many found the difference.", header, cells)
+    names = ("differences", "true difference / sd", "seeds", "found")
+    yield Table("Seeds computed for a power of 80 %, and how often so many found the difference.", names, cells)
 
 
 def _percent(rate: float) -> str:

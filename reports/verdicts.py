@@ -42,12 +42,13 @@ def limits(differences: pd.DataFrame) -> Iterator[str]:
     if "family" not in differences:
         return
     few = differences[differences["verdict"] == TOO_FEW].dropna(subset=["family"])
-    for (family, seeds), part in few.groupby(["family", "n"]):
-        contrasts = "a single contrast" if family == 1 else f"a family of {family:g} contrasts"
+    for _, part in few.groupby(["family", "n"]):
+        family, seeds = int(part["family"].iloc[0]), int(part["n"].iloc[0])
+        contrasts = "a single contrast" if family == 1 else f"a family of {family} contrasts"
+        least = part["smallest_holm"].min()
         yield (
-            f"{seeds:g} seeds cannot decide {contrasts}, whatever they had given: the smallest p that is possible "
-            f"after correction is {part['smallest_holm'].min():.2g}. {seeds_for_exact(int(family), ALPHA)} seeds are the "
-            "fewest that can."
+            f"{seeds} seeds cannot decide {contrasts}, whatever they had given: the smallest p that is possible after "
+            f"correction is {least:.2g}. {seeds_for_exact(family, ALPHA)} seeds are the fewest that can."
         )
 
 
@@ -71,7 +72,7 @@ def _where(key: dict[str, Any], part: pd.DataFrame) -> str:
     return f"{key['task']}, {key['ranking']} ranking{keep}, against `{key['reference']}`, {seeds}"
 
 
-def _findings(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+def _findings(rows: Sequence[dict[Any, Any]]) -> Iterator[str]:
     by = {verdict: [row for row in rows if row["verdict"] == verdict] for verdict in (BETTER, WORSE, OPEN, TOO_FEW)}
     for verdict in (BETTER, WORSE):
         if by[verdict]:
@@ -85,7 +86,7 @@ def _findings(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         yield f"{verdict}: " + ", ".join(_other(row) for row in others if row["verdict"] == verdict)
 
 
-def _other(row: dict[str, Any]) -> str:
+def _other(row: dict[Any, Any]) -> str:
     """Name a criterion that was not judged, with the difference at equal MACs where its budget was another."""
     if pd.isna(row.get("equal_keep", float("nan"))):
         return f"`{row['criterion']}`"
@@ -94,12 +95,12 @@ def _other(row: dict[str, Any]) -> str:
     return f"`{row['criterion']}` ({gap} where both keep {percent(row['equal_keep'], 0)} of the MACs, interpolated)"
 
 
-def _open(rows: Sequence[dict[str, Any]]) -> str:
+def _open(rows: Sequence[dict[Any, Any]]) -> str:
     names = ", ".join(f"`{row['criterion']}`" for row in rows)
     return f"{names}; {_largest(rows)}"
 
 
-def _too_few(rows: Sequence[dict[str, Any]]) -> str:
+def _too_few(rows: Sequence[dict[Any, Any]]) -> str:
     tested = [row for row in rows if not pd.isna(row.get("family"))]
     if not tested:
         return "one seed decides nothing: " + ", ".join(f"`{row['criterion']}`" for row in rows)
@@ -107,12 +108,12 @@ def _too_few(rows: Sequence[dict[str, Any]]) -> str:
     return f"no verdict, too few seeds: {names}; {_largest(tested)}"
 
 
-def _largest(rows: Sequence[dict[str, Any]]) -> str:
+def _largest(rows: Sequence[dict[Any, Any]]) -> str:
     row = max(rows, key=lambda row: abs(row["difference"]))
     return f"the largest difference: {_named(row)}, {_seeds(row)}"
 
 
-def _seeds(row: dict[str, Any]) -> str:
+def _seeds(row: dict[Any, Any]) -> str:
     """Say how many seeds would find a true difference as large as the observed one, with a power of 80 %."""
     if row["difference"] == 0:
         return "none was seen at all"
@@ -122,6 +123,6 @@ def _seeds(row: dict[str, Any]) -> str:
     return f"about {max(wanted, seeds_for_exact(int(row['family']), ALPHA))} seeds would tell it, were it true"
 
 
-def _named(row: dict[str, Any]) -> str:
+def _named(row: dict[Any, Any]) -> str:
     low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("low", "high"))
     return f"`{row['criterion']}` {points(Interval(int(row['n']), float(row['difference']), low, high))}"

@@ -73,4 +73,4 @@ def _two_way(
 
 
 def _half(variance: float, freedom: float, level: float) -> float:
-    return float(special.stdtrit(freedom, (1 + level) / 2)) * variance**0.5
+    return float(special.stdtrit(freedom, (1 + level) / 2) * variance**0.5)
