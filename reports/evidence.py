@@ -7,7 +7,7 @@ import pandas as pd
 from prunebench.reports.analysis.causes import CAUSES
 from prunebench.reports.analysis.margins import CONTINUED, DENSE
 from prunebench.reports.document import Block, Items, Section, Table, Text
-from prunebench.reports.formatting import NONE, accuracy, difference, percent
+from prunebench.reports.formatting import NONE, accuracy, difference, percent, signed
 from prunebench.reports.grid import METRICS
 
 MEANING = {
@@ -43,10 +43,10 @@ def causes_section(causes: pd.DataFrame) -> Section:
 
 
 def _range(part: pd.DataFrame) -> str:
-    low, high = 100 * part["difference"].min(), 100 * part["difference"].max()
+    low, high = signed(part["difference"].min()), signed(part["difference"].max())
     tested = part.dropna(subset=["low", "high"])
     above, below = int((tested["low"] > 0).sum()), int((tested["high"] < 0).sum())
-    span = f"{low:+.2f} points" if len(part) == 1 else f"{low:+.2f} to {high:+.2f} points over {len(part)} cells"
+    span = f"{low} points" if len(part) == 1 else f"{low} to {high} points over {len(part)} cells"
     if not len(tested):
         return f"{span}; one seed, no interval"
     return f"{span}; of {len(tested)} intervals {above} lie above zero, {below} below"

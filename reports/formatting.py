@@ -36,8 +36,8 @@ def points(interval: Interval) -> str:
     ('+1.20 [-0.10, +2.50]', '-1.20 (n = 1)')
     """
     if interval.low is None or interval.high is None:
-        return f"{_signed(interval.mean)} (n = {interval.n})"
-    return f"{_signed(interval.mean)} {ends(interval.low, interval.high)}"
+        return f"{signed(interval.mean)} (n = {interval.n})"
+    return f"{signed(interval.mean)} {ends(interval.low, interval.high)}"
 
 
 def ends(low: float, high: float) -> str:
@@ -46,7 +46,7 @@ def ends(low: float, high: float) -> str:
     >>> ends(-0.001, 0.025)
     '[-0.10, +2.50]'
     """
-    return f"[{_signed(low)}, {_signed(high)}]"
+    return f"[{signed(low)}, {signed(high)}]"
 
 
 def difference(row: dict[Any, Any]) -> str:
@@ -97,6 +97,11 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def _signed(fraction: float) -> str:
+def signed(fraction: float) -> str:
+    """Write a difference of accuracies in signed points; what rounds to zero has no sign.
+
+    >>> signed(0.0123), signed(-0.00001)
+    ('+1.23', '0.00')
+    """
     text = f"{100 * fraction:+.2f}"
     return "0.00" if float(text) == 0 else text
