@@ -63,7 +63,18 @@ class CostModel:
     @cached_property
     def dense(self) -> Cost:
         """The cost of the dense network."""
-        return self.cost(dict(zip(self.groups, self.dense_units.tolist(), strict=True)))
+        return self.cost(self.counts)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Units of the dense network by group."""
+        return dict(zip(self.groups, self.dense_units.tolist(), strict=True))
+
+    @property
+    def weights(self) -> dict[str, int]:
+        """Weights of every convolution and linear layer of the dense network, in the order of the model."""
+        numbers = self._outs(self.dense_units) * self._ins(self.dense_units) * self.params
+        return {layer: int(numbers[term]) for layer, term in self.layers.items()}
 
     def cost(self, units: Mapping[str, int]) -> Cost:
         """Give the cost of a network with these units, by group; all groups must be there."""
@@ -75,6 +86,11 @@ class CostModel:
             units=int(vector.sum()),
             bytes=self.fixed_bytes + int(self.bytes @ numbers),
         )
+
+    def shares(self, units: Mapping[str, int]) -> dict[str, float]:
+        """Give what a network with these units has of the dense one: the achieved keep by metric."""
+        cost = self.cost(units)
+        return {metric: getattr(cost, metric) / getattr(self.dense, metric) for metric in ("macs", "params", "units")}
 
     def saving(self, units: Mapping[str, int], metric: str) -> dict[str, int]:
         """Give what removing one unit of a group from a network with these units saves. metric: a field of `Cost`."""

@@ -70,6 +70,7 @@ class Criterion:
         published: the ranking of the paper itself.
         curvature: which diagonal the evidence `curvature` is, of `CURVATURES`.
         reference: author, venue, year, equation.
+        units_only: the score makes no sense for single weights, although its evidence could be had for them.
     """
 
     score: Callable[..., Tensor]
@@ -83,6 +84,7 @@ class Criterion:
     curvature: str = "sampled"
     reference: str = ""
     options: Mapping[str, Value] = field(default_factory=dict)
+    units_only: bool = False
 
     def __post_init__(self) -> None:
         if not self.name:

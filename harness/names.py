@@ -18,7 +18,7 @@ from prunebench.reserved import ALIASES, CONTROLS, PLUS
 from prunebench.selection import METRICS
 
 Kind = Literal["criterion", "dense_continued", "shuffle", "scratch"]
-Metric = Literal["macs", "params", "units"]
+Metric = Literal["macs", "params", "units", "weights"]
 
 
 @dataclass(frozen=True)
@@ -122,13 +122,17 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 def parse_keeps(text: str) -> tuple[Metric, tuple[float, ...]]:
     """Read fractions to keep of a budget metric; without its name of the MACs.
 
+    MACs, parameters and units are kept by removing whole units, weights by removing single ones.
+
     >>> parse_keeps("params=0.5,0.25"), parse_keeps("0.5")
     (('params', (0.5, 0.25)), ('macs', (0.5,)))
     """
     head, equals, rest = text.strip().rpartition("=")
     metric = head.strip() if equals else "macs"
     if "=" in head:
-        raise UserError(f"keep '{text}': a run has one budget metric; write macs=0.5,0.25, or params= or units=")
+        raise UserError(
+            f"keep '{text}': a run has one budget metric; write macs=0.5,0.25, or params=, units= or weights="
+        )
     if metric not in METRICS:
         raise unknown("budget metric", metric, METRICS, where=f"keep '{text}'")
     try:

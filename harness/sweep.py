@@ -48,7 +48,7 @@ def sweep(spec: Spec, progress: Progress) -> list[Sweep]:
             failures.append(f"{dataset} x {model}: no share can be chosen, each failed at some point: {min(reasons)}")
             continue
         ready = task(grids[SHARES[0]].spec, dataset, model)
-        store.write_json(sweep_path(ready, spec.results), done.model_dump(mode="json"))
+        store.write_json(sweep_path(ready, spec.results, grids[SHARES[0]].metric), done.model_dump(mode="json"))
         sweeps.append(done)
     if failures:
         raise UserError("; ".join(failures))

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from prunebench.errors import UserError
+from prunebench.names import Metric
 from prunebench.record import Frozen, validated
 from prunebench.stages import Plan
 from prunebench.store import key_of
@@ -28,18 +29,22 @@ class Sweep(Frozen):
     seconds: float
 
 
-def sweep_path(task: Task, results: Path) -> Path:
-    """Where the sweep of a task lies: its key holds all that decides the training, but neither seed nor ranking."""
+def sweep_path(task: Task, results: Path, metric: Metric) -> Path:
+    """Where the sweep of a task lies: its key holds all that decides the training, but neither seed nor ranking.
+
+    Units have one rate, whatever their budget is of; single weights have another.
+    """
     protocol = task.protocol
     block = task.facts(0, torch.device("cpu"))  # whatever the run's seeds and device: one rate for all
     sparse = {name: getattr(protocol, name) for name in ("sparse_epochs", "sparse_rate")}
     after = {name: getattr(protocol, name) for name in ("rung", "rung_epochs", "finetune_epochs", "restart")}
-    return results / "rates" / f"{key_of(Plan(protocol, block, 'macs').dense().key, sparse | after)}.json"
+    single = {"removed": "weights"} if metric == "weights" else {}
+    return results / "rates" / f"{key_of(Plan(protocol, block, metric).dense().key, sparse | after | single)}.json"
 
 
-def with_swept_rate(task: Task, results: Path) -> Task:
+def with_swept_rate(task: Task, results: Path, metric: Metric) -> Task:
     """Give a task the rate that a sweep chose. Raises `UserError` where none has been made."""
-    path = sweep_path(task, results)
+    path = sweep_path(task, results, metric)
     if not path.exists():
         what = f"{results} has no sweep of {task.dataset_label} x {task.model.label} with this schedule"
         raise UserError(f"--finetune-rate swept: {what}; run `prunebench sweep` with the same options first")

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from prunebench.augment import augment
 from prunebench.errors import CellError
 from prunebench.evaluation import evaluate
+from prunebench.masks import held
 from prunebench.network import Network
 from prunebench.record import Epoch, SparseFacts
 from prunebench.regulariser import Attached, Regulariser
@@ -64,7 +65,8 @@ def train(
 ) -> Trained:
     """Train a network in place.
 
-    With a regulariser, its term is added to the loss and what it learned is folded into the network at the end.
+    With a regulariser, its term is added to the loss and what it learned is folded into the network at the end. Single
+    weights that were pruned stay zero.
     Raises `CellError` when the loss is no longer finite.
     """
     trained = Trained()
@@ -74,7 +76,7 @@ def train(
     if regulariser is not None:
         attached = regulariser.attach(network, generator(plan.seed, plan.stage, "regulariser"))
         before, ratio = float(attached.penalty().detach()), _gradient_ratio(network, attached, data, plan)
-    with seeded(plan.seed, plan.stage, "dropout"), _frozen(network.model, plan.only):
+    with seeded(plan.seed, plan.stage, "dropout"), _frozen(network.model, plan.only), held(network):
         for epoch, rate, loss in _epochs(network.model, data, plan, attached):
             last = epoch == plan.epochs
             accuracy = evaluate(network.model, data.validation).accuracy if last else None

@@ -9,7 +9,7 @@ from prunebench import reserved
 GROUP = ["task", "ranking", "metric", "keep", "criterion"]
 BASELINE = "magnitude"
 RANKINGS = ("local", "per-cost", "global", "published")
-METRICS: dict[object, str] = {"macs": "MACs", "params": "parameters", "units": "units"}
+METRICS: dict[object, str] = {"macs": "MACs", "params": "parameters", "units": "units", "weights": "single weights"}
 CONTROLS = ("random", *reserved.CONTROLS)
 
 
