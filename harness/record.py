@@ -39,8 +39,8 @@ class Cell(Frozen):
 
     @property
     def task(self) -> str:
-        """Dataset x model."""
-        return f"{self.dataset} x {self.model}"
+        """Dataset x model; single weights are a comparison of their own, never beside units."""
+        return f"{self.dataset} x {self.model}" + (", single weights" if self.metric == "weights" else "")
 
 
 class Cost(Frozen):

@@ -132,8 +132,8 @@ def areas_section(areas: pd.DataFrame) -> Section:
         for task, part in areas.groupby("task", sort=False)
     )
     text = (
-        "The accuracy averaged over the logarithm of the MACs kept, over the range that all criteria of a task reached "
-        f"({ends}): one number for all keeps, at equal achieved MACs."
+        "The accuracy averaged over the logarithm of the MACs kept (single weights: of the weights kept), over the "
+        f"range that all criteria of a task reached ({ends}): one number for all keeps, at equal achieved ones."
     )
     header = ("task", "ranking", "criterion", "seeds", "mean accuracy", "reference", "difference in points")
     return Section(title, (Text(text), Table("Mean over seeds ± half of the 95 % t interval.", header, tuple(rows), 3)))

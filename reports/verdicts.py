@@ -8,7 +8,7 @@ import pandas as pd
 from prunebench.reports.analysis.family import ALPHA, BETTER, OPEN, TOO_FEW, WORSE
 from prunebench.reports.document import Block, Items, Section, Text
 from prunebench.reports.formatting import percent, points
-from prunebench.reports.grid import METRICS
+from prunebench.reports.grid import METRICS, compared_by
 from prunebench.reports.statistics.intervals import Interval
 from prunebench.reports.statistics.power import seeds_for_exact, seeds_needed
 
@@ -92,7 +92,8 @@ def _other(row: dict[Any, Any]) -> str:
         return f"`{row['criterion']}`"
     low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("equal_low", "equal_high"))
     gap = points(Interval(int(row["equal_n"]), float(row["equal_difference"]), low, high))
-    return f"`{row['criterion']}` ({gap} where both keep {percent(row['equal_keep'], 0)} of the MACs, interpolated)"
+    keep = f"{percent(row['equal_keep'], 0)} of the {METRICS[compared_by(row['metric'])]}"
+    return f"`{row['criterion']}` ({gap} where both keep {keep}, interpolated)"
 
 
 def _open(rows: Sequence[dict[Any, Any]]) -> str:
