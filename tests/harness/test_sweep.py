@@ -55,6 +55,12 @@ def test_a_run_uses_the_share_whatever_its_criteria_and_ranking(made: tuple[Any,
         make_grid(tiny(spec.results, finetune_rate="swept", finetune_epochs=2))
 
 
+def test_single_weights_have_a_rate_of_their_own(made: tuple[Any, Sweep], tiny: Make) -> None:
+    spec, _ = made
+    with pytest.raises(UserError, match="no sweep of digits x lenet5"):
+        make_grid(tiny(spec.results, criteria="taylor", keep="weights=0.4", finetune_rate="swept"))
+
+
 def trajectory_rate(spec: Any) -> Any:
     grid = make_grid(spec)
     assert parse_method("taylor", registry(())).name == grid.jobs[0].criterion
