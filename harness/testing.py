@@ -17,9 +17,11 @@ from torch import Tensor, nn
 from prunebench import toys
 from prunebench.criterion import AnyCriterion
 from prunebench.errors import CellError
+from prunebench.masks import kept_weights, without
 from prunebench.network import Network
 from prunebench.regulariser import Regulariser
 from prunebench.scoring import score
+from prunebench.weight_scoring import for_units_only, score_weights
 
 Check = Callable[[], None]
 
@@ -63,6 +65,8 @@ def checks(record: AnyCriterion) -> Iterator[tuple[str, Check]]:
     """Give the checks that apply to a criterion, by name; each raises `AssertionError` or `CellError`."""
     for toy in toys.TOYS:
         yield f"scores {toy}", partial(_scores, record, toy)
+    if not for_units_only(record):
+        yield "scores single weights", partial(_single_weights, record)
     yield "is deterministic", partial(_deterministic, record)
     yield "changes nothing", partial(_changes_nothing, record)
     yield "accepts zero weights", partial(_zero_weights, record)
@@ -99,6 +103,17 @@ def _scores(record: AnyCriterion, toy: str) -> None:
     _require(shapes == wanted, f"gives scores of shapes {shapes}, not {wanted}")
     bad = [name for name, values in scores.items() if not values.isfinite().all()]
     _require(not bad, f"gives scores that are not finite for groups {bad}")
+
+
+def _single_weights(record: AnyCriterion) -> None:
+    """Expect one finite number per weight of every layer."""
+    network = without(toys.chain(), {"0": torch.tensor([1])})
+    scores = score_weights(record, network, toys.batches(dtype=network.dtype), torch.Generator().manual_seed(0))
+    shapes = {name: tuple(values.shape) for name, values in scores.items()}
+    wanted = {name: (len(kept),) for name, kept in kept_weights(network).items()}
+    _require(
+        shapes == wanted, f"gives scores of shapes {shapes}, not {wanted}; if it is for units, say `units_only=True`"
+    )
 
 
 def _deterministic(record: AnyCriterion) -> None:
