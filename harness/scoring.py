@@ -10,6 +10,7 @@ from prunebench.criterion import EVIDENCE, AnyCriterion, Criterion, ModelScore
 from prunebench.errors import CellError
 from prunebench.evidence import gather, producers, undisturbed, weight_of
 from prunebench.network import Group, Network
+from prunebench.weight_view import SingleWeights
 
 Batches = Sequence[tuple[Tensor, Tensor]]
 
@@ -33,25 +34,25 @@ def score(criterion: AnyCriterion, network: Network, batches: Batches, generator
     """
     if isinstance(criterion, ModelScore):
         return _by_model(criterion, network, batches, generator)
-    parts = averaged(criterion, batches, lambda x, y: _one_batch(criterion, network, x, y, generator))
+    parts = _mean_over_batches(criterion, network, batches, generator)
     if criterion.finish is not None:
-        parts = {part: checked(criterion, part, values, criterion.finish, values) for part, values in parts.items()}
-    if criterion.coupling == "joint":
+        parts = {part: _checked(criterion, part, values, criterion.finish, values) for part, values in parts.items()}
+    if criterion.coupling == "joint" or isinstance(network, SingleWeights):
         return parts
     return {g.name: _join(criterion.coupling, _members(network, g, parts)) for g in network.table.groups}
 
 
-def averaged(
-    criterion: Criterion, batches: Batches, one_batch: Callable[[Tensor, Tensor], dict[str, Tensor]]
+def _mean_over_batches(
+    criterion: Criterion, network: Network, batches: Batches, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """Average the scores of each part (a layer, or a group where scored jointly) over samples."""
     if not criterion.needs:
-        return one_batch(torch.empty(0), torch.empty(0))
+        return _one_batch(criterion, network, torch.empty(0), torch.empty(0), generator)
     if not batches:
         raise CellError(f"criterion '{criterion.label}' needs calibration data and there is none")
     totals: dict[str, Tensor] = {}
     for pictures, labels in batches:
-        for part, values in one_batch(pictures, labels).items():
+        for part, values in _one_batch(criterion, network, pictures, labels, generator).items():
             totals[part] = totals.get(part, 0) + values * len(labels)
     samples = sum(len(labels) for _, labels in batches)
     return {part: total / samples for part, total in totals.items()}
@@ -63,7 +64,7 @@ def _one_batch(
     names = frozenset(criterion.evidence) - {"generator"}
     layers = gather(network, names, pictures, labels, generator, criterion.curvature)
     return {
-        part: checked(criterion, part, template, criterion, {**evidence, "generator": generator})
+        part: _checked(criterion, part, template, criterion, {**evidence, "generator": generator})
         for part, evidence, template in _parts(criterion, network, layers)
     }
 
@@ -72,6 +73,10 @@ def _parts(
     criterion: Criterion, network: Network, layers: Mapping[str, Mapping[str, Tensor]]
 ) -> Iterator[tuple[str, Mapping[str, Tensor], Tensor]]:
     """Give what the score is called on: name, evidence and a tensor (units,) that shows shape, dtype and device."""
+    if isinstance(network, SingleWeights):
+        for layer, evidence in layers.items():
+            yield layer, network.show(layer, evidence), network.weights(layer)
+        return
     if criterion.coupling != "joint":
         for layer, evidence in layers.items():
             yield layer, evidence, weight_of(network, layer).flatten(1)[:, 0]
@@ -124,11 +129,11 @@ def _by_model(
         if layer not in given:
             raise CellError(f"criterion '{criterion.label}' gives no scores for layer '{layer}'")
         template = weight_of(network, layer).flatten(1)[:, 0]
-        by_layer[layer] = checked(criterion, layer, template, given.__getitem__, layer)
+        by_layer[layer] = _checked(criterion, layer, template, given.__getitem__, layer)
     return {g.name: _join(criterion.coupling, _members(network, g, by_layer)) for g in network.table.groups}
 
 
-def checked(
+def _checked(
     criterion: AnyCriterion, part: str, template: Tensor, function: Callable[[Any], Tensor], given: Any
 ) -> Tensor:
     """Compute scores; whatever is wrong with them is said with the names of criterion and layer."""
