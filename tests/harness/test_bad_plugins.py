@@ -115,22 +115,10 @@ SAID = {
     "infinite": "regulariser '{0}' gives a term of inf",
 }
 TINY = [
-    "--seeds",
-    "0-1",
-    "--keep",
-    "0.9",
-    "--device",
-    "cpu",
-    "--train-fraction",
-    "0.2",
-    "--calibration",
-    "64",
-    "--epochs",
-    "1",
-    "--sparse-epochs",
-    "1",
+    *("--models", "lenet5", "--datasets", "digits", "--seeds", "0-1", "--keep", "0.9", "--device", "cpu"),
+    *("--train-fraction", "0.2", "--calibration", "64", "--epochs", "1", "--sparse-epochs", "1"),
+    *("--rung-epochs", "0", "--finetune-epochs", "1"),
 ]
-TINY += ["--rung-epochs", "0", "--finetune-epochs", "1", "--models", "lenet5", "--datasets", "digits"]
 
 
 def command(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
