@@ -181,8 +181,8 @@ def check(
     all_: Annotated[bool, typer.Option("--all", help="every criterion there is")] = False,
     plugin: Annotated[list[str] | None, typer.Option(help="a file or module with more criteria")] = None,
 ) -> None:
-    """Run the contract suite over criteria."""
-    from prunebench.listing import check_criteria
+    """Run the contract suite over criteria, their options and A+B; exit code 1 if one fails."""
+    from prunebench.checking import check_criteria
 
     text, passed = check_criteria(tuple(names or ()), all_, tuple(plugin or ()))
     typer.echo(text)
