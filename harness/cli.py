@@ -1,4 +1,4 @@
-"""The command line: run, sweep, list, check, models; merge, report, power, compare, show, env, without torch."""
+"""The command line: run, sweep, list, new, check, models; merge, report, power, compare, show, env, without torch."""
 
 import logging
 import sys
@@ -188,6 +188,23 @@ def check(
     typer.echo(text)
     if not passed:
         raise typer.Exit(1)
+
+
+@app.command()
+def new(
+    kind: Annotated[str, typer.Argument(help="criterion")],
+    name: Annotated[str, typer.Argument(help="its name: a function's in Python")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="folder to write NAME.py into")] = Path(),
+    evidence: Annotated[
+        str, typer.Option(help="what its score uses: weight, grad, curvature or activation")
+    ] = "weight",
+) -> None:
+    """Write a criterion to start from: a file that passes `check` as it stands."""
+    from prunebench.scaffold import new_criterion
+
+    if kind != "criterion":
+        raise unknown("kind", kind, ("criterion",))
+    typer.echo(new_criterion(name, output, evidence))
 
 
 @app.command()
