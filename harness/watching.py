@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -33,19 +34,21 @@ def called(who: str, function: Callable[[], T]) -> T:
 
 @contextmanager
 def watching(model: nn.Module, who: str) -> Iterator[None]:
-    """Raise `CellError` with what changed: values, modes, flags, hooks or a global random state, which is put back.
+    """Raise `CellError` with what changed: values, modes, flags, hooks, or a global state, which is put back.
 
     Values are compared with a copy: counters of versions miss what is done through `.data` or NumPy. For the 102 MB of
     ResNet-50 that takes 0.1 s on one core, as long as its forward pass of one picture.
     """
     device = next(chain(model.parameters(), model.buffers()), torch.empty(0)).device
-    values, facts, states = _values(model), _facts(model), _random_states(device)
+    values, facts, states = _values(model), _facts(model), _globals(device)
+    found = {name: read() for name, (read, _) in states.items()}
     try:
         yield
-        changed = [*_different(values, dict(_tensors(model))), *_different(facts, _facts(model))]
-        changed += _different(states, _random_states(device))
     finally:
-        _put_back(device, states)
+        turned = _different(found, {name: read() for name, (read, _) in states.items()})
+        for name in turned:
+            states[name][1](found[name])
+    changed = [*_different(values, dict(_tensors(model))), *_different(facts, _facts(model)), *turned]
     if changed:
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         raise CellError(f"{who} changes {', '.join(changed[:_SHOWN])}{more}; {_RULE}")
@@ -75,23 +78,21 @@ def _facts(model: nn.Module) -> dict[str, object]:
     return facts
 
 
-def _random_states(device: torch.device) -> dict[str, Any]:
-    states = {
-        "torch's global random state": torch.get_rng_state(),
-        "NumPy's global random state": np.random.get_state(),  # noqa: NPY002  to see whether somebody drew from it
-        "Python's global random state": random.getstate(),
+def _globals(device: torch.device) -> dict[str, tuple[Callable[[], Any], Callable[[Any], object]]]:
+    """Say what a process has one of, as functions that read and set it."""
+    found: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
+        "torch's global random state": (torch.get_rng_state, torch.set_rng_state),
+        "NumPy's global random state": (np.random.get_state, np.random.set_state),
+        "Python's global random state": (random.getstate, random.setstate),
+        "torch's default type": (torch.get_default_dtype, torch.set_default_dtype),
+        "torch's gradient mode": (torch.is_grad_enabled, torch.set_grad_enabled),
+        "torch's number of threads": (torch.get_num_threads, torch.set_num_threads),
     }
     if device.type == "cuda":
-        states["CUDA's global random state"] = torch.cuda.get_rng_state(device)
-    return states
-
-
-def _put_back(device: torch.device, states: Mapping[str, Any]) -> None:
-    torch.set_rng_state(states["torch's global random state"])
-    random.setstate(states["Python's global random state"])
-    np.random.set_state(states["NumPy's global random state"])  # noqa: NPY002
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(states["CUDA's global random state"], device)
+        cuda = torch.cuda
+        read, write = partial(cuda.get_rng_state, device), partial(cuda.set_rng_state, device=device)
+        found["CUDA's global random state"] = (read, write)
+    return found
 
 
 def _different(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

@@ -57,6 +57,9 @@ CHANGES: dict[str, tuple[Callable[[Any], object], str]] = {
     "torch": (lambda m: torch.rand(1), "torch's global random state"),
     "numpy": (lambda m: np.random.rand(), "NumPy's global random state"),  # noqa: NPY002
     "python": (lambda m: random.random(), "Python's global random state"),
+    "default type": (lambda m: torch.set_default_dtype(torch.float64), "torch's default type"),
+    "gradient mode": (lambda m: torch.set_grad_enabled(False), "torch's gradient mode"),
+    "threads": (lambda m: torch.set_num_threads(torch.get_num_threads() + 1), "torch's number of threads"),
 }
 
 
@@ -64,20 +67,27 @@ def run(record: Criterion | ModelScore, **more: Any) -> dict[str, Tensor]:
     return score(record, toys.residual(), toys.batches(), torch.Generator().manual_seed(0), **more)
 
 
+def process() -> list[object]:
+    """What a process has one of."""
+    numbers = np.random.get_state()[1:3]  # noqa: NPY002
+    states = [torch.get_rng_state().tolist(), random.getstate(), numbers[0].tolist(), numbers[1]]
+    return [*states, torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads()]
+
+
 @pytest.mark.parametrize("case", CHANGES)
 def test_a_change_is_found_and_named(case: str) -> None:
     change, text = CHANGES[case]
     network, batches = toys.residual(), toys.batches()
-    states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1:3]  # noqa: NPY002
-    with pytest.raises(
-        CellError, match=r"^criterion 'sly' changes .*; a score changes nothing and draws from `generator` only$"
-    ) as e:
+    before = process()
+    rule = "a score changes nothing and draws from `generator` only"
+    with pytest.raises(CellError, match=rf"^criterion 'sly' changes .*; {rule}$") as error:
         score(after(change), network, batches, torch.Generator())
-    assert text in str(e.value)
-    assert torch.equal(states[0], torch.get_rng_state())
-    assert states[1] == random.getstate()
-    assert np.array_equal(states[2][0], np.random.get_state()[1])  # noqa: NPY002
-    run(after(change), watched=False)
+    assert text in str(error.value)
+    assert process() == before
+
+
+def test_only_a_watched_score_is_refused() -> None:
+    run(after(in_training_mode), watched=False)
 
 
 def test_evidence_shares_the_networks_memory() -> None:
