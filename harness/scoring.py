@@ -1,7 +1,7 @@
 """From a criterion to scores of the units of every group: batch by batch, in memory of the size of the parameters."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from prunebench.criterion import EVIDENCE, AnyCriterion, Criterion, ModelScore
 from prunebench.errors import CellError
 from prunebench.evidence import gather, producers, undisturbed, weight_of
 from prunebench.network import Group, Network
-from prunebench.watching import called, watching
+from prunebench.watching import called, keeping_globals, watching
 
 Batches = Sequence[tuple[Tensor, Tensor]]
 
@@ -31,13 +31,15 @@ def score(
         network: dense or already pruned.
         batches: of (pictures, labels), pictures (batch, channels, height, width), normalised.
         generator: for stochastic scores and sampled curvature.
-        watched: whether to make sure that the score changes nothing, see `watching`.
+        watched: whether to refuse a score that changes something, see `watching`.
 
     Raises:
         CellError: evidence that cannot be had; a score that fails, gives anything but finite (units,), or changes the
             network or a global random state. The network must not be used again after a change.
     """
-    watch = watching(network.model, f"criterion '{criterion.label}'") if watched else nullcontext()
+    watch: AbstractContextManager[object] = keeping_globals(network.device)
+    if watched:
+        watch = watching(network.model, f"criterion '{criterion.label}'")
     if isinstance(criterion, ModelScore):
         parts = _by_model(criterion, network, batches, generator, watch)
     else:
@@ -129,7 +131,7 @@ def _by_model(
     network: Network,
     batches: Batches,
     generator: torch.Generator,
-    watch: AbstractContextManager[None],
+    watch: AbstractContextManager[object],
 ) -> dict[str, Tensor]:
     """Score all layers at once. The watch comes last: leaving `undisturbed` would hide draws from the global state."""
     who = f"criterion '{criterion.label}'"

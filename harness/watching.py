@@ -40,18 +40,27 @@ def watching(model: nn.Module, who: str) -> Iterator[None]:
     ResNet-50 that takes 0.1 s on one core, as long as its forward pass of one picture.
     """
     device = next(chain(model.parameters(), model.buffers()), torch.empty(0)).device
-    values, facts, states = _values(model), _facts(model), _globals(device)
-    found = {name: read() for name, (read, _) in states.items()}
-    try:
+    values, facts = _values(model), _facts(model)
+    with keeping_globals(device) as turned:
         yield
-    finally:
-        turned = _different(found, {name: read() for name, (read, _) in states.items()})
-        for name in turned:
-            states[name][1](found[name])
     changed = [*_different(values, dict(_tensors(model))), *_different(facts, _facts(model)), *turned]
     if changed:
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         raise CellError(f"{who} changes {', '.join(changed[:_SHOWN])}{more}; {_RULE}")
+
+
+@contextmanager
+def keeping_globals(device: torch.device) -> Iterator[list[str]]:
+    """Put back global random states and settings; in the end the list names those that had changed."""
+    states = _globals(device)
+    found = {name: read() for name, (read, _) in states.items()}
+    turned: list[str] = []
+    try:
+        yield turned
+    finally:
+        turned += _different(found, {name: read() for name, (read, _) in states.items()})
+        for name in turned:
+            states[name][1](found[name])
 
 
 def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -86,8 +86,12 @@ def test_a_change_is_found_and_named(case: str) -> None:
     assert process() == before
 
 
-def test_only_a_watched_score_is_refused() -> None:
-    run(after(in_training_mode), watched=False)
+@pytest.mark.parametrize("case", ["running statistics", "hook", "torch", "default type", "threads"])
+def test_a_score_that_is_not_watched_is_not_refused(case: str) -> None:
+    network, batches = toys.residual(), toys.batches()
+    before = process()
+    score(after(CHANGES[case][0]), network, batches, torch.Generator(), watched=False)
+    assert process() == before
 
 
 def test_evidence_shares_the_networks_memory() -> None:
