@@ -1,4 +1,4 @@
-"""The command line: run, sweep, list, check, models; merge, report, power, compare, show, env, without torch."""
+"""The command line: run, sweep, list, new, check, models; merge, report, power, compare, show, env, without torch."""
 
 import logging
 import sys
@@ -181,13 +181,30 @@ def check(
     all_: Annotated[bool, typer.Option("--all", help="every criterion there is")] = False,
     plugin: Annotated[list[str] | None, typer.Option(help="a file or module with more criteria")] = None,
 ) -> None:
-    """Run the contract suite over criteria."""
-    from prunebench.listing import check_criteria
+    """Run the contract suite over criteria, their options and A+B; exit code 1 if one fails."""
+    from prunebench.checking import check_criteria
 
     text, passed = check_criteria(tuple(names or ()), all_, tuple(plugin or ()))
     typer.echo(text)
     if not passed:
         raise typer.Exit(1)
+
+
+@app.command()
+def new(
+    kind: Annotated[str, typer.Argument(help="criterion")],
+    name: Annotated[str, typer.Argument(help="its name: a function's in Python")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="folder to write NAME.py into")] = Path(),
+    evidence: Annotated[
+        str, typer.Option(help="what its score uses: weight, grad, curvature or activation")
+    ] = "weight",
+) -> None:
+    """Write a criterion to start from: a file that passes `check` as it stands."""
+    from prunebench.scaffold import new_criterion
+
+    if kind != "criterion":
+        raise unknown("kind", kind, ("criterion",))
+    typer.echo(new_criterion(name, output, evidence))
 
 
 @app.command()

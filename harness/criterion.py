@@ -7,10 +7,11 @@ Axis convention, everywhere: a prunable layer is shown to a score as ``weight: (
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from torch import Tensor
 
+from prunebench.declaration import check_choice, check_function
 from prunebench.errors import UserError, unknown
 from prunebench.options import Value, convert, keyword_defaults, label
 from prunebench.regulariser import Regulariser
@@ -51,6 +52,10 @@ class Ranking:
     name: Literal["local", "per-cost", "global"] = "local"
     normalise: Normalise = "none"
 
+    def __post_init__(self) -> None:
+        check_choice("a published ranking", "ranking", self.name, ("local", "per-cost", "global"))
+        check_choice("a published ranking", "normalise", self.normalise, get_args(Normalise))
+
 
 @dataclass(frozen=True)
 class Criterion:
@@ -88,12 +93,14 @@ class Criterion:
 
     def __post_init__(self) -> None:
         if not self.name:
-            object.__setattr__(self, "name", self.score.__name__)
+            object.__setattr__(self, "name", getattr(self.score, "__name__", ""))
+        where = f"criterion '{self.name}'"
+        check_function(where, self.score)
         for name in self.evidence:
-            if name not in EVIDENCE:
-                raise unknown("evidence", name, EVIDENCE, where=f"criterion '{self.name}'")
-        if self.curvature not in CURVATURES:
-            raise unknown("curvature", self.curvature, CURVATURES, where=f"criterion '{self.name}'")
+            check_choice(where, "evidence", name, EVIDENCE)
+        check_choice(where, "curvature", self.curvature, CURVATURES)
+        check_choice(where, "scale", self.scale, get_args(Scale))
+        check_choice(where, "coupling", self.coupling, get_args(Coupling))
 
     @property
     def evidence(self) -> tuple[str, ...]:
@@ -159,12 +166,14 @@ class ModelScore:
 
     def __post_init__(self) -> None:
         if not self.name:
-            object.__setattr__(self, "name", self.score.__name__)
+            object.__setattr__(self, "name", getattr(self.score, "__name__", ""))
+        where = f"model score '{self.name}'"
+        check_function(where, self.score)
+        check_choice(where, "scale", self.scale, get_args(Scale))
+        check_choice(where, "coupling", self.coupling, set(get_args(Coupling)) - {"joint"})
         wanted = list(inspect.signature(self.score).parameters)[:3]
         if wanted != ["model", "batches", "generator"]:
-            raise UserError(
-                f"model score '{self.name}' must take (model, batches, generator), not ({', '.join(wanted)})"
-            )
+            raise UserError(f"{where} must take (model, batches, generator), not ({', '.join(wanted)})")
 
     @property
     def label(self) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from torch import Tensor, nn
 
-from prunebench.errors import UserError
+from prunebench.errors import CellError, UserError
 from prunebench.options import Value, convert, keyword_defaults
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Penalty:
     def value(self, weights: list[Tensor]) -> Tensor:
         """Sum of the function over layers' weights, without the strength; a scalar."""
         options = dict(self.options)
-        terms = [self.function(w.reshape(w.shape[0], w.shape[1], -1), **options) for w in weights]
+        terms = [_scalar(self.function, w.reshape(w.shape[0], w.shape[1], -1), options) for w in weights]
         return torch.stack(terms).sum() if terms else torch.zeros(())
 
     def with_options(
@@ -99,6 +99,16 @@ class Penalty:
             options=tuple(sorted(merged.items())),
         )
         return changed, values
+
+
+def _scalar(function: Callable[..., Tensor], weight: Tensor, options: Mapping[str, Value]) -> Tensor:
+    value = function(weight, **options)
+    if not isinstance(value, Tensor) or value.ndim:
+        what = f"a term of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+        raise CellError(
+            f"regulariser '{getattr(function, '__name__', function)}' gives {what}, it must be a scalar tensor"
+        )
+    return value
 
 
 @dataclass

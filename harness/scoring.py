@@ -1,6 +1,7 @@
 """From a criterion to scores of the units of every group: batch by batch, in memory of the size of the parameters."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -10,12 +11,15 @@ from prunebench.criterion import EVIDENCE, AnyCriterion, Criterion, ModelScore
 from prunebench.errors import CellError
 from prunebench.evidence import gather, producers, undisturbed, weight_of
 from prunebench.network import Group, Network
+from prunebench.watching import called, keeping_globals, watching
 from prunebench.weight_view import SingleWeights
 
 Batches = Sequence[tuple[Tensor, Tensor]]
 
 
-def score(criterion: AnyCriterion, network: Network, batches: Batches, generator: torch.Generator) -> dict[str, Tensor]:
+def score(
+    criterion: AnyCriterion, network: Network, batches: Batches, generator: torch.Generator, watched: bool = True
+) -> dict[str, Tensor]:
     """Score the units still there: (units,) by group, low = remove first.
 
     A score that asks for data is called once per batch and layer, and the results are averaged by sample count; one
@@ -28,18 +32,32 @@ def score(criterion: AnyCriterion, network: Network, batches: Batches, generator
         network: dense or already pruned.
         batches: of (pictures, labels), pictures (batch, channels, height, width), normalised.
         generator: for stochastic scores and sampled curvature.
+        watched: whether to refuse a score that changes something, see `watching`.
 
     Raises:
-        CellError: evidence that cannot be had; a score that fails, or gives anything but finite (units,).
+        CellError: evidence that cannot be had; a score that fails, gives anything but finite (units,), or changes the
+            network or a global random state. The network must not be used again after a change.
     """
+    watch: AbstractContextManager[object] = keeping_globals(network.device)
+    if watched:
+        watch = watching(network.model, f"criterion '{criterion.label}'")
     if isinstance(criterion, ModelScore):
-        return _by_model(criterion, network, batches, generator)
-    parts = _mean_over_batches(criterion, network, batches, generator)
-    if criterion.finish is not None:
-        parts = {part: _checked(criterion, part, values, criterion.finish, values) for part, values in parts.items()}
-    if criterion.coupling == "joint" or isinstance(network, SingleWeights):
-        return parts
+        parts = _by_model(criterion, network, batches, generator, watch)
+    else:
+        with watch:
+            parts = _by_layer(criterion, network, batches, generator)
+        if criterion.coupling == "joint" or isinstance(network, SingleWeights):
+            return parts
     return {g.name: _join(criterion.coupling, _members(network, g, parts)) for g in network.table.groups}
+
+
+def _by_layer(
+    criterion: Criterion, network: Network, batches: Batches, generator: torch.Generator
+) -> dict[str, Tensor]:
+    parts = _mean_over_batches(criterion, network, batches, generator)
+    if criterion.finish is None:
+        return parts
+    return {part: _checked(criterion, part, values, criterion.finish, values) for part, values in parts.items()}
 
 
 def _mean_over_batches(
@@ -114,23 +132,27 @@ def _join(coupling: str, members: Sequence[Tensor]) -> Tensor:
 
 
 def _by_model(
-    criterion: ModelScore, network: Network, batches: Batches, generator: torch.Generator
+    criterion: ModelScore,
+    network: Network,
+    batches: Batches,
+    generator: torch.Generator,
+    watch: AbstractContextManager[object],
 ) -> dict[str, Tensor]:
+    """Score all layers at once. The watch comes last: leaving `undisturbed` would hide draws from the global state."""
+    who = f"criterion '{criterion.label}'"
     with undisturbed(network.model):
         network.model.requires_grad_(True)
-        try:
-            given = criterion.score(network.model, batches, generator, **criterion.options)
-        except CellError:
-            raise
-        except Exception as error:
-            raise CellError(f"criterion '{criterion.label}' failed: {type(error).__name__}: {error}") from error
+        with watch:
+            given = called(who, lambda: criterion.score(network.model, batches, generator, **criterion.options))
+    if not isinstance(given, Mapping):
+        raise CellError(f"{who} gives a {type(given).__name__}, not scores by the names of layers")
     by_layer: dict[str, Tensor] = {}
     for layer in producers(network):
         if layer not in given:
-            raise CellError(f"criterion '{criterion.label}' gives no scores for layer '{layer}'")
+            raise CellError(f"{who} gives no scores for layer '{layer}'")
         template = weight_of(network, layer).flatten(1)[:, 0]
         by_layer[layer] = _checked(criterion, layer, template, given.__getitem__, layer)
-    return {g.name: _join(criterion.coupling, _members(network, g, by_layer)) for g in network.table.groups}
+    return by_layer
 
 
 def _checked(
@@ -138,19 +160,16 @@ def _checked(
 ) -> Tensor:
     """Compute scores; whatever is wrong with them is said with the names of criterion and layer."""
     where = f"criterion '{criterion.label}' on layer '{part}'"
-    try:
-        with torch.no_grad():
-            values = function(given)
-    except CellError:
-        raise
-    except Exception as error:
-        raise CellError(f"{where} failed: {type(error).__name__}: {error}") from error
+    with torch.no_grad():
+        values = called(where, lambda: function(given))
     if not isinstance(values, Tensor):
         raise CellError(f"{where} gives a {type(values).__name__}, not a tensor")
     if values.shape != template.shape:
         raise CellError(f"{where} gives scores of shape {tuple(values.shape)}, not {tuple(template.shape)}")
     if values.device != template.device:
         raise CellError(f"{where} gives scores on {values.device}, not on {template.device}")
+    if not values.is_floating_point():
+        raise CellError(f"{where} gives scores of {values.dtype}, not of floating-point numbers")
     if not values.isfinite().all():
         raise CellError(f"{where} gives {int((~values.isfinite()).sum())} scores that are not finite")
     return values.detach()

@@ -18,6 +18,7 @@ from prunebench.record import Epoch, SparseFacts
 from prunebench.regulariser import Attached, Regulariser
 from prunebench.seeding import generator, seeded
 from prunebench.splits import BlockData
+from prunebench.term import attach, gradients_of, term_of
 
 Tick = Callable[[str], None]
 
@@ -74,8 +75,9 @@ def train(
         return trained
     attached = None
     if regulariser is not None:
-        attached = regulariser.attach(network, generator(plan.seed, plan.stage, "regulariser"))
-        before, ratio = float(attached.penalty().detach()), _gradient_ratio(network, attached, data, plan)
+        attached = attach(regulariser, network, generator(plan.seed, plan.stage, "regulariser"))
+        before = float(term_of(regulariser, attached).detach())
+        ratio = _gradient_ratio(network, regulariser, attached, data, plan)
     with seeded(plan.seed, plan.stage, "dropout"), _frozen(network.model, plan.only), held(network):
         for epoch, rate, loss in _epochs(network.model, data, plan, attached):
             last = epoch == plan.epochs
@@ -165,19 +167,20 @@ def _optimiser(model: nn.Module, plan: Plan, attached: Attached | None) -> torch
     return torch.optim.SGD(groups, lr=plan.rate, momentum=0.9, nesterov=True)
 
 
-def _gradient_ratio(network: Network, attached: Attached, data: BlockData, plan: Plan) -> dict[str, float]:
+def _gradient_ratio(
+    network: Network, regulariser: Regulariser, attached: Attached, data: BlockData, plan: Plan
+) -> dict[str, float]:
     """Norm of the term's gradient over the loss's, by parameter that the term acts on, on one batch."""
     named = dict(network.model.named_parameters())
     named |= {f"gates {number}": gate for number, gate in enumerate(attached.parameters)}
-    parameters = list(named.values())
     attached.draw()
     pictures, labels = data.train.batches(plan.batch)[0]
     network.model.eval()
     loss = F.cross_entropy(network.model(pictures), labels)
-    ours = torch.autograd.grad(attached.penalty(), parameters, allow_unused=True)
-    theirs = torch.autograd.grad(loss, parameters, allow_unused=True)
+    ours = gradients_of(regulariser, attached, named)
+    theirs = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
     return {
         name: float(a.norm() / b.norm().clamp_min(1e-30))
-        for name, a, b in zip(named, ours, theirs, strict=True)
+        for (name, a), b in zip(ours.items(), theirs, strict=True)
         if a is not None and b is not None
     }

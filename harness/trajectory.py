@@ -102,6 +102,7 @@ class Trajectory:
                 raise
             except Exception as error:  # once is enough: it would come again at every keep and criterion
                 _FAILED[place] = reason(error)
+                self._memory.clear()  # a plugin may have changed a network that other keeps start from
                 raise
         return self._memory[stage.key]
 

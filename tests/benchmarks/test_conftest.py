@@ -70,7 +70,7 @@ def test_a_failing_cell_fails_its_own_tests_with_the_reason(done: "subprocess.Co
     failures = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
     assert len(failures) == 2
     assert all("test_inference[digits-lenet5-broken-macs=0." in line for line in failures)
-    reason = "criterion 'broken' on layer 'conv1' failed: ValueError: no such luck"
+    reason = "criterion 'broken' on layer 'conv1' failed: ValueError: no such luck (mine.py:4)"
     assert done.stdout.splitlines().count(reason) == 2
     assert "Traceback" not in done.stdout + done.stderr
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from prunebench.criterion import EVIDENCE, Criterion, ModelScore
+from prunebench.criterion import EVIDENCE, Criterion, ModelScore, Ranking
 from prunebench.errors import UserError
 from prunebench.regulariser import Penalty
 
@@ -82,3 +82,32 @@ def test_a_model_score_has_three_arguments() -> None:
     assert ModelScore(good).with_options({"rounds": "5"}).label == "good:rounds=5"
     with pytest.raises(UserError, match=r"must take \(model, batches, generator\), not \(model, data\)"):
         ModelScore(bad)
+
+
+def test_a_record_that_cannot_be_meant_is_refused_when_it_is_made() -> None:
+    def late(weight: Tensor, power: float = 2.0) -> Tensor:
+        return weight.norm(dim=1) ** power
+
+    def bare(weight: Tensor, *, power: float) -> Tensor:
+        return weight.norm(dim=1) ** power
+
+    def anything(*weight: Tensor) -> Tensor:
+        return weight[0]
+
+    def whole(model: Any, batches: Any, generator: Any, rounds: int = 1) -> dict[str, Tensor]:
+        return {}
+
+    cases: list[tuple[Any, str]] = [
+        (lambda: Criterion(3), "criterion '': the score is a int, not a function"),  # type: ignore[arg-type]
+        (lambda: Criterion(late), "criterion 'late': 'power' has a default; options come after a \\*"),
+        (lambda: Criterion(bare), "criterion 'bare': option 'power' of its score has no default"),
+        (lambda: Criterion(anything), r"criterion 'anything': its score takes \*weight: "),
+        (lambda: Criterion(curved, scale="los"), "scale 'los' in criterion 'curved'; did you mean 'loss'"),  # type: ignore[arg-type]
+        (lambda: Criterion(curved, coupling="summ"), "coupling 'summ' .* did you mean 'sum'"),  # type: ignore[arg-type]
+        (lambda: ModelScore(whole), "model score 'whole': 'rounds' has a default"),
+        (lambda: Ranking("locl"), "unknown ranking 'locl' in a published ranking; did you mean 'local'"),  # type: ignore[arg-type]
+        (lambda: Ranking("local", "l3"), "unknown normalise 'l3'"),  # type: ignore[arg-type]
+    ]
+    for make, message in cases:
+        with pytest.raises(UserError, match=message):
+            make()

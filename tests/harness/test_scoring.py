@@ -181,13 +181,28 @@ def elsewhere(weight: Tensor) -> Tensor:
     return weight.sum(1).to("meta")
 
 
+def ranks(weight: Tensor) -> Tensor:
+    return weight.sum(1).argsort()
+
+
+def deep(weight: Tensor) -> Tensor:
+    return weight.sum(1) + torch.ones(1, 2, dtype=weight.dtype).view(7)
+
+
+def leaves(weight: Tensor) -> Tensor:
+    raise SystemExit(3)
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [
         (bad_shape, r"criterion 'bad_shape' on layer '0' gives scores of shape \(6, 9\), not \(6,\)"),
         (not_finite, "criterion 'not_finite' on layer '0' gives 6 scores that are not finite"),
         (no_tensor, "criterion 'no_tensor' on layer '0' gives a int, not a tensor"),
-        (broken, "criterion 'broken' on layer '0' failed: ValueError: no luck"),
+        (broken, r"criterion 'broken' on layer '0' failed: ValueError: no luck \(test_scoring\.py:\d+\)$"),
+        (deep, r"criterion 'deep' on layer '0' failed: RuntimeError: shape .* \(test_scoring\.py:\d+\)$"),
+        (leaves, "criterion 'leaves' on layer '0' failed: SystemExit: 3"),
+        (ranks, "criterion 'ranks' on layer '0' gives scores of torch.int64, not of floating-point numbers"),
         (elsewhere, "criterion 'elsewhere' on layer '0' gives scores on meta, not on cpu"),
     ],
 )
@@ -213,16 +228,12 @@ def synaptic(model: Any, batches: Any, generator: Any, *, sign: float = 1.0) -> 
     """Sum of |w dL/dw| per unit, by ordinary backward passes."""
     for pictures, labels in batches:
         torch.nn.functional.cross_entropy(model(pictures), labels).backward()
-    return {n: sign * (m.weight * m.weight.grad).abs().flatten(1).sum(1).detach() for n, m in model.named_children()}
+    layers = {n: m for n, m in model.named_modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)}
+    return {n: sign * (m.weight * m.weight.grad).abs().flatten(1).sum(1).detach() for n, m in layers.items()}
 
 
 def test_a_model_score_is_joined_and_leaves_no_gradients() -> None:
-    class Residual(toys.Residual):
-        def named_children(self) -> Any:
-            return ((n, getattr(self, n)) for n in ("stem", "conv", "linear"))
-
     network = toys.residual()
-    network.model.__class__ = Residual
     record = ModelScore(synaptic)
     scores = run(record, network)
     assert scores["stem"].shape == (5,)
@@ -243,7 +254,11 @@ def test_what_is_wrong_with_a_model_score_is_said() -> None:
     def narrow(model: Any, batches: Any, generator: Any) -> Mapping[str, Tensor]:
         return {"0": torch.ones(5)}
 
+    def forgetful(model: Any, batches: Any, generator: Any) -> Any:
+        model.eval()
+
     for function, message in (
+        (forgetful, "criterion 'forgetful' gives a NoneType, not scores by the names of layers"),
         (some, "criterion 'some' gives no scores for layer '2'"),
         (failing, "criterion 'failing' failed: KeyError: 'x'"),
         (narrow, r"criterion 'narrow' on layer '0' gives scores of shape \(5,\), not \(6,\)"),
