@@ -1,4 +1,4 @@
-"""FPGM: distance to the other units; the replaceable go first (He et al., Filter Pruning via Geometric Median, 2019)."""
+"""FPGM: distance to the other units; the replaceable go first (He et al., Filter Pruning via Geometric Median)."""
 
 import torch
 from torch import Tensor
