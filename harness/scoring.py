@@ -33,6 +33,8 @@ def score(criterion: AnyCriterion, network: Network, batches: Batches, generator
     Raises:
         CellError: evidence that cannot be had; a score that fails, or gives anything but finite (units,).
     """
+    if criterion.needs and not batches:
+        raise CellError(f"criterion '{criterion.label}' needs calibration data and there is none")
     if isinstance(criterion, ModelScore):
         return _by_model(criterion, network, batches, generator)
     parts = _mean_over_batches(criterion, network, batches, generator)
@@ -47,8 +49,6 @@ def _mean_over_batches(
     criterion: Criterion, network: Network, batches: Batches, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """Average the scores of each part (a layer, or a group where scored jointly) over samples."""
-    if criterion.needs and not batches:
-        raise CellError(f"criterion '{criterion.label}' needs calibration data and there is none")
     norms = input_norms(network, batches) if "inputs" in criterion.needs else {}
     if criterion.needs <= {"inputs"}:
         return _one_batch(criterion, network, torch.empty(0), torch.empty(0), generator, norms)

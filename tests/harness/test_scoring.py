@@ -65,8 +65,15 @@ def test_data_evidence_without_data_is_said() -> None:
     def needy(grad: Tensor) -> Tensor:
         return grad.sum(1)
 
-    with pytest.raises(CellError, match="'needy' needs calibration data"):
-        score(Criterion(needy), toys.chain(), [], torch.Generator())
+    def strong(input_norm: Tensor) -> Tensor:
+        return input_norm.sum(1)
+
+    def whole(model: Any, batches: Any, generator: Any) -> dict[str, Tensor]:
+        raise AssertionError
+
+    for record in (Criterion(needy), Criterion(strong), ModelScore(whole)):
+        with pytest.raises(CellError, match=f"'{record.name}' needs calibration data"):
+            score(record, toys.chain(), [], torch.Generator())
 
 
 def test_nothing_is_kept_from_one_batch_to_the_next() -> None:
