@@ -24,7 +24,8 @@ def grasp(
 
     g and H are of the mean loss over all samples and with respect to the weights of convolutions and linear layers, as
     in the authors' code, which also divides the logits by a `temperature` of 200. They score networks before training;
-    here the network is what it is, with BatchNorm in eval mode. Cost: about five backward passes over the data.
+    here the network is what it is, with BatchNorm in eval mode. The price is a gradient of a gradient: on a CPU more
+    than ten times that of a forward pass.
 
     batches: of (pictures, labels). generator: not used. Returns (units,) by layer. Raises `CellError` for a temperature
     that is not positive.

@@ -13,8 +13,8 @@ def hrank(activation: Tensor) -> Tensor:
     largest, with eps that of the activation's type. A linear layer's output is a map of one row: rank one, or zero
     where all is zero.
 
-    The price is a singular value decomposition of every map of every example: on one core seconds for a ResNet-20
-    and 1,024 pictures of 32 pixels, some twenty minutes for a VGG-16 and as many of 224. Lin et al. take 500 pictures.
+    The price is a singular value decomposition of every map of every example: on one core under a minute for a
+    ResNet-20 and 1,024 pictures of 32 pixels, some twenty minutes for a VGG-16 and as many of 224. Lin et al. take 500.
 
     activation: (batch, units, height, width) or (batch, units, positions...). Returns (units,).
 

@@ -143,7 +143,8 @@ class ModelScore:
     """A method that does not score layer by layer (SynFlow, GraSP): the second contract.
 
     Args:
-        score: ``(model, batches, generator) -> {layer name: (units,)}``; batches are (pictures, labels) pairs.
+        score: ``(model, batches, generator) -> {layer name: (units,)}``; batches are (pictures, labels) pairs. If
+            the first is called `network` it is the `prunebench.network.Network`, with the table of units.
     The other fields are those of `Criterion`.
     """
 
@@ -161,9 +162,10 @@ class ModelScore:
         if not self.name:
             object.__setattr__(self, "name", self.score.__name__)
         wanted = list(inspect.signature(self.score).parameters)[:3]
-        if wanted != ["model", "batches", "generator"]:
+        if wanted not in (["model", "batches", "generator"], ["network", "batches", "generator"]):
             raise UserError(
-                f"model score '{self.name}' must take (model, batches, generator), not ({', '.join(wanted)})"
+                f"model score '{self.name}' must take (model, batches, generator), or network in the place of model, "
+                f"not ({', '.join(wanted)})"
             )
 
     @property

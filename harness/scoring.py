@@ -1,6 +1,7 @@
 """From a criterion to scores of the units of every group: batch by batch, in memory of the size of the parameters."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from inspect import signature
 from typing import Any
 
 import torch
@@ -124,7 +125,8 @@ def _by_model(
     with undisturbed(network.model):
         network.model.requires_grad_(True)
         try:
-            given = criterion.score(network.model, batches, generator, **criterion.options)
+            subject = network if "network" in signature(criterion.score).parameters else network.model
+            given = criterion.score(subject, batches, generator, **criterion.options)
         except CellError:
             raise
         except Exception as error:

@@ -80,5 +80,5 @@ def test_a_model_score_has_three_arguments() -> None:
         return {}
 
     assert ModelScore(good).with_options({"rounds": "5"}).label == "good:rounds=5"
-    with pytest.raises(UserError, match=r"must take \(model, batches, generator\), not \(model, data\)"):
+    with pytest.raises(UserError, match=r"must take \(model, batches, generator\), or .*, not \(model, data\)"):
         ModelScore(bad)

@@ -257,3 +257,16 @@ def test_what_is_wrong_with_a_model_score_is_said() -> None:
     ):
         with pytest.raises(CellError, match=message):
             run(ModelScore(function), toys.chain())
+
+
+def test_a_model_score_may_ask_for_the_network_with_its_table() -> None:
+    given: list[Any] = []
+
+    def by_table(network: Network, batches: Any, generator: Any) -> dict[str, Tensor]:
+        given.append(network)
+        return {g.name: torch.arange(float(g.units)) for g in network.table.groups}
+
+    network = toys.chain()
+    scores = run(ModelScore(by_table), network)
+    assert given == [network]
+    assert scores["2"].tolist() == [0, 1, 2, 3]
