@@ -27,5 +27,6 @@ CRITERION = Criterion(
     fpgm,
     coupling="joint",
     published=Ranking("local"),
-    reference="He, Liu, Wang, Hu, Yang. Filter Pruning via Geometric Median. CVPR 2019, section 3.4",
+    reference="He, Liu, Wang, Hu, Yang. Filter Pruning via Geometric Median for Deep Convolutional Neural Networks "
+    "Acceleration. CVPR 2019, section 3.4",
 )

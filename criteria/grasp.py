@@ -42,20 +42,21 @@ def grasp(
     weights = [layer.weight for layer in layers.values()]
     samples = sum(len(labels) for _, labels in batches)
 
-    def gradients(pictures: Tensor, labels: Tensor, again: bool) -> tuple[Tensor, ...]:
+    def gradients(pictures: Tensor, labels: Tensor, graph: bool) -> tuple[Tensor, ...]:
         logits = model(pictures.to(weights[0])) / temperature
         loss = F.cross_entropy(logits, labels.to(logits.device), reduction="sum") / samples
-        return torch.autograd.grad(loss, weights, create_graph=again, allow_unused=True, materialize_grads=True)
+        return torch.autograd.grad(loss, weights, create_graph=graph, allow_unused=True, materialize_grads=True)
 
     mean = [torch.zeros_like(w) for w in weights]
     for pictures, labels in batches:
-        for total, gradient in zip(mean, gradients(pictures, labels, again=False), strict=True):
+        for total, gradient in zip(mean, gradients(pictures, labels, graph=False), strict=True):
             total += gradient
     products = [torch.zeros_like(w) for w in weights]
     for pictures, labels in batches:
-        pairs = zip(mean, gradients(pictures, labels, again=True), strict=True)
+        pairs = zip(mean, gradients(pictures, labels, graph=True), strict=True)
         along = torch.stack([(g * gradient).sum() for g, gradient in pairs]).sum()
-        for total, product in zip(products, torch.autograd.grad(along, weights), strict=True):
+        again = torch.autograd.grad(along, weights, allow_unused=True, materialize_grads=True)
+        for total, product in zip(products, again, strict=True):
             total += product
     scores = zip(layers, weights, products, strict=True)
     return {name: (w.detach() * product).flatten(1).sum(dim=1) for name, w, product in scores}

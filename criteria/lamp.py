@@ -11,7 +11,7 @@ def lamp(weight: Tensor) -> Tensor:
 
     Lee et al. score single weights, w_u^2 / sum_{v >= u} w_v^2 in ascending order; here a weight is a unit with its
     norm. Units of equal norm have equal scores: each counts in the other's sum. The largest norm has the score one.
-    Within a layer the order is that of `magnitude`; between layers it is not.
+    Within an uncoupled layer the order is that of `magnitude`; between layers it is not.
 
     weight: (units, fan_in); a coupled group's layers come concatenated along fan_in and count as one layer. Returns
     (units,), in [0, 1]; zeros in a layer of zeros.

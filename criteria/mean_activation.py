@@ -26,5 +26,6 @@ CRITERION = Criterion(
     coupling="mean",
     finish=l2_normalised,
     published=Ranking("global"),
-    reference="Molchanov et al. Pruning CNNs for Resource Efficient Inference. ICLR 2017, section 2.2",
+    reference="Molchanov et al. Pruning Convolutional Neural Networks for Resource Efficient Inference. ICLR 2017, "
+    "section 2.2",
 )

@@ -45,5 +45,6 @@ def synflow(
 CRITERION = ModelScore(
     synflow,
     published=Ranking("global"),
-    reference="Tanaka et al. Pruning Neural Networks without Any Data by Conserving Synaptic Flow. NeurIPS 2020",
+    reference="Tanaka et al. Pruning neural networks without any data by iteratively conserving synaptic flow. "
+    "NeurIPS 2020",
 )

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from prunebench.criterion import ModelScore, Ranking
+from prunebench.errors import CellError
 from prunebench.network import Network
 
 
@@ -39,8 +40,11 @@ def thinet(
     As in the paper the instances are random elements of those outputs, `locations` of each picture and layer. Where
     several layers read a coupled group's units, their errors add up. Places of different layers cannot be compared.
 
-    batches: of (pictures, labels). generator: draws the elements. Returns (units,) by layer, 0 = remove first.
+    batches: of (pictures, labels). generator: draws the elements. Returns (units,) by layer, 0 = remove first. Raises
+    `CellError` for less than one location.
     """
+    if locations < 1:
+        raise CellError(f"option locations={locations} of 'thinet' must be at least 1")
     grams: dict[str, Tensor] = {}
     handles = []
     for group in network.table.groups:
@@ -74,26 +78,29 @@ def _add_to(
     """Make a hook that adds sum_i x_ij x_ik of a reader's input to `gram`; index: (units, k), its channels."""
 
     def hook(layer: nn.Module, inputs: Any) -> None:
-        for _ in range(locations):
-            added = contributions(layer, inputs[0], generator)[:, index.to(gram.device)].sum(dim=2).to(gram.dtype)
-            gram.add_(added.T @ added)
+        added = contributions(layer, inputs[0], locations, generator)
+        of_units = added[:, index.to(added.device)].sum(dim=2).to(gram.dtype)
+        gram.add_(of_units.T @ of_units)
 
     return hook
 
 
-def contributions(layer: nn.Module, inputs: Tensor, generator: torch.Generator) -> Tensor:
-    """Give what each input channel adds to one random element of the output of every example: (batch, channels).
+def contributions(layer: nn.Module, inputs: Tensor, locations: int, generator: torch.Generator) -> Tensor:
+    """Give what each input channel adds to random elements of every example's output: (locations x batch, channels).
 
-    The layer is linear in its input, so that is the sum over positions of the input times its gradient.
+    The layer is linear in its input, so that is the sum over positions of the input times the element's gradient.
     """
     given = inputs.detach().clone().requires_grad_()
     with torch.enable_grad():
         output = layer.forward(given).flatten(1)
-        drawn = torch.randint(output.shape[1], (len(output), 1), generator=generator)
-        (gradient,) = torch.autograd.grad(output.gather(1, drawn.to(output.device)).sum(), given)
-    product = (given * gradient).detach()
-    channels = product if isinstance(layer, nn.Conv2d) else product.movedim(-1, 1)
-    return channels.reshape(*channels.shape[:2], -1).sum(dim=2)
+    added = []
+    for _ in range(locations):
+        drawn = torch.randint(output.shape[1], (len(output), 1), generator=generator).to(output.device)
+        (gradient,) = torch.autograd.grad(output, given, torch.zeros_like(output).scatter_(1, drawn, 1.0), True)
+        product = given.detach() * gradient
+        channels = product if isinstance(layer, nn.Conv2d) else product.movedim(-1, 1)
+        added.append(channels.reshape(*channels.shape[:2], -1).sum(dim=2))
+    return torch.cat(added)
 
 
 CRITERION = ModelScore(

@@ -23,5 +23,5 @@ def wanda(weight: Tensor, input_norm: Tensor) -> Tensor:
 CRITERION = Criterion(
     wanda,
     published=Ranking("local"),
-    reference="Sun, Liu, Bair, Kolter. A Simple and Effective Pruning Approach for LLMs. ICLR 2024, eq. 1",
+    reference="Sun et al. A Simple and Effective Pruning Approach for Large Language Models. ICLR 2024, eq. 1",
 )

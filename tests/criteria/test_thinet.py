@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from prunebench import toys
 from prunebench.criteria.thinet import CRITERION, contributions, removal_order
+from prunebench.errors import CellError
 from prunebench.network import Network
 from prunebench.removal import remove
 from prunebench.scoring import score
@@ -45,13 +46,14 @@ def test_units_that_make_up_for_each_other_go_together() -> None:
 def test_a_contribution_is_what_an_output_loses_without_the_channel(layer: nn.Module, shape: tuple[int, ...]) -> None:
     layer, inputs = layer.double(), torch.randn(shape, generator=draws(), dtype=torch.float64)
     output = layer(inputs).flatten(1)
-    element = torch.randint(output.shape[1], (5, 1), generator=draws())
-    found = contributions(layer, inputs, draws())
+    same = draws()
+    elements = torch.cat([torch.randint(output.shape[1], (5, 1), generator=same) for _ in range(2)], dim=1)
+    found = contributions(layer, inputs, 2, draws()).view(2, 5, 4)
     for channel in range(4):
         without = inputs.clone()
         without.select(-1 if isinstance(layer, nn.Linear) else 1, channel).zero_()
-        lost = (output - layer(without).flatten(1)).gather(1, element)
-        torch.testing.assert_close(found[:, channel], lost.squeeze(1), rtol=1e-10, atol=1e-12)
+        lost = (output - layer(without).flatten(1)).gather(1, elements)
+        torch.testing.assert_close(found[:, :, channel], lost.T, rtol=1e-10, atol=1e-12)
 
 
 def exhaustive(network: Network, group: str, reader: str) -> list[float]:
@@ -113,3 +115,5 @@ def test_the_seed_decides_and_locations_are_an_option() -> None:
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
     assert CRITERION.with_options({"locations": "3"}).label == "thinet:locations=3"
+    with pytest.raises(CellError, match="option locations=0 of 'thinet' must be at least 1"):
+        score(CRITERION.with_options({"locations": "0"}), toys.chain(), toys.batches(), draws())
