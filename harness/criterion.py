@@ -19,7 +19,7 @@ from prunebench.regulariser import Regulariser
 Scale = Literal["loss", "arbitrary"]
 Coupling = Literal["sum", "mean", "first", "joint"]
 Normalise = Literal["none", "l2", "mean", "max"]
-Pass = Literal["none", "gradients", "curvature", "activations"]
+Pass = Literal["none", "inputs", "gradients", "curvature", "activations"]
 RankingName = Literal["local", "per-cost", "global", "published"]
 
 EVIDENCE: dict[str, Pass] = {
@@ -28,6 +28,7 @@ EVIDENCE: dict[str, Pass] = {
     "gamma": "none",  # (units,), weight of the BatchNorm that follows, ones where there is none
     "gate": "none",  # (units,), log alpha of the unit's hard-concrete gate
     "generator": "none",  # a seeded torch.Generator
+    "input_norm": "inputs",  # (units, fan_in), l2 norm of what each weight is multiplied with, of all batches together
     "grad": "gradients",  # (units, fan_in), of the batch's mean loss
     "bias_grad": "gradients",  # (units,), of the batch's mean loss
     "output": "activations",  # (batch, units, positions...), the layer's own output
@@ -64,7 +65,8 @@ class Criterion:
     Args:
         score: pure function. Its positional argument names say which evidence it wants (see `EVIDENCE`); its
             keyword-only arguments are options with defaults. Returns ``(units,)``, low = remove first. One that asks
-            for data evidence is called once per calibration batch and the results are averaged by sample count.
+            for data evidence is called once per calibration batch and the results are averaged by sample count; one
+            that asks for no more of it than `input_norm` is called once.
         regulariser: what is added in the sparse-training phase, if the method has one.
         name: the name in the registry; the score function's name if not given.
         scale: ``loss`` if scores are changes of the loss (comparable between layers), else ``arbitrary``.
@@ -150,7 +152,8 @@ class ModelScore:
     """A method that does not score layer by layer (SynFlow, GraSP): the second contract.
 
     Args:
-        score: ``(model, batches, generator) -> {layer name: (units,)}``; batches are (pictures, labels) pairs.
+        score: ``(model, batches, generator) -> {layer name: (units,)}``; batches are (pictures, labels) pairs. If
+            the first is called `network` it is the `prunebench.network.Network`, with the table of units.
     The other fields are those of `Criterion`.
     """
 
@@ -172,8 +175,9 @@ class ModelScore:
         check_choice(where, "scale", self.scale, get_args(Scale))
         check_choice(where, "coupling", self.coupling, set(get_args(Coupling)) - {"joint"})
         wanted = list(inspect.signature(self.score).parameters)[:3]
-        if wanted != ["model", "batches", "generator"]:
-            raise UserError(f"{where} must take (model, batches, generator), not ({', '.join(wanted)})")
+        if wanted not in (["model", "batches", "generator"], ["network", "batches", "generator"]):
+            takes = "(model, batches, generator), or network in the place of model"
+            raise UserError(f"{where} must take {takes}, not ({', '.join(wanted)})")
 
     @property
     def label(self) -> str:

@@ -38,7 +38,8 @@ def gather(
 
     Args:
         network: dense or already pruned.
-        names: of the evidence; `generator` is not evidence of a layer and is left out.
+        names: of the evidence; `generator` is not evidence of a layer, and `input_norm` none of one batch
+            (`inputs.input_norms`): they are left out.
         pictures: one batch, (batch, channels, height, width), normalised.
         labels: (batch,).
         generator: draws the labels of ``curvature="sampled"``.

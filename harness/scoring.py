@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from inspect import signature
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from prunebench.criterion import EVIDENCE, AnyCriterion, Criterion, ModelScore
 from prunebench.errors import CellError
 from prunebench.evidence import gather, producers, undisturbed, weight_of
+from prunebench.inputs import input_norms
 from prunebench.network import Group, Network
 from prunebench.watching import called, keeping_globals, watching
 from prunebench.weight_view import SingleWeights
@@ -23,7 +25,8 @@ def score(
     """Score the units still there: (units,) by group, low = remove first.
 
     A score that asks for data is called once per batch and layer, and the results are averaged by sample count; one
-    that does not is called once. Then `finish` per layer, then the layers of a group are joined as `coupling` says.
+    that does not is called once, as is one whose only data are `input_norm`, which is of all batches. Then `finish` per
+    layer, then the layers of a group are joined as `coupling` says.
     With ``joint`` the score is called once per group on its layers together: matrices (units, fan_in) are concatenated
     along fan_in, what passes through layers along positions, vectors (units,) become (units, layers).
 
@@ -38,6 +41,8 @@ def score(
         CellError: evidence that cannot be had; a score that fails, gives anything but finite (units,), or changes the
             network or a global random state. The network must not be used again after a change.
     """
+    if criterion.needs and not batches:
+        raise CellError(f"criterion '{criterion.label}' needs calibration data and there is none")
     watch: AbstractContextManager[object] = keeping_globals(network.device)
     if watched:
         watch = watching(network.model, f"criterion '{criterion.label}'")
@@ -64,23 +69,29 @@ def _mean_over_batches(
     criterion: Criterion, network: Network, batches: Batches, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """Average the scores of each part (a layer, or a group where scored jointly) over samples."""
-    if not criterion.needs:
-        return _one_batch(criterion, network, torch.empty(0), torch.empty(0), generator)
-    if not batches:
-        raise CellError(f"criterion '{criterion.label}' needs calibration data and there is none")
+    norms = input_norms(network, batches) if "inputs" in criterion.needs else {}
+    if criterion.needs <= {"inputs"}:
+        return _one_batch(criterion, network, torch.empty(0), torch.empty(0), generator, norms)
     totals: dict[str, Tensor] = {}
     for pictures, labels in batches:
-        for part, values in _one_batch(criterion, network, pictures, labels, generator).items():
+        for part, values in _one_batch(criterion, network, pictures, labels, generator, norms).items():
             totals[part] = totals.get(part, 0) + values * len(labels)
     samples = sum(len(labels) for _, labels in batches)
     return {part: total / samples for part, total in totals.items()}
 
 
 def _one_batch(
-    criterion: Criterion, network: Network, pictures: Tensor, labels: Tensor, generator: torch.Generator
+    criterion: Criterion,
+    network: Network,
+    pictures: Tensor,
+    labels: Tensor,
+    generator: torch.Generator,
+    norms: Mapping[str, Tensor],
 ) -> dict[str, Tensor]:
-    names = frozenset(criterion.evidence) - {"generator"}
+    names = frozenset(criterion.evidence) - {"generator", "input_norm"}
     layers = gather(network, names, pictures, labels, generator, criterion.curvature)
+    for layer, norm in norms.items():
+        layers[layer]["input_norm"] = norm
     return {
         part: _checked(criterion, part, template, criterion, {**evidence, "generator": generator})
         for part, evidence, template in _parts(criterion, network, layers)
@@ -142,8 +153,9 @@ def _by_model(
     who = f"criterion '{criterion.label}'"
     with undisturbed(network.model):
         network.model.requires_grad_(True)
+        subject = network if "network" in signature(criterion.score).parameters else network.model
         with watch:
-            given = called(who, lambda: criterion.score(network.model, batches, generator, **criterion.options))
+            given = called(who, lambda: criterion.score(subject, batches, generator, **criterion.options))
     if not isinstance(given, Mapping):
         raise CellError(f"{who} gives a {type(given).__name__}, not scores by the names of layers")
     by_layer: dict[str, Tensor] = {}

@@ -10,7 +10,7 @@ from prunebench.evidence import weight_of
 from prunebench.masks import kept_weights
 from prunebench.network import Group, Network, Slice
 
-MATRICES = ("weight", "grad", "curvature")  # (units, fan_in)
+MATRICES = ("weight", "grad", "curvature", "input_norm")  # (units, fan_in)
 ABSENT = ("bias", "bias_grad", "bias_curvature")  # a weight has no bias of its own: zeros
 SHOWN = (*MATRICES, *ABSENT, "generator")
 

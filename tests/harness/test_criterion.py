@@ -47,7 +47,7 @@ def test_unknown_evidence_is_refused_when_the_record_is_made() -> None:
         Criterion(wishful)
     with pytest.raises(UserError, match="unknown curvature 'fisher'"):
         Criterion(curved, curvature="fisher")
-    assert set(EVIDENCE.values()) == {"none", "gradients", "activations", "curvature"}
+    assert set(EVIDENCE.values()) == {"none", "inputs", "gradients", "activations", "curvature"}
 
 
 def test_curvature_is_an_option_where_it_is_used() -> None:
@@ -80,7 +80,7 @@ def test_a_model_score_has_three_arguments() -> None:
         return {}
 
     assert ModelScore(good).with_options({"rounds": "5"}).label == "good:rounds=5"
-    with pytest.raises(UserError, match=r"must take \(model, batches, generator\), not \(model, data\)"):
+    with pytest.raises(UserError, match=r"must take \(model, batches, generator\), or .*, not \(model, data\)"):
         ModelScore(bad)
 
 

@@ -65,8 +65,15 @@ def test_data_evidence_without_data_is_said() -> None:
     def needy(grad: Tensor) -> Tensor:
         return grad.sum(1)
 
-    with pytest.raises(CellError, match="'needy' needs calibration data"):
-        score(Criterion(needy), toys.chain(), [], torch.Generator())
+    def strong(input_norm: Tensor) -> Tensor:
+        return input_norm.sum(1)
+
+    def whole(model: Any, batches: Any, generator: Any) -> dict[str, Tensor]:
+        raise AssertionError
+
+    for record in (Criterion(needy), Criterion(strong), ModelScore(whole)):
+        with pytest.raises(CellError, match=f"'{record.name}' needs calibration data"):
+            score(record, toys.chain(), [], torch.Generator())
 
 
 def test_nothing_is_kept_from_one_batch_to_the_next() -> None:
@@ -265,3 +272,16 @@ def test_what_is_wrong_with_a_model_score_is_said() -> None:
     ):
         with pytest.raises(CellError, match=message):
             run(ModelScore(function), toys.chain())
+
+
+def test_a_model_score_may_ask_for_the_network_with_its_table() -> None:
+    given: list[Any] = []
+
+    def by_table(network: Network, batches: Any, generator: Any) -> dict[str, Tensor]:
+        given.append(network)
+        return {g.name: torch.arange(float(g.units)) for g in network.table.groups}
+
+    network = toys.chain()
+    scores = run(ModelScore(by_table), network)
+    assert given == [network]
+    assert scores["2"].tolist() == [0, 1, 2, 3]
