@@ -11,7 +11,7 @@ from prunebench.weight_view import SHOWN, SingleWeights
 
 
 def score_weights(
-    criterion: AnyCriterion, network: Network, batches: Batches, generator: torch.Generator
+    criterion: AnyCriterion, network: Network, batches: Batches, generator: torch.Generator, watched: bool = True
 ) -> dict[str, Tensor]:
     """Score the weights still there: (weights,) by layer, in their flat order, low = remove first.
 
@@ -21,7 +21,7 @@ def score_weights(
     reason = for_units_only(criterion)
     if reason:
         raise CellError(reason)
-    return score(criterion, SingleWeights.of(network), batches, generator)
+    return score(criterion, SingleWeights.of(network), batches, generator, watched)
 
 
 def for_units_only(criterion: AnyCriterion) -> str:

@@ -60,6 +60,11 @@ def all_but_depthwise(model: Any, batches: Any, generator: Any) -> dict[str, Ten
     return sizes(model) if not whole else {}
 
 
+def spread(weight: Tensor) -> Tensor:
+    deviation = weight.sub(weight.mean(1, keepdim=True)).square().sum(1)
+    return deviation / (weight.shape[1] - 1)
+
+
 def inverse(weight: Tensor) -> Tensor:
     return 1 / weight.square().sum(1)
 
@@ -91,6 +96,7 @@ SCORES: dict[str, tuple[Criterion | ModelScore, set[str] | None, str]] = {
     "single unit": (Criterion(standardised), {"scores single-unit", "changes nothing"}, "not finite"),
     "depthwise": (ModelScore(all_inputs), GROUPED | {"scores depthwise"}, "is invalid for input of size"),
     "grouped": (ModelScore(all_but_depthwise), GROUPED, "gives no scores for layer '2'"),
+    "single weights": (Criterion(spread), {"scores single weights"}, "not finite"),
     "zero weights": (Criterion(inverse), {"accepts zero weights"}, "not finite"),
     "float64": (Criterion(sums_in_single), {"keeps float64"}, "scores of torch.float32 for weights of torch.float64"),
     "float32": (Criterion(sums_in_double), {"keeps float32"}, "failed: RuntimeError: "),
