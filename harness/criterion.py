@@ -31,6 +31,8 @@ EVIDENCE: dict[str, Pass] = {
     "bias_grad": "gradients",  # (units,), of the batch's mean loss
     "output": "activations",  # (batch, units, positions...), the layer's own output
     "output_grad": "activations",  # same shape, of each sample's own loss
+    "normed": "activations",  # (batch, units, positions...), after BatchNorm, before the nonlinearity
+    "normed_grad": "activations",  # same shape, of each sample's own loss
     "activation": "activations",  # (batch, units, positions...), after BatchNorm and nonlinearity
     "activation_grad": "activations",  # same shape, of each sample's own loss
     "curvature": "curvature",  # (units, fan_in), a diagonal of the loss's curvature, mean over samples
@@ -65,7 +67,8 @@ class Criterion:
         scale: ``loss`` if scores are changes of the loss (comparable between layers), else ``arbitrary``.
         coupling: how the scores of a coupled group's layers are joined; ``joint`` calls the score once with the
             layers' weights (and gradients) concatenated along fan_in.
-        finish: per layer, after averaging over batches: ``(units,) -> (units,)``.
+        finish: per layer, after averaging over batches: ``(units,) -> (units,)``. A score that has one may return
+            ``(units, ...)``, whatever has to be averaged before the score is made of it.
         stochastic: whether the score draws from `generator`.
         published: the ranking of the paper itself.
         curvature: which diagonal the evidence `curvature` is, of `CURVATURES`.
