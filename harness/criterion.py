@@ -20,7 +20,7 @@ Scale = Literal["loss", "arbitrary"]
 Coupling = Literal["sum", "mean", "first", "joint"]
 Normalise = Literal["none", "l2", "mean", "max"]
 Pass = Literal["none", "inputs", "gradients", "curvature", "activations"]
-RankingName = Literal["local", "per-cost", "global", "published"]
+RankingName = Literal["local", "per-cost", "per-memory", "global", "published"]
 
 EVIDENCE: dict[str, Pass] = {
     "weight": "none",  # (units, fan_in)
@@ -33,6 +33,8 @@ EVIDENCE: dict[str, Pass] = {
     "bias_grad": "gradients",  # (units,), of the batch's mean loss
     "output": "activations",  # (batch, units, positions...), the layer's own output
     "output_grad": "activations",  # same shape, of each sample's own loss
+    "normed": "activations",  # (batch, units, positions...), after BatchNorm, before the nonlinearity
+    "normed_grad": "activations",  # same shape, of each sample's own loss
     "activation": "activations",  # (batch, units, positions...), after BatchNorm and nonlinearity
     "activation_grad": "activations",  # same shape, of each sample's own loss
     "curvature": "curvature",  # (units, fan_in), a diagonal of the loss's curvature, mean over samples
@@ -46,15 +48,16 @@ class Ranking:
     """How units of different layers are ranked together.
 
     ``local``: one ratio for all groups, the criterion decides which units. ``global``: all units by score.
-    ``per-cost``: all units by score divided by the cost (MACs or parameters) that removing the unit saves.
+    ``per-cost``: all units by score divided by the cost (MACs or parameters) that removing the unit saves;
+    ``per-memory``: by score divided by the bytes of the feature maps that go with the unit.
     `normalise` divides a layer's scores by their l2 norm, mean or maximum before they are compared across layers.
     """
 
-    name: Literal["local", "per-cost", "global"] = "local"
+    name: Literal["local", "per-cost", "per-memory", "global"] = "local"
     normalise: Normalise = "none"
 
     def __post_init__(self) -> None:
-        check_choice("a published ranking", "ranking", self.name, ("local", "per-cost", "global"))
+        check_choice("a published ranking", "ranking", self.name, ("local", "per-cost", "per-memory", "global"))
         check_choice("a published ranking", "normalise", self.normalise, get_args(Normalise))
 
 
@@ -72,7 +75,8 @@ class Criterion:
         scale: ``loss`` if scores are changes of the loss (comparable between layers), else ``arbitrary``.
         coupling: how the scores of a coupled group's layers are joined; ``joint`` calls the score once with the
             layers' weights (and gradients) concatenated along fan_in.
-        finish: per layer, after averaging over batches: ``(units,) -> (units,)``.
+        finish: per layer, after averaging over batches: ``(units,) -> (units,)``. A score that has one may return
+            ``(units, ...)``, whatever has to be averaged before the score is made of it.
         stochastic: whether the score draws from `generator`.
         published: the ranking of the paper itself.
         curvature: which diagonal the evidence `curvature` is, of `CURVATURES`.

@@ -15,12 +15,16 @@ from torch.nn import functional as F
 from prunebench import curvature as diagonals
 from prunebench.criterion import EVIDENCE
 from prunebench.errors import CellError
-from prunebench.network import Network
+from prunebench.layers import ChannelPad
+from prunebench.network import Group, Network
+from prunebench.tracing import NORMS
 
 Evidence = dict[str, Tensor]
 Seen = dict[str, Evidence]
 PARAMETER = {"grad": "weight", "bias_grad": "bias"}
-GRADIENT_OF = {"output_grad": "output", "activation_grad": "activation"}
+GRADIENT_OF = {"output_grad": "output", "normed_grad": "normed", "activation_grad": "activation"}
+NORMED = frozenset({"normed", "normed_grad"})
+ACTIVATION = frozenset({"activation", "activation_grad"})
 
 
 def gather(
@@ -33,6 +37,7 @@ def gather(
 ) -> dict[str, Evidence]:
     """Give the evidence of one batch for every layer that has units of a group; shapes as in `criterion.EVIDENCE`.
 
+    `normed` and `activation` also of shortcuts that pad (`ChannelPad`): they write units of their groups, too.
     Only what is asked for is computed. Weights, gradients, modes, hooks and the global random state are left as they
     were, even after an error. Raises `CellError` for a layer that does not run exactly once.
 
@@ -60,9 +65,10 @@ def gather(
         if first:
             _first_order(network, names, logits, labels, seen, evidence, again=second)
         if second:
-            _second_order(network, logits, diagonals.cotangents(logits, labels, curvature, generator), seen, evidence)
-    for layer in layers:
-        values = seen[layer] | evidence[layer]
+            vectors = diagonals.cotangents(logits, labels, curvature, generator)
+            _second_order(network, logits, vectors, {layer: seen[layer] for layer in layers}, evidence)
+    for layer, kept in seen.items():
+        values = kept | evidence.get(layer, {})
         evidence[layer] = {name: _show(network.layer(layer), name, values[name]) for name in names & values.keys()}
     return evidence
 
@@ -70,6 +76,25 @@ def gather(
 def producers(network: Network) -> list[str]:
     """Names of the layers whose output units are in a group, each once, in the order of the table."""
     return list(dict.fromkeys(layer for group in network.table.groups for layer in group.producers))
+
+
+def pads(network: Network, group: Group) -> list[str]:
+    """Names of the shortcuts without parameters that write units of a group."""
+    outs = dict.fromkeys(piece.layer for piece in group.slices if piece.side == "out")
+    return [name for name in outs if isinstance(network.layer(name), ChannelPad)]
+
+
+def normaliser(network: Network, layer: str) -> str:
+    """Name the module whose output is `normed`: the BatchNorm that follows a layer, or the layer itself.
+
+    It is the layer itself, too, where a BatchNorm that belongs to no layer reads the same units (DenseNet).
+    """
+    owned = set(network.table.norm.values())
+    for group in network.table.groups:
+        read = {piece.layer for piece in group.slices if isinstance(network.layer(piece.layer), NORMS)}
+        if layer in group.producers and read - owned:
+            return layer
+    return network.table.norm.get(layer, layer)
 
 
 def weight_of(network: Network, layer: str) -> Tensor:
@@ -127,16 +152,24 @@ def _gate(network: Network, layer: str, weight: Tensor) -> Tensor:
 
 @contextmanager
 def _watched(network: Network, layers: Sequence[str], names: frozenset[str]) -> Iterator[Seen]:
-    """Keep what passes through the layers during one forward pass: `input`, `output` and `activation`, by layer."""
+    """Keep `input`, `output`, `normed` and `activation` of one forward pass, by layer."""
     seen: Seen = {layer: {} for layer in layers}
-    second = "curvature" in {EVIDENCE[name] for name in names}
+    passes = {EVIDENCE[name] for name in names}
+    second = "curvature" in passes
     handles = []
     for layer in layers:
-        if second or names & {"output", "output_grad", "activation", "activation_grad"}:
+        if second or "activations" in passes:
             handles.append(network.layer(layer).register_forward_hook(_keep_output(layer, seen[layer], second)))
-        if names & {"activation", "activation_grad"}:
+        if names & NORMED:
+            place = network.layer(normaliser(network, layer))
+            handles.append(place.register_forward_hook(_keep(seen[layer], "normed")))
+        if names & ACTIVATION:
             tail = network.layer(network.table.tail.get(layer, layer))
             handles.append(tail.register_forward_hook(_keep_activation(seen[layer])))
+    for group in network.table.groups if names & (NORMED | ACTIVATION) else ():
+        for pad in pads(network, group):
+            seen[pad] = {}
+            handles.append(network.layer(pad).register_forward_hook(_keep(seen[pad], "normed", "activation")))
     try:
         yield seen
     finally:
@@ -151,6 +184,14 @@ def _keep_output(layer: str, seen: Evidence, second: bool) -> Callable[[nn.Modul
         if second:
             seen["input"] = inputs[0].detach()  # nothing may change it: the weight's own gradient needs it
         seen["output"] = output
+        return output.clone()
+
+    return hook
+
+
+def _keep(seen: Evidence, *names: str) -> Callable[[nn.Module, Any, Tensor], Tensor]:
+    def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+        seen.update(dict.fromkeys(names, output))
         return output.clone()
 
     return hook
@@ -171,9 +212,9 @@ def _keep_activation(seen: Evidence) -> Callable[[nn.Module, Any, Tensor], Tenso
 def _check_ran(seen: Seen, names: frozenset[str]) -> None:
     watched = {EVIDENCE[name] for name in names} & {"activations", "curvature"}
     for layer, kept in seen.items():
-        if watched and "output" not in kept:
+        if watched and not kept:
             raise CellError(f"layer '{layer}' does not run in a forward pass")
-        if names & {"activation", "activation_grad"} and "activation" not in kept:
+        if names & ACTIVATION and "activation" not in kept:
             raise CellError(f"the nonlinearity of layer '{layer}' does not run after it in a forward pass")
 
 
@@ -195,13 +236,15 @@ def _first_order(
                 evidence[layer][name] = logits.new_zeros(len(weight_of(network, layer)))
             else:
                 wanted.append((layer, name, parameter, len(labels)))
-        wanted += [(layer, name, seen[layer][GRADIENT_OF[name]], 1) for name in sorted(names & GRADIENT_OF.keys())]
+    for layer, kept in seen.items():
+        flows = [(name, GRADIENT_OF[name]) for name in sorted(names & GRADIENT_OF.keys())]
+        wanted += [(layer, name, kept[flow], 1) for name, flow in flows if flow in kept]
     loss = F.cross_entropy(logits, labels, reduction="sum")
     tensors = [tensor for _, _, tensor, _ in wanted]
     gradients = torch.autograd.grad(loss, tensors, retain_graph=again, allow_unused=True, materialize_grads=True)
     for (layer, name, _, divisor), gradient in zip(wanted, gradients, strict=True):
         value = gradient / divisor if divisor != 1 else gradient
-        evidence[layer][name] = value.flatten(1) if name == "grad" else value
+        evidence.setdefault(layer, {})[name] = value.flatten(1) if name == "grad" else value
 
 
 def _second_order(

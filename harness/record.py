@@ -35,7 +35,7 @@ class Cell(Frozen):
     seed: int
     metric: Literal["macs", "params", "units", "weights"]
     keep: float
-    ranking: Literal["local", "per-cost", "global", "published"]
+    ranking: Literal["local", "per-cost", "per-memory", "global", "published"]
 
     @property
     def task(self) -> str:

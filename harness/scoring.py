@@ -10,7 +10,7 @@ from torch import Tensor
 
 from prunebench.criterion import EVIDENCE, AnyCriterion, Criterion, ModelScore
 from prunebench.errors import CellError
-from prunebench.evidence import gather, producers, undisturbed, weight_of
+from prunebench.evidence import ACTIVATION, NORMED, gather, pads, producers, undisturbed, weight_of
 from prunebench.inputs import input_norms
 from prunebench.network import Group, Network
 from prunebench.watching import called, keeping_globals, watching
@@ -28,7 +28,8 @@ def score(
     that does not is called once, as is one whose only data are `input_norm`, which is of all batches. Then `finish` per
     layer, then the layers of a group are joined as `coupling` says.
     With ``joint`` the score is called once per group on its layers together: matrices (units, fan_in) are concatenated
-    along fan_in, what passes through layers along positions, vectors (units,) become (units, layers).
+    along fan_in, what passes through layers along positions, vectors (units,) become (units, layers); `normed` is there
+    where a gate of the group's units would stand, so that the gate's gradient is the sum over all positions.
 
     Args:
         criterion: a score per layer or of the whole model.
@@ -62,7 +63,8 @@ def _by_layer(
     parts = _mean_over_batches(criterion, network, batches, generator)
     if criterion.finish is None:
         return parts
-    return {part: _checked(criterion, part, values, criterion.finish, values) for part, values in parts.items()}
+    finish = criterion.finish
+    return {p: _checked(criterion, p, v.reshape(len(v), -1)[:, 0], finish, v) for p, v in parts.items()}
 
 
 def _mean_over_batches(
@@ -92,8 +94,9 @@ def _one_batch(
     layers = gather(network, names, pictures, labels, generator, criterion.curvature)
     for layer, norm in norms.items():
         layers[layer]["input_norm"] = norm
+    more = criterion.finish is not None
     return {
-        part: _checked(criterion, part, template, criterion, {**evidence, "generator": generator})
+        part: _checked(criterion, part, template, criterion, {**evidence, "generator": generator}, more)
         for part, evidence, template in _parts(criterion, network, layers)
     }
 
@@ -107,8 +110,8 @@ def _parts(
             yield layer, network.show(layer, evidence), network.weights(layer)
         return
     if criterion.coupling != "joint":
-        for layer, evidence in layers.items():
-            yield layer, evidence, weight_of(network, layer).flatten(1)[:, 0]
+        for layer in producers(network):
+            yield layer, layers[layer], weight_of(network, layer).flatten(1)[:, 0]
         return
     for group in network.table.groups:
         joint = {name: _together(network, group, name, layers) for name in next(iter(layers.values()))}
@@ -120,12 +123,24 @@ def _together(network: Network, group: Group, name: str, layers: Mapping[str, Ma
     """Concatenate one kind of evidence over a group's layers (and over a unit's positions in each)."""
     axis = 1 if EVIDENCE[name] == "activations" else 0
     pieces = []
-    for layer in group.producers:
+    for layer in _sources(network, group, name):
         value = layers[layer][name]
         for positions in network.positions(group, layer).unbind(1):
             piece = value.index_select(axis, positions.to(value.device))
             pieces.append(piece.reshape(*piece.shape[: axis + 1], -1))
     return torch.cat(pieces, dim=axis + 1)
+
+
+def _sources(network: Network, group: Group, name: str) -> list[str]:
+    """Layers whose evidence is joined for a group.
+
+    A gate of a unit stands after each layer that writes it, shortcuts too, but not before a depthwise convolution that
+    alone reads it: it would act twice on the way.
+    """
+    layers = list(group.producers)
+    if name in NORMED:
+        layers = [layer for layer in layers if layer not in network.table.depthwise.values()]
+    return layers + pads(network, group) if name in NORMED | ACTIVATION else layers
 
 
 def _members(network: Network, group: Group, by_layer: Mapping[str, Tensor]) -> list[Tensor]:
@@ -168,15 +183,23 @@ def _by_model(
 
 
 def _checked(
-    criterion: AnyCriterion, part: str, template: Tensor, function: Callable[[Any], Tensor], given: Any
+    criterion: AnyCriterion,
+    part: str,
+    template: Tensor,
+    function: Callable[[Any], Tensor],
+    given: Any,
+    more: bool = False,
 ) -> Tensor:
-    """Compute scores; whatever is wrong with them is said with the names of criterion and layer."""
+    """Compute scores; whatever is wrong with them is said with the names of criterion and layer.
+
+    template: (units,), shows shape and device. more: allow (units, ...), of which `finish` makes (units,).
+    """
     where = f"criterion '{criterion.label}' on layer '{part}'"
     with torch.no_grad():
         values = called(where, lambda: function(given))
     if not isinstance(values, Tensor):
         raise CellError(f"{where} gives a {type(values).__name__}, not a tensor")
-    if values.shape != template.shape:
+    if values.shape != template.shape and not (more and values.shape[:1] == template.shape):
         raise CellError(f"{where} gives scores of shape {tuple(values.shape)}, not {tuple(template.shape)}")
     if values.device != template.device:
         raise CellError(f"{where} gives scores on {values.device}, not on {template.device}")

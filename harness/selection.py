@@ -19,6 +19,7 @@ from prunebench.criterion import Normalise
 from prunebench.errors import CellError, UserError, unknown
 
 METRICS = ("macs", "params", "units", "weights")
+PER = ("per-cost", "per-memory")  # rankings that divide scores by what is saved
 
 
 class Pool(Protocol):
@@ -65,7 +66,7 @@ class Rule:
     multiples of this. skip: groups that are not pruned.
     """
 
-    name: Literal["local", "per-cost", "global"] = "local"
+    name: Literal["local", "per-cost", "per-memory", "global"] = "local"
     normalise: Normalise = "none"
     floor: float = 0.1
     round_to: int = 1
@@ -97,9 +98,9 @@ def select(scores: Mapping[str, Tensor], pool: Pool, costs: Costs, budget: Budge
     """Choose the units to remove from a network so that it meets a budget.
 
     `local`: groups are narrowed so that all keep the same share of their dense units, to within one unit; only the
-    budget decides how many units a group keeps. `global` and `per-cost`: units go by score, for `per-cost` divided by
-    what removing one unit from the network as it is saves. Within a group low scores go first, of equal ones the
-    highest number; between groups equal scores go as under `local`.
+    budget decides how many units a group keeps. Else units go by score, for `per-cost` divided by what removing one
+    unit from the network as it is saves of the budget, for `per-memory` by the bytes of its feature maps. Within a
+    group low scores go first, of equal ones the highest number; between groups equal scores go as under `local`.
 
     Args:
         scores: by group, (units still there,), low = remove first.
@@ -109,7 +110,7 @@ def select(scores: Mapping[str, Tensor], pool: Pool, costs: Costs, budget: Budge
         rule: how units are ranked.
 
     Raises:
-        CellError: scores that are missing or not finite, or negative under `per-cost`.
+        CellError: scores that are missing or not finite, or negative under `per-cost` or `per-memory`.
         UserError: floors, rounding and skipped groups make the budget impossible.
     """
     for group, kept in pool.kept.items():
@@ -159,7 +160,7 @@ def _check(group: str, scores: Tensor | None, units: int, rule: Rule) -> None:
         raise CellError(f"group '{group}' has {units} units and needs as many scores, got {given}")
     if not scores.isfinite().all():
         raise CellError(f"group '{group}' has scores that are not finite")
-    if rule.name == "per-cost" and bool((scores < 0).any()):
+    if rule.name in PER and bool((scores < 0).any()):
         raise CellError(f"group '{group}' has negative scores: divided by a cost they would keep the expensive units")
 
 
@@ -175,7 +176,8 @@ def lowest(units: int, rule: Rule) -> int:
 
 def _steps(scores: Mapping[str, Tensor], pool: Pool, costs: Costs, budget: Budget, rule: Rule) -> dict[str, _Steps]:
     widths = {group: len(kept) for group, kept in pool.kept.items()}
-    saving = costs.saving(widths, budget.metric) if rule.name == "per-cost" else {}
+    metric = "memory" if rule.name == "per-memory" else budget.metric
+    saving = costs.saving(widths, metric) if rule.name in PER else {}
     return {
         group: _steps_of(scores[group], saving.get(group, 1), widths[group], units, rule)
         for group, units in costs.counts.items()
@@ -192,7 +194,7 @@ def _steps_of(scores: Tensor, saving: int, width: int, units: int, rule: Rule) -
     if rule.name == "local":
         return _Steps(np.full(len(targets), -math.inf), ratio, targets)
     ranked = _comparable(scores, rule).sort().values
-    ranked = ranked / saving if rule.name == "per-cost" else ranked
+    ranked = ranked / saving if rule.name in PER else ranked
     if rule.round_to == 1:
         return _Steps(ranked[: len(targets)].numpy(), ratio, targets)
     # Units that go together count with their mean.

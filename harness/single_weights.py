@@ -93,8 +93,8 @@ class WeightCosts:
 def check_for_weights(protocol: Protocol, methods: Iterable[Method]) -> None:
     """Raise `UserError` for options and criteria that make no sense for single weights."""
     what = "--keep weights prunes single weights"
-    if protocol.ranking == "per-cost":
-        raise UserError(f"--ranking per-cost: {what}, which all cost the same; take global")
+    if protocol.ranking in ("per-cost", "per-memory"):
+        raise UserError(f"--ranking {protocol.ranking}: {what}, which all cost the same; take global")
     for name, off in _UNIT_OPTIONS.items():
         if getattr(protocol, name) != Protocol.model_fields[name].default:
             raise UserError(f"{off}: {what}, and this is for units; leave it out")

@@ -8,7 +8,7 @@ from prunebench import reserved
 
 GROUP = ["task", "ranking", "metric", "keep", "criterion"]
 BASELINE = "magnitude"
-RANKINGS = ("local", "per-cost", "global", "published")
+RANKINGS = ("local", "per-cost", "per-memory", "global", "published")
 METRICS: dict[object, str] = {"macs": "MACs", "params": "parameters", "units": "units", "weights": "weights"}
 CONTROLS = ("random", *reserved.CONTROLS)
 
