@@ -26,7 +26,7 @@ class Plan:
     """What one stage does.
 
     rate: peak learning rate. precision: autocast type on a GPU, or None. only: names of the modules to train, with
-    everything else frozen and in eval mode; all if empty.
+    everything else frozen and in eval mode; all if empty. criterion: whose regulariser it is, for errors.
     """
 
     stage: str
@@ -37,6 +37,7 @@ class Plan:
     seed: int
     precision: torch.dtype | None = None
     only: tuple[str, ...] = ()
+    criterion: str = ""
 
 
 @dataclass
@@ -65,23 +66,25 @@ def train(
     """Train a network in place.
 
     With a regulariser, its term is added to the loss and what it learned is folded into the network at the end.
-    Raises `CellError` when the loss is no longer finite.
+    Raises `CellError` when the loss or the term is no longer finite, or the term has no gradient.
     """
     trained = Trained()
     if plan.epochs == 0:
         return trained
     attached = None
     if regulariser is not None:
-        attached = regulariser.attach(network, generator(plan.seed, plan.stage, "regulariser"))
-        before, ratio = float(attached.penalty().detach()), _gradient_ratio(network, attached, data, plan)
+        attached = _attached(regulariser, network, plan)
+        before, ratio = float(attached.measure().detach()), _gradient_ratio(network, attached, data, plan)
     with seeded(plan.seed, plan.stage, "dropout"), _frozen(network.model, plan.only):
         for epoch, rate, loss in _epochs(network.model, data, plan, attached):
+            if attached is not None and not attached.penalty().isfinite():
+                _term_gradients(network, attached, plan)
             last = epoch == plan.epochs
             accuracy = evaluate(network.model, data.validation).accuracy if last else None
             trained.curve.append(Epoch(stage=plan.stage, epoch=epoch, rate=rate, loss=loss, validation=accuracy))
             tick(f"{plan.stage} epoch {epoch}/{plan.epochs}")
     if attached is not None:
-        after = float(attached.penalty().detach())
+        after = float(attached.measure().detach())
         trained.sparse = SparseFacts(
             before=before, after=after, gradient_ratio=ratio, ineffective=after > 0.95 * before
         )
@@ -163,19 +166,46 @@ def _optimiser(model: nn.Module, plan: Plan, attached: Attached | None) -> torch
     return torch.optim.SGD(groups, lr=plan.rate, momentum=0.9, nesterov=True)
 
 
+def _attached(regulariser: Regulariser, network: Network, plan: Plan) -> Attached:
+    try:
+        return regulariser.attach(network, generator(plan.seed, plan.stage, "regulariser"))
+    except CellError as error:
+        raise CellError(f"{_whose(plan)}: {error}") from None
+
+
+def _whose(plan: Plan) -> str:
+    return f"regulariser of '{plan.criterion}', seed {plan.seed}, stage '{plan.stage}'"
+
+
 def _gradient_ratio(network: Network, attached: Attached, data: BlockData, plan: Plan) -> dict[str, float]:
     """Norm of the term's gradient over the loss's, by parameter that the term acts on, on one batch."""
-    named = dict(network.model.named_parameters())
-    named |= {f"gates {number}": gate for number, gate in enumerate(attached.parameters)}
-    parameters = list(named.values())
     attached.draw()
     pictures, labels = data.train.batches(plan.batch)[0]
     network.model.eval()
     loss = F.cross_entropy(network.model(pictures), labels)
-    ours = torch.autograd.grad(attached.penalty(), parameters, allow_unused=True)
-    theirs = torch.autograd.grad(loss, parameters, allow_unused=True)
-    return {
-        name: float(a.norm() / b.norm().clamp_min(1e-30))
-        for name, a, b in zip(named, ours, theirs, strict=True)
-        if a is not None and b is not None
-    }
+    ours, named = _term_gradients(network, attached, plan), _parameters(network, attached)
+    theirs = torch.autograd.grad(loss, [named[name] for name in ours], allow_unused=True)
+    pairs = zip(ours.items(), theirs, strict=True)
+    return {name: float(a.norm() / b.norm().clamp_min(1e-30)) for (name, a), b in pairs if b is not None}
+
+
+def _parameters(network: Network, attached: Attached) -> dict[str, nn.Parameter]:
+    named = dict(network.model.named_parameters())
+    return named | {f"gates {number}": gate for number, gate in enumerate(attached.parameters)}
+
+
+def _term_gradients(network: Network, attached: Attached, plan: Plan) -> dict[str, Tensor]:
+    """Give the term's gradient by the name of each parameter that it acts on. Raises `CellError` for a useless one."""
+    term, named = attached.penalty(), _parameters(network, attached)
+    given = torch.autograd.grad(term, list(named.values()), allow_unused=True) if term.requires_grad else ()
+    found = {name: gradient for name, gradient in zip(named, given, strict=False) if gradient is not None}
+    if not found:
+        raise CellError(f"{_whose(plan)}: its term has no gradient: it acts on none of the network's layers")
+    bad = next((name for name, gradient in found.items() if not gradient.isfinite().all()), None)
+    if bad is not None:
+        raise CellError(f"{_whose(plan)}: its gradient is not finite in layer '{bad}'")
+    if not term.isfinite():
+        raise CellError(
+            f"{_whose(plan)}: its term is {float(term.detach())}; the first layer it acts on is '{next(iter(found))}'"
+        )
+    return found

@@ -193,6 +193,7 @@ class Trajectory:
             weight_decay=self.protocol.weight_decay,
             seed=self.seed,
             precision=half,
+            criterion=self.method.name,
         )
 
     def _images(self, result: Result) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from prunebench import toys
 from prunebench.criterion import Criterion, ModelScore
+from prunebench.errors import CellError
 from prunebench.network import Group
 from prunebench.registry import Registry
 from prunebench.regulariser import Penalty
@@ -127,11 +128,24 @@ def test_a_regulariser_that_leaves_its_traces_is_found() -> None:
             total: Tensor = self.weight.abs().sum()
             return total
 
+        def measure(self) -> Tensor:
+            return self.penalty()
+
         def detach(self) -> dict[str, Tensor]:
             self.weight.data.zero_()
             return {}
 
     assert "detaching changes" in failures(Criterion(sound, Careless()))["regulariser: leaves what it showed"]
+
+
+def test_a_regulariser_may_refuse_a_network() -> None:
+    class Needy(Penalty):
+        def attach(self, network: Any, generator: Any) -> Any:
+            if not network.table.norm:
+                raise CellError("no BatchNorm")
+            return super().attach(network, generator)
+
+    assert failures(Criterion(sound, Needy(lambda weight: weight.abs().sum(), 1.0))) == {}
 
 
 def test_a_model_score_is_checked_too() -> None:

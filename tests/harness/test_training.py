@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from prunebench.dataset import Pictures
 from prunebench.errors import CellError
 from prunebench.network import Network, Table
-from prunebench.regulariser import Penalty
+from prunebench.regulariser import AttachedTerm, Penalty
 from prunebench.seeding import generator
 from prunebench.splits import BlockData, Split
 from prunebench.training import Plan, rate_at, train
@@ -66,6 +66,9 @@ class Gates:
 
     def penalty(self) -> Tensor:
         return 0.5 * self.parameters[0].square()
+
+    def measure(self) -> Tensor:
+        return self.penalty()
 
     def detach(self) -> dict[str, Tensor]:
         self.detached = True
@@ -167,6 +170,55 @@ def test_the_gradient_ratio_by_hand() -> None:
     sparse = train(net, blocks, PLAN, Penalty(lambda weight: weight.square().sum(), strength=0.05)).sparse
     assert sparse is not None
     assert sparse.gradient_ratio == pytest.approx({"0.weight": expected})
+
+
+def test_a_useless_or_broken_term_ends_the_cell_with_criterion_seed_and_layer() -> None:
+    def run(function: Callable[[Tensor], Tensor], **changes: object) -> None:
+        plan = replace(PLAN, criterion="mine", seed=7, **changes)  # type: ignore[arg-type]
+        train(network(), data(), plan, Penalty(function, strength=1.0))
+
+    whose = "regulariser of 'mine', seed 7, stage 'dense': its"
+    with pytest.raises(CellError, match=f"{whose} term has no gradient: it acts on none of the network's layers"):
+        run(lambda weight: weight.detach().sum())
+    with pytest.raises(CellError, match=f"{whose} gradient is not finite in layer '0.weight'"):
+        run(lambda weight: (weight - weight).norm() + (weight * 0).sqrt().sum())
+    with pytest.raises(CellError, match=f"{whose} term is inf; the first layer it acts on is '0.weight'"):
+        run(lambda weight: weight.abs().sum() + math.inf)
+    calls = []
+
+    def late(weight: Tensor) -> Tensor:
+        calls.append(1)
+        return weight.abs().sum() * 1e-6 + (math.inf if len(calls) > 4 else 0.0)
+
+    with pytest.raises(CellError, match=f"{whose} term is inf"):
+        run(late)
+    with pytest.raises(CellError, match=f"{whose} term has no gradient"):
+        linear = Network.dense(nn.Sequential(nn.Flatten(), nn.Linear(16, 3)), Table((), {}))
+        train(linear, data(), replace(PLAN, criterion="mine", seed=7), Penalty(lambda weight: weight.sum(), 1.0))
+
+
+def test_a_network_that_a_regulariser_refuses_is_said_with_its_criterion() -> None:
+    class Refuses(Gates):
+        def attach(self, network: Network, generator: torch.Generator) -> Gates:
+            raise CellError("no BatchNorm here")
+
+    with pytest.raises(CellError, match="regulariser of 'mine', seed 0, stage 'dense': no BatchNorm here"):
+        train(network(), data(), replace(PLAN, criterion="mine"), Refuses())
+
+
+def test_what_a_term_measures_is_compared_not_its_growing_factor() -> None:
+    class Growing(AttachedTerm):
+        def measure(self) -> Tensor:
+            return torch.tensor(4.0)
+
+    class Rule(Gates):
+        def attach(self, network: Network, generator: torch.Generator) -> Growing:  # type: ignore[override]
+            weight = network.layer("0").get_parameter("weight")
+            return Growing(lambda: weight.abs().sum())
+
+    sparse = train(network(), data(), PLAN, Rule()).sparse
+    assert sparse is not None
+    assert (sparse.before, sparse.after, sparse.ineffective) == (4.0, 4.0, True)
 
 
 def test_a_loss_that_is_not_finite_ends_the_cell() -> None:
