@@ -145,7 +145,8 @@ class Record(Frozen):
     widths: output units of every convolution and linear layer, (dense, pruned), in the order of the model.
     floors: groups that stand at their floor. keep: achieved fraction of macs, params and units.
     protocol: every option that decides the result. evidence: what the criterion asked for. network: the folder under
-    stages/ of the results folder that holds the fine-tuned network, for `prunebench.load`.
+    stages/ of the results folder that holds the fine-tuned network, for `prunebench.load`. strength: what
+    `strength=tuned` stood for.
     """
 
     schema_version: int = SCHEMA
@@ -167,6 +168,7 @@ class Record(Frozen):
     per_image: PerImage | None = None
     curves: tuple[Epoch, ...] = ()
     sparse: SparseFacts | None = None
+    strength: float | None = None
     network: str = ""
     environment: Environment | None = None
 
