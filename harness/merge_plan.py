@@ -24,8 +24,9 @@ from prunebench.store_files import read_json
 class Plan:
     """What a merged store is made of.
 
-    stores: those that take part, the merged one first where it exists. stages, rates (with tuned strengths): the
-    store that each is taken from, by its path inside. same: copies of finished records that are left out. unlike: files of one key that differ.
+    stores: those that take part, the merged one first where it exists. stages, rates (sweeps and tunings): the store
+    that each is taken from, by its path inside. same: copies of finished records that are left out. unlike: files of
+    one key that differ.
     """
 
     output: Path
