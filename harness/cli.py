@@ -1,4 +1,4 @@
-"""The command line: run, sweep, list, new, check, models; merge, report, power, compare, show, env, without torch."""
+"""The command line: run, sweep, tune, list, new, check, models; merge, report, power, compare, show, env."""
 
 import logging
 import sys
@@ -98,6 +98,30 @@ def sweep(
         found = sweep_rates(spec, progress)
     typer.echo(table(found))
     typer.echo("use it with the same options and --finetune-rate swept")
+
+
+@app.command()
+@with_run_options
+def tune(
+    config: ConfigOption = None,
+    log_level: Annotated[str, typer.Option("--log-level", help="debug, info, warning or error")] = "info",
+    **given: Any,
+) -> None:
+    """Choose the strength of each regulariser on each task, on validation pictures, for `strength=tuned`."""
+    from prunebench.progress import Progress
+    from prunebench.run import configure
+    from prunebench.spec import make_spec
+    from prunebench.tune import table
+    from prunebench.tune import tune as tune_strengths
+
+    _log(log_level)
+    spec = make_spec(values(given), config, default_preset="quick")
+    configure(spec)
+    with Progress() as progress:
+        found = tune_strengths(spec, progress)
+    typer.echo(table(found))
+    names = " ".join(dict.fromkeys(one.criterion for one in found))
+    typer.echo(f'use it with the same options and --criteria "{names}"')
 
 
 @app.command()

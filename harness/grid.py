@@ -17,6 +17,7 @@ from prunebench.swept import with_swept_rate
 from prunebench.task import Task, make_task
 from prunebench.training import Tick
 from prunebench.trajectory import Trajectory
+from prunebench.tuned import resolve
 
 log = logging.getLogger("prunebench")
 
@@ -81,6 +82,8 @@ def make_grid(spec: Spec) -> Grid:
     tasks = dict.fromkeys((one.dataset_label, one.model.label) for one in ready)
     order = product(dict.fromkeys(method.name for method in methods), tasks, seeds)
     jobs = tuple(Job(dataset, model, method, seed) for method, (dataset, model), seed in order)
+    for job in jobs:
+        method_of(spec, job)  # a strength that has not been tuned is said before anything is computed
     return Grid(spec, jobs, metric, tuple(sorted(keeps, reverse=True)))
 
 
@@ -107,7 +110,8 @@ def task(spec: Spec, dataset: str, model: str) -> Task:
 
 def method_of(spec: Spec, job: Job) -> Method:
     """Resolve a job's criterion."""
-    return parse_method(job.criterion, registry(spec.plugin))
+    ready = task(spec, job.dataset, job.model)
+    return resolve(job.criterion, ready, job.seed, spec.results, registry(spec.plugin), parse_keeps(spec.keep)[0])
 
 
 def trajectory(spec: Spec, store: Store, job: Job, metric: Metric, tick: Tick = lambda _: None) -> Trajectory:

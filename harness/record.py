@@ -149,7 +149,8 @@ class Record(Frozen):
     weights: the same of their weights, where single ones were removed. floors: groups that stand at their floor.
     keep: achieved fraction of macs, params and units, and of weights where single ones were removed.
     protocol: every option that decides the result. evidence: what the criterion asked for. network: the folder under
-    stages/ of the results folder that holds the fine-tuned network, for `prunebench.load`.
+    stages/ of the results folder that holds the fine-tuned network, for `prunebench.load`. strength: what
+    `strength=tuned` stood for.
     """
 
     schema_version: int = SCHEMA
@@ -172,6 +173,7 @@ class Record(Frozen):
     per_image: PerImage | None = None
     curves: tuple[Epoch, ...] = ()
     sparse: SparseFacts | None = None
+    strength: float | None = None
     network: str = ""
     environment: Environment | None = None
 

@@ -68,7 +68,7 @@ def train(
 
     With a regulariser, its term is added to the loss and what it learned is folded into the network at the end. Single
     weights that were pruned stay zero.
-    Raises `CellError` when the loss is no longer finite.
+    Raises `CellError` when the loss or the term is no longer finite, or the term has no gradient.
     """
     trained = Trained()
     if plan.epochs == 0:
@@ -76,16 +76,18 @@ def train(
     attached = None
     if regulariser is not None:
         attached = attach(regulariser, network, generator(plan.seed, plan.stage, "regulariser"))
-        before = float(term_of(regulariser, attached).detach())
+        before = float(attached.measure().detach())
         ratio = _gradient_ratio(network, regulariser, attached, data, plan)
     with seeded(plan.seed, plan.stage, "dropout"), _frozen(network.model, plan.only), held(network):
         for epoch, rate, loss in _epochs(network.model, data, plan, attached):
+            if attached is not None and regulariser is not None:
+                term_of(regulariser, attached)
             last = epoch == plan.epochs
             accuracy = evaluate(network.model, data.validation).accuracy if last else None
             trained.curve.append(Epoch(stage=plan.stage, epoch=epoch, rate=rate, loss=loss, validation=accuracy))
             tick(f"{plan.stage} epoch {epoch}/{plan.epochs}")
     if attached is not None:
-        after = float(attached.penalty().detach())
+        after = float(attached.measure().detach())
         trained.sparse = SparseFacts(
             before=before, after=after, gradient_ratio=ratio, ineffective=after > 0.95 * before
         )

@@ -229,6 +229,7 @@ class Trajectory:
                 "per_image": PerImage.model_validate(point["images"]),
                 "curves": tuple(epoch for _, facts in chain for epoch in facts["curve"]),
                 "sparse": next((facts["sparse"] for _, facts in reversed(chain) if facts["sparse"]), None),
+                "strength": (self.method.of or self.method).strength,
                 "network": stage.key,
                 "environment": self._environment(chain),
             }

@@ -19,7 +19,7 @@ FILES = {
 }
 
 
-@pytest.mark.parametrize("name", ["snip", "group_lasso", "sensitivity"])
+@pytest.mark.parametrize("name", ["peak", "units_lasso", "sensitivity"])
 def test_a_criterion_of_the_page_passes_the_check(tmp_path: Path, name: str) -> None:
     path = tmp_path / f"{name}.py"
     path.write_text(FILES[name])

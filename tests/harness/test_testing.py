@@ -8,8 +8,10 @@ from torch import Tensor, nn
 
 from prunebench import toys
 from prunebench.criterion import Criterion, ModelScore
+from prunebench.errors import CellError
 from prunebench.network import Group
 from prunebench.registry import Registry
+from prunebench.regulariser import Penalty
 from prunebench.testing import check_criterion, checks, run_checks
 from prunebench.units import analyse
 
@@ -34,6 +36,16 @@ def sound(weight: Tensor) -> Tensor:
 def test_a_sound_criterion_passes() -> None:
     assert failures(Criterion(sound)) == {}
     assert all(outcome.ok for outcome in run_checks(Criterion(sound)))
+
+
+def test_a_regulariser_may_refuse_a_network() -> None:
+    class Needy(Penalty):
+        def attach(self, network: Any, generator: Any) -> Any:
+            if not network.table.norm:
+                raise CellError("no BatchNorm")
+            return super().attach(network, generator)
+
+    assert failures(Criterion(sound, Needy(lambda weight: weight.abs().sum(), 1.0))) == {}
 
 
 def test_a_model_score_is_checked_too() -> None:
