@@ -12,7 +12,7 @@ NOTE = (
     "'seeds x pictures': the interval if other test pictures had been drawn as well; g: Hedges' g of the paired "
     "differences; P(better): share of seeds in which the criterion is the better one, with exact interval; p: exact "
     "sign-flip permutation test, before and after Holm's correction over the contrasts of one keep, with the smallest "
-    "that so many seeds can give."
+    "that the seeds that differ can give."
 )
 HEADER = ("keep", "criterion", "against", "n", "difference", "seeds x pictures")
 TESTS = ("g", "P(better)", "p", "p, Holm (smallest)", "verdict")

@@ -30,13 +30,15 @@ def accuracy(mean: float, half: float | None) -> str:
 
 
 def points(interval: Interval) -> str:
-    """Write a difference of accuracies in signed points, with its interval or its n = 1.
+    """Write a difference of accuracies in signed points, with its interval; or say why it has none.
 
-    >>> points(Interval(3, 0.012, -0.001, 0.025)), points(Interval(1, -0.012))
-    ('+1.20 [-0.10, +2.50]', '-1.20 (n = 1)')
+    >>> points(Interval(3, 0.012, -0.001, 0.025)), points(Interval(1, -0.012)), points(Interval(3, 0.0, 0.0, 0.0))
+    ('+1.20 [-0.10, +2.50]', '-1.20 (n = 1)', '0.00 (all 3 equal)')
     """
     if interval.low is None or interval.high is None:
         return f"{signed(interval.mean)} (n = {interval.n})"
+    if interval.low == interval.high:
+        return f"{signed(interval.mean)} (all {interval.n} equal)"
     return f"{signed(interval.mean)} {ends(interval.low, interval.high)}"
 
 
