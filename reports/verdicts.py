@@ -7,7 +7,7 @@ import pandas as pd
 
 from prunebench.reports.analysis.family import ALPHA, BETTER, OPEN, TIED, TOO_FEW, WORSE
 from prunebench.reports.document import Block, Items, Section, Text
-from prunebench.reports.formatting import percent, points
+from prunebench.reports.formatting import percent, points, ties
 from prunebench.reports.grid import METRICS
 from prunebench.reports.statistics.exact_power import seeds_to_decide
 from prunebench.reports.statistics.intervals import Interval
@@ -74,16 +74,15 @@ def _where(key: dict[str, Any], part: pd.DataFrame) -> str:
 
 
 def _findings(rows: Sequence[dict[Any, Any]]) -> Iterator[str]:
-    by = {
-        verdict: [row for row in rows if row["verdict"] == verdict] for verdict in (BETTER, WORSE, OPEN, TIED, TOO_FEW)
-    }
+    known = (BETTER, WORSE, OPEN, TIED, TOO_FEW)
+    by = {verdict: [row for row in rows if row["verdict"] == verdict] for verdict in known}
     for verdict in (BETTER, WORSE):
         if by[verdict]:
             yield f"{verdict}: " + ", ".join(f"{_named(row)} (p = {row['p_holm']:.2g})" for row in by[verdict])
     if by[OPEN]:
         yield "not told apart: " + _open(by[OPEN])
     if by[TIED]:
-        yield "no verdict, too many ties: " + ", ".join(f"{_named(row)}{_ties(row)}" for row in by[TIED])
+        yield "no verdict, too many ties: " + ", ".join(map(_named, by[TIED]))
     if by[TOO_FEW]:
         yield _too_few(by[TOO_FEW])
     others = [row for row in rows if row["verdict"] not in by]
@@ -128,10 +127,6 @@ def _seeds(row: dict[Any, Any]) -> str:
     return f"about {wanted:,} seeds would tell it, were it true"
 
 
-def _ties(row: dict[Any, Any]) -> str:
-    return "" if row["ties"] == row["n"] else f" ({row['ties']} of {row['n']} seeds give the same accuracy)"
-
-
 def _named(row: dict[Any, Any]) -> str:
     low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("low", "high"))
-    return f"`{row['criterion']}` {points(Interval(int(row['n']), float(row['difference']), low, high))}"
+    return f"`{row['criterion']}` {points(Interval(int(row['n']), float(row['difference']), low, high))}{ties(row)}"

@@ -32,7 +32,8 @@ def compare(ours: Seeds, reference: Seeds, metric: str) -> dict[str, Any]:
     """Compare the fine-tuned accuracies of two points over their shared seeds: one row's columns.
 
     n: pairs, 0 where no seed is shared (then nothing else is there). difference, low, high: mean of ours - reference in
-    fractions with its 95 % t interval; ties: pairs that do not differ; bca_low, bca_high: from 30 seeds on, one that does not lean on normality.
+    fractions with its 95 % t interval; bca_low, bca_high: from 30 seeds on, one that does not lean on normality.
+    ties: pairs that do not differ.
     sd, sd_low, sd_high: standard deviation with its 95 % chi-square interval. p, smallest_p: exact sign-flip test.
     g: Hedges' g. superiority, _low, _high: how likely ours is the better one in another block. crossed_low,
     crossed_high, pictures_share: the interval over seeds and test pictures. keep_gap: mean achieved keep, ours minus

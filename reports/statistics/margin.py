@@ -39,7 +39,8 @@ def against_margin(differences: ArrayLike, margin: float, level: float = LEVEL) 
     'mean <= -margin'. Equivalent: it lies within +-margin, two one-sided tests (Schuirmann 1987) at (1 - level) / 2
     each, stricter than the usual 90 % interval (two at 0.05); p_equivalent is the larger of the two p. A mean on the
     margin is outside. Constant differences (up to rounding) show no spread, so t cannot judge them: there p is the
-    exact sign-flip one, 2**-n on the right side of the margin, and 6 are the fewest that answer 'yes'. Raises ValueError for another margin, or as `vector`.
+    exact sign-flip one, 2**-n on the right side of the margin, and 6 are the fewest that answer 'yes'. Raises
+    ValueError for another margin, or as `vector`.
 
     >>> result = against_margin([-0.001, 0.001, 0.0, 0.002], margin=0.005)
     >>> result.noninferior, result.equivalent, round(result.p_noninferior, 4)
