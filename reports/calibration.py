@@ -52,7 +52,8 @@ def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float
 def with_one_baseline(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
     """Draw a family of normal contrasts with one baseline: (CONTRASTS, n)."""
     drawn: NDArray[np.float64] = rng.standard_normal((CONTRASTS + 1, n))
-    return np.subtract(drawn[1:], drawn[0])
+    family: NDArray[np.float64] = drawn[1:] - drawn[0]
+    return family
 
 
 def resampled(residuals: NDArray[np.float64]) -> Draw:

@@ -59,7 +59,7 @@ def held_table(margins: pd.DataFrame, failed: Iterable[Point] = ()) -> pd.DataFr
         held = {
             k: None if pd.isna(flag) else bool(flag) for k, flag in zip(part["keep"], part["noninferior"], strict=True)
         }
-        lost = broken.get(tuple(values[:-1]), [])
+        lost = broken.get(tuple(map(str, values[:-1])), [])
         held |= dict.fromkeys(lost, False)
         left = dict(zip(part["keep"], part["params_kept"], strict=True))
         row = dict(zip(KEY, values, strict=True)) | {"n": int(part["n"].min()), "margin": part["margin"].iloc[0]}
