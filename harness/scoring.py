@@ -26,7 +26,7 @@ def score(criterion: AnyCriterion, network: Network, batches: Batches, generator
         criterion: a score per layer or of the whole model.
         network: dense or already pruned.
         batches: of (pictures, labels), pictures (batch, channels, height, width), normalised.
-        generator: for stochastic scores and sampled curvature.
+        generator: for stochastic scores and random curvatures.
 
     Raises:
         CellError: evidence that cannot be had; a score that fails, or gives anything but finite (units,).
@@ -61,7 +61,7 @@ def _one_batch(
     criterion: Criterion, network: Network, pictures: Tensor, labels: Tensor, generator: torch.Generator
 ) -> dict[str, Tensor]:
     names = frozenset(criterion.evidence) - {"generator"}
-    layers = gather(network, names, pictures, labels, generator, criterion.curvature)
+    layers = gather(network, names, pictures, labels, generator, criterion.curvature, criterion.draws)
     return {
         part: _checked(criterion, part, template, criterion, {**evidence, "generator": generator})
         for part, evidence, template in _parts(criterion, network, layers)
