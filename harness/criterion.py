@@ -40,7 +40,8 @@ EVIDENCE: dict[str, Pass] = {
     "curvature": "curvature",  # (units, fan_in), a diagonal of the loss's curvature, mean over samples
     "bias_curvature": "curvature",  # (units,)
 }
-CURVATURES = ("sampled", "empirical", "exact")
+CURVATURES = ("sampled", "exact", "empirical", "hessian", "hutchinson", "lecun")
+DRAWS = {"sampled": 0.5, "hutchinson": 1.0}  # vectors per picture, probes per batch: option `draws`
 
 
 @dataclass(frozen=True)
@@ -124,16 +125,24 @@ class Criterion:
         """Name with the options that were given, as the user would type it."""
         return label(self.name, self.options)
 
+    @property
+    def draws(self) -> float:
+        """How many draws a random curvature makes, see `DRAWS`."""
+        return float(self.options.get("draws", DRAWS.get(self.curvature, 0)))
+
     def __call__(self, evidence: Mapping[str, Any]) -> Tensor:
         """Score the units of one layer. evidence: by name. Returns (units,)."""
         own = {k: v for k, v in self.options.items() if k in keyword_defaults(self.score)}
         return self.score(**{name: evidence[name] for name in self.evidence}, **own)
 
     def with_options(self, given: Mapping[str, str]) -> "Criterion":
-        """Set options by name: of the score, `curvature` where it is used, and those of the regulariser."""
+        """Set options by name: of the score, `curvature` and `draws` where used, and those of the regulariser."""
+        kind = given.get("curvature", self.curvature)
         allowed = keyword_defaults(self.score)
         if "curvature" in self.needs:
             allowed["curvature"] = self.curvature
+            allowed |= {"draws": DRAWS[kind]} if kind in DRAWS else {}
+            _check_draws(self.name, kind, given.get("draws", ""))
         ours = {k: v for k, v in given.items() if k in allowed}
         rest = {k: v for k, v in given.items() if k not in allowed}
         values = convert(self.name, ours, allowed)
@@ -148,7 +157,24 @@ class Criterion:
             regulariser=regulariser,
             options={**self.options, **values},
             curvature=str(values.get("curvature", self.curvature)),
+            stochastic=self.stochastic or kind == "hutchinson",  # its probes do not move with the units
         )
+
+
+def _check_draws(name: str, kind: str, given: str) -> None:
+    """Refuse a number of draws that means nothing; what is not a number is refused later."""
+    if given and kind in CURVATURES and kind not in DRAWS:
+        raise UserError(
+            f"option draws={given} of '{name}': curvature={kind} draws nothing, only {' and '.join(DRAWS)} do"
+        )
+    try:
+        draws = float(given or 1)
+    except ValueError:
+        return
+    if kind == "hutchinson" and (draws < 1 or draws % 1):
+        raise UserError(f"option draws={given} of '{name}' must be a whole number of probes, 1 or more")
+    if not draws > 0 or draws > 1000:
+        raise UserError(f"option draws={given} of '{name}' must be vectors per picture, more than 0 and at most 1000")
 
 
 @dataclass(frozen=True)

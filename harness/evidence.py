@@ -4,7 +4,7 @@ The network runs in eval mode: BatchNorm uses and keeps its running statistics, 
 what is kept, so that in-place operations further on (ReLU, `x += shortcut`) cannot change it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prunebench import curvature as diagonals
 from prunebench.criterion import EVIDENCE
+from prunebench.curvature import diagonals
 from prunebench.errors import CellError
 from prunebench.layers import ChannelPad
 from prunebench.network import Group, Network
@@ -34,6 +34,7 @@ def gather(
     labels: Tensor,
     generator: torch.Generator,
     curvature: str = "sampled",
+    draws: float = 0.5,
 ) -> dict[str, Evidence]:
     """Give the evidence of one batch for every layer that has units of a group; shapes as in `criterion.EVIDENCE`.
 
@@ -47,26 +48,24 @@ def gather(
             (`inputs.input_norms`): they are left out.
         pictures: one batch, (batch, channels, height, width), normalised.
         labels: (batch,).
-        generator: draws the labels of ``curvature="sampled"``.
+        generator: for random curvatures.
         curvature: one of `criterion.CURVATURES`.
+        draws: how many a random one makes, see `criterion.DRAWS`.
     """
     layers = producers(network)
     evidence = {layer: constant(network, layer, names) for layer in layers}
     passes = {EVIDENCE[name] for name in names} - {"none"}
     if not passes:
         return evidence
-    first, second = bool(names & (PARAMETER.keys() | GRADIENT_OF.keys())), "curvature" in passes
-    with undisturbed(network.model), _watched(network, layers, names) as seen, torch.set_grad_enabled(first or second):
-        for layer in layers if names & PARAMETER.keys() else ():
-            network.layer(layer).requires_grad_(True)
-        images = pictures.detach().to(network.device, network.dtype).requires_grad_(first or second)
-        logits, labels = network.model(images), labels.to(network.device)
-        _check_ran(seen, names)
-        if first:
-            _first_order(network, names, logits, labels, seen, evidence, again=second)
-        if second:
-            vectors = diagonals.cotangents(logits, labels, curvature, generator)
-            _second_order(network, logits, vectors, {layer: seen[layer] for layer in layers}, evidence)
+    seen: Seen = {layer: {} for layer in layers}
+    images, labels = pictures.detach().to(network.device, network.dtype), labels.to(network.device)
+    with undisturbed(network.model):
+        if passes - {"curvature"}:
+            _first_order(network, names, images, labels, seen, evidence)
+        if "curvature" in passes:
+            network.model.requires_grad_(False)
+            for layer, pair in diagonals(network, layers, images, labels, generator, curvature, draws).items():
+                evidence[layer] |= zip(("curvature", "bias_curvature"), pair, strict=True)
     for layer, kept in seen.items():
         values = kept | evidence.get(layer, {})
         evidence[layer] = {name: _show(network.layer(layer), name, values[name]) for name in names & values.keys()}
@@ -150,16 +149,32 @@ def _gate(network: Network, layer: str, weight: Tensor) -> Tensor:
     return gate
 
 
+def _first_order(
+    network: Network,
+    names: frozenset[str],
+    images: Tensor,
+    labels: Tensor,
+    seen: Seen,
+    evidence: dict[str, Evidence],
+) -> None:
+    """One forward pass and, for gradients, one backward pass of the summed loss."""
+    backwards = bool(names & (PARAMETER.keys() | GRADIENT_OF.keys()))
+    for layer in seen if names & PARAMETER.keys() else ():
+        network.layer(layer).requires_grad_(True)
+    with _watched(network, names, seen), torch.set_grad_enabled(backwards):
+        logits = network.model(images.detach().requires_grad_(bool(names & GRADIENT_OF.keys())))
+    _check_ran(seen, names)
+    if backwards:
+        _gradients(network, names, F.cross_entropy(logits, labels, reduction="sum"), len(labels), seen, evidence)
+
+
 @contextmanager
-def _watched(network: Network, layers: Sequence[str], names: frozenset[str]) -> Iterator[Seen]:
-    """Keep `input`, `output`, `normed` and `activation` of one forward pass, by layer."""
-    seen: Seen = {layer: {} for layer in layers}
-    passes = {EVIDENCE[name] for name in names}
-    second = "curvature" in passes
+def _watched(network: Network, names: frozenset[str], seen: Seen) -> Iterator[None]:
+    """Keep `output`, `normed` and `activation` of one forward pass, by layer."""
     handles = []
-    for layer in layers:
-        if second or "activations" in passes:
-            handles.append(network.layer(layer).register_forward_hook(_keep_output(layer, seen[layer], second)))
+    for layer in list(seen):
+        if "activations" in {EVIDENCE[name] for name in names}:
+            handles.append(network.layer(layer).register_forward_hook(_keep_output(layer, seen[layer])))
         if names & NORMED:
             place = network.layer(normaliser(network, layer))
             handles.append(place.register_forward_hook(_keep(seen[layer], "normed")))
@@ -171,18 +186,16 @@ def _watched(network: Network, layers: Sequence[str], names: frozenset[str]) -> 
             seen[pad] = {}
             handles.append(network.layer(pad).register_forward_hook(_keep(seen[pad], "normed", "activation")))
     try:
-        yield seen
+        yield
     finally:
         for handle in handles:
             handle.remove()
 
 
-def _keep_output(layer: str, seen: Evidence, second: bool) -> Callable[[nn.Module, Any, Tensor], Tensor]:
+def _keep_output(layer: str, seen: Evidence) -> Callable[[nn.Module, Any, Tensor], Tensor]:
     def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
         if "output" in seen:
             raise CellError(f"layer '{layer}' runs more than once in a forward pass; its evidence would be mixed")
-        if second:
-            seen["input"] = inputs[0].detach()  # nothing may change it: the weight's own gradient needs it
         seen["output"] = output
         return output.clone()
 
@@ -210,7 +223,7 @@ def _keep_activation(seen: Evidence) -> Callable[[nn.Module, Any, Tensor], Tenso
 
 
 def _check_ran(seen: Seen, names: frozenset[str]) -> None:
-    watched = {EVIDENCE[name] for name in names} & {"activations", "curvature"}
+    watched = "activations" in {EVIDENCE[name] for name in names}
     for layer, kept in seen.items():
         if watched and not kept:
             raise CellError(f"layer '{layer}' does not run in a forward pass")
@@ -218,14 +231,8 @@ def _check_ran(seen: Seen, names: frozenset[str]) -> None:
             raise CellError(f"the nonlinearity of layer '{layer}' does not run after it in a forward pass")
 
 
-def _first_order(
-    network: Network,
-    names: frozenset[str],
-    logits: Tensor,
-    labels: Tensor,
-    seen: Seen,
-    evidence: dict[str, Evidence],
-    again: bool,
+def _gradients(
+    network: Network, names: frozenset[str], loss: Tensor, samples: int, seen: Seen, evidence: dict[str, Evidence]
 ) -> None:
     """One backward pass of the summed loss; the gradients of parameters are divided by the number of samples."""
     wanted: list[tuple[str, str, Tensor, int]] = []
@@ -233,35 +240,20 @@ def _first_order(
         for name in sorted(names & PARAMETER.keys()):
             parameter = getattr(network.layer(layer), PARAMETER[name])
             if parameter is None:
-                evidence[layer][name] = logits.new_zeros(len(weight_of(network, layer)))
+                evidence[layer][name] = loss.new_zeros(len(weight_of(network, layer)))
             else:
-                wanted.append((layer, name, parameter, len(labels)))
+                wanted.append((layer, name, parameter, samples))
     for layer, kept in seen.items():
         flows = [(name, GRADIENT_OF[name]) for name in sorted(names & GRADIENT_OF.keys())]
         wanted += [(layer, name, kept[flow], 1) for name, flow in flows if flow in kept]
-    loss = F.cross_entropy(logits, labels, reduction="sum")
     tensors = [tensor for _, _, tensor, _ in wanted]
-    gradients = torch.autograd.grad(loss, tensors, retain_graph=again, allow_unused=True, materialize_grads=True)
+    if loss.requires_grad:
+        gradients = torch.autograd.grad(loss, tensors, allow_unused=True, materialize_grads=True)
+    else:  # none of the layers runs
+        gradients = tuple(torch.zeros_like(tensor) for tensor in tensors)
     for (layer, name, _, divisor), gradient in zip(wanted, gradients, strict=True):
         value = gradient / divisor if divisor != 1 else gradient
         evidence.setdefault(layer, {})[name] = value.flatten(1) if name == "grad" else value
-
-
-def _second_order(
-    network: Network, logits: Tensor, cotangents: Iterator[Tensor], seen: Seen, evidence: dict[str, Evidence]
-) -> None:
-    """Mean over samples of squared per-sample gradients, summed over the cotangents."""
-    layers = list(seen)
-    outputs = [seen[layer]["output"] for layer in layers]
-    for cotangent in cotangents:
-        gradients = torch.autograd.grad(
-            logits, outputs, cotangent, retain_graph=True, allow_unused=True, materialize_grads=True
-        )
-        with torch.no_grad():
-            for layer, gradient in zip(layers, gradients, strict=True):
-                pair = diagonals.squares(network.layer(layer), seen[layer]["input"], gradient)
-                for name, value in zip(("curvature", "bias_curvature"), pair, strict=True):
-                    evidence[layer][name] = evidence[layer].get(name, 0) + value / len(logits)
 
 
 def _show(module: nn.Module, name: str, value: Tensor) -> Tensor:

@@ -53,6 +53,7 @@ def _options(record: AnyCriterion) -> str:
     found = dict(keyword_defaults(record.score))
     if isinstance(record, Criterion) and "curvature" in record.needs:
         found["curvature"] = record.curvature
+        found |= {"draws": record.draws} if record.draws else {}
     regulariser = record.regulariser
     if regulariser is not None and is_dataclass(regulariser):
         found |= {f.name: v for f in fields(regulariser) if isinstance(v := getattr(regulariser, f.name), Value)}

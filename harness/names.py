@@ -80,7 +80,7 @@ def _pair(text: str, one: str, two: str, registry: Registry) -> Method:
         has = ", ".join(name for name, entry in registry.criteria.items() if entry.record.regulariser is not None)
         raise UserError(f"'{text}': {which}, A+B needs exactly one; criteria with one: {has or 'none'}")
     score, used, typed = (first, second, two) if first.regulariser is None else (second, first, one)
-    idle = set(split_name(typed)[1]) & {*keyword_defaults(used.score), "curvature"}
+    idle = set(split_name(typed)[1]) & {*keyword_defaults(used.score), "curvature", "draws"}
     if idle:
         raise UserError(f"'{text}': {min(idle)} is an option of the score of '{used.name}', which is not used here")
     before, after = first.regulariser, second.regulariser

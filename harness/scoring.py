@@ -35,7 +35,7 @@ def score(
         criterion: a score per layer or of the whole model.
         network: dense or already pruned.
         batches: of (pictures, labels), pictures (batch, channels, height, width), normalised.
-        generator: for stochastic scores and sampled curvature.
+        generator: for stochastic scores and random curvatures.
         watched: whether to refuse a score that changes something, see `watching`.
 
     Raises:
@@ -91,7 +91,7 @@ def _one_batch(
     norms: Mapping[str, Tensor],
 ) -> dict[str, Tensor]:
     names = frozenset(criterion.evidence) - {"generator", "input_norm"}
-    layers = gather(network, names, pictures, labels, generator, criterion.curvature)
+    layers = gather(network, names, pictures, labels, generator, criterion.curvature, criterion.draws)
     for layer, norm in norms.items():
         layers[layer]["input_norm"] = norm
     more = criterion.finish is not None

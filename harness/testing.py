@@ -79,7 +79,7 @@ def checks(record: AnyCriterion) -> Iterator[tuple[str, Check]]:
         yield "needs no data", partial(_without_data, record)
     if not record.stochastic:
         yield "follows its units", partial(_equivariant, record)
-    if record.scale == "loss":
+    if record.scale == "loss" and not record.stochastic:  # else only on average
         yield "is on the loss scale", partial(_loss_scale, record)
     if record.regulariser is not None:
         for name, check in REGULARISER_CHECKS.items():

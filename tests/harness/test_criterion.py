@@ -111,3 +111,38 @@ def test_a_record_that_cannot_be_meant_is_refused_when_it_is_made() -> None:
     for make, message in cases:
         with pytest.raises(UserError, match=message):
             make()
+
+
+@pytest.mark.parametrize(
+    ("kind", "draws", "number"), [("sampled", "2", 2.0), ("sampled", "0.25", 0.25), ("hutchinson", "10", 10.0)]
+)
+def test_draws_are_an_option_where_something_is_drawn(kind: str, draws: str, number: float) -> None:
+    record = Criterion(curved).with_options({"curvature": kind, "draws": draws})
+    assert record.draws == number
+    assert record.label == f"curved:curvature={kind},draws={draws}"
+
+
+def test_draws_have_defaults() -> None:
+    assert Criterion(curved).draws == 0.5
+    assert Criterion(curved).with_options({"draws": "3"}).draws == 3
+    assert Criterion(curved).with_options({"curvature": "hutchinson"}).draws == 1
+    assert Criterion(curved).with_options({"curvature": "hutchinson"}).stochastic
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"curvature": "exact", "draws": "3"},
+            "draws=3 of 'curved': curvature=exact draws nothing, only sampled",
+        ),
+        ({"curvature": "hutchinson", "draws": "1.5"}, "must be a whole number of probes, 1 or more"),
+        ({"draws": "0"}, "must be vectors per picture, more than 0 and at most 1000"),
+        ({"draws": "-1"}, "must be vectors per picture, more than 0"),
+        ({"draws": "nan"}, "must be vectors per picture, more than 0"),
+        ({"draws": "few"}, "option draws=few of 'curved' must be a number"),
+    ],
+)
+def test_draws_that_mean_nothing_are_refused(given: dict[str, str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Criterion(curved).with_options(given)
