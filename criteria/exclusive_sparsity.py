@@ -30,7 +30,7 @@ def exclusive_sparsity(
 CRITERION = Criterion(
     magnitude,
     name="exclusive_sparsity",
-    regulariser=Penalty(exclusive_sparsity, strength=1e-4),
+    regulariser=Penalty(exclusive_sparsity, strength=1e-5),
     published=Ranking("global"),
     reference="Zhou, Jin, Hoi. AISTATS 2010; Mitsuno, Miyao, Kurita. IJCNN 2020 (hierarchical forms)",
 )

@@ -30,7 +30,7 @@ def group_l12(
 CRITERION = Criterion(
     magnitude,
     name="group_l12",
-    regulariser=Penalty(group_l12, strength=1e-3),
+    regulariser=Penalty(group_l12, strength=1e-2),
     published=Ranking("global"),
     reference="Mitsuno, Miyao, Kurita. Hierarchical Group Sparse Regularization for Deep CNNs. IJCNN 2020",
 )

@@ -29,7 +29,7 @@ def group_lasso(
 CRITERION = Criterion(
     magnitude,
     name="group_lasso",
-    regulariser=Penalty(group_lasso, strength=1e-3),
+    regulariser=Penalty(group_lasso, strength=0.03),
     published=Ranking("global"),
     reference="Yuan, Lin. J. R. Stat. Soc. B 2006; Mitsuno, Miyao, Kurita. IJCNN 2020 (hierarchical forms)",
 )

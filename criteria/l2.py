@@ -22,7 +22,7 @@ def l2(weight: Tensor, *, eps: float = 1e-12) -> Tensor:
 CRITERION = Criterion(
     magnitude,
     name="l2",
-    regulariser=Penalty(l2, strength=1e-2),
+    regulariser=Penalty(l2, strength=0.1),
     published=Ranking("global"),
     reference="penalty as in the comparisons of HSQGL12: the norm per layer, not squared",
 )

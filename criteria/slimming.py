@@ -50,7 +50,7 @@ def slimming(gamma: Tensor) -> Tensor:
 
 CRITERION = Criterion(
     slimming,
-    regulariser=BatchNormL1(strength=1e-3),
+    regulariser=BatchNormL1(strength=3e-3),
     published=Ranking("global"),
     reference="Liu et al. Learning Efficient Convolutional Networks through Network Slimming. ICCV 2017, eq. 1",
 )
