@@ -85,7 +85,7 @@ def test_a_model_score_has_three_arguments() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "draws", "label"), [("sampled", "2", 2.0), ("sampled", "0.25", 0.25), ("hutchinson", "10", 10.0)]
+    ("kind", "draws", "number"), [("sampled", "2", 2.0), ("sampled", "0.25", 0.25), ("hutchinson", "10", 10.0)]
 )
 def test_draws_are_an_option_where_something_is_drawn(kind: str, draws: str, number: float) -> None:
     record = Criterion(curved).with_options({"curvature": kind, "draws": draws})
