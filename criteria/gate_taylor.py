@@ -13,6 +13,10 @@ def gate_taylor(normed: Tensor, normed_grad: Tensor, *, per_example: bool = Fals
     mini-batch's mean gradient and averaged over mini-batches; `gate_taylor:per_example=true` squares each example's own
     (the paper's "full gradient").
 
+    A residual stream has one gate behind everything that writes to it, as a removal would have it. The authors' code
+    puts it behind every block's addition, where what early blocks write is counted again in every later one, and
+    divides by the number of blocks.
+
     normed, normed_grad: (batch, units, positions...), the gradient of each example's own loss; a coupled group has one
     gate, behind each of its layers: they come concatenated along positions. Returns (units,), loss squared.
 
