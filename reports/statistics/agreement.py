@@ -42,7 +42,7 @@ def agreement(truth: ArrayLike, scores: ArrayLike) -> Agreement | None:
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
     return Agreement(
-        spearman=_exact(stats.spearmanr(x, y).statistic),
+        spearman=_exact(float(stats.spearmanr(x, y).statistic)),
         kendall=_exact(stats.kendalltau(x, y).statistic),
         weighted=_exact(stats.weightedtau(-x, -y).statistic),
         lowest=overlap(x, y),
@@ -86,9 +86,10 @@ def _share(values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     """Give the probability of each value to be among the `count` lowest, with equals drawn at random: (n,)."""
     border = np.partition(values, count - 1)[count - 1]
     below, level = values < border, values == border
-    return below + level * ((count - below.sum()) / level.sum())
+    share: NDArray[np.float64] = below + level * ((count - below.sum()) / level.sum())
+    return share
 
 
 def _exact(value: float) -> float:
     """Take off the rounding that makes a perfect agreement 0.9999999999999999."""
-    return float(np.clip(round(float(value), 12), -1, 1))
+    return float(np.clip(round(value, 12), -1, 1))

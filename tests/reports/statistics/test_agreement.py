@@ -19,7 +19,7 @@ def by_hand(x: list[float], y: list[float]) -> tuple[float, float, float]:
     return rho, float(np.mean(sign)), float(np.mean(weighted))
 
 
-@pytest.mark.parametrize("order", permutations([1.0, 2.0, 4.0, 7.0]))
+@pytest.mark.parametrize("order", list(permutations([1.0, 2.0, 4.0, 7.0])))
 def test_the_definitions(order: tuple[float, ...]) -> None:
     found = agreement([1.0, 2.0, 4.0, 7.0], order)
     assert found is not None
