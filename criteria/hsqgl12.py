@@ -3,16 +3,20 @@
 import torch
 from torch import Tensor
 
+from prunebench.criteria._blocks import Alignment, over_group
 from prunebench.criterion import Criterion, Ranking
 from prunebench.regulariser import Penalty
 
 
-def hierarchical_squared_group_l12(weight: Tensor, *, mix: float = 0.5, eps: float = 1e-8) -> Tensor:
+def hierarchical_squared_group_l12(
+    weight: Tensor, *, mix: float = 0.5, alignment: Alignment = "feature-wise", eps: float = 1e-8
+) -> Tensor:
     """Mixture of the penalty with the L1 norm: mix HSQGL12 + (1 - mix) L1.
 
     HSQGL12 = sum_j ( sum_i ( sum_k |W_ijk| )^(1/2) )^2 with output i, input j and position k: the 'feature-wise' form,
-    whose groups are *input* channels, that is the units of the layer before. Mitsuno et al. mix half and half; the
-    Reg+OBD paper of 2021 leaves L1 out (`mix=1`). `eps` is added inside the root: its gradient is finite at zero.
+    whose groups are *input* channels, that is the units of the layer before; 'neuron-wise' swaps i and j. Mitsuno et
+    al. mix half and half; the Reg+OBD paper of 2021 leaves L1 out (`mix=1`). `eps` is added inside the root: its
+    gradient is finite at zero.
 
     weight: (units, inputs, positions). Returns a scalar.
 
@@ -21,7 +25,7 @@ def hierarchical_squared_group_l12(weight: Tensor, *, mix: float = 0.5, eps: flo
     '19.000'
     """
     blocks = weight.abs().sum(dim=2)
-    hierarchical = (blocks + eps).sqrt().sum(dim=0).square().sum()
+    hierarchical = over_group((blocks + eps).sqrt(), alignment).square().sum()
     return mix * hierarchical + (1 - mix) * blocks.sum()
 
 

@@ -8,10 +8,12 @@ from prunebench.criterion import Criterion, Ranking
 def obd(weight: Tensor, curvature: Tensor, bias: Tensor, bias_curvature: Tensor) -> Tensor:
     """Half the curvature times the squared parameters, summed over a unit: 1/2 sum_i h_ii w_i^2, bias included.
 
-    LeCun et al. back-propagate an approximate diagonal of the Hessian (eq. 5). Here h is by default the diagonal of the
-    Gauss-Newton matrix, estimated with labels sampled from the network (`obd:curvature=sampled`), which is never
-    negative; `exact` computes it without sampling at the price of one backward pass per class, `empirical` takes the
-    true labels. On networks of ReLU and max-pooling `exact` equals the diagonal of the Hessian.
+    Here h is by default an unbiased estimate of the Gauss-Newton matrix's diagonal (`obd:curvature=sampled`, with
+    `draws` vectors per picture), which is never negative; `exact` computes it without sampling, one backward pass per
+    class but one, and equals the Hessian's diagonal on networks of ReLU and max-pooling. `empirical` takes the true
+    labels. `lecun` is what LeCun et al. propagate back themselves (eq. 6), without the cross terms inside a layer.
+    `hessian` is the Hessian's diagonal, by thousands of passes, and `hutchinson` a noisy estimate of it from `draws`
+    probes. These two can be negative: such a score is kept, it says that the loss falls, and its unit goes first.
 
     weight, curvature: (units, fan_in); bias, bias_curvature: (units,). Returns (units,), loss.
 

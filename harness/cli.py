@@ -1,4 +1,4 @@
-"""The command line: run, sweep, list, check, models; merge, report, power, compare, show, env, without torch."""
+"""The command line: run, sweep, tune, list, new, check, models; merge, report, power, compare, show, env."""
 
 import logging
 import sys
@@ -101,6 +101,30 @@ def sweep(
 
 
 @app.command()
+@with_run_options
+def tune(
+    config: ConfigOption = None,
+    log_level: Annotated[str, typer.Option("--log-level", help="debug, info, warning or error")] = "info",
+    **given: Any,
+) -> None:
+    """Choose the strength of each regulariser on each task, on validation pictures, for `strength=tuned`."""
+    from prunebench.progress import Progress
+    from prunebench.run import configure
+    from prunebench.spec import make_spec
+    from prunebench.tune import table
+    from prunebench.tune import tune as tune_strengths
+
+    _log(log_level)
+    spec = make_spec(values(given), config, default_preset="quick")
+    configure(spec)
+    with Progress() as progress:
+        found = tune_strengths(spec, progress)
+    typer.echo(table(found))
+    names = " ".join(dict.fromkeys(one.criterion for one in found))
+    typer.echo(f'use it with the same options and --criteria "{names}"')
+
+
+@app.command()
 def merge(
     stores: Annotated[list[Path], typer.Argument(help="results folders, such as those of several machines")],
     output: Annotated[Path, typer.Option("--output", "-o", help="results folder to write or to add to")],
@@ -181,13 +205,30 @@ def check(
     all_: Annotated[bool, typer.Option("--all", help="every criterion there is")] = False,
     plugin: Annotated[list[str] | None, typer.Option(help="a file or module with more criteria")] = None,
 ) -> None:
-    """Run the contract suite over criteria."""
-    from prunebench.listing import check_criteria
+    """Run the contract suite over criteria, their options and A+B; exit code 1 if one fails."""
+    from prunebench.checking import check_criteria
 
     text, passed = check_criteria(tuple(names or ()), all_, tuple(plugin or ()))
     typer.echo(text)
     if not passed:
         raise typer.Exit(1)
+
+
+@app.command()
+def new(
+    kind: Annotated[str, typer.Argument(help="criterion")],
+    name: Annotated[str, typer.Argument(help="its name: a function's in Python")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="folder to write NAME.py into")] = Path(),
+    evidence: Annotated[
+        str, typer.Option(help="what its score uses: weight, grad, curvature or activation")
+    ] = "weight",
+) -> None:
+    """Write a criterion to start from: a file that passes `check` as it stands."""
+    from prunebench.scaffold import new_criterion
+
+    if kind != "criterion":
+        raise unknown("kind", kind, ("criterion",))
+    typer.echo(new_criterion(name, output, evidence))
 
 
 @app.command()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from prunebench.layers import ChannelPad
-from prunebench.network import Network, Side, Table
+from prunebench.network import Group, Network, Side, Table
 from prunebench.record import Cost
 from prunebench.tracing import NORMS
 
@@ -43,7 +43,8 @@ class CostModel:
 
     A term is one tensor or a few of the same shape: outs x ins numbers, where the two sides grow with the units:
     ``outs = out_rest + out_share @ units`` (terms,), and ``ins`` likewise (1 for a vector). `macs`, `params`, `bytes`
-    (terms,) are those of one such number; `fixed_params` and `fixed_bytes` never change. layers: the term of every
+    (terms,) are those of one such number; `fixed_params` and `fixed_bytes` never change. `memory` (groups,): bytes of
+    what the layers of a group put out for one of its units and one picture. layers: the term of every
     convolution's and linear layer's weight.
     """
 
@@ -57,13 +58,25 @@ class CostModel:
     macs: Ints
     params: Ints
     bytes: Ints
+    memory: Ints
     fixed_params: int
     fixed_bytes: int
 
     @cached_property
     def dense(self) -> Cost:
         """The cost of the dense network."""
-        return self.cost(dict(zip(self.groups, self.dense_units.tolist(), strict=True)))
+        return self.cost(self.counts)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Units of the dense network by group."""
+        return dict(zip(self.groups, self.dense_units.tolist(), strict=True))
+
+    @property
+    def weights(self) -> dict[str, int]:
+        """Weights of every convolution and linear layer of the dense network, in the order of the model."""
+        numbers = self._outs(self.dense_units) * self._ins(self.dense_units) * self.params
+        return {layer: int(numbers[term]) for layer, term in self.layers.items()}
 
     def cost(self, units: Mapping[str, int]) -> Cost:
         """Give the cost of a network with these units, by group; all groups must be there."""
@@ -76,10 +89,20 @@ class CostModel:
             bytes=self.fixed_bytes + int(self.bytes @ numbers),
         )
 
+    def shares(self, units: Mapping[str, int]) -> dict[str, float]:
+        """Give what a network with these units has of the dense one: the achieved keep by metric."""
+        cost = self.cost(units)
+        return {metric: getattr(cost, metric) / getattr(self.dense, metric) for metric in ("macs", "params", "units")}
+
     def saving(self, units: Mapping[str, int], metric: str) -> dict[str, int]:
-        """Give what removing one unit of a group from a network with these units saves. metric: a field of `Cost`."""
+        """Give what removing one unit of a group from a network with these units saves.
+
+        metric: a field of `Cost`, or ``memory``, the bytes of the unit's feature maps for one picture.
+        """
         if metric == "units":
             return dict.fromkeys(self.groups, 1)
+        if metric == "memory":
+            return dict(zip(self.groups, self.memory.tolist(), strict=True))
         vector = self._vector(units)
         weight = {"macs": self.macs, "params": self.params, "bytes": self.bytes}[metric]
         # outs * ins - (outs - out_share) * (ins - in_share), for every group at once
@@ -138,9 +161,17 @@ def costs(model: nn.Module, table: Table) -> CostModel:
         macs=macs,
         params=params,
         bytes=size,
+        memory=np.array([_memory(model, table, group) for group in table.groups], dtype=np.int64),
         fixed_params=sum(p.numel() for p in model.parameters()) - int(params @ (outs * ins)),
         fixed_bytes=sum(t.numel() * t.element_size() for t in tensors) - int(size @ (outs * ins)),
     )
+
+
+def _memory(model: nn.Module, table: Table, group: Group) -> int:
+    """Bytes of a unit's feature maps: as many of each layer as it has channels there."""
+    widths = {piece.layer: piece.index.shape[1] for piece in group.slices if piece.side == "out"}
+    sizes = {name: model.get_parameter(f"{name}.weight").element_size() for name in group.producers}
+    return sum(table.positions[name] * widths[name] * sizes[name] for name in group.producers)
 
 
 def _terms(name: str, layer: nn.Module, places: int) -> Iterator[_Term]:

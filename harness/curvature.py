@@ -1,112 +1,118 @@
-"""Diagonals of the loss's curvature from per-sample gradients: Gauss-Newton, sampled or exact, and empirical Fisher.
+"""Diagonals of the loss's curvature, layer by layer, averaged over the samples of a batch.
 
 For cross-entropy the Gauss-Newton matrix of one sample is J^T (diag(p) - p p^T) J, with J the Jacobian of the logits
 and p = softmax(logits); it equals the Fisher information E_{y ~ p}[g_y g_y^T], with g_y the gradient for label y. Its
 diagonal is a mean of *squared per-sample* gradients. The square of the batch's mean gradient is something else.
 
-- ``sampled``: one label drawn from p for each sample; unbiased.
-- ``exact``: one backward pass per class with the vector sqrt(p_c) (p - e_c).
-- ``empirical``: the true labels; known as the empirical Fisher, not an estimate of the Gauss-Newton matrix.
+- ``sampled``: of the Gauss-Newton matrix, from random vectors where it is large (`prunebench.sampling`); unbiased.
+- ``exact``: the same without sampling: one backward pass per class but one.
+- ``empirical``: squared gradients for the true labels, the empirical Fisher; no estimate of the Gauss-Newton matrix.
+- ``hessian``, ``hutchinson``: of the Hessian itself, exact or estimated with random probes (`prunebench.hessian`).
+- ``lecun``: second derivatives propagated back as in Optimal Brain Damage (`prunebench.lecun`).
 
 Sources: Schraudolph, Neural Computation 2002; Martens, JMLR 2020; Kunstner, Balles & Hennig, NeurIPS 2019.
 """
 
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from prunebench.errors import CellError
+from prunebench.hessian import hessian, hutchinson
+from prunebench.lecun import lecun
+from prunebench.network import Network
+from prunebench.sampling import draw, times_root
+from prunebench.taps import Diagonals, Sums, backward, tapped
+from prunebench.weight_gradients import squares
 
-Columns = Callable[[slice], Tensor]
-BUFFER = 2**17  # elements of per-sample gradients held at once: half a megabyte in float32 stays in a core's cache
-FEW = 4  # output positions up to which products of position pairs are cheaper than one product per sample
-
-
-def cotangents(logits: Tensor, labels: Tensor, kind: str, generator: torch.Generator) -> Iterator[Tensor]:
-    """Give the vectors (batch, classes) whose backpropagated squares add up to the diagonal, sample by sample.
-
-    >>> logits = torch.zeros(1, 2)
-    >>> [v.tolist() for v in cotangents(logits, torch.tensor([0]), "empirical", torch.Generator())]
-    [[[-0.5, 0.5]]]
-    """
-    p = logits.detach().softmax(dim=1)
-    classes = p.shape[1]
-    if kind == "exact":
-        for c in range(classes):
-            yield p[:, c : c + 1].sqrt() * (p - F.one_hot(torch.full_like(labels, c), classes))
-        return
-    if kind == "sampled":
-        drawn = torch.multinomial(p.cpu(), 1, generator=generator).squeeze(1)
-        labels = drawn.to(labels.device)
-    yield p - F.one_hot(labels, classes)
+PICTURES, VECTORS = 16, 16  # whose gradients `exact` holds at once: as many values as a pass over four batches of 64
 
 
-def squares(layer: nn.Module, inputs: Tensor, output_grad: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum over samples of the squared per-sample gradients of a layer's weight and bias.
+def diagonals(
+    network: Network,
+    layers: Sequence[str],
+    pictures: Tensor,
+    labels: Tensor,
+    generator: torch.Generator,
+    kind: str = "sampled",
+    draws: float = 0.5,
+) -> Diagonals:
+    """Give the diagonal of each layer's weight, (units, fan_in), and bias, (units,), mean over the samples.
 
     Args:
-        layer: Conv2d (any stride, dilation, padding, groups) or Linear (on vectors or sequences).
-        inputs: what the layer was given, (batch, ...).
-        output_grad: gradient of each sample's own loss with respect to the layer's output, (batch, ...).
-
-    Returns:
-        (units, fan_in) and (units,); the second also for a layer without bias.
-
-    >>> layer = nn.Linear(2, 1)
-    >>> weight, bias = squares(layer, torch.tensor([[1.0, 2.0], [3.0, 0.0]]), torch.tensor([[1.0], [2.0]]))
-    >>> weight.tolist(), bias.tolist()
-    ([[37.0, 4.0]], [5.0])
+        network: in eval mode, its parameters frozen.
+        layers: names of convolutions and linear layers.
+        pictures: (batch, channels, height, width), where the network is.
+        labels: (batch,), there too.
+        generator: for what is random.
+        kind: one of `prunebench.criterion.CURVATURES`.
+        draws: vectors per picture of ``sampled``, probes per batch of ``hutchinson``.
     """
-    if isinstance(layer, nn.Conv2d):
-        grad, groups, columns = output_grad.flatten(2), layer.groups, _patches(layer, inputs)
-    elif isinstance(layer, nn.Linear):
-        grad, groups, columns = _positions_last(output_grad), 1, _positions_last(inputs).__getitem__
-    else:
-        raise CellError(f"curvature of a {type(layer).__name__} layer is not supported, only of Conv2d and Linear")
-    rows = _split(grad, groups)  # batch, groups, units of the group, positions
-    weight = _few_positions(rows, columns) if rows.shape[3] <= FEW else _sample_by_sample(rows, columns)
-    return weight, grad.sum(dim=2).square().sum(dim=0)
+    if kind == "sampled":
+        return _sampled(network, layers, pictures, generator, draws)
+    if kind == "exact":
+        return _exact(network, layers, pictures)
+    if kind == "empirical":
+        return _empirical(network, layers, pictures, labels)
+    if kind == "hutchinson":
+        return hutchinson(network, layers, pictures, labels, generator, int(draws))
+    return {"hessian": hessian, "lecun": lecun}[kind](network, layers, pictures, labels)
 
 
-def _positions_last(values: Tensor) -> Tensor:
-    """(batch, ..., features) to (batch, features, positions)."""
-    return values.reshape(values.shape[0], -1, values.shape[-1]).transpose(1, 2)
+def _sampled(
+    network: Network, layers: Sequence[str], pictures: Tensor, generator: torch.Generator, draws: float
+) -> Diagonals:
+    """Square the gradients of drawn vectors, of a batch's worth at a time."""
+    with torch.no_grad():
+        p = network.model(pictures).softmax(dim=1).cpu()
+    drawn = draw(p, max(1, round(draws * len(pictures))), generator)
+    sums = Sums(network, layers)
+    pieces = (torch.split(part.to(pictures.device), len(pictures)) for part in drawn)
+    for numbers, vectors in zip(*pieces, strict=True):
+        if len(numbers):  # none where the network is certain of everything
+            _add_squares(network, sums, pictures[numbers], vectors)
+    return sums.mean(len(pictures))
 
 
-def _split(values: Tensor, groups: int) -> Tensor:
-    """(batch, channels, positions) to (batch, groups, channels of the group, positions)."""
-    return values.reshape(values.shape[0], groups, -1, values.shape[2])
+def _empirical(network: Network, layers: Sequence[str], pictures: Tensor, labels: Tensor) -> Diagonals:
+    sums = Sums(network, layers)
+    _add_squares(network, sums, pictures, labels)
+    return sums.mean(len(pictures))
 
 
-def _patches(layer: nn.Conv2d, inputs: Tensor) -> Columns:
-    """Give the input patches of some samples as (samples, groups x fan_in, positions)."""
-    mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
-    padded = F.pad(inputs, layer._reversed_padding_repeated_twice, mode=mode)
-    return lambda some: F.unfold(padded[some], layer.kernel_size, layer.dilation, stride=layer.stride)
+def _add_squares(network: Network, sums: Sums, pictures: Tensor, target: Tensor) -> None:
+    """Add squared per-sample gradients. target: vectors at the logits (batch, classes), or labels (batch,)."""
+
+    def consume(name: str, inputs: Tensor, gradient: Tensor) -> None:
+        sums.add(name, squares(network.layer(name), inputs, gradient[None]))
+
+    with tapped(network, sums.layers, consume) as anchor:
+        logits = network.model(pictures)
+        if target.ndim == 1:
+            target = logits.detach().softmax(dim=1) - F.one_hot(target, logits.shape[1])
+        backward(logits, anchor, target)
 
 
-def _sample_by_sample(rows: Tensor, columns: Columns) -> Tensor:
-    """Square per-sample gradients a few at a time, so that they never leave the cache."""
-    batch, groups, units, _ = rows.shape
-    fan_in = columns(slice(0, 1)).shape[1] // groups
-    step = max(1, BUFFER // (groups * units * fan_in))
-    total = rows.new_zeros(groups, units, fan_in)
-    for start in range(0, batch, step):
-        some = slice(start, start + step)
-        grads = rows[some] @ _split(columns(some), groups).transpose(2, 3)
-        total += grads.square_().sum(dim=0)
-    return total.flatten(0, 1)
+def _exact(network: Network, layers: Sequence[str], pictures: Tensor) -> Diagonals:
+    """Square the gradients of every column of a root, of a few pictures and columns at a time."""
+    sums = Sums(network, layers)
+    waiting: dict[str, list[Tensor]] = defaultdict(list)
+    wanted = 0
 
+    def consume(name: str, inputs: Tensor, gradient: Tensor) -> None:
+        waiting[name].append(gradient)
+        if len(waiting[name]) == wanted:
+            sums.add(name, squares(network.layer(name), inputs, torch.stack(waiting.pop(name))))
 
-def _few_positions(rows: Tensor, columns: Columns) -> Tensor:
-    """Use (sum_p g_p x_p)^2 = sum_{p,q} (g_p g_q) (x_p x_q): one matrix product over samples and pairs of positions."""
-    groups, positions = rows.shape[1], rows.shape[3]
-    inputs = _split(columns(slice(None)), groups)
-    p, q = torch.triu_indices(positions, positions, device=rows.device)
-    twice = torch.where(p == q, 1.0, 2.0).to(rows.dtype)
-    left = (rows[..., p] * rows[..., q] * twice).permute(1, 2, 0, 3).flatten(2)
-    right = (inputs[..., p] * inputs[..., q]).permute(1, 0, 3, 2).flatten(1, 2)
-    total: Tensor = left @ right
-    return total.clamp_min(0).flatten(0, 1)  # rounding may leave a zero slightly negative
+    for some in torch.split(pictures, PICTURES):
+        with tapped(network, layers, consume) as anchor:
+            logits = network.model(some)
+            p, columns = logits.detach().softmax(dim=1), logits.shape[1] - 1
+            for start in range(0, columns, VECTORS):
+                wanted = min(VECTORS, columns - start)
+                for column in range(start, start + wanted):
+                    one = F.one_hot(torch.full((len(some),), column, device=p.device), columns).to(p.dtype)
+                    backward(logits, anchor, times_root(p, one), again=column + 1 < columns)
+    return sums.mean(len(pictures))

@@ -9,11 +9,11 @@ from prunebench.errors import CellError, UserError
 from prunebench.names import Method, Metric
 from prunebench.network import Network
 from prunebench.removal import remove
-from prunebench.scoring import score
 from prunebench.seeding import generator
 from prunebench.selection import Budget, random_like, select
 from prunebench.splits import BlockData
 from prunebench.stages import Stage
+from prunebench.structure import Structure, counts
 from prunebench.task import Task
 
 
@@ -22,25 +22,26 @@ def cut(
 ) -> tuple[Network, list[str]]:
     """Cut a network to a stage's keep by a method's scores; gives it with the groups that stand at their floor.
 
-    `dense_continued` has no score and is not cut. Raises `CellError` where the budget cannot be met.
+    Units go, or single weights where the keep is one of weights. `dense_continued` has no score and is not cut. Raises
+    `CellError` where the budget cannot be met.
     """
     if method.score is None:
         return remove(parent, {}), []
-    protocol = task.protocol
+    protocol, structure = task.protocol, task.structure(metric)
     draws = generator(seed, "score", stage.label)
     batches = data.calibration.batches(protocol.calibration_batch)
-    scores = score(method.score, parent, batches, draws)
+    scores = structure.score(method.score, parent, batches, draws)
     rule = method.score.published if protocol.ranking == "published" else Ranking(protocol.ranking)
-    selected = replace(task.rule, name=rule.name, normalise=rule.normalise)
+    selected = replace(structure.rule, name=rule.name, normalise=rule.normalise)
     try:
-        selection = select(scores, parent, task.costs, Budget(metric, stage.keep), selected)
+        selection = select(scores, structure.pool(parent), structure.costs, Budget(metric, stage.keep), selected)
     except UserError as error:
         way = f", at {stage.label} on the way down" if stage.kind == "rung" else ""
         raise CellError(f"{error}{way}") from None
-    return remove(parent, selection.remove), list(selection.floors)
+    return structure.remove(parent, selection.remove), list(selection.floors)
 
 
-def cut_like(parent: Network, model: Network, seed: int, stage: Stage) -> Network:
-    """Cut a network to another's widths, by units drawn at random within each group."""
+def cut_like(structure: Structure, parent: Network, model: Network, seed: int, stage: Stage) -> Network:
+    """Cut a network to another's widths, by units drawn at random within each group (or weights within each layer)."""
     draws: torch.Generator = generator(seed, "shuffle", stage.label)
-    return remove(parent, random_like(model.units, parent, draws))
+    return structure.remove(parent, random_like(counts(structure.pool(model)), structure.pool(parent), draws))

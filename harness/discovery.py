@@ -80,11 +80,12 @@ def _load_file(path: Path) -> ModuleType:
 
 
 def failure(error: BaseException) -> str:
-    """Put what went wrong in somebody's code on one line, with the place it came from."""
+    """Put what went wrong in somebody's code on one line, with the place in it that led there."""
     text = " ".join(str(error).split())
     if isinstance(error, UserError):
         return text
-    frame = extract_tb(error.__traceback__)[-1]
+    frames = extract_tb(error.__traceback__)
+    frame = next((f for f in reversed(frames) if "torch" not in Path(f.filename).parts), frames[-1])
     where = "" if isinstance(error, SyntaxError) else f" ({Path(frame.filename).name}:{frame.lineno})"
     return f"{type(error).__name__}: {text}{where}"
 

@@ -61,14 +61,15 @@ def _costs(
     pictures = round(len(ready.loaded.train) * ready.protocol.train_fraction * (1 - ready.protocol.validation_fraction))
     dense = ready.costs.dense
     epochs = sum(stage.epochs for stage in stages)
-    share = sum(stage.epochs * stage.keep for stage in stages)
+    left = {s.key: 1.0 if grid.metric == "weights" else s.keep for s in stages}  # of a dense network's MACs and bytes
+    share = sum(stage.epochs * left[stage.key] for stage in stages)
     macs = 3 * dense.macs * pictures * share
     seconds = 0.0
     if stages:
         pace = measure(grid, ready).corrected(done, Store(grid.spec.results), lambda s: _work(s, ready, pictures))
         seconds = sum(_work(stage, ready, pictures) * pace(stage.keep) for stage in stages) / grid.spec.workers
     kept = {"none": (), "final": ("dense", "sparse", "point"), "all": ("dense", "sparse", "rung", "point")}
-    disk = sum(dense.bytes * s.keep for s in stages if s.kind in kept[grid.spec.save])
+    disk = sum(dense.bytes * left[s.key] for s in stages if s.kind in kept[grid.spec.save])
     disk += points * _RECORD_BYTES_PER_PICTURE * len(ready.loaded.test)
     kinds = Counter(stage.kind for stage in stages)
     listed = ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "none"

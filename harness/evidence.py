@@ -4,7 +4,7 @@ The network runs in eval mode: BatchNorm uses and keeps its running statistics, 
 what is kept, so that in-place operations further on (ReLU, `x += shortcut`) cannot change it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,15 +12,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prunebench import curvature as diagonals
 from prunebench.criterion import EVIDENCE
+from prunebench.curvature import diagonals
 from prunebench.errors import CellError
-from prunebench.network import Network
+from prunebench.layers import ChannelPad
+from prunebench.network import Group, Network
+from prunebench.tracing import NORMS
 
 Evidence = dict[str, Tensor]
 Seen = dict[str, Evidence]
 PARAMETER = {"grad": "weight", "bias_grad": "bias"}
-GRADIENT_OF = {"output_grad": "output", "activation_grad": "activation"}
+GRADIENT_OF = {"output_grad": "output", "normed_grad": "normed", "activation_grad": "activation"}
+NORMED = frozenset({"normed", "normed_grad"})
+ACTIVATION = frozenset({"activation", "activation_grad"})
 
 
 def gather(
@@ -30,38 +34,40 @@ def gather(
     labels: Tensor,
     generator: torch.Generator,
     curvature: str = "sampled",
+    draws: float = 0.5,
 ) -> dict[str, Evidence]:
     """Give the evidence of one batch for every layer that has units of a group; shapes as in `criterion.EVIDENCE`.
 
+    `normed` and `activation` also of shortcuts that pad (`ChannelPad`): they write units of their groups, too.
     Only what is asked for is computed. Weights, gradients, modes, hooks and the global random state are left as they
     were, even after an error. Raises `CellError` for a layer that does not run exactly once.
 
     Args:
         network: dense or already pruned.
-        names: of the evidence; `generator` is not evidence of a layer and is left out.
+        names: of the evidence; `generator` is not evidence of a layer, and `input_norm` none of one batch
+            (`inputs.input_norms`): they are left out.
         pictures: one batch, (batch, channels, height, width), normalised.
         labels: (batch,).
-        generator: draws the labels of ``curvature="sampled"``.
+        generator: for random curvatures.
         curvature: one of `criterion.CURVATURES`.
+        draws: how many a random one makes, see `criterion.DRAWS`.
     """
     layers = producers(network)
     evidence = {layer: constant(network, layer, names) for layer in layers}
     passes = {EVIDENCE[name] for name in names} - {"none"}
     if not passes:
         return evidence
-    first, second = bool(names & (PARAMETER.keys() | GRADIENT_OF.keys())), "curvature" in passes
-    with undisturbed(network.model), _watched(network, layers, names) as seen, torch.set_grad_enabled(first or second):
-        for layer in layers if names & PARAMETER.keys() else ():
-            network.layer(layer).requires_grad_(True)
-        images = pictures.detach().to(network.device, network.dtype).requires_grad_(first or second)
-        logits, labels = network.model(images), labels.to(network.device)
-        _check_ran(seen, names)
-        if first:
-            _first_order(network, names, logits, labels, seen, evidence, again=second)
-        if second:
-            _second_order(network, logits, diagonals.cotangents(logits, labels, curvature, generator), seen, evidence)
-    for layer in layers:
-        values = seen[layer] | evidence[layer]
+    seen: Seen = {layer: {} for layer in layers}
+    images, labels = pictures.detach().to(network.device, network.dtype), labels.to(network.device)
+    with undisturbed(network.model):
+        if passes - {"curvature"}:
+            _first_order(network, names, images, labels, seen, evidence)
+        if "curvature" in passes:
+            network.model.requires_grad_(False)
+            for layer, pair in diagonals(network, layers, images, labels, generator, curvature, draws).items():
+                evidence[layer] |= zip(("curvature", "bias_curvature"), pair, strict=True)
+    for layer, kept in seen.items():
+        values = kept | evidence.get(layer, {})
         evidence[layer] = {name: _show(network.layer(layer), name, values[name]) for name in names & values.keys()}
     return evidence
 
@@ -69,6 +75,25 @@ def gather(
 def producers(network: Network) -> list[str]:
     """Names of the layers whose output units are in a group, each once, in the order of the table."""
     return list(dict.fromkeys(layer for group in network.table.groups for layer in group.producers))
+
+
+def pads(network: Network, group: Group) -> list[str]:
+    """Names of the shortcuts without parameters that write units of a group."""
+    outs = dict.fromkeys(piece.layer for piece in group.slices if piece.side == "out")
+    return [name for name in outs if isinstance(network.layer(name), ChannelPad)]
+
+
+def normaliser(network: Network, layer: str) -> str:
+    """Name the module whose output is `normed`: the BatchNorm that follows a layer, or the layer itself.
+
+    It is the layer itself, too, where a BatchNorm that belongs to no layer reads the same units (DenseNet).
+    """
+    owned = set(network.table.norm.values())
+    for group in network.table.groups:
+        read = {piece.layer for piece in group.slices if isinstance(network.layer(piece.layer), NORMS)}
+        if layer in group.producers and read - owned:
+            return layer
+    return network.table.norm.get(layer, layer)
 
 
 def weight_of(network: Network, layer: str) -> Tensor:
@@ -124,32 +149,62 @@ def _gate(network: Network, layer: str, weight: Tensor) -> Tensor:
     return gate
 
 
+def _first_order(
+    network: Network,
+    names: frozenset[str],
+    images: Tensor,
+    labels: Tensor,
+    seen: Seen,
+    evidence: dict[str, Evidence],
+) -> None:
+    """One forward pass and, for gradients, one backward pass of the summed loss."""
+    backwards = bool(names & (PARAMETER.keys() | GRADIENT_OF.keys()))
+    for layer in seen if names & PARAMETER.keys() else ():
+        network.layer(layer).requires_grad_(True)
+    with _watched(network, names, seen), torch.set_grad_enabled(backwards):
+        logits = network.model(images.detach().requires_grad_(bool(names & GRADIENT_OF.keys())))
+    _check_ran(seen, names)
+    if backwards:
+        _gradients(network, names, F.cross_entropy(logits, labels, reduction="sum"), len(labels), seen, evidence)
+
+
 @contextmanager
-def _watched(network: Network, layers: Sequence[str], names: frozenset[str]) -> Iterator[Seen]:
-    """Keep what passes through the layers during one forward pass: `input`, `output` and `activation`, by layer."""
-    seen: Seen = {layer: {} for layer in layers}
-    second = "curvature" in {EVIDENCE[name] for name in names}
+def _watched(network: Network, names: frozenset[str], seen: Seen) -> Iterator[None]:
+    """Keep `output`, `normed` and `activation` of one forward pass, by layer."""
     handles = []
-    for layer in layers:
-        if second or names & {"output", "output_grad", "activation", "activation_grad"}:
-            handles.append(network.layer(layer).register_forward_hook(_keep_output(layer, seen[layer], second)))
-        if names & {"activation", "activation_grad"}:
+    for layer in list(seen):
+        if "activations" in {EVIDENCE[name] for name in names}:
+            handles.append(network.layer(layer).register_forward_hook(_keep_output(layer, seen[layer])))
+        if names & NORMED:
+            place = network.layer(normaliser(network, layer))
+            handles.append(place.register_forward_hook(_keep(seen[layer], "normed")))
+        if names & ACTIVATION:
             tail = network.layer(network.table.tail.get(layer, layer))
             handles.append(tail.register_forward_hook(_keep_activation(seen[layer])))
+    for group in network.table.groups if names & (NORMED | ACTIVATION) else ():
+        for pad in pads(network, group):
+            seen[pad] = {}
+            handles.append(network.layer(pad).register_forward_hook(_keep(seen[pad], "normed", "activation")))
     try:
-        yield seen
+        yield
     finally:
         for handle in handles:
             handle.remove()
 
 
-def _keep_output(layer: str, seen: Evidence, second: bool) -> Callable[[nn.Module, Any, Tensor], Tensor]:
+def _keep_output(layer: str, seen: Evidence) -> Callable[[nn.Module, Any, Tensor], Tensor]:
     def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
         if "output" in seen:
             raise CellError(f"layer '{layer}' runs more than once in a forward pass; its evidence would be mixed")
-        if second:
-            seen["input"] = inputs[0].detach()  # nothing may change it: the weight's own gradient needs it
         seen["output"] = output
+        return output.clone()
+
+    return hook
+
+
+def _keep(seen: Evidence, *names: str) -> Callable[[nn.Module, Any, Tensor], Tensor]:
+    def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+        seen.update(dict.fromkeys(names, output))
         return output.clone()
 
     return hook
@@ -168,22 +223,16 @@ def _keep_activation(seen: Evidence) -> Callable[[nn.Module, Any, Tensor], Tenso
 
 
 def _check_ran(seen: Seen, names: frozenset[str]) -> None:
-    watched = {EVIDENCE[name] for name in names} & {"activations", "curvature"}
+    watched = "activations" in {EVIDENCE[name] for name in names}
     for layer, kept in seen.items():
-        if watched and "output" not in kept:
+        if watched and not kept:
             raise CellError(f"layer '{layer}' does not run in a forward pass")
-        if names & {"activation", "activation_grad"} and "activation" not in kept:
+        if names & ACTIVATION and "activation" not in kept:
             raise CellError(f"the nonlinearity of layer '{layer}' does not run after it in a forward pass")
 
 
-def _first_order(
-    network: Network,
-    names: frozenset[str],
-    logits: Tensor,
-    labels: Tensor,
-    seen: Seen,
-    evidence: dict[str, Evidence],
-    again: bool,
+def _gradients(
+    network: Network, names: frozenset[str], loss: Tensor, samples: int, seen: Seen, evidence: dict[str, Evidence]
 ) -> None:
     """One backward pass of the summed loss; the gradients of parameters are divided by the number of samples."""
     wanted: list[tuple[str, str, Tensor, int]] = []
@@ -191,33 +240,20 @@ def _first_order(
         for name in sorted(names & PARAMETER.keys()):
             parameter = getattr(network.layer(layer), PARAMETER[name])
             if parameter is None:
-                evidence[layer][name] = logits.new_zeros(len(weight_of(network, layer)))
+                evidence[layer][name] = loss.new_zeros(len(weight_of(network, layer)))
             else:
-                wanted.append((layer, name, parameter, len(labels)))
-        wanted += [(layer, name, seen[layer][GRADIENT_OF[name]], 1) for name in sorted(names & GRADIENT_OF.keys())]
-    loss = F.cross_entropy(logits, labels, reduction="sum")
+                wanted.append((layer, name, parameter, samples))
+    for layer, kept in seen.items():
+        flows = [(name, GRADIENT_OF[name]) for name in sorted(names & GRADIENT_OF.keys())]
+        wanted += [(layer, name, kept[flow], 1) for name, flow in flows if flow in kept]
     tensors = [tensor for _, _, tensor, _ in wanted]
-    gradients = torch.autograd.grad(loss, tensors, retain_graph=again, allow_unused=True, materialize_grads=True)
+    if loss.requires_grad:
+        gradients = torch.autograd.grad(loss, tensors, allow_unused=True, materialize_grads=True)
+    else:  # none of the layers runs
+        gradients = tuple(torch.zeros_like(tensor) for tensor in tensors)
     for (layer, name, _, divisor), gradient in zip(wanted, gradients, strict=True):
         value = gradient / divisor if divisor != 1 else gradient
-        evidence[layer][name] = value.flatten(1) if name == "grad" else value
-
-
-def _second_order(
-    network: Network, logits: Tensor, cotangents: Iterator[Tensor], seen: Seen, evidence: dict[str, Evidence]
-) -> None:
-    """Mean over samples of squared per-sample gradients, summed over the cotangents."""
-    layers = list(seen)
-    outputs = [seen[layer]["output"] for layer in layers]
-    for cotangent in cotangents:
-        gradients = torch.autograd.grad(
-            logits, outputs, cotangent, retain_graph=True, allow_unused=True, materialize_grads=True
-        )
-        with torch.no_grad():
-            for layer, gradient in zip(layers, gradients, strict=True):
-                pair = diagonals.squares(network.layer(layer), seen[layer]["input"], gradient)
-                for name, value in zip(("curvature", "bias_curvature"), pair, strict=True):
-                    evidence[layer][name] = evidence[layer].get(name, 0) + value / len(logits)
+        evidence.setdefault(layer, {})[name] = value.flatten(1) if name == "grad" else value
 
 
 def _show(module: nn.Module, name: str, value: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ after it and not before, too: it would act twice on the way.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from prunebench.errors import CellError
 from prunebench.layers import ChannelPad
 from prunebench.network import Group, Network
-from prunebench.options import Value, convert
-from prunebench.regulariser import check_strength
+from prunebench.options import Value
+from prunebench.regulariser import check_strength, with_fields
 
 BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1  # temperature and stretch, the paper's values
 DECAY = 0.99  # of the running mean square of a gate's gradient
@@ -89,10 +89,7 @@ class Gates:
         self, where: str, given: Mapping[str, str], also: Mapping[str, Value]
     ) -> "tuple[Gates, dict[str, Value]]":
         """Set `strength`, `start` and `rate` by name."""
-        own: dict[str, Value] = {field.name: getattr(self, field.name) for field in fields(self)}
-        values = convert(where, given, {**also, **own})
-        mine: dict[str, Any] = {name: value for name, value in values.items() if name in own}
-        return replace(self, **mine), values
+        return with_fields(self, where, given, also)
 
 
 class AttachedGates:
@@ -126,6 +123,10 @@ class AttachedGates:
     def penalty(self) -> Tensor:
         """Strength times the expected number of open gates; a scalar."""
         return self.rule.strength * torch.stack([open_probability(a).sum() for a in self.parameters]).sum()
+
+    def measure(self) -> Tensor:
+        """Give the term; a scalar."""
+        return self.penalty()
 
     @torch.no_grad()
     def detach(self) -> dict[str, Tensor]:

@@ -10,12 +10,14 @@ from prunebench.errors import UserError
 from prunebench.names import Method, Metric, parse_keeps, parse_method, parse_seeds
 from prunebench.registry import registry
 from prunebench.selection import lowest
+from prunebench.single_weights import check_for_weights
 from prunebench.spec import Spec
 from prunebench.store import Store
 from prunebench.swept import with_swept_rate
 from prunebench.task import Task, make_task
 from prunebench.training import Tick
 from prunebench.trajectory import Trajectory
+from prunebench.tuned import resolve
 
 log = logging.getLogger("prunebench")
 
@@ -62,9 +64,11 @@ def make_grid(spec: Spec) -> Grid:
     known = registry(spec.plugin)
     for source, reason in known.failures.items():
         log.warning("not loaded: %s: %s", source, reason)
-    methods = [parse_method(text, known).name for text in spec.criteria]
+    methods = [parse_method(text, known) for text in spec.criteria]
     seeds = parse_seeds(spec.seeds)
     metric, keeps = parse_keeps(spec.keep)
+    if metric == "weights":
+        check_for_weights(spec.protocol(), methods)
     device = find_device(spec.device)
     for name in ("mixed_precision", "tf32"):
         if getattr(spec, name) and device.type != "cuda":
@@ -76,18 +80,21 @@ def make_grid(spec: Spec) -> Grid:
             layer, why = next(iter(one.table.fixed.items()))
             log.warning(f"{one.model.label}: {len(one.table.fixed)} layers keep all their units ('{layer}': {why})")
     tasks = dict.fromkeys((one.dataset_label, one.model.label) for one in ready)
-    order = product(dict.fromkeys(methods), tasks, seeds)
+    order = product(dict.fromkeys(method.name for method in methods), tasks, seeds)
     jobs = tuple(Job(dataset, model, method, seed) for method, (dataset, model), seed in order)
+    for job in jobs:
+        method_of(spec, job)  # a strength that has not been tuned is said before anything is computed
     return Grid(spec, jobs, metric, tuple(sorted(keeps, reverse=True)))
 
 
 def _check_reachable(ready: Task, metric: Metric, keep: float) -> None:
-    rule = ready.rule
-    lowest_units = {g.name: g.units if g.name in rule.skip else lowest(g.units, rule) for g in ready.table.groups}
-    least = getattr(ready.costs.cost(lowest_units), metric) / getattr(ready.costs.dense, metric)
+    rule, costs = ready.structure(metric).rule, ready.structure(metric).costs
+    least = costs.shares({g: n if g in rule.skip else lowest(n, rule) for g, n in costs.counts.items()})[metric]
     if least > keep:
         what = f"keep {metric}={keep:g} cannot be reached on {ready.dataset_label} x {ready.model.label}"
         cause, cure = "floors", "lower --floor or ask for more"
+        if metric == "weights":
+            raise UserError(f"{what}: one weight of every layer stays, {least:.2g} of all; ask for more")
         if rule.skip:
             cause = f"floors and the {len(rule.skip)} coupled groups that --no-coupled keeps whole"
         raise UserError(f"{what}: {cause} leave at least {least:.4f}; {cure}")
@@ -96,12 +103,15 @@ def _check_reachable(ready: Task, metric: Metric, keep: float) -> None:
 def task(spec: Spec, dataset: str, model: str) -> Task:
     """Make one task of a spec ready (once per process)."""
     ready = make_task(dataset, model, spec.protocol(), spec.data_root, spec.download, spec.plugin)
-    return with_swept_rate(ready, spec.results) if spec.finetune_rate == "swept" else ready
+    if spec.finetune_rate == "swept":
+        return with_swept_rate(ready, spec.results, parse_keeps(spec.keep)[0])
+    return ready
 
 
 def method_of(spec: Spec, job: Job) -> Method:
     """Resolve a job's criterion."""
-    return parse_method(job.criterion, registry(spec.plugin))
+    ready = task(spec, job.dataset, job.model)
+    return resolve(job.criterion, ready, job.seed, spec.results, registry(spec.plugin), parse_keeps(spec.keep)[0])
 
 
 def trajectory(spec: Spec, store: Store, job: Job, metric: Metric, tick: Tick = lambda _: None) -> Trajectory:

@@ -13,7 +13,11 @@ from prunebench.discovery import FAMILIES, source_hash
 from prunebench.errors import UserError
 
 _PROSE = {"reference", "licence", "citation", "source", "takes_argument"}
-_LATER = {"argument", "head"}  # left out while empty: keys from before there were such fields stay what they were
+_LATER = {
+    "argument",
+    "head",
+    "units_only",
+}  # left out while empty: keys from before there were such fields stay what they were
 
 
 def identity(thing: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What `prunebench list` and `prunebench check` print."""
+"""What `prunebench list` and `prunebench models` print."""
 
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
@@ -53,6 +53,7 @@ def _options(record: AnyCriterion) -> str:
     found = dict(keyword_defaults(record.score))
     if isinstance(record, Criterion) and "curvature" in record.needs:
         found["curvature"] = record.curvature
+        found |= {"draws": record.draws} if record.draws else {}
     regulariser = record.regulariser
     if regulariser is not None and is_dataclass(regulariser):
         found |= {f.name: v for f in fields(regulariser) if isinstance(v := getattr(regulariser, f.name), Value)}
@@ -81,32 +82,6 @@ def _models(registry: Registry) -> str:
         rows.append([label, options, record.reference, entry.origin])
     rows.append(["module:function", "its own", "a function of yours that gives a network", "working folder, packages"])
     return tabulate(rows, ["model", "options", "source", "origin"], "simple", maxcolwidths=[None, 24, 60, None])
-
-
-def check_criteria(names: tuple[str, ...], everything: bool, plugins: tuple[str, ...]) -> tuple[str, bool]:
-    """Run the contract suite over criteria, given by name or as plugin files. Gives the text and whether all passed."""
-    from prunebench.testing import run_checks
-
-    files = tuple(name for name in names if name.endswith(".py"))
-    registry = Registry((*plugins, *files))
-    chosen = [name for name in names if name not in files]
-    chosen += [
-        name for name, entry in registry.criteria.items() if everything or entry.origin.endswith(files or ("\0",))
-    ]
-    for source, reason in registry.failures.items():
-        if any(file in source for file in files):
-            raise UserError(f"{source} cannot be loaded: {reason}")
-    if not chosen:
-        known = ", ".join(sorted(registry.criteria))
-        raise UserError(f"nothing to check: give a criterion's name, a plugin file or --all; known: {known}")
-    lines, passed = [], True
-    for name in dict.fromkeys(chosen):
-        if name not in registry.criteria:
-            raise unknown("criterion", name, registry.criteria)
-        for check, ok, message in run_checks(registry.criteria[name].record):
-            passed &= ok
-            lines.append(f"{'ok    ' if ok else 'FAILED'} {name}: {check}" + (f": {message}" if message else ""))
-    return "\n".join(lines), passed
 
 
 def check_models(

@@ -103,11 +103,12 @@ def choose_stages(holders: Holders) -> tuple[dict[Path, Path], list[str]]:
 
 
 def choose_rates(holders: Holders) -> tuple[dict[Path, Path], list[str]]:
-    """Take the newest sweep of every task; name those that chose different shares."""
+    """Take the newest sweep of every task and tuning of every criterion; name those that chose something else."""
     taken, unlike = {}, []
     for path, stores in holders.items():
         taken[path] = max((_File.read(store, path) for store in stores), key=lambda file: file.age).store
-        if len({read_json(store / path).get("share") for store in stores}) > 1:
+        found = [read_json(store / path) for store in stores]
+        if len({(facts.get("share"), facts.get("strength")) for facts in found}) > 1:
             unlike.append(" and ".join(str(store / path) for store in stores))
     return taken, unlike
 

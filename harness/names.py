@@ -11,14 +11,15 @@ from typing import Literal, cast
 
 from prunebench.criterion import AnyCriterion
 from prunebench.errors import UserError, unknown
-from prunebench.options import keyword_defaults, split_name
+from prunebench.options import keyword_defaults, label, split_name
 from prunebench.registry import Registry, get_criterion
 from prunebench.regulariser import Regulariser
-from prunebench.reserved import ALIASES, CONTROLS, PLUS
+from prunebench.reserved import ALIASES, CONTROLS, PLUS, parts
 from prunebench.selection import METRICS
 
 Kind = Literal["criterion", "dense_continued", "shuffle", "scratch"]
-Metric = Literal["macs", "params", "units"]
+Metric = Literal["macs", "params", "units", "weights"]
+TUNED = "tuned"  # as a strength
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Method:
         score: ranks the units; None for a control.
         before: the regulariser of sparse training. after: that of fine-tuning.
         of: the X of `shuffle:X` and `scratch:X`.
+        strength: what `strength=tuned` stands for, once that is known.
     """
 
     name: str
@@ -39,6 +41,12 @@ class Method:
     before: Regulariser | None = field(default=None, compare=False)
     after: Regulariser | None = field(default=None, compare=False)
     of: "Method | None" = field(default=None, compare=False)
+    strength: float | None = field(default=None, compare=False)
+
+    @property
+    def tuned(self) -> bool:
+        """Tell whether the strength of the regulariser is that of a tuning."""
+        return any(split_name(part)[1].get("strength") == TUNED for part in parts(self.name) if self.of is None)
 
 
 def parse_method(text: str, registry: Registry) -> Method:
@@ -47,17 +55,17 @@ def parse_method(text: str, registry: Registry) -> Method:
     head, colon, rest = text.partition(":")
     if head in CONTROLS:
         return _control(cast(Kind, head), rest, registry)
-    parts = [part.strip() for part in PLUS.split(text)]
-    if head in ALIASES and len(parts) == 1:
+    pair = [part.strip() for part in PLUS.split(text)]
+    if head in ALIASES and len(pair) == 1:
         if colon:
             raise UserError(f"'{head}' stands for {ALIASES[head]} and takes no options; write them there")
         return replace(parse_method(ALIASES[head], registry), name=head)
-    if len(parts) == 1:
-        record = _criterion(text, registry)
-        return Method(record.label, score=record, before=record.regulariser)
-    if len(parts) > 2 or not all(parts):
+    if len(pair) == 1:
+        record, name = _criterion(text, registry)
+        return Method(name, score=record, before=record.regulariser)
+    if len(pair) > 2 or not all(pair):
         raise UserError(f"'{text}': write A+B with exactly two parts, such as hsqgl12+obd")
-    return _pair(text, parts[0], parts[1], registry)
+    return _pair(text, pair[0], pair[1], registry)
 
 
 def _pair(text: str, one: str, two: str, registry: Registry) -> Method:
@@ -66,17 +74,17 @@ def _pair(text: str, one: str, two: str, registry: Registry) -> Method:
         name = part.partition(":")[0]
         if name in ALIASES or name in CONTROLS:
             raise UserError(f"'{text}': '{name}' cannot be a part of A+B; write criteria only, such as hsqgl12+obd")
-    first, second = _criterion(one, registry), _criterion(two, registry)
+    (first, first_name), (second, second_name) = _criterion(one, registry), _criterion(two, registry)
     if (first.regulariser is None) == (second.regulariser is None):
         which = "neither part has a regulariser" if first.regulariser is None else "both parts have a regulariser"
         has = ", ".join(name for name, entry in registry.criteria.items() if entry.record.regulariser is not None)
         raise UserError(f"'{text}': {which}, A+B needs exactly one; criteria with one: {has or 'none'}")
     score, used, typed = (first, second, two) if first.regulariser is None else (second, first, one)
-    idle = set(split_name(typed)[1]) & {*keyword_defaults(used.score), "curvature"}
+    idle = set(split_name(typed)[1]) & {*keyword_defaults(used.score), "curvature", "draws"}
     if idle:
         raise UserError(f"'{text}': {min(idle)} is an option of the score of '{used.name}', which is not used here")
     before, after = first.regulariser, second.regulariser
-    return Method(f"{first.label}+{second.label}", score=score, before=before, after=after)
+    return Method(f"{first_name}+{second_name}", score=score, before=before, after=after)
 
 
 def _control(kind: Kind, rest: str, registry: Registry) -> Method:
@@ -92,11 +100,28 @@ def _control(kind: Kind, rest: str, registry: Registry) -> Method:
     return Method(f"{kind}:{of.name}", kind=kind, of=of)
 
 
-def _criterion(text: str, registry: Registry) -> AnyCriterion:
-    name = split_name(text)[0]
+def _criterion(text: str, registry: Registry) -> tuple[AnyCriterion, str]:
+    """Find a criterion; gives it with its name as one would type it. A tuned strength is the default for now."""
+    name, options, argument = split_name(text)
     if name not in registry.criteria:
         raise unknown("criterion", name, [*registry.criteria, *ALIASES, *CONTROLS])
-    return get_criterion(text, registry)
+    if options.get("strength") != TUNED:
+        record = get_criterion(text, registry)
+        return record, record.label
+    record = get_criterion(label(name, {k: v for k, v in options.items() if k != "strength"}, argument), registry)
+    if record.regulariser is None:
+        raise UserError(f"'{text}': '{name}' has no regulariser whose strength could be tuned")
+    return record, label(record.name, {**record.options, "strength": TUNED})
+
+
+def with_strength(expression: str, registry: Registry, strength: str) -> str:
+    """Write `A` or `A+B` with another strength of its regulariser; an alias is written out."""
+    written = []
+    for part in parts(expression):
+        name, options, argument = split_name(part)
+        regulariser = registry.criteria[name].record.regulariser
+        written.append(label(name, options | ({"strength": strength} if regulariser is not None else {}), argument))
+    return "+".join(written)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -122,13 +147,17 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 def parse_keeps(text: str) -> tuple[Metric, tuple[float, ...]]:
     """Read fractions to keep of a budget metric; without its name of the MACs.
 
+    MACs, parameters and units are kept by removing whole units, weights by removing single ones.
+
     >>> parse_keeps("params=0.5,0.25"), parse_keeps("0.5")
     (('params', (0.5, 0.25)), ('macs', (0.5,)))
     """
     head, equals, rest = text.strip().rpartition("=")
     metric = head.strip() if equals else "macs"
     if "=" in head:
-        raise UserError(f"keep '{text}': a run has one budget metric; write macs=0.5,0.25, or params= or units=")
+        raise UserError(
+            f"keep '{text}': a run has one budget metric; write macs=0.5,0.25, or params=, units= or weights="
+        )
     if metric not in METRICS:
         raise unknown("budget metric", metric, METRICS, where=f"keep '{text}'")
     try:

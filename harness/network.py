@@ -69,12 +69,14 @@ class Network:
 
     kept: for every group the sorted original numbers of the units still there.
     gates: log alpha (units still there,) by group, after L0 sparse training.
+    masks: of the weights that single weights were pruned from, by layer: which are still there; bool, as the weight.
     """
 
     model: nn.Module
     table: Table
     kept: dict[str, Tensor]
     gates: dict[str, Tensor] = field(default_factory=dict)
+    masks: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def dense(cls, model: nn.Module, table: Table) -> "Network":

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from prunebench.errors import UserError, unknown
 
@@ -42,6 +42,15 @@ def keyword_defaults(function: Callable[..., Any]) -> dict[str, Value]:
     """
     parameters = inspect.signature(function).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and isinstance(p.default, Value)}
+
+
+def check_choices(where: str, function: Callable[..., Any], values: Mapping[str, Value]) -> None:
+    """Refuse values of a function's options that their annotations, where these are a `Literal`, do not list."""
+    for name, parameter in inspect.signature(function).parameters.items():
+        if get_origin(parameter.annotation) is Literal and name in values:
+            allowed = get_args(parameter.annotation)
+            if values[name] not in allowed:
+                raise unknown(name, str(values[name]), allowed, where=f"'{where}'")
 
 
 def convert(where: str, given: Mapping[str, str | Value], defaults: Mapping[str, Value]) -> dict[str, Value]:

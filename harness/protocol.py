@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 
 from prunebench.record import Frozen
 
-RankingChoice = Literal["local", "per-cost", "global", "published"]
+RankingChoice = Literal["local", "per-cost", "per-memory", "global", "published"]
 
 
 class Protocol(Frozen):

@@ -27,24 +27,27 @@ F = TypeVar("F", bound=Frozen)
 
 
 class Cell(Frozen):
-    """What was asked for. `metric` is what `keep` is a fraction of."""
+    """What was asked for. `metric` is what `keep` is a fraction of: of weights where single ones are removed."""
 
     dataset: str
     model: str
     criterion: str
     seed: int
-    metric: Literal["macs", "params", "units"]
+    metric: Literal["macs", "params", "units", "weights"]
     keep: float
-    ranking: Literal["local", "per-cost", "global", "published"]
+    ranking: Literal["local", "per-cost", "per-memory", "global", "published"]
 
     @property
     def task(self) -> str:
-        """Dataset x model."""
-        return f"{self.dataset} x {self.model}"
+        """Dataset x model; single weights are a comparison of their own, never beside units."""
+        return f"{self.dataset} x {self.model}" + (", single weights" if self.metric == "weights" else "")
 
 
 class Cost(Frozen):
-    """What a network costs. macs: multiply-accumulates of one picture; bytes: of its parameters and buffers."""
+    """What a network costs. macs: multiply-accumulates of one picture; bytes: of its parameters and buffers.
+
+    Single weights that were removed are no parameters any more; the rest counts them, as dense kernels do.
+    """
 
     macs: int
     params: int
@@ -143,9 +146,11 @@ class Record(Frozen):
     """The facts of one point.
 
     widths: output units of every convolution and linear layer, (dense, pruned), in the order of the model.
-    floors: groups that stand at their floor. keep: achieved fraction of macs, params and units.
+    weights: the same of their weights, where single ones were removed. floors: groups that stand at their floor.
+    keep: achieved fraction of macs, params and units, and of weights where single ones were removed.
     protocol: every option that decides the result. evidence: what the criterion asked for. network: the folder under
-    stages/ of the results folder that holds the fine-tuned network, for `prunebench.load`.
+    stages/ of the results folder that holds the fine-tuned network, for `prunebench.load`. strength: what
+    `strength=tuned` stood for.
     """
 
     schema_version: int = SCHEMA
@@ -163,12 +168,19 @@ class Record(Frozen):
     pruned: Cost | None = None
     keep: dict[str, float] = {}
     widths: dict[str, tuple[int, int]] = {}
+    weights: dict[str, tuple[int, int]] = {}
     floors: tuple[str, ...] = ()
     per_image: PerImage | None = None
     curves: tuple[Epoch, ...] = ()
     sparse: SparseFacts | None = None
+    strength: float | None = None
     network: str = ""
     environment: Environment | None = None
+
+    @property
+    def left(self) -> dict[str, tuple[int, int]]:
+        """What is left of every layer, (dense, pruned): of its weights where single ones were removed, else units."""
+        return self.weights or self.widths
 
     def facts(self) -> dict[str, Any]:
         """Everything that two runs of the same command on one CPU share bit for bit."""

@@ -35,6 +35,8 @@ def remove(network: Network, units: Mapping[str, Tensor]) -> Network:
         units: by group, original numbers (any,) of units that are still there, never all of a group.
     """
     gone = _checked(network, units)
+    if gone and network.masks:
+        raise ValueError("units cannot be removed from a network that has lost single weights")
     places = _positions(network, gone)
     model = _copy(network, places)
     for (name, side), positions in places.items():
@@ -45,7 +47,7 @@ def remove(network: Network, units: Mapping[str, Tensor]) -> Network:
         kept[group] = network.kept[group][stays]
         if group in gates:
             gates[group] = gates[group][stays.to(gates[group].device)]
-    return Network(model, network.table, kept, gates)
+    return Network(model, network.table, kept, gates, dict(network.masks))
 
 
 def resize(model: nn.Module, widths: Mapping[str, int], example: Tensor) -> nn.Module:

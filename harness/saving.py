@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from prunebench.errors import UserError
 from prunebench.network import Network, Table
 from prunebench.removal import remove
-from prunebench.store_files import GATES, WEIGHTS
+from prunebench.store_files import GATES, MASKS, WEIGHTS
 
 SCHEMA = 1
 WIDTHS = "widths.json"
 
 
 def save(network: Network, folder: Path, model: Mapping[str, Any] | None = None) -> None:
-    """Write a network into a folder, made if need be: its weights, the units it still has, and its gates.
+    """Write a network into a folder, made if need be: its weights, the units it still has, its gates and masks.
 
     model: what `load` builds the dense network from: `model` (the name in the registry, with options), `channels`,
     `size` and `classes`. For an atomic save write to a temporary folder and rename that.
@@ -34,13 +34,15 @@ def save(network: Network, folder: Path, model: Mapping[str, Any] | None = None)
     save_file(_plain(network.model.state_dict()), folder / WEIGHTS)
     if network.gates:
         save_file(_plain(network.gates), folder / GATES)
+    if network.masks:
+        save_file(_plain(network.masks), folder / MASKS)
 
 
 def load_into(model: nn.Module, table: Table, folder: Path) -> Network:
     """Rebuild a saved network from its dense one, whose weights do not matter and which stays as it is.
 
-    Widths, weights, buffers and gates are the saved ones; device, dtype, training mode and `requires_grad` are the
-    dense model's. Raises `UserError` where the folder holds no network, or not one of this model.
+    Widths, weights, buffers, gates and masks are the saved ones; device, dtype, training mode and `requires_grad` are
+    the dense model's. Raises `UserError` where the folder holds no network, or not one of this model.
     """
     kept = _widths(folder)["kept"]
     if set(kept) != {group.name for group in table.groups}:
@@ -55,11 +57,13 @@ def load_into(model: nn.Module, table: Table, folder: Path) -> Network:
         raise UserError(f"{folder}: does not fit the model: {' '.join(str(error).split())}") from None
     if (folder / GATES).exists():
         network.gates = {group: gate.to(network.device) for group, gate in _read(folder / GATES).items()}
+    if (folder / MASKS).exists():
+        network.masks = _read(folder / MASKS)
     return network
 
 
 def load(folder: Path | str, plugins: tuple[str, ...] = ()) -> nn.Module:
-    """Load a network that a run saved, in eval mode on the CPU.
+    """Load a network that a run saved, in eval mode on the CPU. Single weights that were pruned are zeros in it.
 
     plugins: files or modules that hold the model, where it is not the package's or an installed one.
 

@@ -31,7 +31,10 @@ class Spec(Protocol):
         (), description="pairs such as 'cifar10 x resnet20', not every dataset with every model"
     )
     seeds: str = Field("0-2", description="seeds: 0-4 or 0,3,7")
-    keep: str = Field("macs=0.5,0.25", description="fractions to keep of macs, params or units: macs=0.5,0.25")
+    keep: str = Field(
+        "macs=0.5,0.25",
+        description="fractions to keep of macs, params or units; of weights to prune single weights: weights=0.1,0.05",
+    )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
     results: Path = Field(Path("results"), description="folder of records, checkpoints and timings")
     data_root: Path = Field(Path("~/.cache/prunebench"), description="folder of the datasets")

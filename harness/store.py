@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from prunebench.errors import UserError
 from prunebench.fidelity_record import Fidelity
 from prunebench.record import SCHEMA, Record, read_record
-from prunebench.store_files import GATES, WEIGHTS, read_json
+from prunebench.store_files import GATES, MASKS, WEIGHTS, read_json
 
 
 def key_of(parent: str, facts: Mapping[str, Any]) -> str:
@@ -101,7 +101,7 @@ class Store:
         if not self.has(key):
             return
         with self.lock(key):
-            for name in (WEIGHTS, GATES):  # in this order: without weights a stage is not finished
+            for name in (WEIGHTS, GATES, MASKS):  # in this order: without weights a stage is not finished
                 (self.stage(key) / name).unlink(missing_ok=True)
 
     def record_path(self, record: Record) -> Path:

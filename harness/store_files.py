@@ -6,7 +6,7 @@ from typing import Any
 
 from prunebench.errors import UserError
 
-WEIGHTS, GATES = "weights.safetensors", "gates.safetensors"  # of a stage
+WEIGHTS, GATES, MASKS = "weights.safetensors", "gates.safetensors", "masks.safetensors"  # of a stage
 
 
 def read_json(path: Path) -> dict[str, Any]:

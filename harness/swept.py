@@ -1,11 +1,14 @@
 """The results of sweeps of the fine-tuning rate, in the results folder: `rates/KEY.json`, one for each task."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from prunebench.errors import UserError
+from prunebench.names import Metric
 from prunebench.record import Frozen, validated
 from prunebench.stages import Plan
 from prunebench.store import key_of
@@ -28,18 +31,24 @@ class Sweep(Frozen):
     seconds: float
 
 
-def sweep_path(task: Task, results: Path) -> Path:
-    """Where the sweep of a task lies: its key holds all that decides the training, but neither seed nor ranking."""
+def sweep_path(task: Task, results: Path, metric: Metric) -> Path:
+    """Where the sweep of a task lies. Units have one rate, whatever their budget is of; single weights have another."""
+    return results / "rates" / f"{schedule_key(task, metric, {})}.json"
+
+
+def schedule_key(task: Task, metric: Metric, more: Mapping[str, Any]) -> str:
+    """Give a key of all that decides the training of a task, but neither seed nor ranking, and of some more facts."""
     protocol = task.protocol
-    block = task.facts(0, torch.device("cpu"))  # whatever the run's seeds and device: one rate for all
+    block = task.facts(0, torch.device("cpu"))  # whatever the run's seeds and device: one choice for all
     sparse = {name: getattr(protocol, name) for name in ("sparse_epochs", "sparse_rate")}
     after = {name: getattr(protocol, name) for name in ("rung", "rung_epochs", "finetune_epochs", "restart")}
-    return results / "rates" / f"{key_of(Plan(protocol, block, 'macs').dense().key, sparse | after)}.json"
+    single = {"removed": "weights"} if metric == "weights" else {}
+    return key_of(Plan(protocol, block, metric).dense().key, {**sparse, **after, **single, **more})
 
 
-def with_swept_rate(task: Task, results: Path) -> Task:
+def with_swept_rate(task: Task, results: Path, metric: Metric) -> Task:
     """Give a task the rate that a sweep chose. Raises `UserError` where none has been made."""
-    path = sweep_path(task, results)
+    path = sweep_path(task, results, metric)
     if not path.exists():
         what = f"{results} has no sweep of {task.dataset_label} x {task.model.label} with this schedule"
         raise UserError(f"--finetune-rate swept: {what}; run `prunebench sweep` with the same options first")

@@ -16,13 +16,16 @@ from prunebench.errors import UserError
 from prunebench.identity import identity
 from prunebench.loaded import IMAGENET
 from prunebench.model import Model
+from prunebench.names import Metric
 from prunebench.network import Network, Table
 from prunebench.options import split_name
 from prunebench.protocol import Protocol
 from prunebench.registry import get_dataset, get_model, registry
 from prunebench.seeding import seeded
 from prunebench.selection import Rule
+from prunebench.single_weights import WeightCosts, Weights
 from prunebench.splits import BlockData, check_sizes, draw
+from prunebench.structure import Structure, Units
 from prunebench.units import analyse
 from prunebench.verification import twin
 from prunebench.weights import load_weights, weights_digest
@@ -63,6 +66,10 @@ class Task:
             round_to=self.protocol.round_to,
             skip=frozenset() if self.protocol.coupled else frozenset(skipped),
         )
+
+    def structure(self, metric: Metric) -> Structure:
+        """Give what is removed for a budget: single weights for one of weights, otherwise units."""
+        return Weights(WeightCosts.of(self.costs)) if metric == "weights" else Units(self.costs, self.rule)
 
     def data(self, seed: int, device: torch.device) -> BlockData:
         """Draw a block's splits."""

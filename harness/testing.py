@@ -12,14 +12,17 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from prunebench import toys
 from prunebench.criterion import AnyCriterion
 from prunebench.errors import CellError
+from prunebench.masks import kept_weights, without
 from prunebench.network import Network
-from prunebench.regulariser import Regulariser
 from prunebench.scoring import score
+from prunebench.testing_regulariser import REGULARISER_CHECKS, require
+from prunebench.watching import watching
+from prunebench.weight_scoring import for_units_only, score_weights
 
 Check = Callable[[], None]
 
@@ -63,6 +66,8 @@ def checks(record: AnyCriterion) -> Iterator[tuple[str, Check]]:
     """Give the checks that apply to a criterion, by name; each raises `AssertionError` or `CellError`."""
     for toy in toys.TOYS:
         yield f"scores {toy}", partial(_scores, record, toy)
+    if not for_units_only(record):
+        yield "scores single weights", partial(_single_weights, record)
     yield "is deterministic", partial(_deterministic, record)
     yield "changes nothing", partial(_changes_nothing, record)
     yield "accepts zero weights", partial(_zero_weights, record)
@@ -74,21 +79,16 @@ def checks(record: AnyCriterion) -> Iterator[tuple[str, Check]]:
         yield "needs no data", partial(_without_data, record)
     if not record.stochastic:
         yield "follows its units", partial(_equivariant, record)
-    if record.scale == "loss":
+    if record.scale == "loss" and not record.stochastic:  # else only on average
         yield "is on the loss scale", partial(_loss_scale, record)
     if record.regulariser is not None:
-        yield "regulariser: gradient at zero", partial(_gradient_at_zero, record.regulariser)
-        yield "regulariser: gradient elsewhere", partial(_gradient_elsewhere, record.regulariser)
-        yield "regulariser: leaves what it showed", partial(_folds, record.regulariser)
+        for name, check in REGULARISER_CHECKS.items():
+            yield f"regulariser: {name}", partial(check, record.regulariser)
 
 
-def _require(condition: bool, message: str) -> None:
-    if not condition:  # not `assert`, which `python -O` takes out
-        raise AssertionError(message)
-
-
-def _run(record: AnyCriterion, network: Network, seed: int = 0) -> dict[str, Tensor]:
-    return score(record, network, toys.batches(dtype=network.dtype), torch.Generator().manual_seed(seed))
+def _run(record: AnyCriterion, network: Network, watched: bool = False) -> dict[str, Tensor]:
+    batches = toys.batches(dtype=network.dtype)
+    return score(record, network, batches, torch.Generator().manual_seed(0), watched=watched)
 
 
 def _scores(record: AnyCriterion, toy: str) -> None:
@@ -96,41 +96,44 @@ def _scores(record: AnyCriterion, toy: str) -> None:
     network = toys.TOYS[toy]()
     scores = _run(record, network)
     shapes, wanted = {name: tuple(v.shape) for name, v in scores.items()}, {n: (u,) for n, u in network.units.items()}
-    _require(shapes == wanted, f"gives scores of shapes {shapes}, not {wanted}")
+    require(shapes == wanted, f"gives scores of shapes {shapes}, not {wanted}")
     bad = [name for name, values in scores.items() if not values.isfinite().all()]
-    _require(not bad, f"gives scores that are not finite for groups {bad}")
+    require(not bad, f"gives scores that are not finite for groups {bad}")
+
+
+def _single_weights(record: AnyCriterion) -> None:
+    """Expect one finite number per weight of every layer."""
+    network = without(toys.chain(), {"0": torch.tensor([1])})
+    generator = torch.Generator().manual_seed(0)
+    scores = score_weights(record, network, toys.batches(dtype=network.dtype), generator, watched=False)
+    shapes = {name: tuple(values.shape) for name, values in scores.items()}
+    wanted = {name: (len(kept),) for name, kept in kept_weights(network).items()}
+    require(
+        shapes == wanted, f"gives scores of shapes {shapes}, not {wanted}; if it is for units, say `units_only=True`"
+    )
 
 
 def _deterministic(record: AnyCriterion) -> None:
     """Expect equal scores from equal seeds, bit by bit."""
     first, second = _run(record, toys.chain()), _run(record, toys.chain())
     differ = [name for name in first if not torch.equal(first[name], second[name])]
-    _require(not differ, f"two runs with one seed differ in groups {differ}; draw from `generator` only")
+    require(not differ, f"two runs with one seed differ in groups {differ}; draw from `generator` only")
 
 
 def _changes_nothing(record: AnyCriterion) -> None:
-    """Expect weights, gradients, flags, modes, hooks and the global random state as before."""
-    network = toys.residual()
-    network.model.train()
-    network.layer("bn1").eval()
-    for number, parameter in enumerate(network.model.parameters()):
-        parameter.requires_grad_(number != 1).grad = torch.full_like(parameter, number)
-    before = _state(network.model)
-    _run(record, network)
-    changed = [name for name, value in _state(network.model).items() if value != before[name]]
-    _require(not changed, f"changes {', '.join(changed)}")
-
-
-def _state(model: nn.Module) -> dict[str, object]:
-    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    return {
-        "weights or buffers": {name: value.tolist() for name, value in model.state_dict().items()},
-        "gradients": [None if p.grad is None else p.grad.tolist() for p in model.parameters()],
-        "requires_grad": [p.requires_grad for p in model.parameters()],
-        "training modes": [m.training for m in model.modules()],
-        "hooks": [[len(getattr(m, kind)) for kind in hooks] for m in model.modules()],
-        "the global random state": torch.get_rng_state().tolist(),
-    }
+    """Expect weights, buffers, flags, modes, hooks and the global random states as before, and gradients too."""
+    for make in toys.TOYS.values():
+        network = make()
+        network.model.train()
+        for number, module in enumerate(network.model.modules()):
+            module.training = number % 2 == 0
+        for number, parameter in enumerate(network.model.parameters()):
+            parameter.requires_grad_(number != 1).grad = torch.full_like(parameter, number)
+        with watching(network.model, "it"):  # what the harness does around the score changes nothing, too
+            _run(record, network, watched=True)
+        for number, (name, parameter) in enumerate(network.model.named_parameters()):
+            kept = parameter.grad is not None and bool((parameter.grad == number).all())
+            require(kept, f"changes the gradient of '{name}'")
 
 
 @torch.no_grad()
@@ -150,20 +153,18 @@ def _keeps_type(record: AnyCriterion, dtype: torch.dtype, device: torch.device) 
     network.model.to(device, dtype)
     for name, values in _run(record, network).items():
         fine = values.dtype in (dtype, torch.float64)
-        _require(fine, f"group '{name}' has scores of {values.dtype} for weights of {dtype}")
-        _require(
-            values.device.type == device.type, f"group '{name}' has scores on {values.device}, weights on {device}"
-        )
+        require(fine, f"group '{name}' has scores of {values.dtype} for weights of {dtype}")
+        require(values.device.type == device.type, f"group '{name}' has scores on {values.device}, weights on {device}")
 
 
 def _without_data(record: AnyCriterion) -> None:
     """Expect a criterion that asks for no data to work without any."""
-    score(record, toys.chain(), [], torch.Generator())
+    score(record, toys.chain(), [], torch.Generator(), watched=False)
 
 
 def _equivariant(record: AnyCriterion) -> None:
     """Expect the scores of units in another order in that order."""
-    for make in (toys.chain, toys.residual, toys.depthwise):
+    for make in (toys.chain, toys.residual, toys.depthwise, toys.grouped):
         network, shuffled = make(), make()
         orders = {g.name: torch.arange(g.units).roll(1).flip(0) for g in network.table.groups}
         for group in network.table.groups:
@@ -171,7 +172,7 @@ def _equivariant(record: AnyCriterion) -> None:
         first, second = _run(record, network), _run(record, shuffled)
         for name, order in orders.items():
             text = f"group '{name}' of the {make.__name__} network: scores depend on the order of the units"
-            _require(torch.allclose(first[name][order], second[name], rtol=1e-6, atol=1e-12), text)
+            require(torch.allclose(first[name][order], second[name], rtol=1e-6, atol=1e-12), text)
 
 
 @torch.no_grad()
@@ -197,59 +198,4 @@ def _loss_scale(record: AnyCriterion) -> None:
         first, second = _run(record, network), _run(record, scaled)
     for name, values in first.items():
         text = f"group '{name}': scores change when weights move across a ReLU; declare scale='arbitrary'"
-        _require(torch.allclose(values, second[name], rtol=1e-6, atol=1e-12), text)
-
-
-def _convolutions(network: Network) -> list[Tensor]:
-    return [m.weight for m in network.model.modules() if isinstance(m, nn.Conv2d)]
-
-
-def _gradients(regulariser: Regulariser, network: Network) -> list[Tensor]:
-    attached = regulariser.attach(network, torch.Generator().manual_seed(0))
-    attached.draw()
-    term = attached.penalty()
-    _require(term.ndim == 0, f"the term has shape {tuple(term.shape)}, it must be a scalar")
-    _require(bool(term.isfinite()), f"the term is {float(term.detach())}")
-    parameters = [*network.model.parameters(), *attached.parameters]
-    gradients = torch.autograd.grad(term, parameters, allow_unused=True)
-    return [gradient for gradient in gradients if gradient is not None]
-
-
-def _gradient_at_zero(regulariser: Regulariser) -> None:
-    """Expect a finite gradient of the term where weights are zero."""
-    network = toys.depthwise()
-    with torch.no_grad():
-        for weight in _convolutions(network):
-            weight.zero_()
-    finite = all(bool(gradient.isfinite().all()) for gradient in _gradients(regulariser, network))
-    _require(finite, "the gradient of the regulariser is not finite at zero weights")
-
-
-def _gradient_elsewhere(regulariser: Regulariser) -> None:
-    """Expect that the term acts on something."""
-    gradients = _gradients(regulariser, toys.depthwise())
-    _require(
-        all(bool(gradient.isfinite().all()) for gradient in gradients), "the gradient of the regulariser is not finite"
-    )
-    _require(any(bool(gradient.any()) for gradient in gradients), "the gradient of the regulariser is zero everywhere")
-
-
-@torch.no_grad()
-def _folds(regulariser: Regulariser) -> None:
-    """Expect the same outputs in eval mode after `detach`, and no hooks."""
-    for make in (toys.chain, toys.residual, toys.depthwise, toys.grouped):
-        network, (pictures, _) = make(), toys.batches()[0]
-        before = _state(network.model)["hooks"]
-        attached = regulariser.attach(network, torch.Generator().manual_seed(0))
-        for number, parameter in enumerate(attached.parameters):
-            parameter.copy_(torch.linspace(-3, 3 + number, parameter.numel(), dtype=parameter.dtype))
-        network.model.eval()
-        with_it = network.model(pictures)
-        learned = attached.detach()
-        _require(_state(network.model)["hooks"] == before, "the regulariser leaves hooks behind")
-        change = (network.model(pictures) - with_it).abs().max() / with_it.abs().max()
-        _require(
-            bool(change <= 1e-12), f"detaching changes the {make.__name__} network's output by {float(change):.1e}"
-        )
-        shapes = {name: tuple(values.shape) for name, values in learned.items()}
-        _require(not shapes or shapes == {n: (u,) for n, u in network.units.items()}, f"gives gates of shapes {shapes}")
+        require(torch.allclose(values, second[name], rtol=1e-6, atol=1e-12), text)

@@ -12,11 +12,13 @@ from torch.nn import functional as F
 from prunebench.augment import augment
 from prunebench.errors import CellError
 from prunebench.evaluation import evaluate
+from prunebench.masks import held
 from prunebench.network import Network
 from prunebench.record import Epoch, SparseFacts
 from prunebench.regulariser import Attached, Regulariser
 from prunebench.seeding import generator, seeded
 from prunebench.splits import BlockData
+from prunebench.term import attach, gradients_of, term_of
 
 Tick = Callable[[str], None]
 
@@ -64,24 +66,28 @@ def train(
 ) -> Trained:
     """Train a network in place.
 
-    With a regulariser, its term is added to the loss and what it learned is folded into the network at the end.
-    Raises `CellError` when the loss is no longer finite.
+    With a regulariser, its term is added to the loss and what it learned is folded into the network at the end. Single
+    weights that were pruned stay zero.
+    Raises `CellError` when the loss or the term is no longer finite, or the term has no gradient.
     """
     trained = Trained()
     if plan.epochs == 0:
         return trained
     attached = None
     if regulariser is not None:
-        attached = regulariser.attach(network, generator(plan.seed, plan.stage, "regulariser"))
-        before, ratio = float(attached.penalty().detach()), _gradient_ratio(network, attached, data, plan)
-    with seeded(plan.seed, plan.stage, "dropout"), _frozen(network.model, plan.only):
+        attached = attach(regulariser, network, generator(plan.seed, plan.stage, "regulariser"))
+        before = float(attached.measure().detach())
+        ratio = _gradient_ratio(network, regulariser, attached, data, plan)
+    with seeded(plan.seed, plan.stage, "dropout"), _frozen(network.model, plan.only), held(network):
         for epoch, rate, loss in _epochs(network.model, data, plan, attached):
+            if attached is not None and regulariser is not None:
+                term_of(regulariser, attached)
             last = epoch == plan.epochs
             accuracy = evaluate(network.model, data.validation).accuracy if last else None
             trained.curve.append(Epoch(stage=plan.stage, epoch=epoch, rate=rate, loss=loss, validation=accuracy))
             tick(f"{plan.stage} epoch {epoch}/{plan.epochs}")
     if attached is not None:
-        after = float(attached.penalty().detach())
+        after = float(attached.measure().detach())
         trained.sparse = SparseFacts(
             before=before, after=after, gradient_ratio=ratio, ineffective=after > 0.95 * before
         )
@@ -163,19 +169,20 @@ def _optimiser(model: nn.Module, plan: Plan, attached: Attached | None) -> torch
     return torch.optim.SGD(groups, lr=plan.rate, momentum=0.9, nesterov=True)
 
 
-def _gradient_ratio(network: Network, attached: Attached, data: BlockData, plan: Plan) -> dict[str, float]:
+def _gradient_ratio(
+    network: Network, regulariser: Regulariser, attached: Attached, data: BlockData, plan: Plan
+) -> dict[str, float]:
     """Norm of the term's gradient over the loss's, by parameter that the term acts on, on one batch."""
     named = dict(network.model.named_parameters())
     named |= {f"gates {number}": gate for number, gate in enumerate(attached.parameters)}
-    parameters = list(named.values())
     attached.draw()
     pictures, labels = data.train.batches(plan.batch)[0]
     network.model.eval()
     loss = F.cross_entropy(network.model(pictures), labels)
-    ours = torch.autograd.grad(attached.penalty(), parameters, allow_unused=True)
-    theirs = torch.autograd.grad(loss, parameters, allow_unused=True)
+    ours = gradients_of(regulariser, attached, named)
+    theirs = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
     return {
         name: float(a.norm() / b.norm().clamp_min(1e-30))
-        for name, a, b in zip(named, ours, theirs, strict=True)
+        for (name, a), b in zip(ours.items(), theirs, strict=True)
         if a is not None and b is not None
     }

@@ -14,6 +14,7 @@ from prunebench import environment
 from prunebench.cutting import cut, cut_like
 from prunebench.errors import CellError, UserError, reason
 from prunebench.evaluation import Result, evaluate, with_batchnorm_reestimated
+from prunebench.masks import zero
 from prunebench.names import Method, Metric
 from prunebench.network import Network
 from prunebench.record import Cell, Environment, Epoch, Packed, PerImage, Record, Scores
@@ -51,7 +52,7 @@ class Trajectory:
     _reused: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.protocol = self.task.protocol
+        self.protocol, self.structure = self.task.protocol, self.task.structure(self.metric)
         self.plan = Plan(self.protocol, self.task.facts(self.seed, self.device), self.metric)
 
     @cached_property
@@ -101,6 +102,7 @@ class Trajectory:
                 raise
             except Exception as error:  # once is enough: it would come again at every keep and criterion
                 _FAILED[place] = reason(error)
+                self._memory.clear()  # a plugin may have changed a network that other keeps start from
                 raise
         return self._memory[stage.key]
 
@@ -147,12 +149,14 @@ class Trajectory:
             return remove(parent, {}), {}
         start = time.perf_counter()
         if stage.label == "scratch" and stage.copies is not None:
-            network = cut_like(parent, self.network(stage.copies), self.seed, stage)
+            network = cut_like(self.structure, parent, self.network(stage.copies), self.seed, stage)
             with seeded(self.seed, "scratch"):
                 self.task.model.reset(network.model)
+            zero(network)
             return network, {}
         if stage.copies is not None:
-            network, floors = cut_like(parent, self.network(stage.copies), self.seed, stage), list[str]()
+            like = self.network(stage.copies)
+            network, floors = cut_like(self.structure, parent, like, self.seed, stage), list[str]()
         else:
             method = self.method.of or self.method  # a control comes here for the stages of the X that it copies
             network, floors = cut(self.task, self.data, method, parent, stage, self.metric, self.seed)
@@ -213,20 +217,19 @@ class Trajectory:
             name: Scores(**{part: values[name] for part, values in parts.items()})
             for name in (("accuracy", "loss", "top5") if self.data.classes >= 100 else ("accuracy", "loss"))
         }
-        before, after = self.task.costs.dense, self.task.costs.cost(network.units)
         return Record.model_validate(
             {
                 **blank.model_dump(),
                 **scores,
                 "evidence": tuple(getattr(self.method.score, "evidence", ())),
-                "dense": before,
-                "pruned": after,
-                "keep": {m: getattr(after, m) / getattr(before, m) for m in ("macs", "params", "units")},
+                "dense": self.task.costs.dense,
+                **self.structure.left(network),
                 "widths": self.task.costs.widths(network.units),
                 "floors": tuple(point.get("floors", ())),
                 "per_image": PerImage.model_validate(point["images"]),
                 "curves": tuple(epoch for _, facts in chain for epoch in facts["curve"]),
                 "sparse": next((facts["sparse"] for _, facts in reversed(chain) if facts["sparse"]), None),
+                "strength": (self.method.of or self.method).strength,
                 "network": stage.key,
                 "environment": self._environment(chain),
             }

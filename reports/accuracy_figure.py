@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from prunebench.reports.drawing import FAINT, HEIGHT, INK, WIDTH, page, ticks
-from prunebench.reports.grid import METRICS
+from prunebench.reports.grid import METRICS, compared_by
 from prunebench.reports.labels import spread
 from prunebench.reports.palette import Style, styles
 
@@ -18,11 +18,12 @@ ERRORS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 
 
 
 def accuracy_figure(summary: pd.DataFrame) -> alt.TopLevelMixin | None:
-    """Fine-tuned accuracy against achieved MACs: one panel per task and ranking, one line per criterion.
+    """Fine-tuned accuracy against what is kept: one panel per task and ranking, one line per criterion.
 
-    The accuracy axis is logarithmic in the error, so that 97 and 98 % stay apart beside 20 %. Bands are the t
-    intervals of the summary; controls are dashed. The networks of `dense_continued` keep all MACs and are drawn where
-    the others of the same requested keep stand. None where there is nothing to draw.
+    Kept of the MACs, or of what `grid.compared_by` names. The accuracy axis is logarithmic in the error, so that 97 and
+    98 % stay apart beside 20 %. Bands are the t intervals of the summary; controls are dashed. The networks of
+    `dense_continued` keep everything and are drawn where the others of the same requested keep stand. None where there
+    is nothing to draw.
     """
     frame = _placed(summary)
     if frame.empty:
@@ -32,25 +33,27 @@ def accuracy_figure(summary: pd.DataFrame) -> alt.TopLevelMixin | None:
     for task, of_task in frame.groupby("task", sort=False):
         limits = _limits(of_task)
         for (ranking, metric), part in of_task.groupby(["ranking", "metric"], sort=False):
-            title = f"{task}, {ranking} ranking" + ("" if metric == "macs" else f", keeps of {METRICS[metric]}")
+            plain = metric == compared_by(str(metric))
+            title = f"{task}, {ranking} ranking" + ("" if plain else f", keeps of {METRICS[metric]}")
             panels.append(_accuracy_panel(part, title, styled, limits))
     return page(panels)
 
 
 def _placed(summary: pd.DataFrame) -> pd.DataFrame:
-    """Give x (achieved MACs) and, as errors, y, the dense network's and the interval's ends; without gaps."""
+    """Give x (the achieved keep) and, as errors, y, the dense network's and the interval's ends; without gaps."""
     if "keep_macs" not in summary:
         return pd.DataFrame()
-    frame = summary.dropna(subset=["accuracy_finetuned", "keep_macs"])
+    frame = summary.assign(kept=[row[f"keep_{compared_by(row['metric'])}"] for row in summary.to_dict("records")])
+    frame = frame.dropna(subset=["accuracy_finetuned", "kept"])
     pruned = frame[frame["criterion"] != "dense_continued"]
-    place = pruned.groupby(["task", "ranking", "metric", "keep"])["keep_macs"].mean().to_dict()
+    place = pruned.groupby(["task", "ranking", "metric", "keep"])["kept"].mean().to_dict()
     keys = zip(frame["task"], frame["ranking"], frame["metric"], frame["keep"], strict=True)
-    elsewhere = [place.get(key, own) for key, own in zip(keys, frame["keep_macs"], strict=True)]
+    elsewhere = [place.get(key, own) for key, own in zip(keys, frame["kept"], strict=True)]
     error = 1 - frame["accuracy_finetuned"]
     half = frame["accuracy_finetuned_half"].astype(float).fillna(0)
     drawn = {"y": error, "low": error - half, "high": error + half, "dense": 1 - frame["accuracy_dense"]}
     return frame[["task", "ranking", "metric", "criterion"]].assign(
-        x=frame["keep_macs"].where(frame["criterion"] != "dense_continued", elsewhere),
+        x=frame["kept"].where(frame["criterion"] != "dense_continued", elsewhere),
         **{name: values.clip(SMALLEST_ERROR, 1) for name, values in drawn.items()},
     )
 
@@ -70,8 +73,9 @@ def _accuracy_panel(
     part = part.sort_values("x", ascending=False, kind="stable")
     edges = sorted({round(x, 3) for x in part["x"]})
     kept = [x for i, x in enumerate(edges) if i == 0 or x / edges[i - 1] > 1.15]  # labels must not touch
+    cost = METRICS[compared_by(str(part["metric"].iloc[0]))]
     x_scale = alt.Scale(type="log", domain=[edges[0] / 1.06, max(edges[-1], edges[0] * 1.5) * 1.06], reverse=True)
-    x = alt.X("x:Q", scale=x_scale, title="MACs kept", axis=alt.Axis(values=kept, format=".3~p", grid=False))
+    x = alt.X("x:Q", scale=x_scale, title=f"{cost} kept", axis=alt.Axis(values=kept, format=".3~p", grid=False))
     y_scale = _error_scale(limits)
     axis = alt.Axis(values=ticks(ERRORS, limits), labelExpr="format(1 - datum.value, '.4~p')")
     y = alt.Y("y:Q", scale=y_scale, title="accuracy after fine-tuning (log scale of the error)", axis=axis)

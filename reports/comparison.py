@@ -18,6 +18,7 @@ NAMES = {
     "accuracy_cut_bn": "cut, BN re-est.",
     "accuracy_finetuned": "fine-tuned",
 }
+ACCURACY = "Accuracy in %, mean ± half of the 95 % t interval over n seeds; compression: parameters, dense / pruned"
 UNRELIABLE = (
     "‡ unreliable: within one measurement the ratio's own 95 % interval spans more than a factor of "
     f"{NOISY:g}. Most likely the machine was busy; time these again on an idle one before quoting them."
@@ -42,22 +43,39 @@ def comparison_sections(
 
 
 def _accuracies(part: pd.DataFrame, setting: str) -> Table:
+    if part["metric"].iloc[0] == "weights":
+        return _of_weights(part)
     measured = "measured" in part and bool(part["measured"].notna().any())
     header = ["keep", "criterion", "n", *NAMES.values(), "MACs kept", "theoretical"]
     header += ["measured", "efficiency"] if measured else []
     header += ["params kept", "compression", "evidence"]
     rows = tuple(tuple(_accuracy_row(row, measured)) for row in part.to_dict("records"))
-    caption = (
-        "Accuracy in %, mean ± half of the 95 % t interval over n seeds; compression: parameters, dense / pruned; "
-    )
-    caption += "theoretical: speed-up by MACs"
+    caption = f"{ACCURACY}; theoretical: speed-up by MACs"
     caption += f"; measured: speed-up on {setting}; efficiency: measured / theoretical." if measured else "."
     return Table(caption, tuple(header), rows, left=2)
 
 
-def _accuracy_row(row: dict[Any, Any], measured: bool) -> list[str]:
+def _of_weights(part: pd.DataFrame) -> Table:
+    """Tabulate single weights, whose compression is no speed-up."""
+    header = ("keep", "criterion", "n", *NAMES.values(), "weights kept", "params kept", "compression", "evidence")
+    rows = tuple(
+        (
+            *_accuracy_cells(row),
+            *(percent(row["keep_weights"], 2), percent(row["keep_params"], 2), times(row["compression"])),
+            row["evidence"],
+        )
+        for row in part.to_dict("records")
+    )
+    return Table(f"{ACCURACY}. Single weights: no speed-up on dense kernels.", header, rows, left=2)
+
+
+def _accuracy_cells(row: dict[Any, Any]) -> list[str]:
     cells = [f"{row['keep']:g}", row["criterion"], _count(row["n"])]
-    cells += [accuracy(row[name], row[f"{name}_half"]) for name in NAMES]
+    return cells + [accuracy(row[name], row[f"{name}_half"]) for name in NAMES]
+
+
+def _accuracy_row(row: dict[Any, Any], measured: bool) -> list[str]:
+    cells = _accuracy_cells(row)
     cells += [percent(row["keep_macs"], 1), times(row["theoretical"])]
     if measured and pd.isna(row["measured"]):
         cells += ["not timed", "not timed"]

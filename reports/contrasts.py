@@ -8,11 +8,12 @@ from prunebench.reports.document import Block, Table, Text
 from prunebench.reports.formatting import NONE, difference, ends
 
 NOTE = (
-    "Primary contrasts, declared beforehand. Difference in points over n paired seeds with its 95 % t interval; "
+    "Primary contrasts, declared beforehand. Difference in points over n paired seeds with its 95 % t interval, which "
+    "covers too little where half of the seeds tie or more; "
     "'seeds x pictures': the interval if other test pictures had been drawn as well; g: Hedges' g of the paired "
     "differences; P(better): share of seeds in which the criterion is the better one, with exact interval; p: exact "
     "sign-flip permutation test, before and after Holm's correction over the contrasts of one keep, with the smallest "
-    "that so many seeds can give."
+    "that the seeds that differ can give."
 )
 HEADER = ("keep", "criterion", "against", "n", "difference", "seeds x pictures")
 TESTS = ("g", "P(better)", "p", "p, Holm (smallest)", "verdict")

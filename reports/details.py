@@ -33,8 +33,8 @@ def below_random_section(results: Results, differences: pd.DataFrame) -> Section
 
 
 def _why(records: list[Record], reference: list[Record]) -> str:
-    widths = {record.cell.seed: record.widths for record in reference}
-    if all(record.widths == widths.get(record.cell.seed, record.widths) for record in records):
+    widths = {record.cell.seed: record.left for record in reference}
+    if all(record.left == widths.get(record.cell.seed, record.left) for record in records):
         return "same widths as random: the choice of units"
     return emptied(records)
 
@@ -52,7 +52,10 @@ def widths_section(widths: pd.DataFrame) -> Section:
         stacked = zip(layers["layer"], map(str, layers["dense"]), *columns, strict=True)
         caption = f"{task}, {ranking} ranking, keep {keep:g} {METRICS[metric]}"
         tables.append(Table(caption, ("layer", "dense", *names), tuple(stacked), folded=True))
-    text = "Output units of every layer, mean over seeds; * the layer stands at its floor in at least one of them."
+    text = (
+        "Output units of every layer (its weights, where single ones were pruned), mean over seeds; * the layer stands "
+        "at its floor in at least one of them."
+    )
     return Section("Widths per layer", (Text(text), *tables))
 
 

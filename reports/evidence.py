@@ -72,7 +72,7 @@ def margins_section(margins: pd.DataFrame, held: pd.DataFrame, demonstration: bo
     text = (
         f"Non-inferior: the 95 % interval of the paired difference lies above -{margin:g} points, a margin to be "
         "chosen before looking (`--margin`). A difference that is merely not significant would not show it. Keeps are "
-        "tested from the largest down, and the first that fails ends it."
+        "tested from the largest down, and the first that fails, or of which a seed did not come out, ends it."
     )
     blocks: list[Block] = [Text(text)]
     lines = [
@@ -93,6 +93,8 @@ def _held(part: pd.DataFrame) -> str:
 
 
 def _down_to(row: dict[Any, Any]) -> str:
+    if pd.isna(row["smallest_keep"]) and not pd.isna(row["failed_at"]):
+        return f"at no keep, seeds failed at {row['failed_at']:g}"
     if pd.isna(row["smallest_keep"]):
         return "at no keep"
     return f"down to keep {row['smallest_keep']:g} ({percent(1 - row['params_kept'], 0)} of the parameters removed)"
@@ -132,8 +134,8 @@ def areas_section(areas: pd.DataFrame) -> Section:
         for task, part in areas.groupby("task", sort=False)
     )
     text = (
-        "The accuracy averaged over the logarithm of the MACs kept, over the range that all criteria of a task reached "
-        f"({ends}): one number for all keeps, at equal achieved MACs."
+        "The accuracy averaged over the logarithm of the MACs kept (single weights: of the weights kept), over the "
+        f"range that all criteria of a task reached ({ends}): one number for all keeps, at equal achieved ones."
     )
     header = ("task", "ranking", "criterion", "seeds", "mean accuracy", "reference", "difference in points")
     return Section(title, (Text(text), Table("Mean over seeds ± half of the 95 % t interval.", header, tuple(rows), 3)))

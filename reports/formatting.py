@@ -40,13 +40,15 @@ def correlation(mean: float, half: float | None) -> str:
 
 
 def points(interval: Interval) -> str:
-    """Write a difference of accuracies in signed points, with its interval or its n = 1.
+    """Write a difference of accuracies in signed points, with its interval; or say why it has none.
 
-    >>> points(Interval(3, 0.012, -0.001, 0.025)), points(Interval(1, -0.012))
-    ('+1.20 [-0.10, +2.50]', '-1.20 (n = 1)')
+    >>> points(Interval(3, 0.012, -0.001, 0.025)), points(Interval(1, -0.012)), points(Interval(3, 0.0, 0.0, 0.0))
+    ('+1.20 [-0.10, +2.50]', '-1.20 (n = 1)', '0.00 (all 3 equal)')
     """
     if interval.low is None or interval.high is None:
         return f"{signed(interval.mean)} (n = {interval.n})"
+    if interval.low == interval.high:
+        return f"{signed(interval.mean)} (all {interval.n} equal)"
     return f"{signed(interval.mean)} {ends(interval.low, interval.high)}"
 
 
@@ -60,13 +62,23 @@ def ends(low: float, high: float) -> str:
 
 
 def difference(row: dict[Any, Any]) -> str:
-    """Write one row of the differences in points; a dagger marks achieved keeps that differ."""
+    """Write one row of the differences in points; a dagger marks achieved keeps that differ, ties count from half."""
     if row["n"] == 0:
         return "no shared seed"
     low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("low", "high"))
     gap = row.get("keep_gap", 0.0)
     mark = " †" if not pd.isna(gap) and abs(gap) > TOLERANCE and row["reference"] != "dense_continued" else ""
-    return points(Interval(int(row["n"]), float(row["difference"]), low, high)) + mark
+    return points(Interval(int(row["n"]), float(row["difference"]), low, high)) + ties(row) + mark
+
+
+def ties(row: dict[Any, Any]) -> str:
+    """Say how many seeds tie where they are half or more, but not all: then the interval covers too little.
+
+    >>> ties({"n": 20, "ties": 14}), ties({"n": 20, "ties": 9}), ties({"n": 3, "ties": 3})
+    (' (14 of 20 tie)', '', '')
+    """
+    n, tied = row["n"], row.get("ties", 0)
+    return f" ({tied:g} of {n:g} tie)" if n > tied >= n / 2 else ""
 
 
 def times(ratio: float, half: float | None = None) -> str:

@@ -8,9 +8,18 @@ from prunebench import reserved
 
 GROUP = ["task", "ranking", "metric", "keep", "criterion"]
 BASELINE = "magnitude"
-RANKINGS = ("local", "per-cost", "global", "published")
-METRICS: dict[object, str] = {"macs": "MACs", "params": "parameters", "units": "units"}
+RANKINGS = ("local", "per-cost", "per-memory", "global", "published")
+METRICS: dict[object, str] = {"macs": "MACs", "params": "parameters", "units": "units", "weights": "weights"}
 CONTROLS = ("random", *reserved.CONTROLS)
+
+
+def compared_by(metric: str) -> str:
+    """Name the cost that points of a budget are compared at: MACs, but single weights leave those as they are.
+
+    >>> compared_by("params"), compared_by("weights")
+    ('macs', 'weights')
+    """
+    return "weights" if metric == "weights" else "macs"
 
 
 def is_control(criterion: str) -> bool:

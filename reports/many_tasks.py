@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from prunebench.reports.analysis.family import ALPHA
 from prunebench.reports.analysis.tasks import OverTasks
 from prunebench.reports.document import Block, Items, Section, Table, Text
 from prunebench.reports.formatting import points
@@ -13,8 +14,8 @@ from prunebench.reports.statistics.ranks import MIN_TASKS
 
 TITLE = "Over tasks"
 HOW = (
-    "Seeds are averaged first: a task is one observation. Interquartile means pool tasks and seeds of pruned minus "
-    "dense accuracy; their interval resamples seeds within tasks and takes the tasks as given."
+    "Seeds are averaged first: a task is one observation. Controls have no rank. Interquartile means pool tasks and "
+    "seeds of pruned minus dense accuracy; their interval resamples seeds within tasks and takes the tasks as given."
 )
 
 
@@ -32,6 +33,8 @@ def _sentence(entry: OverTasks, wilcoxon: pd.DataFrame) -> str:
     ranks = ", ".join(f"`{name}` {rank:.2f}" for name, rank in entry.ranks.sort_values().items())
     tasks = len(entry.scores)
     where = f"{entry.ranking} ranking, keep {entry.keep:g} {METRICS[entry.metric]}, {tasks} tasks: mean ranks {ranks}"
+    if not ranks:
+        return f"{where.partition(':')[0]}: no method, controls only"
     if tasks < MIN_TASKS:
         return f"{where}. No test: {MIN_TASKS} tasks are the fewest that such a test can serve."
     return f"{where}. {_friedman(entry)}{_wilcoxon(entry, wilcoxon)}"
@@ -51,7 +54,11 @@ def _wilcoxon(entry: OverTasks, wilcoxon: pd.DataFrame) -> str:
     same = (wilcoxon["ranking"] == entry.ranking) & (wilcoxon["metric"] == entry.metric)
     rows = wilcoxon[same & (wilcoxon["keep"] == entry.keep)].to_dict("records")
     tested = ", ".join(f"`{r['criterion']}` to `{r['reference']}` {r['p_holm']:.2g}" for r in rows)
-    return f"Wilcoxon's signed ranks, p after Holm's correction: {tested}." if tested else ""
+    if not tested:
+        return ""
+    least = rows[0]["smallest_holm"]
+    few = f" {len(rows)} contrasts over {rows[0]['tasks']} tasks cannot give less than {least:.2g}: too few tasks."
+    return f"Wilcoxon's signed ranks, p after Holm's correction: {tested}.{few if least > ALPHA else ''}"
 
 
 def _row(r: dict[Any, Any]) -> tuple[str, ...]:

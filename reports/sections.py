@@ -39,6 +39,12 @@ READING = (
     "and pruned in turn, on the machine that is named, and says nothing about others.",
 )
 
+SINGLE_WEIGHTS = (
+    "Tasks named 'single weights' were pruned without structure: weights of convolutions and linear layers are set to "
+    "zero one by one, biases and BatchNorm stay. There, 'units' in this report are single weights and 'widths' the "
+    "numbers of weights that layers keep. Nothing is said of their speed: dense kernels compute the zeros, too."
+)
+
 
 def make_document(results: Results, tables: dict[str, pd.DataFrame], pictures: list[Picture]) -> Document:
     """Arrange the report. tables: by name, as `tabulating.make_tables` makes them."""
@@ -46,7 +52,8 @@ def make_document(results: Results, tables: dict[str, pd.DataFrame], pictures: l
     where = "{} ({}, batch {}, threads: {})".format(*setting) if setting else ""
     figures = [Section("Figures", tuple(pictures))] if pictures else []
     demonstration = results.demonstration
-    reading = Section("How to read this", tuple(Text(text) for text in READING))
+    more = (SINGLE_WEIGHTS,) if any(record.weights for record in results.records) else ()
+    reading = Section("How to read this", tuple(Text(text) for text in (*READING, *more)))
     verdicts = verdicts_section(tables["differences"], tables["areas"], demonstration)
     sections = [
         evidence.margins_section(tables["margins"], tables["smallest_keeps"], demonstration),

@@ -8,17 +8,16 @@ from prunebench.errors import UserError
 from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.analysis.power import power_table
 from prunebench.reports.document import Document, Section, Table, Text
-from prunebench.reports.formatting import NONE
 from prunebench.reports.grid import METRICS
 from prunebench.reports.results import Results
 
 HEADER = ("task", "ranking", "keep", "criterion", "against", "n", "sd", "seeds", "for the observed", "detectable now")
 NOTE = (
     "sd: standard deviation of the paired differences in points, with its 95 % interval. seeds: that find a true "
-    "difference of {difference:g} points with a power of {power:.0%}, by the paired t test at Holm's first step "
-    "(0.05 / number of contrasts), not fewer than the exact test needs; in brackets at the ends of the interval of sd. "
+    "difference of {difference:g} points with a power of {power:.0%}, by the exact sign-flip test at Holm's first step "
+    "(0.05 / number of contrasts), if differences are normal; in brackets at the ends of the interval of sd. "
     "for the observed: the same for the difference that was seen, were it the true one. detectable now: the smallest "
-    "difference, in points, that the n seeds find with this power."
+    "difference, in points, that the n seeds find with this power; none: so few can never give a verdict."
 )
 
 
@@ -48,7 +47,7 @@ def _row(row: dict[Any, Any]) -> tuple[str, ...]:
     )
     sd = f"{100 * row['sd']:.2f} [{100 * row['sd_low']:.2f}, {100 * row['sd_high']:.2f}]"
     seeds = f"{_seeds(row['seeds'])} [{_seeds(row['seeds_low'])}, {_seeds(row['seeds_high'])}]"
-    found = NONE if pd.isna(row["detectable"]) else f"{100 * row['detectable']:.2f}"
+    found = "none" if pd.isna(row["detectable"]) else f"{100 * row['detectable']:.2f}"
     return (*where, str(row["n"]), sd, seeds, _seeds(row["seeds_observed"]), found)
 
 

@@ -1,4 +1,4 @@
-"""One point as text: what it cost, what it reached, and the width of every layer."""
+"""One point as text: what it cost, what it reached, and what is left of every layer."""
 
 from tabulate import tabulate
 
@@ -7,6 +7,7 @@ from prunebench.reports.formatting import percent, times
 from prunebench.reports.grid import METRICS
 
 COSTS = (("macs", "MACs"), ("params", "parameters"), ("units", "units"), ("bytes", "bytes"))
+SINGLE = "single weights: no speed-up on dense kernels, which compute and store the zeros"
 
 
 def layer_table(record: Record) -> str:
@@ -21,6 +22,8 @@ def layer_table(record: Record) -> str:
         return "\n".join([*lines, f"failed: {record.reason or 'no reason given'}"])
     if record.dense and record.pruned:
         lines += ["", _costs(record.dense, record.pruned)]
+    if record.weights:
+        lines.append(SINGLE)
     if record.accuracy:
         lines += ["", _accuracies(record.accuracy)]
     if record.sparse and record.sparse.ineffective:
@@ -47,7 +50,7 @@ def _accuracies(scores: Scores) -> str:
 def _widths(record: Record) -> str:
     rows = [
         [layer, f"{dense:,}", f"{pruned:,}", percent(pruned / dense, 1), "floor" if layer in record.floors else ""]
-        for layer, (dense, pruned) in record.widths.items()
+        for layer, (dense, pruned) in record.left.items()
     ]
-    header = ["layer", "dense", "pruned", "kept", "at floor"]
+    header = ["weights of" if record.weights else "layer", "dense", "pruned", "kept", "at floor"]
     return tabulate(rows, header, disable_numparse=True, colalign=["left", "right", "right", "right", "left"])

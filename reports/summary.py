@@ -41,7 +41,7 @@ def _summary(row: dict[str, Any], part: pd.DataFrame) -> dict[str, Any]:
     row |= {"n": len(part), "seeds": " ".join(str(s) for s in part["seed"]), "evidence": part["evidence"].iloc[0]}
     for stage in STAGES:
         row |= interval_columns(f"accuracy_{stage}", part[f"accuracy_{stage}"])
-    for name in ("keep_macs", "keep_params", "keep_units", "compression", "theoretical"):
+    for name in ("keep_macs", "keep_params", "keep_units", "keep_weights", "compression", "theoretical"):
         if name in part:
             row[name] = part[name].mean()
     return row

@@ -17,6 +17,8 @@ COSTS = ("macs", "params", "units", "bytes")
 def records_table(results: Results) -> pd.DataFrame:
     """One row per record: what was asked, accuracies and losses, costs, achieved keeps, ratios dense / pruned.
 
+    Where single weights were pruned there is no theoretical speed-up: dense kernels compute the zeros, too.
+
     Sorted by task, ranking, keep (largest first), criterion (see `grid.order`) and seed.
     """
     rows = [_row(record, results.tasks[record.key]) for record in results.records]
@@ -47,7 +49,8 @@ def _row(record: Record, task: str) -> dict[str, Any]:
     row |= {f"keep_{metric}": value for metric, value in record.keep.items()}
     for cost in COSTS:
         row |= {f"{cost}_{which}": getattr(getattr(record, which), cost, None) for which in ("dense", "pruned")}
-    row |= {"compression": ratio(record, "params"), "theoretical": ratio(record, "macs")}
+    row["compression"] = ratio(record, "params")
+    row["theoretical"] = float("nan") if record.weights else ratio(record, "macs")
     row |= {"floors": ", ".join(record.floors) or "none", "key": record.key}
     if record.sparse:
         row["sparse_ineffective"] = record.sparse.ineffective

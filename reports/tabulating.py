@@ -7,7 +7,7 @@ from prunebench.reports.analysis.curves import areas_table
 from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.analysis.fidelity import fidelity_table
 from prunebench.reports.analysis.fronts import fronts_table
-from prunebench.reports.analysis.margins import MARGIN, held_table, margins_table
+from prunebench.reports.analysis.margins import MARGIN, failed_points, held_table, margins_table
 from prunebench.reports.analysis.power import power_table
 from prunebench.reports.analysis.score_matrix import matrix_table
 from prunebench.reports.analysis.tasks import aggregates_table, over_tasks, ranks_table, wilcoxon_table
@@ -29,7 +29,7 @@ def make_tables(results: Results, margin: float = MARGIN) -> dict[str, pd.DataFr
         "differences": differences,
         "causes": causes_table(results),
         "margins": margins,
-        "smallest_keeps": held_table(margins),
+        "smallest_keeps": held_table(margins, failed_points(results)),
         "areas": areas_table(results),
         "fronts": fronts_table(summary),
         "power": power_table(differences, margin),

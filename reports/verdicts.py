@@ -5,19 +5,20 @@ from typing import Any
 
 import pandas as pd
 
-from prunebench.reports.analysis.family import ALPHA, BETTER, OPEN, TOO_FEW, WORSE
+from prunebench.reports.analysis.family import ALPHA, BETTER, OPEN, TIED, TOO_FEW, WORSE
 from prunebench.reports.document import Block, Items, Section, Text
-from prunebench.reports.formatting import percent, points
-from prunebench.reports.grid import METRICS
+from prunebench.reports.formatting import percent, points, ties
+from prunebench.reports.grid import METRICS, compared_by
+from prunebench.reports.statistics.exact_power import seeds_to_decide
 from prunebench.reports.statistics.intervals import Interval
-from prunebench.reports.statistics.power import seeds_for_exact, seeds_needed
+from prunebench.reports.statistics.power import seeds_for_exact
 
 TITLE = "What can be told apart"
 DEMONSTRATION = "Nothing: this is a demonstration, not evidence. Run more seeds on real data for verdicts."
 HOW = (
     "Every criterion against `magnitude`, and every combination against its parts, paired over seeds, at level "
     f"{ALPHA:g}: exact sign-flip permutation test, Holm's correction over the contrasts of one task, ranking and keep. "
-    "'Not told apart' does not mean equal."
+    "p: after the correction. 'Not told apart' does not mean equal."
 )
 PANEL = ["task", "ranking", "metric", "keep"]
 
@@ -45,7 +46,7 @@ def limits(differences: pd.DataFrame) -> Iterator[str]:
     for _, part in few.groupby(["family", "n"]):
         family, seeds = int(part["family"].iloc[0]), int(part["n"].iloc[0])
         contrasts = "a single contrast" if family == 1 else f"a family of {family} contrasts"
-        least = part["smallest_holm"].min()
+        least = min(1.0, family * 2.0 ** (1 - seeds))
         yield (
             f"{seeds} seeds cannot decide {contrasts}, whatever they had given: the smallest p that is possible after "
             f"correction is {least:.2g}. {seeds_for_exact(family, ALPHA)} seeds are the fewest that can."
@@ -73,12 +74,15 @@ def _where(key: dict[str, Any], part: pd.DataFrame) -> str:
 
 
 def _findings(rows: Sequence[dict[Any, Any]]) -> Iterator[str]:
-    by = {verdict: [row for row in rows if row["verdict"] == verdict] for verdict in (BETTER, WORSE, OPEN, TOO_FEW)}
+    known = (BETTER, WORSE, OPEN, TIED, TOO_FEW)
+    by = {verdict: [row for row in rows if row["verdict"] == verdict] for verdict in known}
     for verdict in (BETTER, WORSE):
         if by[verdict]:
             yield f"{verdict}: " + ", ".join(f"{_named(row)} (p = {row['p_holm']:.2g})" for row in by[verdict])
     if by[OPEN]:
         yield "not told apart: " + _open(by[OPEN])
+    if by[TIED]:
+        yield "no verdict, too many ties: " + ", ".join(map(_named, by[TIED]))
     if by[TOO_FEW]:
         yield _too_few(by[TOO_FEW])
     others = [row for row in rows if row["verdict"] not in by]
@@ -92,7 +96,8 @@ def _other(row: dict[Any, Any]) -> str:
         return f"`{row['criterion']}`"
     low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("equal_low", "equal_high"))
     gap = points(Interval(int(row["equal_n"]), float(row["equal_difference"]), low, high))
-    return f"`{row['criterion']}` ({gap} where both keep {percent(row['equal_keep'], 0)} of the MACs, interpolated)"
+    keep = f"{percent(row['equal_keep'], 0)} of the {METRICS[compared_by(row['metric'])]}"
+    return f"`{row['criterion']}` ({gap} where both keep {keep}, interpolated)"
 
 
 def _open(rows: Sequence[dict[Any, Any]]) -> str:
@@ -117,12 +122,12 @@ def _seeds(row: dict[Any, Any]) -> str:
     """Say how many seeds would find a true difference as large as the observed one, with a power of 80 %."""
     if row["difference"] == 0:
         return "none was seen at all"
-    wanted = seeds_needed(abs(row["difference"]), row["sd"], alpha=ALPHA / row["family"])
+    wanted = seeds_to_decide(abs(row["difference"]), row["sd"], alpha=ALPHA / row["family"])
     if wanted is None:
         return "more than 10,000 seeds would be needed to tell it, were it true"
-    return f"about {max(wanted, seeds_for_exact(int(row['family']), ALPHA))} seeds would tell it, were it true"
+    return f"about {wanted:,} seeds would tell it, were it true"
 
 
 def _named(row: dict[Any, Any]) -> str:
     low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("low", "high"))
-    return f"`{row['criterion']}` {points(Interval(int(row['n']), float(row['difference']), low, high))}"
+    return f"`{row['criterion']}` {points(Interval(int(row['n']), float(row['difference']), low, high))}{ties(row)}"

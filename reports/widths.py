@@ -15,12 +15,13 @@ COLUMNS = [*GROUP, "layer", "dense", "width", "n", "at_floor"]
 def widths_table(results: Results) -> pd.DataFrame:
     """One row per task, ranking, metric, keep, criterion and layer, layers in the order of the model.
 
-    dense: output units before pruning; width: their mean over the n seeds; at_floor: seeds that left it at its floor.
+    dense: output units before pruning (weights, where single ones were pruned); width: the mean of what is left over
+    the n seeds; at_floor: seeds that left it at its floor.
     """
     rows = []
     for key, records in grouped(results).items():
-        for layer, (dense, _) in records[0].widths.items():
-            widths = [r.widths[layer][1] for r in records if layer in r.widths]
+        for layer, (dense, _) in records[0].left.items():
+            widths = [r.left[layer][1] for r in records if layer in r.left]
             at_floor = sum(layer in r.floors for r in records)
             rows.append([*key, layer, dense, sum(widths) / len(widths), len(widths), at_floor])
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -43,12 +44,12 @@ def emptied(records: Sequence[Record]) -> str:
 
 
 def _narrowest(records: Sequence[Record]) -> str:
-    left = [(pruned / dense, layer) for r in records for layer, (dense, pruned) in r.widths.items()]
+    left = [(pruned / dense, layer) for r in records for layer, (dense, pruned) in r.left.items()]
     return f"none at its floor; least left: {min(left)[1]} ({min(left)[0]:.0%})" if left else "none"
 
 
 def _floor(layer: str, count: int, records: Sequence[Record]) -> str:
-    widths = [r.widths[layer] for r in records if layer in r.floors and layer in r.widths]
+    widths = [r.left[layer] for r in records if layer in r.floors and layer in r.left]
     change = f" {widths[0][0]} -> {min(w for _, w in widths)}" if widths else ""
     return f"{layer}{change} ({count} of {len(records)} seeds)"
 

@@ -22,7 +22,8 @@ from prunebench.reports.tabulating import make_tables
 
 TEMPLATES = Path(__file__).parent / "templates"
 TITLES = {
-    "accuracy": "Accuracy after fine-tuning against MACs kept; bands: 95 % t intervals over seeds; dashed: controls.",
+    "accuracy": "Accuracy after fine-tuning against MACs kept (single weights: against weights kept); "
+    "bands: 95 % t intervals over seeds; dashed: controls.",
     "speed": "Speed-up by the count of MACs (tick) and as measured (dot, 95 % interval; hollow: unreliable).",
 }
 

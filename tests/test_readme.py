@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+from prunebench.checking import check_criteria
 from prunebench.cli import app
-from prunebench.listing import check_criteria
 from prunebench.names import parse_method
 from prunebench.registry import Registry
 

@@ -26,10 +26,11 @@ def changes_table(before: Results, after: Results, margin: float) -> pd.DataFram
     """One row per point that both runs have: paired difference after - before of the fine-tuned accuracy, by seed.
 
     identical: pairs whose accuracies, widths and predictions agree exactly; p_worse: one-sided paired t test of 'not
-    worse', p_holm: corrected over all points; size, time: pruned MACs and measured milliseconds, after / before (the
-    means over the pairs; time only where both were timed in the same setting). verdict: `identical`; `held`, the
-    interval lies above -margin; `improved`, held and above zero; `regressed`, the mean fell by more than the margin and
-    p_holm <= 0.05 (one seed: by more than the margin); `failed now`, a point that came out before; otherwise `open`.
+    worse', p_holm: corrected over all points; size, time: pruned MACs (or weights) and measured milliseconds, after /
+    before (the means over the pairs; time only where both were timed in the same setting). verdict: `identical`;
+    `held`, the interval lies above -margin; `improved`, held and above zero; `regressed`, the mean fell by more than
+    the margin and p_holm <= 0.05 (one seed: by more than the margin); `failed now`, a point that came out before;
+    otherwise `open`.
     """
     old, new = points(before), points(after)
     rows = [_row(point, old[point], new[point]) for point in old if point in new and shared(old[point], new[point])]
@@ -69,10 +70,16 @@ def _row(point: Point, old: Seeds, new: Seeds) -> dict[str, Any]:
     pairs, d = shared(new, old), differences(new, old)
     interval = t_interval(d)
     same = sum(_compared(old[seed]) == _compared(new[seed]) for seed in pairs)
-    macs = [new[seed].pruned.macs / old[seed].pruned.macs for seed in pairs]  # type: ignore[union-attr]
+    sizes = [_size(new[seed]) / _size(old[seed]) for seed in pairs]
     row = point._asdict() | {"n": len(d), "identical": same, "difference": interval.mean, "low": interval.low}
-    row |= {"high": interval.high, "size": float(np.mean(macs))}
+    row |= {"high": interval.high, "size": float(np.mean(sizes))}
     return row | ({"p_worse": _p_worse(d)} if len(d) > 1 else {})
+
+
+def _size(record: Record) -> int:
+    """MACs; the weights left, where single ones were pruned."""
+    assert record.pruned is not None  # checked where results are gathered
+    return sum(left for _, left in record.weights.values()) if record.weights else record.pruned.macs
 
 
 def _p_worse(d: NDArray[np.float64]) -> float:
@@ -93,7 +100,9 @@ def _verdict(row: dict[str, Any], margin: float) -> str:
 
 def _compared(record: Record) -> dict[str, Any]:
     """Give what two runs must share to be identical; keys differ with versions, other facts follow from these."""
-    return record.model_dump(include={"accuracy", "loss", "widths", "per_image"}, exclude={"per_image": {"correct"}})
+    return record.model_dump(
+        include={"accuracy", "loss", "widths", "weights", "per_image"}, exclude={"per_image": {"correct"}}
+    )
 
 
 def _time(old: Seeds, new: Seeds, before: Results, after: Results) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Whole accuracy-compression curves: compared at equal achieved MACs, and by the area under them."""
+"""Whole accuracy-compression curves: compared at equal achieved MACs (or weights), and by the area under them."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from prunebench.reports.analysis.family import judge
 from prunebench.reports.analysis.pairing import summarise
 from prunebench.reports.analysis.points import Point, Seeds, finetuned, points
-from prunebench.reports.grid import BASELINE, is_control
+from prunebench.reports.grid import BASELINE, compared_by, is_control
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.curves import area, interpolate, shared_range
 from prunebench.reports.statistics.intervals import t_interval
@@ -28,7 +28,7 @@ class Line(NamedTuple):
     criterion: str
 
 
-Curve = tuple[list[float], list[float]]  # achieved keeps of the MACs, accuracies
+Curve = tuple[list[float], list[float]]  # achieved keeps of `grid.compared_by`, accuracies
 
 
 def curves(found: Mapping[Point, Seeds]) -> dict[Line, dict[int, Curve]]:
@@ -40,8 +40,9 @@ def curves(found: Mapping[Point, Seeds]) -> dict[Line, dict[int, Curve]]:
         line = Line(point.task, point.ranking, point.metric, point.criterion)
         for seed, record in seeds.items():
             keeps, accuracies = lines.setdefault(line, {}).setdefault(seed, ([], []))
-            if "macs" in record.keep and record.keep["macs"] not in keeps:
-                keeps.append(record.keep["macs"])
+            keep = record.keep.get(compared_by(line.metric))
+            if keep is not None and keep not in keeps:
+                keeps.append(keep)
                 accuracies.append(finetuned(record))
     return lines
 

@@ -10,6 +10,7 @@ TOLERANCE = 0.02  # achieved keeps further apart than this are flagged: the netw
 
 BETTER, WORSE, OPEN = "better", "worse", "not told apart"
 TOO_FEW = "too few seeds"  # whatever the seeds had given, the test could not have decided
+TIED = "too many ties"  # the seeds would do, but those that differ at all are too few
 OTHER_BUDGET = "different budgets"
 NO_PAIRS = "no shared seed"
 
@@ -19,31 +20,37 @@ def judge(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
     A family is the primary contrasts of one task, ranking, metric and keep that were tested: what one reads together to
     choose a criterion at a budget. It follows from the criteria that were asked for, never from results. Added to its
-    rows: family: how many; p_holm: adjusted (Holm 1979); smallest_holm: the smallest that this design can give;
-    verdict: `better` or `worse` where p_holm <= 0.05, otherwise why not.
+    rows: family: how many; p_holm: adjusted (Holm 1979); smallest_holm: the smallest that the seeds that do not tie
+    can give; verdict: `better` or `worse` where p_holm <= 0.05, otherwise why not.
     """
     tested = [row for row in rows if row["primary"] and "p" in row]
     for ranking in dict.fromkeys(row["ranking"] for row in tested):
         family = [row for row in tested if row["ranking"] == ranking]
         correct(family)
-        for row in family:
-            row |= {"family": len(family), "smallest_holm": min(1.0, len(family) * row["smallest_p"])}
+        smallest, untied = holm([r["smallest_p"] for r in family]), holm([2.0 ** (1 - r["n"]) for r in family])
+        for row, least, design in zip(family, smallest, untied, strict=True):
+            row |= {"family": len(family), "smallest_holm": least, "verdict": _verdict(row, least, design)}
     for row in rows:
-        if row["primary"]:
-            row["verdict"] = _verdict(row)
+        if row["primary"] and "verdict" not in row:
+            row["verdict"] = _untested(row) or TOO_FEW
     return list(rows)
 
 
-def _verdict(row: dict[str, Any]) -> str:
-    if row["n"] == 0:
-        return NO_PAIRS
-    if abs(row["keep_gap"]) > TOLERANCE:
-        return OTHER_BUDGET
-    if "p_holm" not in row:
-        return TOO_FEW
+def _verdict(row: dict[str, Any], smallest: float, untied: float) -> str:
+    """Say what a tested row shows. smallest: the least p_holm that is possible; untied: the same without ties."""
+    if other := _untested(row):
+        return other
     if row["p_holm"] <= ALPHA:
         return BETTER if row["difference"] > 0 else WORSE
-    return TOO_FEW if row["smallest_holm"] > ALPHA else OPEN
+    if untied > ALPHA:
+        return TOO_FEW
+    return TIED if smallest > ALPHA else OPEN
+
+
+def _untested(row: dict[str, Any]) -> str | None:
+    if row["n"] == 0:
+        return NO_PAIRS
+    return OTHER_BUDGET if abs(row["keep_gap"]) > TOLERANCE else None
 
 
 def correct(rows: Iterable[dict[str, Any]], name: str = "p") -> None:

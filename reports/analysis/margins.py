@@ -1,6 +1,6 @@
 """'Without loss of accuracy', as a test: non-inferiority against a margin that was chosen beforehand."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ MARGIN = 0.005  # half a point of accuracy
 DENSE, CONTINUED = "dense", "dense_continued"
 COLUMNS = [*Point._fields, "reference", "n", "margin", "difference", "low", "high", "noninferior"]
 KEY = ["task", "ranking", "metric", "criterion", "reference"]
-HELD = [*KEY, "n", "margin", "smallest_keep", "params_kept", "tested_to"]
+HELD = [*KEY, "n", "margin", "smallest_keep", "params_kept", "tested_to", "failed_at"]
 
 
 def margins_table(results: Results, margin: float = MARGIN) -> pd.DataFrame:
@@ -36,22 +36,36 @@ def margins_table(results: Results, margin: float = MARGIN) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=None if rows else COLUMNS)
 
 
-def held_table(margins: pd.DataFrame) -> pd.DataFrame:
+def failed_points(results: Results) -> list[Point]:
+    """Points of which a seed failed; what the others gave is no evidence that nothing is lost."""
+    cells = [(results.tasks[record.key], record.cell) for record in results.failures]
+    return [Point(task, cell.ranking, cell.metric, cell.keep, cell.criterion) for task, cell in cells]
+
+
+def held_table(margins: pd.DataFrame, failed: Iterable[Point] = ()) -> pd.DataFrame:
     """One row per task, ranking, metric, criterion and reference: the smallest keep that is non-inferior.
 
-    margins: as `margins_table` makes it. The keeps are tested from the largest down and the first that fails ends it
-    (fixed sequence), so that the whole statement is wrong at most once in forty. smallest_keep is missing where the
-    largest keep fails already; params_kept: the fraction of the parameters left there; tested_to: the smallest keep
-    there is; n: the fewest seeds of any keep.
+    margins: as `margins_table` makes it; failed: as `failed_points`. The keeps are tested from the largest down and the
+    first that fails, as a test or because a seed of it did not come out, ends it (fixed sequence), so that the whole
+    statement is wrong at most once in forty. smallest_keep is missing where the largest keep fails already;
+    params_kept: the fraction of the parameters left there; tested_to: the smallest keep there is; failed_at: the
+    largest keep that did not come out for every seed; n: the fewest seeds of any keep.
     """
+    broken: dict[tuple[str, ...], list[float]] = {}
+    for point in failed:
+        broken.setdefault((point.task, point.ranking, point.metric, point.criterion), []).append(point.keep)
     rows = []
     for values, part in margins.groupby(KEY, sort=False):
-        held = [None if pd.isna(flag) else bool(flag) for flag in part["noninferior"]]
+        held = {
+            k: None if pd.isna(flag) else bool(flag) for k, flag in zip(part["keep"], part["noninferior"], strict=True)
+        }
+        lost = broken.get(tuple(map(str, values[:-1])), [])
+        held |= dict.fromkeys(lost, False)
         left = dict(zip(part["keep"], part["params_kept"], strict=True))
         row = dict(zip(KEY, values, strict=True)) | {"n": int(part["n"].min()), "margin": part["margin"].iloc[0]}
-        smallest = held_down_to(list(left), held)
+        smallest = held_down_to(list(held), list(held.values()))
         row |= {"smallest_keep": smallest, "params_kept": left.get(smallest) if smallest else None}
-        rows.append(row | {"tested_to": min(left)})
+        rows.append(row | {"tested_to": min(left), "failed_at": max(lost, default=None)})
     return pd.DataFrame(rows, columns=HELD)
 
 

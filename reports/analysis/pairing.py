@@ -33,6 +33,7 @@ def compare(ours: Seeds, reference: Seeds, metric: str) -> dict[str, Any]:
 
     n: pairs, 0 where no seed is shared (then nothing else is there). difference, low, high: mean of ours - reference in
     fractions with its 95 % t interval; bca_low, bca_high: from 30 seeds on, one that does not lean on normality.
+    ties: pairs that do not differ.
     sd, sd_low, sd_high: standard deviation with its 95 % chi-square interval. p, smallest_p: exact sign-flip test.
     g: Hedges' g. superiority, _low, _high: how likely ours is the better one in another block. crossed_low,
     crossed_high, pictures_share: the interval over seeds and test pictures. keep_gap: mean achieved keep, ours minus
@@ -55,6 +56,7 @@ def summarise(d: NDArray[np.float64]) -> dict[str, Any]:
     """Describe and test paired differences, (n,) with n >= 1; see `compare`."""
     interval, better = t_interval(d), superiority(d)
     row: dict[str, Any] = {"n": len(d), "difference": interval.mean, "low": interval.low, "high": interval.high}
+    row |= {"ties": int(np.count_nonzero(d == 0))}
     if len(d) > 1:
         test, spread = sign_flip(d), sd_interval(d)
         row |= {"p": test.p, "smallest_p": test.smallest, "g": standardised(d)}

@@ -3,7 +3,8 @@
 import pandas as pd
 
 from prunebench.reports.analysis.family import ALPHA
-from prunebench.reports.statistics.power import detectable, seeds_for_exact, seeds_needed
+from prunebench.reports.statistics.exact_power import detectable, seeds_to_decide
+from prunebench.reports.statistics.power import seeds_for_exact
 
 POWER = 0.8
 COLUMNS = ["task", "ranking", "metric", "keep", "criterion", "reference", "n", "sd", "seeds"]
@@ -13,17 +14,17 @@ def power_table(differences: pd.DataFrame, difference: float, power: float = POW
     """One row per primary contrast with two seeds or more: the seeds that would find a true `difference` (a fraction).
 
     differences: as `differences_table` makes it. sd: of the paired differences, from few seeds hardly known. seeds: for
-    the paired t test at Holm's first step (0.05 / family) and the given power, not fewer than the exact test needs to
-    be able to reject (exact_seeds); seeds_low, seeds_high: the same at the ends of the interval of sd;
-    seeds_observed: for the difference that was observed; detectable: the smallest difference that the n seeds find
-    with that power. Missing: more than 10,000.
+    the sign-flip test at Holm's first step (0.05 / family) and the given power, if differences are normal; exact_seeds:
+    the fewest with which it can reject at all; seeds_low, seeds_high: as seeds, at the ends of the interval of sd;
+    seeds_observed: for the difference that was observed. Missing: more than 10,000. detectable: the smallest difference
+    that the n seeds find with that power; missing where they are too few to reject.
     """
     rows = []
     primary = differences[differences["primary"] & (differences["n"] > 1)] if len(differences) else differences
     for row in primary.to_dict("records"):
         alpha, exact = ALPHA / row["family"], seeds_for_exact(int(row["family"]), ALPHA)
         wanted = {
-            name: _at_least(exact, seeds_needed(gap, sd, power, alpha))
+            name: seeds_to_decide(gap, sd, power, alpha)
             for name, gap, sd in (
                 ("seeds", difference, row["sd"]),
                 ("seeds_low", difference, row["sd_low"]),
@@ -36,7 +37,3 @@ def power_table(differences: pd.DataFrame, difference: float, power: float = POW
         found |= {"observed": row["difference"]}
         rows.append(found | {"detectable": detectable(int(row["n"]), row["sd"], power, alpha)})
     return pd.DataFrame(rows, columns=None if rows else COLUMNS)
-
-
-def _at_least(exact: int, seeds: int | None) -> int | None:
-    return None if seeds is None else max(exact, seeds)

@@ -10,6 +10,7 @@ import pandas as pd
 from prunebench.reports.analysis.differences import is_primary
 from prunebench.reports.analysis.family import correct
 from prunebench.reports.analysis.points import Point, Seeds, dense, finetuned, points
+from prunebench.reports.grid import is_control
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.aggregate import stratified_interval
 from prunebench.reports.statistics.ranks import (
@@ -29,9 +30,10 @@ KEY = ["ranking", "metric", "keep"]
 class OverTasks:
     """One ranking, metric and keep over all tasks whose cells are complete.
 
-    scores: tasks x criteria, mean fine-tuned accuracy over seeds; friedman, critical, groups: None and empty where
-    there are fewer than six tasks or three criteria, which no such test can serve. groups: criteria that a
-    critical-difference diagram joins by a bar.
+    scores: tasks x criteria, mean fine-tuned accuracy over seeds. Controls have no rank: that random units are worst
+    and the unpruned network best would make any test of 'all are alike' reject. friedman, critical, groups: None and
+    empty where there are fewer than six tasks or three methods, which no such test can serve. groups: criteria that
+    a critical-difference diagram joins by a bar.
     """
 
     ranking: str
@@ -44,8 +46,10 @@ class OverTasks:
 
     @property
     def ranks(self) -> pd.Series:
-        """Mean rank of every criterion, 1 = best."""
-        return pd.Series(mean_ranks(self.scores.to_numpy()), index=self.scores.columns)
+        """Mean rank of every method, 1 = best."""
+        if not len(names := methods(self.scores)):
+            return pd.Series(dtype=float)
+        return pd.Series(mean_ranks(self.scores[names].to_numpy()), index=names)
 
 
 def over_tasks(results: Results) -> list[OverTasks]:
@@ -79,7 +83,7 @@ def wilcoxon_table(entries: list[OverTasks]) -> pd.DataFrame:
     """One row per ranking, metric, keep and primary contrast: Wilcoxon's signed-rank test over tasks, from six on.
 
     difference: median over tasks of the differences of mean accuracies; p_holm: corrected over the contrasts of the
-    same ranking, metric and keep.
+    same ranking, metric and keep; smallest_holm: the smallest that so many tasks can give.
     """
     rows: list[dict[str, Any]] = []
     for entry in entries:
@@ -87,7 +91,8 @@ def wilcoxon_table(entries: list[OverTasks]) -> pd.DataFrame:
             continue
         family = [_wilcoxon(entry, *pair) for pair in _pairs(entry)]
         correct(family)
-        rows += family
+        least = min(1.0, len(family) * 2.0 ** (1 - len(entry.scores)))
+        rows += [row | {"smallest_holm": least} for row in family]
     return pd.DataFrame(rows, columns=None if rows else [*KEY, "tasks", "criterion", "reference"])
 
 
@@ -124,12 +129,17 @@ def _one_protocol(found: Mapping[Point, Seeds]) -> dict[Point, Seeds]:
 def _over(ranking: str, metric: str, keep: float, part: Mapping[Point, Seeds]) -> OverTasks:
     means = {(point.task, point.criterion): np.mean([finetuned(r) for r in s.values()]) for point, s in part.items()}
     wide = pd.Series(means).unstack(sort=False).dropna(axis="columns")
-    tasks, criteria = wide.shape
-    if tasks < MIN_TASKS or criteria < 3:
+    tasks, names = len(wide), methods(wide)
+    if tasks < MIN_TASKS or len(names) < 3:
         return OverTasks(ranking, metric, keep, wide)
-    test, critical = friedman(wide.to_numpy()), critical_difference(criteria, tasks)
-    groups = tuple(tuple(str(wide.columns[i]) for i in group) for group in cliques(test.ranks, critical))
+    test, critical = friedman(wide[names].to_numpy()), critical_difference(len(names), tasks)
+    groups = tuple(tuple(names[i] for i in group) for group in cliques(test.ranks, critical))
     return OverTasks(ranking, metric, keep, wide, test, critical, groups)
+
+
+def methods(scores: pd.DataFrame) -> list[str]:
+    """Columns that are no controls."""
+    return [str(name) for name in scores.columns if not is_control(str(name))]
 
 
 def _pairs(entry: OverTasks) -> Iterator[tuple[str, str]]:

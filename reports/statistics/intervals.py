@@ -30,8 +30,8 @@ class Interval:
 def t_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
     """Mean and two-sided t interval.
 
-    values: (n,), any unit, n >= 1, finite; one value gives no interval, equal values one of width zero.
-    Raises ValueError for none, or for values that are not finite.
+    values: (n,), any unit, n >= 1, finite; one value gives no interval, equal values (up to rounding)
+    one of width zero. Raises ValueError for none, or for values that are not finite.
 
     >>> t_interval([1.0, 2.0, 3.0]).low.__round__(4)
     -0.4841
@@ -42,7 +42,7 @@ def t_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
     n, mean = len(x), float(x.mean())
     if n == 1:
         return Interval(1, mean)
-    if np.ptp(x) == 0:  # the mean of equal numbers may be off by one rounding
+    if constant(x):  # the mean of equal numbers may be off by one rounding
         return Interval(n, float(x[0]), float(x[0]), float(x[0]))
     half = float(special.stdtrit(n - 1, (1 + level) / 2)) * float(x.std(ddof=1)) / n**0.5
     return Interval(n, mean, mean - half, mean + half)

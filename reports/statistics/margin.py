@@ -15,7 +15,10 @@ INSIDE = 1 - 1e-9  # of the margin: what is nearer to it lies on it, as differen
 
 @dataclass(frozen=True)
 class Margin:
-    """A mean paired difference held against a margin; for one difference there is no interval, p or answer (None)."""
+    """A mean paired difference held against a margin; for one difference there is no interval, p or answer (None).
+
+    noninferior: the interval lies above -margin; equivalent: all of it lies between -margin and margin.
+    """
 
     n: int
     margin: float
@@ -24,18 +27,8 @@ class Margin:
     high: float | None = None
     p_noninferior: float | None = None
     p_equivalent: float | None = None
-
-    @property
-    def noninferior(self) -> bool | None:
-        """Whether the interval lies above -margin."""
-        return None if self.low is None else self.low > -self.margin * INSIDE
-
-    @property
-    def equivalent(self) -> bool | None:
-        """Whether the whole interval lies between -margin and margin."""
-        if self.low is None or self.high is None:
-            return None
-        return self.low > -self.margin * INSIDE and self.high < self.margin * INSIDE
+    noninferior: bool | None = None
+    equivalent: bool | None = None
 
 
 def against_margin(differences: ArrayLike, margin: float, level: float = LEVEL) -> Margin:
@@ -45,8 +38,9 @@ def against_margin(differences: ArrayLike, margin: float, level: float = LEVEL) 
     two-sided interval at `level` lies above -margin, a one-sided test at (1 - level) / 2; p_noninferior is the p of
     'mean <= -margin'. Equivalent: it lies within +-margin, two one-sided tests (Schuirmann 1987) at (1 - level) / 2
     each, stricter than the usual 90 % interval (two at 0.05); p_equivalent is the larger of the two p. A mean on the
-    margin is outside. Constant differences (up to rounding) are decided by their value, with p 0 or 1: all that was
-    seen agrees, which says little where they are few. Raises ValueError for another margin, or as `vector`.
+    margin is outside. Constant differences (up to rounding) show no spread, so t cannot judge them: there p is the
+    exact sign-flip one, 2**-n on the right side of the margin, and 6 are the fewest that answer 'yes'. Raises
+    ValueError for another margin, or as `vector`.
 
     >>> result = against_margin([-0.001, 0.001, 0.0, 0.002], margin=0.005)
     >>> result.noninferior, result.equivalent, round(result.p_noninferior, 4)
@@ -55,14 +49,15 @@ def against_margin(differences: ArrayLike, margin: float, level: float = LEVEL) 
     if not 0 < margin < np.inf:
         raise ValueError(f"a margin is a finite number above 0, not {margin}")
     d = vector(differences)
-    if constant(d):
-        d = np.full(len(d), d[0])
-    interval = t_interval(d, level)
-    n, mean = interval.n, interval.mean
-    if n == 1:
-        return Margin(n, margin, mean)
-    p = _p_above(d, -margin)
-    return Margin(n, margin, mean, interval.low, interval.high, p, max(p, _p_above(-d, -margin)))
+    interval, n = t_interval(d, level), len(d)
+    if interval.low is None or interval.high is None:
+        return Margin(n, margin, interval.mean)
+    above, below = _p_above(d, -margin), _p_above(-d, -margin)
+    judged = not constant(d) or 2.0**-n <= (1 - level) / 2
+    noninferior = judged and interval.low > -margin * INSIDE
+    equivalent = noninferior and interval.high < margin * INSIDE
+    ends = interval.low, interval.high
+    return Margin(n, margin, interval.mean, *ends, above, max(above, below), noninferior, equivalent)
 
 
 def held_down_to(keeps: Sequence[float], held: Sequence[bool | None]) -> float | None:
@@ -90,6 +85,6 @@ def held_down_to(keeps: Sequence[float], held: Sequence[bool | None]) -> float |
 
 def _p_above(d: NDArray[np.float64], limit: float) -> float:
     """Give the one-sided p of 'the mean is <= limit', a negative number."""
-    if np.ptp(d) == 0:
-        return 0.0 if d[0] > limit * INSIDE else 1.0
+    if constant(d):
+        return 2.0 ** -len(d) if d[0] > limit * INSIDE else 1.0
     return float(special.stdtr(len(d) - 1, (limit - d.mean()) / (d.std(ddof=1) / len(d) ** 0.5)))

@@ -1,4 +1,4 @@
-"""How many seeds a paired comparison needs."""
+"""How many seeds a paired t test needs; `exact_power` has those of the sign-flip test."""
 
 from bisect import bisect_left
 
@@ -28,7 +28,7 @@ def power(n: int, difference: float, sd: float, alpha: float = 0.05) -> float:
         raise ValueError(f"a paired t test needs at least 2 seeds, not {n}")
     if not 0 < alpha < 1:
         raise ValueError(f"alpha lies between 0 and 1, not {alpha}")
-    return _power(n, _effect(difference, sd), alpha)
+    return _power(n, effect_size(difference, sd), alpha)
 
 
 def seeds_needed(difference: float, sd: float, power: float = 0.8, alpha: float = 0.05) -> int | None:
@@ -40,8 +40,8 @@ def seeds_needed(difference: float, sd: float, power: float = 0.8, alpha: float 
     >>> seeds_needed(0.5, 1.0)
     34
     """
-    _check(power, alpha)
-    effect = _effect(difference, sd)
+    check(power, alpha)
+    effect = effect_size(difference, sd)
     most = 4
     while _power(most, effect, alpha) < power and most < MOST:
         most = min(2 * most, MOST)
@@ -58,8 +58,8 @@ def detectable(n: int, sd: float, power: float = 0.8, alpha: float = 0.05) -> fl
     >>> round(detectable(34, 1.0), 3)
     0.495
     """
-    _check(power, alpha)
-    _effect(0.0, sd)
+    check(power, alpha)
+    effect_size(0.0, sd)
     if n < 2:
         return None
     most = 1.0
@@ -115,7 +115,8 @@ def _power(n: int, effect: float, alpha: float) -> float:
     return min(1.0, float(WEIGHTS @ special.chdtr(n - 1, (n - 1) * ((Z + shift) / critical) ** 2)))
 
 
-def _effect(difference: float, sd: float) -> float:
+def effect_size(difference: float, sd: float) -> float:
+    """Give the difference without its sign, in units of sd; infinite for sd = 0. Raises ValueError as `power`."""
     if not (np.isfinite(difference) and np.isfinite(sd) and sd >= 0):
         raise ValueError(f"a finite difference and a finite sd >= 0 are needed, not {difference} and {sd}")
     if difference == 0:
@@ -123,6 +124,7 @@ def _effect(difference: float, sd: float) -> float:
     return abs(difference) / sd if sd else float("inf")
 
 
-def _check(power: float, alpha: float) -> None:
+def check(power: float, alpha: float) -> None:
+    """Raise ValueError unless 0 < alpha < power < 1 (by 1e-5)."""
     if not (alpha > 0 and alpha + SLACK <= power <= 1 - SLACK):
         raise ValueError(f"alpha > 0 and a power between alpha and 1 are needed, not {alpha} and {power}")

@@ -70,7 +70,7 @@ def test_a_failing_cell_fails_its_own_tests_with_the_reason(done: "subprocess.Co
     failures = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
     assert len(failures) == 2
     assert all("test_inference[digits-lenet5-broken-macs=0." in line for line in failures)
-    reason = "criterion 'broken' on layer 'conv1' failed: ValueError: no such luck"
+    reason = "criterion 'broken' on layer 'conv1' failed: ValueError: no such luck (mine.py:4)"
     assert done.stdout.splitlines().count(reason) == 2
     assert "Traceback" not in done.stdout + done.stderr
 
@@ -167,3 +167,13 @@ def test_every_option_of_a_run_is_an_option_of_pytest(conftest: ModuleType) -> N
     conftest.pytest_addoption(SimpleNamespace(getgroup=lambda *_: group))
     flags = {option.off: option.name for option in options() if option.kind == "flag"}
     assert added == {option.flag: option.name for option in options()} | flags | {"--config": "prunebench_config"}
+
+
+def test_single_weights_are_trained_and_not_timed(folder: Path) -> None:
+    places = ["--results", folder / "w", "--benchmark-json", folder / "weights.json", "-rs"]
+    done = pytest_benchmarks("--criteria", "magnitude", *places, *TINY, "--keep", "weights=0.5")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed, 1 skipped" in done.stdout and "no speed-up on dense kernels" in done.stdout
+    results = read_results(folder / "weights.json")
+    assert [(record.cell.metric, record.status) for record in results.records] == [("weights", "ok")]
+    assert not results.latencies and not (folder / "w" / "timing").exists()

@@ -1,5 +1,6 @@
 """Optimal Brain Damage against the Hessian of the loss."""
 
+import pytest
 import torch
 from torch import Tensor
 from torch.func import functional_call
@@ -7,7 +8,9 @@ from torch.nn import functional as F
 
 from prunebench import toys
 from prunebench.criteria.obd import CRITERION
+from prunebench.criterion import CURVATURES
 from prunebench.scoring import score
+from prunebench.testing import check_criterion
 
 
 def test_exact_curvature_gives_half_w_diag_h_w() -> None:
@@ -42,3 +45,8 @@ def test_the_curvatures_differ_and_the_default_is_sampled() -> None:
     mean = torch.stack([scores("sampled", seed) for seed in range(200)])
     error = mean.std(0) / 200**0.5
     assert ((mean.mean(0) - scores("exact")).abs() < 4 * error).all()
+
+
+@pytest.mark.parametrize("kind", CURVATURES)
+def test_the_contract_holds_for_every_curvature(kind: str) -> None:
+    check_criterion(CRITERION.with_options({"curvature": kind}))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from prunebench.criterion import EVIDENCE, Criterion, ModelScore
+from prunebench.criterion import EVIDENCE, Criterion, ModelScore, Ranking
 from prunebench.errors import UserError
 from prunebench.regulariser import Penalty
 
@@ -47,7 +47,7 @@ def test_unknown_evidence_is_refused_when_the_record_is_made() -> None:
         Criterion(wishful)
     with pytest.raises(UserError, match="unknown curvature 'fisher'"):
         Criterion(curved, curvature="fisher")
-    assert set(EVIDENCE.values()) == {"none", "gradients", "activations", "curvature"}
+    assert set(EVIDENCE.values()) == {"none", "inputs", "gradients", "activations", "curvature"}
 
 
 def test_curvature_is_an_option_where_it_is_used() -> None:
@@ -80,5 +80,69 @@ def test_a_model_score_has_three_arguments() -> None:
         return {}
 
     assert ModelScore(good).with_options({"rounds": "5"}).label == "good:rounds=5"
-    with pytest.raises(UserError, match=r"must take \(model, batches, generator\), not \(model, data\)"):
+    with pytest.raises(UserError, match=r"must take \(model, batches, generator\), or .*, not \(model, data\)"):
         ModelScore(bad)
+
+
+def test_a_record_that_cannot_be_meant_is_refused_when_it_is_made() -> None:
+    def late(weight: Tensor, power: float = 2.0) -> Tensor:
+        return weight.norm(dim=1) ** power
+
+    def bare(weight: Tensor, *, power: float) -> Tensor:
+        return weight.norm(dim=1) ** power
+
+    def anything(*weight: Tensor) -> Tensor:
+        return weight[0]
+
+    def whole(model: Any, batches: Any, generator: Any, rounds: int = 1) -> dict[str, Tensor]:
+        return {}
+
+    cases: list[tuple[Any, str]] = [
+        (lambda: Criterion(3), "criterion '': the score is a int, not a function"),  # type: ignore[arg-type]
+        (lambda: Criterion(late), "criterion 'late': 'power' has a default; options come after a \\*"),
+        (lambda: Criterion(bare), "criterion 'bare': option 'power' of its score has no default"),
+        (lambda: Criterion(anything), r"criterion 'anything': its score takes \*weight: "),
+        (lambda: Criterion(curved, scale="los"), "scale 'los' in criterion 'curved'; did you mean 'loss'"),  # type: ignore[arg-type]
+        (lambda: Criterion(curved, coupling="summ"), "coupling 'summ' .* did you mean 'sum'"),  # type: ignore[arg-type]
+        (lambda: ModelScore(whole), "model score 'whole': 'rounds' has a default"),
+        (lambda: Ranking("locl"), "unknown ranking 'locl' in a published ranking; did you mean 'local'"),  # type: ignore[arg-type]
+        (lambda: Ranking("local", "l3"), "unknown normalise 'l3'"),  # type: ignore[arg-type]
+    ]
+    for make, message in cases:
+        with pytest.raises(UserError, match=message):
+            make()
+
+
+@pytest.mark.parametrize(
+    ("kind", "draws", "number"), [("sampled", "2", 2.0), ("sampled", "0.25", 0.25), ("hutchinson", "10", 10.0)]
+)
+def test_draws_are_an_option_where_something_is_drawn(kind: str, draws: str, number: float) -> None:
+    record = Criterion(curved).with_options({"curvature": kind, "draws": draws})
+    assert record.draws == number
+    assert record.label == f"curved:curvature={kind},draws={draws}"
+
+
+def test_draws_have_defaults() -> None:
+    assert Criterion(curved).draws == 0.5
+    assert Criterion(curved).with_options({"draws": "3"}).draws == 3
+    assert Criterion(curved).with_options({"curvature": "hutchinson"}).draws == 1
+    assert Criterion(curved).with_options({"curvature": "hutchinson"}).stochastic
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"curvature": "exact", "draws": "3"},
+            "draws=3 of 'curved': curvature=exact draws nothing, only sampled",
+        ),
+        ({"curvature": "hutchinson", "draws": "1.5"}, "must be a whole number of probes, 1 or more"),
+        ({"draws": "0"}, "must be vectors per picture, more than 0 and at most 1000"),
+        ({"draws": "-1"}, "must be vectors per picture, more than 0"),
+        ({"draws": "nan"}, "must be vectors per picture, more than 0"),
+        ({"draws": "few"}, "option draws=few of 'curved' must be a number"),
+    ],
+)
+def test_draws_that_mean_nothing_are_refused(given: dict[str, str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Criterion(curved).with_options(given)

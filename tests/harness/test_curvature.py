@@ -9,8 +9,10 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, jacrev, vmap
 from torch.nn import functional as F
 
-from prunebench import curvature as module
+from prunebench import curvature as curvatures
 from prunebench import toys
+from prunebench import weight_gradients as module
+from prunebench.criterion import CURVATURES, DRAWS
 from prunebench.errors import CellError
 from prunebench.evidence import gather
 from prunebench.network import Group, Network, Slice, Table
@@ -76,8 +78,8 @@ def data() -> tuple[Tensor, Tensor]:
     return torch.cat(pictures), torch.cat(labels)
 
 
-def curvature(network: Network, kind: str, seed: int = 0) -> dict[str, dict[str, Tensor]]:
-    return gather(network, NAMES, *data(), torch.Generator().manual_seed(seed), kind)
+def curvature(network: Network, kind: str, seed: int = 0, draws: float = 1) -> dict[str, dict[str, Tensor]]:
+    return gather(network, NAMES, *data(), torch.Generator().manual_seed(seed), kind, draws)
 
 
 def per_sample(network: Network, function: Callable[[Tensor, Tensor], Tensor], derive: Any) -> dict[str, Tensor]:
@@ -177,7 +179,7 @@ def test_float32_is_close_and_never_negative() -> None:
 
 def test_an_unknown_layer_is_refused() -> None:
     with pytest.raises(CellError, match="Conv1d layer is not supported"):
-        module.squares(nn.Conv1d(1, 1, 1), torch.ones(1, 1, 1), torch.ones(1, 1, 1))
+        module.squares(nn.Conv1d(1, 1, 1), torch.ones(1, 1, 1), torch.ones(1, 1, 1, 1))
 
 
 def test_the_square_of_the_mean_gradient_is_something_else() -> None:
@@ -186,3 +188,34 @@ def test_the_square_of_the_mean_gradient_is_something_else() -> None:
     mean = gather(network, frozenset({"grad"}), *data(), torch.Generator())["0"]["grad"]
     assert (found >= mean.square()).all()
     assert (found > 1.5 * mean.square()).any()
+
+
+def test_only_random_curvatures_depend_on_the_generator() -> None:
+    network = CASES["residual"]()
+    for kind in CURVATURES:
+        first, second = curvature(network, kind, 0)["stem"], curvature(network, kind, 1)["stem"]
+        assert torch.equal(first["curvature"], second["curvature"]) == (kind not in DRAWS)
+
+
+def test_many_pictures_and_classes_are_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = CASES["residual"]()
+    monkeypatch.setattr(curvatures, "PICTURES", 4)
+    monkeypatch.setattr(curvatures, "VECTORS", 1)
+    assert_equal_to(curvature(network, "exact"), gauss_newton(network))
+
+
+def test_what_a_layer_was_given_must_stay() -> None:
+    class Changed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Conv2d(1, 3, 3), nn.Conv2d(3, 3, 1)
+
+        def forward(self, pictures: Tensor) -> Tensor:
+            x = self.a(pictures)
+            y = self.b(x)
+            x += 1
+            scores: Tensor = (x + y).mean((2, 3))
+            return scores
+
+    with pytest.raises(CellError, match="what layer 'b' was given is changed in place after it ran"):
+        curvature(wrapped(Changed()), "exact")

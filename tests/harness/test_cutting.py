@@ -87,7 +87,7 @@ def test_the_published_ranking_is_the_criterions_own() -> None:
 
 def test_widths_are_copied_and_units_are_not(task: Task) -> None:
     model, dense = cut_by(task, "magnitude")[0], task.fresh(0, CPU)
-    one, same, other = (cut_like(dense, model, seed, HALF) for seed in (0, 0, 1))
+    one, same, other = (cut_like(task.structure("macs"), dense, model, seed, HALF) for seed in (0, 0, 1))
     assert one.units == model.units == other.units
     kept = [[units.tolist() for units in network.kept.values()] for network in (one, same, other, model)]
     assert kept[0] == kept[1]

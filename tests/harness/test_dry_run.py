@@ -39,6 +39,12 @@ def test_the_macs_by_hand(tiny: Make, tmp_path: Path) -> None:
     assert float(row(text)[4]) == pytest.approx(3 * dense * pictures * (3 + 1 + 0.9), rel=0.01)
 
 
+def test_single_weights_cost_as_much_as_none(tiny: Make, tmp_path: Path) -> None:
+    texts = (describe(make_grid(tiny(tmp_path, criteria="magnitude", keep=f"{m}=0.9"))) for m in ("macs", "weights"))
+    whole, ninth = (row(text) for text in texts)
+    assert float(ninth[4]) / float(whole[4]) == pytest.approx((3 + 1 + 1) / (3 + 1 + 0.9), rel=0.01)
+
+
 def test_finished_cells_cost_nothing(computed: Any, tiny: Make) -> None:
     spec = tiny(computed.spec.results, criteria="magnitude taylor", keep="0.7,0.3")
     text = describe(make_grid(spec))

@@ -186,8 +186,8 @@ def test_a_pruned_network_shows_the_units_still_there() -> None:
         ({"weight", "bias"}, 0, 0),
         ({"output", "activation"}, 1, 0),
         ({"grad", "output_grad", "activation"}, 1, 1),
-        ({"curvature", "weight"}, 1, 1),
-        ({"curvature", "grad"}, 1, 2),
+        ({"curvature", "weight"}, 2, 1),
+        ({"curvature", "grad"}, 3, 2),
     ],
 )
 def test_only_what_is_asked_for_is_computed(

@@ -84,6 +84,14 @@ def test_prose_does_not_count() -> None:
     assert identity(Criterion(score)) != identity(Criterion(score, coupling="mean"))
 
 
+def test_keys_from_before_there_was_a_field_stay() -> None:
+    def score(weight: torch.Tensor) -> torch.Tensor:
+        return weight.sum(1)
+
+    assert "units_only" not in identity(Criterion(score))
+    assert identity(Criterion(score)) != identity(Criterion(score, units_only=True))
+
+
 def test_functions_are_their_name_and_the_hash_of_their_file() -> None:
     import prunebench.criteria.magnitude as module
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from prunebench.errors import UserError
-from prunebench.listing import check_criteria, check_models, listing
+from prunebench.listing import check_models, listing
 from prunebench.registry import Registry
 from prunebench.reserved import ALIASES, CONTROLS
 
@@ -11,9 +11,7 @@ PLUGIN = """
 from prunebench.criterion import Criterion
 def mine(weight):
     return weight.norm(dim=1)
-def wrong(weight):
-    return weight.norm(dim=1)[1:]
-MINE, WRONG = Criterion(mine, reference="Me, here"), Criterion(wrong)
+MINE = Criterion(mine, reference="Me, here")
 """
 
 
@@ -55,35 +53,6 @@ def test_what_was_not_loaded_is_said(tmp_path: Path) -> None:
 def test_an_unknown_kind() -> None:
     with pytest.raises(UserError, match=r"'modles'.* did you mean 'models'"):
         listing("modles", ())
-
-
-def test_check_runs_the_contract_suite(plugin: str) -> None:
-    text, passed = check_criteria(("magnitude",), False, ())
-    assert passed
-    assert all(line.startswith("ok     magnitude: ") for line in text.splitlines())
-    text, passed = check_criteria(("wrong",), False, (plugin,))
-    assert not passed
-    assert "FAILED wrong: " in text
-
-
-def test_a_file_stands_for_its_criteria(plugin: str) -> None:
-    text, passed = check_criteria((plugin,), False, ())
-    assert {line[7:].partition(":")[0] for line in text.splitlines()} == {"mine", "wrong"}
-    assert not passed
-
-
-def test_nothing_to_check() -> None:
-    with pytest.raises(UserError, match="nothing to check: give a criterion's name"):
-        check_criteria((), False, ())
-    with pytest.raises(UserError, match="unknown criterion 'magnitud'; did you mean 'magnitude'"):
-        check_criteria(("magnitud",), False, ())
-
-
-def test_a_file_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:
-    broken = tmp_path / "broken.py"
-    broken.write_text("def broken(:")
-    with pytest.raises(UserError, match=r"broken\.py cannot be loaded: SyntaxError"):
-        check_criteria((str(broken),), False, ())
 
 
 def test_options_are_listed() -> None:

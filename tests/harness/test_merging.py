@@ -285,10 +285,13 @@ def test_the_newest_rate_is_taken_and_a_demonstration_stays_one(two: tuple[Path,
     a, b = two
     put_json(a / "rates" / "t.json", {"share": 0.3}, NEW)
     put_json(b / "rates" / "t.json", {"share": 0.1}, OLD)
+    put_json(a / "strengths" / "s.json", {"strength": 0.01}, OLD)
+    put_json(b / "strengths" / "s.json", {"strength": 0.1}, NEW)
     put_json(b / "run.json", {"schema_version": 1, "preset": None, "command": None})
     text = merge([b, a], tmp_path / "c")
     assert json.loads((tmp_path / "c" / "rates" / "t.json").read_text()) == {"share": 0.3}
-    assert "1 files of one key differ" in text
+    assert json.loads((tmp_path / "c" / "strengths" / "s.json").read_text()) == {"strength": 0.1}
+    assert "2 files of one key differ" in text
     assert read_results(tmp_path / "c").preset is None
     put_json(b / "run.json", {"schema_version": 1, "preset": "quick", "command": "prunebench run"})
     merge([b, a], tmp_path / "d")

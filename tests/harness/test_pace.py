@@ -34,3 +34,9 @@ def test_a_small_network_is_timed_too(tiny: Callable[..., Any], tmp_path: Path) 
     pace = measure(grid, task(grid.spec, "digits", "vgg11_bn:width=0.25"))
     assert pace.keep == pytest.approx(0.3, abs=0.03)
     assert 0 < pace.smallest < pace.dense
+
+
+def test_single_weights_save_no_time(tiny: Callable[..., Any], tmp_path: Path) -> None:
+    grid = make_grid(tiny(tmp_path, criteria="magnitude", keep="weights=0.1"))
+    pace = measure(grid, task(grid.spec, "digits", "lenet5"))
+    assert pace(0.1) == pace(1.0) == pace.dense > 0

@@ -88,10 +88,10 @@ def test_failed_cells_say_why_and_leave_the_others(
     first = computing(spec)
     reasons = {name: first.records[name, 0.7].reason for name in criteria}
     assert reasons == {
-        "raising": "criterion 'raising' on layer 'conv1' failed: ZeroDivisionError: first line",
+        "raising": "criterion 'raising' on layer 'conv1' failed: ZeroDivisionError: first line second line (mine.py:6)",
         "nowhere": "criterion 'nowhere' on layer 'conv1' gives 20 scores that are not finite",
         "narrow": "criterion 'narrow' on layer 'conv1' gives scores of shape (19,), not (20,)",
-        "unattached": "RuntimeError: cannot attach",
+        "unattached": "regulariser 'Broken' failed: RuntimeError: cannot attach (mine.py:20)",
         "fine": "",
     }
     assert {name: first.records[name, 0.5].status for name in criteria} == dict.fromkeys(criteria, "failed") | {

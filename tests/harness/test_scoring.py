@@ -65,8 +65,15 @@ def test_data_evidence_without_data_is_said() -> None:
     def needy(grad: Tensor) -> Tensor:
         return grad.sum(1)
 
-    with pytest.raises(CellError, match="'needy' needs calibration data"):
-        score(Criterion(needy), toys.chain(), [], torch.Generator())
+    def strong(input_norm: Tensor) -> Tensor:
+        return input_norm.sum(1)
+
+    def whole(model: Any, batches: Any, generator: Any) -> dict[str, Tensor]:
+        raise AssertionError
+
+    for record in (Criterion(needy), Criterion(strong), ModelScore(whole)):
+        with pytest.raises(CellError, match=f"'{record.name}' needs calibration data"):
+            score(record, toys.chain(), [], torch.Generator())
 
 
 def test_nothing_is_kept_from_one_batch_to_the_next() -> None:
@@ -181,13 +188,28 @@ def elsewhere(weight: Tensor) -> Tensor:
     return weight.sum(1).to("meta")
 
 
+def ranks(weight: Tensor) -> Tensor:
+    return weight.sum(1).argsort()
+
+
+def deep(weight: Tensor) -> Tensor:
+    return weight.sum(1) + torch.ones(1, 2, dtype=weight.dtype).view(7)
+
+
+def leaves(weight: Tensor) -> Tensor:
+    raise SystemExit(3)
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [
         (bad_shape, r"criterion 'bad_shape' on layer '0' gives scores of shape \(6, 9\), not \(6,\)"),
         (not_finite, "criterion 'not_finite' on layer '0' gives 6 scores that are not finite"),
         (no_tensor, "criterion 'no_tensor' on layer '0' gives a int, not a tensor"),
-        (broken, "criterion 'broken' on layer '0' failed: ValueError: no luck"),
+        (broken, r"criterion 'broken' on layer '0' failed: ValueError: no luck \(test_scoring\.py:\d+\)$"),
+        (deep, r"criterion 'deep' on layer '0' failed: RuntimeError: shape .* \(test_scoring\.py:\d+\)$"),
+        (leaves, "criterion 'leaves' on layer '0' failed: SystemExit: 3"),
+        (ranks, "criterion 'ranks' on layer '0' gives scores of torch.int64, not of floating-point numbers"),
         (elsewhere, "criterion 'elsewhere' on layer '0' gives scores on meta, not on cpu"),
     ],
 )
@@ -213,16 +235,12 @@ def synaptic(model: Any, batches: Any, generator: Any, *, sign: float = 1.0) -> 
     """Sum of |w dL/dw| per unit, by ordinary backward passes."""
     for pictures, labels in batches:
         torch.nn.functional.cross_entropy(model(pictures), labels).backward()
-    return {n: sign * (m.weight * m.weight.grad).abs().flatten(1).sum(1).detach() for n, m in model.named_children()}
+    layers = {n: m for n, m in model.named_modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)}
+    return {n: sign * (m.weight * m.weight.grad).abs().flatten(1).sum(1).detach() for n, m in layers.items()}
 
 
 def test_a_model_score_is_joined_and_leaves_no_gradients() -> None:
-    class Residual(toys.Residual):
-        def named_children(self) -> Any:
-            return ((n, getattr(self, n)) for n in ("stem", "conv", "linear"))
-
     network = toys.residual()
-    network.model.__class__ = Residual
     record = ModelScore(synaptic)
     scores = run(record, network)
     assert scores["stem"].shape == (5,)
@@ -243,10 +261,27 @@ def test_what_is_wrong_with_a_model_score_is_said() -> None:
     def narrow(model: Any, batches: Any, generator: Any) -> Mapping[str, Tensor]:
         return {"0": torch.ones(5)}
 
+    def forgetful(model: Any, batches: Any, generator: Any) -> Any:
+        model.eval()
+
     for function, message in (
+        (forgetful, "criterion 'forgetful' gives a NoneType, not scores by the names of layers"),
         (some, "criterion 'some' gives no scores for layer '2'"),
         (failing, "criterion 'failing' failed: KeyError: 'x'"),
         (narrow, r"criterion 'narrow' on layer '0' gives scores of shape \(5,\), not \(6,\)"),
     ):
         with pytest.raises(CellError, match=message):
             run(ModelScore(function), toys.chain())
+
+
+def test_a_model_score_may_ask_for_the_network_with_its_table() -> None:
+    given: list[Any] = []
+
+    def by_table(network: Network, batches: Any, generator: Any) -> dict[str, Tensor]:
+        given.append(network)
+        return {g.name: torch.arange(float(g.units)) for g in network.table.groups}
+
+    network = toys.chain()
+    scores = run(ModelScore(by_table), network)
+    assert given == [network]
+    assert scores["2"].tolist() == [0, 1, 2, 3]

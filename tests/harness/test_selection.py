@@ -12,7 +12,13 @@ from prunebench.removal import remove
 from prunebench.selection import Budget, Rule, Selection, lowest, random_like, select
 from prunebench.units import analyse
 
-RULES = [Rule("local"), Rule("global"), Rule("per-cost"), Rule("global", normalise="l2", round_to=4)]
+RULES = [
+    Rule("local"),
+    Rule("global"),
+    Rule("per-cost"),
+    Rule("per-memory"),
+    Rule("global", normalise="l2", round_to=4),
+]
 BUDGETS = [Budget("macs", 0.5), Budget("params", 0.3), Budget("units", 0.77), Budget("macs", 0.99)]
 
 
@@ -86,6 +92,18 @@ def test_global_and_per_cost_by_hand(small: tuple[Network, CostModel]) -> None:
     assert removed(select(scores, network, cost, Budget("params", 0.9), Rule("per-cost"))) == {"1": [0]}
     # 5 / 24 against 9 / 28
     assert removed(select(scores, network, cost, Budget("macs", 0.9), Rule("per-cost"))) == {"0": [0]}
+
+
+def test_per_memory_by_hand(small: tuple[Network, CostModel], resnet: tuple[Network, CostModel]) -> None:
+    network, cost = small
+    assert cost.saving(network.units, "memory") == {"0": 16 * 4, "1": 4 * 4}  # positions x bytes of a float
+    scores = {"0": torch.tensor([5.0, 6.0, 7.0, 8.0]), "1": torch.tensor([1.3, 99.0])}
+    assert removed(select(scores, network, cost, Budget("units", 5 / 6), Rule("per-memory"))) == {"0": [0]}
+    scores["1"][0] = 1.2  # 1.2 / 16 against 5 / 64
+    assert removed(select(scores, network, cost, Budget("units", 5 / 6), Rule("per-memory"))) == {"1": [0]}
+    stream = next(group for group in resnet[0].table.groups if "conv1" in group.producers)
+    assert len(stream.producers) == 4  # the stem and three blocks write to it
+    assert resnet[1].saving(resnet[0].units, "memory")[stream.name] == 4 * 32 * 32 * 4
 
 
 @pytest.mark.parametrize(("normalise", "first"), [("none", "0"), ("l2", "1"), ("mean", "1"), ("max", "1")])

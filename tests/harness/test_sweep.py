@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from prunebench import sweep as sweeps
+from prunebench import trials
 from prunebench.errors import UserError
-from prunebench.grid import make_grid
+from prunebench.grid import make_grid, task
 from prunebench.names import parse_method
 from prunebench.progress import Progress
 from prunebench.record import Epoch, Record
@@ -55,33 +55,39 @@ def test_a_run_uses_the_share_whatever_its_criteria_and_ranking(made: tuple[Any,
         make_grid(tiny(spec.results, finetune_rate="swept", finetune_epochs=2))
 
 
+def test_single_weights_have_a_rate_of_their_own(made: tuple[Any, Sweep], tiny: Make) -> None:
+    spec, _ = made
+    with pytest.raises(UserError, match="no sweep of digits x lenet5"):
+        make_grid(tiny(spec.results, criteria="taylor", keep="weights=0.4", finetune_rate="swept"))
+
+
 def trajectory_rate(spec: Any) -> Any:
     grid = make_grid(spec)
     assert parse_method("taylor", registry(())).name == grid.jobs[0].criterion
-    return sweeps.task(spec, "digits", "lenet5").protocol.finetune_rate
+    return task(spec, "digits", "lenet5").protocol.finetune_rate
 
 
 def test_a_share_that_diverged_is_not_chosen(made: tuple[Any, Sweep], monkeypatch: pytest.MonkeyPatch) -> None:
     spec, _ = made
 
     def measure(spec: Any, job: Any, metric: Any, keeps: Any, progress: Any = None) -> list[Record]:
-        path = sweeps.start(spec, job, metric, progress)
+        path = trials.start(spec, job, metric, progress)
         blank = path.blank(0.7)
         if spec.finetune_rate == 1.0:
             return [blank.model_copy(update={"status": "failed", "reason": "training diverged"})]
         return [blank.model_copy(update={"curves": (Epoch(stage="f", epoch=1, rate=0.1, loss=1, validation=0.5),)})]
 
-    monkeypatch.setattr(sweeps, "measure", measure)
+    monkeypatch.setattr(trials, "measure", measure)
     (found,) = sweep(spec, Progress())
     assert found.validation == {"1": None, "0.3": 0.5, "0.1": 0.5, "0.03": 0.5}
     assert found.share == 0.03
     assert "failed" in table([found])
 
     def fail(spec: Any, job: Any, metric: Any, keeps: Any, progress: Any = None) -> list[Record]:
-        blank = sweeps.start(spec, job, metric, progress).blank(0.7)
+        blank = trials.start(spec, job, metric, progress).blank(0.7)
         return [blank.model_copy(update={"status": "failed", "reason": "too hot"})]
 
-    monkeypatch.setattr(sweeps, "measure", fail)
+    monkeypatch.setattr(trials, "measure", fail)
     with pytest.raises(UserError, match="digits x lenet5: no share can be chosen, each failed at some point: too hot"):
         sweep(spec, Progress())
 

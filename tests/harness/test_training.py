@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from prunebench.dataset import Pictures
 from prunebench.errors import CellError
 from prunebench.network import Network, Table
-from prunebench.regulariser import Penalty
+from prunebench.regulariser import AttachedTerm, Penalty
 from prunebench.seeding import generator
 from prunebench.splits import BlockData, Split
 from prunebench.training import Plan, rate_at, train
@@ -66,6 +66,9 @@ class Gates:
 
     def penalty(self) -> Tensor:
         return 0.5 * self.parameters[0].square()
+
+    def measure(self) -> Tensor:
+        return self.penalty()
 
     def detach(self) -> dict[str, Tensor]:
         self.detached = True
@@ -167,6 +170,32 @@ def test_the_gradient_ratio_by_hand() -> None:
     sparse = train(net, blocks, PLAN, Penalty(lambda weight: weight.square().sum(), strength=0.05)).sparse
     assert sparse is not None
     assert sparse.gradient_ratio == pytest.approx({"0.weight": expected})
+
+
+def test_a_term_that_breaks_in_training_is_said() -> None:
+    calls = []
+
+    def late(weight: Tensor) -> Tensor:
+        calls.append(1)
+        return weight.abs().sum() * 1e-6 + (math.inf if len(calls) > 4 else 0.0)
+
+    with pytest.raises(CellError, match="regulariser 'late' gives a term of inf"):
+        train(network(), data(), PLAN, Penalty(late, strength=1.0))
+
+
+def test_what_a_term_measures_is_compared_not_its_growing_factor() -> None:
+    class Growing(AttachedTerm):
+        def measure(self) -> Tensor:
+            return torch.tensor(4.0)
+
+    class Rule(Gates):
+        def attach(self, network: Network, generator: torch.Generator) -> Growing:  # type: ignore[override]
+            weight = network.layer("0").get_parameter("weight")
+            return Growing(lambda: weight.abs().sum())
+
+    sparse = train(network(), data(), PLAN, Rule()).sparse
+    assert sparse is not None
+    assert (sparse.before, sparse.after, sparse.ineffective) == (4.0, 4.0, True)
 
 
 def test_a_loss_that_is_not_finite_ends_the_cell() -> None:

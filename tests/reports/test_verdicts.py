@@ -46,7 +46,10 @@ def test_five_seeds_cannot_decide_and_say_how_many_can(make: SimpleNamespace) ->
 def test_one_seed_ties_and_gaps(make: SimpleNamespace) -> None:
     assert "1 seed: one seed decides nothing: `taylor`." in said(make, {"taylor": (0.1,)})
     tied = said(make, {"taylor": (0.0,) * 10})
-    assert "0.00 [0.00, 0.00], none was seen at all" in tied
+    assert "no verdict, too many ties: `taylor` 0.00 (all 10 equal)." in tied
+    assert not list(limits(table(make, {"taylor": (0.0,) * 10})))
+    assert "`taylor` +0.10 [" in (some := said(make, {"taylor": (0.01,) + (0.0,) * 9}))
+    assert "(9 of 10 tie)." in some
     lonely = differences_table(gather("x", [make.record("taylor", 0), make.record("magnitude", 1)]))
     assert next(line for _, line in sentences(lonely)).endswith("0 seeds: no shared seed: `taylor`.")
 

@@ -2,7 +2,17 @@ from typing import Any
 
 import pytest
 
-from prunebench.reports.analysis.family import BETTER, NO_PAIRS, OPEN, OTHER_BUDGET, TOO_FEW, WORSE, correct, judge
+from prunebench.reports.analysis.family import (
+    BETTER,
+    NO_PAIRS,
+    OPEN,
+    OTHER_BUDGET,
+    TIED,
+    TOO_FEW,
+    WORSE,
+    correct,
+    judge,
+)
 
 
 def contrast(p: float, n: int = 10, **changes: Any) -> dict[str, Any]:
@@ -28,6 +38,19 @@ def test_a_design_that_cannot_decide_says_so() -> None:
     assert judge([contrast(1 / 32, 6)])[0]["verdict"] == BETTER
     assert [row["verdict"] for row in judge([contrast(1 / 32, 6), contrast(1 / 32, 6)])] == [TOO_FEW, TOO_FEW]
     assert judge([contrast(0.5, 6)])[0]["verdict"] == OPEN
+
+
+def test_ties_are_not_too_few_seeds() -> None:
+    few, tied = contrast(0.5, 20, smallest_p=0.25), contrast(1.0, 20, smallest_p=1.0)
+    assert [row["verdict"] for row in judge([few, tied, contrast(0.3, 20)])] == [TIED, TIED, OPEN]
+    assert judge([contrast(1.0, 5, smallest_p=1.0)])[0]["verdict"] == TOO_FEW
+
+
+def test_the_smallest_p_is_that_of_holms_steps() -> None:
+    # 1/32 is doubled as one of two, unless the other one goes first and is rejected
+    rows = judge([contrast(0.5, 6), contrast(0.5, 10)])
+    assert [row["smallest_holm"] for row in rows] == [1 / 32, 2 / 512]
+    assert [row["verdict"] for row in rows] == [OPEN, OPEN]
 
 
 def test_what_is_not_tested() -> None:

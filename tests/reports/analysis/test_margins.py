@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from prunebench.record import Scores
-from prunebench.reports.analysis.margins import held_table, margins_table
+from prunebench.reports.analysis.margins import failed_points, held_table, margins_table
 from prunebench.reports.results import gather
 
 
@@ -49,3 +49,15 @@ def test_the_smallest_keep_stops_at_the_first_failure(make: SimpleNamespace) -> 
     assert table.loc["taylor", "params_kept"] == pytest.approx(kept)
     assert pd.isna(table.loc["obd", "smallest_keep"]) and pd.isna(table.loc["l1", "smallest_keep"])
     assert table.loc["l1", "n"] == 1
+
+
+def test_a_keep_that_did_not_come_out_is_not_stepped_over(make: SimpleNamespace) -> None:
+    fine = (0.001, 0.0, 0.002)
+    made = [r for c in ("taylor", "obd", "l1") for k in (0.5, 0.25) for r in records(make, c, k, fine)]
+    made = [r for r in made if (r.cell.criterion, r.cell.keep) != ("l1", 0.5)]  # type: ignore[attr-defined]
+    made += [make.failure("obd", seed=3, keep=0.25), make.failure("l1", seed=0, keep=0.5)]
+    results = gather("x", made)
+    table = held_table(margins_table(results), failed_points(results)).set_index("criterion")
+    assert table.loc["taylor", "smallest_keep"] == 0.25 and pd.isna(table.loc["taylor", "failed_at"])
+    assert (table.loc["obd", "smallest_keep"], table.loc["obd", "failed_at"]) == (0.5, 0.25)
+    assert pd.isna(table.loc["l1", "smallest_keep"]) and table.loc["l1", "failed_at"] == 0.5

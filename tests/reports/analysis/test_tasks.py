@@ -78,3 +78,26 @@ def test_interquartile_mean_of_the_change(make: SimpleNamespace) -> None:
     assert table.loc["taylor", "change"] == pytest.approx(stats.trim_mean(changes, 0.25))
     assert (table.loc["taylor", "tasks"], table.loc["taylor", "n"]) == (2, 8)
     assert table.loc["taylor", "low"] < table.loc["taylor", "change"] < table.loc["taylor", "high"]
+
+
+def test_controls_have_no_rank(make: SimpleNamespace) -> None:
+    scores = 0.9 + 0.05 * np.random.default_rng(0).standard_normal((8, 3))
+    whole = results(make, scores)
+    controls = [
+        record(make, t, c, s, a)
+        for t in range(8)
+        for c, a in (("random", 0.1), ("dense_continued", 0.999))
+        for s in (0, 1)
+    ]
+    (alone,), (entry,) = over_tasks(whole), over_tasks(gather("x", [*whole.records, *controls]))
+    assert entry.friedman == alone.friedman and set(entry.ranks.index) == set(METHODS)
+    assert {"random", "dense_continued"} <= set(
+        aggregates_table(gather("x", [*whole.records, *controls]), [entry])["criterion"]
+    )
+
+
+def test_the_smallest_p_over_tasks(make: SimpleNamespace) -> None:
+    scores = np.linspace(0.8, 0.9, 6)[:, None] + [0.0, 0.01, 0.02]
+    (entry,) = over_tasks(results(make, scores))
+    assert wilcoxon_table([entry])["smallest_holm"].tolist() == [2 / 32, 2 / 32]
+    assert wilcoxon_table([entry])["p_holm"].tolist() == [2 / 32, 2 / 32]

@@ -52,7 +52,9 @@ def test_it_errs_as_often_as_it_says() -> None:
     assert np.mean([bool(against_margin(row, 0.5).noninferior) for row in d]) == pytest.approx(0.025, abs=0.01)
 
 
-def test_constant_differences_are_decided_by_their_value() -> None:
+@pytest.mark.parametrize("n", [3, 5, 6, 10])
+def test_constant_differences_are_judged_by_their_signs(n: int) -> None:
+    p = 2.0**-n  # of n tosses on the right side of the margin; six are the fewest below 0.025
     for value, noninferior, equivalent in (
         (0.0, True, True),
         (-0.004, True, True),
@@ -62,9 +64,10 @@ def test_constant_differences_are_decided_by_their_value() -> None:
         (-0.005, False, False),
         (-0.3, False, False),
     ):
-        found = against_margin([value] * 3, 0.005)
-        assert found == Margin(3, 0.005, value, value, value, 1.0 - noninferior, 1.0 - equivalent)
-        assert (found.noninferior, found.equivalent) == (noninferior, equivalent)
+        found = against_margin([value] * n, 0.005)
+        assert (found.n, found.mean, found.low, found.high) == (n, value, value, value)
+        assert (found.p_noninferior, found.p_equivalent) == (p if noninferior else 1, p if equivalent else 1)
+        assert (found.noninferior, found.equivalent) == (noninferior and n >= 6, equivalent and n >= 6)
 
 
 def test_rounding_does_not_decide() -> None:

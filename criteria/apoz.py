@@ -1,0 +1,29 @@
+"""APoZ: how often a unit is silent (Hu et al., Network Trimming, 2016)."""
+
+from torch import Tensor
+
+from prunebench.criterion import Criterion, Ranking
+
+
+def apoz(activation: Tensor) -> Tensor:
+    """Share of examples and positions at which a unit is active: 1 - APoZ, the average percentage of zeros (eq. 1).
+
+    What is not positive counts as zero. After ReLU that is the paper's count; where another nonlinearity or none
+    follows the layer itself, it is what a ReLU would let through.
+
+    activation: (batch, units, positions...), after BatchNorm and nonlinearity. Returns (units,), in [0, 1].
+
+    >>> import torch
+    >>> apoz(torch.tensor([[[0.0, 3.0], [0.0, 0.0]], [[2.0, 1.0], [0.5, 0.0]]]))
+    tensor([0.7500, 0.2500])
+    """
+    active = (activation > 0).reshape(*activation.shape[:2], -1)
+    return active.to(activation.dtype).mean(dim=(0, 2))
+
+
+CRITERION = Criterion(
+    apoz,
+    coupling="mean",
+    published=Ranking("local"),
+    reference="Hu, Peng, Tai, Tang. Network Trimming. 2016, arXiv 1607.03250, eq. 1",
+)

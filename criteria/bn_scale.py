@@ -1,0 +1,30 @@
+"""BatchNorm scale: the factor that a unit's BatchNorm gives it (Liu et al., Network Slimming, ICCV 2017)."""
+
+import torch
+from torch import Tensor
+
+from prunebench.criterion import Criterion, Ranking
+
+
+def bn_scale(gamma: Tensor, weight: Tensor) -> Tensor:
+    """Absolute BatchNorm weight of each unit, |gamma_f|; in a layer without BatchNorm ||W_f||_2.
+
+    Liu et al. rank networks in which every pruned layer has a BatchNorm. Factors that are all one, because no BatchNorm
+    follows the layer or it was never trained, rank nothing; there the unit's norm takes their place, which is the
+    factor that weight normalisation gives it (Salimans & Kingma, NIPS 2016, eq. 2). The two are not on one scale.
+
+    gamma: (units,); weight: (units, fan_in). Returns (units,).
+
+    >>> weight = torch.tensor([[3.0, 4.0], [1.0, 0.0]])
+    >>> bn_scale(torch.tensor([-0.5, 2.0]), weight).tolist(), bn_scale(torch.ones(2), weight).tolist()
+    ([0.5, 2.0], [5.0, 1.0])
+    """
+    factor: Tensor = torch.linalg.vector_norm(weight, dim=1) if bool((gamma == 1).all()) else gamma.abs()
+    return factor
+
+
+CRITERION = Criterion(
+    bn_scale,
+    published=Ranking("global"),
+    reference="Liu et al. Learning Efficient Convolutional Networks through Network Slimming. ICCV 2017",
+)

@@ -1,0 +1,35 @@
+"""Group lasso: sparse training with the L2 norm of groups of weights, plain or hierarchical, then a unit's L2 norm."""
+
+from torch import Tensor
+
+from prunebench.criteria._blocks import Alignment, Form, grouped
+from prunebench.criteria.magnitude import magnitude
+from prunebench.criterion import Criterion, Ranking
+from prunebench.regulariser import Penalty
+
+
+def group_lasso(
+    weight: Tensor, *, form: Form = "plain", alignment: Alignment = "feature-wise", eps: float = 1e-12
+) -> Tensor:
+    """Sum over groups g of ||W_g||_2; hierarchical: of (sum_b ||W_b||_2)^(1/2) or of (sum_b ||W_b||_2)^2.
+
+    A block b holds the spatial weights of one output and one input channel; a feature-wise group, as published, one
+    *input* channel's blocks, a neuron-wise one an output channel's. eps: added inside every root.
+
+    weight: (units, inputs, positions). Returns a scalar.
+
+    >>> import torch
+    >>> w = torch.tensor([[[3.0, -4.0]], [[0.0, 12.0]]])  # two blocks of norms 5 and 12 at one input
+    >>> [f"{group_lasso(w, form=form):.3f}" for form in ("plain", "square-rooted", "squared")]
+    ['13.000', '4.123', '289.000']
+    """
+    return grouped(weight.square().sum(dim=2), lambda b: (b + eps).sqrt(), form, alignment, eps)
+
+
+CRITERION = Criterion(
+    magnitude,
+    name="group_lasso",
+    regulariser=Penalty(group_lasso, strength=0.03),
+    published=Ranking("global"),
+    reference="Yuan, Lin. J. R. Stat. Soc. B 2006; Mitsuno, Miyao, Kurita. IJCNN 2020 (hierarchical forms)",
+)

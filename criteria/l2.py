@@ -1,0 +1,28 @@
+"""L2: sparse training with the norm of each layer's weights, not squared, then the L2 norm of a unit as score."""
+
+from torch import Tensor
+
+from prunebench.criteria.magnitude import magnitude
+from prunebench.criterion import Criterion, Ranking
+from prunebench.regulariser import Penalty
+
+
+def l2(weight: Tensor, *, eps: float = 1e-12) -> Tensor:
+    """Norm of a layer's weights, ||W||_2. Weight decay is its square; this pulls at every layer alike, small or large.
+
+    weight: (units, inputs, positions). eps: added inside the root. Returns a scalar.
+
+    >>> import torch
+    >>> l2(torch.tensor([[[3.0, -4.0]]]))
+    tensor(5.)
+    """
+    return (weight.square().sum() + eps).sqrt()
+
+
+CRITERION = Criterion(
+    magnitude,
+    name="l2",
+    regulariser=Penalty(l2, strength=0.1),
+    published=Ranking("global"),
+    reference="penalty as in the comparisons of HSQGL12: the norm per layer, not squared",
+)

@@ -1,0 +1,50 @@
+"""SynFlow: synaptic flow through the absolute weights (Tanaka et al., NeurIPS 2020), summed over a unit."""
+
+from collections.abc import Sequence
+from itertools import chain
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from prunebench.criterion import ModelScore, Ranking
+
+
+def synflow(
+    model: nn.Module, batches: Sequence[tuple[Tensor, Tensor]], generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Sum over a unit's weights of (dR/dw) w, with R the summed output for a picture of ones through absolute weights.
+
+    On plain networks without biases R = 1^T |W_L| ... |W_1| 1, and the scores of every layer add up to R (theorem 2).
+    As in the authors' code BatchNorm is in eval mode and all numbers of the network, its biases and running statistics
+    included, are taken absolutely; before training BatchNorm then changes nothing, afterwards it still subtracts its
+    means. R grows exponentially with depth: it is computed in double precision, on copies.
+
+    Tanaka et al. prune in 100 rounds, each with new scores; of one round alone they find that whole layers vanish.
+
+    batches: the first tells the size of the pictures; no data are used. generator: not used. Returns (units,) by layer,
+    never negative, in double precision.
+
+    >>> net = nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU(), nn.Linear(2, 1, bias=False))
+    >>> net[0].weight.data, net[2].weight.data = torch.tensor([[1.0, -2.0], [0.0, 3.0]]), torch.tensor([[1.0, -2.0]])
+    >>> flow = synflow(net, [(torch.zeros(1, 2), torch.zeros(1))], torch.Generator())
+    >>> {name: scores.tolist() for name, scores in flow.items()}  # 3 x 1 and 3 x 2
+    {'0': [3.0, 6.0], '2': [9.0]}
+    """
+    numbers = chain(model.named_parameters(), model.named_buffers())
+    absolute = {name: value.detach().abs().double() for name, value in numbers if value.is_floating_point()}
+    layers = [name for name, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    weights = [absolute[f"{name}.weight"].requires_grad_() for name in layers]
+    ones = torch.ones_like(batches[0][0][:1], dtype=torch.float64, device=weights[0].device)
+    flow = functional_call(model, absolute, (ones,)).sum()
+    gradients = torch.autograd.grad(flow, weights, allow_unused=True, materialize_grads=True)
+    scores = zip(layers, weights, gradients, strict=True)
+    return {name: (w.detach() * gradient).abs().flatten(1).sum(dim=1) for name, w, gradient in scores}
+
+
+CRITERION = ModelScore(
+    synflow,
+    published=Ranking("global"),
+    reference="Tanaka et al. Pruning neural networks without any data by iteratively conserving synaptic flow. "
+    "NeurIPS 2020",
+)

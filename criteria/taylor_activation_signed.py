@@ -1,0 +1,43 @@
+"""Activation-form Taylor saliency as published code computes it: the absolute value comes after the average."""
+
+from torch import Tensor
+
+from prunebench.criterion import Criterion, Ranking
+
+
+def taylor_activation_signed(activation: Tensor, activation_grad: Tensor) -> Tensor:
+    """Mean over examples and positions of the *signed* product dL/dz z, with z the unit's feature map.
+
+    Molchanov et al. (ICLR 2017) take the absolute value per example (`taylor_activation`). The code that many later
+    papers built on averages the signed product over the batch, adds batches up and takes the absolute value of the
+    sum: what raises the loss of one picture and lowers that of another cancels. It reads z before the ReLU; the product
+    is the same behind it.
+
+    activation, activation_grad: (batch, units, positions...), the gradient of each example's own loss.
+    Returns (units,), with sign; `finish` makes the score of it.
+
+    >>> import torch
+    >>> z, g = torch.tensor([[[1.0, 2.0]], [[1.0, 0.0]]]), torch.tensor([[[2.0, 1.0]], [[-8.0, 5.0]]])
+    >>> taylor_activation_signed(z, g)
+    tensor([-1.])
+    """
+    return (activation * activation_grad).reshape(*activation.shape[:2], -1).mean(dim=(0, 2))
+
+
+def absolute_l2_normalised(means: Tensor) -> Tensor:
+    """Absolute value after the average over all batches, divided by the layer's l2 norm. (units,) to (units,).
+
+    >>> import torch
+    >>> absolute_l2_normalised(torch.tensor([-3.0, 4.0])).tolist()
+    [0.6..., 0.8...]
+    """
+    norm = means.norm()
+    return means.abs() / norm if norm > 0 else means.abs()
+
+
+CRITERION = Criterion(
+    taylor_activation_signed,
+    finish=absolute_l2_normalised,
+    published=Ranking("global"),
+    reference="Gildenblat. jacobgil/pytorch-pruning, 2017, after Molchanov et al. ICLR 2017",
+)

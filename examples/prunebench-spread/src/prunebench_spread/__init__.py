@@ -1,0 +1,1 @@
+"""A pruning criterion for PruneBench, found through an entry point: `prunebench run --criteria spread`."""

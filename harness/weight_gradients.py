@@ -1,0 +1,125 @@
+"""A layer's weight and bias gradients from its input and the gradient at its output: summed, or squared per sample."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.grad import conv2d_weight
+
+from prunebench.errors import CellError
+
+BUFFER = 2**17  # elements of per-sample gradients held at once: half a megabyte in float32 stays in a core's cache
+FEW = 4  # output positions up to which products of position pairs are cheaper than one product per sample
+
+
+def gradient(layer: nn.Module, inputs: Tensor, output_grad: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradient of a layer's weight and bias, summed over the batch.
+
+    Args:
+        layer: Conv2d (any stride, dilation, padding, groups) or Linear (on vectors or sequences).
+        inputs: what the layer was given, (batch, ...).
+        output_grad: (batch, ...), as the layer's output.
+
+    Returns:
+        (units, fan_in) and (units,); the second also for a layer without bias.
+
+    >>> weight, bias = gradient(nn.Linear(2, 1), torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0]]))
+    >>> weight.tolist(), bias.tolist()
+    ([[3.0, 6.0]], [3.0])
+    """
+    if isinstance(layer, nn.Conv2d):
+        padding: str | tuple[int, ...] = layer.padding
+        if isinstance(padding, str) or layer.padding_mode != "zeros":
+            inputs, padding = _padded(layer, inputs), (0, 0)
+        shape, geometry = layer.weight.shape, (layer.stride, padding, layer.dilation, layer.groups)
+        weight = conv2d_weight(inputs, shape, output_grad, *geometry)  # type: ignore[no-untyped-call]
+        return weight.flatten(1), output_grad.sum(dim=(0, 2, 3))
+    _check(layer)
+    rows = output_grad.flatten(0, -2)
+    return rows.T @ inputs.flatten(0, -2), rows.sum(dim=0)
+
+
+def squares(layer: nn.Module, inputs: Tensor, output_grads: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum over vectors and samples of the squared per-sample gradients of a layer's weight and bias.
+
+    Args:
+        layer: Conv2d (any stride, dilation, padding, groups) or Linear (on vectors or sequences).
+        inputs: what the layer was given, (batch, ...).
+        output_grads: for each of the backpropagated vectors, (vectors, batch, ...).
+
+    Returns:
+        (units, fan_in) and (units,); the second also for a layer without bias.
+
+    >>> layer = nn.Linear(2, 1)
+    >>> weight, bias = squares(layer, torch.tensor([[1.0, 2.0], [3.0, 0.0]]), torch.tensor([[[1.0], [2.0]]]))
+    >>> weight.tolist(), bias.tolist()
+    ([[37.0, 4.0]], [5.0])
+    """
+    grads = rows(layer, output_grads, 2)
+    vectors, positions = len(grads), grads.shape[4]
+    pairs = positions <= max(FEW, 2 * vectors - 1)  # then there are no more pairs than products
+    weight = _by_pairs(grads, columns(layer, inputs)) if pairs else _by_samples(layer, grads, inputs)
+    return weight, grads.sum(dim=4).square().sum(dim=(0, 1)).flatten()
+
+
+def columns(layer: nn.Module, inputs: Tensor) -> Tensor:
+    """Show what each of a layer's outputs reads: (batch, groups, fan_in, positions)."""
+    if isinstance(layer, nn.Conv2d):
+        patches = F.unfold(_padded(layer, inputs), layer.kernel_size, layer.dilation, stride=layer.stride)
+        return patches.reshape(len(inputs), layer.groups, -1, patches.shape[2])
+    return _positions_last(inputs, 1).unsqueeze(1)
+
+
+def rows(layer: nn.Module, outputs: Tensor, leading: int = 1) -> Tensor:
+    """(leading..., as the layer's output) to (leading..., groups, units of the group, positions)."""
+    if isinstance(layer, nn.Conv2d):
+        flat = outputs.flatten(leading + 1)
+        return flat.reshape(*flat.shape[:leading], layer.groups, -1, flat.shape[-1])
+    _check(layer)
+    return _positions_last(outputs, leading).unsqueeze(leading)
+
+
+def _check(layer: nn.Module) -> None:
+    if not isinstance(layer, nn.Linear):
+        raise CellError(f"curvature of a {type(layer).__name__} layer is not supported, only of Conv2d and Linear")
+
+
+def _positions_last(values: Tensor, leading: int) -> Tensor:
+    """(leading..., positions..., features) to (leading..., features, all positions)."""
+    return values.reshape(*values.shape[:leading], -1, values.shape[-1]).transpose(-1, -2)
+
+
+def _padded(layer: nn.Conv2d, inputs: Tensor) -> Tensor:
+    mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
+    return F.pad(inputs, layer._reversed_padding_repeated_twice, mode=mode)
+
+
+def _by_samples(layer: nn.Module, grads: Tensor, inputs: Tensor) -> Tensor:
+    """Square per-sample gradients a few at a time, so that they never leave the cache."""
+    vectors, batch, groups, units, _ = grads.shape
+    fan_in = layer.get_parameter("weight")[0].numel()
+    step = max(1, BUFFER // (groups * units * fan_in))
+    total = grads.new_zeros(groups, units, fan_in)
+    for start in range(0, batch, step):
+        some = slice(start, start + step)
+        patches = columns(layer, inputs[some]).transpose(2, 3)
+        for vector in range(vectors):
+            each = grads[vector, some] @ patches
+            if len(each) == 1:
+                total.addcmul_(each[0], each[0])
+            else:
+                total += each.square_().sum(dim=0)
+    return total.flatten(0, 1)
+
+
+def _by_pairs(grads: Tensor, inputs: Tensor) -> Tensor:
+    """Use (sum_p g_p x_p)^2 = sum_{p,q} (g_p g_q) (x_p x_q): one matrix product over samples and pairs of positions.
+
+    Only the left factor depends on the vector: their number costs next to nothing.
+    """
+    p, q = torch.triu_indices(grads.shape[4], grads.shape[4], device=grads.device)
+    twice = torch.where(p == q, 1.0, 2.0).to(grads.dtype)
+    gram = torch.einsum("vngup,vnguq->ngupq", grads, grads)
+    left = (gram[..., p, q] * twice).permute(1, 2, 0, 3).flatten(2)
+    right = (inputs[..., p] * inputs[..., q]).permute(1, 0, 3, 2).flatten(1, 2)
+    total: Tensor = left @ right
+    return total.clamp_min(0).flatten(0, 1)  # rounding may leave a zero slightly negative

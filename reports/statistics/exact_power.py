@@ -1,0 +1,92 @@
+"""How many seeds the exact sign-flip test needs: with few it finds less than the t test does."""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prunebench.reports.statistics import power as t_test
+from prunebench.reports.statistics.power import MOST, check, effect_size, seeds_for_exact, seeds_needed
+
+DRAWS = 4_000  # samples: a power of 0.8 has a standard error of 0.006
+ALIKE = 32  # of the 2**(n - 1) pairs of opposite assignments; where so many reject, the t test's power serves
+
+
+def exact_power(n: int, difference: float, sd: float, alpha: float = 0.05) -> float:
+    """Probability that the two-sided sign-flip test of n normal differences finds a true difference.
+
+    difference, sd: as in `power.power`. With few seeds p has few values and the test rejects at the largest that is at
+    most alpha: then the power is simulated (seeded, standard error below 0.01); with more it is that of the t test.
+    Raises ValueError as `power.power`.
+
+    >>> exact_power(5, 3.0, 1.0), round(exact_power(6, 1.5, 1.0), 1)  # six of one sign: 0.9332**6 = 0.66
+    (0.0, 0.7)
+    """
+    found = t_test.power(n, difference, sd, alpha)
+    count = _count(n, alpha)
+    if count >= ALIKE:
+        return found
+    if count == 0:
+        return 0.0
+    effect, reached = effect_size(difference, sd), _thresholds(n, count)
+    below = np.searchsorted(reached, effect) + np.searchsorted(reached, -effect)  # both tails
+    return float(min(1.0, below / DRAWS))
+
+
+def seeds_to_decide(difference: float, sd: float, power: float = 0.8, alpha: float = 0.05) -> int | None:
+    """Smallest n with which the two-sided sign-flip test finds a true difference with that power.
+
+    difference, sd, power: as in `power.seeds_needed`, which it never falls below; None for more than 10,000.
+
+    >>> seeds_needed(1.5, 1.0), seeds_to_decide(1.5, 1.0), seeds_to_decide(0.5, 1.0)
+    (6, 7, 34)
+    """
+    wanted = seeds_needed(difference, sd, power, alpha)
+    if wanted is None:
+        return None
+    counts = range(max(wanted, seeds_for_exact(1, alpha)), MOST + 1)
+    return next((n for n in counts if exact_power(n, difference, sd, alpha) >= power), None)
+
+
+def detectable(n: int, sd: float, power: float = 0.8, alpha: float = 0.05) -> float | None:
+    """Smallest true difference that the sign-flip test of n seeds finds with that power, in the unit of sd.
+
+    None where n are too few to reject at all. Raises ValueError as `power.detectable`.
+
+    >>> detectable(5, 1.0), round(detectable(34, 1.0), 3)
+    (None, 0.495)
+    """
+    check(power, alpha)
+    count = _count(n, alpha)
+    if count == 0:
+        effect_size(0.0, sd)
+        return None
+    found = t_test.detectable(n, sd, power, alpha)
+    return found if count >= ALIKE else sd * float(np.quantile(_thresholds(n, count), power, method="higher"))
+
+
+def _count(n: int, alpha: float) -> int:
+    """Of the 2**(n - 1) pairs of opposite assignments of signs, how many the p of a rejection may count."""
+    return int(min(alpha * 2.0 ** (min(n, 64) - 1) * (1 + 1e-9), ALIKE))
+
+
+@lru_cache(maxsize=256)
+def _thresholds(n: int, count: int) -> NDArray[np.float64]:
+    """Give, ascending, the effect from which on each of DRAWS samples is rejected in its direction.
+
+    An assignment that turns the signs of a subset reaches the observed sum where the subset's differences add up to 0
+    or less. Moving all differences up by e moves a subset's mean by e, so fewer than `count` non-empty subsets are left
+    from the `count`-th largest of their negative means on.
+    """
+    z = np.random.default_rng(0).standard_normal((n, DRAWS)).T  # the same samples, longer
+    found = [_kth(part, count) for part in np.array_split(z, max(1, DRAWS * 2**n // 2**22))]
+    return np.sort(np.concatenate(found))
+
+
+def _kth(z: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    sums, sizes = np.zeros((len(z), 1)), np.zeros(1)
+    for column in z.T:
+        sums, sizes = np.concatenate([sums, sums + column[:, None]], axis=1), np.concatenate([sizes, sizes + 1])
+    means = -sums[:, 1:] / sizes[1:]
+    kth: NDArray[np.float64] = np.partition(means, -count, axis=1)[:, -count]
+    return kth

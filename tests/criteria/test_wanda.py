@@ -1,0 +1,55 @@
+"""Wanda against the accumulation of its authors' code, and against the output's size where it is exact."""
+
+import torch
+from torch import Tensor, nn
+
+from prunebench import toys
+from prunebench.criteria.wanda import CRITERION
+from prunebench.scoring import score
+
+
+@torch.no_grad()
+def test_it_is_the_sum_of_the_authors_weight_metric() -> None:
+    network = toys.chain()
+    model = network.model.eval()
+    assert isinstance(model, nn.Sequential)
+    scaler_row, seen = torch.zeros(16, dtype=torch.float64), 0
+    for pictures, _ in toys.batches():  # a running mean of ||x_j||^2 per sample, updated batch by batch
+        rows = model[:6](pictures)
+        scaler_row = (scaler_row * seen + rows.norm(p=2, dim=0) ** 2) / (seen + len(rows))
+        seen += len(rows)
+    metric = network.layer("6").get_parameter("weight").abs() * scaler_row.sqrt()
+    scores = score(CRITERION, network, toys.batches(), torch.Generator())["6"]
+    torch.testing.assert_close(scores, metric.sum(1), rtol=1e-12, atol=0)
+
+
+def test_how_the_samples_are_cut_into_batches_does_not_matter() -> None:
+    network, batches = toys.depthwise(), toys.batches()
+    whole = [(torch.cat([p for p, _ in batches]), torch.cat([y for _, y in batches]))]
+    single = [(p[None], y[None]) for pictures, labels in batches for p, y in zip(pictures, labels, strict=True)]
+
+    def scores(cut: list[tuple[Tensor, Tensor]]) -> Tensor:
+        return torch.cat(list(score(CRITERION, network, cut, torch.Generator()).values()))
+
+    torch.testing.assert_close(scores(batches), scores(whole), rtol=1e-12, atol=0)
+    torch.testing.assert_close(scores(single), scores(whole), rtol=1e-12, atol=0)
+
+
+@torch.no_grad()
+def test_of_a_depthwise_unit_with_one_weight_it_is_the_norm_of_its_output() -> None:
+    network = toys.depthwise()
+    model = network.model.eval()
+    assert isinstance(model, nn.Sequential)
+    layer = network.layer("3")
+    weight = layer.get_parameter("weight")
+    weight.mul_(torch.eye(3, dtype=weight.dtype)[1, :, None] * torch.eye(3, dtype=weight.dtype)[1])  # the middle only
+    pictures = torch.cat([pictures for pictures, _ in toys.batches()])
+    inputs = model[:3](pictures)
+    output = layer(inputs) - layer.get_parameter("bias").view(-1, 1, 1)
+    patches = nn.functional.unfold(pictures, 3).square().sum(2).mean(0).sqrt()
+    expected = (
+        output.square().sum((2, 3)).mean(0).sqrt()
+        + network.layer("0").get_parameter("weight").flatten(1).abs() @ patches
+    )
+    scores = score(CRITERION, network, toys.batches(), torch.Generator())["0"]
+    torch.testing.assert_close(scores, expected, rtol=1e-12, atol=0)

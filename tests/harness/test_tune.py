@@ -1,0 +1,149 @@
+"""Tuning of strengths: what is tried, what is chosen, who uses it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prunebench import trials
+from prunebench.errors import UserError
+from prunebench.grid import make_grid, trajectory
+from prunebench.names import parse_method, with_strength
+from prunebench.progress import Progress
+from prunebench.record import Epoch, Record
+from prunebench.registry import registry
+from prunebench.store import Store
+from prunebench.tune import FACTORS, table, tune
+from prunebench.tuned import Tuning
+
+Make = Callable[..., Any]
+TRIED = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+
+
+def faked(monkeypatch: pytest.MonkeyPatch, accuracy: Callable[[str], float | None]) -> list[Any]:
+    """Let no trial train: its validation accuracy is that of its criterion, None if it diverges."""
+    jobs = []
+
+    def measure(spec: Any, job: Any, metric: Any, keeps: Any, progress: Any = None) -> list[Record]:
+        jobs.append(job)
+        found = accuracy(job.criterion)
+        blanks = [trials.start(spec, job, metric, progress).blank(keep) for keep in keeps]
+        if found is None:
+            return [blank.model_copy(update={"status": "failed", "reason": "training diverged"}) for blank in blanks]
+        curve = (Epoch(stage="finetune", epoch=1, rate=0.1, loss=1.0, validation=found),)
+        return [blank.model_copy(update={"curves": curve}) for blank in blanks]
+
+    monkeypatch.setattr(trials, "measure", measure)
+    return jobs
+
+
+def strength_of(criterion: str) -> float:
+    return float(criterion.partition("strength=")[2].partition("+")[0].partition(",")[0])
+
+
+@pytest.fixture(scope="module")
+def made(tiny: Make, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Tuning]:
+    spec = tiny(tmp_path_factory.mktemp("tune"), criteria="random l1", keep="0.9")
+    (found,) = tune(spec, Progress())
+    return spec, found
+
+
+def test_five_strengths_are_tried_with_seeds_of_their_own(made: tuple[Any, Tuning]) -> None:
+    spec, found = made
+    assert [float(text) for text in found.validation] == list(TRIED)
+    assert found.validation[f"{found.strength:g}"] == max(value for value in found.validation.values() if value)
+    assert (found.task, found.criterion) == ("digits x lenet5", "l1:strength=tuned")
+    assert (found.keeps, found.seeds, found.trials) == ((0.9,), (1000,), 5)
+    assert found.seconds > 0
+    (path,) = (spec.results / "strengths").iterdir()
+    assert Tuning.model_validate(json.loads(path.read_text())) == found
+    assert not (spec.results / "records").exists()
+    kept = [p.parent for p in (spec.results / "stages").glob("*/weights.safetensors")]
+    assert len(kept) == 1  # the dense network
+
+
+def test_a_run_uses_it_and_says_so(made: tuple[Any, Tuning], tiny: Make, computing: Callable[..., Any]) -> None:
+    spec, found = made
+    criteria = ["l1:strength=tuned", f"l1:strength={found.strength:g}"]
+    done = computing(tiny(spec.results, criteria=criteria, keep="0.9"))
+    tuned, typed = (done.records[name, 0.9] for name in criteria)
+    assert (tuned.status, tuned.strength, typed.strength) == ("ok", found.strength, None)
+    assert tuned.network == typed.network  # one and the same stage: the number is in its key
+    assert tuned.key != typed.key
+
+
+def test_the_strength_is_in_the_keys_of_those_that_use_it(
+    made: tuple[Any, Tuning], tiny: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    keys = {}
+    names = "l1:strength=tuned scratch:l1:strength=tuned obd+l1:strength=tuned l1:strength=tuned+obd"
+    for best in (1e-4, 1e-2):
+        faked(monkeypatch, lambda criterion, best=best: float(strength_of(criterion) == best))  # type: ignore[misc]
+        spec = tiny(tmp_path, criteria=f"{names} magnitude", keep="0.9")
+        assert {one.strength for one in tune(spec, Progress())} == {best}
+        grid = make_grid(spec)
+        paths = [trajectory(spec, Store(tmp_path), job, grid.metric) for job in grid.jobs]
+        keys[best] = [path.plan.point(path.method, 0.9).key for path in paths]
+        assert [(p.method.of or p.method).strength for p in paths] == [best] * 4 + [None]
+    assert [one == other for one, other in zip(*keys.values(), strict=True)] == [False] * 4 + [True]
+
+
+def test_of_equals_the_smaller_and_a_diverging_one_leaves_the_others(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    jobs = faked(monkeypatch, lambda criterion: None if strength_of(criterion) > 0.01 else 0.5)
+    spec = tiny(tmp_path, criteria="l1 obd+l1:strength=0.1 shuffle:l1", seeds="0-1", keep="0.9,0.8")
+    one, other = tune(spec, Progress())
+    assert one.validation == {"1e-05": 0.5, "0.0001": 0.5, "0.001": 0.5, "0.01": 0.5, "0.1": None}
+    assert (one.strength, one.trials, one.seeds) == (1e-5, 20, (1000, 1001))
+    assert other.criterion == "obd+l1:strength=tuned"
+    assert list(other.validation) == ["0.001", "0.01", "0.1", "1", "10"]  # around the strength given
+    assert (other.strength, other.validation["1"]) == (0.001, None)
+    assert len(jobs) == 2 * 2 * len(FACTORS)
+    lines = table([one, other]).splitlines()
+    assert "1e-05 50.00 *" in lines[2] and "0.1 failed" in lines[2]
+    end = "the best strength is at the end of its range; to go on: --criteria"
+    assert lines[-2:] == [f"digits x lenet5: {end} l1:strength=1e-05", f"digits x lenet5: {end} obd+l1:strength=0.001"]
+
+
+def test_the_table_says_nothing_of_ends_where_the_best_lies_within() -> None:
+    facts = {"task": "t", "criterion": "l1:strength=tuned", "metric": "macs", "keeps": (0.5,), "seeds": (1000,)}
+    means = dict(zip(map("{:g}".format, TRIED), (0.5, 0.6, 0.7, 0.6, None), strict=True))
+    one = Tuning(**facts, strength=1e-3, validation=means, trials=5, seconds=1.0)
+    assert len(table([one]).splitlines()) == 3
+
+
+def test_what_cannot_be_tuned_or_used_is_one_line(
+    made: tuple[Any, Tuning], tiny: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    spec, _ = made
+    with pytest.raises(UserError, match=r"none of these criteria has a regulariser.*; with one: .*group_lasso.*l0, l1"):
+        tune(tiny(tmp_path, criteria="random obd"), Progress())
+    with pytest.raises(UserError, match="around a strength of 0 there is no range to try"):
+        tune(tiny(tmp_path, criteria="l1:strength=0"), Progress())
+    with pytest.raises(UserError, match="'l1:strength=tuned' is to be tuned around 1 and around 2"):
+        tune(tiny(tmp_path, criteria="l1:strength=1 l1:strength=2"), Progress())
+    with pytest.raises(
+        UserError, match=r"'l1:strength=tuned': .* has no tuning of it on digits x lenet5 with this sch"
+    ):
+        make_grid(tiny(spec.results, criteria="l1:strength=tuned", finetune_epochs=2))
+    with pytest.raises(UserError, match="seed 1000 was used to tune it on digits x lenet5; results need other seeds"):
+        make_grid(tiny(spec.results, criteria="l1:strength=tuned", seeds="0,1000"))
+    with pytest.raises(UserError, match="'magnitude' has no regulariser whose strength could be tuned"):
+        make_grid(tiny(spec.results, criteria="magnitude:strength=tuned"))
+    faked(monkeypatch, lambda _: None)
+    with pytest.raises(
+        UserError, match=r"digits x lenet5, l1:strength=tuned: each strength failed .*: training diverged"
+    ):
+        tune(tiny(tmp_path, criteria="l1"), Progress())
+
+
+def test_names_with_a_tuned_strength() -> None:
+    known = registry(())
+    method = parse_method("hsqgl12:strength=tuned,mix=1+obd", known)
+    assert (method.name, method.tuned, method.strength) == ("hsqgl12:mix=1,strength=tuned+obd", True, None)
+    assert not parse_method("l1:strength=0.1", known).tuned
+    assert with_strength("reg_obd", known, "tuned") == "hsqgl12:strength=tuned+obd"
+    assert with_strength("obd:curvature=exact+l1:strength=2", known, "0.5") == "obd:curvature=exact+l1:strength=0.5"

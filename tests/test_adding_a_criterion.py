@@ -1,0 +1,42 @@
+"""What docs/adding-a-criterion.md shows must work as it stands there."""
+
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+
+from prunebench.checking import check_criteria
+from prunebench.criterion import EVIDENCE
+from prunebench.registry import Registry
+from prunebench.testing import checks
+
+TEXT = (Path(__file__).parents[1] / "docs/adding-a-criterion.md").read_text()
+FILES = {
+    name: block
+    for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    for name in re.findall(r"^CRITERION = (?:Criterion|ModelScore)\((\w+)", block, re.MULTILINE)
+}
+
+
+@pytest.mark.parametrize("name", ["peak", "units_lasso", "sensitivity"])
+def test_a_criterion_of_the_page_passes_the_check(tmp_path: Path, name: str) -> None:
+    path = tmp_path / f"{name}.py"
+    path.write_text(FILES[name])
+    text, passed = check_criteria((str(path),), False, ())
+    assert passed, text
+    values: dict[str, object] = {}
+    exec(FILES[name], values)
+    examples = doctest.DocTestFinder().find(values[name], name, module=False, globs=values)
+    assert all(doctest.DocTestRunner().run(example).failed == 0 for example in examples)
+
+
+def test_every_check_and_all_evidence_is_on_the_page() -> None:
+    section = TEXT.partition("### Checking")[2].partition("###")[0]
+    entries = Registry().criteria
+    named = {name for entry in ("obd", "hsqgl12", "magnitude") for name, _ in checks(entries[entry].record)}
+    for name in named:
+        words = name.removeprefix("scores ")
+        assert words in section or words.startswith("regulariser: "), name
+    rows = re.findall(r"^\| (`.*?) \|", TEXT.partition("### What a score is given")[2], re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} >= set(EVIDENCE)
