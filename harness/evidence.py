@@ -64,7 +64,9 @@ def gather(
             _first_order(network, names, images, labels, seen, evidence)
         if "curvature" in passes:
             network.model.requires_grad_(False)
-            for layer, pair in diagonals(network, layers, images, labels, generator, curvature, draws).items():
+            with torch.enable_grad():
+                found = diagonals(network, layers, images, labels, generator, curvature, draws)
+            for layer, pair in found.items():
                 evidence[layer] |= zip(("curvature", "bias_curvature"), pair, strict=True)
     for layer, kept in seen.items():
         values = kept | evidence.get(layer, {})
@@ -161,11 +163,12 @@ def _first_order(
     backwards = bool(names & (PARAMETER.keys() | GRADIENT_OF.keys()))
     for layer in seen if names & PARAMETER.keys() else ():
         network.layer(layer).requires_grad_(True)
-    with _watched(network, names, seen), torch.set_grad_enabled(backwards):
-        logits = network.model(images.detach().requires_grad_(bool(names & GRADIENT_OF.keys())))
-    _check_ran(seen, names)
-    if backwards:
-        _gradients(network, names, F.cross_entropy(logits, labels, reduction="sum"), len(labels), seen, evidence)
+    with torch.set_grad_enabled(backwards):
+        with _watched(network, names, seen):
+            logits = network.model(images.detach().requires_grad_(bool(names & GRADIENT_OF.keys())))
+        _check_ran(seen, names)
+        if backwards:
+            _gradients(network, names, F.cross_entropy(logits, labels, reduction="sum"), len(labels), seen, evidence)
 
 
 @contextmanager

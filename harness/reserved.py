@@ -3,7 +3,10 @@
 import re
 from collections.abc import Mapping
 
-ALIASES: Mapping[str, str] = {"reg_obd": "hsqgl12+obd"}
+ALIASES: Mapping[str, str] = {
+    "reg_obd": "hsqgl12+obd",
+    "c_obd": "obd:curvature=sampled",  # the baseline of EigenDamage (Wang et al., ICML 2019): OBD summed over a unit
+}
 CONTROLS = ("dense_continued", "shuffle", "scratch")
 PLUS = re.compile(r"\+(?!\d)")  # not the + of 1e+3
 

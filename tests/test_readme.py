@@ -46,3 +46,10 @@ def test_names_in_the_table_of_choices_exist(kind: str) -> None:
     known = {*getattr(registry, kind), "reg_obd", "dense_continued"}
     for name in re.findall(r"`([a-z]\w*)`", row):
         assert name in known, name
+
+
+def test_every_criterion_is_described() -> None:
+    text = (ROOT / "docs/criteria.md").read_text()
+    rows = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+    assert rows >= set(Registry(()).criteria), set(Registry(()).criteria) - rows
+    assert f"[{len(Registry(()).criteria)} of them]" in README

@@ -267,3 +267,16 @@ def test_a_layer_that_runs_twice_or_never_is_refused() -> None:
     with pytest.raises(CellError, match="layer 'b' does not run"):
         observe(single(Twice(), ("b",)), frozenset({"output"}))
     assert observe(single(Twice(), ("b",)), frozenset({"grad"}))["b"]["grad"].eq(0).all()
+
+
+@pytest.mark.parametrize("names", [{"grad"}, {"output_grad"}, {"curvature"}, {"grad", "curvature"}])
+def test_it_is_the_same_where_gradients_are_switched_off(names: set[str]) -> None:
+    pictures, labels = toys.batches()[0]
+    wanted = frozenset(names)
+    found = [gather(toys.chain(), wanted, pictures, labels, torch.Generator().manual_seed(0))]
+    with torch.no_grad():
+        found.append(gather(toys.chain(), wanted, pictures, labels, torch.Generator().manual_seed(0)))
+    for layer, values in found[0].items():
+        for name, value in values.items():
+            assert torch.equal(value, found[1][layer][name])
+            assert value.any()

