@@ -1,4 +1,4 @@
-"""The section on fidelity: do the scores order units as their true worth does?"""
+"""The section on fidelity: whether the scores order units as their true worth does."""
 
 from typing import Any
 
