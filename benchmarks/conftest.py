@@ -8,6 +8,7 @@ import pytest
 from prunebench.bench import Bench, Entry
 from prunebench.cli_options import options, values
 from prunebench.errors import UserError
+from prunebench.fidelity import NO_GATES
 from prunebench.spec import make_spec
 
 BENCH = pytest.StashKey[Bench]()
@@ -38,9 +39,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test per dense network and per point."""
+    """One test per dense network and per point; one per score and block."""
+    bench = metafunc.config.stash[BENCH]
     if "cell" in metafunc.fixturenames:
-        metafunc.parametrize("cell", list(metafunc.config.stash[BENCH].entries))
+        metafunc.parametrize("cell", list(bench.entries))
+    if "scored" in metafunc.fixturenames:
+        without = pytest.mark.skip(reason=NO_GATES)
+        metafunc.parametrize("scored", [*bench.scores, *(pytest.param(name, marks=without) for name in bench.gated)])
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -57,11 +62,16 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[Any]:
     bench = session.config.stash[BENCH]
     parameters = [item.callspec.params for item in session.items if hasattr(item, "callspec")]
     wanted = [bench.entries[params["cell"]] for params in parameters if "cell" in params]
-    if wanted and not session.config.option.collectonly:
+    scored = [bench.scores[params["scored"]] for params in parameters if params.get("scored") in bench.scores]
+    if (wanted or scored) and not session.config.option.collectonly:
         capture = session.config.pluginmanager.getplugin("capturemanager")
         try:
             with capture.global_and_fixture_disabled():
-                bench.train([entry for entry in wanted if entry.record_wanted])
+                if scored:
+                    bench.compare(tuple(scored))
+                if wanted:
+                    bench.train([entry for entry in wanted if entry.record_wanted])
+                bench.tidy()
         except UserError as error:
             raise pytest.UsageError(str(error)) from None
     return (yield)

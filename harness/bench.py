@@ -8,6 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from prunebench.backends import check_backend
+from prunebench.fidelity import compare_scores, forget_dense, gated, score_jobs
+from prunebench.fidelity_record import Fidelity
 from prunebench.grid import Grid, Job, make_grid, task
 from prunebench.latency import Call, repeats
 from prunebench.names import Metric
@@ -66,6 +68,7 @@ class Bench:
         self.spec = spec
         self.grid = make_grid(spec)
         self.records: dict[Entry, Record] = {}
+        self.fidelity: dict[Job, Fidelity] = {}
         self.timed: set[Entry] = set()
         self.timer = Timer(self.grid)
 
@@ -77,6 +80,26 @@ class Bench:
         dense = [Entry(Job(*names, "dense", 0), metric) for names in tasks]
         points = [Entry(job, metric, keep) for job in self.grid.jobs for keep in self.grid.keeps]
         return {str(entry): entry for entry in dense + points}
+
+    @cached_property
+    def scores(self) -> dict[str, Job]:
+        """The scores whose fidelity is measured, by their names."""
+        jobs = score_jobs(self.grid)
+        return {f"{job.dataset}-{job.model}-{job.criterion}-seed{job.seed}": job for job in jobs}
+
+    @cached_property
+    def gated(self) -> tuple[str, ...]:
+        """The criteria that cannot score a dense network."""
+        return gated(self.grid)
+
+    def compare(self, jobs: tuple[Job, ...]) -> None:
+        """Compute the fidelity of some scores, or read it from the store."""
+        with _lines_shown(), Progress() as progress:
+            self.fidelity |= compare_scores(self.grid, jobs, progress)
+
+    def tidy(self) -> None:
+        """Forget the dense networks that only fidelity needed, where none are to be kept."""
+        forget_dense(self.grid, tuple(self.fidelity))
 
     def train(self, entries: list[Entry]) -> None:
         """Compute the points of some entries, or read them from the store."""

@@ -15,6 +15,7 @@ from prunebench.store_files import WEIGHTS, read_json
 from prunebench.timing_record import Latency
 
 Holders = dict[Path, list[Path]]  # for a path inside a store, the stores that have it
+_FOUND = ("share", "strength", "status", "groups")  # what a sweep, a tuning and a fidelity say
 
 
 @dataclass(frozen=True)
@@ -102,13 +103,13 @@ def choose_stages(holders: Holders) -> tuple[dict[Path, Path], list[str]]:
     return taken, unlike
 
 
-def choose_rates(holders: Holders) -> tuple[dict[Path, Path], list[str]]:
-    """Take the newest sweep of every task and tuning of every criterion; name those that chose something else."""
+def choose_newest(holders: Holders) -> tuple[dict[Path, Path], list[str]]:
+    """Take the newest file of every path (sweeps, tunings, fidelity); name those that found something else."""
     taken, unlike = {}, []
     for path, stores in holders.items():
         taken[path] = max((_File.read(store, path) for store in stores), key=lambda file: file.age).store
         found = [read_json(store / path) for store in stores]
-        if len({(facts.get("share"), facts.get("strength")) for facts in found}) > 1:
+        if len({json.dumps([facts.get(name) for name in _FOUND], sort_keys=True) for facts in found}) > 1:
             unlike.append(" and ".join(str(store / path) for store in stores))
     return taken, unlike
 

@@ -10,8 +10,8 @@ from prunebench.merge_parts import (
     Holders,
     Point,
     Timings,
+    choose_newest,
     choose_points,
-    choose_rates,
     choose_stages,
     read_checked,
     unite_timings,
@@ -24,9 +24,9 @@ from prunebench.store_files import read_json
 class Plan:
     """What a merged store is made of.
 
-    stores: those that take part, the merged one first where it exists. stages, rates (sweeps and tunings): the store
-    that each is taken from, by its path inside. same: copies of finished records that are left out. unlike: files of
-    one key that differ.
+    stores: those that take part, the merged one first where it exists. stages, rates (sweeps, tunings,
+    fidelity): the store that each is taken from, by its path inside. same: copies of finished records that are left
+    out. unlike: files of one key that differ.
     """
 
     output: Path
@@ -45,7 +45,8 @@ def plan_merge(stores: Sequence[Path], output: Path) -> Plan:
     folders = _folders(stores, output)
     points, same = choose_points(_holders(folders, "records/**/*.json"))
     stages, unlike_stages = choose_stages(_holders(folders, "stages/*", _is_stage))
-    rates, unlike_rates = choose_rates({**_holders(folders, "rates/*.json"), **_holders(folders, "strengths/*.json")})
+    kinds = ("rates/*.json", "strengths/*.json", "fidelity/**/*.json")
+    rates, unlike_rates = choose_newest({path: where for k in kinds for path, where in _holders(folders, k).items()})
     timings = {path: unite_timings(path, where) for path, where in _holders(folders, "timing/*.json").items()}
     unlike, run = (*unlike_stages, *unlike_rates), _run(folders, output)
     return Plan(output, folders, points, same, stages, rates, timings, unlike, run)

@@ -3,14 +3,24 @@
 import logging
 import time
 from collections.abc import Sequence
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from prunebench.record import Record
-
 log = logging.getLogger("prunebench")
+
+
+class Result(Protocol):
+    """What comes out of a piece of work: a record, for example."""
+
+    @property
+    def status(self) -> str:
+        """Say `ok` or `failed`."""
+
+    def told(self) -> str:
+        """Say in a few words what came out."""
 
 
 class Progress:
@@ -47,18 +57,11 @@ class Progress:
         """Show what goes on inside a trajectory."""
         self.bar.update(self.current, description=text)
 
-    def finished(self, name: str, records: Sequence[Record]) -> None:
-        """Tell the result of a trajectory."""
+    def finished(self, name: str, results: Sequence[Result]) -> None:
+        """Tell what came out of a trajectory."""
         self.done += 1
         self.bar.update(self.current, completed=self.done)
         elapsed = time.perf_counter() - self.started
-        line = f"[{self.done}/{self.total}] {name} | {' '.join(map(_result, records))} | {elapsed:.0f} s"
-        failed = any(record.status == "failed" for record in records)
+        line = f"[{self.done}/{self.total}] {name} | {' '.join(result.told() for result in results)} | {elapsed:.0f} s"
+        failed = any(result.status == "failed" for result in results)
         log.log(logging.WARNING if failed else logging.INFO, line)
-
-
-def _result(record: Record) -> str:
-    keep = f"{record.cell.metric}={record.cell.keep:g}"
-    if record.accuracy is None:
-        return f"{keep} FAILED: {record.reason}"
-    return f"{keep} {100 * record.accuracy.finetuned:.2f} %"

@@ -186,6 +186,13 @@ class Record(Frozen):
         """Everything that two runs of the same command on one CPU share bit for bit."""
         return self.model_dump(mode="json", exclude={"environment"})
 
+    def told(self) -> str:
+        """Say in a few words what came out."""
+        keep = f"{self.cell.metric}={self.cell.keep:g}"
+        if self.accuracy is None:
+            return f"{keep} FAILED: {self.reason}"
+        return f"{keep} {100 * self.accuracy.finetuned:.2f} %"
+
 
 def parse_record(data: Any, where: str) -> Record:
     """Check a record read from JSON; `where` is named in the error."""

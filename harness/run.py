@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -15,7 +16,7 @@ from prunebench.errors import UserError, reason
 from prunebench.grid import Grid, Job, schedule, trajectory
 from prunebench.names import Metric
 from prunebench.processes import cores, end_with_parent
-from prunebench.progress import Progress
+from prunebench.progress import Progress, Result
 from prunebench.record import SCHEMA, Record
 from prunebench.spec import Spec
 from prunebench.store import Store
@@ -25,7 +26,8 @@ from prunebench.trajectory import Trajectory, forget_failures
 
 log = logging.getLogger("prunebench")
 
-Work = Callable[..., list[Record]]  # (spec, job, metric, keeps, progress=None) -> a record for each keep
+R = TypeVar("R", bound=Result)
+Work = Callable[..., list[R]]  # (spec, job, metric, keeps, progress=None) -> what came out, such as a record per keep
 
 
 def run(grid: Grid, progress: Progress) -> list[Record]:
@@ -34,7 +36,7 @@ def run(grid: Grid, progress: Progress) -> list[Record]:
     Finished points are read from the results folder. Raises `UserError` where nothing more can be written.
     """
     store = Store(grid.spec.results)
-    _note(store, grid.spec)
+    note(store, grid.spec)
     done: dict[Job, list[Record]] = {}
     log.info(schedule(grid))
     progress.begin(len(grid.jobs))
@@ -44,8 +46,8 @@ def run(grid: Grid, progress: Progress) -> list[Record]:
     return [record for job in grid.jobs for record in done[job]]
 
 
-def work_off(grid: Grid, progress: Progress, work: Work) -> Iterator[tuple[Job, list[Record]]]:
-    """Do the work of every job, here or in worker processes; yields each with its records when it is finished."""
+def work_off(grid: Grid, progress: Progress, work: Work[R]) -> Iterator[tuple[Job, list[R]]]:
+    """Do the work of every job, here or in worker processes; yields each with its results when it is finished."""
     forget_failures()
     finished = _in_processes(grid, work) if grid.spec.workers > 1 else _in_turn(grid, work, progress)
     for job, records in finished:
@@ -61,7 +63,7 @@ def about(spec: Spec) -> dict[str, object]:
     return {"schema_version": SCHEMA, "preset": spec.preset or None, "command": command}
 
 
-def _note(store: Store, spec: Spec) -> None:
+def note(store: Store, spec: Spec) -> None:
     """Add this run to what the folder says of itself; once a demonstration is in it, it says so."""
     path, now = store.folder / "run.json", about(spec)
     old = read_json(path) if path.exists() else {}
@@ -113,12 +115,12 @@ def attempt(path: Trajectory, keep: float) -> Record:
         return path.blank(keep).model_copy(update={"status": "failed", "reason": reason(error)})
 
 
-def _in_turn(grid: Grid, work: Work, progress: Progress) -> Iterator[tuple[Job, list[Record]]]:
+def _in_turn(grid: Grid, work: Work[R], progress: Progress) -> Iterator[tuple[Job, list[R]]]:
     for job in grid.jobs:
         yield job, work(grid.spec, job, grid.metric, grid.keeps, progress)
 
 
-def _in_processes(grid: Grid, work: Work) -> Iterator[tuple[Job, list[Record]]]:
+def _in_processes(grid: Grid, work: Work[R]) -> Iterator[tuple[Job, list[R]]]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(grid.spec.workers, mp_context=context, initializer=end_with_parent) as pool:
         futures = {pool.submit(work, grid.spec, job, grid.metric, grid.keeps): job for job in grid.jobs}

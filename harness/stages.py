@@ -46,9 +46,8 @@ class Plan:
 
     def dense(self) -> Stage:
         """Plan the block's one dense training."""
-        names = ("epochs", "batch", "rate", "weight_decay", *_DATA)
         packages = {name: version(name) for name in ("torch", "torchvision", "torch-pruning")}
-        facts = {"block": self.block, "packages": packages, "harness": HARNESS, **self._options(*names)}
+        facts = {"block": self.block, "packages": packages, "harness": HARNESS, **self._options(*_DENSE)}
         facts |= {name: value for name, value in self._options(*_START).items() if value not in _USUAL[name]}
         if self.protocol.weights:
             facts["weights"] = self.protocol.weights.rpartition(" ")[2]  # the digest: a file may be renamed
@@ -113,7 +112,8 @@ class Plan:
 
 _START = ("normalise", "frozen_epochs", "frozen_rate")
 _USUAL = {name: (Protocol.model_fields[name].default, "data") for name in _START}
-_DATA = ("train_fraction", "validation_fraction", "mixed_precision", "tf32")
+_DENSE = ("epochs", "batch", "rate", "weight_decay", "train_fraction", "validation_fraction", "mixed_precision", "tf32")
 _CALIBRATION = ("calibration", "calibration_batch")
 _DEFAULT = {name: Protocol.model_fields[name].default for name in _CALIBRATION}
+SCORING = (*_DENSE, *_START, "weights", *_CALIBRATION, "coupled")  # what decides the scores of a dense network
 _SELECTION = ("ranking", "coupled", "floor", "round_to", "calibration", "calibration_batch")

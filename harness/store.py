@@ -19,6 +19,7 @@ from filelock import FileLock
 from safetensors import SafetensorError
 
 from prunebench.errors import UserError
+from prunebench.fidelity_record import Fidelity
 from prunebench.record import SCHEMA, Record, read_record
 from prunebench.store_files import GATES, MASKS, WEIGHTS, read_json
 
@@ -108,6 +109,12 @@ class Store:
         cell = record.cell
         folder = self.folder / "records" / _slug(f"{cell.dataset}-{cell.model}") / _slug(cell.criterion)
         return folder / f"{cell.ranking}-seed{cell.seed}-{cell.metric}{cell.keep:g}-{record.key[:8]}.json"
+
+    def fidelity_path(self, found: Fidelity) -> Path:
+        """Where the scores of one criterion and block lie."""
+        cell = found.cell
+        folder = self.folder / "fidelity" / _slug(f"{cell.dataset}-{cell.model}") / _slug(cell.criterion)
+        return folder / f"seed{cell.seed}-{found.key[:8]}.json"
 
     def put(self, record: Record) -> None:
         """Write a record."""

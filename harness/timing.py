@@ -6,11 +6,13 @@ import torch
 
 from prunebench import environment
 from prunebench.backends import runner
-from prunebench.grid import Grid, Job, find_device, task
-from prunebench.latency import Call, median_interval, paired
+from prunebench.grid import Grid, Job, find_device, method_of, task
+from prunebench.latency import Call, median_interval, paired, synchronised
 from prunebench.network import Group, Network
 from prunebench.record import SCHEMA, Record
 from prunebench.removal import remove
+from prunebench.scoring import score
+from prunebench.seeding import generator
 from prunebench.store import Store
 from prunebench.store_files import read_json
 from prunebench.task import Task
@@ -47,6 +49,14 @@ class Timer:
         draws = torch.Generator().manual_seed(0)
         example = torch.randn(self.spec.timing_batch, *ready.loaded.shape, generator=draws).to(self.device)
         return runner(network.model, example, self.spec.backend)
+
+    def scoring(self, job: Job) -> Call:
+        """Make a call that scores a dense network; the time does not depend on its weights."""
+        ready, method = task(self.spec, job.dataset, job.model), method_of(self.spec, job)
+        assert method.score is not None
+        criterion, network = method.score, ready.fresh(job.seed, self.device)
+        batches = ready.data(job.seed, self.device).calibration.batches(ready.protocol.calibration_batch)
+        return synchronised(lambda: score(criterion, network, batches, generator(job.seed, "timing")), self.device)
 
     def measure(self, dense: Call, pruned: Call, record: Record) -> Latency:
         """Measure the two in turn."""

@@ -29,6 +29,16 @@ def accuracy(mean: float, half: float | None) -> str:
     return f"{100 * mean:.2f}" if half is None or pd.isna(half) else f"{100 * mean:.2f} ± {100 * half:.2f}"
 
 
+def correlation(mean: float, half: float | None) -> str:
+    """Write a correlation or a share with half its interval, where there is one; what rounds to zero has no sign.
+
+    >>> correlation(0.714, 0.05), correlation(-0.0012, None)
+    ('0.71 ± 0.05', '0.00')
+    """
+    text = f"{mean:.2f}".replace("-0.00", "0.00")
+    return text if half is None or pd.isna(half) else f"{text} ± {half:.2f}"
+
+
 def points(interval: Interval) -> str:
     """Write a difference of accuracies in signed points, with its interval; or say why it has none.
 

@@ -4,13 +4,16 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from prunebench.fidelity_record import Fidelity
 from prunebench.record import Cell, Record
 
 ASKED = {*Cell.model_fields, "criteria", "datasets", "models", "seeds", "keeps"}  # varies within one comparison
 
 
-def name_tasks(records: Iterable[Record]) -> tuple[dict[str, str], tuple[str, ...]]:
+def name_tasks(records: Iterable[Record | Fidelity], word: str = "protocol") -> tuple[dict[str, str], tuple[str, ...]]:
     """Name the task of every record, with the protocol's number where a task was run under several.
+
+    word: what a protocol is called.
 
     Returns the names by record key, and for each task with several protocols a line that says what differs.
     """
@@ -22,24 +25,24 @@ def name_tasks(records: Iterable[Record]) -> tuple[dict[str, str], tuple[str, ..
         found.setdefault(record.cell.task, {})[identity] = options
         home[record.key] = (record.cell.task, identity)
     names = {
-        (task, identity): task if len(protocols) == 1 else f"{task} (protocol {number})"
+        (task, identity): task if len(protocols) == 1 else f"{task} ({word} {number})"
         for task, protocols in found.items()
         for number, identity in enumerate(protocols, 1)
     }
-    notes = tuple(_difference(task, list(p.values())) for task, p in found.items() if len(p) > 1)
+    notes = tuple(_difference(task, list(p.values()), word) for task, p in found.items() if len(p) > 1)
     return {key: names[where] for key, where in home.items()}, notes
 
 
-def _options(record: Record) -> dict[str, Any]:
+def _options(record: Record | Fidelity) -> dict[str, Any]:
     options = {k: v for k, v in record.protocol.items() if k not in ASKED}
     return options | {"dataset fingerprint": record.fingerprint}
 
 
-def _difference(task: str, protocols: list[dict[str, Any]]) -> str:
+def _difference(task: str, protocols: list[dict[str, Any]], word: str) -> str:
     keys = sorted({key for protocol in protocols for key in protocol})
     differ = [k for k in keys if len({repr(p.get(k)) for p in protocols}) > 1]
     values = "; ".join(
-        f"protocol {n}: " + ", ".join(f"{k} = {p.get(k, 'not given')}" for k in differ)
+        f"{word} {n}: " + ", ".join(f"{k} = {p.get(k, 'not given')}" for k in differ)
         for n, p in enumerate(protocols, 1)
     )
-    return f"{task} was run under {len(protocols)} protocols, which are kept apart: {values}."
+    return f"{task} was run under {len(protocols)} {word}s, which are kept apart: {values}."

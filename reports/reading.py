@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from prunebench.errors import UserError
+from prunebench.fidelity_record import Fidelity, parse_fidelity, read_fidelity
 from prunebench.record import SCHEMA, Record, parse_record, read_record, validated
 from prunebench.reports.results import Results, gather
 from prunebench.timing_record import Latency
@@ -34,10 +35,9 @@ def _without_collector() -> Iterator[None]:
 
 
 def _read_folder(folder: Path) -> Results:
-    paths = [p for p in (folder / "records").rglob("*.json") if p.is_file()]
-    if not paths:
+    paths, scored = _oldest_first(folder / "records"), _oldest_first(folder / "fidelity")
+    if not paths and not scored:
         raise UserError(f"{folder}: no PruneBench results here (no records/**/*.json)")
-    paths.sort(key=lambda p: (p.stat().st_mtime_ns, str(p)))
     run = folder / "run.json"
     facts = _checked(_load(run), str(run)) if run.is_file() else {}
     latencies: list[Latency] = []
@@ -45,7 +45,12 @@ def _read_folder(folder: Path) -> Results:
         entries = _checked(_load(path), str(path)).get("latencies")
         latencies += [_latency(entry, str(path)) for entry in _list(entries, str(path), "latencies")]
     records = [read_record(path) for path in paths]
-    return gather(str(folder), records, latencies, _text(facts.get("preset")), _text(facts.get("command")))
+    fidelity = [read_fidelity(path) for path in scored]
+    return gather(str(folder), records, latencies, _text(facts.get("preset")), _text(facts.get("command")), fidelity)
+
+
+def _oldest_first(folder: Path) -> list[Path]:
+    return sorted((p for p in folder.rglob("*.json") if p.is_file()), key=lambda p: (p.stat().st_mtime_ns, str(p)))
 
 
 def _read_benchmark(path: Path) -> Results:
@@ -55,6 +60,7 @@ def _read_benchmark(path: Path) -> Results:
     facts = _checked(data["prunebench"], str(path)) if "prunebench" in data else {}
     records: list[Record] = []
     latencies: list[Latency] = []
+    fidelity: list[Fidelity] = []
     for number, entry in enumerate(_list(data["benchmarks"], str(path), "benchmarks")):
         where = f"{path}: benchmark {number}"
         ours = _dict(_dict(entry).get("extra_info")).get("prunebench")
@@ -64,12 +70,14 @@ def _read_benchmark(path: Path) -> Results:
             records.append(parse_record(ours["record"], where))
         if "latency" in ours:
             latencies.append(_latency(ours["latency"], where))
+        if "fidelity" in ours:
+            fidelity.append(parse_fidelity(ours["fidelity"], where))
     # pytest-benchmark drops the entries of failed tests
     untimed = _list(facts.get("untimed", []), str(path), "untimed")
     records += [parse_record(data, f"{path}: untimed cell {number}") for number, data in enumerate(untimed)]
-    if not records:
+    if not records and not fidelity:
         raise UserError(f"{path}: no PruneBench records in this benchmark JSON; was it made by another suite?")
-    return gather(str(path), records, latencies, _text(facts.get("preset")), _text(facts.get("command")))
+    return gather(str(path), records, latencies, _text(facts.get("preset")), _text(facts.get("command")), fidelity)
 
 
 def _load(path: Path) -> Any:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from prunebench.errors import UserError
+from prunebench.fidelity_record import Fidelity
 from prunebench.record import Record
 from prunebench.reports.protocols import name_tasks
 from prunebench.timing_record import Latency
@@ -18,6 +19,7 @@ class Results:
     latencies: by the record's key, one per machine, backend, batch and number of threads.
     tasks: by the record's key, dataset x model, with the protocol's number where a task was run under several.
     notes: what those protocols differ in, a line each.
+    fidelity: scores of dense networks beside the truth, the newest of each criterion and block.
     """
 
     source: str
@@ -29,12 +31,14 @@ class Results:
     superseded: int = 0
     tasks: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    fidelity: tuple[Fidelity, ...] = ()
 
     @property
     def demonstration(self) -> bool:
         """Whether these results are too little for evidence: `quick`, digits only, or fewer than three seeds."""
-        digits = all(record.cell.dataset == "digits" for record in self.records)
-        return self.preset == "quick" or digits or len({record.cell.seed for record in self.records}) < 3
+        cells = [record.cell for record in self.records] or [one.cell for one in self.fidelity]
+        digits = all(cell.dataset == "digits" for cell in cells)
+        return self.preset == "quick" or digits or len({cell.seed for cell in cells}) < 3
 
 
 def gather(
@@ -43,6 +47,7 @@ def gather(
     latencies: Iterable[Latency] = (),
     preset: str | None = None,
     command: str | None = None,
+    fidelity: Iterable[Fidelity] = (),
 ) -> Results:
     """Put records, oldest first, in order: the newest of each cell counts, a failure until the cell comes out."""
     seen = list(records)
@@ -70,7 +75,15 @@ def gather(
         superseded=len(keys) - len(latest),
         tasks=tasks,
         notes=notes,
+        fidelity=_newest(fidelity),
     )
+
+
+def _newest(found: Iterable[Fidelity]) -> tuple[Fidelity, ...]:
+    """Keep the newest of each criterion, block and protocol of the dense network."""
+    seen = list(found)
+    tasks, _ = name_tasks(seen)
+    return tuple({(tasks[one.key], one.cell.criterion, one.cell.seed): one for one in seen}.values())
 
 
 def _by_key(latencies: Iterable[Latency]) -> dict[str, tuple[Latency, ...]]:

@@ -8,6 +8,7 @@ from prunebench.reports import costs, details, evidence
 from prunebench.reports.analysis.tasks import over_tasks
 from prunebench.reports.comparison import comparison_sections
 from prunebench.reports.document import Document, Items, Picture, Section, Text
+from prunebench.reports.fidelity import fidelity_section
 from prunebench.reports.formatting import seeds
 from prunebench.reports.many_tasks import tasks_section
 from prunebench.reports.results import Results
@@ -63,6 +64,7 @@ def make_document(results: Results, tables: dict[str, pd.DataFrame], pictures: l
         evidence.areas_section(tables["areas"]),
         evidence.fronts_section(tables["fronts"]),
         tasks_section(over_tasks(results), tables["wilcoxon"], tables["aggregates"]),
+        fidelity_section(results, tables["fidelity"], tables["score_matrix"]),
         details.below_random_section(results, tables["differences"]),
         details.failures_section(results),
         details.sparse_section(results),
@@ -77,10 +79,11 @@ def make_document(results: Results, tables: dict[str, pd.DataFrame], pictures: l
 
 
 def _facts(results: Results) -> tuple[tuple[str, str], ...]:
-    cells = [record.cell for record in results.records]
+    cells = [record.cell for record in (*results.records, *results.fidelity)]
+    tasks = {results.tasks[r.key] for r in results.records} or {one.cell.task for one in results.fidelity}
     facts = [
-        ("tasks", ", ".join(sorted({results.tasks[r.key] for r in results.records})) or "none"),
-        ("points", f"{len(cells)} finished, {len(results.failures)} failed"),
+        ("tasks", ", ".join(sorted(tasks)) or "none"),
+        ("points", f"{len(results.records)} finished, {len(results.failures)} failed"),
         ("seeds", seeds(cell.seed for cell in cells) or "none"),
         ("preset", results.preset or "none"),
         ("command", results.command or "not recorded"),

@@ -5,9 +5,11 @@ import pandas as pd
 from prunebench.reports.analysis.causes import causes_table
 from prunebench.reports.analysis.curves import areas_table
 from prunebench.reports.analysis.differences import differences_table
+from prunebench.reports.analysis.fidelity import fidelity_table
 from prunebench.reports.analysis.fronts import fronts_table
 from prunebench.reports.analysis.margins import MARGIN, failed_points, held_table, margins_table
 from prunebench.reports.analysis.power import power_table
+from prunebench.reports.analysis.score_matrix import matrix_table
 from prunebench.reports.analysis.tasks import aggregates_table, over_tasks, ranks_table, wilcoxon_table
 from prunebench.reports.results import Results
 from prunebench.reports.speed import speed_table
@@ -34,6 +36,8 @@ def make_tables(results: Results, margin: float = MARGIN) -> dict[str, pd.DataFr
         "ranks": ranks_table(entries),
         "wilcoxon": wilcoxon_table(entries),
         "aggregates": aggregates_table(results, entries),
+        "fidelity": fidelity_table(results.fidelity),
+        "score_matrix": matrix_table(results.fidelity),
         "speed": speed_table(results),
         "widths": widths_table(results),
         "stages": stages_table(results),

@@ -1,0 +1,95 @@
+"""Agreement with the oracle, from scores that are right, wrong, constant or random on purpose."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from prunebench.fidelity_record import Fidelity, Ranked, Scoring
+from prunebench.record import Packed
+from prunebench.reports.analysis.fidelity import HALVES, OVER_ALL, REACHABLE, WITHIN, fidelity_table
+from prunebench.reports.analysis.score_matrix import matrix_table
+from prunebench.reports.fidelity import fidelity_section
+from prunebench.reports.results import gather
+
+UNITS = 40
+LAYERS = ("a", "b")
+
+
+def packed(values: Sequence[float]) -> Packed:
+    return Packed.of(np.asarray(values, dtype=np.float64), "float64")
+
+
+def fidelity(criterion: str, seed: int) -> Fidelity:
+    """Two layers whose truth is that of the seed; the oracle's halves differ by little."""
+    groups = {}
+    for number, layer in enumerate(LAYERS):
+        rng = np.random.default_rng([seed, number])
+        truth, noise = rng.standard_normal(UNITS), 0.01 * rng.standard_normal(UNITS)
+        scores = {
+            "perfect": truth,
+            "reversed": -truth,
+            "flat": np.ones(UNITS),
+            "half": truth if layer == "a" else np.ones(UNITS),
+            "size": np.abs(truth),
+            "random": np.random.default_rng([7, seed, number]).random(UNITS),
+        }[criterion]
+        halves = (packed(truth + noise), packed(truth - noise))
+        groups[layer] = Ranked(units=tuple(range(UNITS)), of=UNITS, halves=halves, scores=packed(scores))
+    cell = Scoring(dataset="mnist", model="lenet5", criterion=criterion, seed=seed)
+    key = f"{criterion}-{seed}"
+    return Fidelity(key=key, cell=cell, protocol={}, fingerprint="0", pictures=(10, 10), groups=groups)
+
+
+NAMES = ("perfect", "reversed", "flat", "half", "size", "random")
+FOUND = [fidelity(criterion, seed) for criterion in NAMES for seed in range(3)]
+TABLE = fidelity_table(FOUND).set_index(["criterion", "truth", "layer"])
+
+
+@pytest.mark.parametrize("layer", [*LAYERS, WITHIN, OVER_ALL])
+def test_a_perfect_order_agrees_fully_and_a_reversed_one_not_at_all(layer: str) -> None:
+    for measure in ("spearman", "kendall", "weighted", "lowest"):
+        assert TABLE.loc[("perfect", "signed", layer), measure] == pytest.approx(1)
+    for measure in ("spearman", "kendall", "weighted"):
+        assert TABLE.loc[("reversed", "signed", layer), measure] == pytest.approx(-1)
+    assert TABLE.loc[("reversed", "signed", layer), "lowest"] == pytest.approx(0)
+    assert TABLE.loc[("size", "absolute", layer), "spearman"] == pytest.approx(1)
+
+
+def test_random_scores_agree_by_chance() -> None:
+    row = TABLE.loc[("random", "signed", WITHIN)]
+    assert abs(row["spearman"]) < 0.25  # three seeds and two layers of 40 units: a standard error of 0.07
+    assert row["n"] == 3
+    assert row["spearman_half"] > 0
+
+
+def test_constant_scores_are_said_and_left_out_of_means() -> None:
+    flat, half = TABLE.loc[("flat", "signed", WITHIN)], TABLE.loc[("half", "signed", WITHIN)]
+    assert np.isnan(float(flat["spearman"]))
+    assert (flat["constant"], half["constant"]) == (2, 1)
+    assert half["spearman"] == pytest.approx(1)
+
+
+def test_the_oracle_stands_beside_the_criteria() -> None:
+    assert TABLE.loc[(HALVES, "signed", WITHIN), "spearman"] > 0.99
+    assert TABLE.loc[(REACHABLE, "signed", WITHIN), "spearman"] > 0.99
+
+
+def test_criteria_are_compared_with_each_other() -> None:
+    pairs = {frozenset((r["criterion"], r["other"])): r["spearman"] for r in matrix_table(FOUND).to_dict("records")}
+    assert pairs[frozenset(("perfect", "reversed"))] == pytest.approx(-1)
+    assert abs(pairs[frozenset(("perfect", "random"))]) < 0.25
+
+
+def test_the_section_says_what_is_constant_and_never_nan() -> None:
+    results = gather("here", [], fidelity=FOUND)
+    section = fidelity_section(results, fidelity_table(FOUND), matrix_table(FOUND))
+    text = repr(section)
+    assert "constant scores" in text
+    assert "nan" not in text
+    assert "agrees most within layers: Spearman 1.00" in text
+
+
+def test_without_fidelity_the_section_says_how_to_get_it() -> None:
+    section = fidelity_section(gather("here", []), fidelity_table([]), matrix_table([]))
+    assert "pytest benchmarks/test_fidelity.py" in repr(section)
