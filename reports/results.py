@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from prunebench.errors import UserError
-from prunebench.fidelity_record import Fidelity
-from prunebench.record import Record
+from prunebench.fidelity_record import Fidelity, Scoring
+from prunebench.record import Cell, Record
 from prunebench.reports.protocols import name_tasks
 from prunebench.timing_record import Latency
 
@@ -36,7 +36,8 @@ class Results:
     @property
     def demonstration(self) -> bool:
         """Whether these results are too little for evidence: `quick`, digits only, or fewer than three seeds."""
-        cells = [record.cell for record in self.records] or [one.cell for one in self.fidelity]
+        cells: list[Cell | Scoring] = [record.cell for record in self.records]
+        cells = cells or [one.cell for one in self.fidelity]
         digits = all(cell.dataset == "digits" for cell in cells)
         return self.preset == "quick" or digits or len({cell.seed for cell in cells}) < 3
 

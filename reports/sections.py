@@ -79,12 +79,12 @@ def make_document(results: Results, tables: dict[str, pd.DataFrame], pictures: l
 
 
 def _facts(results: Results) -> tuple[tuple[str, str], ...]:
-    cells = [record.cell for record in (*results.records, *results.fidelity)]
+    seen = {record.cell.seed for record in results.records} | {one.cell.seed for one in results.fidelity}
     tasks = {results.tasks[r.key] for r in results.records} or {one.cell.task for one in results.fidelity}
     facts = [
         ("tasks", ", ".join(sorted(tasks)) or "none"),
         ("points", f"{len(results.records)} finished, {len(results.failures)} failed"),
-        ("seeds", seeds(cell.seed for cell in cells) or "none"),
+        ("seeds", seeds(seen) or "none"),
         ("preset", results.preset or "none"),
         ("command", results.command or "not recorded"),
         ("source", results.source),
