@@ -81,6 +81,7 @@ def test_markdown_has_every_section(folder: Path) -> None:
         "Whole curves",
         "Pareto fronts",
         "Over tasks",
+        "Fidelity: do the scores tell the truth?",
         "Below random",
         "Failures and gaps",
         "Ineffective sparse training",
