@@ -235,7 +235,7 @@ def _out_of_place(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _watched(network: Network, names: frozenset[str], seen: Seen, keeper: _Keeper) -> Iterator[None]:
-    """Hook a keeper to the network."""
+    """Register the hooks of a keeper."""
     handles = []
     for layer in producers(network):
         if "activations" in {EVIDENCE[name] for name in names}:

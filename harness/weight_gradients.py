@@ -66,7 +66,9 @@ def columns(layer: nn.Module, inputs: Tensor) -> Tensor:
     """Show what each of a layer's outputs reads: (batch, groups, fan_in, positions)."""
     if isinstance(layer, nn.Conv2d):
         windows = _padded(layer, inputs).contiguous()  # copied row by row: F.unfold takes twice as long
-        for axis, (size, step, apart) in enumerate(zip(layer.kernel_size, layer.stride, layer.dilation, strict=True), 2):
+        for axis, (size, step, apart) in enumerate(
+            zip(layer.kernel_size, layer.stride, layer.dilation, strict=True), 2
+        ):
             windows = windows.unfold(axis, apart * (size - 1) + 1, step)[..., ::apart]
         shape = len(inputs), layer.groups, -1, windows.shape[2] * windows.shape[3]
         return windows.permute(0, 1, 4, 5, 2, 3).reshape(shape)

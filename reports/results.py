@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from prunebench.errors import UserError
+from prunebench.price import Price
 from prunebench.record import Record
 from prunebench.reports.protocols import name_tasks
 from prunebench.timing_record import Latency
@@ -18,6 +19,7 @@ class Results:
     latencies: by the record's key, one per machine, backend, batch and number of threads.
     tasks: by the record's key, dataset x model, with the protocol's number where a task was run under several.
     notes: what those protocols differ in, a line each.
+    prices: what scores cost beside a plain pass.
     """
 
     source: str
@@ -29,6 +31,7 @@ class Results:
     superseded: int = 0
     tasks: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    prices: tuple[Price, ...] = ()
 
     @property
     def demonstration(self) -> bool:

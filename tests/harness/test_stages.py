@@ -150,7 +150,10 @@ def test_another_estimate_of_the_curvature_moves_only_what_asks_for_it(monkeypat
         return (weight.square() * curvature).sum(dim=1)
 
     mine = Method("mine", score=Criterion(plugin, name="mine"))
-    methods = [mine, *(parse_method(name, REGISTRY) for name in ("obd", "c_obd", "reg_obd", "magnitude", "taylor", "l1"))]
+    methods = [
+        mine,
+        *(parse_method(name, REGISTRY) for name in ("obd", "c_obd", "reg_obd", "magnitude", "taylor", "l1")),
+    ]
     methods += [parse_method(name, REGISTRY) for name in ("random", "dense_continued", "shuffle:l1", "obd+l1")]
     before = [keys(plan().point(method, 0.5)) for method in methods]
     monkeypatch.setattr(stages, "CURVATURE", stages.CURVATURE + 1)
