@@ -1,15 +1,15 @@
 """What scores cost: seconds and peak memory of every registered criterion, in turn with a plain forward-backward pass.
 
-Both go over the same batches in the same run; the ratio is that of the smallest of a few times. Memory is what a call
-adds at its peak to what the process holds (Linux). LeNet-5 by default; VGG16-BN at 32 pixels and ResNet-18 are marked
-slow: run them with ``-m slow``.
+Both go over the same batches in the same run; the ratio is that of the smallest of a few times, in seconds of CPU time
+of one thread. Memory is what a call adds at its peak to what the process holds (Linux). By default the criteria as they
+are registered, on LeNet-5. Marked slow, run by ``-m slow``: growth with batches (LeNet-5) and parameters (VGG11-BN);
+VGG16-BN, ResNet-18 and ResNet-20 at 32 pixels; the other kinds of curvature.
 """
 
 import ctypes
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -17,17 +17,28 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prunebench.criterion import AnyCriterion
+from prunebench.criterion import CURVATURES, AnyCriterion
+from prunebench.names import parse_method
 from prunebench.network import Network
-from prunebench.registry import get_criterion, get_model, registry
+from prunebench.registry import get_model, registry
 from prunebench.scoring import score
 from prunebench.units import analyse
 
 FOUND = registry(())
 ROUNDS = 3
+SMALL = ("lenet5", 1, 28)
+LARGE = (("vgg16_bn", 3, 32), ("resnet18", 3, 32), ("resnet20", 3, 32))
+KINDS = [f"obd:curvature={kind}" for kind in CURVATURES if kind not in ("sampled", "hessian")]
+HESSIAN = "obd:curvature=hessian"  # a pass per weight: of LeNet-5 with a batch of 8 only
 CASES = [
-    ("lenet5", 1, 28),
-    *(pytest.param(*case, marks=pytest.mark.slow) for case in (("vgg16_bn", 3, 32), ("resnet18", 3, 32))),
+    *((name, *SMALL, 64) for name in sorted(FOUND.criteria)),
+    *(pytest.param(name, *SMALL, 64, marks=pytest.mark.slow) for name in KINDS),
+    pytest.param(HESSIAN, *SMALL, 8, marks=pytest.mark.slow),
+    *(
+        pytest.param(name, *case, 64, marks=pytest.mark.slow)
+        for case in LARGE
+        for name in [*sorted(FOUND.criteria), *KINDS]
+    ),
 ]
 Batches = list[tuple[Tensor, Tensor]]
 
@@ -55,9 +66,9 @@ def plain(model: nn.Module, batches: Batches) -> None:
 
 
 def seconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     call()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def memory(call: Callable[[], object]) -> int | None:
@@ -78,6 +89,12 @@ def _kilobytes(facts: Path, name: str) -> int:
     return int(line.split()[1])
 
 
+def chosen(name: str) -> AnyCriterion:
+    criterion = parse_method(name, FOUND).score
+    assert criterion is not None
+    return criterion
+
+
 def compare(criterion: AnyCriterion, network: Network, batches: Batches) -> dict[str, float]:
     """Seconds of scores and of plain passes, in turn, and the ratio of the smallest."""
     mine, theirs = [], []
@@ -88,30 +105,36 @@ def compare(criterion: AnyCriterion, network: Network, batches: Batches) -> dict
 
 
 @pytest.mark.filterwarnings("ignore:Benchmark fixture was not used at all")  # an error is one, not two
-@pytest.mark.parametrize("name", sorted(FOUND.criteria))
-@pytest.mark.parametrize(("model", "channels", "size"), CASES)
-def test_scoring(benchmark: BenchmarkFixture, name: str, model: str, channels: int, size: int) -> None:
+@pytest.mark.parametrize(("name", "model", "channels", "size", "batch"), CASES)
+def test_scoring(benchmark: BenchmarkFixture, name: str, model: str, channels: int, size: int, batch: int) -> None:
     torch.set_num_threads(1)
-    criterion, network = get_criterion(name, FOUND), network_of(model, channels, size)
-    batches = batches_of(2, channels, size)
-    score(criterion, network, batches, torch.Generator())  # warm, and in working order
+    criterion, network = chosen(name), network_of(model, channels, size)
+    batches = batches_of(1 if batch < 64 else 2, channels, size, batch)
     peak = memory(lambda: score(criterion, network, batches, torch.Generator()))
     plain_peak = memory(lambda: plain(network.model, batches))
-    found: dict[str, Any] = {
+    benchmark.group = "scoring"
+    benchmark.extra_info["scoring"] = {
         "criterion": name,
         "model": model,
         "needs": sorted(criterion.needs),
         **compare(criterion, network, batches),
         "peak_bytes": peak,
         "plain_peak_bytes": plain_peak,
-        "by_batches": {str(n): compare(criterion, network, batches_of(n, channels, size)) for n in (2, 4, 8)},
-        "by_width": {},  # of vgg11_bn: LeNet-5 has one width only
     }
-    for width in (0.0625, 0.125, 0.25) if model == "lenet5" else ():
+    benchmark.pedantic(lambda: score(criterion, network, batches, torch.Generator().manual_seed(0)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*sorted(FOUND.criteria), *KINDS])
+def test_growth(benchmark: BenchmarkFixture, name: str) -> None:
+    torch.set_num_threads(1)
+    criterion, network = chosen(name), network_of(*SMALL)
+    by_batches = {str(n): compare(criterion, network, batches_of(n, 1, 28)) for n in (2, 4, 8)}
+    by_width = {}
+    for width in (0.0625, 0.125, 0.25):
         wide = network_of(f"vgg11_bn:width={width}", 3, 32)
         parameters = sum(p.numel() for p in wide.model.parameters())
-        found["by_width"][str(width)] = {"parameters": parameters, **compare(criterion, wide, batches_of(1, 3, 32))}
-    benchmark.group = "scoring"
-    call = lambda: score(criterion, network, batches, torch.Generator().manual_seed(0))  # noqa: E731
-    benchmark.pedantic(call, rounds=ROUNDS)
-    benchmark.extra_info["scoring"] = found
+        by_width[str(width)] = {"parameters": parameters, **compare(criterion, wide, batches_of(1, 3, 32))}
+    benchmark.group = "growth"
+    benchmark.extra_info["growth"] = {"criterion": name, "by_batches": by_batches, "by_width": by_width}
+    benchmark.pedantic(lambda: score(criterion, network, batches_of(2, 1, 28), torch.Generator().manual_seed(0)))

@@ -1,7 +1,8 @@
 """Evidence: what score functions ask for, gathered over one calibration batch with forward hooks.
 
-The network runs in eval mode: BatchNorm uses and keeps its running statistics, dropout is off. Layers pass on a copy of
-what is kept, so that in-place operations further on (ReLU, `x += shortcut`) cannot change it.
+The network runs in eval mode: BatchNorm uses and keeps its running statistics, dropout is off. In-place operations
+further on must not change what is kept: modules (ReLU) work out of place meanwhile, and where something else changes it
+(`x += shortcut`) the pass is repeated, and layers pass on a copy.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from prunebench.tracing import NORMS
 
 Evidence = dict[str, Tensor]
 Seen = dict[str, Evidence]
+Hook = Callable[[nn.Module, Any, Tensor], Tensor | None]
 PARAMETER = {"grad": "weight", "bias_grad": "bias"}
 GRADIENT_OF = {"output_grad": "output", "normed_grad": "normed", "activation_grad": "activation"}
 NORMED = frozenset({"normed", "normed_grad"})
@@ -163,66 +165,99 @@ def _first_order(
     backwards = bool(names & (PARAMETER.keys() | GRADIENT_OF.keys()))
     for layer in seen if names & PARAMETER.keys() else ():
         network.layer(layer).requires_grad_(True)
+    images = images.detach().requires_grad_(bool(names & GRADIENT_OF.keys()))
     with torch.set_grad_enabled(backwards):
-        with _watched(network, names, seen):
-            logits = network.model(images.detach().requires_grad_(bool(names & GRADIENT_OF.keys())))
+        with _out_of_place(network.model):
+            logits, changed = _forward(network, names, images, seen, copied=False)
+            if changed:
+                logits, _ = _forward(network, names, images, seen, copied=True)
         _check_ran(seen, names)
         if backwards:
             _gradients(network, names, F.cross_entropy(logits, labels, reduction="sum"), len(labels), seen, evidence)
 
 
+class _Keeper:
+    """Makes the forward hooks that keep what passes. copied: whether what comes after is given a copy."""
+
+    def __init__(self, copied: bool) -> None:
+        self._copied = copied
+        self._versions: list[tuple[Tensor, int]] = []
+
+    @property
+    def changed(self) -> bool:
+        """Tell whether something that was kept has been changed in place since."""
+        return any(tensor._version != version for tensor, version in self._versions)
+
+    def output(self, layer: str, seen: Evidence) -> Hook:
+        def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+            if "output" in seen:
+                raise CellError(f"layer '{layer}' runs more than once in a forward pass; its evidence would be mixed")
+            return self._keep(seen, output, "output")
+
+        return hook
+
+    def named(self, seen: Evidence, *names: str) -> Hook:
+        return lambda module, inputs, output: self._keep(seen, output, *names)
+
+    def activation(self, seen: Evidence) -> Hook:
+        """Keep the tail's first output after the layer ran: one ReLU module may serve several layers."""
+
+        def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor | None:
+            wanted = "output" in seen and "activation" not in seen
+            return self._keep(seen, output, "activation") if wanted else None
+
+        return hook
+
+    def _keep(self, seen: Evidence, output: Tensor, *names: str) -> Tensor:
+        seen.update(dict.fromkeys(names, output))
+        self._versions.append((output, output._version))
+        return output.clone() if self._copied else output
+
+
+def _forward(network: Network, names: frozenset[str], images: Tensor, seen: Seen, copied: bool) -> tuple[Tensor, bool]:
+    """Keep `output`, `normed` and `activation` of one forward pass, by layer; tell whether they changed afterwards."""
+    for kept in seen.values():
+        kept.clear()
+    keeper = _Keeper(copied)
+    with _watched(network, names, seen, keeper):
+        logits: Tensor = network.model(images)
+    return logits, keeper.changed
+
+
 @contextmanager
-def _watched(network: Network, names: frozenset[str], seen: Seen) -> Iterator[None]:
-    """Keep `output`, `normed` and `activation` of one forward pass, by layer."""
+def _out_of_place(model: nn.Module) -> Iterator[None]:
+    modules = [module for module in model.modules() if vars(module).get("inplace") is True]
+    try:
+        for module in modules:
+            module.inplace = False
+        yield
+    finally:
+        for module in modules:
+            module.inplace = True
+
+
+@contextmanager
+def _watched(network: Network, names: frozenset[str], seen: Seen, keeper: _Keeper) -> Iterator[None]:
+    """Register the hooks of a keeper."""
     handles = []
-    for layer in list(seen):
+    for layer in producers(network):
         if "activations" in {EVIDENCE[name] for name in names}:
-            handles.append(network.layer(layer).register_forward_hook(_keep_output(layer, seen[layer])))
+            handles.append(network.layer(layer).register_forward_hook(keeper.output(layer, seen[layer])))
         if names & NORMED:
             place = network.layer(normaliser(network, layer))
-            handles.append(place.register_forward_hook(_keep(seen[layer], "normed")))
+            handles.append(place.register_forward_hook(keeper.named(seen[layer], "normed")))
         if names & ACTIVATION:
             tail = network.layer(network.table.tail.get(layer, layer))
-            handles.append(tail.register_forward_hook(_keep_activation(seen[layer])))
+            handles.append(tail.register_forward_hook(keeper.activation(seen[layer])))
     for group in network.table.groups if names & (NORMED | ACTIVATION) else ():
         for pad in pads(network, group):
             seen[pad] = {}
-            handles.append(network.layer(pad).register_forward_hook(_keep(seen[pad], "normed", "activation")))
+            handles.append(network.layer(pad).register_forward_hook(keeper.named(seen[pad], "normed", "activation")))
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _keep_output(layer: str, seen: Evidence) -> Callable[[nn.Module, Any, Tensor], Tensor]:
-    def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
-        if "output" in seen:
-            raise CellError(f"layer '{layer}' runs more than once in a forward pass; its evidence would be mixed")
-        seen["output"] = output
-        return output.clone()
-
-    return hook
-
-
-def _keep(seen: Evidence, *names: str) -> Callable[[nn.Module, Any, Tensor], Tensor]:
-    def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
-        seen.update(dict.fromkeys(names, output))
-        return output.clone()
-
-    return hook
-
-
-def _keep_activation(seen: Evidence) -> Callable[[nn.Module, Any, Tensor], Tensor | None]:
-    """Keep the tail's first output after the layer ran: one ReLU module may serve several layers."""
-
-    def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor | None:
-        if "output" not in seen or "activation" in seen:
-            return None
-        seen["activation"] = output
-        return output.clone()
-
-    return hook
 
 
 def _check_ran(seen: Seen, names: frozenset[str]) -> None:

@@ -4,12 +4,20 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Literal
 
+from prunebench.criterion import AnyCriterion
 from prunebench.identity import identity
 from prunebench.names import Method, Metric
 from prunebench.protocol import Protocol
 from prunebench.store import key_of
 
 HARNESS = 1  # raise it when a change to the harness changes results
+CURVATURE = 2  # raise it when a change to the evidence `curvature` does: only scores that ask for it get new keys
+
+
+def score_facts(score: AnyCriterion | None) -> dict[str, Any]:
+    """Say what decides scores beside network and data."""
+    facts = {"score": identity(score)}
+    return facts | {"curvature": CURVATURE} if score is not None and "curvature" in score.needs else facts
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,7 @@ class Plan:
         if copies is not None:
             facts["shuffled"] = copies.key
         elif method.kind == "criterion":
-            facts |= {"score": identity(method.score), "metric": self.metric, **self._options(*_SELECTION)}
+            facts |= {**score_facts(method.score), "metric": self.metric, **self._options(*_SELECTION)}
         else:  # what a control's point shows of re-estimated BatchNorm depends on the pictures it is estimated with
             facts |= {name: value for name, value in self._options(*_CALIBRATION).items() if value != _DEFAULT[name]}
         facts["after"] = identity(method.after)

@@ -8,6 +8,7 @@ from prunebench.identity import identity
 from prunebench.names import Method, Metric, parse_method, with_strength
 from prunebench.record import Frozen, validated
 from prunebench.registry import Registry
+from prunebench.stages import score_facts
 from prunebench.store_files import read_json
 from prunebench.swept import schedule_key
 from prunebench.task import Task
@@ -39,7 +40,7 @@ class Tuning(Frozen):
 def tuning_path(task: Task, criterion: str, results: Path, registry: Registry, metric: Metric) -> Path:
     """Where a criterion's tuning on a task lies: its key holds the method without its strength, and the schedule."""
     method = parse_method(with_strength(criterion, registry, "0"), registry)
-    parts = {name: identity(getattr(method, name)) for name in ("score", "before", "after")}
+    parts = score_facts(method.score) | {name: identity(getattr(method, name)) for name in ("before", "after")}
     key = schedule_key(task, metric, {"finetune_rate": task.protocol.finetune_rate, "method": parts})
     return results / "strengths" / f"{key}.json"
 

@@ -4,11 +4,13 @@ import gc
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from prunebench.errors import UserError
 from prunebench.fidelity_record import Fidelity, parse_fidelity, read_fidelity
+from prunebench.price import Price
 from prunebench.record import SCHEMA, Record, parse_record, read_record, validated
 from prunebench.reports.results import Results, gather
 from prunebench.timing_record import Latency
@@ -61,9 +63,13 @@ def _read_benchmark(path: Path) -> Results:
     records: list[Record] = []
     latencies: list[Latency] = []
     fidelity: list[Fidelity] = []
+    prices: list[Price] = []
     for number, entry in enumerate(_list(data["benchmarks"], str(path), "benchmarks")):
         where = f"{path}: benchmark {number}"
-        ours = _dict(_dict(entry).get("extra_info")).get("prunebench")
+        extra = _dict(_dict(entry).get("extra_info"))
+        if "scoring" in extra and facts:
+            prices.append(validated(Price, extra["scoring"], f"{where}: corrupt cost of a score"))
+        ours = extra.get("prunebench")
         if not isinstance(ours, dict):
             continue  # a benchmark of the user's own in the same file
         if "record" in ours:
@@ -77,7 +83,8 @@ def _read_benchmark(path: Path) -> Results:
     records += [parse_record(data, f"{path}: untimed cell {number}") for number, data in enumerate(untimed)]
     if not records and not fidelity:
         raise UserError(f"{path}: no PruneBench records in this benchmark JSON; was it made by another suite?")
-    return gather(str(path), records, latencies, _text(facts.get("preset")), _text(facts.get("command")), fidelity)
+    found = gather(str(path), records, latencies, _text(facts.get("preset")), _text(facts.get("command")), fidelity)
+    return replace(found, prices=tuple(prices))
 
 
 def _load(path: Path) -> Any:

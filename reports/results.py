@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from prunebench.errors import UserError
 from prunebench.fidelity_record import Fidelity, Scoring
+from prunebench.price import Price
 from prunebench.record import Cell, Record
 from prunebench.reports.protocols import name_tasks
 from prunebench.timing_record import Latency
@@ -20,6 +21,7 @@ class Results:
     tasks: by the record's key, dataset x model, with the protocol's number where a task was run under several.
     notes: what those protocols differ in, a line each.
     fidelity: scores of dense networks beside the truth, the newest of each criterion and block.
+    prices: what scores cost beside a plain pass.
     """
 
     source: str
@@ -32,6 +34,7 @@ class Results:
     tasks: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     fidelity: tuple[Fidelity, ...] = ()
+    prices: tuple[Price, ...] = ()
 
     @property
     def demonstration(self) -> bool:

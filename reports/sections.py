@@ -11,6 +11,7 @@ from prunebench.reports.document import Document, Items, Picture, Section, Text
 from prunebench.reports.fidelity import fidelity_section
 from prunebench.reports.formatting import seeds
 from prunebench.reports.many_tasks import tasks_section
+from prunebench.reports.prices import prices_section
 from prunebench.reports.results import Results
 from prunebench.reports.schedule import schedule_section
 from prunebench.reports.speed import main_setting
@@ -70,6 +71,7 @@ def make_document(results: Results, tables: dict[str, pd.DataFrame], pictures: l
         details.sparse_section(results),
         details.widths_section(tables["widths"]),
         costs.speed_section(tables["speed"]),
+        prices_section(results.prices),
         costs.stages_section(tables["stages"]),
         costs.origin_section(results),
     ]

@@ -89,6 +89,24 @@ def test_in_place_operations_do_not_change_the_evidence() -> None:
             torch.testing.assert_close(found[1][layer][name], value, msg=f"{layer} {name}")
 
 
+@pytest.mark.parametrize(("functional", "passes"), [(False, 1), (True, 2)])
+def test_only_unknown_changes_in_place_cost_another_pass(functional: bool, passes: int) -> None:
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.relu, self.head, self.ran = nn.Conv2d(1, 3, 3), nn.ReLU(inplace=True), nn.Linear(3, 3), 0
+
+        def forward(self, pictures: Tensor) -> Tensor:
+            self.ran += 1
+            x = self.a(pictures)
+            logits: Tensor = self.head((F.relu_(x) if functional else self.relu(x)).mean((2, 3)))
+            return logits
+
+    model = Counting()
+    observe(single(model, ("a",), {"a": "a"}), {"output", "output_grad"})
+    assert model.ran == passes and model.relu.inplace
+
+
 def test_one_relu_may_serve_several_layers() -> None:
     class Shared(nn.Module):
         def __init__(self) -> None:

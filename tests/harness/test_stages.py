@@ -2,8 +2,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from torch import Tensor
 
-from prunebench.names import parse_method
+from prunebench import stages
+from prunebench.criterion import Criterion
+from prunebench.names import Method, parse_method
 from prunebench.protocol import Protocol
 from prunebench.registry import Registry
 from prunebench.stages import Plan, Stage
@@ -140,3 +143,21 @@ def test_the_budget_metric_counts_for_criteria() -> None:
 def test_a_renamed_checkpoint_is_the_same() -> None:
     one, other = (keys(point("magnitude", weights=f"{name} 0123456789abcdef")) for name in ("a.th", "b.th"))
     assert one == other
+
+
+def test_another_estimate_of_the_curvature_moves_only_what_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def plugin(weight: Tensor, curvature: Tensor) -> Tensor:
+        return (weight.square() * curvature).sum(dim=1)
+
+    mine = Method("mine", score=Criterion(plugin, name="mine"))
+    methods = [
+        mine,
+        *(parse_method(name, REGISTRY) for name in ("obd", "c_obd", "reg_obd", "magnitude", "taylor", "l1")),
+    ]
+    methods += [parse_method(name, REGISTRY) for name in ("random", "dense_continued", "shuffle:l1", "obd+l1")]
+    before = [keys(plan().point(method, 0.5)) for method in methods]
+    monkeypatch.setattr(stages, "CURVATURE", stages.CURVATURE + 1)
+    after = [keys(plan().point(method, 0.5)) for method in methods]
+    moved = {m.name for m, one, other in zip(methods, before, after, strict=True) if one[2:] != other[2:]}
+    assert moved == {"mine", "obd", "c_obd", "reg_obd", "obd+l1"}
+    assert [one[:2] for one in before] == [other[:2] for other in after]

@@ -87,6 +87,7 @@ def test_markdown_has_every_section(folder: Path) -> None:
         "Ineffective sparse training",
         "Widths per layer",
         "Measured speed",
+        "Cost of scores",
         "Seconds by stage",
         "Where it was computed",
     ]
