@@ -229,11 +229,11 @@ def _out_of_place(model: nn.Module) -> Iterator[None]:
     modules = [module for module in model.modules() if vars(module).get("inplace") is True]
     try:
         for module in modules:
-            module.inplace = False
+            vars(module)["inplace"] = False
         yield
     finally:
         for module in modules:
-            module.inplace = True
+            vars(module)["inplace"] = True
 
 
 @contextmanager
