@@ -15,7 +15,6 @@ from prunebench.criterion import AnyCriterion, Criterion
 from prunebench.errors import UserError, reason
 from prunebench.fidelity_record import Fidelity, Ranked, Scoring, read_fidelity
 from prunebench.grid import Grid, Job, method_of
-from prunebench.identity import identity
 from prunebench.names import Metric
 from prunebench.options import keyword_defaults
 from prunebench.progress import Progress
@@ -24,7 +23,7 @@ from prunebench.run import note, start, work_off
 from prunebench.scoring import score
 from prunebench.seeding import generator
 from prunebench.spec import Spec
-from prunebench.stages import SCORING
+from prunebench.stages import SCORING, score_facts
 from prunebench.store import Store, key_of
 from prunebench.trajectory import Trajectory
 from prunebench.truth import truth, truth_key
@@ -102,7 +101,7 @@ def _blank(path: Trajectory) -> Fidelity:
     )
     options = {name: getattr(path.protocol, name) for name in SCORING}
     calibration = {name: options[name] for name in ("calibration", "calibration_batch")}
-    facts = {"score": identity(_criterion(path)), "cell": cell.model_dump(), **calibration}
+    facts = {**score_facts(_criterion(path)), "cell": cell.model_dump(), **calibration}
     key = key_of(truth_key(path), facts)
     return Fidelity(key=key, cell=cell, protocol=options, fingerprint=path.task.fingerprint)
 
