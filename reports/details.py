@@ -76,14 +76,25 @@ def sparse_section(results: Results) -> Section:
     title = "Ineffective sparse training"
     if not trained:
         return Section(title, (Text("No criterion here has a regulariser."),))
+    tuned = _tuned(results)
     if not flagged:
-        return Section(title, (Text("None: every regulariser's term fell by 5 % or more."),))
+        return Section(title, (Text("None: every regulariser's term fell by 5 % or more."), *tuned))
     lines = [
         f"{criterion} on {task}: seed {seeds(found)} ({len(found)} of {len(trained[task, criterion])})"
         for (task, criterion), found in flagged.items()
     ]
     text = "The term fell by less than 5 %: at its strength the regulariser did nothing, so these are the score alone."
-    return Section(title, (Text(text), Items(tuple(lines))))
+    return Section(title, (Text(text), Items(tuple(lines)), *tuned))
+
+
+def _tuned(results: Results) -> tuple[Text | Items, ...]:
+    """Say which strengths `prunebench tune` chose."""
+    known = {
+        f"{record.cell.criterion} on {results.tasks[record.key]}: strength {record.strength:g}"
+        for record in results.records
+        if record.strength is not None
+    }
+    return (Text("Strengths that were tuned on validation pictures:"), Items(tuple(sorted(known)))) if known else ()
 
 
 def failures_section(results: Results) -> Section:

@@ -84,7 +84,7 @@ def _facts(results: Results) -> tuple[tuple[str, str], ...]:
     seen = {record.cell.seed for record in results.records} | {one.cell.seed for one in results.fidelity}
     tasks = {results.tasks[r.key] for r in results.records} or {one.cell.task for one in results.fidelity}
     facts = [
-        ("tasks", ", ".join(sorted(tasks)) or "none"),
+        ("tasks", "; ".join(sorted(tasks)) or "none"),
         ("points", f"{len(results.records)} finished, {len(results.failures)} failed"),
         ("seeds", seeds(seen) or "none"),
         ("preset", results.preset or "none"),

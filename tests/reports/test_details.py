@@ -55,6 +55,11 @@ def test_ineffective_sparse_training_is_flagged(make: SimpleNamespace) -> None:
     assert "No criterion" in text(details.sparse_section(gather("x", make.grid(("obd",)))))
 
 
+def test_tuned_strengths_are_said(make: SimpleNamespace) -> None:
+    records = [r.model_copy(update={"strength": 3e-4}) for r in make.grid(("l0",))]
+    assert "l0 on mnist x lenet5: strength 0.0003" in text(details.sparse_section(gather("x", records)))
+
+
 def test_criteria_with_equal_widths_share_a_column(make: SimpleNamespace) -> None:
     found = text(details.widths_section(widths_table(gather("x", make.grid()))))
     assert "layer | dense | all criteria" in found
