@@ -47,14 +47,19 @@ def test_slow_benchmarks_run_when_they_are_asked_for(chosen: str, left: list[str
 def test_overhead_benchmarks_need_no_cell_of_the_grid() -> None:
     conftest = load("conftest")
     trained: list[Any] = []
-    bench = SimpleNamespace(entries={"a": SimpleNamespace(record_wanted=True)}, train=trained.extend)
+    compared: list[Any] = []
+    entry = SimpleNamespace(record_wanted=True)
+    bench = SimpleNamespace(
+        entries={"a": entry}, scores={"s": "job"}, train=trained.extend, compare=compared.extend, tidy=lambda: None
+    )
     manager = SimpleNamespace(global_and_fixture_disabled=torch.no_grad)  # any context will do
     config = SimpleNamespace(
         stash={conftest.BENCH: bench},
         option=SimpleNamespace(collectonly=False),
         pluginmanager=SimpleNamespace(getplugin=lambda _: manager),
     )
-    items = [SimpleNamespace(callspec=SimpleNamespace(params=params)) for params in ({"name": "x"}, {"cell": "a"})]
+    chosen = ({"name": "x"}, {"cell": "a"}, {"scored": "s"})
+    items = [SimpleNamespace(callspec=SimpleNamespace(params=params)) for params in chosen]
     loop = conftest.pytest_runtestloop(SimpleNamespace(config=config, items=items))
     next(loop)
-    assert trained == [bench.entries["a"]]
+    assert (trained, compared) == ([entry], ["job"])
