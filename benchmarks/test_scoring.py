@@ -29,7 +29,7 @@ ROUNDS = 3
 SMALL = ("lenet5", 1, 28)
 LARGE = (("vgg16_bn", 3, 32), ("resnet18", 3, 32), ("resnet20", 3, 32))
 KINDS = [f"obd:curvature={kind}" for kind in CURVATURES if kind not in ("sampled", "hessian")]
-HESSIAN = "obd:curvature=hessian"  # a pass per weight: of LeNet-5 with a batch of 8 only
+HESSIAN = "obd:curvature=hessian"  # on LeNet-5 with a batch of 8 only
 CASES = [
     *((name, *SMALL, 64) for name in sorted(FOUND.criteria)),
     *(pytest.param(name, *SMALL, 64, marks=pytest.mark.slow) for name in KINDS),

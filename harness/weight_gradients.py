@@ -65,7 +65,7 @@ def squares(layer: nn.Module, inputs: Tensor, output_grads: Tensor) -> tuple[Ten
 def columns(layer: nn.Module, inputs: Tensor) -> Tensor:
     """Show what each of a layer's outputs reads: (batch, groups, fan_in, positions)."""
     if isinstance(layer, nn.Conv2d):
-        windows = _padded(layer, inputs).contiguous()  # copied row by row: F.unfold takes twice as long
+        windows = _padded(layer, inputs).contiguous()  # copied row by row: F.unfold is slower for few channels
         for axis, (size, step, apart) in enumerate(
             zip(layer.kernel_size, layer.stride, layer.dilation, strict=True), 2
         ):
