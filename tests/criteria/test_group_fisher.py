@@ -3,14 +3,18 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from prunebench import toys
 from prunebench.criteria.group_fisher import CRITERION
-from prunebench.network import Network
+from prunebench.models.resnet import RESNET20
+from prunebench.network import Group, Network
 from prunebench.scoring import score
+from prunebench.units import analyse
+from prunebench.verification import randomised
 
 
 def residual(network: Network, pictures: Tensor, mask: Tensor) -> Tensor:
@@ -68,3 +72,37 @@ def test_derivatives_are_added_over_layers_before_and_over_samples_after_the_squ
     assert CRITERION({"activation": activation, "activation_grad": cancel}).item() == 0
     opposite = torch.tensor([[[1.0, 1.0]], [[-1.0, -1.0]]])
     assert CRITERION({"activation": activation, "activation_grad": opposite}).item() == 2
+
+
+@pytest.mark.parametrize("shortcut", ["A", "B"])
+def test_on_a_resnet_shortcuts_that_pad_are_read_and_write_too(shortcut: str) -> None:
+    model = RESNET20.with_options({"shortcut": shortcut})(3, 8, 3)
+    network = randomised(model, analyse(model, torch.zeros(1, 3, 8, 8), check=False), torch.device("cpu"))
+    draws = torch.Generator().manual_seed(0)
+    picture, label = torch.randn(1, 3, 8, 8, generator=draws, dtype=torch.float64), torch.tensor([1])
+    with torch.no_grad():  # a loss neither at zero nor at its ceiling
+        last = network.layer("linear").get_parameter("weight")
+        last.div_(network.model(picture).abs().max())
+    scores = score(CRITERION, network, [(picture, label)], torch.Generator())
+    for group in network.table.groups:
+        expected = 0.5 * _slope(network, group, picture, label).square()
+        torch.testing.assert_close(scores[group.name], expected, rtol=1e-8, atol=1e-10 * float(expected.max()))
+
+
+def _slope(network: Network, group: Group, picture: Tensor, label: Tensor) -> Tensor:
+    """Derivative of the loss by a mask before all that reads the units of a group."""
+    mask = torch.ones(group.units, dtype=torch.float64, requires_grad=True)
+
+    def masked(index: Tensor, given: Tensor) -> tuple[Tensor]:
+        factor = given.new_ones(given.shape[1]).index_put((index,), mask[:, None].expand(index.shape))
+        return (given * factor.view(1, -1, *[1] * (given.ndim - 2)),)
+
+    handles = [
+        network.layer(piece.layer).register_forward_pre_hook(lambda _, given, at=piece.index: masked(at, given[0]))
+        for piece in group.slices
+        if piece.side == "in"
+    ]
+    loss = F.cross_entropy(network.model(picture), label)
+    for handle in handles:
+        handle.remove()
+    return torch.autograd.grad(loss, mask)[0]
