@@ -81,7 +81,7 @@ def _read_benchmark(path: Path) -> Results:
     # pytest-benchmark drops the entries of failed tests
     untimed = _list(facts.get("untimed", []), str(path), "untimed")
     records += [parse_record(data, f"{path}: untimed cell {number}") for number, data in enumerate(untimed)]
-    if not records and not fidelity:
+    if not (records or fidelity or prices):
         raise UserError(f"{path}: no PruneBench records in this benchmark JSON; was it made by another suite?")
     found = gather(str(path), records, latencies, _text(facts.get("preset")), _text(facts.get("command")), fidelity)
     return replace(found, prices=tuple(prices))

@@ -50,3 +50,12 @@ def test_a_corrupt_one_is_refused(make: SimpleNamespace, tmp_path: Path) -> None
     path = benchmark(make, tmp_path / "out.json", {"criterion": "obd"})
     with pytest.raises(UserError, match="corrupt cost of a score"):
         read_results(path)
+
+
+def test_they_are_enough_for_a_report(make: SimpleNamespace, tmp_path: Path) -> None:
+    path = benchmark(make, tmp_path / "out.json", OBD)
+    data = json.loads(path.read_text())
+    data["benchmarks"] = data["benchmarks"][-1:]
+    path.write_text(json.dumps(data))
+    results = read_results(path)
+    assert (len(results.records), len(results.prices)) == (0, 1)
