@@ -7,7 +7,7 @@ import pandas as pd
 from prunebench.reports.analysis.fidelity import DENSE, HALVES, MEASURES, OVER_ALL, REACHABLE, WITHIN
 from prunebench.reports.document import Block, Items, Section, Table, Text
 from prunebench.reports.fidelity_words import sentences
-from prunebench.reports.formatting import NONE, correlation, duration
+from prunebench.reports.formatting import NONE, correlation, duration, percent
 from prunebench.reports.protocols import name_tasks
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.agreement import SHARE
@@ -18,7 +18,7 @@ HOW = (
     "The oracle removes one unit at a time from the dense network, in eval mode with BatchNorm as it is, and takes the "
     "loss again on held-out pictures (of validation, never of the test split). Removed first is what costs least, so "
     "scores are compared with the signed change; the agreement with its size alone stands beside it, which is what "
-    "scores that cannot be negative estimate. Criteria with a regulariser are here with their score alone.",
+    "squared and absolute scores estimate. Criteria with a regulariser are here with their score alone.",
     "The oracle is noisy itself. '{halves}' is how far one half of its pictures agrees with the other, '{reachable}' "
     "about the most that a score without any error could reach (Spearman only). And it removes units singly, with no "
     "training after it: a criterion may order single units well and still choose a poor set, or the other way round.",
@@ -75,16 +75,13 @@ def _seconds(value: float | None) -> str:
 
 def _notes(part: pd.DataFrame) -> str:
     units = int(part["units"].max())
-    text = f"Lowest quarter: the share of the truly lowest {SHARE:.0%} of the units that is among the scores' lowest"
+    text = f"Lowest quarter: the share of the truly lowest {percent(SHARE, 0)} of the units that is among the scores' lowest"
     text += f" ({SHARE:g} by chance). All layers: {units} units at once; * the scores do not claim to be comparable"
     text += " between layers. Seconds: of one scoring, and of the oracle for all criteria of a seed."
     within = part[(part["layer"] == WITHIN) & (part["truth"] == "signed") & ~part["criterion"].isin(ORACLE)]
     flat = [f"`{row['criterion']}` in {row['constant']} of {row['layers']}" for row in _constant(within)]
-    return (
-        f"{text} † constant scores, which order nothing and are left out of the mean: {', '.join(flat)} layers."
-        if (flat)
-        else text
-    )
+    left_out = f" † constant scores, which order nothing and are left out of the mean: {', '.join(flat)} layers."
+    return text + left_out if flat else text
 
 
 def _constant(within: pd.DataFrame) -> list[dict[Any, Any]]:

@@ -77,7 +77,7 @@ def _against_chance(rows: Sequence[Row]) -> Iterator[str]:
         groups.setdefault(place, []).append(f"`{row['criterion']}`")
     if groups:
         told = "; ".join(f"{place}: {', '.join(names)}" for place, names in groups.items())
-        yield f"The interval of Spearman's rho with the signed change lies {told}. One in twenty does so by chance."
+        yield f"The interval of Spearman's rho with the signed change lies {told}. An interval leaves zero out by chance once in twenty."
 
 
 def _number(row: Row) -> str:
