@@ -75,8 +75,9 @@ def _seconds(value: float | None) -> str:
 
 def _notes(part: pd.DataFrame) -> str:
     units = int(part["units"].max())
-    text = f"Lowest quarter: the share of the truly lowest {percent(SHARE, 0)} of the units that is among the scores' lowest"
-    text += f" ({SHARE:g} by chance). All layers: {units} units at once; * the scores do not claim to be comparable"
+    lowest = f"the truly lowest {percent(SHARE, 0)} of the units"
+    text = f"Lowest quarter: the share of {lowest} that is among the scores' lowest ({SHARE:g} by chance)."
+    text += f" All layers: {units} units at once; * the scores do not claim to be comparable"
     text += " between layers. Seconds: of one scoring, and of the oracle for all criteria of a seed."
     within = part[(part["layer"] == WITHIN) & (part["truth"] == "signed") & ~part["criterion"].isin(ORACLE)]
     flat = [f"`{row['criterion']}` in {row['constant']} of {row['layers']}" for row in _constant(within)]

@@ -76,8 +76,9 @@ def _against_chance(rows: Sequence[Row]) -> Iterator[str]:
         place = "above zero" if rho > half else "below zero" if rho < -half else "around zero, not told from chance"
         groups.setdefault(place, []).append(f"`{row['criterion']}`")
     if groups:
-        told = "; ".join(f"{place}: {', '.join(names)}" for place, names in groups.items())
-        yield f"The interval of Spearman's rho with the signed change lies {told}. An interval leaves zero out by chance once in twenty."
+        where = "; ".join(f"{place}: {', '.join(names)}" for place, names in groups.items())
+        yield f"The interval of Spearman's rho with the signed change lies {where}."
+        yield "An interval leaves zero out by chance once in twenty."
 
 
 def _number(row: Row) -> str:
