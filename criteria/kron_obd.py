@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from prunebench.criterion import ModelScore, Ranking
-from prunebench.errors import unknown
+from prunebench.errors import CellError, unknown
 
 Outputs = dict[str, Tensor]
 LABELS = ("sampled", "true")
@@ -68,6 +68,8 @@ def _forward(model: nn.Module, layers: dict[str, nn.Conv2d | nn.Linear], picture
 
 def _keep(outputs: Outputs, name: str) -> Callable[[nn.Module, Any, Tensor], Tensor]:
     def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+        if name in outputs:
+            raise CellError(f"layer '{name}' runs more than once in a forward pass; its evidence would be mixed")
         outputs[name] = output
         return output.clone()  # in-place operations further on leave what is kept alone
 

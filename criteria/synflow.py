@@ -1,6 +1,8 @@
 """SynFlow: synaptic flow through the absolute weights (Tanaka et al., NeurIPS 2020), summed over a unit."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 
 import torch
@@ -20,6 +22,8 @@ def synflow(
     included, are taken absolutely; before training BatchNorm then changes nothing, afterwards it still subtracts its
     means. R grows exponentially with depth: it is computed in double precision, on copies.
 
+    Clips such as ReLU6's are lifted: the flow is far above them, and they would let no gradient through.
+
     Tanaka et al. prune in 100 rounds, each with new scores; of one round alone they find that whole layers vanish.
 
     batches: the first tells the size of the pictures; no data are used. generator: not used. Returns (units,) by layer,
@@ -36,10 +40,24 @@ def synflow(
     layers = [name for name, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     weights = [absolute[f"{name}.weight"].requires_grad_() for name in layers]
     ones = torch.ones_like(batches[0][0][:1], dtype=torch.float64, device=weights[0].device)
-    flow = functional_call(model, absolute, (ones,)).sum()
+    with _unclipped(model):
+        flow = functional_call(model, absolute, (ones,)).sum()
     gradients = torch.autograd.grad(flow, weights, allow_unused=True, materialize_grads=True)
     scores = zip(layers, weights, gradients, strict=True)
     return {name: (w.detach() * gradient).abs().flatten(1).sum(dim=1) for name, w, gradient in scores}
+
+
+@contextmanager
+def _unclipped(model: nn.Module) -> Iterator[None]:
+    """Let ReLU6 and its like pass everything: the flow is far above their limit, where no gradient goes through."""
+    clips = [(module, module.max_val) for module in model.modules() if isinstance(module, nn.Hardtanh)]
+    try:
+        for module, _ in clips:
+            module.max_val = math.inf
+        yield
+    finally:
+        for module, limit in clips:
+            module.max_val = limit
 
 
 CRITERION = ModelScore(

@@ -140,6 +140,8 @@ class Criterion:
         kind = given.get("curvature", self.curvature)
         allowed = keyword_defaults(self.score)
         if "curvature" in self.needs:
+            if kind not in CURVATURES:
+                raise unknown("curvature", kind, CURVATURES, where=f"criterion '{self.name}'")
             allowed["curvature"] = self.curvature
             allowed |= {"draws": DRAWS[kind]} if kind in DRAWS else {}
             _check_draws(self.name, kind, given.get("draws", ""))

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from prunebench.errors import CellError
 from prunebench.hessian import hessian, hutchinson
 from prunebench.lecun import lecun
 from prunebench.network import Network
@@ -67,6 +68,8 @@ def _sampled(
     """Square the gradients of drawn vectors, of a batch's worth at a time."""
     with torch.no_grad():
         p = network.model(pictures).softmax(dim=1).cpu()
+    if not p.isfinite().all():
+        raise CellError("the network's outputs on the calibration pictures are not finite")
     drawn = draw(p, max(1, round(draws * len(pictures))), generator)
     sums = Sums(network, layers)
     pieces = (torch.split(part.to(pictures.device), len(pictures)) for part in drawn)

@@ -59,7 +59,7 @@ def reads_gates(criterion: AnyCriterion) -> bool:
 
 def score_part(criterion: AnyCriterion) -> AnyCriterion:
     """Give a criterion without its regulariser and the options of that."""
-    own = {*keyword_defaults(criterion.score), "curvature"}
+    own = {*keyword_defaults(criterion.score), "curvature", "draws"}
     return replace(criterion, regulariser=None, options={k: v for k, v in criterion.options.items() if k in own})
 
 

@@ -45,7 +45,7 @@ def draw(p: Tensor, number: int, generator: torch.Generator) -> Draw:
     p: (batch, classes), on the CPU.
     """
     columns = p.shape[1] - 1
-    expected = _shares(1 - p.double().square().sum(dim=1), number, columns)
+    expected = _shares((p * (1 - p)).double().sum(dim=1), number, columns)
     ends = (expected.cumsum(0) + torch.rand((), generator=generator, dtype=torch.float64)).floor()
     times = torch.diff(ends, prepend=ends.new_zeros(1)).long()
     pictures = torch.repeat_interleave(torch.arange(len(p)), times)

@@ -103,7 +103,7 @@ def new_criterion(name: str, folder: Path, evidence: str = "weight") -> str:
 
 def _check_name(name: str) -> None:
     what = f"'{name}' cannot be the name of a new criterion:"
-    if not NAME.fullmatch(name) or keyword.iskeyword(name):
+    if not NAME.fullmatch(name) or name.startswith("_") or keyword.iskeyword(name):
         raise UserError(f"{what} write small letters, digits and _, as for a function in Python")
     if name in RESERVED or name in EVIDENCE:
         raise UserError(f"{what} it means something to PruneBench already")

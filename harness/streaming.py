@@ -86,7 +86,7 @@ class Files:
             while ahead:
                 yield _joined(*ahead.popleft())
         except BrokenProcessPool:
-            _pool.cache_clear()
+            _drop_pool()
             raise CellError(BROKEN) from None
         finally:  # whoever asked may have had enough
             for future in (future for _, futures in ahead for future in futures):
@@ -102,7 +102,7 @@ class Files:
         try:
             found: Sequence[Survey] = list(_pool().map(survey, pieces, [size] * len(pieces)))
         except BrokenProcessPool:
-            _pool.cache_clear()
+            _drop_pool()
             raise UserError(BROKEN) from None
         shapes = frozenset[tuple[int, int]]().union(*(part.shapes for part in found))
         return Survey(any(part.colour for part in found), shapes, np.sum([part.counts for part in found], axis=0))
@@ -129,6 +129,14 @@ def _pool() -> ProcessPoolExecutor:
     pool = ProcessPoolExecutor(_Decoders.count, mp_context=get_context("spawn"), initializer=serve_parent)
     Finalize(None, pool.shutdown, exitpriority=100)  # before a process of `--workers` closes queues and awaits children
     return pool
+
+
+def _drop_pool() -> None:
+    """Forget a broken pool; one that it was just starting as it broke would be waited for at the end, for ever."""
+    processes = list(_pool()._processes.values())
+    _pool.cache_clear()
+    for process in processes:
+        process.kill()
 
 
 def _joined(part: Files, pieces: list[Future[Array]]) -> tuple[Tensor, Tensor]:

@@ -4,6 +4,7 @@ Its seeds are others than those of the evaluation, so no picture and no network 
 compared later. Every criterion gets the same number of trials.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import product
 
@@ -28,7 +29,11 @@ def tune(spec: Spec, progress: Progress) -> list[Tuning]:
 
     The middle one is the strength given in a criterion's name, else its default. Seeds are 1000 plus those given.
     """
+    if not spec.finetune_epochs:
+        raise UserError("--finetune-epochs 0: without fine-tuning there is no accuracy to choose a strength by")
     known = registry(spec.plugin)
+    if not spec.sparse_epochs and any(parse_method(text, known).before is not None for text in spec.criteria):
+        raise UserError("--sparse-epochs 0: without sparse training a regulariser does nothing, whatever its strength")
     ranges = {name: _range(name, middle, known) for name, middle in _middles(spec, known).items()}
     texts = tuple(text for texts in ranges.values() for text in texts.values())
     seeds = ",".join(str(FIRST_SEED + seed) for seed in parse_seeds(spec.seeds))
@@ -104,6 +109,9 @@ def _chosen(
     strength = best(means)
     if strength is None:
         return None
+    equal = [x for x, mean in means.items() if mean == means[strength]]
+    middle = sorted(texts)[len(texts) // 2]
+    strength = min(equal, key=lambda x: (abs(math.log(x / middle)), x))  # what cannot be told apart says nothing
     seeds = parse_seeds(grid.spec.seeds)
     return Tuning(
         task=f"{trials[0].job.dataset} x {trials[0].job.model}",

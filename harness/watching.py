@@ -113,7 +113,7 @@ def _different(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]
 def _same(one: Any, other: Any) -> bool:
     if isinstance(one, Tensor) and isinstance(other, Tensor):
         alike = (one.dtype, one.device) == (other.dtype, other.device)
-        return alike and torch.equal(one, other)
+        return alike and (torch.equal(one, other) or torch.equal(one.nan_to_num(7), other.nan_to_num(7)))
     if isinstance(one, tuple) and isinstance(other, tuple):
         return len(one) == len(other) and all(map(_same, one, other))
     return bool(np.array_equal(one, other)) if isinstance(one, np.ndarray) else bool(one == other)

@@ -1,6 +1,7 @@
 """SynFlow against products of absolute matrices, its conservation law and the authors' procedure on a changed copy."""
 
 import copy
+import math
 
 import numpy as np
 import pytest
@@ -49,6 +50,9 @@ def test_it_is_the_authors_procedure(toy: str) -> None:
     changed = copy.deepcopy(network.model).eval()
     for value in changed.state_dict().values():
         value.abs_()
+    for module in changed.modules():
+        if isinstance(module, nn.ReLU6):
+            module.max_val = math.inf  # the only departure: clips would stop the flow
     changed(torch.ones(1, *toys.PICTURE, dtype=torch.float64)).sum().backward()
     given = score(CRITERION, network, toys.batches(), NOTHING)
     for group in network.table.groups:
@@ -83,3 +87,22 @@ def test_a_deep_network_in_single_precision_does_not_overflow() -> None:
     scores = synflow(model.eval(), [(torch.zeros(1, 3, 32, 32), torch.zeros(1))], NOTHING)
     assert all(bool(values.isfinite().all()) for values in scores.values())
     assert max(float(values.max()) for values in scores.values()) > torch.finfo(torch.float32).max
+
+
+def test_a_clipped_nonlinearity_lets_the_flow_through() -> None:
+    def net(nonlinearity: nn.Module) -> nn.Module:
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(20, 8), nonlinearity, nn.Linear(8, 3))
+
+    batches, draws = [(torch.zeros(1, 20), torch.zeros(1))], torch.Generator()
+    clipped = net(nn.ReLU6())
+    with torch.no_grad():
+        for parameter in clipped.parameters():
+            parameter.mul_(10)
+    plain = net(nn.ReLU())
+    plain.load_state_dict(clipped.state_dict())
+    found, wanted = synflow(clipped, batches, draws), synflow(plain, batches, draws)
+    for name, scores in wanted.items():
+        torch.testing.assert_close(found[name], scores)
+        assert scores.min() > 0
+    assert clipped[1].max_val == 6  # type: ignore[index,union-attr]

@@ -10,10 +10,11 @@ import torch
 
 from prunebench import fidelity as module
 from prunebench.errors import CellError
-from prunebench.fidelity import compare_scores, gated, score_jobs
+from prunebench.fidelity import compare_scores, gated, score_jobs, score_part
 from prunebench.grid import make_grid
 from prunebench.merging import merge
 from prunebench.progress import Progress
+from prunebench.registry import get_criterion, registry
 from prunebench.reports.reading import read_results
 
 Make = Callable[..., Any]
@@ -36,6 +37,12 @@ def test_scores_without_regulariser_gates_and_controls_are_compared(found: tuple
         "conv2": 50,
         "fc1": 64,
     }
+
+
+def test_options_of_the_score_stay() -> None:
+    for name in ("obd:draws=30", "obd:curvature=hutchinson,draws=50"):
+        record = get_criterion(name, registry(()))
+        assert (score_part(record).label, score_part(record)) == (name, record)
 
 
 def test_the_scores_are_those_of_the_dense_network(found: tuple[Any, Any]) -> None:

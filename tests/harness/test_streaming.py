@@ -130,12 +130,17 @@ def test_a_killed_worker_is_said_and_replaced(
     ask: Callable[[Files], object], error: type[Exception], files: Files
 ) -> None:
     ask(files)
-    for worker in list(streaming._pool()._processes):
+    broken = streaming._pool()._processes
+    for worker in list(broken):
         os.kill(worker, signal.SIGKILL)
     with pytest.raises(error, match="a process that decodes pictures was killed, perhaps for its memory"):
         for _ in range(50):
             ask(files)
             time.sleep(0.1)
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{pid}").exists() for pid in broken):  # also one that was started while the pool broke
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     assert numbers(files, [torch.tensor([4])]) == [[4]]
 
 

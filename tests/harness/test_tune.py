@@ -90,22 +90,37 @@ def test_the_strength_is_in_the_keys_of_those_that_use_it(
     assert [one == other for one, other in zip(*keys.values(), strict=True)] == [False] * 4 + [True]
 
 
-def test_of_equals_the_smaller_and_a_diverging_one_leaves_the_others(
+def test_of_equals_the_one_nearest_to_the_middle_and_a_diverging_one_leaves_the_others(
     tiny: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     jobs = faked(monkeypatch, lambda criterion: None if strength_of(criterion) > 0.01 else 0.5)
     spec = tiny(tmp_path, criteria="l1 obd+l1:strength=0.1 shuffle:l1", seeds="0-1", keep="0.9,0.8")
     one, other = tune(spec, Progress())
     assert one.validation == {"1e-05": 0.5, "0.0001": 0.5, "0.001": 0.5, "0.01": 0.5, "0.1": None}
-    assert (one.strength, one.trials, one.seeds) == (1e-5, 20, (1000, 1001))
+    assert (one.strength, one.trials, one.seeds) == (1e-3, 20, (1000, 1001))
     assert other.criterion == "obd+l1:strength=tuned"
     assert list(other.validation) == ["0.001", "0.01", "0.1", "1", "10"]  # around the strength given
-    assert (other.strength, other.validation["1"]) == (0.001, None)
+    assert (other.strength, other.validation["1"]) == (0.01, None)
     assert len(jobs) == 2 * 2 * len(FACTORS)
     lines = table([one, other]).splitlines()
-    assert "1e-05 50.00 *" in lines[2] and "0.1 failed" in lines[2]
-    end = "the best strength is at the end of its range; to go on: --criteria"
-    assert lines[-2:] == [f"digits x lenet5: {end} l1:strength=1e-05", f"digits x lenet5: {end} obd+l1:strength=0.001"]
+    assert "0.001 50.00 *" in lines[2] and "0.1 failed" in lines[2]
+    assert len(lines) == 4  # what ties is not at an end
+
+
+def test_a_best_strength_at_an_end_is_said_with_how_to_go_on(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    faked(monkeypatch, lambda criterion: 0.5 - strength_of(criterion))
+    (one,) = tune(tiny(tmp_path, criteria="l1", seeds="0", keep="0.9"), Progress())
+    assert one.strength == 1e-5
+    end = "the best strength is at the end of its range; to go on: --criteria l1:strength=1e-05"
+    assert table([one]).splitlines()[-1] == f"digits x lenet5: {end}"
+
+
+@pytest.mark.parametrize("option", ["finetune_epochs", "sparse_epochs"])
+def test_without_training_there_is_nothing_to_tune(tiny: Make, tmp_path: Path, option: str) -> None:
+    with pytest.raises(UserError, match=f"--{option.replace('_', '-')} 0: without"):
+        tune(tiny(tmp_path, criteria="l1", **{option: 0}), Progress())
 
 
 def test_the_table_says_nothing_of_ends_where_the_best_lies_within() -> None:
