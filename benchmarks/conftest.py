@@ -22,8 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             group.addoption(option.flag, dest=option.name, action="store_true", default=None, help=option.help)
             group.addoption(option.off, dest=option.name, action="store_false", default=None, help="the opposite")
         else:
-            action = "append" if option.kind == "list" else "store"
-            group.addoption(option.flag, dest=option.name, action=action, default=None, help=option.help)
+            group.addoption(option.flag, dest=option.name, action="append", default=None, help=option.help)
     group.addoption("--config", dest="prunebench_config", default=None, help="TOML file with any of these options")
 
 

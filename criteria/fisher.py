@@ -11,6 +11,9 @@ def fisher(output: Tensor, output_grad: Tensor) -> Tensor:
     1/2 mean_n (sum_i g_ni w_i + b db_n)^2 = 1/2 W_f^T F W_f with F the empirical Fisher block of the unit (true
     labels), off-diagonals and bias included. The inner sum is the sum over positions of output times its gradient.
 
+    Of weights and bias alone: where a BatchNorm follows, its shift stays (`group_fisher` sees it). Where a depthwise
+    convolution reads the unit, its term is added before squaring: without BatchNorm that makes four times one gate's.
+
     output, output_grad: (batch, units, positions...), the layer's own output and the gradient of each sample's own
     loss; a coupled group's layers come concatenated along positions. Returns (units,), loss.
 

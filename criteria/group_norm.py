@@ -68,7 +68,9 @@ class GroupNorm:
 
 
 def group_norm(weight: Tensor) -> Tensor:
-    """L2 norm of a unit's weights in all layers that write it; what reads it shrinks with them and is not counted.
+    """L2 norm of a unit's weights in all layers that write it.
+
+    Fang et al. sum squares over everything that goes with the unit, what reads it too, as the penalty here does.
 
     weight: (units, fan_in), the layers of a coupled group concatenated. Returns (units,).
 

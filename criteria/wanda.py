@@ -11,6 +11,8 @@ def wanda(weight: Tensor, input_norm: Tensor) -> Tensor:
     Sun et al. score the single weights of linear layers. Here x_j is what weight j meets at all positions of the
     output, so an input channel of a k x k convolution has k x k norms.
 
+    Single weights are compared within a layer by `local` ranking; the paper compares within a row.
+
     weight, input_norm: (units, fan_in). Returns (units,).
 
     >>> import torch

@@ -38,12 +38,14 @@ class Option:
         return {"text": "VALUE", "list": "NAMES"}.get(self.kind)
 
     def value(self, given: Any) -> Any:
-        """Turn what was typed into the field's value; None when the option was not given."""
-        if self.kind == "flag":
-            return given
-        if given == "" or given == [""]:
+        """Turn what was typed, each time that it was, into the field's value; None when the option was not given."""
+        if self.kind == "flag" or not given:
+            return given if self.kind == "flag" else None
+        if self.kind == "text" and len(given) > 1:
+            raise UserError(f"{self.flag} is given {len(given)} times ({', '.join(given)}); give it once")
+        if given == [""]:
             raise UserError(f"{self.flag} is empty; leave it out for the default")
-        return given or None
+        return given[0] if self.kind == "text" else given
 
 
 def options() -> list[Option]:
@@ -80,7 +82,8 @@ def values(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def with_run_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a typer command all options of a run; they reach it as keyword arguments."""
-    types: dict[str, Any] = {"text": str | None, "list": list[str] | None, "flag": bool | None}
+    many = list[str] | None  # a text, too: one that is typed twice is refused, not forgotten
+    types: dict[str, Any] = {"text": many, "list": many, "flag": bool | None}
     own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
     added = [
         inspect.Parameter(

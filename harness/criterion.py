@@ -73,7 +73,8 @@ class Criterion:
             that asks for no more of it than `input_norm` is called once.
         regulariser: what is added in the sparse-training phase, if the method has one.
         name: the name in the registry; the score function's name if not given.
-        scale: ``loss`` if scores are changes of the loss (comparable between layers), else ``arbitrary``.
+        scale: ``loss`` if scores are changes of the loss or their squares (comparable between layers), else
+            ``arbitrary``.
         coupling: how the scores of a coupled group's layers are joined; ``joint`` calls the score once with the
             layers' weights (and gradients) concatenated along fan_in.
         finish: per layer, after averaging over batches: ``(units,) -> (units,)``. A score that has one may return
@@ -165,7 +166,7 @@ class Criterion:
 
 def _check_draws(name: str, kind: str, given: str) -> None:
     """Refuse a number of draws that means nothing; what is not a number is refused later."""
-    if given and kind in CURVATURES and kind not in DRAWS:
+    if given and kind not in DRAWS:
         raise UserError(
             f"option draws={given} of '{name}': curvature={kind} draws nothing, only {' and '.join(DRAWS)} do"
         )
@@ -215,6 +216,11 @@ class ModelScore:
     def label(self) -> str:
         """Name with the options that were given."""
         return label(self.name, self.options)
+
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """What the score is given: the whole model."""
+        return ("model",)
 
     @property
     def needs(self) -> frozenset[Pass]:

@@ -41,7 +41,7 @@ def _criteria(registry: Registry) -> str:
     rows = []
     for name, entry in sorted(registry.criteria.items()):
         record = entry.record
-        evidence = ", ".join(getattr(record, "evidence", ("model",)))
+        evidence = ", ".join(record.evidence)
         rows.append([name, evidence, _options(record), record.reference, entry.origin])
     rows += [[name, "", "", f"= {meaning}", "alias"] for name, meaning in ALIASES.items()] + _CONTROLS
     head = ["criterion", "evidence", "options", "source", "origin"]

@@ -95,7 +95,7 @@ def _summary(plan: Plan) -> str:
     parts = (records, stages, timed, rates)
     rows = [[str(store), *(part[store] for part in parts)] for store in plan.stores]
     rows.append([f"{plan.output} now", *(part.total() for part in parts)])
-    lines = [tabulate(rows, ["taken from", "records", "stages", "timings", "rates"], "simple")]
+    lines = [tabulate(rows, ["taken from", "records", "stages", "timings", "choices and fidelity"], "simple")]
     if plan.same:
         lines.append(f"{plan.same} copies of the same results were left out")
     twice = list(_several_keys(plan.points))

@@ -22,6 +22,12 @@ TINY = [
 Main = Callable[..., tuple[int, str, str]]
 
 
+def tiny(*arguments: str) -> list[str]:
+    """Give some options, and the tiny ones for those that are not among them."""
+    pairs = zip(TINY[::2], TINY[1::2], strict=True)
+    return [*(part for pair in pairs if pair[0] not in arguments for part in pair), *arguments]
+
+
 @pytest.fixture
 def main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Main:
     """Run the command line in this process; gives exit code, stdout and stderr."""
@@ -47,6 +53,7 @@ WRONG = {
     "keep of 0": (["--keep", "0"], "outside (0, 1]"),
     "keep above 1": (["--keep", "macs=0.5,1.1"], "1.1 is outside (0, 1]"),
     "empty range": (["--seeds", "4-2"], "the range 4-2 is empty"),
+    "twice": (["--seeds", "0", "--seeds", "5"], "--seeds is given 2 times (0, 5); give it once"),
     "empty seeds": (["--seeds", ""], "--seeds is empty"),
     "no criteria": (["--criteria", ""], "--criteria is empty"),
     "missing data": (["--datasets", "mnist", "--data-root", "/nowhere"], "MNIST is not in /nowhere"),
@@ -63,7 +70,7 @@ WRONG = {
 @pytest.mark.parametrize("case", WRONG)
 def test_bad_input_is_one_line_and_exit_code_2(main: Main, tmp_path: Path, case: str) -> None:
     arguments, text = WRONG[case]
-    code, out, err = main("run", "--results", tmp_path / "r", *TINY, *arguments)
+    code, out, err = main("run", "--results", tmp_path / "r", *tiny(*arguments))
     assert (code, out) == (2, "")
     assert err.startswith("prunebench: error: ")
     assert text in err

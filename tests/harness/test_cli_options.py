@@ -31,7 +31,8 @@ def test_how_they_are_typed(name: str, flag: str, kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "given", "value"),
     [
-        ("text", "3", "3"),
+        ("text", ["3"], "3"),
+        ("text", [], None),
         ("text", None, None),
         ("list", ["a", "b"], ["a", "b"]),
         ("list", [], None),
@@ -45,13 +46,18 @@ def test_what_was_typed(kind: str, given: Any, value: Any) -> None:
 
 
 def test_an_empty_text_is_not_the_default() -> None:
-    for option, given in ((Option("seeds", "text", ""), ""), (Option("criteria", "list", ""), [""])):
+    for option, given in ((Option("seeds", "text", ""), [""]), (Option("criteria", "list", ""), [""])):
         with pytest.raises(UserError, match=f"{option.flag} is empty; leave it out for the default"):
             option.value(given)
 
 
+def test_one_that_is_typed_twice_is_refused_not_forgotten() -> None:
+    with pytest.raises(UserError, match=r"--keep is given 2 times \(macs=0.5, params=0.5\); give it once"):
+        Option("keep", "text", "").value(["macs=0.5", "params=0.5"])
+
+
 def test_values_picks_ours_out_of_everything() -> None:
-    found = values({"epochs": "3", "coupled": False, "verbose": 2})
+    found = values({"epochs": ["3"], "coupled": False, "verbose": 2})
     assert set(found) == set(Spec.model_fields)
     assert {name: value for name, value in found.items() if value is not None} == {"epochs": "3", "coupled": False}
 
