@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from prunebench import toys
 from prunebench.criteria.wanda import CRITERION
 from prunebench.scoring import score
+from prunebench.weight_scoring import score_weights
 
 
 @torch.no_grad()
@@ -53,3 +54,14 @@ def test_of_a_depthwise_unit_with_one_weight_it_is_the_norm_of_its_output() -> N
     )
     scores = score(CRITERION, network, toys.batches(), torch.Generator())["0"]
     torch.testing.assert_close(scores, expected, rtol=1e-12, atol=0)
+
+
+@torch.no_grad()
+def test_single_weights_have_the_terms_of_the_sum() -> None:
+    network = toys.chain()
+    model = network.model.eval()
+    assert isinstance(model, nn.Sequential)
+    rows = torch.cat([model[:6](pictures) for pictures, _ in toys.batches()])
+    wanted = network.layer("6").get_parameter("weight").abs() * rows.square().mean(0).sqrt()
+    found = score_weights(CRITERION, network, toys.batches(), torch.Generator())["6"]
+    torch.testing.assert_close(found, wanted.flatten(), rtol=1e-12, atol=0)

@@ -7,7 +7,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -142,6 +144,16 @@ def test_a_killed_worker_is_said_and_replaced(
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert numbers(files, [torch.tensor([4])]) == [[4]]
+
+
+def test_a_process_that_was_started_while_the_pool_broke_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    pool = SimpleNamespace(_processes={7: SimpleNamespace(kill=lambda: ended.append(7))})
+    made = cache(lambda: pool)
+    monkeypatch.setattr(streaming, "_pool", made)
+    streaming._drop_pool()
+    assert ended == [7]
+    assert made.cache_info().currsize == 0
 
 
 UNGUARDED = """

@@ -81,6 +81,13 @@ def test_criteria_are_compared_with_each_other() -> None:
     assert abs(pairs[frozenset(("perfect", "random"))]) < 0.25
 
 
+def test_criteria_that_scored_other_units_are_not_compared() -> None:
+    one, other = fidelity("perfect", 0), fidelity("random", 0)
+    moved = {name: group.model_copy(update={"units": tuple(range(1, UNITS + 1))}) for name, group in one.groups.items()}
+    table = matrix_table([one.model_copy(update={"groups": moved}), other])
+    assert table["n"].tolist() == [0]
+
+
 def test_the_section_says_what_is_constant_and_never_nan() -> None:
     results = gather("here", [], fidelity=FOUND)
     section = fidelity_section(results, fidelity_table(FOUND), matrix_table(FOUND))
