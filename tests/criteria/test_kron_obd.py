@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from prunebench import toys
 from prunebench.criteria.kron_obd import CRITERION, kron_obd
-from prunebench.errors import UserError
+from prunebench.errors import CellError, UserError
 
 Pairs = Sequence[tuple[Tensor, Tensor]]
 
@@ -167,3 +167,17 @@ def test_labels_that_do_not_exist() -> None:
     with pytest.raises(UserError, match=r"labels 'drawn'.*sampled"):
         kron_obd(toys.chain().model, toys.batches(), generator(), labels="drawn")
     assert CRITERION.with_options({"labels": "true"}).label == "kron_obd:labels=true"
+
+
+def test_a_layer_that_runs_twice_is_refused() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.head = nn.Linear(4, 4), nn.Linear(4, 2)
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            scores: Tensor = self.head(self.layer(self.layer(inputs)))
+            return scores
+
+    with pytest.raises(CellError, match="layer 'layer' runs more than once in a forward pass"):
+        kron_obd(Twice().double(), [(torch.ones(2, 4, dtype=torch.float64), torch.tensor([0, 1]))], generator())

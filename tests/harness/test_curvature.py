@@ -219,3 +219,11 @@ def test_what_a_layer_was_given_must_stay() -> None:
 
     with pytest.raises(CellError, match="what layer 'b' was given is changed in place after it ran"):
         curvature(wrapped(Changed()), "exact")
+
+
+def test_a_network_that_has_diverged_is_said() -> None:
+    network = CASES["plain"]()
+    with torch.no_grad():
+        network.layer("0").get_parameter("weight")[0] = float("nan")
+    with pytest.raises(CellError, match="outputs on the calibration pictures are not finite"):
+        curvature(network, "sampled")

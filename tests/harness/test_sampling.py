@@ -54,3 +54,13 @@ def test_nothing_is_drawn_where_the_network_is_certain() -> None:
     pictures, vectors = draw(torch.eye(4), 5, torch.Generator())
     assert len(pictures) == 0
     assert vectors.shape == (0, 4)
+
+
+def test_a_picture_that_is_certain_in_single_precision_is_drawn_all_the_same() -> None:
+    logits = torch.tensor([[20.0, 0.0, 1.0]])
+    p, exact = logits.softmax(dim=1), logits.double().softmax(dim=1)
+    assert float(p[0, 0]) == 1  # so that 1 - sum p^2 is zero
+    generator = torch.Generator().manual_seed(0)
+    draws = [draw(p, 1, generator).vectors.double().square().sum() for _ in range(400)]
+    trace = torch.stack(draws).mean()
+    torch.testing.assert_close(trace, (exact * (1 - exact)).sum(), rtol=0.1, atol=0)

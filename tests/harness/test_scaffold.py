@@ -56,6 +56,7 @@ def test_what_is_written_is_in_the_house_style(tmp_path: Path, evidence: str) ->
         ("", "write small letters"),
         ("a/b", "write small letters"),
         ("lambda", "write small letters"),
+        ("__main__", "write small letters"),
         ("shuffle", "it means something to PruneBench already"),
         ("reg_obd", "it means something to PruneBench already"),
         ("grad", "it means something to PruneBench already"),

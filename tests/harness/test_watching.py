@@ -13,6 +13,7 @@ from prunebench import toys
 from prunebench.criterion import Criterion, ModelScore
 from prunebench.errors import CellError
 from prunebench.scoring import score
+from prunebench.watching import watching
 
 
 def sizes(model: nn.Module) -> dict[str, Tensor]:
@@ -132,3 +133,15 @@ def test_an_error_comes_before_a_change() -> None:
 
     with pytest.raises(CellError, match="criterion 'sly' failed: ValueError: no luck"):
         run(after(fails))
+
+
+def test_a_network_that_is_not_finite_is_not_a_change() -> None:
+    network = toys.chain()
+    with torch.no_grad():
+        network.layer("0").get_parameter("weight")[0] = float("nan")
+    before = network.layer("2").get_parameter("weight").clone()
+    with watching(network.model, "it"):
+        pass
+    with pytest.raises(CellError, match=r"it changes the parameter '0\.weight'"), watching(network.model, "it"):
+        network.layer("0").get_parameter("weight").data[1] += 1
+    assert torch.equal(before, network.layer("2").get_parameter("weight"))
