@@ -51,10 +51,10 @@ def _agreement(task: str, part: pd.DataFrame) -> Table:
         mark = " *" if whole["scale"] == "arbitrary" else ""
         row = [criterion, str(within["n"]), _cell(within, "spearman"), _cell(size, "spearman")]
         row += [_cell(within, name) for name in MEASURES[1:]]
-        row += [_cell(whole, "spearman") + mark, _cell(whole, "lowest") + mark, within["evidence"]]
+        row += [_cell(whole, "spearman") + mark, _cell(whole, "lowest") + mark]
         rows.append((*row, _seconds(within["seconds"])))
     header = ("criterion", "n", "Spearman", "to the size", *(NAMES[name] for name in MEASURES[1:]))
-    header += (f"all layers: {NAMES['spearman']}", f"all layers: {NAMES['lowest']}", "evidence", "seconds")
+    header += (f"all layers: {NAMES['spearman']}", f"all layers: {NAMES['lowest']}", "seconds")
     caption = (
         f"{task}: agreement of scores with the true change of the loss, within layers (mean over them) and over all "
         "layers, mean ± half of the 95 % t interval over n seeds; to the size: Spearman with the absolute change."
