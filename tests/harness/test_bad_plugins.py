@@ -115,10 +115,11 @@ SAID = {
     "infinite": "regulariser '{0}' gives a term of inf",
 }
 TINY = [
-    *("--models", "lenet5", "--datasets", "digits", "--seeds", "0-1", "--keep", "0.9", "--device", "cpu"),
+    *("--models", "lenet5", "--datasets", "digits", "--device", "cpu"),
     *("--train-fraction", "0.2", "--calibration", "64", "--epochs", "1", "--sparse-epochs", "1"),
     *("--rung-epochs", "0", "--finetune-epochs", "1"),
 ]
+CELLS = ["--seeds", "0-1", "--keep", "0.9"]
 
 
 def command(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
@@ -147,7 +148,7 @@ def test_each_fails_alone_by_name_and_the_report_tells(
     plugin: Path,
 ) -> None:
     results, criteria = tmp_path / "r", " ".join(["fine", *SAID, "magnitude"])
-    code = command(monkeypatch, "run", "--plugin", plugin, "--criteria", criteria, "--results", results, *TINY)
+    code = command(monkeypatch, "run", "--plugin", plugin, "--criteria", criteria, "--results", results, *TINY, *CELLS)
     assert (code, capsys.readouterr().out) == (1, f"4 points in {results}, {2 * len(SAID)} failed\n")
     by_name: dict[str, Any] = {}
     for record in records(results):
