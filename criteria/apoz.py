@@ -5,20 +5,21 @@ from torch import Tensor
 from prunebench.criterion import Criterion, Ranking
 
 
-def apoz(activation: Tensor) -> Tensor:
+def apoz(feature_map: Tensor) -> Tensor:
     """Share of examples and positions at which a unit is active: 1 - APoZ, the average percentage of zeros (eq. 1).
 
     What is not positive counts as zero. After ReLU that is the paper's count; where another nonlinearity or none
-    follows the layer itself, it is what a ReLU would let through.
+    follows, it is what a ReLU would let through.
 
-    activation: (batch, units, positions...), after BatchNorm and nonlinearity. Returns (units,), in [0, 1].
+    feature_map: (batch, units, positions...), after BatchNorm and nonlinearity; of a layer that writes to a residual
+    stream, the stream behind the addition and its nonlinearity. Returns (units,), in [0, 1].
 
     >>> import torch
     >>> apoz(torch.tensor([[[0.0, 3.0], [0.0, 0.0]], [[2.0, 1.0], [0.5, 0.0]]]))
     tensor([0.7500, 0.2500])
     """
-    active = (activation > 0).reshape(*activation.shape[:2], -1)
-    return active.to(activation.dtype).mean(dim=(0, 2))
+    active = (feature_map > 0).reshape(*feature_map.shape[:2], -1)
+    return active.to(feature_map.dtype).mean(dim=(0, 2))
 
 
 CRITERION = Criterion(

@@ -12,7 +12,7 @@ def fisher(output: Tensor, output_grad: Tensor) -> Tensor:
     labels), off-diagonals and bias included. The inner sum is the sum over positions of output times its gradient.
 
     Of weights and bias alone: where a BatchNorm follows, its shift stays (`group_fisher` sees it). Where a depthwise
-    convolution reads the unit, its term is added before squaring: without BatchNorm that makes four times one gate's.
+    convolution alone reads the unit, it is the depthwise filter's: a unit that is set to zero in both is removed once.
 
     output, output_grad: (batch, units, positions...), the layer's own output and the gradient of each sample's own
     loss; a coupled group's layers come concatenated along positions. Returns (units,), loss.

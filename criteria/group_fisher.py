@@ -13,6 +13,9 @@ def group_fisher(activation: Tensor, activation_grad: Tensor) -> Tensor:
     residual stream. Here they stand behind those that *write* it, which for a stream of ReLU is the same: scaling
     all that is written scales all that is read (Euler's theorem), sample by sample.
 
+    Where a depthwise convolution reads the unit, the mask acts on what it reads and on what is read from it, as in the
+    paper: twice on the way.
+
     The paper divides by the memory that goes with the unit (ranking `per-memory`) or by its MACs (`per-cost`).
 
     activation, activation_grad: (batch, units, positions...), the gradient of each sample's own loss; a coupled

@@ -1,12 +1,12 @@
 """Group norm: a penalty on all weights that go with a unit, weaker for stronger units (DepGraph, Fang et al. 2023)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from prunebench.criterion import Criterion, Ranking
+from prunebench.criterion import ModelScore, Ranking
 from prunebench.errors import UserError
 from prunebench.network import Network
 from prunebench.options import Value
@@ -62,29 +62,32 @@ class GroupNorm:
         return with_fields(self, where, given, also)
 
     def _term(self, pieces: list[UnitWeights]) -> Tensor:
-        squares = torch.stack([piece.sums(torch.square) for piece in pieces]).sum(dim=0)
+        squares = sum_of_squares(pieces)
         term = (squares + self.eps).sqrt() if self.lasso else squares
         return (shrinkage(squares.detach(), self.alpha) * term).sum()
 
 
-def group_norm(weight: Tensor) -> Tensor:
-    """L2 norm of a unit's weights in all layers that write it.
+def sum_of_squares(pieces: Sequence[UnitWeights]) -> Tensor:
+    """I_k, over all that goes with a unit. Returns (units,)."""
+    return torch.stack([piece.sums(torch.square) for piece in pieces]).sum(dim=0)
 
-    Fang et al. sum squares over everything that goes with the unit, what reads it too, as the penalty here does.
 
-    weight: (units, fan_in), the layers of a coupled group concatenated. Returns (units,).
+def group_norm(
+    network: Network, batches: Sequence[tuple[Tensor, Tensor]], generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Sum of the squares of everything that goes with a unit, I_k of the penalty `GroupNorm` (eq. 4).
 
-    >>> group_norm(torch.tensor([[3.0, -4.0]]))
-    tensor([5.])
+    Nothing is asked of the data. The authors divide by the group's mean before units of different groups are compared,
+    and by the number of layers, which changes nothing then. Returns (units,) by layer.
     """
-    norm: Tensor = torch.linalg.vector_norm(weight, dim=1)
-    return norm
+    scores = {group.name: sum_of_squares(unit_weights(network, group)).detach() for group in network.table.groups}
+    return network.by_layer(scores)
 
 
-CRITERION = Criterion(
+CRITERION = ModelScore(
     group_norm,
     regulariser=GroupNorm(strength=1e-4),
-    coupling="joint",
+    coupling="first",
     published=Ranking("global", normalise="mean"),
     reference="Fang, Ma, Song, Mi, Wang. DepGraph: Towards Any Structural Pruning. CVPR 2023, eq. 4",
 )

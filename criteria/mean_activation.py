@@ -6,19 +6,20 @@ from prunebench.criteria.taylor_activation import l2_normalised
 from prunebench.criterion import Criterion, Ranking
 
 
-def mean_activation(activation: Tensor) -> Tensor:
+def mean_activation(feature_map: Tensor) -> Tensor:
     """Mean over examples and positions of |z|, with z the unit's feature map after its nonlinearity.
 
-    After ReLU that is the paper's mean of z. The absolute value matters where none follows the layer itself: the mean
-    of a signed map says nothing about its size.
+    After ReLU that is the paper's mean of z. The absolute value matters where none follows: the mean of a signed map
+    says nothing about its size.
 
-    activation: (batch, units, positions...), after BatchNorm and nonlinearity. Returns (units,).
+    feature_map: (batch, units, positions...), after BatchNorm and nonlinearity; of a layer that writes to a residual
+    stream, the stream behind the addition and its nonlinearity. Returns (units,).
 
     >>> import torch
     >>> mean_activation(torch.tensor([[[0.0, 3.0], [0.0, 0.0]], [[2.0, 1.0], [0.5, 0.0]]]))
     tensor([1.5000, 0.1250])
     """
-    return activation.abs().reshape(*activation.shape[:2], -1).mean(dim=(0, 2))
+    return feature_map.abs().reshape(*feature_map.shape[:2], -1).mean(dim=(0, 2))
 
 
 CRITERION = Criterion(

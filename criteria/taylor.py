@@ -11,8 +11,8 @@ def taylor(weight: Tensor, grad: Tensor, bias: Tensor, bias_grad: Tensor) -> Ten
     Computed on each mini-batch's mean gradient and averaged over mini-batches, as in the paper; so it depends on the
     batch size, and with batches of one sample it is exactly twice `fisher`.
 
-    Of weights and bias alone: where a BatchNorm follows, its shift stays (`gate_taylor` sees it), and where a depthwise
-    convolution reads the unit its terms are added before squaring.
+    Of weights and bias alone: where a BatchNorm follows, its shift stays (`gate_taylor` sees it). Where a depthwise
+    convolution alone reads the unit, it is the depthwise filter's: a unit that is set to zero in both is removed once.
 
     weight, grad: (units, fan_in); bias, bias_grad: (units,), or (units, layers) for a coupled group, whose first-order
     terms are added before squaring. Returns (units,), loss squared.

@@ -62,14 +62,8 @@ def thinet(
     finally:
         for handle in handles:
             handle.remove()
-    scores: dict[str, Tensor] = {}
-    for group in network.table.groups:
-        place = removal_order(grams[group.name])
-        for name in group.producers:
-            weight, index = network.model.get_parameter(f"{name}.weight"), network.positions(group, name)
-            values = scores.setdefault(name, weight.new_zeros(len(weight)))
-            values[index.to(values.device)] = place[:, None].expand(index.shape).to(values)
-    return scores
+    places = {name: removal_order(gram).to(network.device, network.dtype) for name, gram in grams.items()}
+    return network.by_layer(places)
 
 
 def _add_to(

@@ -37,6 +37,7 @@ EVIDENCE: dict[str, Pass] = {
     "normed_grad": "activations",  # same shape, of each sample's own loss
     "activation": "activations",  # (batch, units, positions...), after BatchNorm and nonlinearity
     "activation_grad": "activations",  # same shape, of each sample's own loss
+    "feature_map": "activations",  # as `activation`; of a layer that writes to a stream, after its addition and ReLU
     "curvature": "curvature",  # (units, fan_in), a diagonal of the loss's curvature, mean over samples
     "bias_curvature": "curvature",  # (units,)
 }
@@ -133,7 +134,7 @@ class Criterion:
 
     def __call__(self, evidence: Mapping[str, Any]) -> Tensor:
         """Score the units of one layer. evidence: by name. Returns (units,)."""
-        own = {k: v for k, v in self.options.items() if k in keyword_defaults(self.score)}
+        own = _of_score(self.score, self.options)
         return self.score(**{name: evidence[name] for name in self.evidence}, **own)
 
     def with_options(self, given: Mapping[str, str]) -> "Criterion":
@@ -146,15 +147,7 @@ class Criterion:
             allowed["curvature"] = self.curvature
             allowed |= {"draws": DRAWS[kind]} if kind in DRAWS else {}
             _check_draws(self.name, kind, given.get("draws", ""))
-        ours = {k: v for k, v in given.items() if k in allowed}
-        rest = {k: v for k, v in given.items() if k not in allowed}
-        values = convert(self.name, ours, allowed)
-        regulariser = self.regulariser
-        if rest:
-            if regulariser is None:
-                raise unknown("option", next(iter(rest)), allowed, where=f"'{self.name}'")
-            regulariser, set_options = regulariser.with_options(self.name, rest, also=allowed)
-            values |= set_options
+        regulariser, values = _set_options(self.name, given, allowed, self.regulariser)
         return replace(
             self,
             regulariser=regulariser,
@@ -162,6 +155,24 @@ class Criterion:
             curvature=str(values.get("curvature", self.curvature)),
             stochastic=self.stochastic or kind == "hutchinson",  # its probes do not move with the units
         )
+
+
+def _of_score(score: Callable[..., Any], options: Mapping[str, Value]) -> dict[str, Value]:
+    return {name: value for name, value in options.items() if name in keyword_defaults(score)}
+
+
+def _set_options(
+    name: str, given: Mapping[str, str], allowed: Mapping[str, Value], regulariser: Regulariser | None
+) -> tuple[Regulariser | None, dict[str, Value]]:
+    """Convert what is allowed of the score; the rest is for the regulariser."""
+    rest = {k: v for k, v in given.items() if k not in allowed}
+    values = convert(name, {k: v for k, v in given.items() if k in allowed}, allowed)
+    if rest:
+        if regulariser is None:
+            raise unknown("option", next(iter(rest)), allowed, where=f"'{name}'")
+        regulariser, set_options = regulariser.with_options(name, rest, also=allowed)
+        values |= set_options
+    return regulariser, values
 
 
 def _check_draws(name: str, kind: str, given: str) -> None:
@@ -218,6 +229,11 @@ class ModelScore:
         return label(self.name, self.options)
 
     @property
+    def own_options(self) -> dict[str, Value]:
+        """The options that the score takes; the others are the regulariser's."""
+        return _of_score(self.score, self.options)
+
+    @property
     def evidence(self) -> tuple[str, ...]:
         """What the score is given: the whole model."""
         return ("model",)
@@ -228,9 +244,9 @@ class ModelScore:
         return frozenset({"gradients"})
 
     def with_options(self, given: Mapping[str, str]) -> "ModelScore":
-        """Set the keyword-only options of the score."""
-        values = convert(self.name, given, keyword_defaults(self.score))
-        return replace(self, options={**self.options, **values})
+        """Set options by name: of the score, and those of the regulariser."""
+        regulariser, values = _set_options(self.name, given, keyword_defaults(self.score), self.regulariser)
+        return replace(self, regulariser=regulariser, options={**self.options, **values})
 
 
 AnyCriterion = Criterion | ModelScore

@@ -27,6 +27,7 @@ PARAMETER = {"grad": "weight", "bias_grad": "bias"}
 GRADIENT_OF = {"output_grad": "output", "normed_grad": "normed", "activation_grad": "activation"}
 NORMED = frozenset({"normed", "normed_grad"})
 ACTIVATION = frozenset({"activation", "activation_grad"})
+GATED = frozenset({"normed", "normed_grad", "grad", "bias_grad", "output_grad"})  # changes of the loss are made of
 
 
 def gather(
@@ -98,6 +99,13 @@ def normaliser(network: Network, layer: str) -> str:
         if layer in group.producers and read - owned:
             return layer
     return network.table.norm.get(layer, layer)
+
+
+def behind(network: Network, layer: str) -> str:
+    """Name the module whose output is `feature_map`: the end of a layer's chain, or what a stream goes through next."""
+    coupled = any(layer in group.producers and network.table.coupled(group) for group in network.table.groups)
+    tail = network.table.tail.get(layer, layer)
+    return network.table.joined.get(layer, tail) if coupled else tail
 
 
 def weight_of(network: Network, layer: str) -> Tensor:
@@ -199,12 +207,12 @@ class _Keeper:
     def named(self, seen: Evidence, *names: str) -> Hook:
         return lambda module, inputs, output: self._keep(seen, output, *names)
 
-    def activation(self, seen: Evidence) -> Hook:
-        """Keep the tail's first output after the layer ran: one ReLU module may serve several layers."""
+    def first(self, seen: Evidence, name: str) -> Hook:
+        """Keep a module's first output after the layer ran: one ReLU module may serve several layers."""
 
         def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor | None:
-            wanted = "output" in seen and "activation" not in seen
-            return self._keep(seen, output, "activation") if wanted else None
+            wanted = "output" in seen and name not in seen
+            return self._keep(seen, output, name) if wanted else None
 
         return hook
 
@@ -215,7 +223,7 @@ class _Keeper:
 
 
 def _forward(network: Network, names: frozenset[str], images: Tensor, seen: Seen, copied: bool) -> tuple[Tensor, bool]:
-    """Keep `output`, `normed` and `activation` of one forward pass, by layer; tell whether they changed afterwards."""
+    """Keep by layer what is not of parameters, of one forward pass; tell whether it changed afterwards."""
     for kept in seen.values():
         kept.clear()
     keeper = _Keeper(copied)
@@ -248,7 +256,10 @@ def _watched(network: Network, names: frozenset[str], seen: Seen, keeper: _Keepe
             handles.append(place.register_forward_hook(keeper.named(seen[layer], "normed")))
         if names & ACTIVATION:
             tail = network.layer(network.table.tail.get(layer, layer))
-            handles.append(tail.register_forward_hook(keeper.activation(seen[layer])))
+            handles.append(tail.register_forward_hook(keeper.first(seen[layer], "activation")))
+        if "feature_map" in names:
+            place = network.layer(behind(network, layer))
+            handles.append(place.register_forward_hook(keeper.first(seen[layer], "feature_map")))
     for group in network.table.groups if names & (NORMED | ACTIVATION) else ():
         for pad in pads(network, group):
             seen[pad] = {}
@@ -265,7 +276,7 @@ def _check_ran(seen: Seen, names: frozenset[str]) -> None:
     for layer, kept in seen.items():
         if watched and not kept:
             raise CellError(f"layer '{layer}' does not run in a forward pass")
-        if names & ACTIVATION and "activation" not in kept:
+        if (names & ACTIVATION and "activation" not in kept) or ("feature_map" in names and "feature_map" not in kept):
             raise CellError(f"the nonlinearity of layer '{layer}' does not run after it in a forward pass")
 
 

@@ -43,6 +43,8 @@ class Table:
     positions: output positions (height x width; 1 for a linear layer on vectors) of every convolution and linear layer.
     norm: the BatchNorm that directly follows a layer, where there is one.
     tail: the last module of the chain layer -> BatchNorm -> nonlinearity (the layer itself where nothing follows).
+    joined: of layers whose chain has no nonlinearity, the next one that reads a tensor of the same shape which is not
+        the end of a chain: behind a residual addition, where the layer's group is `coupled`.
     depthwise: every depthwise convolution, with the layer whose output it alone reads ("" where others may, too).
     fixed: layers whose units must stay, each with the reason ("because of ...").
     """
@@ -51,6 +53,7 @@ class Table:
     positions: Mapping[str, int]
     norm: Mapping[str, str] = field(default_factory=dict)
     tail: Mapping[str, str] = field(default_factory=dict)
+    joined: Mapping[str, str] = field(default_factory=dict)
     depthwise: Mapping[str, str] = field(default_factory=dict)
     fixed: Mapping[str, str] = field(default_factory=dict)
 
@@ -101,6 +104,22 @@ class Network:
     def dtype(self) -> torch.dtype:
         """Type of the parameters."""
         return next(self.model.parameters()).dtype
+
+    def by_layer(self, scores: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Give scores (units still there,) of all groups as scores (units,) of each of their layers.
+
+        >>> from prunebench import toys
+        >>> toys.residual().by_layer({"stem": torch.arange(5)})["conv"].tolist()
+        [0, 1, 2, 3, 4]
+        """
+        found: dict[str, Tensor] = {}
+        for group in self.table.groups:
+            values = scores[group.name]
+            for layer in group.producers:
+                index = self.positions(group, layer).to(values.device)
+                whole = found.setdefault(layer, values.new_zeros(len(self.model.get_parameter(f"{layer}.weight"))))
+                whole[index] = values[:, None].expand(index.shape)
+        return found
 
     def positions(self, group: Group, layer: str, side: Side = "out") -> Tensor:
         """Where the units still there sit in a layer as it is now: (units, k) positions on one of its sides."""

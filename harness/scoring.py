@@ -10,7 +10,7 @@ from torch import Tensor
 
 from prunebench.criterion import EVIDENCE, AnyCriterion, Criterion, ModelScore
 from prunebench.errors import CellError
-from prunebench.evidence import ACTIVATION, NORMED, gather, pads, producers, undisturbed, weight_of
+from prunebench.evidence import ACTIVATION, GATED, NORMED, gather, pads, producers, undisturbed, weight_of
 from prunebench.inputs import input_norms
 from prunebench.network import Group, Network
 from prunebench.watching import called, keeping_globals, watching
@@ -114,16 +114,19 @@ def _parts(
             yield layer, layers[layer], weight_of(network, layer).flatten(1)[:, 0]
         return
     for group in network.table.groups:
-        joint = {name: _together(network, group, name, layers) for name in next(iter(layers.values()))}
+        sources = _sources(network, group, bool(GATED & set(criterion.evidence)))
+        joint = {name: _together(network, group, name, layers, sources) for name in next(iter(layers.values()))}
         first = weight_of(network, group.producers[0]).flatten(1)[:, 0]
         yield group.name, joint, first[network.positions(group, group.producers[0])[:, 0]]
 
 
-def _together(network: Network, group: Group, name: str, layers: Mapping[str, Mapping[str, Tensor]]) -> Tensor:
+def _together(
+    network: Network, group: Group, name: str, layers: Mapping[str, Mapping[str, Tensor]], sources: Sequence[str]
+) -> Tensor:
     """Concatenate one kind of evidence over a group's layers (and over a unit's positions in each)."""
     axis = 1 if EVIDENCE[name] == "activations" else 0
     pieces = []
-    for layer in _sources(network, group, name):
+    for layer in [*sources, *(pads(network, group) if name in NORMED | ACTIVATION else ())]:
         value = layers[layer][name]
         for positions in network.positions(group, layer).unbind(1):
             piece = value.index_select(axis, positions.to(value.device))
@@ -131,16 +134,15 @@ def _together(network: Network, group: Group, name: str, layers: Mapping[str, Ma
     return torch.cat(pieces, dim=axis + 1)
 
 
-def _sources(network: Network, group: Group, name: str) -> list[str]:
+def _sources(network: Network, group: Group, gated: bool) -> list[str]:
     """Layers whose evidence is joined for a group.
 
-    A gate of a unit stands after each layer that writes it, shortcuts too, but not before a depthwise convolution that
-    alone reads it: it would act twice on the way.
+    gated: it makes a first-order change of the loss. A unit is removed once: whatever scales it to zero stands after
+    each layer that writes it, but not before a depthwise convolution that alone reads it, too, where it would act a
+    second time on the way.
     """
-    layers = list(group.producers)
-    if name in NORMED:
-        layers = [layer for layer in layers if layer not in network.table.depthwise.values()]
-    return layers + pads(network, group) if name in NORMED | ACTIVATION else layers
+    passed = network.table.depthwise.values() if gated else ()
+    return [layer for layer in group.producers if layer not in passed]
 
 
 def _members(network: Network, group: Group, by_layer: Mapping[str, Tensor]) -> list[Tensor]:
@@ -170,7 +172,7 @@ def _by_model(
         network.model.requires_grad_(True)
         subject = network if "network" in signature(criterion.score).parameters else network.model
         with watch:
-            given = called(who, lambda: criterion.score(subject, batches, generator, **criterion.options))
+            given = called(who, lambda: criterion.score(subject, batches, generator, **criterion.own_options))
     if not isinstance(given, Mapping):
         raise CellError(f"{who} gives a {type(given).__name__}, not scores by the names of layers")
     by_layer: dict[str, Tensor] = {}

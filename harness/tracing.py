@@ -20,12 +20,13 @@ NONLINEAR = (
 
 @dataclass
 class Trace:
-    """Convolutions and linear layers in the order of execution; see `Table` for positions, norm and tail."""
+    """Convolutions and linear layers in the order of execution; see `Table` for positions, norm, tail and joined."""
 
     order: list[str] = field(default_factory=list)
     positions: dict[str, int] = field(default_factory=dict)
     norm: dict[str, str] = field(default_factory=dict)
     tail: dict[str, str] = field(default_factory=dict)
+    joined: dict[str, str] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     running: str = ""
     # How many layers had run when a module was last entered: evidence takes its first output after the layer.
@@ -34,6 +35,8 @@ class Trace:
     # (it changes when the tensor is written in place, as by a residual addition).
     _ends: dict[int, tuple[str, Tensor, int]] = field(default_factory=dict)
     _inside: dict[str, str] = field(default_factory=dict)
+    # Layers whose chain has met no nonlinearity yet, with the shape of what they write.
+    _open: dict[str, torch.Size] = field(default_factory=dict)
 
     def enter(self, name: str, module: nn.Module, given: Tensor) -> None:
         """Note that `module` is about to read `given`."""
@@ -42,14 +45,25 @@ class Trace:
         before, self._entered[name] = self._entered.get(name, 0), len(self.order)
         layer, _, version = self._ends.get(id(given), ("", given, -1))
         if version != given._version or not isinstance(module, (*NORMS, *NONLINEAR)):
+            if isinstance(module, NONLINEAR):
+                self._join(name, given, before)
             return
         self._ends.pop(id(given))
         if before > self.order.index(layer):
             return  # it has run for another layer since
         self.tail[layer] = name
+        if isinstance(module, NONLINEAR):
+            self._open.pop(layer, None)
         if isinstance(module, NORMS) and layer not in self.norm:
             self.norm[layer] = name
             self._inside[name] = layer
+
+    def _join(self, name: str, given: Tensor, before: int) -> None:
+        """Note a nonlinearity that reads what is no single layer's, such as a sum; layers of its shape may be in it."""
+        for layer in [layer for layer, shape in self._open.items() if shape == given.shape]:
+            if before <= self.order.index(layer):  # it has not run for another layer since
+                self.joined[layer] = name
+            del self._open[layer]
 
     def leave(self, name: str, module: nn.Module, result: Tensor) -> None:
         """Note that `module` has made `result`."""
@@ -60,6 +74,7 @@ class Trace:
             self.order.append(name)
             self.positions[name] = result.numel() // (result.shape[0] * units)
             self.tail[name] = owner = name
+            self._open[name] = result.shape
         if owner:
             self._ends[id(result)] = (owner, result, result._version)
 

@@ -93,4 +93,4 @@ def _analyse(model: nn.Module, pictures: Tensor, classes: int | None) -> Table:
             free.append(group)
         elif reason not in ("", "output"):
             fixed |= dict.fromkeys(group.producers, reason)
-    return Table(tuple(free), seen.positions, seen.norm, seen.tail, followers, fixed)
+    return Table(tuple(free), seen.positions, seen.norm, seen.tail, seen.joined, followers, fixed)

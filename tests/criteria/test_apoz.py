@@ -28,11 +28,11 @@ def test_it_is_one_minus_the_share_of_zeros_after_relu() -> None:
 
 
 @torch.no_grad()
-def test_without_a_relu_of_its_own_a_layer_counts_what_one_would_let_through() -> None:
+def test_of_a_layer_that_writes_to_a_stream_it_counts_the_stream_behind_the_addition() -> None:
     network = toys.residual()
     model = network.model.eval()
     stream = torch.relu(model.bn1(model.stem(pictures())))  # type: ignore[operator]
-    inner = model.bn2(model.conv(stream))  # type: ignore[operator]
+    inner = torch.relu(model.bn2(model.conv(stream)) + stream)  # type: ignore[operator]
     active = [(maps > 0).double().mean((0, 2, 3)) for maps in (stream, inner)]
     scores = score(CRITERION, network, toys.batches(), torch.Generator())["stem"]
     torch.testing.assert_close(scores, (active[0] + active[1]) / 2)

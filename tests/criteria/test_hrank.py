@@ -1,5 +1,7 @@
 """HRank against numpy's rank of every feature map."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -36,6 +38,17 @@ def test_it_is_numpys_mean_rank_of_the_maps_after_relu(toy: str) -> None:
         if group.name != "6" or toy == "depthwise":  # not the linear layer
             expected = torch.stack([mean_rank(layer) for layer in group.producers]).mean(0)
             torch.testing.assert_close(scores[group.name], expected)
+
+
+@torch.no_grad()
+def test_a_stream_is_read_behind_its_addition() -> None:
+    network, pictures = toys.residual(), torch.cat([pictures for pictures, _ in toys.batches()])
+    model: Any = network.model.eval()
+    stream = torch.relu(model.bn1(model.stem(pictures)))
+    both = (stream, torch.relu(model.bn2(model.conv(stream)) + stream))
+    expected = np.mean([np.linalg.matrix_rank(maps.numpy()).mean(0) for maps in both], axis=0)
+    scores = score(CRITERION, network, toys.batches(), torch.Generator())["stem"]
+    torch.testing.assert_close(scores, torch.from_numpy(expected))
 
 
 def test_a_linear_layers_output_has_rank_one_where_it_is_not_zero() -> None:

@@ -131,9 +131,11 @@ def test_activations_of_a_torchvision_resnet_are_those_of_a_forward_pass_by_hand
         parameter.add_(0.1 * torch.randn_like(parameter))
     pictures = torch.randn(2, 3, 32, 32, dtype=torch.float64)
     network = Network.dense(model, analyse(model, pictures, check=False))
-    found = gather(network, frozenset({"activation"}), pictures, torch.tensor([0, 2]), torch.Generator())
+    names = frozenset({"activation", "feature_map"})
+    found = gather(network, names, pictures, torch.tensor([0, 2]), torch.Generator())
     expected = {"conv1": model.bn1(model.conv1(pictures)).relu()}
     stream = F.max_pool2d(expected["conv1"], 3, 2, 1)
+    joined: dict[str, Tensor] = {}
     for number, block in enumerate(model.layer1):  # one ReLU serves three places
         name = f"layer1.{number}"
         first = expected[f"{name}.conv1"] = block.bn1(block.conv1(stream)).relu()
@@ -142,8 +144,12 @@ def test_activations_of_a_torchvision_resnet_are_those_of_a_forward_pass_by_hand
         if number == 0:
             stream = expected[f"{name}.downsample.0"] = block.downsample(stream)
         stream = (third + stream).relu()
+        joined[f"{name}.conv3"] = stream
+        if number == 0:
+            joined[f"{name}.downsample.0"] = stream
     for layer, value in expected.items():
         torch.testing.assert_close(found[layer]["activation"], value, rtol=1e-12, atol=1e-14)
+        torch.testing.assert_close(found[layer]["feature_map"], joined.get(layer, value), rtol=1e-12, atol=1e-14)
 
 
 def test_a_linear_layer_on_sequences_shows_units_second() -> None:

@@ -63,6 +63,13 @@ def test_a_shared_nonlinearity_is_the_tail_of_the_layer_it_first_runs_after() ->
     assert seen.tail == {"conv1": "relu1", "conv2": "norm2"}
 
 
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize("shared", [False, True])
+def test_behind_an_addition_the_next_nonlinearity_is_noted_for_what_was_added(in_place: bool, shared: bool) -> None:
+    seen, _ = trace(Residual(in_place, shared).eval(), torch.zeros(1, 1, 4, 4))
+    assert seen.joined == {"conv2": "relu1" if shared else "relu2"}  # conv1 has a ReLU of its own
+
+
 class Crossed(nn.Module):
     """One ReLU serves two layers that both ran before it: its first output is not the second layer's."""
 
