@@ -284,25 +284,30 @@ def _gradients(
     network: Network, names: frozenset[str], loss: Tensor, samples: int, seen: Seen, evidence: dict[str, Evidence]
 ) -> None:
     """One backward pass of the summed loss; the gradients of parameters are divided by the number of samples."""
-    wanted: list[tuple[str, str, Tensor, int]] = []
+    wanted: list[tuple[str, str, Tensor]] = []
     for layer in evidence:
         for name in sorted(names & PARAMETER.keys()):
             parameter = getattr(network.layer(layer), PARAMETER[name])
             if parameter is None:
                 evidence[layer][name] = loss.new_zeros(len(weight_of(network, layer)))
             else:
-                wanted.append((layer, name, parameter, samples))
+                wanted.append((layer, name, parameter))
     for layer, kept in seen.items():
         flows = [(name, GRADIENT_OF[name]) for name in sorted(names & GRADIENT_OF.keys())]
-        wanted += [(layer, name, kept[flow], 1) for name, flow in flows if flow in kept]
-    tensors = [tensor for _, _, tensor, _ in wanted]
+        wanted += [(layer, name, kept[flow]) for name, flow in flows if flow in kept]
+    tensors = [tensor for _, _, tensor in wanted]
     if loss.requires_grad:
         gradients = torch.autograd.grad(loss, tensors, allow_unused=True, materialize_grads=True)
     else:  # none of the layers runs
         gradients = tuple(torch.zeros_like(tensor) for tensor in tensors)
-    for (layer, name, _, divisor), gradient in zip(wanted, gradients, strict=True):
-        value = gradient / divisor if divisor != 1 else gradient
-        evidence.setdefault(layer, {})[name] = value.flatten(1) if name == "grad" else value
+    for (layer, name, _), gradient in zip(wanted, gradients, strict=True):
+        evidence.setdefault(layer, {})[name] = _mean(gradient, samples) if name in PARAMETER else gradient
+
+
+def _mean(total: Tensor, samples: int) -> Tensor:
+    """Divide a gradient and lay it out as (units, ...) row by row, at once: it comes in the order of channels_last."""
+    mean = torch.div(total, samples, out=torch.empty(total.shape, dtype=total.dtype, device=total.device))
+    return mean.flatten(1) if total.ndim > 1 else mean
 
 
 def _show(module: nn.Module, name: str, value: Tensor) -> Tensor:

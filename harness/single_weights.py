@@ -14,12 +14,12 @@ from torch import Tensor
 from prunebench.cost import CostModel
 from prunebench.criterion import AnyCriterion
 from prunebench.errors import UserError
+from prunebench.layer_scoring import Batches
 from prunebench.masks import kept_weights, without
 from prunebench.names import Method
 from prunebench.network import Network
 from prunebench.protocol import Protocol
 from prunebench.record import Cost
-from prunebench.scoring import Batches
 from prunebench.selection import Pool, Rule
 from prunebench.weight_scoring import for_units_only, score_weights
 

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from prunebench.cost import CostModel
 from prunebench.criterion import AnyCriterion
+from prunebench.layer_scoring import Batches
 from prunebench.network import Network
 from prunebench.record import Cost
 from prunebench.removal import remove
-from prunebench.scoring import Batches, score
+from prunebench.scoring import score
 from prunebench.selection import Costs, Pool, Rule
 
 

@@ -5,8 +5,9 @@ from torch import Tensor
 
 from prunebench.criterion import AnyCriterion, Criterion
 from prunebench.errors import CellError
+from prunebench.layer_scoring import Batches
 from prunebench.network import Network
-from prunebench.scoring import Batches, score
+from prunebench.scoring import score
 from prunebench.weight_view import SHOWN, SingleWeights
 
 

@@ -13,8 +13,9 @@ from prunebench.criteria.gate_taylor import CRITERION
 from prunebench.criteria.group_fisher import CRITERION as GROUP_FISHER
 from prunebench.criteria.taylor import CRITERION as TAYLOR
 from prunebench.criterion import Criterion
+from prunebench.layer_scoring import Batches
 from prunebench.network import Network
-from prunebench.scoring import Batches, score
+from prunebench.scoring import score
 
 PLACES = {"chain": {"0": "0", "3": "2", "6": "6"}, "depthwise": {"4": "0", "6": "6"}}  # group by what its gate follows
 PER_EXAMPLE = CRITERION.with_options({"per_example": "true"})

@@ -103,7 +103,7 @@ SAID = {
     "elsewhere": LAYER + "gives scores on meta, not on cpu",
     "raises": LAYER + "failed: KeyError: 'nothing' (bad.py:22)",
     "leaves": LAYER + "failed: SystemExit: 7 (bad.py:25)",
-    "halves": "criterion '{0}' changes the parameter 'conv1.weight', ",
+    "halves": "criterion '{0}' on layer 'conv1' changes its evidence weight in place; ",
     "draws": "criterion '{0}' changes torch's global random state; ",
     "rolls": "criterion '{0}' changes Python's global random state; ",
     "behind": "criterion '{0}' changes the parameter 'conv1.weight', ",

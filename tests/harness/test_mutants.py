@@ -178,9 +178,9 @@ def flag(model: Any, batches: Any, generator: Any) -> dict[str, Tensor]:
 
 
 CHANGES: dict[str, tuple[Criterion | ModelScore, str]] = {
-    "weights": (Criterion(weights), "changes the parameter '0.weight'"),
-    "biases": (Criterion(biases), "changes the parameter '0.bias'"),
-    "BatchNorm's weights": (Criterion(norms), "changes the parameter '3.weight'"),
+    "weights": (Criterion(weights), "on layer '0' changes its evidence weight in place"),
+    "biases": (Criterion(biases), "on layer '0' changes its evidence bias in place"),
+    "BatchNorm's weights": (Criterion(norms), "on layer '0' changes its evidence gamma in place"),
     "running statistics": (ModelScore(statistics), "changes the buffer '3.running_mean'"),
     "mode": (ModelScore(mode), "changes the mode of the network"),
     "hooks": (ModelScore(hook), "changes the hooks of '0'"),

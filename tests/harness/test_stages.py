@@ -145,19 +145,23 @@ def test_a_renamed_checkpoint_is_the_same() -> None:
     assert one == other
 
 
-def test_another_estimate_of_the_curvature_moves_only_what_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("version", "asking"),
+    [("CURVATURE", {"mine", "obd", "c_obd", "reg_obd", "obd+l1"}), ("JOINT", {"taylor", "fisher"})],
+)
+def test_evidence_made_otherwise_moves_only_what_asks_for_it(
+    version: str, asking: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def plugin(weight: Tensor, curvature: Tensor) -> Tensor:
         return (weight.square() * curvature).sum(dim=1)
 
-    mine = Method("mine", score=Criterion(plugin, name="mine"))
-    methods = [
-        mine,
-        *(parse_method(name, REGISTRY) for name in ("obd", "c_obd", "reg_obd", "magnitude", "taylor", "l1")),
-    ]
-    methods += [parse_method(name, REGISTRY) for name in ("random", "dense_continued", "shuffle:l1", "obd+l1")]
+    names = ("obd", "c_obd", "reg_obd", "magnitude", "taylor", "fisher", "gate_taylor", "group_fisher", "lamp", "l1")
+    controls = ("random", "dense_continued", "shuffle:l1", "obd+l1")
+    methods = [Method("mine", score=Criterion(plugin, name="mine"))]
+    methods += [parse_method(name, REGISTRY) for name in names + controls]
     before = [keys(plan().point(method, 0.5)) for method in methods]
-    monkeypatch.setattr(stages, "CURVATURE", stages.CURVATURE + 1)
+    monkeypatch.setattr(stages, version, getattr(stages, version) + 1)
     after = [keys(plan().point(method, 0.5)) for method in methods]
     moved = {m.name for m, one, other in zip(methods, before, after, strict=True) if one[2:] != other[2:]}
-    assert moved == {"mine", "obd", "c_obd", "reg_obd", "obd+l1"}
+    assert moved == asking
     assert [one[:2] for one in before] == [other[:2] for other in after]
