@@ -12,7 +12,7 @@ from prunebench.protocol import Protocol
 from prunebench.store import key_of
 
 HARNESS = 1  # raise it when a change to the harness changes results
-CURVATURE = 2  # raise it when a change to the evidence `curvature` does: only scores that ask for it get new keys
+CURVATURE = 3  # raise it when a change to the evidence `curvature` does: only scores that ask for it get new keys
 JOINT = 1  # the same for what is joined for a coupled group of scores that make a change of the loss of it
 
 

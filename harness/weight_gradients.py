@@ -57,7 +57,7 @@ def squares(layer: nn.Module, inputs: Tensor, output_grads: Tensor) -> tuple[Ten
     """
     grads = rows(layer, output_grads, 2)
     vectors, positions = len(grads), grads.shape[4]
-    pairs = positions <= max(FEW, 2 * vectors - 1)  # then there are no more pairs than products
+    pairs = positions <= max(FEW, vectors)  # then there are about half as many pairs as products
     weight = _by_pairs(grads, columns(layer, inputs)) if pairs else _by_samples(layer, grads, inputs)
     return weight, grads.sum(dim=4).square().sum(dim=(0, 1)).flatten()
 
@@ -100,21 +100,32 @@ def _padded(layer: nn.Conv2d, inputs: Tensor) -> Tensor:
 
 
 def _by_samples(layer: nn.Module, grads: Tensor, inputs: Tensor) -> Tensor:
-    """Square per-sample gradients a few at a time, so that they never leave the cache."""
-    vectors, batch, groups, units, positions = grads.shape
+    """Square per-sample gradients a few samples and columns at a time, so that they never leave the cache."""
+    _, batch, groups, units, positions = grads.shape
     fan_in = layer.get_parameter("weight")[0].numel()
-    step = max(1, min(BUFFER // (groups * units * fan_in), PATCHES // (groups * fan_in * positions)))
+    step = max(1, PATCHES // (groups * fan_in * positions))
+    width = max(1, BUFFER // (groups * units))
     total = grads.new_zeros(groups, units, fan_in)
     for start in range(0, batch, step):
         some = slice(start, start + step)
         patches = columns(layer, inputs[some]).transpose(2, 3)
-        for vector in range(vectors):
-            each = grads[vector, some] @ patches
+        for left in range(0, fan_in, width):
+            total[..., left : left + width] += _sum_of_squares(grads[:, some], patches[..., left : left + width])
+    return total.flatten(0, 1)
+
+
+def _sum_of_squares(grads: Tensor, patches: Tensor) -> Tensor:
+    """Sum squared products over vectors and samples: (vectors, batch, g, u, p) and (batch, g, p, f) to (g, u, f)."""
+    total = grads.new_zeros(*grads.shape[2:4], patches.shape[3])
+    step = max(1, BUFFER // total.numel())
+    for vector in grads.unbind():
+        for some, seen in zip(vector.split(step), patches.split(step), strict=True):
+            each = some @ seen
             if len(each) == 1:
                 total.addcmul_(each[0], each[0])
             else:
                 total += each.square_().sum(dim=0)
-    return total.flatten(0, 1)
+    return total
 
 
 def _by_pairs(grads: Tensor, inputs: Tensor) -> Tensor:
