@@ -7,8 +7,8 @@ import pandas as pd
 from prunebench.record import Record
 from prunebench.reports.comparison import PANEL, below_random
 from prunebench.reports.document import Items, Section, Table, Text
-from prunebench.reports.formatting import difference, seeds
-from prunebench.reports.grid import GROUP, METRICS, missing_cells
+from prunebench.reports.formatting import count, difference, seeds
+from prunebench.reports.grid import GROUP, METRICS
 from prunebench.reports.results import Results
 from prunebench.reports.widths import emptied, grouped
 
@@ -98,20 +98,19 @@ def _tuned(results: Results) -> tuple[Text | Items, ...]:
 
 
 def failures_section(results: Results) -> Section:
-    """Cells that failed, with the reason, and cells that the grid lacks."""
+    """Cells that failed, with the reason, and cells that were asked for and are not there."""
     blocks: list[Text | Items] = []
     if results.failures:
         lines = [f"{_cell(record, results)}: {record.reason or 'no reason given'}" for record in results.failures]
-        blocks += [Text(f"{len(lines)} cells failed; the others do not depend on them."), Items(tuple(lines))]
-    asked = [(results.tasks[r.key], r.cell) for r in (*results.records, *results.failures)]
-    rows = [(t, c.ranking, c.metric, c.keep, c.criterion, c.seed) for t, c in asked]
-    lacking = missing_cells(pd.DataFrame(rows, columns=[*GROUP, "seed"]))
+        blocks += [Text(f"{count(len(lines), 'cell')} failed; the others do not depend on this."), Items(tuple(lines))]
+    lacking: dict[str, set[int]] = defaultdict(set)
+    for c in results.missing:
+        lacking[f"{c.task}, {c.ranking} ranking, keep {c.keep:g} {METRICS[c.metric]}, {c.criterion}"].add(c.seed)
     if lacking:
-        lines = [
-            f"{t}, {rank} ranking, keep {k:g} {METRICS[m]}, {c}: seed {seeds(s)}" for t, rank, m, k, c, s in lacking
-        ]
-        blocks += [Text("Not run (others of the same ranking have these keeps and seeds):"), Items(tuple(lines))]
-    return Section("Failures and gaps", tuple(blocks) or (Text("None: every cell of the grid came out."),))
+        text = "Asked for, but not run (the same command again computes what is missing):"
+        blocks += [Text(text), Items(tuple(f"{where}: seed {seeds(found)}" for where, found in lacking.items()))]
+    none = "None: every cell that was asked for came out." if results.asked else "No cell failed."
+    return Section("Failures and gaps", tuple(blocks) or (Text(none),))
 
 
 def _cell(record: Record, results: Results) -> str:

@@ -105,6 +105,15 @@ def seeds(values: Iterable[int]) -> str:
     return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in ranges)
 
 
+def count(number: int, thing: str) -> str:
+    """Write how many there are of a thing, whose plural is regular.
+
+    >>> count(1, "seed"), count(2_000, "seed")
+    ('1 seed', '2,000 seeds')
+    """
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")
+
+
 def duration(seconds: float) -> str:
     """Write seconds so that three figures count.
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from prunebench.asked import Asked
 from prunebench.errors import UserError
 from prunebench.fidelity_record import Fidelity, parse_fidelity, read_fidelity
 from prunebench.price import Price
@@ -48,7 +49,9 @@ def _read_folder(folder: Path) -> Results:
         latencies += [_latency(entry, str(path)) for entry in _list(entries, str(path), "latencies")]
     records = [read_record(path) for path in paths]
     fidelity = [read_fidelity(path) for path in scored]
-    return gather(str(folder), records, latencies, _text(facts.get("preset")), _text(facts.get("command")), fidelity)
+    found = gather(str(folder), records, latencies, _text(facts.get("preset")), _text(facts.get("command")), fidelity)
+    asked = [validated(Asked, one, f"{run}: asked") for one in _list(facts.get("asked", []), str(run), "asked")]
+    return replace(found, asked=tuple(asked))
 
 
 def _oldest_first(folder: Path) -> list[Path]:
