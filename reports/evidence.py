@@ -1,11 +1,13 @@
 """The sections of evidence: what caused what, what was without loss, whole curves, and fronts."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pandas as pd
 
 from prunebench.reports.analysis.causes import CAUSES
 from prunebench.reports.analysis.margins import CONTINUED, DENSE
+from prunebench.reports.analysis.points import Point
 from prunebench.reports.document import Block, Items, Section, Table, Text
 from prunebench.reports.formatting import NONE, accuracy, difference, percent, signed
 from prunebench.reports.grid import METRICS
@@ -16,6 +18,8 @@ MEANING = {
     "pruning": "pruning: X against the network that was not pruned but trained as long (`dense_continued`)",
     "training": "training: `dense_continued` against the dense network it began with, what the extra epochs gave alone",
     "allocation": "allocation: X against X under `local` ranking, the same score with other widths",
+    "combination": "combination: A+B against A and B alone; against the part with the regulariser: what the other's "
+    "score did; against that other: what the regulariser did",
 }
 AGAINST = {
     DENSE: "against the dense network before pruning",
@@ -23,12 +27,19 @@ AGAINST = {
 }
 
 
-def causes_section(causes: pd.DataFrame) -> Section:
-    """Separation of causes: for each, the range of differences in words, then the table."""
+def causes_section(causes: pd.DataFrame, unpaired: Iterable[tuple[Point, str, str]] = ()) -> Section:
+    """Separation of causes: for each, the range of differences in words, then the table; then parts that are missing.
+
+    unpaired: as `causes.parts_without_pair`.
+    """
     title = "Separation of causes"
     paired = causes[causes["n"] > 0]
+    missing = tuple(_missing(unpaired))
+    gaps: list[Block] = []
+    if missing:
+        gaps = [Text("Combinations that are not compared with both of their parts:"), Items(missing)]
     if not len(paired):
-        return Section(title, (Text("No control was run that would separate causes."),))
+        return Section(title, (Text("No control was run that would separate causes."), *gaps))
     lines = []
     for (task, ranking, cause), part in paired.groupby(["task", "ranking", "cause"], sort=False):
         lines.append(f"{task}, {ranking} ranking, {cause}: {_range(part)}")
@@ -39,7 +50,16 @@ def causes_section(causes: pd.DataFrame) -> Section:
     header = ("task", "ranking", "cause", "criterion", "reference", "keep", "n", "difference in points")
     meaning = tuple(MEANING[cause] for cause in CAUSES if cause in set(paired["cause"]))
     table = Table("Paired, with 95 % t interval; not corrected for many comparisons.", header, rows, 6, folded=True)
-    return Section(title, (Items(meaning), Items(tuple(lines)), table))
+    return Section(title, (Items(meaning), Items(tuple(lines)), *gaps, table))
+
+
+def _missing(unpaired: Iterable[tuple[Point, str, str]]) -> Iterator[str]:
+    keeps: dict[tuple[Point, str, str], list[str]] = {}
+    for point, part, why in unpaired:
+        keeps.setdefault((point._replace(keep=0.0), part, why), []).append(f"{point.keep:g}")
+    for (point, part, why), found in keeps.items():
+        where = f"{point.task}, {point.ranking} ranking, keep {', '.join(found)} {METRICS[point.metric]}"
+        yield f"{where}: `{point.criterion}` is not compared with `{part}`, which {why}"
 
 
 def _range(part: pd.DataFrame) -> str:

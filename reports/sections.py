@@ -5,6 +5,7 @@ from importlib.metadata import version
 import pandas as pd
 
 from prunebench.reports import costs, details, evidence
+from prunebench.reports.analysis.causes import parts_without_pair
 from prunebench.reports.analysis.tasks import over_tasks
 from prunebench.reports.comparison import comparison_sections
 from prunebench.reports.document import Document, Items, Picture, Section, Text
@@ -58,7 +59,7 @@ def make_document(results: Results, tables: dict[str, pd.DataFrame], pictures: l
     verdicts = verdicts_section(tables["differences"], tables["areas"], demonstration)
     sections = [
         evidence.margins_section(tables["margins"], tables["smallest_keeps"], demonstration),
-        evidence.causes_section(tables["causes"]),
+        evidence.causes_section(tables["causes"], parts_without_pair(results)),
         reading,
         schedule_section(results),
         *comparison_sections(tables["summary"], tables["differences"], where, demonstration),
