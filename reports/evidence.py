@@ -8,6 +8,7 @@ import pandas as pd
 from prunebench.reports.analysis.causes import CAUSES
 from prunebench.reports.analysis.margins import CONTINUED, DENSE
 from prunebench.reports.analysis.points import Point
+from prunebench.reports.comparison import beyond
 from prunebench.reports.document import Block, Items, Section, Table, Text
 from prunebench.reports.formatting import NONE, accuracy, difference, percent, signed
 from prunebench.reports.grid import METRICS
@@ -158,7 +159,8 @@ def areas_section(areas: pd.DataFrame) -> Section:
         f"range that all criteria of a task reached ({ends}): one number for all keeps, at equal achieved ones."
     )
     header = ("task", "ranking", "criterion", "seeds", "mean accuracy", "reference", "difference in points")
-    return Section(title, (Text(text), Table("Mean over seeds ± half of the 95 % t interval.", header, tuple(rows), 3)))
+    table = Table("Mean over seeds ± half of the 95 % t interval.", header, tuple(rows), 3)
+    return Section(title, (Text(text), table, *beyond(table)))
 
 
 def fronts_section(fronts: pd.DataFrame) -> Section:
