@@ -25,8 +25,9 @@ def below_random_section(results: Results, differences: pd.DataFrame) -> Section
         rows.append((*where, difference(row), _why(records, reference)))
     if not rows:
         compared = len(differences) > 0 and bool((differences["reference"] == "random").any())
-        text = "No criterion's mean lies below that of `random`." if compared else "`random` was not run: not known."
-        return Section("Below random", (Text(text),))
+        if not compared:
+            return Section("Below random", (), "`random` was not run: not known.")
+        return Section("Below random", (Text("No criterion's mean lies below that of `random`."),))
     header = ("task", "ranking", "keep", "criterion", "difference to random", "what it did to the layers")
     caption = "Mean fine-tuned accuracy below that of random units, in points over the shared seeds."
     return Section("Below random", (Table(caption, header, tuple(rows), left=6),))
@@ -41,6 +42,8 @@ def _why(records: list[Record], reference: list[Record]) -> str:
 
 def widths_section(widths: pd.DataFrame) -> Section:
     """Mean widths per layer; criteria with the same widths share a column."""
+    if not len(widths):
+        return Section("Widths per layer", (), "No point came out.")
     tables = []
     for (task, ranking, metric, keep), part in widths.groupby([*PANEL, "keep"], sort=False):
         columns: dict[tuple[str, ...], list[str]] = defaultdict(list)
@@ -75,7 +78,7 @@ def sparse_section(results: Results) -> Section:
                 flagged[cell].add(record.cell.seed)
     title = "Ineffective sparse training"
     if not trained:
-        return Section(title, (Text("No criterion here has a regulariser."),))
+        return Section(title, (), "No criterion here has a regulariser.")
     tuned = _tuned(results)
     if not flagged:
         return Section(title, (Text("None: every regulariser's term fell by 5 % or more."), *tuned))

@@ -65,10 +65,11 @@ Block = Text | Items | Table | Picture
 
 @dataclass(frozen=True)
 class Section:
-    """A titled part of a report."""
+    """A titled part of a report. why: what there is instead of blocks, where there is nothing to show."""
 
     title: str
     blocks: tuple[Block, ...]
+    why: str = ""
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,8 @@ def causes_section(causes: pd.DataFrame, unpaired: Iterable[tuple[Point, str, st
     if missing:
         gaps = [Text("Combinations that are not compared with both of their parts:"), Items(missing)]
     if not len(paired):
-        return Section(title, (Text("No control was run that would separate causes."), *gaps))
+        why = "No control was run that would separate causes."
+        return Section(title, (Text(why), *gaps)) if gaps else Section(title, (), why)
     lines = []
     for (task, ranking, cause), part in paired.groupby(["task", "ranking", "cause"], sort=False):
         lines.append(f"{task}, {ranking} ranking, {cause}: {_range(part)}")
@@ -70,7 +71,9 @@ def _range(part: pd.DataFrame) -> str:
     span = f"{low} points" if len(part) == 1 else f"{low} to {high} points over {len(part)} cells"
     if not len(tested):
         return f"{span}; one seed, no interval"
-    return f"{span}; of {len(tested)} intervals {above} lie above zero, {below} below"
+    if len(tested) == 1:
+        return f"{span}; its interval {'lies above' if above else 'lies below' if below else 'contains'} zero"
+    return f"{span}; of {len(tested)} intervals {above} above zero, {below} below"
 
 
 def _reference(row: dict[Any, Any]) -> str:
@@ -88,7 +91,7 @@ def margins_section(margins: pd.DataFrame, held: pd.DataFrame, demonstration: bo
     title = "Without loss of accuracy"
     if demonstration or not len(held):
         why = "a demonstration makes no such claim" if demonstration else "nothing to test"
-        return Section(title, (Text(f"Not tested: {why}."),))
+        return Section(title, (), f"Not tested: {why}.")
     margin = 100 * float(held["margin"].iloc[0])
     text = (
         f"Non-inferior: the 95 % interval of the paired difference lies above -{margin:g} points, a margin to be "
@@ -143,7 +146,7 @@ def areas_section(areas: pd.DataFrame) -> Section:
     """Show the area under each accuracy-compression curve."""
     title = "Whole curves"
     if not len(areas):
-        return Section(title, (Text("One keep makes no curve."),))
+        return Section(title, (), "One keep makes no curve.")
     rows = []
     for r in areas.to_dict("records"):
         paired = not pd.isna(r.get("reference"))
@@ -167,7 +170,7 @@ def fronts_section(fronts: pd.DataFrame) -> Section:
     """List the points that nothing else beats, for every cost."""
     title = "Pareto fronts"
     if not len(fronts):
-        return Section(title, (Text("There is nothing to compare."),))
+        return Section(title, (), "There is nothing to compare.")
     rows = tuple(
         (
             r["task"],

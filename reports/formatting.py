@@ -136,11 +136,13 @@ def count(number: int, thing: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write seconds so that three figures count.
+    """Write seconds so that two or three figures count.
 
-    >>> duration(0.1234), duration(75.0), duration(7300.0)
-    ('0.12 s', '1 min 15 s', '2 h 2 min')
+    >>> duration(0.00123), duration(0.1234), duration(75.0), duration(7300.0)
+    ('1.2 ms', '0.12 s', '1 min 15 s', '2 h 2 min')
     """
+    if seconds < 0.1:
+        return f"{1e3 * seconds:.1f} ms"
     if seconds < 60:
         return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
     minutes = round(seconds / 60)

@@ -87,7 +87,20 @@ def _read_benchmark(path: Path) -> Results:
     if not (records or fidelity or prices):
         raise UserError(f"{path}: no PruneBench records in this benchmark JSON; was it made by another suite?")
     found = gather(str(path), records, latencies, _text(facts.get("preset")), _text(facts.get("command")), fidelity)
-    return replace(found, prices=tuple(prices))
+    return replace(found, prices=tuple(prices), machine=_machine(data))
+
+
+def _machine(data: dict[str, Any]) -> str | None:
+    """Say in words what pytest-benchmark writes of the machine."""
+    info = _dict(data.get("machine_info"))
+    cpu = _dict(info.get("cpu"))
+    name = cpu.get("brand_raw") or info.get("processor") or info.get("machine")
+    cores = f"{cpu['count']} cores" if "count" in cpu else None
+    python = (
+        f"{info.get('python_implementation', 'Python')} {info['python_version']}" if "python_version" in info else None
+    )
+    day = str(data.get("datetime") or "")[:10]
+    return ", ".join(str(part) for part in (name, cores, info.get("system"), python, day) if part) or None
 
 
 def _load(path: Path) -> Any:

@@ -23,6 +23,7 @@ class Results:
     notes: what those protocols differ in, a line each.
     fidelity: scores of dense networks beside the truth, the newest of each criterion and block.
     prices: what scores cost beside a plain pass.
+    machine: where a benchmark JSON was made.
     asked: what the runs were asked for; none where the source does not say.
     """
 
@@ -38,6 +39,7 @@ class Results:
     fidelity: tuple[Fidelity, ...] = ()
     prices: tuple[Price, ...] = ()
     asked: tuple[Asked, ...] = ()
+    machine: str | None = None
 
     @property
     def missing(self) -> tuple[Cell, ...]:
@@ -50,6 +52,8 @@ class Results:
         """Whether these results are too little for evidence: `quick`, digits only, or fewer than three seeds."""
         cells: list[Cell | Scoring] = [record.cell for record in self.records]
         cells = cells or [one.cell for one in self.fidelity]
+        if not cells:
+            return False
         digits = all(cell.dataset == "digits" for cell in cells)
         return self.preset == "quick" or digits or len({cell.seed for cell in cells}) < 3
 

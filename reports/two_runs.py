@@ -14,7 +14,7 @@ from prunebench.reports.analysis.changes import (
     surroundings,
 )
 from prunebench.reports.document import Document, Items, Section, Table, Text
-from prunebench.reports.formatting import NONE, difference, times
+from prunebench.reports.formatting import NONE, count, difference, times
 from prunebench.reports.grid import METRICS
 from prunebench.reports.results import Results
 
@@ -64,7 +64,7 @@ def _counts(table: pd.DataFrame) -> list[str]:
     for verdict, part in table.groupby("verdict", sort=False):
         names = [f"{r['criterion']} at {r['keep']:g}" for r in part.to_dict("records")]
         named = f" ({', '.join(names)})" if verdict in (REGRESSED, FELL, LOST) else ""
-        lines.append(f"{verdict}: {len(part)} of {len(table)} points{named}")
+        lines.append(f"{verdict}: {len(part)} of {count(len(table), 'point')}{named}")
     return lines
 
 

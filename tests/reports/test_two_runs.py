@@ -28,7 +28,7 @@ def test_a_fall_that_cannot_be_tested_is_named_and_no_regression(make: SimpleNam
     document, bad = compare_runs(gather("x", before), gather("y", after), 0.005)
     text = markdown(document)
     assert not bad
-    assert "fell, too few seeds: 1 of 1 points (taylor at 0.5)" in text
+    assert "fell, too few seeds: 1 of 1 point (taylor at 0.5)" in text
     assert "-25.00 (all 2 equal) |       0.25 |" in text
 
 
