@@ -117,6 +117,7 @@ def test_scoring(benchmark: BenchmarkFixture, name: str, model: str, channels: i
         "criterion": name,
         "model": model,
         "needs": sorted(criterion.needs),
+        "pictures": sum(len(labels) for _, labels in batches),
         **compare(criterion, network, batches),
         "peak_bytes": peak,
         "plain_peak_bytes": plain_peak,

@@ -91,17 +91,22 @@ def _holders(folders: Sequence[Path], pattern: str, wanted: Callable[[Path], boo
 
 
 def _run(folders: Sequence[Path], output: Path) -> dict[str, Any]:
-    """Say of which stores the merged one is made, and the preset where all agree; a demonstration stays one."""
+    """Say of which stores the merged one is made, what all asked for, and the preset where they agree.
+
+    A demonstration stays one.
+    """
     commands: dict[str, str] = {}
-    presets = set()
+    presets, asked = set(), []
     for folder in folders:
         path = folder / "run.json"
         facts = read_checked(path) if path.is_file() else {}
         presets |= {facts.get("preset")} if facts else set()
+        asked += [one for one in facts.get("asked", []) if one not in asked]
         if "merged" in facts and folder == output:
             commands |= facts["merged"]
         elif facts or folder != output:
             commands[str(folder)] = str(facts.get("command") or "not recorded")
     preset = "quick" if "quick" in presets else presets.pop() if len(presets) == 1 else None
     text = ", ".join(f"{folder} ({command})" for folder, command in commands.items())
-    return {"schema_version": SCHEMA, "preset": preset, "command": f"merge of {text}", "merged": commands}
+    said = {"preset": preset, "command": f"merge of {text}", "merged": commands, "asked": asked}
+    return {"schema_version": SCHEMA, **said}

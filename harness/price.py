@@ -4,7 +4,10 @@ from prunebench.record import Frozen
 
 
 class Price(Frozen):
-    """One criterion on one model. needs: the passes of its evidence; peak bytes: None where they cannot be read."""
+    """One criterion on one model.
+
+    needs: the passes of its evidence; pictures: how many were scored; peak bytes: None where they cannot be read.
+    """
 
     criterion: str
     model: str
@@ -12,5 +15,6 @@ class Price(Frozen):
     seconds: float
     plain_seconds: float
     ratio: float
+    pictures: int | None = None
     peak_bytes: int | None = None
     plain_peak_bytes: int | None = None

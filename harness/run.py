@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import torch
 
+from prunebench.asked import Asked, Trajectories
 from prunebench.errors import UserError, reason
 from prunebench.grid import Grid, Job, schedule, trajectory
 from prunebench.names import Metric
@@ -36,7 +37,7 @@ def run(grid: Grid, progress: Progress) -> list[Record]:
     Finished points are read from the results folder. Raises `UserError` where nothing more can be written.
     """
     store = Store(grid.spec.results)
-    note(store, grid.spec)
+    note(store, grid.spec, asked(grid))
     done: dict[Job, list[Record]] = {}
     log.info(schedule(grid))
     progress.begin(len(grid.jobs))
@@ -63,13 +64,28 @@ def about(spec: Spec) -> dict[str, object]:
     return {"schema_version": SCHEMA, "preset": spec.preset or None, "command": command}
 
 
-def note(store: Store, spec: Spec) -> None:
+def asked(grid: Grid) -> Asked:
+    """Say what a grid asks for."""
+    seeds: dict[tuple[str, str, str], list[int]] = {}
+    for job in grid.jobs:
+        seeds.setdefault((job.dataset, job.model, job.criterion), []).append(job.seed)
+    trajectories = tuple(
+        Trajectories(dataset=dataset, model=model, criterion=criterion, seeds=tuple(found))
+        for (dataset, model, criterion), found in seeds.items()
+    )
+    return Asked(ranking=grid.spec.ranking, metric=grid.metric, keeps=grid.keeps, trajectories=trajectories)
+
+
+def note(store: Store, spec: Spec, *wanted: Asked) -> None:
     """Add this run to what the folder says of itself; once a demonstration is in it, it says so."""
     path, now = store.folder / "run.json", about(spec)
     old = read_json(path) if path.exists() else {}
     commands = [*filter(None, str(old.get("command") or "").split(" ; ")), str(now["command"])]
     preset = "quick" if "quick" in (old.get("preset"), spec.preset) else now["preset"]
-    store.write_json(path, now | {"preset": preset, "command": " ; ".join(dict.fromkeys(commands))})
+    cells = list(old.get("asked", []))
+    cells += [one for one in (more.model_dump(mode="json") for more in wanted) if one not in cells]
+    command = " ; ".join(dict.fromkeys(commands))
+    store.write_json(path, now | {"preset": preset, "command": command, "asked": cells})
 
 
 def run_job(

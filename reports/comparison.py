@@ -7,7 +7,7 @@ import pandas as pd
 from prunebench.reports.analysis.family import TOLERANCE
 from prunebench.reports.contrasts import contrast_blocks
 from prunebench.reports.document import Block, Section, Table, Text
-from prunebench.reports.formatting import NONE, accuracy, difference, percent, times
+from prunebench.reports.formatting import BEYOND, BEYOND_NOTE, NONE, accuracy, difference, percent, times
 from prunebench.reports.grid import METRICS, is_control, order
 from prunebench.reports.speed import NOISY
 
@@ -32,7 +32,8 @@ def comparison_sections(
     sections = []
     for key, part in summary.groupby(PANEL, sort=False):
         task, ranking, metric = (str(value) for value in key)
-        blocks: list[Block] = [_accuracies(part, setting)]
+        accuracies = _accuracies(part, setting)
+        blocks: list[Block] = [accuracies, *beyond(accuracies)]
         if "noisy" in part and (part["noisy"] == True).any():  # noqa: E712 - missing where nothing was timed
             blocks.append(Text(UNRELIABLE))
         ours = differences[(differences[PANEL] == list(key)).all(axis="columns")] if len(differences) else differences
@@ -53,6 +54,11 @@ def _accuracies(part: pd.DataFrame, setting: str) -> Table:
     caption = f"{ACCURACY}; theoretical: speed-up by MACs"
     caption += f"; measured: speed-up on {setting}; efficiency: measured / theoretical." if measured else "."
     return Table(caption, tuple(header), rows, left=2)
+
+
+def beyond(table: Table) -> list[Text]:
+    """Explain the mark of intervals that reach beyond what an accuracy can be, where the table has it."""
+    return [Text(BEYOND_NOTE)] if table.has(BEYOND) else []
 
 
 def _of_weights(part: pd.DataFrame) -> Table:
@@ -101,8 +107,9 @@ def _differences(part: pd.DataFrame, ranking: str) -> list[Block]:
     caption = (
         "Difference of the fine-tuned accuracy in points, over the seeds that both have, with its 95 % t interval."
     )
-    blocks: list[Block] = [Table(caption, header, tuple(rows), left=2)]
-    if any("†" in cell for row in rows for cell in row):
+    table = Table(caption, header, tuple(rows), left=2)
+    blocks: list[Block] = [table]
+    if table.has("†"):
         blocks.append(Text(f"† achieved keeps differ by more than {TOLERANCE:g}: not the same budget."))
     return blocks
 

@@ -18,7 +18,7 @@ TIMED = (
 def speed_section(speed: pd.DataFrame) -> Section:
     """Every timing, by machine, backend, batch and threads."""
     if not len(speed):
-        return Section("Measured speed", (Text("Nothing was timed."),))
+        return Section("Measured speed", (), "Nothing was timed.")
     tables = []
     for (task, machine, backend, batch, threads), part in speed.groupby(["task", *SETTING], sort=False):
         rows = [
@@ -45,7 +45,7 @@ def speed_section(speed: pd.DataFrame) -> Section:
 def stages_section(stages: pd.DataFrame) -> Section:
     """Seconds by stage, and the count that shows one dense training per block."""
     if not len(stages):
-        return Section("Seconds by stage", (Text("The records say nothing about it."),))
+        return Section("Seconds by stage", (), "The records say nothing about it.")
     dense = stages[stages["stage"] == "dense"].to_dict("records")
     lines = [
         f"{row['task']}: dense trainings {row['runs']}, blocks {row['blocks']}, points served {row['points']}"
@@ -62,7 +62,7 @@ def stages_section(stages: pd.DataFrame) -> Section:
 
 def origin_section(results: Results) -> Section:
     """Where the points were computed, with which packages."""
-    lines: dict[str, None] = {}
+    lines = {f"benchmarks: {results.machine}": None} if results.machine else {}
     for record in results.records:
         if record.environment is not None:
             e = record.environment
@@ -70,4 +70,4 @@ def origin_section(results: Results) -> Section:
             commit = f"; commit {e.commit[:12]}" if e.commit else ""
             place = e.device if e.device == e.cpu else f"{e.device}, {e.cpu}"
             lines[f"{place}, threads: {e.threads}{commit}: {packages}"] = None
-    return Section("Where it was computed", (Items(tuple(lines)),) if lines else (Text("The records do not say."),))
+    return Section("Where it was computed", (Items(tuple(lines)) if lines else Text("The source does not say."),))

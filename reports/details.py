@@ -7,8 +7,8 @@ import pandas as pd
 from prunebench.record import Record
 from prunebench.reports.comparison import PANEL, below_random
 from prunebench.reports.document import Items, Section, Table, Text
-from prunebench.reports.formatting import difference, seeds
-from prunebench.reports.grid import GROUP, METRICS, missing_cells
+from prunebench.reports.formatting import count, difference, seeds
+from prunebench.reports.grid import GROUP, METRICS
 from prunebench.reports.results import Results
 from prunebench.reports.widths import emptied, grouped
 
@@ -25,8 +25,9 @@ def below_random_section(results: Results, differences: pd.DataFrame) -> Section
         rows.append((*where, difference(row), _why(records, reference)))
     if not rows:
         compared = len(differences) > 0 and bool((differences["reference"] == "random").any())
-        text = "No criterion's mean lies below that of `random`." if compared else "`random` was not run: not known."
-        return Section("Below random", (Text(text),))
+        if not compared:
+            return Section("Below random", (), "`random` was not run: not known.")
+        return Section("Below random", (Text("No criterion's mean lies below that of `random`."),))
     header = ("task", "ranking", "keep", "criterion", "difference to random", "what it did to the layers")
     caption = "Mean fine-tuned accuracy below that of random units, in points over the shared seeds."
     return Section("Below random", (Table(caption, header, tuple(rows), left=6),))
@@ -41,6 +42,8 @@ def _why(records: list[Record], reference: list[Record]) -> str:
 
 def widths_section(widths: pd.DataFrame) -> Section:
     """Mean widths per layer; criteria with the same widths share a column."""
+    if not len(widths):
+        return Section("Widths per layer", (), "No point came out.")
     tables = []
     for (task, ranking, metric, keep), part in widths.groupby([*PANEL, "keep"], sort=False):
         columns: dict[tuple[str, ...], list[str]] = defaultdict(list)
@@ -75,7 +78,7 @@ def sparse_section(results: Results) -> Section:
                 flagged[cell].add(record.cell.seed)
     title = "Ineffective sparse training"
     if not trained:
-        return Section(title, (Text("No criterion here has a regulariser."),))
+        return Section(title, (), "No criterion here has a regulariser.")
     tuned = _tuned(results)
     if not flagged:
         return Section(title, (Text("None: every regulariser's term fell by 5 % or more."), *tuned))
@@ -98,20 +101,19 @@ def _tuned(results: Results) -> tuple[Text | Items, ...]:
 
 
 def failures_section(results: Results) -> Section:
-    """Cells that failed, with the reason, and cells that the grid lacks."""
+    """Cells that failed, with the reason, and cells that were asked for and are not there."""
     blocks: list[Text | Items] = []
     if results.failures:
         lines = [f"{_cell(record, results)}: {record.reason or 'no reason given'}" for record in results.failures]
-        blocks += [Text(f"{len(lines)} cells failed; the others do not depend on them."), Items(tuple(lines))]
-    asked = [(results.tasks[r.key], r.cell) for r in (*results.records, *results.failures)]
-    rows = [(t, c.ranking, c.metric, c.keep, c.criterion, c.seed) for t, c in asked]
-    lacking = missing_cells(pd.DataFrame(rows, columns=[*GROUP, "seed"]))
+        blocks += [Text(f"{count(len(lines), 'cell')} failed; the others do not depend on this."), Items(tuple(lines))]
+    lacking: dict[str, set[int]] = defaultdict(set)
+    for c in results.missing:
+        lacking[f"{c.task}, {c.ranking} ranking, keep {c.keep:g} {METRICS[c.metric]}, {c.criterion}"].add(c.seed)
     if lacking:
-        lines = [
-            f"{t}, {rank} ranking, keep {k:g} {METRICS[m]}, {c}: seed {seeds(s)}" for t, rank, m, k, c, s in lacking
-        ]
-        blocks += [Text("Not run (others of the same ranking have these keeps and seeds):"), Items(tuple(lines))]
-    return Section("Failures and gaps", tuple(blocks) or (Text("None: every cell of the grid came out."),))
+        text = "Asked for, but not run (the same command again computes what is missing):"
+        blocks += [Text(text), Items(tuple(f"{where}: seed {seeds(found)}" for where, found in lacking.items()))]
+    none = "None: every cell that was asked for came out." if results.asked else "No cell failed."
+    return Section("Failures and gaps", tuple(blocks) or (Text(none),))
 
 
 def _cell(record: Record, results: Results) -> str:

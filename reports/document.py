@@ -41,6 +41,10 @@ class Table:
         cells = [[cell.replace("|", "\\|") for cell in row] for row in self.rows]
         return tabulate(cells, self.header, tablefmt="pipe", disable_numparse=True, colalign=align)
 
+    def has(self, sign: str) -> bool:
+        """Tell whether a sign is in any cell, which then wants a note."""
+        return any(sign in cell for row in self.rows for cell in row)
+
     def starts(self) -> tuple[bool, ...]:
         """Tell for every row whether its first cell differs from the one above: a group begins."""
         firsts = [row[0] for row in self.rows]
@@ -61,10 +65,11 @@ Block = Text | Items | Table | Picture
 
 @dataclass(frozen=True)
 class Section:
-    """A titled part of a report."""
+    """A titled part of a report. why: what there is instead of blocks, where there is nothing to show."""
 
     title: str
     blocks: tuple[Block, ...]
+    why: str = ""
 
 
 @dataclass(frozen=True)

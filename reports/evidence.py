@@ -1,11 +1,14 @@
 """The sections of evidence: what caused what, what was without loss, whole curves, and fronts."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pandas as pd
 
 from prunebench.reports.analysis.causes import CAUSES
 from prunebench.reports.analysis.margins import CONTINUED, DENSE
+from prunebench.reports.analysis.points import Point
+from prunebench.reports.comparison import beyond
 from prunebench.reports.document import Block, Items, Section, Table, Text
 from prunebench.reports.formatting import NONE, accuracy, difference, percent, signed
 from prunebench.reports.grid import METRICS
@@ -16,6 +19,8 @@ MEANING = {
     "pruning": "pruning: X against the network that was not pruned but trained as long (`dense_continued`)",
     "training": "training: `dense_continued` against the dense network it began with, what the extra epochs gave alone",
     "allocation": "allocation: X against X under `local` ranking, the same score with other widths",
+    "combination": "combination: A+B against A and B alone; against the part with the regulariser: what the other's "
+    "score did; against that other: what the regulariser did",
 }
 AGAINST = {
     DENSE: "against the dense network before pruning",
@@ -23,12 +28,20 @@ AGAINST = {
 }
 
 
-def causes_section(causes: pd.DataFrame) -> Section:
-    """Separation of causes: for each, the range of differences in words, then the table."""
+def causes_section(causes: pd.DataFrame, unpaired: Iterable[tuple[Point, str, str]] = ()) -> Section:
+    """Separation of causes: for each, the range of differences in words, then the table; then parts that are missing.
+
+    unpaired: as `causes.parts_without_pair`.
+    """
     title = "Separation of causes"
     paired = causes[causes["n"] > 0]
+    missing = tuple(_missing(unpaired))
+    gaps: list[Block] = []
+    if missing:
+        gaps = [Text("Combinations that are not compared with both of their parts:"), Items(missing)]
     if not len(paired):
-        return Section(title, (Text("No control was run that would separate causes."),))
+        why = "No control was run that would separate causes."
+        return Section(title, (Text(why), *gaps)) if gaps else Section(title, (), why)
     lines = []
     for (task, ranking, cause), part in paired.groupby(["task", "ranking", "cause"], sort=False):
         lines.append(f"{task}, {ranking} ranking, {cause}: {_range(part)}")
@@ -39,7 +52,16 @@ def causes_section(causes: pd.DataFrame) -> Section:
     header = ("task", "ranking", "cause", "criterion", "reference", "keep", "n", "difference in points")
     meaning = tuple(MEANING[cause] for cause in CAUSES if cause in set(paired["cause"]))
     table = Table("Paired, with 95 % t interval; not corrected for many comparisons.", header, rows, 6, folded=True)
-    return Section(title, (Items(meaning), Items(tuple(lines)), table))
+    return Section(title, (Items(meaning), Items(tuple(lines)), *gaps, table))
+
+
+def _missing(unpaired: Iterable[tuple[Point, str, str]]) -> Iterator[str]:
+    keeps: dict[tuple[Point, str, str], list[str]] = {}
+    for point, part, why in unpaired:
+        keeps.setdefault((point._replace(keep=0.0), part, why), []).append(f"{point.keep:g}")
+    for (point, part, why), found in keeps.items():
+        where = f"{point.task}, {point.ranking} ranking, keep {', '.join(found)} {METRICS[point.metric]}"
+        yield f"{where}: `{point.criterion}` is not compared with `{part}`, which {why}"
 
 
 def _range(part: pd.DataFrame) -> str:
@@ -49,7 +71,9 @@ def _range(part: pd.DataFrame) -> str:
     span = f"{low} points" if len(part) == 1 else f"{low} to {high} points over {len(part)} cells"
     if not len(tested):
         return f"{span}; one seed, no interval"
-    return f"{span}; of {len(tested)} intervals {above} lie above zero, {below} below"
+    if len(tested) == 1:
+        return f"{span}; its interval {'lies above' if above else 'lies below' if below else 'contains'} zero"
+    return f"{span}; of {len(tested)} intervals {above} above zero, {below} below"
 
 
 def _reference(row: dict[Any, Any]) -> str:
@@ -67,7 +91,7 @@ def margins_section(margins: pd.DataFrame, held: pd.DataFrame, demonstration: bo
     title = "Without loss of accuracy"
     if demonstration or not len(held):
         why = "a demonstration makes no such claim" if demonstration else "nothing to test"
-        return Section(title, (Text(f"Not tested: {why}."),))
+        return Section(title, (), f"Not tested: {why}.")
     margin = 100 * float(held["margin"].iloc[0])
     text = (
         f"Non-inferior: the 95 % interval of the paired difference lies above -{margin:g} points, a margin to be "
@@ -122,7 +146,7 @@ def areas_section(areas: pd.DataFrame) -> Section:
     """Show the area under each accuracy-compression curve."""
     title = "Whole curves"
     if not len(areas):
-        return Section(title, (Text("One keep makes no curve."),))
+        return Section(title, (), "One keep makes no curve.")
     rows = []
     for r in areas.to_dict("records"):
         paired = not pd.isna(r.get("reference"))
@@ -138,14 +162,15 @@ def areas_section(areas: pd.DataFrame) -> Section:
         f"range that all criteria of a task reached ({ends}): one number for all keeps, at equal achieved ones."
     )
     header = ("task", "ranking", "criterion", "seeds", "mean accuracy", "reference", "difference in points")
-    return Section(title, (Text(text), Table("Mean over seeds ± half of the 95 % t interval.", header, tuple(rows), 3)))
+    table = Table("Mean over seeds ± half of the 95 % t interval.", header, tuple(rows), 3)
+    return Section(title, (Text(text), table, *beyond(table)))
 
 
 def fronts_section(fronts: pd.DataFrame) -> Section:
     """List the points that nothing else beats, for every cost."""
     title = "Pareto fronts"
     if not len(fronts):
-        return Section(title, (Text("There is nothing to compare."),))
+        return Section(title, (), "There is nothing to compare.")
     rows = tuple(
         (
             r["task"],

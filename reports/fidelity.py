@@ -5,9 +5,10 @@ from typing import Any
 import pandas as pd
 
 from prunebench.reports.analysis.fidelity import DENSE, HALVES, MEASURES, OVER_ALL, REACHABLE, WITHIN
+from prunebench.reports.comparison import beyond
 from prunebench.reports.document import Block, Items, Section, Table, Text
 from prunebench.reports.fidelity_words import sentences
-from prunebench.reports.formatting import NONE, correlation, duration, percent
+from prunebench.reports.formatting import NONE, correlation, count, duration, percent
 from prunebench.reports.protocols import name_tasks
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.agreement import SHARE
@@ -30,14 +31,15 @@ ORACLE = (HALVES, REACHABLE)
 def fidelity_section(results: Results, fidelity: pd.DataFrame, matrix: pd.DataFrame) -> Section:
     """Agreement with the oracle by criterion, in words and tables; by layer; and of the criteria with each other."""
     if not len(fidelity):
-        return Section(TITLE, (Text(MISSING),))
+        return Section(TITLE, (), MISSING)
     tasks, notes = name_tasks(results.fidelity, DENSE)
     blocks: list[Block] = [Text(text.format(halves=HALVES, reachable=REACHABLE)) for text in HOW]
     blocks += [Items(notes)] if notes else []
     for name, part in fidelity.groupby("task", sort=False):
         found = [one for one in results.fidelity if tasks[one.key] == name]
-        blocks += [Items(tuple(sentences(part, found, results))), _agreement(str(name), part)]
-        blocks += [Text(_notes(part)), *_matrix(str(name), matrix[matrix["task"] == name]), _layers(str(name), part)]
+        table = _agreement(str(name), part)
+        blocks += [Items(tuple(sentences(part, found, results))), table, Text(_notes(part)), *beyond(table)]
+        blocks += [*_matrix(str(name), matrix[matrix["task"] == name]), _layers(str(name), part)]
     return Section(TITLE, tuple(blocks))
 
 
@@ -54,7 +56,7 @@ def _agreement(task: str, part: pd.DataFrame) -> Table:
         row += [_cell(whole, "spearman") + mark, _cell(whole, "lowest") + mark]
         rows.append((*row, _seconds(within["seconds"])))
     header = ("criterion", "n", "Spearman", "to the size", *(NAMES[name] for name in MEASURES[1:]))
-    header += (f"all layers: {NAMES['spearman']}", f"all layers: {NAMES['lowest']}", "seconds")
+    header += (f"all layers: {NAMES['spearman']}", f"all layers: {NAMES['lowest']}", "time")
     caption = (
         f"{task}: agreement of scores with the true change of the loss, within layers (mean over them) and over all "
         "layers, mean ± half of the 95 % t interval over n seeds; to the size: Spearman with the absolute change."
@@ -66,7 +68,7 @@ def _cell(row: dict[Any, Any], measure: str) -> str:
     if pd.isna(row[measure]):
         return "-" if row["criterion"] == REACHABLE else "constant scores"
     partly = " †" if row["constant"] and row["criterion"] not in ORACLE else ""
-    return correlation(row[measure], row[f"{measure}_half"]) + partly
+    return correlation(row[measure], row[f"{measure}_half"], 0.0 if measure == "lowest" else -1.0) + partly
 
 
 def _seconds(value: float | None) -> str:
@@ -76,9 +78,13 @@ def _seconds(value: float | None) -> str:
 def _notes(part: pd.DataFrame) -> str:
     units = int(part["units"].max())
     lowest = f"the truly lowest {percent(SHARE, 0)} of the units"
-    text = f"Lowest quarter: the share of {lowest} that is among the scores' lowest ({SHARE:g} by chance)."
-    text += f" All layers: {units} units at once; * the scores do not claim to be comparable"
-    text += " between layers. Seconds: of one scoring, and of the oracle for all criteria of a seed."
+    text = (
+        "Spearman, Kendall and weighted tau (Kendall's, where units that cost most count most): 1 is the same order, "
+    )
+    text += "0 none in common, -1 the reverse. "
+    text += f"Lowest quarter: the share of {lowest} that is among the scores' lowest, 0 to 1 ({SHARE:g} by chance)."
+    text += f" All layers: {count(units, 'unit')} at once; * the scores do not claim to be comparable"
+    text += " between layers. Time: of one scoring, and of the oracle for all criteria of a seed."
     within = part[(part["layer"] == WITHIN) & (part["truth"] == "signed") & ~part["criterion"].isin(ORACLE)]
     flat = [f"`{row['criterion']}` in {row['constant']} of {row['layers']}" for row in _constant(within)]
     left_out = f" † constant scores, which order nothing and are left out of the mean: {', '.join(flat)} layers."

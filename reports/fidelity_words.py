@@ -8,7 +8,7 @@ import pandas as pd
 
 from prunebench.fidelity_record import Fidelity
 from prunebench.reports.analysis.fidelity import HALVES, OVER_ALL, REACHABLE, WITHIN
-from prunebench.reports.formatting import correlation, percent, seeds
+from prunebench.reports.formatting import correlation, count, percent, seeds
 from prunebench.reports.grid import is_control
 from prunebench.reports.results import Results
 
@@ -39,7 +39,8 @@ def _size(part: pd.DataFrame, found: Sequence[Fidelity]) -> str:
     changes = [np.concatenate([one.truth(name) for name in one.groups]) for one in blocks.values()]
     pictures = max(sum(one.pictures) for one in blocks.values())
     lower = float(np.mean([(change < 0).mean() for change in changes]))
-    size = f"{units} units of {layers} layers were removed one by one on {pictures} pictures, seeds {seeds(blocks)}"
+    size = f"{count(units, 'unit')} of {count(layers, 'layer')} {'was' if units == 1 else 'were'} removed one by one"
+    size += f" on {count(pictures, 'picture')}, {'seed' if len(blocks) == 1 else 'seeds'} {seeds(blocks)}"
     return f"{size}. Removing lowered the held-out loss for {percent(lower, 0)} of them."
 
 

@@ -9,6 +9,12 @@ from prunebench.reports.analysis.family import TOLERANCE
 from prunebench.reports.statistics.intervals import Interval
 
 NONE = "n/a"  # never an empty field: what is missing is said
+BEYOND = "§"
+BEYOND_NOTE = (
+    f"{BEYOND} the t interval reaches beyond what the number can be (an accuracy: 0 or 100 %), as it does near a bound "
+    "or with few seeds: read the bound there. Half of it is 12.7 standard errors with two seeds, 4.3 with three, "
+    "2.3 with ten."
+)
 
 
 def percent(fraction: float, digits: int = 2) -> str:
@@ -21,22 +27,37 @@ def percent(fraction: float, digits: int = 2) -> str:
 
 
 def accuracy(mean: float, half: float | None) -> str:
-    """Write a mean accuracy in percent with half its interval, where there is one.
+    """Write a mean accuracy in percent with half its interval, where there is one; see `with_half`.
 
-    >>> accuracy(0.9876, 0.0123), accuracy(0.9876, None)
-    ('98.76 ± 1.23', '98.76')
+    >>> accuracy(0.9876, 0.0123), accuracy(0.9876, 0.0126), accuracy(0.9876, None), accuracy(0.9, 0.0)
+    ('98.76 ± 1.23', '98.76 ± 1.26 §', '98.76', '90.00 (all equal)')
     """
-    return f"{100 * mean:.2f}" if half is None or pd.isna(half) else f"{100 * mean:.2f} ± {100 * half:.2f}"
+    return with_half(100 * mean, None if half is None else 100 * half, (0.0, 100.0))
 
 
-def correlation(mean: float, half: float | None) -> str:
-    """Write a correlation or a share with half its interval, where there is one; what rounds to zero has no sign.
+def correlation(mean: float, half: float | None, least: float = -1.0) -> str:
+    """Write a correlation or a share (least: 0) with half its interval; see `with_half`.
 
-    >>> correlation(0.714, 0.05), correlation(-0.0012, None)
-    ('0.71 ± 0.05', '0.00')
+    >>> correlation(0.714, 0.05), correlation(-0.0012, None), correlation(0.25, 0.3), correlation(0.25, 0.3, least=0.0)
+    ('0.71 ± 0.05', '0.00', '0.25 ± 0.30', '0.25 ± 0.30 §')
     """
-    text = f"{mean:.2f}".replace("-0.00", "0.00")
-    return text if half is None or pd.isna(half) else f"{text} ± {half:.2f}"
+    return with_half(mean, half, (least, 1.0))
+
+
+def with_half(mean: float, half: float | None, bounds: tuple[float, float]) -> str:
+    """Write a mean with half its t interval, where there is one; what rounds to zero has no sign.
+
+    Values without spread have no interval worth the name. One that reaches beyond the bounds of what the number can be
+    is marked: it is what t gives, and no more is known of that side than the bound.
+    """
+    text = f"{mean:.2f}"
+    text = "0.00" if text == "-0.00" else text
+    if half is None or pd.isna(half):
+        return text
+    if half == 0:
+        return f"{text} (all equal)"
+    beyond = mean - half < bounds[0] or mean + half > bounds[1]
+    return f"{text} ± {half:.2f}" + (f" {BEYOND}" if beyond else "")
 
 
 def points(interval: Interval) -> str:
@@ -105,12 +126,23 @@ def seeds(values: Iterable[int]) -> str:
     return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in ranges)
 
 
-def duration(seconds: float) -> str:
-    """Write seconds so that three figures count.
+def count(number: int, thing: str) -> str:
+    """Write how many there are of a thing, whose plural is regular.
 
-    >>> duration(0.1234), duration(75.0), duration(7300.0)
-    ('0.12 s', '1 min 15 s', '2 h 2 min')
+    >>> count(1, "seed"), count(2_000, "seed")
+    ('1 seed', '2,000 seeds')
     """
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")
+
+
+def duration(seconds: float) -> str:
+    """Write seconds so that two or three figures count.
+
+    >>> duration(0.00123), duration(0.1234), duration(75.0), duration(7300.0)
+    ('1.2 ms', '0.12 s', '1 min 15 s', '2 h 2 min')
+    """
+    if seconds < 0.1:
+        return f"{1e3 * seconds:.1f} ms"
     if seconds < 60:
         return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
     minutes = round(seconds / 60)

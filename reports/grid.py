@@ -1,8 +1,4 @@
-"""The grid of a comparison: which names are controls, in which order rows come, which cells are missing."""
-
-from collections.abc import Iterable
-
-import pandas as pd
+"""The grid of a comparison: which names are controls, in which order rows come."""
 
 from prunebench import reserved
 
@@ -40,24 +36,3 @@ def order(criterion: str) -> tuple[int, str]:
     if is_control(criterion):
         return 2 + CONTROLS.index(criterion.partition(":")[0]), criterion
     return int(criterion != BASELINE), criterion
-
-
-def missing_cells(frame: pd.DataFrame) -> list[tuple[str, str, str, float, str, tuple[int, ...]]]:
-    """List the seeds that a (task, ranking, metric, keep, criterion) lacks although others of the grid have them.
-
-    frame: one row per record or failure, with the columns of `GROUP` and `seed`. Keeps and seeds that any criterion
-    of the same task, ranking and metric has are expected of all.
-    """
-    missing = []
-    for (task, ranking, metric), part in frame.groupby(["task", "ranking", "metric"], sort=False):
-        have = set(zip(part["criterion"], part["keep"], part["seed"], strict=True))
-        for criterion in _unique(part["criterion"]):
-            for keep in _unique(part["keep"]):
-                lacking = tuple(s for s in sorted(set(part["seed"])) if (criterion, keep, s) not in have)
-                if lacking:
-                    missing.append((str(task), str(ranking), str(metric), float(str(keep)), str(criterion), lacking))
-    return missing
-
-
-def _unique(values: Iterable[object]) -> list[object]:
-    return list(dict.fromkeys(values))

@@ -7,7 +7,7 @@ import pandas as pd
 from prunebench.reports.analysis.family import ALPHA
 from prunebench.reports.analysis.tasks import OverTasks
 from prunebench.reports.document import Block, Items, Section, Table, Text
-from prunebench.reports.formatting import points
+from prunebench.reports.formatting import count, points
 from prunebench.reports.grid import METRICS
 from prunebench.reports.statistics.intervals import Interval
 from prunebench.reports.statistics.ranks import MIN_TASKS
@@ -22,7 +22,7 @@ HOW = (
 def tasks_section(entries: list[OverTasks], wilcoxon: pd.DataFrame, aggregates: pd.DataFrame) -> Section:
     """Ranks, tests and aggregates of every ranking and keep; from fewer than six tasks no test."""
     if not entries:
-        return Section(TITLE, (Text("Two tasks or more with the same criteria are needed to put them side by side."),))
+        return Section(TITLE, (), "Two tasks or more with the same criteria are needed to put them side by side.")
     blocks: list[Block] = [Text(HOW), Items(tuple(_sentence(entry, wilcoxon) for entry in entries))]
     rows = tuple(_row(r) for r in aggregates.to_dict("records"))
     header = ("ranking", "keep", "criterion", "tasks", "n", "interquartile mean of the change")
@@ -57,7 +57,7 @@ def _wilcoxon(entry: OverTasks, wilcoxon: pd.DataFrame) -> str:
     if not tested:
         return ""
     least = rows[0]["smallest_holm"]
-    few = f" {len(rows)} contrasts over {rows[0]['tasks']} tasks cannot give less than {least:.2g}: too few tasks."
+    few = f" {count(len(rows), 'contrast')} over {rows[0]['tasks']} tasks cannot give less than {least:.2g}: too few."
     return f"Wilcoxon's signed ranks, p after Holm's correction: {tested}.{few if least > ALPHA else ''}"
 
 

@@ -1,34 +1,60 @@
-"""The section on what scores cost."""
+"""What scores cost: as a table, and as a section."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
 
 from prunebench.price import Price
 from prunebench.reports.document import Section, Table, Text
 
-HEADER = ("criterion", "evidence", "ratio", "seconds", "plain pass", "peak MiB", "plain peak MiB")
+TITLE = "Cost of scores"
+HEADER = ("criterion", "evidence", "plain passes", "score, ms", "plain pass, ms", "peak, MiB", "plain peak, MiB")
+COLUMNS = ("model", "pictures", "criterion", "evidence", "ratio", "seconds", "plain_seconds")
+PEAKS = ("peak_bytes", "plain_peak_bytes")
+MISSING = "It was not measured: `pytest benchmarks/test_scoring.py` measures it, and is part of `pytest benchmarks/`."
 MEANING = (
-    "Seconds of CPU time of a score of all units, on one thread, beside those of one plain forward-backward pass over "
-    "the same batches in the same process, the smallest of a few each; ratio: the first over the second. Peak: what "
-    "either adds at most to the memory that the process holds."
+    "What it takes to score all units of an untrained network once, evidence included, beside one plain "
+    "forward-backward pass over the same pictures (drawn at random: cost does not depend on what they show). Plain "
+    "passes: the first time over the second, so 1.00 costs as much as a training step over these pictures without its "
+    "update. Milliseconds of CPU time on one thread, both in turn in one process, the smallest of three of each. Peak: "
+    "the most that either adds to the memory that the process holds; -: the system does not tell. One measurement on "
+    "one machine, without an interval."
 )
 
 
-def prices_section(prices: Sequence[Price]) -> Section:
-    """Give one table for each model, cheapest first."""
-    if not prices:
-        return Section("Cost of scores", (Text("It was not measured: it is in the JSON of `pytest benchmarks/`."),))
+def prices_table(prices: Sequence[Price]) -> pd.DataFrame:
+    """One row per model, number of pictures and criterion, cheapest first: seconds, their ratio, peak bytes."""
+    models = list(dict.fromkeys((price.model, price.pictures) for price in prices))
+    ordered = sorted(prices, key=lambda price: (models.index((price.model, price.pictures)), price.ratio))
+    more = [{"evidence": ", ".join(p.needs) or "no data", "pictures": p.pictures or float("nan")} for p in ordered]
+    rows = [price.model_dump() | columns for price, columns in zip(ordered, more, strict=True)]
+    return pd.DataFrame(rows, columns=[*COLUMNS, *PEAKS])
+
+
+def prices_section(prices: pd.DataFrame) -> Section:
+    """Give one table for each model. prices: as `prices_table`."""
+    if not len(prices):
+        return Section(TITLE, (), MISSING)
     tables = []
-    for model in dict.fromkeys(price.model for price in prices):
-        rows = sorted((price for price in prices if price.model == model), key=lambda price: price.ratio)
-        tables.append(Table(model, HEADER, tuple(_row(price) for price in rows), left=2, folded=True))
-    return Section("Cost of scores", (Text(MEANING), *tables))
+    for (model, pictures), part in prices.groupby(["model", "pictures"], sort=False, dropna=False):
+        size = "pictures not recorded" if pictures != pictures else f"{pictures:g} pictures"
+        caption = f"{model}, {size}; cheapest first."
+        rows = tuple(tuple(_row(row)) for row in part.to_dict("records"))
+        tables.append(Table(caption, HEADER, rows, left=2))
+    return Section(TITLE, (Text(MEANING), *tables))
 
 
-def _row(price: Price) -> tuple[str, ...]:
-    seconds = f"{price.seconds:.3g}", f"{price.plain_seconds:.3g}"
-    memory = _mebibytes(price.peak_bytes), _mebibytes(price.plain_peak_bytes)
-    return price.criterion, ", ".join(price.needs) or "no data", f"{price.ratio:.2f}", *seconds, *memory
+def _row(row: dict[Any, Any]) -> Iterator[str]:
+    yield from (row["criterion"], row["evidence"], f"{row['ratio']:.2f}")
+    yield from (_milliseconds(row[name]) for name in ("seconds", "plain_seconds"))
+    yield from (_mebibytes(row[name]) for name in PEAKS)
 
 
-def _mebibytes(number: int | None) -> str:
-    return "-" if number is None else f"{number / 2**20:.1f}"
+def _milliseconds(seconds: float) -> str:
+    value = 1e3 * seconds
+    return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
+
+
+def _mebibytes(number: float | None) -> str:
+    return "-" if number is None or pd.isna(number) else f"{number / 2**20:.1f}"

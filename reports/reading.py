@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from prunebench.asked import Asked
 from prunebench.errors import UserError
 from prunebench.fidelity_record import Fidelity, parse_fidelity, read_fidelity
 from prunebench.price import Price
@@ -48,7 +49,9 @@ def _read_folder(folder: Path) -> Results:
         latencies += [_latency(entry, str(path)) for entry in _list(entries, str(path), "latencies")]
     records = [read_record(path) for path in paths]
     fidelity = [read_fidelity(path) for path in scored]
-    return gather(str(folder), records, latencies, _text(facts.get("preset")), _text(facts.get("command")), fidelity)
+    found = gather(str(folder), records, latencies, _text(facts.get("preset")), _text(facts.get("command")), fidelity)
+    asked = [validated(Asked, one, f"{run}: asked") for one in _list(facts.get("asked", []), str(run), "asked")]
+    return replace(found, asked=tuple(asked))
 
 
 def _oldest_first(folder: Path) -> list[Path]:
@@ -84,7 +87,20 @@ def _read_benchmark(path: Path) -> Results:
     if not (records or fidelity or prices):
         raise UserError(f"{path}: no PruneBench records in this benchmark JSON; was it made by another suite?")
     found = gather(str(path), records, latencies, _text(facts.get("preset")), _text(facts.get("command")), fidelity)
-    return replace(found, prices=tuple(prices))
+    return replace(found, prices=tuple(prices), machine=_machine(data))
+
+
+def _machine(data: dict[str, Any]) -> str | None:
+    """Say in words what pytest-benchmark writes of the machine."""
+    info = _dict(data.get("machine_info"))
+    cpu = _dict(info.get("cpu"))
+    name = cpu.get("brand_raw") or info.get("processor") or info.get("machine")
+    cores = f"{cpu['count']} cores" if "count" in cpu else None
+    python = (
+        f"{info.get('python_implementation', 'Python')} {info['python_version']}" if "python_version" in info else None
+    )
+    day = str(data.get("datetime") or "")[:10]
+    return ", ".join(str(part) for part in (name, cores, info.get("system"), python, day) if part) or None
 
 
 def _load(path: Path) -> Any:

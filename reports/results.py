@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from prunebench.asked import Asked
 from prunebench.errors import UserError
 from prunebench.fidelity_record import Fidelity, Scoring
 from prunebench.price import Price
@@ -22,6 +23,8 @@ class Results:
     notes: what those protocols differ in, a line each.
     fidelity: scores of dense networks beside the truth, the newest of each criterion and block.
     prices: what scores cost beside a plain pass.
+    machine: where a benchmark JSON was made.
+    asked: what the runs were asked for; none where the source does not say.
     """
 
     source: str
@@ -35,12 +38,22 @@ class Results:
     notes: tuple[str, ...] = ()
     fidelity: tuple[Fidelity, ...] = ()
     prices: tuple[Price, ...] = ()
+    asked: tuple[Asked, ...] = ()
+    machine: str | None = None
+
+    @property
+    def missing(self) -> tuple[Cell, ...]:
+        """Cells that were asked for and neither came out nor failed, as where a run was broken off."""
+        seen = {record.cell for record in (*self.records, *self.failures)}
+        return tuple(dict.fromkeys(cell for run in self.asked for cell in run.cells() if cell not in seen))
 
     @property
     def demonstration(self) -> bool:
         """Whether these results are too little for evidence: `quick`, digits only, or fewer than three seeds."""
         cells: list[Cell | Scoring] = [record.cell for record in self.records]
         cells = cells or [one.cell for one in self.fidelity]
+        if not cells:
+            return False
         digits = all(cell.dataset == "digits" for cell in cells)
         return self.preset == "quick" or digits or len({cell.seed for cell in cells}) < 3
 

@@ -5,11 +5,12 @@ from importlib.metadata import version
 import pandas as pd
 
 from prunebench.reports import costs, details, evidence
+from prunebench.reports.analysis.causes import parts_without_pair
 from prunebench.reports.analysis.tasks import over_tasks
 from prunebench.reports.comparison import comparison_sections
 from prunebench.reports.document import Document, Items, Picture, Section, Text
 from prunebench.reports.fidelity import fidelity_section
-from prunebench.reports.formatting import seeds
+from prunebench.reports.formatting import count, seeds
 from prunebench.reports.many_tasks import tasks_section
 from prunebench.reports.prices import prices_section
 from prunebench.reports.results import Results
@@ -39,7 +40,7 @@ READING = (
     "The theoretical speed-up counts multiply-accumulates; the measured one is the median over pairs of runs, dense "
     "and pruned in turn, on the machine that is named, and says nothing about others.",
 )
-
+NO_POINTS = "There are none here: `prunebench run`, or `pytest benchmarks/` as a whole, makes them."
 SINGLE_WEIGHTS = (
     "Tasks named 'single weights' were pruned without structure: weights of convolutions and linear layers are set to "
     "zero one by one, biases and BatchNorm stay. There, 'units' in this report are single weights and 'widths' the "
@@ -48,51 +49,71 @@ SINGLE_WEIGHTS = (
 
 
 def make_document(results: Results, tables: dict[str, pd.DataFrame], pictures: list[Picture]) -> Document:
-    """Arrange the report. tables: by name, as `tabulating.make_tables` makes them."""
+    """Arrange the report; what has nothing to show is only named. tables: by name, as `tabulating.make_tables`."""
+    scores = [
+        fidelity_section(results, tables["fidelity"], tables["score_matrix"]),
+        prices_section(tables["prices"]),
+    ]
+    if results.records or results.failures:
+        sections = _of_points(results, tables, pictures, scores)
+    else:
+        sections = [*scores, Section("Pruned networks", (), NO_POINTS)]
+    lines = tuple(f"{section.title}: {section.why}" for section in sections if section.why)
+    shown = [section for section in sections if not section.why]
+    shown += [Section("Not in this report", (Items(lines),))] if lines else []
+    banner = DEMONSTRATION if results.demonstration else ""
+    return Document("PruneBench report", banner, _facts(results), (*shown, costs.origin_section(results)))
+
+
+def _of_points(
+    results: Results, tables: dict[str, pd.DataFrame], pictures: list[Picture], scores: list[Section]
+) -> list[Section]:
+    """Arrange what pruned networks show, with the sections on scores among it."""
     setting = main_setting(results)
     where = "{} ({}, batch {}, threads: {})".format(*setting) if setting else ""
-    figures = [Section("Figures", tuple(pictures))] if pictures else []
     demonstration = results.demonstration
     more = (SINGLE_WEIGHTS,) if any(record.weights for record in results.records) else ()
-    reading = Section("How to read this", tuple(Text(text) for text in (*READING, *more)))
-    verdicts = verdicts_section(tables["differences"], tables["areas"], demonstration)
-    sections = [
+    fidelity, prices = scores
+    return [
+        *([Section("Several protocols", (Items(results.notes),))] if results.notes else []),
+        verdicts_section(tables["differences"], tables["areas"], demonstration),
+        *([Section("Figures", tuple(pictures))] if pictures else []),
         evidence.margins_section(tables["margins"], tables["smallest_keeps"], demonstration),
-        evidence.causes_section(tables["causes"]),
-        reading,
+        evidence.causes_section(tables["causes"], parts_without_pair(results)),
+        Section("How to read this", tuple(Text(text) for text in (*READING, *more))),
         schedule_section(results),
         *comparison_sections(tables["summary"], tables["differences"], where, demonstration),
         evidence.areas_section(tables["areas"]),
         evidence.fronts_section(tables["fronts"]),
         tasks_section(over_tasks(results), tables["wilcoxon"], tables["aggregates"]),
-        fidelity_section(results, tables["fidelity"], tables["score_matrix"]),
+        fidelity,
         details.below_random_section(results, tables["differences"]),
         details.failures_section(results),
         details.sparse_section(results),
         details.widths_section(tables["widths"]),
         costs.speed_section(tables["speed"]),
-        prices_section(results.prices),
+        prices,
         costs.stages_section(tables["stages"]),
-        costs.origin_section(results),
     ]
-    notes = [Section("Several protocols", (Items(results.notes),))] if results.notes else []
-    banner = DEMONSTRATION if results.demonstration else ""
-    return Document("PruneBench report", banner, _facts(results), (*notes, verdicts, *figures, *sections))
 
 
 def _facts(results: Results) -> tuple[tuple[str, str], ...]:
     seen = {record.cell.seed for record in results.records} | {one.cell.seed for one in results.fidelity}
     tasks = {results.tasks[r.key] for r in results.records} or {one.cell.task for one in results.fidelity}
-    facts = [
-        ("tasks", "; ".join(sorted(tasks)) or "none"),
-        ("points", f"{len(results.records)} finished, {len(results.failures)} failed"),
-        ("seeds", seeds(seen) or "none"),
-        ("preset", results.preset or "none"),
+    points = f"{len(results.records)} finished, {len(results.failures)} failed"
+    older = f"{count(results.superseded, 'older record')} of the same cells (another version of code or packages)"
+    scored = count(len(results.fidelity), "score") + " of dense networks"
+    priced = f"{count(len(results.prices), 'score')} on {', '.join(sorted({p.model for p in results.prices}))}"
+    facts = (
+        ("tasks", "; ".join(sorted(tasks))),
+        ("points", points if results.records or results.failures else ""),
+        ("left out", older if results.superseded else ""),
+        ("fidelity", scored if results.fidelity else ""),
+        ("cost of scores", priced if results.prices else ""),
+        ("seeds", seeds(seen)),
+        ("preset", (results.preset or "none") if tasks else ""),  # scores alone are timed on what is theirs
         ("command", results.command or "not recorded"),
         ("source", results.source),
         ("PruneBench", version("prunebench")),
-    ]
-    if results.superseded:
-        older = f"{results.superseded} older records of the same cells (another version of code or packages)"
-        facts.insert(2, ("left out", older))
-    return tuple(facts)
+    )
+    return tuple((name, text) for name, text in facts if text)

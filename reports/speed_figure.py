@@ -9,6 +9,8 @@ from prunebench.reports.grid import METRICS
 HUES = ("#56B4E9", "#0072B2", "#D55E00", "#222222", "#009E73", "#CC79A7")
 RATIOS = (0.25, 0.5, 0.7, 1, 1.2, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
 
+SMALLEST = 0.05  # where an interval ends that reaches to zero, which a logarithmic axis has not
+
 
 def speed_figure(summary: pd.DataFrame) -> alt.TopLevelMixin | None:
     """Measured beside theoretical speed-up: one panel per task and ranking, one row per criterion.
@@ -21,7 +23,7 @@ def speed_figure(summary: pd.DataFrame) -> alt.TopLevelMixin | None:
     frame = summary.dropna(subset=["measured"])
     half = frame["measured_half"].astype(float)
     frame = frame.assign(
-        low=(frame["measured"] - half).fillna(frame["own_low"]),
+        low=(frame["measured"] - half).clip(lower=SMALLEST).fillna(frame["own_low"]),
         high=(frame["measured"] + half).fillna(frame["own_high"]),
     )
     groups = frame.groupby(["task", "ranking", "metric"], sort=False)
@@ -33,7 +35,7 @@ def speed_figure(summary: pd.DataFrame) -> alt.TopLevelMixin | None:
 
 
 def _speed_panel(part: pd.DataFrame, title: str) -> alt.LayerChart | alt.FacetChart:
-    low = max(min(float(part["theoretical"].min()), float(part["low"].min()), 1.0) * 0.95, 0.05)
+    low = max(min(float(part["theoretical"].min()), float(part["low"].min()), 1.0) * 0.95, SMALLEST)
     high = max(float(part["theoretical"].max()), float(part["high"].max())) * 1.07
     scale = alt.Scale(type="log", domain=[low, high], nice=False)
     axis = alt.Axis(values=ticks(RATIOS, (low, high)), labelExpr="format(datum.value, '.2~f') + 'x'")

@@ -11,6 +11,7 @@ from prunebench.reports.analysis.margins import MARGIN, failed_points, held_tabl
 from prunebench.reports.analysis.power import power_table
 from prunebench.reports.analysis.score_matrix import matrix_table
 from prunebench.reports.analysis.tasks import aggregates_table, over_tasks, ranks_table, wilcoxon_table
+from prunebench.reports.prices import prices_table
 from prunebench.reports.results import Results
 from prunebench.reports.speed import speed_table
 from prunebench.reports.stages import stages_table
@@ -38,6 +39,7 @@ def make_tables(results: Results, margin: float = MARGIN) -> dict[str, pd.DataFr
         "aggregates": aggregates_table(results, entries),
         "fidelity": fidelity_table(results.fidelity),
         "score_matrix": matrix_table(results.fidelity),
+        "prices": prices_table(results.prices),
         "speed": speed_table(results),
         "widths": widths_table(results),
         "stages": stages_table(results),

@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from prunebench.reports.analysis.changes import (
+    FELL,
     LOST,
     REGRESSED,
     SAME,
@@ -13,17 +14,18 @@ from prunebench.reports.analysis.changes import (
     surroundings,
 )
 from prunebench.reports.document import Document, Items, Section, Table, Text
-from prunebench.reports.formatting import NONE, difference, times
+from prunebench.reports.formatting import NONE, count, difference, times
 from prunebench.reports.grid import METRICS
 from prunebench.reports.results import Results
 
 HEADER = ("task", "ranking", "criterion", "keep", "n", "identical", "difference in points", "p (Holm)")
 RATIOS = ("MACs", "time", "verdict")
 NOTE = (
-    "Paired by seed, after - before, fine-tuned accuracy, 95 % t interval; p: one-sided paired t test of 'not worse', "
-    "corrected over all points; MACs, time: after / before. held: the interval lies above -{margin:g} points; "
-    "regressed: the mean fell by more than that, and p <= 0.05 (with one seed there is no test: the fall alone "
-    "decides); open: neither is shown."
+    "Paired by seed, after - before, fine-tuned accuracy, 95 % t interval; p: one-sided paired t test of 'not worse' "
+    "(where all differences are equal t knows no spread: sign flips, 2^-n), corrected over all points; MACs, time: "
+    "after / before. held: the interval lies above -{margin:g} points; regressed: the mean fell by more than that, and "
+    "p <= 0.05; fell, too few seeds: it fell by more than that, but no p <= 0.05 was possible (one seed, or a few that "
+    "all differ by the same): run more; open: neither is shown."
 )
 
 
@@ -61,8 +63,8 @@ def _counts(table: pd.DataFrame) -> list[str]:
     lines = []
     for verdict, part in table.groupby("verdict", sort=False):
         names = [f"{r['criterion']} at {r['keep']:g}" for r in part.to_dict("records")]
-        named = f" ({', '.join(names)})" if verdict in (REGRESSED, LOST) else ""
-        lines.append(f"{verdict}: {len(part)} of {len(table)} points{named}")
+        named = f" ({', '.join(names)})" if verdict in (REGRESSED, FELL, LOST) else ""
+        lines.append(f"{verdict}: {len(part)} of {count(len(table), 'point')}{named}")
     return lines
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from prunebench.reports.analysis.family import ALPHA, BETTER, OPEN, TIED, TOO_FEW, WORSE
 from prunebench.reports.document import Block, Items, Section, Text
-from prunebench.reports.formatting import percent, points, ties
+from prunebench.reports.formatting import count, percent, points, ties
 from prunebench.reports.grid import METRICS, compared_by
 from prunebench.reports.statistics.exact_power import seeds_to_decide
 from prunebench.reports.statistics.intervals import Interval
@@ -29,7 +29,7 @@ def verdicts_section(differences: pd.DataFrame, areas: pd.DataFrame, demonstrati
         return Section(TITLE, (Text(DEMONSTRATION),))
     lines = [line for _, line in sentences(differences)]
     if not lines:
-        return Section(TITLE, (Text("There is no contrast to test."),))
+        return Section(TITLE, (), "There is no contrast to test.")
     blocks: list[Block] = [Text(HOW), *(Text(text) for text in limits(differences)), Items(tuple(lines))]
     whole = [line for _, line in sentences(areas.assign(keep=float("nan")))] if len(areas) else []
     if whole:
@@ -48,7 +48,7 @@ def limits(differences: pd.DataFrame) -> Iterator[str]:
         contrasts = "a single contrast" if family == 1 else f"a family of {family} contrasts"
         least = min(1.0, family * 2.0 ** (1 - seeds))
         yield (
-            f"{seeds} seeds cannot decide {contrasts}, whatever they had given: the smallest p that is possible after "
+            f"{count(seeds, 'seed')} cannot decide {contrasts}, whatever they had given: the smallest possible p after "
             f"correction is {least:.2g}. {seeds_for_exact(family, ALPHA)} seeds are the fewest that can."
         )
 
@@ -69,7 +69,7 @@ def sentences(differences: pd.DataFrame) -> Iterator[tuple[dict[str, Any], str]]
 def _where(key: dict[str, Any], part: pd.DataFrame) -> str:
     keep = "" if pd.isna(key["keep"]) else f", keep {key['keep']:g} of the {METRICS[key['metric']]}"
     few, many = int(part["n"].min()), int(part["n"].max())
-    seeds = ("1 seed" if many == 1 else f"{many} seeds") if few == many else f"{few} to {many} seeds"
+    seeds = count(many, "seed") if few == many else f"{few} to {many} seeds"
     return f"{key['task']}, {key['ranking']} ranking{keep}, against `{key['reference']}`, {seeds}"
 
 

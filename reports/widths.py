@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from prunebench.record import Record
+from prunebench.reports.formatting import count
 from prunebench.reports.grid import GROUP, RANKINGS, order
 from prunebench.reports.results import Results
 
@@ -40,7 +41,7 @@ def grouped(results: Results) -> dict[tuple[str, str, str, float, str], list[Rec
 def emptied(records: Sequence[Record]) -> str:
     """Say which layers stand at their floor, with what is left and in how many seeds; else which has the least left."""
     counts = Counter(layer for record in records for layer in record.floors)
-    return ", ".join(_floor(layer, count, records) for layer, count in counts.items()) or _narrowest(records)
+    return ", ".join(_floor(layer, number, records) for layer, number in counts.items()) or _narrowest(records)
 
 
 def _narrowest(records: Sequence[Record]) -> str:
@@ -48,10 +49,10 @@ def _narrowest(records: Sequence[Record]) -> str:
     return f"none at its floor; least left: {min(left)[1]} ({min(left)[0]:.0%})" if left else "none"
 
 
-def _floor(layer: str, count: int, records: Sequence[Record]) -> str:
+def _floor(layer: str, number: int, records: Sequence[Record]) -> str:
     widths = [r.left[layer] for r in records if layer in r.floors and layer in r.left]
     change = f" {widths[0][0]} -> {min(w for _, w in widths)}" if widths else ""
-    return f"{layer}{change} ({count} of {len(records)} seeds)"
+    return f"{layer}{change} ({number} of {count(len(records), 'seed')})"
 
 
 def _position(key: tuple[str, str, str, float, str]) -> tuple[str, int, str, float, tuple[int, str]]:

@@ -23,8 +23,9 @@ from prunebench.reports.tabulating import make_tables
 TEMPLATES = Path(__file__).parent / "templates"
 TITLES = {
     "accuracy": "Accuracy after fine-tuning against MACs kept (single weights: against weights kept); "
-    "bands: 95 % t intervals over seeds; dashed: controls.",
-    "speed": "Speed-up by the count of MACs (tick) and as measured (dot, 95 % interval; hollow: unreliable).",
+    "bands: 95 % t intervals over seeds, cut off at 0 and 100 % and at the frame; dashed: controls.",
+    "speed": "Speed-up by the count of MACs (tick) and as measured (dot; line: 95 % interval, cut off at the frame; "
+    "hollow: unreliable).",
 }
 
 

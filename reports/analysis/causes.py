@@ -1,4 +1,4 @@
-"""Separation of causes: what the choice of units, the inherited weights, pruning, training and allocation each did."""
+"""Separation of causes: what units, inherited weights, pruning, training, allocation and the parts of A+B each did."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prunebench.reports.analysis.pairing import compare, summarise
+from prunebench.reports.analysis.margins import failed_points
+from prunebench.reports.analysis.pairing import compare, shared, summarise
 from prunebench.reports.analysis.points import Point, Seeds, dense, finetuned, panels, points
 from prunebench.reports.grid import is_control
 from prunebench.reports.results import Results
+from prunebench.reserved import parts
 
-CAUSES = ("units", "weights", "pruning", "training", "allocation")
+CAUSES = ("units", "weights", "pruning", "training", "allocation", "combination")
 DENSE = "dense"
 COLUMNS = [*Point._fields, "cause", "reference", "reference_ranking", "n"]
 
@@ -22,7 +24,8 @@ def causes_table(results: Results) -> pd.DataFrame:
     units: X against `shuffle:X`, the same widths with random units (under `local` ranking `random` is that too, for an
     X without sparse training). weights: X against `scratch:X`, the same widths with fresh weights. pruning: X against
     `dense_continued`, trained as long without being pruned. training: `dense_continued` against the dense network
-    it began with, what the extra epochs gave alone. allocation: X against X under `local` ranking.
+    it began with, what the extra epochs gave alone. allocation: X against X under `local` ranking. combination: A+B
+    against A and against B.
     """
     found = points(results)
     rows = []
@@ -35,6 +38,22 @@ def causes_table(results: Results) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=None if rows else COLUMNS)
     by_cause = frame["cause"].map({cause: number for number, cause in enumerate(CAUSES)})
     return frame.assign(_by=by_cause).sort_values("_by", kind="stable", ignore_index=True).drop(columns="_by")
+
+
+def parts_without_pair(results: Results) -> Iterator[tuple[Point, str, str]]:
+    """Give every point of a combination, each part that it cannot be compared with, and why not."""
+    found, failed = points(results), set(failed_points(results))
+    for ours in found:
+        for part in _parts(ours):
+            if part not in found:
+                yield ours, part.criterion, "failed" if part in failed else "was not run"
+            elif not shared(found[ours], found[part]):
+                yield ours, part.criterion, "has no seed in common"
+
+
+def _parts(ours: Point) -> list[Point]:
+    names = () if is_control(ours.criterion) else parts(ours.criterion)
+    return [ours._replace(criterion=name) for name in names] if len(names) > 1 else []
 
 
 def _controls(panel: list[Point], found: Mapping[Point, Seeds]) -> Iterator[tuple[str, Point, Point]]:
@@ -55,6 +74,7 @@ def _controls(panel: list[Point], found: Mapping[Point, Seeds]) -> Iterator[tupl
         same = ours._replace(ranking="local")
         if ours.ranking != "local" and same in here:
             yield "allocation", ours, same
+        yield from (("combination", ours, part) for part in _parts(ours) if part in here)
 
 
 def _random(ours: Point, found: Mapping[Point, Seeds]) -> Point | None:

@@ -1,12 +1,10 @@
 """Two runs of the same cells: what changed around them, and what in them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy import stats
 
 from prunebench.errors import UserError
 from prunebench.record import Record
@@ -15,9 +13,12 @@ from prunebench.reports.analysis.pairing import differences, shared
 from prunebench.reports.analysis.points import Point, Seeds, points
 from prunebench.reports.protocols import ASKED
 from prunebench.reports.results import Results
-from prunebench.reports.statistics.intervals import t_interval
+from prunebench.reports.statistics.margin import against_margin
+from prunebench.reports.statistics.multiplicity import holm
+from prunebench.reports.statistics.one_sided import above
 
 SAME, HELD, IMPROVED, REGRESSED, OPEN = "identical", "held", "improved", "regressed", "open"
+FELL = "fell, too few seeds"
 LOST = "failed now"
 COLUMNS = [*Point._fields, "n", "identical", "difference", "low", "high", "p_worse", "p_holm", "verdict"]
 
@@ -26,18 +27,20 @@ def changes_table(before: Results, after: Results, margin: float) -> pd.DataFram
     """One row per point that both runs have: paired difference after - before of the fine-tuned accuracy, by seed.
 
     identical: pairs whose accuracies, widths and predictions agree exactly; p_worse: one-sided paired t test of 'not
-    worse', p_holm: corrected over all points; size, time: pruned MACs (or weights) and measured milliseconds, after /
-    before (the means over the pairs; time only where both were timed in the same setting). verdict: `identical`;
-    `held`, the interval lies above -margin; `improved`, held and above zero; `regressed`, the mean fell by more than
-    the margin and p_holm <= 0.05 (one seed: by more than the margin); `failed now`, a point that came out before;
-    otherwise `open`.
+    worse' (sign flips where the differences are all equal), p_holm: corrected over all points; size, time: pruned MACs
+    (or weights) and measured milliseconds, after / before (the means over the pairs; time only where both were timed in
+    the same setting). verdict: `identical`; `held`, not worse by the margin (see `statistics.margin`); `improved`, held
+    and the interval lies above zero; `regressed`, the mean fell by more than the margin and p_holm <= 0.05; `fell, too
+    few seeds`, it fell by more than the margin and no p_holm <= 0.05 was possible; `failed now`, a point that came out
+    before; otherwise `open`.
     """
     old, new = points(before), points(after)
-    rows = [_row(point, old[point], new[point]) for point in old if point in new and shared(old[point], new[point])]
-    correct(rows, "p_worse")
+    both = [point for point in old if point in new and shared(old[point], new[point])]
+    rows = [_row(point, old[point], new[point], margin) for point in both]
+    _correct(rows)
     for row in rows:
         row["verdict"] = _verdict(row, margin)
-    times = [_time(old[point], new[point], before, after) for point in (_point(row) for row in rows)]
+    times = [_time(old[point], new[point], before, after) for point in both]
     failed = {_cell(record) for record in after.failures}
     lost = {_point_of(record, before): None for record in before.records if _cell(record) in failed}
     rows = [row | time for row, time in zip(rows, times, strict=True)]
@@ -66,14 +69,25 @@ def surroundings(before: Results, after: Results) -> Iterator[tuple[str, str, st
             yield name, one, other
 
 
-def _row(point: Point, old: Seeds, new: Seeds) -> dict[str, Any]:
+def _row(point: Point, old: Seeds, new: Seeds, margin: float) -> dict[str, Any]:
     pairs, d = shared(new, old), differences(new, old)
-    interval = t_interval(d)
+    found = against_margin(d, margin)
     same = sum(_compared(old[seed]) == _compared(new[seed]) for seed in pairs)
     sizes = [_size(new[seed]) / _size(old[seed]) for seed in pairs]
-    row = point._asdict() | {"n": len(d), "identical": same, "difference": interval.mean, "low": interval.low}
-    row |= {"high": interval.high, "size": float(np.mean(sizes))}
-    return row | ({"p_worse": _p_worse(d)} if len(d) > 1 else {})
+    row = point._asdict() | {"n": len(d), "identical": same, "difference": found.mean, "low": found.low}
+    row |= {"high": found.high, "held": found.noninferior, "size": float(np.mean(sizes))}
+    if len(d) == 1:
+        return row
+    worse = above(-d, 0.0)
+    return row | {"p_worse": worse.p, "smallest_p": worse.smallest}
+
+
+def _correct(rows: Sequence[dict[str, Any]]) -> None:
+    """Add p_holm, and the smallest that is possible; one seed has none that could tell."""
+    correct(rows, "p_worse")
+    tested = [row for row in rows if "p_worse" in row]
+    for row, least in zip(tested, holm([row["smallest_p"] for row in tested]), strict=True):
+        row["smallest_holm"] = least
 
 
 def _size(record: Record) -> int:
@@ -82,20 +96,16 @@ def _size(record: Record) -> int:
     return sum(left for _, left in record.weights.values()) if record.weights else record.pruned.macs
 
 
-def _p_worse(d: NDArray[np.float64]) -> float:
-    if np.ptp(d) == 0:
-        return 0.0 if d[0] < 0 else 1.0
-    return float(stats.ttest_1samp(d, 0.0, alternative="less").pvalue)
-
-
 def _verdict(row: dict[str, Any], margin: float) -> str:
     if row["identical"] == row["n"]:
         return SAME
-    if row["difference"] < -margin and row.get("p_holm", 0.0) <= ALPHA:
-        return REGRESSED
-    if row["low"] is None or row["low"] <= -margin:
+    if row["held"]:
+        return IMPROVED if row["low"] > 0 else HELD
+    if row["difference"] >= -margin:
         return OPEN
-    return IMPROVED if row["low"] > 0 else HELD
+    if row.get("smallest_holm", 1.0) > ALPHA:
+        return FELL
+    return REGRESSED if row["p_holm"] <= ALPHA else OPEN
 
 
 def _compared(record: Record) -> dict[str, Any]:
@@ -130,10 +140,6 @@ def _facts(results: Results) -> dict[str, set[str]]:
         for name, value in facts.items():
             found.setdefault(name, set()).add(value)
     return found
-
-
-def _point(row: dict[str, Any]) -> Point:
-    return Point(*(row[name] for name in Point._fields))
 
 
 def _point_of(record: Record, results: Results) -> Point:

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy import special
+from numpy.typing import ArrayLike
 
 from prunebench.reports.statistics.intervals import LEVEL, t_interval
-from prunebench.reports.statistics.vectors import constant, vector
+from prunebench.reports.statistics.one_sided import ROUNDING, above
+from prunebench.reports.statistics.vectors import vector
 
-INSIDE = 1 - 1e-9  # of the margin: what is nearer to it lies on it, as differences of fractions round
+INSIDE = 1 - ROUNDING  # of the margin
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,8 @@ def against_margin(differences: ArrayLike, margin: float, level: float = LEVEL) 
     two-sided interval at `level` lies above -margin, a one-sided test at (1 - level) / 2; p_noninferior is the p of
     'mean <= -margin'. Equivalent: it lies within +-margin, two one-sided tests (Schuirmann 1987) at (1 - level) / 2
     each, stricter than the usual 90 % interval (two at 0.05); p_equivalent is the larger of the two p. A mean on the
-    margin is outside. Constant differences (up to rounding) show no spread, so t cannot judge them: there p is the
-    exact sign-flip one, 2**-n on the right side of the margin, and 6 are the fewest that answer 'yes'. Raises
-    ValueError for another margin, or as `vector`.
+    margin is outside. Of constant differences (up to rounding), which t cannot judge, 6 are the fewest that answer
+    'yes', see `one_sided.above`. Raises ValueError for another margin, or as `vector`.
 
     >>> result = against_margin([-0.001, 0.001, 0.0, 0.002], margin=0.005)
     >>> result.noninferior, result.equivalent, round(result.p_noninferior, 4)
@@ -52,12 +51,12 @@ def against_margin(differences: ArrayLike, margin: float, level: float = LEVEL) 
     interval, n = t_interval(d, level), len(d)
     if interval.low is None or interval.high is None:
         return Margin(n, margin, interval.mean)
-    above, below = _p_above(d, -margin), _p_above(-d, -margin)
-    judged = not constant(d) or 2.0**-n <= (1 - level) / 2
+    lower, upper = above(d, -margin), above(-d, -margin)
+    judged = lower.smallest <= (1 - level) / 2
     noninferior = judged and interval.low > -margin * INSIDE
     equivalent = noninferior and interval.high < margin * INSIDE
     ends = interval.low, interval.high
-    return Margin(n, margin, interval.mean, *ends, above, max(above, below), noninferior, equivalent)
+    return Margin(n, margin, interval.mean, *ends, lower.p, max(lower.p, upper.p), noninferior, equivalent)
 
 
 def held_down_to(keeps: Sequence[float], held: Sequence[bool | None]) -> float | None:
@@ -81,10 +80,3 @@ def held_down_to(keeps: Sequence[float], held: Sequence[bool | None]) -> float |
             break
         reached = keep
     return reached
-
-
-def _p_above(d: NDArray[np.float64], limit: float) -> float:
-    """Give the one-sided p of 'the mean is <= limit', a negative number."""
-    if constant(d):
-        return 2.0 ** -len(d) if d[0] > limit * INSIDE else 1.0
-    return float(special.stdtr(len(d) - 1, (limit - d.mean()) / (d.std(ddof=1) / len(d) ** 0.5)))

@@ -298,6 +298,22 @@ def test_the_newest_rate_is_taken_and_a_demonstration_stays_one(two: tuple[Path,
     assert read_results(tmp_path / "d").demonstration
 
 
+def test_what_was_asked_for_of_either_is_remembered(two: tuple[Path, Path], tmp_path: Path) -> None:
+    trajectories = {"dataset": "mnist", "model": "lenet5", "criterion": "taylor"}
+    asked = [
+        {"ranking": "local", "metric": "macs", "keeps": [keep], "trajectories": [{**trajectories, "seeds": [keep]}]}
+        for keep in (0, 1)
+    ]
+    for store, own in zip(two, (asked[:1], asked), strict=True):
+        put_json(store / "run.json", {"schema_version": 1, "preset": None, "command": "x", "asked": own})
+    merge(two, tmp_path / "c")
+    merge([tmp_path / "c", *two], tmp_path / "c")
+    assert [(one.keeps, one.trajectories[0].seeds) for one in read_results(tmp_path / "c").asked] == [
+        ((0.0,), (0,)),
+        ((1.0,), (1,)),
+    ]
+
+
 def test_a_full_disk_is_one_line(two: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, os.strerror(28))

@@ -11,10 +11,14 @@ from prunebench.grid import make_grid
 from prunebench.progress import Progress
 from prunebench.record import Record, read_record
 from prunebench.registry import registry
-from prunebench.run import configure, run
+from prunebench.reports.reading import read_results
+from prunebench.run import asked as asked_for
+from prunebench.run import configure, note, run
 from prunebench.store import Store
 
 Make = Callable[..., Any]
+ASKED = (("magnitude", "0.7,0.5"), ("taylor", "0.5"))
+WANTED = (("magnitude", 0.7), ("magnitude", 0.5), ("taylor", 0.5))
 PLUGIN = """
 import torch
 from prunebench.criterion import Criterion
@@ -78,6 +82,19 @@ def test_processes_give_the_same_facts_as_one(computed: Any, tiny: Make, tmp_pat
 
 def test_the_folder_says_which_preset(computed: Any) -> None:
     assert json.loads((computed.spec.results / "run.json").read_text())["preset"] is None
+
+
+def test_the_folder_says_what_was_asked_for(computed: Any, tiny: Make, tmp_path: Path) -> None:
+    asked = read_results(computed.spec.results).asked
+    assert {cell for one in asked for cell in one.cells()} == {r.cell for r in computed.records.values()}
+    store, grids = Store(tmp_path), [make_grid(tiny(tmp_path, criteria=(name,), keep=keep)) for name, keep in ASKED]
+    for grid in (*grids, *grids):
+        note(store, grid.spec, asked_for(grid))
+    (tmp_path / "records").mkdir()
+    store.put(first := next(iter(computed.records.values())))
+    found = read_results(tmp_path)
+    assert len(found.asked) == 2
+    assert {(c.criterion, c.keep) for c in found.missing} == set(WANTED) - {(first.cell.criterion, first.cell.keep)}
 
 
 def test_failed_cells_say_why_and_leave_the_others(

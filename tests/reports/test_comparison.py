@@ -21,11 +21,22 @@ def test_numbers_as_a_reader_sees_them(make: SimpleNamespace) -> None:
     records = [make.record("taylor", s, accuracy=a) for s, a in enumerate((0.95, 0.93))]
     records += [make.record("magnitude", s, accuracy=a) for s, a in enumerate((0.90, 0.90))]
     accuracies, differences, contrasts = tables(gather("x", records))
-    assert row(accuracies, "magnitude")["fine-tuned"] == "90.00 ± 0.00"
+    assert row(accuracies, "magnitude")["fine-tuned"] == "90.00 (all equal)"
     # 4 points on average, s = sqrt(2), t(.975, 1) = 12.7062: half = 12.7062
-    assert row(accuracies, "taylor")["fine-tuned"] == "94.00 ± 12.71"
+    assert row(accuracies, "taylor")["fine-tuned"] == "94.00 ± 12.71 §"  # to 106.71 %
     assert row(differences, "taylor")["to magnitude"] == "+4.00 [-8.71, +16.71]"
     assert row(contrasts, "taylor")["p, Holm (smallest)"] == "0.5 (0.5)"
+
+
+def test_intervals_beyond_the_bounds_are_marked_and_explained(make: SimpleNamespace) -> None:
+    def notes(*accuracies: float) -> list[str]:
+        results = gather("x", [make.record("taylor", s, accuracy=a) for s, a in enumerate(accuracies)])
+        (section,) = comparison_sections(summary_table(results), differences_table(results), "here", False)
+        return [block.text for block in section.blocks if isinstance(block, Text)]
+
+    wide, narrow = (0.95, 0.93), (0.95, 0.95)  # the cut accuracies are 30 points lower and as far apart
+    assert any(text.startswith("§ the t interval") for text in notes(*wide))
+    assert not any("§" in text for text in notes(*narrow))
 
 
 def test_one_seed_has_no_interval_and_says_so(make: SimpleNamespace) -> None:

@@ -1,5 +1,7 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
+from prunebench.asked import Asked, Trajectories
 from prunebench.reports import details
 from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.document import Items, Section, Table, Text
@@ -36,23 +38,38 @@ def test_below_random_with_equal_widths_is_the_choice_of_units(make: SimpleNames
 
 def test_below_random_is_not_claimed_without_random(make: SimpleNamespace) -> None:
     results = gather("x", [make.record()])
-    assert "not known" in text(details.below_random_section(results, differences_table(results)))
+    assert "not known" in details.below_random_section(results, differences_table(results)).why
     results = gather("x", make.grid(("magnitude", "random")))
     assert "No criterion" in text(details.below_random_section(results, differences_table(results)))
 
 
+def asked(criteria: tuple[str, ...], keeps: tuple[float, ...], seeds: tuple[int, ...] = (0, 1, 2)) -> Asked:
+    one = {"dataset": "mnist", "model": "lenet5", "seeds": seeds}
+    trajectories = tuple(Trajectories(criterion=criterion, **one) for criterion in criteria)  # type: ignore[arg-type]
+    return Asked(ranking="local", metric="macs", keeps=keeps, trajectories=trajectories)
+
+
 def test_failures_have_reasons_and_gaps_are_listed(make: SimpleNamespace) -> None:
     records = [r for r in make.grid(("magnitude", "l0")) if (r.cell.criterion, r.cell.seed) != ("l0", 1)]
-    found = text(details.failures_section(gather("x", [*records, make.failure("l0", 1, 0.25, "out of memory")])))
-    assert "l0, seed 1, keep 0.25 MACs: out of memory" in found
-    assert "keep 0.5 MACs, l0: seed 1" in found
-    assert "None" in text(details.failures_section(gather("x", make.grid())))
+    results = gather("x", [*records, make.failure("l0", 1, 0.25, "out of memory")])
+    found = text(details.failures_section(replace(results, asked=(asked(("magnitude", "l0"), (0.5, 0.25)),))))
+    assert "1 cell failed" in found and "l0, seed 1, keep 0.25 MACs: out of memory" in found
+    assert found.count("keep 0.5 MACs, l0: seed 1") == 1 and "keep 0.25 MACs, l0: seed" not in found
+
+
+def test_what_was_not_asked_for_is_no_gap(make: SimpleNamespace) -> None:
+    results = gather("x", make.grid(("magnitude",), (0, 1, 2), (0.5,)) + make.grid(("l0",), (0, 1), (0.25,)))
+    runs = asked(("magnitude",), (0.5,)), asked(("l0",), (0.25,), (0, 1))
+    assert text(details.failures_section(replace(results, asked=runs))).startswith("None: every cell")
+    assert text(details.failures_section(results)) == "No cell failed."  # the source does not say what was asked for
+    more = asked(("l0",), (0.25,))  # a run that was broken off before the third seed
+    assert "keep 0.25 MACs, l0: seed 2" in text(details.failures_section(replace(results, asked=(*runs, more))))
 
 
 def test_ineffective_sparse_training_is_flagged(make: SimpleNamespace) -> None:
     assert "l1 on mnist x lenet5: seed 0 (1 of 3)" in text(details.sparse_section(gather("x", make.grid())))
     assert "None:" in text(details.sparse_section(gather("x", make.grid(("l0",)))))
-    assert "No criterion" in text(details.sparse_section(gather("x", make.grid(("obd",)))))
+    assert "No criterion" in details.sparse_section(gather("x", make.grid(("obd",)))).why
 
 
 def test_tuned_strengths_are_said(make: SimpleNamespace) -> None:

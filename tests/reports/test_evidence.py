@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from prunebench.reports import evidence
+from prunebench.reports.analysis.causes import causes_table, parts_without_pair
 from prunebench.reports.document import Items, Section, Table
 from prunebench.reports.results import gather
 from prunebench.reports.tabulating import make_tables
@@ -27,8 +28,18 @@ def test_causes_in_words_count_their_intervals(tables: dict[str, pd.DataFrame]) 
     assert (
         f"{100 * part['difference'].min():+.2f} to {100 * part['difference'].max():+.2f} points over 4 cells" in units
     )
-    assert f"of 4 intervals {(part['low'] > 0).sum()} lie above zero, {(part['high'] < 0).sum()} below" in units
+    assert f"of 4 intervals {(part['low'] > 0).sum()} above zero, {(part['high'] < 0).sum()} below" in units
     assert any("global ranking, allocation" in line for line in text)
+
+
+def test_a_combination_without_a_part_says_so(make: SimpleNamespace) -> None:
+    results = gather("x", make.grid(("magnitude", "reg_obd", "obd"), range(2)))
+    text = lines(evidence.causes_section(causes_table(results), parts_without_pair(results)))
+    assert any("local ranking, combination: " in line for line in text)  # against `obd`
+    assert text[-1] == (
+        "mnist x lenet5, local ranking, keep 0.5, 0.25 MACs: `reg_obd` is not compared with `hsqgl12`, "
+        "which was not run"
+    )
 
 
 def test_without_loss_names_the_smallest_keep(tables: dict[str, pd.DataFrame]) -> None:
@@ -58,4 +69,4 @@ def test_nothing_to_show(make: SimpleNamespace) -> None:
         evidence.areas_section(empty["areas"]),
         evidence.fronts_section(empty["fronts"]),
     ):
-        assert len(section.blocks) == 1
+        assert section.why and not section.blocks

@@ -7,7 +7,7 @@ import pytest
 from prunebench.reports.accuracy_figure import _limits, accuracy_figure
 from prunebench.reports.drawing import png, svg, ticks
 from prunebench.reports.results import gather
-from prunebench.reports.speed_figure import speed_figure
+from prunebench.reports.speed_figure import SMALLEST, speed_figure
 from prunebench.reports.summary import summary_table
 
 
@@ -40,6 +40,15 @@ def test_speed_has_a_row_per_criterion(make: SimpleNamespace) -> None:
     assert figure is not None
     text = svg(figure)
     assert "random" in text and ">0.25<" in text and "NaN" not in text
+
+
+def test_an_interval_of_speed_that_reaches_below_zero_is_drawn(make: SimpleNamespace) -> None:
+    records = make.grid(("magnitude",), (0, 1), (0.5,))
+    speeds = [make.latency(r).model_copy(update={"speedup": 1.0 + r.cell.seed}) for r in records]  # 1.5 +- 6.35
+    figure = speed_figure(summary_table(gather("x", records, speeds)))
+    assert figure is not None
+    assert min(row["low"] for rows in figure.to_dict()["datasets"].values() for row in rows) == SMALLEST
+    assert "NaN" not in svg(figure)
 
 
 def test_nothing_to_draw(make: SimpleNamespace) -> None:

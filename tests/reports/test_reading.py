@@ -89,6 +89,13 @@ def test_a_folder_of_another_schema(place: str, make: SimpleNamespace, tmp_path:
         read_results(folder)
 
 
+def test_what_was_asked_for_must_be_readable(make: SimpleNamespace, tmp_path: Path) -> None:
+    folder = make.folder(tmp_path, [make.record()])
+    (folder / "run.json").write_text('{"schema_version": 1, "asked": [{"ranking": "local", "metric": "macs"}]}')
+    with pytest.raises(UserError, match=r"run\.json: asked: keeps: Field required"):
+        read_results(folder)
+
+
 def test_a_corrupt_record_and_a_corrupt_latency_are_named(make: SimpleNamespace, tmp_path: Path) -> None:
     folder = make.folder(tmp_path, [make.record()])
     timing = folder / "timing" / "imaginary-eager.json"

@@ -23,6 +23,15 @@ def test_a_regression_is_named(make: SimpleNamespace) -> None:
     assert "regressed: 1 of 2 points (taylor at 0.5)" in markdown(document)
 
 
+def test_a_fall_that_cannot_be_tested_is_named_and_no_regression(make: SimpleNamespace) -> None:
+    before, after = ([make.record("taylor", s, accuracy=a) for s in range(2)] for a in (0.75, 0.5))
+    document, bad = compare_runs(gather("x", before), gather("y", after), 0.005)
+    text = markdown(document)
+    assert not bad
+    assert "fell, too few seeds: 1 of 1 point (taylor at 0.5)" in text
+    assert "-25.00 (all 2 equal) |       0.25 |" in text
+
+
 def test_what_only_one_has_is_counted(make: SimpleNamespace) -> None:
     before, after = make.grid(("magnitude", "taylor"), (0,)), make.grid(("magnitude",), (0, 1))
     document, bad = compare_runs(gather("x", before), gather("y", after), 0.005)

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from prunebench.reports.analysis.causes import causes_table
+from prunebench.reports.analysis.causes import causes_table, parts_without_pair
 from prunebench.reports.results import gather
 
 
@@ -42,3 +42,27 @@ def test_pruning_and_training_add_up_to_the_change(make: SimpleNamespace) -> Non
     ]
     change = [r.accuracy.finetuned - r.accuracy.dense for r in records if r.cell.criterion == "magnitude"]
     assert sum(parts) == pytest.approx(sum(change) / 4)
+
+
+def test_a_combination_stands_against_its_parts(make: SimpleNamespace) -> None:
+    def finetuned(name: str) -> float:
+        return float(sum(r.accuracy.finetuned for r in records if r.cell.criterion == name) / 3)
+
+    records = make.grid(("reg_obd", "hsqgl12", "obd"), range(3), (0.5,))
+    found = cause(causes_table(gather("x", records)), "combination", "reg_obd")
+    assert found["reference"].tolist() == ["hsqgl12", "obd"]
+    assert found["difference"].tolist() == pytest.approx(
+        [finetuned("reg_obd") - finetuned(part) for part in ("hsqgl12", "obd")]
+    )
+    assert not list(parts_without_pair(gather("x", records)))
+
+
+def test_parts_that_are_missing_are_named(make: SimpleNamespace) -> None:
+    records = make.grid(("reg_obd", "l1+taylor"), (0, 1), (0.5,)) + make.grid(("obd",), (2,), (0.5,))
+    records += make.grid(("magnitude", "shuffle:reg_obd"), (0, 1), (0.5,)) + make.grid(("taylor",), (1,), (0.5,))
+    found = parts_without_pair(gather("x", [*records, make.failure("l1", 0, 0.5)]))
+    assert {(point.criterion, part, why) for point, part, why in found} == {
+        ("reg_obd", "hsqgl12", "was not run"),
+        ("reg_obd", "obd", "has no seed in common"),
+        ("l1+taylor", "l1", "failed"),
+    }

@@ -25,8 +25,26 @@ def test_verdicts(make: SimpleNamespace) -> None:
     assert verdict(make, before, tuple(a - 0.001 - 0.0001 * i for i, a in enumerate(before))) == "held"  # worse, within
     assert verdict(make, before, tuple(a + 0.02 + 0.001 * i for i, a in enumerate(before))) == "improved"
     assert verdict(make, before, (0.93, 0.86, 0.90, 0.89)) == "open"  # the mean fell by 1.25 points, unproven
-    assert verdict(make, (0.9,), (0.89,)) == "regressed"
+    assert verdict(make, (0.9,), (0.89,)) == "fell, too few seeds"
     assert verdict(make, (0.9,), (0.899,)) == "open"
+
+
+@pytest.mark.parametrize(
+    ("seeds", "expected"), [(2, "fell, too few seeds"), (4, "fell, too few seeds"), (5, "regressed"), (6, "regressed")]
+)
+def test_equal_drops_are_no_certainty(make: SimpleNamespace, seeds: int, expected: str) -> None:
+    table = changes_table(run(make, (0.75,) * seeds), run(make, (0.5,) * seeds), 0.005)
+    assert table["p_worse"].tolist() == [0.5**seeds]  # of 2**n ways to set the signs one is as low
+    assert table["verdict"].tolist() == [expected]
+    assert verdict(make, (0.5,) * seeds, (0.75,) * seeds) == ("improved" if 0.5**seeds <= 0.025 else "open")
+
+
+def test_equal_drops_share_the_correction(make: SimpleNamespace) -> None:
+    before = [make.record(c, s, accuracy=0.75) for c in ("taylor", "obd") for s in range(5)]
+    after = [make.record(c, s, accuracy=0.5) for c in ("taylor", "obd") for s in range(5)]
+    table = changes_table(gather("x", before), gather("y", after), 0.005)
+    assert table["p_holm"].tolist() == [2 / 32] * 2
+    assert table["verdict"].tolist() == ["fell, too few seeds"] * 2
 
 
 def test_the_test_is_scipys_and_corrected(make: SimpleNamespace) -> None:
