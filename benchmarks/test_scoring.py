@@ -110,7 +110,7 @@ def test_scoring(benchmark: BenchmarkFixture, name: str, model: str, channels: i
     torch.set_num_threads(1)
     criterion, network = chosen(name), network_of(model, channels, size)
     batches = batches_of(1 if batch < 64 else 2, channels, size, batch)
-    times = compare(criterion, network, batches)  # first: what a first call sets up for good is no memory of a later one
+    times = compare(criterion, network, batches)  # first: what a first call sets up is no later memory
     peak = memory(lambda: score(criterion, network, batches, torch.Generator()))
     plain_peak = memory(lambda: plain(network.model, batches))
     benchmark.group = "scoring"
