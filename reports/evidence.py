@@ -66,11 +66,11 @@ def _missing(unpaired: Iterable[tuple[Point, str, str]]) -> Iterator[str]:
 
 def _range(part: pd.DataFrame) -> str:
     low, high = signed(part["difference"].min()), signed(part["difference"].max())
-    tested = part.dropna(subset=["low", "high"])
+    tested = part[part["high"] > part["low"]]  # differences that are all equal have no interval worth the name
     above, below = int((tested["low"] > 0).sum()), int((tested["high"] < 0).sum())
     span = f"{low} points" if len(part) == 1 else f"{low} to {high} points over {len(part)} cells"
     if not len(tested):
-        return f"{span}; one seed, no interval"
+        return f"{span}; one seed, or all equal: no interval"
     if len(tested) == 1:
         return f"{span}; its interval {'lies above' if above else 'lies below' if below else 'contains'} zero"
     return f"{span}; of {len(tested)} intervals {above} above zero, {below} below"

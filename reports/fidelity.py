@@ -78,10 +78,8 @@ def _seconds(value: float | None) -> str:
 def _notes(part: pd.DataFrame) -> str:
     units = int(part["units"].max())
     lowest = f"the truly lowest {percent(SHARE, 0)} of the units"
-    text = (
-        "Spearman, Kendall and weighted tau (Kendall's, where units that cost most count most): 1 is the same order, "
-    )
-    text += "0 none in common, -1 the reverse. "
+    text = "Spearman, Kendall and weighted tau (Kendall's, where mistakes among those that go first count most): "
+    text += "1 is the same order, 0 is chance, -1 the reverse. "
     text += f"Lowest quarter: the share of {lowest} that is among the scores' lowest, 0 to 1 ({SHARE:g} by chance)."
     text += f" All layers: {count(units, 'unit')} at once; * the scores do not claim to be comparable"
     text += " between layers. Time: of one scoring, and of the oracle for all criteria of a seed."

@@ -71,7 +71,9 @@ def _against_chance(rows: Sequence[Row]) -> Iterator[str]:
     """Sort the criteria by where their interval lies."""
     groups: dict[str, list[str]] = {}
     for row in rows:
-        if row["criterion"] in (HALVES, REACHABLE) or is_control(row["criterion"]) or pd.isna(row["spearman_half"]):
+        if row["criterion"] in (HALVES, REACHABLE) or is_control(row["criterion"]):
+            continue
+        if pd.isna(row["spearman_half"]) or row["spearman_half"] == 0:  # one seed, or seeds that are all equal
             continue
         rho, half = float(row["spearman"]), float(row["spearman_half"])
         place = "above zero" if rho > half else "below zero" if rho < -half else "around zero, not told from chance"

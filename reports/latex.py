@@ -85,7 +85,7 @@ def _environment(title: str, table: Table, below: Iterable[Block], label: str) -
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\caption[{{{short}}}]{{{short}. {escape(table.caption)}}}",
+        rf"\caption[{{{short}}}]{{{short}{'' if short.endswith('?') else '.'} {escape(table.caption)}}}",
         rf"\label{{{label}}}",
         rf"\prunebenchfit{{{tabular(table)}}}",
         *(rf"\par\smallskip\parbox{{\linewidth}}{{\footnotesize {escape(note)}}}" for note in notes),

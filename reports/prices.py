@@ -15,11 +15,10 @@ PEAKS = ("peak_bytes", "plain_peak_bytes")
 MISSING = "It was not measured: `pytest benchmarks/test_scoring.py` measures it, and is part of `pytest benchmarks/`."
 MEANING = (
     "What it takes to score all units of an untrained network once, evidence included, beside one plain "
-    "forward-backward pass over the same pictures (drawn at random: cost does not depend on what they show). Plain "
-    "passes: the first time over the second, so 1.00 costs as much as a training step over these pictures without its "
-    "update. Milliseconds of CPU time on one thread, both in turn in one process, the smallest of three of each. Peak: "
-    "the most that either adds to the memory that the process holds; -: the system does not tell. One measurement on "
-    "one machine, without an interval."
+    "forward-backward pass over the same pictures (of random noise). Plain passes: the first time over the second, so "
+    "at 1.00 scores cost as much as that pass. Milliseconds of CPU time on one thread, both in turn in one process, "
+    "the smallest of three of each. Peak: the most that either adds to the memory that the process holds; -: the "
+    "system does not tell. One measurement on one machine, without an interval."
 )
 
 

@@ -58,7 +58,7 @@ def make_document(results: Results, tables: dict[str, pd.DataFrame], pictures: l
         sections = _of_points(results, tables, pictures, scores)
     else:
         sections = [*scores, Section("Pruned networks", (), NO_POINTS)]
-    lines = tuple(f"{section.title}: {section.why}" for section in sections if section.why)
+    lines = tuple(f"{section.title.partition(':')[0]}: {section.why}" for section in sections if section.why)
     shown = [section for section in sections if not section.why]
     shown += [Section("Not in this report", (Items(lines),))] if lines else []
     banner = DEMONSTRATION if results.demonstration else ""

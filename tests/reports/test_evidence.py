@@ -42,6 +42,12 @@ def test_a_combination_without_a_part_says_so(make: SimpleNamespace) -> None:
     )
 
 
+def test_equal_differences_are_no_interval(make: SimpleNamespace) -> None:
+    records = [make.record(c, s, accuracy=a) for c, a in (("taylor", 0.75), ("random", 0.5)) for s in (0, 1)]
+    text = lines(evidence.causes_section(causes_table(gather("x", records))))
+    assert text[-1].endswith("units: +25.00 points; one seed, or all equal: no interval")
+
+
 def test_without_loss_names_the_smallest_keep(tables: dict[str, pd.DataFrame]) -> None:
     section = evidence.margins_section(tables["margins"], tables["smallest_keeps"], demonstration=False)
     held = tables["smallest_keeps"]
