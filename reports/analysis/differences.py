@@ -68,10 +68,13 @@ def is_primary(criterion: str, reference: str) -> bool:
 
     >>> is_primary("taylor", "magnitude"), is_primary("reg_obd", "obd"), is_primary("taylor", "random")
     (True, True, False)
+    >>> is_primary("c_obd", "obd:curvature=sampled")
+    False
     """
     if is_control(criterion) or is_control(reference) or criterion == reference:
         return False
-    return reference == BASELINE or reference in parts(criterion)
+    made_of = parts(criterion)
+    return reference == BASELINE or (len(made_of) > 1 and reference in made_of)  # an alias of one part is that part
 
 
 def _contrasts(panel: list[Point]) -> Iterator[tuple[Point, Point]]:
