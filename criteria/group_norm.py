@@ -88,6 +88,7 @@ CRITERION = ModelScore(
     group_norm,
     regulariser=GroupNorm(strength=1e-4),
     coupling="first",
+    data_free=True,
     published=Ranking("global", normalise="mean"),
     reference="Fang, Ma, Song, Mi, Wang. DepGraph: Towards Any Structural Pruning. CVPR 2023, eq. 4",
 )

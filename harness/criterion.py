@@ -198,6 +198,7 @@ class ModelScore:
     Args:
         score: ``(model, batches, generator) -> {layer name: (units,)}``; batches are (pictures, labels) pairs. If
             the first is called `network` it is the `prunebench.network.Network`, with the table of units.
+        data_free: the score asks nothing of the batches; it may be given none.
     The other fields are those of `Criterion`.
     """
 
@@ -210,6 +211,7 @@ class ModelScore:
     reference: str = ""
     options: Mapping[str, Value] = field(default_factory=dict)
     regulariser: Regulariser | None = None
+    data_free: bool = False
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -240,8 +242,8 @@ class ModelScore:
 
     @property
     def needs(self) -> frozenset[Pass]:
-        """A model score makes its own passes over the batches."""
-        return frozenset({"gradients"})
+        """A model score makes its own passes over the batches, if any."""
+        return frozenset() if self.data_free else frozenset({"gradients"})
 
     def with_options(self, given: Mapping[str, str]) -> "ModelScore":
         """Set options by name: of the score, and those of the regulariser."""

@@ -17,6 +17,7 @@ _LATER = {
     "argument",
     "head",
     "units_only",
+    "data_free",
 }  # left out while empty: keys from before there were such fields stay what they were
 
 

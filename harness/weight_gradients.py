@@ -118,9 +118,9 @@ def _sum_of_squares(grads: Tensor, patches: Tensor) -> Tensor:
     """Sum squared products over vectors and samples: (vectors, batch, g, u, p) and (batch, g, p, f) to (g, u, f)."""
     total = grads.new_zeros(*grads.shape[2:4], patches.shape[3])
     step = max(1, BUFFER // total.numel())
-    for vector in grads.unbind():
-        for some, seen in zip(vector.split(step), patches.split(step), strict=True):
-            each = some @ seen
+    for vector in range(len(grads)):
+        for start in range(0, len(patches), step):
+            each = grads[vector, start : start + step] @ patches[start : start + step]
             if len(each) == 1:
                 total.addcmul_(each[0], each[0])
             else:

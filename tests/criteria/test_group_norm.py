@@ -71,12 +71,12 @@ def test_weak_units_shrink_and_strong_ones_stay() -> None:
     rule = GroupNorm(0.02, alpha=4.0)
     attached = rule.attach(network, torch.Generator())
     optimiser = torch.optim.SGD(network.model.parameters(), lr=0.1)
-    before = score(CRITERION, network, toys.batches(), torch.Generator())["stem"]
+    before = score(CRITERION, network, [], torch.Generator())["stem"]
     for _ in range(100):
         optimiser.zero_grad()
         attached.penalty().backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-    left = score(CRITERION, network, toys.batches(), torch.Generator())["stem"] / before
+    left = score(CRITERION, network, [], torch.Generator())["stem"] / before
     assert left.max() > 0.25
     assert left.min() < 1e-4
 
@@ -84,7 +84,7 @@ def test_weak_units_shrink_and_strong_ones_stay() -> None:
 @pytest.mark.parametrize("toy", ["chain", "residual", "depthwise"])
 def test_the_score_is_torch_prunings_over_everything_that_goes(toy: str) -> None:
     network = toys.TOYS[toy]()
-    scores = score(CRITERION, network, toys.batches(), torch.Generator())
+    scores = score(CRITERION, network, [], torch.Generator())
     graph = tp.DependencyGraph().build_dependency(network.model, toys.batches()[0][0])
     importance = tp.importance.GroupMagnitudeImportance(p=2, group_reduction="sum", normalizer=None)
     for group in network.table.groups:

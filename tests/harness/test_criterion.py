@@ -83,6 +83,7 @@ def test_a_model_score_has_three_arguments() -> None:
     both = ModelScore(good, regulariser=Penalty(norm, 0.1)).with_options({"rounds": "5", "strength": "0.2"})
     assert both.label == "good:rounds=5,strength=0.2"
     assert both.own_options == {"rounds": 5} and both.regulariser == Penalty(norm, 0.2)
+    assert ModelScore(good).needs == {"gradients"} and not ModelScore(good, data_free=True).needs
     with pytest.raises(UserError, match=r"must take \(model, batches, generator\), or .*, not \(model, data\)"):
         ModelScore(bad)
 
