@@ -5,7 +5,6 @@ from importlib.metadata import version
 from typing import Any, Literal
 
 from prunebench.criterion import AnyCriterion
-from prunebench.evidence import GATED, NORMED
 from prunebench.identity import identity
 from prunebench.names import Method, Metric
 from prunebench.protocol import Protocol
@@ -13,7 +12,7 @@ from prunebench.store import key_of
 
 HARNESS = 1  # raise it when a change to the harness changes results
 CURVATURE = 3  # raise it when a change to the evidence `curvature` does: only scores that ask for it get new keys
-JOINT = 1  # the same for what is joined for a coupled group of scores that make a change of the loss of it
+JOINT = 1  # the same for what is joined for a coupled group
 
 
 def score_facts(score: AnyCriterion | None) -> dict[str, Any]:
@@ -21,7 +20,7 @@ def score_facts(score: AnyCriterion | None) -> dict[str, Any]:
     facts: dict[str, Any] = {"score": identity(score)}
     if score is not None and "curvature" in score.needs:
         facts["curvature"] = CURVATURE
-    if score is not None and score.coupling == "joint" and (GATED - NORMED) & set(score.evidence):
+    if score is not None and score.coupling == "joint" and score.needs:
         facts["joint"] = JOINT
     return facts
 
