@@ -80,6 +80,9 @@ def test_a_unit_that_comes_back_counts_from_where_it_came_first() -> None:
     scores = entries(x.T @ x, norms, 30)
     assert int(scores.argmax()) == 4
     assert float(scores[4]) == pytest.approx(6.7003998, rel=1e-6)
+    later = float(scores[2])  # enters while the other is away, which changes where
+    assert [2 in support(x, norms, factor * later) for factor in (0.99, 1.01)] == [True, False]
+    assert [4 in support(x, norms, factor * later) for factor in (0.99, 1.01)] == [False, False]
 
 
 @pytest.mark.parametrize(("group", "readers"), [("0", ["2"]), ("2", ["6"]), ("stem", ["conv", "linear"])])
