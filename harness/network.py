@@ -106,19 +106,18 @@ class Network:
         return next(self.model.parameters()).dtype
 
     def by_layer(self, scores: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Give scores (units still there,) of all groups as scores (units,) of each of their layers.
+        """Give scores (units still there,) of all groups as scores (units,) of each of their layers, of its type.
 
         >>> from prunebench import toys
         >>> toys.residual().by_layer({"stem": torch.arange(5)})["conv"].tolist()
-        [0, 1, 2, 3, 4]
+        [0.0, 1.0, 2.0, 3.0, 4.0]
         """
         found: dict[str, Tensor] = {}
         for group in self.table.groups:
-            values = scores[group.name]
             for layer in group.producers:
-                index = self.positions(group, layer).to(values.device)
-                whole = found.setdefault(layer, values.new_zeros(len(self.model.get_parameter(f"{layer}.weight"))))
-                whole[index] = values[:, None].expand(index.shape)
+                weight, index = self.model.get_parameter(f"{layer}.weight").detach(), self.positions(group, layer)
+                values = found.setdefault(layer, weight.new_zeros(len(weight)))
+                values[index.to(values.device)] = scores[group.name][:, None].expand(index.shape).to(values)
         return found
 
     def positions(self, group: Group, layer: str, side: Side = "out") -> Tensor:

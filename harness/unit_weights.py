@@ -24,6 +24,10 @@ class UnitWeights:
         along = function(self.weight).movedim(self.axis, 0).reshape(self.weight.shape[self.axis], -1).sum(dim=1)
         return along[self.index].sum(dim=1)
 
+    def rows(self) -> Tensor:
+        """Give each unit's weights in a row; differentiable. Returns (units, weights of a unit)."""
+        return self.weight.movedim(self.axis, 0)[self.index].flatten(1)
+
 
 def unit_weights(network: Network, group: Group) -> list[UnitWeights]:
     """Give the weights of a group's units: outputs of its producers, their BatchNorm, inputs of what reads them.

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from prunebench import toys
-from prunebench.criteria.thinet import CRITERION, contributions, removal_order
+from prunebench.criteria.thinet import CRITERION, removal_order
 from prunebench.errors import CellError
 from prunebench.network import Network
 from prunebench.removal import remove
@@ -30,30 +30,6 @@ def test_units_that_make_up_for_each_other_go_together() -> None:
     assert removal_order(x.T @ x).tolist() == [2, 0, 1]
     x[:, 1] *= 10  # the pair first: 25, 300, 25, then 0
     assert removal_order(x.T @ x).tolist() == [0, 2, 1]
-
-
-@pytest.mark.parametrize(
-    ("layer", "shape"),
-    [
-        (nn.Conv2d(4, 6, 3, stride=2, padding=1), (5, 4, 7, 7)),
-        (nn.Conv2d(4, 6, 3, groups=2), (5, 4, 5, 5)),
-        (nn.Linear(4, 3), (5, 4)),
-        (nn.Linear(4, 3), (5, 2, 4)),
-    ],
-    ids=["convolution", "grouped", "linear", "sequence"],
-)
-@torch.no_grad()
-def test_a_contribution_is_what_an_output_loses_without_the_channel(layer: nn.Module, shape: tuple[int, ...]) -> None:
-    layer, inputs = layer.double(), torch.randn(shape, generator=draws(), dtype=torch.float64)
-    output = layer(inputs).flatten(1)
-    same = draws()
-    elements = torch.cat([torch.randint(output.shape[1], (5, 1), generator=same) for _ in range(2)], dim=1)
-    found = contributions(layer, inputs, 2, draws()).view(2, 5, 4)
-    for channel in range(4):
-        without = inputs.clone()
-        without.select(-1 if isinstance(layer, nn.Linear) else 1, channel).zero_()
-        lost = (output - layer(without).flatten(1)).gather(1, elements)
-        torch.testing.assert_close(found[:, :, channel], lost.T, rtol=1e-10, atol=1e-12)
 
 
 def exhaustive(network: Network, group: str, reader: str) -> list[float]:

@@ -1,3 +1,5 @@
+import torch
+
 from prunebench import toys
 from prunebench.network import Group, Table
 
@@ -8,3 +10,8 @@ def test_a_group_is_coupled_if_several_layers_write_it_a_depthwise_one_not_count
         assert table.coupled(table.groups[0]) is coupled
     two = Group("a", 2, ("a", "b"), ())  # whatever groups a convolution has: only a depthwise one passes units on
     assert Table((two,), {}).coupled(two) and not Table((two,), {}, depthwise={"b": ""}).coupled(two)
+
+
+def test_values_of_a_group_go_to_all_its_layers() -> None:
+    values = toys.grouped().by_layer({"2": torch.tensor([5.0, 7.0, 9.0], dtype=torch.float64)})
+    assert {name: layer.tolist() for name, layer in values.items()} == {"2": [5.0, 7.0, 9.0, 5.0, 7.0, 9.0]}

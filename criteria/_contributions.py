@@ -1,0 +1,71 @@
+"""What each unit adds to random elements of the outputs of the layers that read it, as a Gram matrix per group."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from prunebench.errors import CellError
+from prunebench.network import Network
+
+
+def reader_grams(
+    network: Network, batches: Sequence[tuple[Tensor, Tensor]], generator: torch.Generator, locations: int, who: str
+) -> dict[str, Tensor]:
+    """Give sum_i x_ij x_ik by group, (units, units) in float64, x_ij being what unit j adds to instance i.
+
+    Instances are random elements of the outputs, `locations` of each picture and reading layer; those of all layers
+    that read a coupled group's units are of one sum. Raises `CellError` for less than one location, an option of `who`.
+    """
+    if locations < 1:
+        raise CellError(f"option locations={locations} of '{who}' must be at least 1")
+    grams: dict[str, Tensor] = {}
+    handles = []
+    for group in network.table.groups:
+        units = network.units[group.name]
+        grams[group.name] = torch.zeros(units, units, dtype=torch.float64, device=network.device)
+        for name in dict.fromkeys(part.layer for part in group.slices if part.side == "in"):
+            reader = network.layer(name)
+            if isinstance(reader, nn.Conv2d | nn.Linear):
+                hook = _add_to(grams[group.name], network.positions(group, name, "in"), locations, generator)
+                handles.append(reader.register_forward_pre_hook(hook))
+    try:
+        with torch.no_grad():
+            for pictures, _ in batches:
+                network.model(pictures.to(network.device, network.dtype))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return grams
+
+
+def contributions(layer: nn.Module, inputs: Tensor, locations: int, generator: torch.Generator) -> Tensor:
+    """Give what each input channel adds to random elements of every example's output: (locations x batch, channels).
+
+    The layer is linear in its input, so that is the sum over positions of the input times the element's gradient.
+    """
+    given = inputs.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        output = layer.forward(given).flatten(1)
+    added = []
+    for _ in range(locations):
+        drawn = torch.randint(output.shape[1], (len(output), 1), generator=generator).to(output.device)
+        (gradient,) = torch.autograd.grad(output, given, torch.zeros_like(output).scatter_(1, drawn, 1.0), True)
+        product = given.detach() * gradient
+        channels = product if isinstance(layer, nn.Conv2d) else product.movedim(-1, 1)
+        added.append(channels.reshape(*channels.shape[:2], -1).sum(dim=2))
+    return torch.cat(added)
+
+
+def _add_to(
+    gram: Tensor, index: Tensor, locations: int, generator: torch.Generator
+) -> Callable[[nn.Module, Any], None]:
+    """Make a hook that adds sum_i x_ij x_ik of a reader's input to `gram`; index: (units, k), its channels."""
+
+    def hook(layer: nn.Module, inputs: Any) -> None:
+        added = contributions(layer, inputs[0], locations, generator)
+        of_units = added[:, index.to(added.device)].sum(dim=2).to(gram.dtype)
+        gram.add_(of_units.T @ of_units)
+
+    return hook

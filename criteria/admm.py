@@ -1,0 +1,113 @@
+"""ADMM: training that pulls the weights towards a network with fewer units (Zhang et al., ECCV 2018)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from prunebench.criteria.magnitude import magnitude
+from prunebench.criterion import Criterion, Ranking
+from prunebench.errors import UserError
+from prunebench.network import Network
+from prunebench.options import Value
+from prunebench.regulariser import check_strength, with_fields
+from prunebench.unit_weights import unit_weights
+
+
+def projection(weights: Tensor, share: float) -> Tensor:
+    """Give the nearest weights of which a share of the units is zero: those of least L2 norm.
+
+    weights: (units, fan_in), the layers of a coupled group side by side. Returns the same shape.
+
+    >>> projection(torch.tensor([[3.0, 4.0], [1.0, -1.0]]), 0.5).tolist()
+    [[3.0, 4.0], [0.0, 0.0]]
+    """
+    lowest = torch.linalg.vector_norm(weights, dim=1).argsort(stable=True)[: int(share * len(weights))]
+    return weights.index_fill(0, lowest, 0)
+
+
+@dataclass(frozen=True)
+class Admm:
+    """The term rho/2 sum ||W - Z + U||^2, over groups; W the weights of a group's units in all layers that write them.
+
+    At the start Z = projection(W) and U = 0; after so many steps Z = projection(W + U), then U = U + W - Z. The
+    projection is StructADMM's filter-wise one. What is pruned in the end goes by the keep that was asked for, not by
+    `share`.
+
+    Args:
+        strength: rho.
+        every: training steps from one update of Z and U to the next (some epochs in the papers).
+        share: of each group's units, those that are zero in Z; whatever the keep.
+    """
+
+    strength: float
+    every: int = 10
+    share: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_strength(self.strength)
+        if self.every < 1 or not 0 < self.share < 1:
+            given = f"every={self.every}, share={self.share:g}"
+            raise UserError(f"{given}: every must be at least 1, share between 0 and 1")
+
+    def attach(self, network: Network, generator: torch.Generator) -> "AttachedAdmm":
+        """Begin with the projection of the weights."""
+        return AttachedAdmm(self, network)
+
+    def with_options(
+        self, where: str, given: Mapping[str, str], also: Mapping[str, Value]
+    ) -> tuple["Admm", dict[str, Value]]:
+        """Set `strength`, `every` and `share` by name."""
+        return with_fields(self, where, given, also)
+
+
+class AttachedAdmm:
+    """The iteration at work on one network: Z and U of each group, (units, fan_in)."""
+
+    def __init__(self, rule: Admm, network: Network) -> None:
+        self.rule, self.parameters, self.rate_factor = rule, list[nn.Parameter](), 1.0
+        self._steps = 0
+        self._pieces = [
+            [p for p in unit_weights(network, group) if p.side == "out" and p.layer in group.producers]
+            for group in network.table.groups
+        ]
+        weights = [w.detach() for w in self._weights()]
+        self.z = [projection(w, rule.share) for w in weights]
+        self.u = [torch.zeros_like(w) for w in weights]
+
+    def draw(self) -> None:
+        """Begin a step: every so many of them Z and U follow the weights."""
+        if self._steps and self._steps % self.rule.every == 0:
+            weights = [w.detach() for w in self._weights()]
+            self.z = [projection(w + u, self.rule.share) for w, u in zip(weights, self.u, strict=True)]
+            self.u = [u + w - z for w, z, u in zip(weights, self.z, self.u, strict=True)]
+        self._steps += 1
+
+    def penalty(self) -> Tensor:
+        """Half of rho times the squared distance of W from Z - U; a scalar."""
+        apart = [(w - z + u).square().sum() for w, z, u in zip(self._weights(), self.z, self.u, strict=True)]
+        return 0.5 * self.rule.strength * torch.stack(apart).sum()
+
+    def measure(self) -> Tensor:
+        """Give the term with Z and U as they begin: the distance of W from its own projection; a scalar."""
+        apart = [(w - projection(w, self.rule.share).detach()).square().sum() for w in self._weights()]
+        return 0.5 * self.rule.strength * torch.stack(apart).sum()
+
+    def detach(self) -> dict[str, Tensor]:
+        """Leave nothing behind."""
+        return {}
+
+    def _weights(self) -> list[Tensor]:
+        return [torch.cat([piece.rows() for piece in pieces], dim=1) for pieces in self._pieces]
+
+
+CRITERION = Criterion(
+    magnitude,
+    name="admm",
+    coupling="joint",
+    regulariser=Admm(strength=0.1),
+    published=Ranking("local"),
+    reference="Zhang, Ye, Zhang, Tang, Wen, Fardad, Wang. A Systematic DNN Weight Pruning Framework using Alternating "
+    "Direction Method of Multipliers. ECCV 2018; filter-wise as in Zhang et al. StructADMM. arXiv 1807.11091, 2018",
+)

@@ -1,0 +1,85 @@
+"""LASSO: the units that a sparse regression of the next layer's outputs can do without (He, Zhang & Sun, ICCV 2017)."""
+
+import warnings
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from prunebench.criteria._contributions import reader_grams
+from prunebench.criterion import ModelScore, Ranking
+from prunebench.network import Group, Network
+from prunebench.unit_weights import unit_weights
+
+
+def entries(gram: Tensor, norms: Tensor, instances: int) -> Tensor:
+    """Give the largest lambda at which each beta_j is not zero, 0 where that is never (eq. 3, step i).
+
+    With x_ij what unit j adds to instance i of the outputs reading it, ||W_j|| the norm of the weights that read it,
+    beta minimises sum_i (sum_j x_ij - sum_j beta_j x_ij / ||W_j||)^2 / 2N + lambda sum_j |beta_j|.
+
+    gram: (units, units), sum_i x_ij x_ik. norms: (units,). instances: N. Returns (units,) in float64.
+
+    >>> x = torch.diag(torch.tensor([3.0, 4.0, 2.0]))  # orthogonal: lambda_j = sum_i x_ij^2 / ||W_j|| / N
+    >>> entries(x.T @ x, torch.tensor([1.0, 4.0, 0.5]), 1).tolist()
+    [9.0, 4.0, 8.0]
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import lars_path_gram
+
+    scale = torch.where(norms > 0, 1 / norms, 0).double()
+    target = scale * gram.double().sum(dim=1)
+    scaled = scale[:, None] * gram.double() * scale
+    size = float(scaled.diagonal().mean().clamp_min(torch.finfo(torch.float64).tiny))  # its thresholds are absolute
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of units that others replace: they do not enter
+        knots, _, betas = lars_path_gram(
+            (target / size).cpu().numpy(),
+            (scaled / size).cpu().numpy(),
+            n_samples=1,
+            max_iter=10 * len(gram),
+            method="lasso",
+        )
+    there = torch.from_numpy(betas != 0)  # (units, knots); a beta is still zero at the knot where its unit enters
+    entered = torch.from_numpy(knots)[(there.int().argmax(dim=1) - 1).clamp_min(0)]
+    return torch.where(there.any(dim=1), entered, 0).to(gram.device) * size / instances
+
+
+def lasso(
+    network: Network, batches: Sequence[tuple[Tensor, Tensor]], generator: torch.Generator, *, locations: int = 10
+) -> dict[str, Tensor]:
+    """Give the lambda at which a unit enters the LASSO path of the outputs of the layers reading it.
+
+    He et al. raise lambda until no more units than wanted have a beta that is not zero. As long as none leaves while
+    lambda falls from its top to that one, these are those of the highest scores here, for every number wanted; one that
+    leaves and comes back counts from where it came first. Units that never enter, since they add nothing or others
+    replace them exactly, share the score 0. As in the paper ||W_j||_F = 1 for the weights that read a unit (in all
+    layers reading it, if several do; their instances then make one regression), no bias is in the target, nothing is
+    centred, and the weights stay as they are while beta is sought; they are not reconstructed afterwards (step ii).
+    Instances are random elements of the outputs, `locations` of each picture and layer, where the paper takes all
+    channels at random positions.
+
+    batches: of (pictures, labels). generator: draws the elements. Returns (units,) by layer. Raises `CellError` for
+    less than one location.
+    """
+    grams = reader_grams(network, batches, generator, locations, "lasso")
+    instances = locations * sum(len(labels) for _, labels in batches)
+    return network.by_layer(
+        {g.name: entries(grams[g.name], reading_norms(network, g), instances) for g in network.table.groups}
+    )
+
+
+@torch.no_grad()
+def reading_norms(network: Network, group: Group) -> Tensor:
+    """Norm of the weights that read each unit, in all layers together. Returns (units,)."""
+    squares = [piece.sums(torch.square) for piece in unit_weights(network, group) if piece.side == "in"]
+    return torch.stack(squares).sum(dim=0).sqrt()
+
+
+CRITERION = ModelScore(
+    lasso,
+    coupling="first",
+    stochastic=True,
+    published=Ranking("local"),
+    reference="He, Zhang, Sun. Channel Pruning for Accelerating Very Deep Neural Networks. ICCV 2017, eq. 3",
+)
