@@ -18,7 +18,7 @@ from prunebench.unit_weights import UnitWeights, unit_weights
 class Growing:
     """GReg-1: in every group the units of least L1 norm get the term factor / 2 ||W_f||^2; the others stay free.
 
-    The default strength is 1e-2, a hundred times the paper's 1e-4: short trainings have few updates. What is
+    The default strength is 1e-2, a hundred times the paper's 1e-4, since short trainings have few updates. What is
     pruned in the end goes by the keep that was asked for, not by `share`.
 
     Args:

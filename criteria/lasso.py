@@ -27,7 +27,7 @@ def entries(gram: Tensor, norms: Tensor, instances: int) -> Tensor:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import lars_path_gram
 
-    scale = torch.where(norms > 0, 1 / norms, 0).double()
+    scale = torch.where(norms > 0, 1 / norms.double(), 0)
     target = scale * gram.double().sum(dim=1)
     scaled = scale[:, None] * gram.double() * scale
     size = float(scaled.diagonal().mean().clamp_min(torch.finfo(torch.float64).tiny))  # its thresholds are absolute
