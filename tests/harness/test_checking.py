@@ -71,7 +71,7 @@ def test_a_file_stands_for_its_criteria(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "plugins", "message"),
     [
-        ((), (), "nothing to check: give a criterion's name, a plugin file or --all; known: apoz, "),
+        ((), (), "nothing to check: give a criterion's name, a plugin file or --all; known: admm, "),
         (("magnitud",), (), "unknown criterion 'magnitud'; did you mean 'magnitude'"),
         (("magnitude:q=1",), (), "unknown option 'q' in 'magnitude'"),
         (("dense_continued",), (), "'dense_continued' is a control that PruneBench makes itself; give a criterion"),
