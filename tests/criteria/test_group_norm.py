@@ -100,5 +100,6 @@ def test_the_score_is_torch_prunings_over_everything_that_goes(toy: str) -> None
 def test_options() -> None:
     rule = CRITERION.with_options({"alpha": "2", "lasso": "true", "strength": "1e-3"}).regulariser
     assert rule == GroupNorm(1e-3, alpha=2.0, lasso=True)
+    assert score(CRITERION.with_options({"alpha": "2"}), toys.chain(), [], torch.Generator()).keys() == {"0", "2", "6"}
     with pytest.raises(UserError, match="alpha=-1: it must not be negative"):
         CRITERION.with_options({"alpha": "-1"})

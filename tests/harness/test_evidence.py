@@ -276,6 +276,43 @@ def test_frozen_layers_have_gradients() -> None:
         assert torch.equal(values["grad"], wanted[layer]["grad"])
 
 
+def test_a_layer_that_writes_no_stream_shows_its_own_map() -> None:
+    class Behind(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.c = (nn.Conv2d(n, 3, 3, padding=1) for n in (1, 3, 1))
+            self.relu, self.end = nn.ReLU(), nn.Linear(3, 3)
+
+        def forward(self, pictures: Tensor) -> Tensor:
+            scores: Tensor = self.end(self.relu(self.b(self.a(pictures)) + self.c(pictures)).mean((2, 3)))
+            return scores
+
+    model, pictures = Behind().double().eval(), toys.batches()[0][0]
+    network = Network.dense(model, analyse(model, pictures))
+    assert network.table.joined == {"a": "relu", "b": "relu", "c": "relu"}
+    found = observe(network, frozenset({"feature_map"}))
+    own = model.a(pictures)
+    torch.testing.assert_close(found["a"]["feature_map"], own)
+    stream = F.relu(model.b(own) + model.c(pictures))
+    torch.testing.assert_close(found["b"]["feature_map"], stream)
+    torch.testing.assert_close(found["c"]["feature_map"], stream)
+
+
+def test_a_nonlinearity_that_does_not_run_after_its_layer_is_said() -> None:
+    class Before(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.relu = nn.Conv2d(1, 3, 3), nn.ReLU()
+
+        def forward(self, pictures: Tensor) -> Tensor:
+            scores: Tensor = self.a(self.relu(pictures)).mean((2, 3))
+            return scores
+
+    for name in ("activation", "feature_map"):
+        with pytest.raises(CellError, match="the nonlinearity of layer 'a' does not run after it"):
+            observe(single(Before(), ("a",), {"a": "relu"}), frozenset({name}))
+
+
 def test_a_layer_that_runs_twice_or_never_is_refused() -> None:
     class Twice(nn.Module):
         def __init__(self) -> None:

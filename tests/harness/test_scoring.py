@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -127,6 +128,24 @@ def test_tied_positions_are_members_of_one_unit() -> None:
     rows = network.layer("2").get_parameter("weight").detach().flatten(1).sum(1)
     torch.testing.assert_close(run(Criterion(weight_sum), network)["2"], rows[:3] + rows[3:])
     torch.testing.assert_close(run(Criterion(weight_sum, coupling="joint"), network)["2"], rows[:3] + rows[3:])
+
+
+def test_joint_follows_units_that_stand_in_another_order_in_a_layer() -> None:
+    network = toys.chain()
+    there = run(Criterion(weight_sum, coupling="joint"), network)["0"]
+    moved = torch.tensor([2, 0, 1, 5, 4, 3])
+    first = network.table.groups[0]
+    slices = tuple(replace(piece, index=piece.index[moved]) for piece in first.slices)
+    table = replace(network.table, groups=(replace(first, slices=slices), *network.table.groups[1:]))
+    again = run(Criterion(weight_sum, coupling="joint"), Network.dense(network.model, table))["0"]
+    assert torch.equal(again, there[moved])
+
+
+def test_scores_whose_sum_overflows_are_finite() -> None:
+    def huge(weight: Tensor) -> Tensor:
+        return torch.full((len(weight),), 1.5e308, dtype=weight.dtype)
+
+    assert run(Criterion(huge), toys.chain())["0"].eq(1.5e308).all()
 
 
 def test_a_pruned_network_has_scores_for_the_units_still_there() -> None:

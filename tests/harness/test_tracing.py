@@ -70,6 +70,28 @@ def test_behind_an_addition_the_next_nonlinearity_is_noted_for_what_was_added(in
     assert seen.joined == {"conv2": "relu1" if shared else "relu2"}  # conv1 has a ReLU of its own
 
 
+class Summed(nn.Module):
+    """Two layers are added: the ReLU that reads the sum has run for the second before, where it is shared."""
+
+    def __init__(self, shared: bool) -> None:
+        super().__init__()
+        self.a, self.b, self.relu = nn.Linear(3, 2), nn.Linear(3, 2), nn.ReLU()
+        self.last = self.relu if shared else nn.ReLU()
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return self.last(self.a(pictures) + self.relu(self.b(pictures)))
+
+
+def test_a_shared_nonlinearity_that_ran_before_the_sum_is_not_noted() -> None:
+    assert trace(Summed(shared=False).eval(), torch.zeros(1, 3))[0].joined == {"a": "last"}
+    assert trace(Summed(shared=True).eval(), torch.zeros(1, 3))[0].joined == {}
+
+
+def test_a_nonlinearity_of_another_shape_reads_no_sum_of_a_layer() -> None:
+    model = chain(conv=nn.Conv2d(1, 2, 3), pool=nn.MaxPool2d(2), relu=nn.ReLU(), flatten=nn.Flatten()).eval()
+    assert trace(model, torch.zeros(1, 1, 6, 6))[0].joined == {}
+
+
 class Crossed(nn.Module):
     """One ReLU serves two layers that both ran before it: its first output is not the second layer's."""
 
