@@ -44,6 +44,7 @@ def run(grid: Grid, progress: Progress) -> list[Record]:
     for job, records in work_off(grid, progress, run_job):
         done[job] = records
     _tidy(grid, store)
+    store.forget_trials()
     return [record for job in grid.jobs for record in done[job]]
 
 

@@ -1,6 +1,7 @@
 """The plan of a trajectory as data: which stages lead to a point, and the key of each."""
 
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ from prunebench.identity import identity
 from prunebench.names import Method, Metric
 from prunebench.protocol import Protocol
 from prunebench.store import key_of
+from prunebench.store_files import TRIAL
 
 HARNESS = 1  # raise it when a change to the harness changes results
 CURVATURE = 3  # raise it when a change to the evidence `curvature` does: only scores that ask for it get new keys
@@ -30,7 +32,7 @@ class Stage:
     """One step from dense to pruned.
 
     keep: the budget that a rung or point is cut to; 1 where nothing is cut. copies: the stage whose widths a control
-    takes over.
+    takes over. trial: whether it is one of those that choose a setting, on validation pictures alone.
     """
 
     kind: Literal["dense", "sparse", "rung", "point"]
@@ -40,10 +42,18 @@ class Stage:
     keep: float = 1.0
     parent: "Stage | None" = None
     copies: "Stage | None" = None
+    trial: bool = False
 
     def chain(self) -> "list[Stage]":
         """Give the stages from the dense one to this one."""
         return [*(self.parent.chain() if self.parent else []), self]
+
+    def on_trial(self, kinds: Container[str]) -> "Stage":
+        """Give the stages from the dense one to this one, those of some kinds apart from a run's: trained alike."""
+        if self.kind not in kinds:
+            return self
+        parent = self.parent.on_trial(kinds) if self.parent else None
+        return replace(self, key=TRIAL + self.key, parent=parent, trial=True)
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,18 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import BaseFileLock, FileLock, Timeout
 from safetensors import SafetensorError
 
 from prunebench.errors import UserError
 from prunebench.fidelity_record import Fidelity
 from prunebench.record import SCHEMA, Record, read_record
-from prunebench.store_files import GATES, MASKS, WEIGHTS, read_json
+from prunebench.store_files import GATES, MASKS, TRIAL, WEIGHTS, read_json
 
 
 def key_of(parent: str, facts: Mapping[str, Any]) -> str:
@@ -69,7 +69,7 @@ class Store:
 
         guard(path, write)
 
-    def lock(self, key: str) -> AbstractContextManager[Any]:
+    def lock(self, key: str) -> BaseFileLock:
         """Let one process at a time compute a stage."""
         return FileLock(self.folder / "stages" / f"{key}.lock")
 
@@ -103,6 +103,23 @@ class Store:
         with self.lock(key):
             for name in (WEIGHTS, GATES, MASKS):  # in this order: without weights a stage is not finished
                 (self.stage(key) / name).unlink(missing_ok=True)
+
+    @contextmanager
+    def trying(self) -> Iterator[None]:
+        """Say that trials are at work, so that others leave their networks alone."""
+        lock = self.lock("trials")
+        with suppress(Timeout):
+            lock.acquire(timeout=0)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def forget_trials(self) -> None:
+        """Forget the networks that trials left behind which were killed; not while trials are at work."""
+        with suppress(Timeout), self.lock("trials").acquire(timeout=0):
+            for path in (self.folder / "stages").glob(f"{TRIAL}*/{WEIGHTS}"):
+                self.drop_stage(path.parent.name)
 
     def record_path(self, record: Record) -> Path:
         """Where a record lies: readable for a person, unique by its key."""

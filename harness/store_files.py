@@ -7,6 +7,7 @@ from typing import Any
 from prunebench.errors import UserError
 
 WEIGHTS, GATES, MASKS = "weights.safetensors", "gates.safetensors", "masks.safetensors"  # of a stage
+TRIAL = "trial-"  # how the keys of stages begin that are no run's, but those of a sweep or a tuning
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ say in it: the units are those of `random`, the accuracy is that of the validati
 """
 
 from collections.abc import Sequence
+from itertools import chain
 
 from tabulate import tabulate
 
@@ -15,7 +16,7 @@ from prunebench.progress import Progress
 from prunebench.spec import Spec
 from prunebench.store import Store
 from prunebench.swept import Sweep, sweep_path
-from prunebench.trials import best, first_reason, run_trials, shown, validation
+from prunebench.trials import best, first_reason, of, run_trials, seconds, shown, validation
 
 SHARES = (1.0, 0.3, 0.1, 0.03)  # of the dense peak rate
 
@@ -28,18 +29,18 @@ def sweep(spec: Spec, progress: Progress) -> list[Sweep]:
     if not spec.finetune_epochs:
         raise UserError("--finetune-epochs 0: without fine-tuning there is no rate to choose")
     grids = [_grid(spec, share) for share in SHARES]
-    # a run computes the rungs and points of the chosen share again, in the order that it needs
-    trials, seconds = run_trials(grids, progress, forget=("rung", "point"))
     grid, store = grids[0], Store(spec.results)
     tasks = dict.fromkeys((job.dataset, job.model) for job in grid.jobs)
+    paths = {names: sweep_path(task(grid.spec, *names), spec.results, grid.metric) for names in tasks}
+    found = dict(zip(SHARES, run_trials(grids, progress, apart=("rung", "point")), strict=True))
     sweeps, failures = [], []
     for dataset, model in tasks:
         name = f"{dataset} x {model}"
-        ours = [trial for trial in trials if (trial.job.dataset, trial.job.model) == (dataset, model)]
-        means = {share: validation([t for t in ours if t.spec.finetune_rate == share]) for share in SHARES}
-        share = best(means)
+        ours = {share: of(trials, dataset=dataset, model=model) for share, trials in found.items()}
+        means = {share: validation(trials) for share, trials in ours.items()}
+        share, all_ours = best(means), list(chain.from_iterable(ours.values()))
         if share is None:
-            why = first_reason(ours)
+            why = first_reason(all_ours)
             failures.append(f"{name}: no share can be chosen, each failed at some point: {why}")
             continue
         done = Sweep(
@@ -49,10 +50,9 @@ def sweep(spec: Spec, progress: Progress) -> list[Sweep]:
             metric=grid.metric,
             keeps=grid.keeps,
             seeds=parse_seeds(spec.seeds),
-            seconds=seconds / len(tasks),
+            seconds=seconds(all_ours),
         )
-        path = sweep_path(task(grid.spec, dataset, model), spec.results, grid.metric)
-        store.write_json(path, done.model_dump(mode="json"))
+        store.write_json(paths[dataset, model], done.model_dump(mode="json"))
         sweeps.append(done)
     if failures:
         raise UserError("; ".join(failures))
@@ -62,9 +62,11 @@ def sweep(spec: Spec, progress: Progress) -> list[Sweep]:
 def table(sweeps: Sequence[Sweep]) -> str:
     """Print what was found: validation accuracy in % by share of the dense peak, the best one marked."""
     rows = [
-        [one.task, *(shown(one.validation[f"{share:g}"], share == one.share) for share in SHARES)] for one in sweeps
+        [one.task, *(shown(one.validation[f"{share:g}"], "*" * (share == one.share)) for share in SHARES)]
+        for one in sweeps
     ]
-    return tabulate(rows, ["share of the dense peak", *(f"{share:g}" for share in SHARES)], "simple", stralign="right")
+    head = ["share of the dense peak", *(f"{share:g}" for share in SHARES)]
+    return tabulate(rows, head, "simple", stralign="right", disable_numparse=True)
 
 
 def _grid(spec: Spec, share: float) -> Grid:

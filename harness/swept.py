@@ -1,7 +1,8 @@
 """The results of sweeps of the fine-tuning rate, in the results folder: `rates/KEY.json`, one for each task."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from prunebench.task import Task
 class Sweep(Frozen):
     """What a sweep found. validation: mean accuracy by share of the dense peak, None where a point failed.
 
-    share: the best one. keeps and seeds: those it was averaged over.
+    share: the best one. keeps and seeds: those it was averaged over. seconds: of training behind the dense networks.
     """
 
     task: str
@@ -46,11 +47,20 @@ def schedule_key(task: Task, metric: Metric, more: Mapping[str, Any]) -> str:
     return key_of(Plan(protocol, block, metric).dense().key, {**sparse, **after, **single, **more})
 
 
+def lacking(what: str, results: Path, metric: Metric, path: Callable[[Path, Metric], Path]) -> str:
+    """Say what a results folder lacks: a choice of this schedule, or one for what is removed."""
+    other: Metric = "macs" if metric == "weights" else "weights"
+    if not path(results, other).exists():
+        return f"{results} has no {what} with this schedule"
+    kinds = ("units", "single weights") if metric == "weights" else ("single weights", "units")
+    return f"the {what} in {results} is for {kinds[0]} and this run prunes {kinds[1]}, which have one of their own"
+
+
 def with_swept_rate(task: Task, results: Path, metric: Metric) -> Task:
     """Give a task the rate that a sweep chose. Raises `UserError` where none has been made."""
     path = sweep_path(task, results, metric)
     if not path.exists():
-        what = f"{results} has no sweep of {task.dataset_label} x {task.model.label} with this schedule"
-        raise UserError(f"--finetune-rate swept: {what}; run `prunebench sweep` with the same options first")
+        why = lacking(f"sweep of {task.dataset_label} x {task.model.label}", results, metric, partial(sweep_path, task))
+        raise UserError(f"--finetune-rate swept: {why}; run `prunebench sweep` with the same options first")
     found = validated(Sweep, read_json(path), str(path))
     return replace(task, protocol=task.protocol.model_copy(update={"finetune_rate": found.share}))

@@ -85,6 +85,13 @@ class Trajectory:
         del self._memory[stage.key]
         return record
 
+    def facts(self, stage: Stage) -> dict[str, Any]:
+        """Give what a stage left behind beside its network, which is computed where it never was."""
+        if not (self.store.stage(stage.key) / "facts.json").exists():
+            self.network(stage)
+            del self._memory[stage.key]
+        return self._facts(stage)
+
     def network(self, stage: Stage) -> Network:
         """Give a stage's network: from memory, from the store, or by computing it."""
         place = (self.store.folder, stage.key)
@@ -117,7 +124,8 @@ class Trajectory:
         environment.restart_peak(str(self.device))
         network, facts = self._start(stage)
         cut = None
-        if stage.kind == "point":
+        tested = stage.kind in ("dense", "point") and not stage.trial
+        if tested and stage.kind == "point":
             cut = evaluate(network.model, self.data.test)
             facts["cut"] = _numbers(cut)
             copy = with_batchnorm_reestimated(network.model, self.data.calibration, self.protocol.calibration_batch)
@@ -126,7 +134,7 @@ class Trajectory:
         trained = train(network, self.data, self._training(stage), self._regulariser(stage), self.tick)
         facts["curve"] = [asdict(epoch) for epoch in (*curve, *trained.curve)]
         facts["sparse"] = trained.sparse.model_dump() if trained.sparse else None
-        if stage.kind in ("dense", "point"):
+        if tested:
             result = cut if cut and not stage.epochs else evaluate(network.model, self.data.test)
             facts["final"], facts["images"] = _numbers(result), self._images(result)
         facts["seconds"] = time.perf_counter() - start

@@ -1,55 +1,132 @@
-"""Runs that choose a setting by the accuracy on validation pictures. They write no records."""
+"""Runs that choose a setting by the accuracy on validation pictures.
 
-import time
-from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+They write no records. Test pictures have no part in it: behind the dense networks, which are those of a run, nothing
+is measured on them. What a finished trial said stays in the facts of its stages, so that it is not done twice.
+"""
 
+import logging
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from prunebench.errors import UserError, reason
 from prunebench.grid import Grid, Job, trajectory
 from prunebench.names import Metric
 from prunebench.progress import Progress
-from prunebench.record import Record
-from prunebench.run import attempt, start, work_off
+from prunebench.run import start, work_off
 from prunebench.spec import Spec
+from prunebench.stages import Stage
 from prunebench.store import Store
+from prunebench.trajectory import Trajectory
+
+log = logging.getLogger("prunebench")
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What came out of one job."""
+    """What came out of one job at one keep.
 
-    spec: Spec
+    validation: accuracy at the end of fine-tuning, None where the trial failed; `reason` says why.
+    seconds: by stage behind the dense network, whoever trained it.
+    ineffective: the regulariser's term fell by less than 5 %: its strength did nothing.
+    """
+
     job: Job
-    records: list[Record]
+    keep: str
+    validation: float | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    ineffective: bool = False
+    reason: str = ""
+
+    @property
+    def status(self) -> str:
+        """Say `ok` or `failed`."""
+        return "failed" if self.validation is None else "ok"
+
+    def told(self) -> str:
+        """Say in a few words what came out."""
+        if self.validation is None:
+            return f"{self.keep} FAILED: {self.reason}"
+        return f"{self.keep} {100 * self.validation:.2f} % of the validation pictures"
 
 
-def run_trials(grids: Sequence[Grid], progress: Progress, forget: Container[str]) -> tuple[list[Trial], float]:
-    """Run some grids; gives what came out of every job, and the seconds that it took.
+def run_trials(grids: Sequence[Grid], progress: Progress, apart: Container[str]) -> list[list[Trial]]:
+    """Run some grids of one results folder; gives what came out of each.
 
-    forget: kinds of stages whose networks, unless they were there before, are of no use to a later run.
+    apart: kinds of stages that no run shares with a trial. Their networks are forgotten when all is done.
     """
     progress.begin(sum(len(grid.jobs) for grid in grids))
-    began = time.perf_counter()
-    ours = [place for grid in grids for place in _new(grid, forget)]
-    found = [Trial(grid.spec, job, records) for grid in grids for job, records in work_off(grid, progress, measure)]
-    seconds = time.perf_counter() - began
-    for store, key in ours:
-        store.drop_stage(key)
-    return found, seconds
+    store = Store(grids[0].spec.results)
+    with store.trying():
+        work = partial(measure, apart=apart)
+        found = [[one for _, trials in work_off(grid, progress, work) for one in trials] for grid in grids]
+        for grid in grids:
+            for job in grid.jobs:
+                path = trajectory(grid.spec, store, job, grid.metric)
+                _forget(path, [stage for keep in grid.keeps for stage in _chain(path, keep, apart)])
+    store.forget_trials()
+    return found
 
 
 def measure(
-    spec: Spec, job: Job, metric: Metric, keeps: tuple[float, ...], progress: Progress | None = None
-) -> list[Record]:
-    """Compute the points of a trajectory without writing their records."""
+    spec: Spec,
+    job: Job,
+    metric: Metric,
+    keeps: tuple[float, ...],
+    progress: Progress | None = None,
+    apart: Container[str] = (),
+) -> list[Trial]:
+    """Do the trials of a job; rungs and points are of no use to another one."""
     path = start(spec, job, metric, progress)
-    return [attempt(path, keep) for keep in keeps]
+    found = [_trial(path, job, keep, apart) for keep in keeps]
+    _forget(path, [stage for keep in keeps for stage in _chain(path, keep, apart) if stage.kind in ("rung", "point")])
+    return found
+
+
+def _trial(path: Trajectory, job: Job, keep: float, apart: Container[str]) -> Trial:
+    asked = f"{path.metric}={keep:g}"
+    _, *stages, point = _chain(path, keep, apart)
+    try:
+        last = path.facts(point)
+        facts = {stage.key: path.facts(stage) for stage in stages} | {point.key: last}
+    except UserError:
+        raise
+    except Exception as error:  # a plugin's error is this trial's, whatever it is
+        log.debug("traceback of the failed trial", exc_info=True)
+        return Trial(job, asked, reason=reason(error))
+    return Trial(
+        job,
+        asked,
+        validation=last["curve"][-1]["validation"],
+        seconds={key: float(one["seconds"]) for key, one in facts.items()},
+        ineffective=next((one["sparse"]["ineffective"] for one in reversed(facts.values()) if one["sparse"]), False),
+    )
+
+
+def _chain(path: Trajectory, keep: float, apart: Container[str]) -> list[Stage]:
+    return path.plan.point(path.method, keep).on_trial(apart).chain()
+
+
+def _forget(path: Trajectory, stages: Iterable[Stage]) -> None:
+    for stage in stages:
+        if stage.trial:
+            path.store.drop_stage(stage.key)
+
+
+def of(trials: Iterable[Trial], **job: str) -> list[Trial]:
+    """Pick the trials of the jobs with some dataset, model or criterion."""
+    return [trial for trial in trials if all(getattr(trial.job, name) == text for name, text in job.items())]
 
 
 def validation(trials: Sequence[Trial]) -> float | None:
-    """Average the validation accuracy at the end of fine-tuning; nothing where a point failed."""
-    ends = [r.curves[-1].validation if r.curves else None for trial in trials for r in trial.records]
-    known = [end for end in ends if end is not None]
-    return sum(known) / len(known) if len(known) == len(ends) else None
+    """Average the validation accuracy; nothing where a trial failed."""
+    known = [trial.validation for trial in trials if trial.validation is not None]
+    return sum(known) / len(known) if known and len(known) == len(trials) else None
+
+
+def seconds(trials: Iterable[Trial]) -> float:
+    """Sum up what trials took, each stage once."""
+    return sum({key: took for trial in trials for key, took in trial.seconds.items()}.values())
 
 
 def best(means: Mapping[float, float | None]) -> float | None:
@@ -62,21 +139,15 @@ def best(means: Mapping[float, float | None]) -> float | None:
     return max(known, key=lambda setting: (known[setting], -setting), default=None)
 
 
-def first_reason(trials: Sequence[Trial]) -> str:
-    """Say why points failed."""
-    return min((r.reason for trial in trials for r in trial.records if r.reason), default="no point was reached")
+def first_reason(trials: Iterable[Trial]) -> str:
+    """Say why trials failed."""
+    return min((trial.reason for trial in trials if trial.reason), default="no point was reached")
 
 
-def shown(accuracy: float | None, chosen: bool) -> str:
-    """Print an accuracy in %, the chosen one marked."""
-    return "failed" if accuracy is None else f"{100 * accuracy:.2f}{' *' if chosen else '  '}"
+def shown(accuracy: float | None, marks: str = "") -> str:
+    """Print an accuracy in %, with marks behind it.
 
-
-def _new(grid: Grid, kinds: Container[str]) -> Iterator[tuple[Store, str]]:
-    """Give the stages of some kinds that are not there yet."""
-    store = Store(grid.spec.results)
-    for job in grid.jobs:
-        path = trajectory(grid.spec, store, job, grid.metric)
-        for keep in grid.keeps:
-            chain = path.plan.point(path.method, keep).chain()
-            yield from ((store, s.key) for s in chain if s.kind in kinds and not store.has(s.key))
+    >>> shown(0.5, "*"), shown(0.5), shown(None)
+    ('50.00 *', '50.00', 'failed')
+    """
+    return "failed" if accuracy is None else f"{100 * accuracy:.2f} {marks}".rstrip()

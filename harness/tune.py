@@ -1,33 +1,59 @@
 """Chooses the strength of regularisers: the best of five on validation pictures, for each criterion and task.
 
 Its seeds are others than those of the evaluation, so no picture and no network that a strength was chosen with is
-compared later. Every criterion gets the same number of trials.
+compared later. Every criterion gets the same number of trials, and more where it goes on from an end of its range.
 """
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
+from pathlib import Path
 
 from tabulate import tabulate
 
 from prunebench.errors import UserError
-from prunebench.grid import Grid, make_grid, task
-from prunebench.names import TUNED, Method, parse_method, parse_seeds, with_strength
+from prunebench.grid import Grid, Job, make_grid, task
+from prunebench.names import TUNED, parse_method, parse_seeds, with_strength
 from prunebench.progress import Progress
 from prunebench.registry import Registry, registry
 from prunebench.spec import Spec
 from prunebench.store import Store
-from prunebench.trials import Trial, best, first_reason, run_trials, shown, validation
-from prunebench.tuned import Tuning, tuning_path
+from prunebench.trials import Trial, best, first_reason, of, run_trials, seconds, shown, validation
+from prunebench.tuned import Tuning, read_tuning, strength_rule, tuning_path
 
 FACTORS = (0.01, 0.1, 1.0, 10.0, 100.0)  # of the strength given, or of the regulariser's default
 FIRST_SEED = 1000
 
 
+@dataclass(frozen=True)
+class _Search:
+    """What is to be tuned: a criterion on a task. tries: the criterion at each strength; path: of the result."""
+
+    dataset: str
+    model: str
+    criterion: str
+    tries: Mapping[float, str]
+    path: Path
+
+    def __str__(self) -> str:
+        return f"{self.dataset} x {self.model}, {self.criterion}"
+
+    def jobs(self, seeds: Sequence[int]) -> list[Job]:
+        """Give the trajectories to train."""
+        return [Job(self.dataset, self.model, text, seed) for text in self.tries.values() for seed in seeds]
+
+    def of(self, trials: Sequence[Trial]) -> dict[float, list[Trial]]:
+        """Pick the trials of each strength."""
+        here = {"dataset": self.dataset, "model": self.model}
+        return {x: of(trials, **here, criterion=text) for x, text in self.tries.items()}
+
+
 def tune(spec: Spec, progress: Progress) -> list[Tuning]:
     """Try five strengths of every criterion with a regulariser, and write the best for `strength=tuned`.
 
-    The middle one is the strength given in a criterion's name, else its default. Seeds are 1000 plus those given.
+    The middle one is the strength given in a criterion's name, else its default. Those that an earlier tuning tried
+    count, too: what is known of them is not done again. Seeds are 1000 plus those given.
     """
     if not spec.finetune_epochs:
         raise UserError("--finetune-epochs 0: without fine-tuning there is no accuracy to choose a strength by")
@@ -36,20 +62,22 @@ def tune(spec: Spec, progress: Progress) -> list[Tuning]:
         raise UserError("--sparse-epochs 0: without sparse training a regulariser does nothing, whatever its strength")
     ranges = {name: _range(name, middle, known) for name, middle in _middles(spec, known).items()}
     texts = tuple(text for texts in ranges.values() for text in texts.values())
-    seeds = ",".join(str(FIRST_SEED + seed) for seed in parse_seeds(spec.seeds))
-    grid = make_grid(spec.model_copy(update={"criteria": texts, "seeds": seeds}))
-    trials, seconds = run_trials([grid], progress, forget=("sparse", "rung", "point"))
+    seeds = tuple(FIRST_SEED + seed for seed in parse_seeds(spec.seeds))
+    grid = make_grid(spec.model_copy(update={"criteria": texts, "seeds": ",".join(map(str, seeds))}))
     tasks = dict.fromkeys((job.dataset, job.model) for job in grid.jobs)
+    searches = [_search(spec, names, name, tries, grid) for names, (name, tries) in product(tasks, ranges.items())]
+    more = [job for search in searches for job in search.jobs(seeds)]
+    grid = replace(grid, jobs=tuple(dict.fromkeys((*grid.jobs, *more))))
+    (trials,) = run_trials([grid], progress, apart=("sparse", "rung", "point"))
     store, tunings, failures = Store(spec.results), [], []
-    for (dataset, model), (name, texts_of) in product(tasks, ranges.items()):
-        ours = [trial for trial in trials if (trial.job.dataset, trial.job.model) == (dataset, model)]
-        done = _chosen(name, texts_of, ours, grid, seconds / len(tasks) / len(ranges))
+    for search in searches:
+        ours = search.of(trials)
+        done = _chosen(search, ours, grid, seeds)
         if done is None:
-            why = first_reason([trial for trial in ours if trial.job.criterion in texts_of.values()])
-            failures.append(f"{dataset} x {model}, {name}: each strength failed at some point: {why}")
+            why = first_reason(trial for found in ours.values() for trial in found)
+            failures.append(f"{search}: each strength failed at some point: {why}")
             continue
-        path = tuning_path(task(spec, dataset, model), name, spec.results, known, grid.metric)
-        store.write_json(path, done.model_dump(mode="json"))
+        store.write_json(search.path, done.model_dump(mode="json"))
         tunings.append(done)
     if failures:
         raise UserError("; ".join(failures))
@@ -58,15 +86,22 @@ def tune(spec: Spec, progress: Progress) -> list[Tuning]:
 
 def table(tunings: Sequence[Tuning]) -> str:
     """Print what was found: validation accuracy in % by strength, the best one marked; and what to do at an end."""
-    rows, notes = [], []
+    rows, notes = [], ["*: the best"]
+    if any(one.ineffective for one in tunings):
+        notes.append("~: did nothing: the regulariser's term fell by less than 5 % in at least one trial")
     for one in tunings:
-        cells = [f"{text} {shown(mean, float(text) == one.strength)}" for text, mean in one.validation.items()]
-        rows.append([one.task, one.criterion, *cells])
+        cells = []
+        for text, mean in one.validation.items():
+            marks = "*" * (float(text) == one.strength) + "~" * (float(text) in one.ineffective)
+            cells.append(f"{text} {shown(mean, marks)}")
+        rows.append([one.task, one.criterion, one.trials, f"{one.seconds:.0f}", *cells])
         if one.at_an_end:
             again = one.criterion.replace(f"strength={TUNED}", f"strength={one.strength:g}")
             notes.append(f"{one.task}: the best strength is at the end of its range; to go on: --criteria {again}")
-    head = ["task", "criterion", *(f"x {factor:g}" for factor in FACTORS)]
-    return "\n".join([tabulate(rows, head, "simple", colalign=["left", "left", *["right"] * len(FACTORS)]), *notes])
+    head = ["task", "criterion", "trials", "seconds", "strength and validation accuracy in %"]
+    head += [""] * (max(len(row) for row in rows) - len(head))
+    alignment = ["left"] * 2 + ["right"] * 2 + ["left"] * (len(head) - 4)
+    return "\n".join([tabulate(rows, head, "simple", colalign=alignment, disable_numparse=True), *notes])
 
 
 def _middles(spec: Spec, known: Registry) -> dict[str, float]:
@@ -75,14 +110,15 @@ def _middles(spec: Spec, known: Registry) -> dict[str, float]:
     for text in spec.criteria:
         method = parse_method(text, known)
         method = method.of or method
-        middle = _strength(method)
-        if middle is None:
+        rule = strength_rule(method)
+        if rule is None:
             continue
-        if not middle:
+        if not rule.strength:
             raise UserError(f"'{text}': around a strength of 0 there is no range to try")
         name = parse_method(with_strength(method.name, known, TUNED), known).name
-        if middles.setdefault(name, middle) != middle:
-            raise UserError(f"'{name}' is to be tuned around {middles[name]:g} and around {middle:g}; give one of them")
+        if middles.setdefault(name, rule.strength) != rule.strength:
+            both = f"around {middles[name]:g} and around {rule.strength:g}"
+            raise UserError(f"'{name}' is to be tuned {both}; give one of them")
     if not middles:
         having = ", ".join(n for n, e in sorted(known.criteria.items()) if e.record.regulariser is not None)
         what = "none of these criteria has a regulariser, there is no strength to tune"
@@ -90,37 +126,44 @@ def _middles(spec: Spec, known: Registry) -> dict[str, float]:
     return middles
 
 
-def _strength(method: Method) -> float | None:
-    rule = method.before or method.after
-    return rule.strength if rule is not None else None
-
-
 def _range(name: str, middle: float, known: Registry) -> dict[float, str]:
     """Give the strengths to try, each with the criterion that has it."""
-    strengths = [float(f"{middle * factor:.6g}") for factor in FACTORS]
+    return _tries(name, [float(f"{middle * factor:.6g}") for factor in FACTORS], known)
+
+
+def _tries(name: str, strengths: Sequence[float], known: Registry) -> dict[float, str]:
     return {x: parse_method(with_strength(name, known, repr(x)), known).name for x in strengths}
 
 
+def _search(spec: Spec, names: tuple[str, str], criterion: str, tries: Mapping[float, str], grid: Grid) -> _Search:
+    """Plan a tuning of a criterion on a task, the strengths of an earlier one included."""
+    known = registry(spec.plugin)
+    path = tuning_path(task(spec, *names), criterion, known, spec.results, grid.metric)
+    earlier = [float(text) for text in read_tuning(path).validation] if path.exists() else []
+    united = dict(tries) | _tries(criterion, earlier, known)
+    return _Search(*names, criterion, dict(sorted(united.items())), path)
+
+
 def _chosen(
-    name: str, texts: Mapping[float, str], trials: Sequence[Trial], grid: Grid, seconds: float
+    search: _Search, trials: Mapping[float, Sequence[Trial]], grid: Grid, seeds: tuple[int, ...]
 ) -> Tuning | None:
     """Choose the best strength on one task; nothing where all failed."""
-    means = {x: validation([trial for trial in trials if trial.job.criterion == text]) for x, text in texts.items()}
+    means = {x: validation(ours) for x, ours in trials.items()}
     strength = best(means)
     if strength is None:
         return None
     equal = [x for x, mean in means.items() if mean == means[strength]]
-    middle = sorted(texts)[len(texts) // 2]
+    middle = list(means)[len(means) // 2]
     strength = min(equal, key=lambda x: (abs(math.log(x / middle)), x))  # what cannot be told apart says nothing
-    seeds = parse_seeds(grid.spec.seeds)
     return Tuning(
-        task=f"{trials[0].job.dataset} x {trials[0].job.model}",
-        criterion=name,
+        task=f"{search.dataset} x {search.model}",
+        criterion=search.criterion,
         strength=strength,
         validation={f"{x:g}": mean for x, mean in means.items()},
         metric=grid.metric,
         keeps=grid.keeps,
         seeds=seeds,
-        trials=len(texts) * len(seeds) * len(grid.keeps),
-        seconds=seconds,
+        trials=sum(map(len, trials.values())),
+        seconds=seconds(trial for ours in trials.values() for trial in ours),
+        ineffective=tuple(x for x, ours in trials.items() if any(trial.ineffective for trial in ours)),
     )

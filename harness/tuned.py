@@ -1,23 +1,28 @@
 """The strengths that `prunebench tune` chose, in the results folder: `strengths/KEY.json`, by task and criterion."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from prunebench.errors import UserError
 from prunebench.identity import identity
-from prunebench.names import Method, Metric, parse_method, with_strength
+from prunebench.names import TUNED, Method, Metric, parse_method, with_strength
 from prunebench.record import Frozen, validated
 from prunebench.registry import Registry
+from prunebench.regulariser import Regulariser
 from prunebench.stages import score_facts
 from prunebench.store_files import read_json
-from prunebench.swept import schedule_key
+from prunebench.swept import lacking, schedule_key
 from prunebench.task import Task
 
 
 class Tuning(Frozen):
-    """What a tuning found. validation: mean accuracy by strength, None where a point failed.
+    """What a tuning found. validation: mean accuracy by strength, None where a trial failed.
 
-    strength: the best one. keeps and seeds: those it was averaged over. trials: points that were trained.
+    strength: the best one. ineffective: those that did nothing, the term fell by less than 5 % in some trial. keeps and
+    seeds: those it was averaged over. trials: strengths, seeds and keeps that were trained. seconds: of their training,
+    behind the dense networks.
     """
 
     task: str
@@ -29,6 +34,7 @@ class Tuning(Frozen):
     seeds: tuple[int, ...]
     trials: int
     seconds: float
+    ineffective: tuple[float, ...] = ()
 
     @property
     def at_an_end(self) -> bool:
@@ -37,12 +43,33 @@ class Tuning(Frozen):
         return self.strength in (min(tried), max(tried))
 
 
-def tuning_path(task: Task, criterion: str, results: Path, registry: Registry, metric: Metric) -> Path:
+def tuning_path(task: Task, criterion: str, registry: Registry, results: Path, metric: Metric) -> Path:
     """Where a criterion's tuning on a task lies: its key holds the method without its strength, and the schedule."""
-    method = parse_method(with_strength(criterion, registry, "0"), registry)
-    parts = score_facts(method.score) | {name: identity(getattr(method, name)) for name in ("before", "after")}
+    rule = strength_rule(parse_method(with_strength(criterion, registry, TUNED), registry))
+    assert rule is not None
+    method = parse_method(with_strength(criterion, registry, repr(rule.strength)), registry)
+    facts = score_facts(method.score) | {name: identity(getattr(method, name)) for name in ("before", "after")}
+    parts = {name: _without_strength(fact) for name, fact in facts.items()}
     key = schedule_key(task, metric, {"finetune_rate": task.protocol.finetune_rate, "method": parts})
     return results / "strengths" / f"{key}.json"
+
+
+def strength_rule(method: Method) -> Regulariser | None:
+    """Give the regulariser whose strength a method's name may set, with its default where that is to be tuned."""
+    return method.before or method.after
+
+
+def _without_strength(facts: Any) -> Any:
+    """Set the strength of a regulariser to 0, in its own facts and in those of the criterion that brings it."""
+    if not isinstance(facts, dict):
+        return facts
+    cleared = {name: _without_strength(fact) for name, fact in facts.items()}
+    return cleared | ({"strength": 0.0} if "strength" in facts else {})
+
+
+def read_tuning(path: Path) -> Tuning:
+    """Read what a tuning found."""
+    return validated(Tuning, read_json(path), str(path))
 
 
 def resolve(name: str, task: Task, seed: int, results: Path, registry: Registry, metric: Metric) -> Method:
@@ -55,12 +82,12 @@ def resolve(name: str, task: Task, seed: int, results: Path, registry: Registry,
         return replace(method, of=resolve(method.of.name, task, seed, results, registry, metric))
     if not method.tuned:
         return method
-    path = tuning_path(task, name, results, registry, metric)
-    where = f"{task.dataset_label} x {task.model.label}"
+    path_of = partial(tuning_path, task, name, registry)
+    path, where = path_of(results, metric), f"{task.dataset_label} x {task.model.label}"
     if not path.exists():
-        what = f"{results} has no tuning of it on {where} with this schedule"
-        raise UserError(f"'{name}': {what}; run `prunebench tune` with the same options first")
-    found = validated(Tuning, read_json(path), str(path))
+        why = lacking(f"tuning of it on {where}", results, metric, path_of)
+        raise UserError(f"'{name}': {why}; run `prunebench tune` with the same options first")
+    found = read_tuning(path)
     if seed in found.seeds:
         raise UserError(f"'{name}': seed {seed} was used to tune it on {where}; results need other seeds")
     number = with_strength(name, registry, repr(found.strength))

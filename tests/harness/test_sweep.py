@@ -10,10 +10,10 @@ from prunebench.errors import UserError
 from prunebench.grid import make_grid, task
 from prunebench.names import parse_method
 from prunebench.progress import Progress
-from prunebench.record import Epoch, Record
 from prunebench.registry import registry
 from prunebench.sweep import SHARES, sweep, table
 from prunebench.swept import Sweep
+from prunebench.trials import Trial
 
 Make = Callable[..., Any]
 
@@ -57,7 +57,9 @@ def test_a_run_uses_the_share_whatever_its_criteria_and_ranking(made: tuple[Any,
 
 def test_single_weights_have_a_rate_of_their_own(made: tuple[Any, Sweep], tiny: Make) -> None:
     spec, _ = made
-    with pytest.raises(UserError, match="no sweep of digits x lenet5"):
+    with pytest.raises(
+        UserError, match=r"the sweep of digits x lenet5 in .* is for units and this run prunes single w"
+    ):
         make_grid(tiny(spec.results, criteria="taylor", keep="weights=0.4", finetune_rate="swept"))
 
 
@@ -70,12 +72,10 @@ def trajectory_rate(spec: Any) -> Any:
 def test_a_share_that_diverged_is_not_chosen(made: tuple[Any, Sweep], monkeypatch: pytest.MonkeyPatch) -> None:
     spec, _ = made
 
-    def measure(spec: Any, job: Any, metric: Any, keeps: Any, progress: Any = None) -> list[Record]:
-        path = trials.start(spec, job, metric, progress)
-        blank = path.blank(0.7)
+    def measure(spec: Any, job: Any, metric: Any, keeps: Any, progress: Any = None, apart: Any = ()) -> list[Trial]:
         if spec.finetune_rate == 1.0:
-            return [blank.model_copy(update={"status": "failed", "reason": "training diverged"})]
-        return [blank.model_copy(update={"curves": (Epoch(stage="f", epoch=1, rate=0.1, loss=1, validation=0.5),)})]
+            return [Trial(job, "macs=0.7", reason="training diverged")]
+        return [Trial(job, "macs=0.7", validation=0.5)]
 
     monkeypatch.setattr(trials, "measure", measure)
     (found,) = sweep(spec, Progress())
@@ -83,9 +83,8 @@ def test_a_share_that_diverged_is_not_chosen(made: tuple[Any, Sweep], monkeypatc
     assert found.share == 0.03
     assert "failed" in table([found])
 
-    def fail(spec: Any, job: Any, metric: Any, keeps: Any, progress: Any = None) -> list[Record]:
-        blank = trials.start(spec, job, metric, progress).blank(0.7)
-        return [blank.model_copy(update={"status": "failed", "reason": "too hot"})]
+    def fail(spec: Any, job: Any, metric: Any, keeps: Any, progress: Any = None, apart: Any = ()) -> list[Trial]:
+        return [Trial(job, "macs=0.7", reason="too hot")]
 
     monkeypatch.setattr(trials, "measure", fail)
     with pytest.raises(UserError, match="digits x lenet5: no share can be chosen, each failed at some point: too hot"):

@@ -12,9 +12,9 @@ from prunebench.errors import UserError
 from prunebench.grid import make_grid, trajectory
 from prunebench.names import parse_method, with_strength
 from prunebench.progress import Progress
-from prunebench.record import Epoch, Record
 from prunebench.registry import registry
 from prunebench.store import Store
+from prunebench.trials import Trial
 from prunebench.tune import FACTORS, table, tune
 from prunebench.tuned import Tuning
 
@@ -22,18 +22,29 @@ Make = Callable[..., Any]
 TRIED = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 
 
-def faked(monkeypatch: pytest.MonkeyPatch, accuracy: Callable[[str], float | None]) -> list[Any]:
-    """Let no trial train: its validation accuracy is that of its criterion, None if it diverges."""
+def faked(
+    monkeypatch: pytest.MonkeyPatch,
+    accuracy: Callable[[str], float | None],
+    idle: Callable[[str], bool] = lambda _: False,
+) -> list[Any]:
+    """Let no trial train: its validation accuracy is that of its criterion, None if it diverges. idle: did nothing."""
     jobs = []
 
-    def measure(spec: Any, job: Any, metric: Any, keeps: Any, progress: Any = None) -> list[Record]:
+    def measure(spec: Any, job: Any, metric: Any, keeps: Any, progress: Any = None, apart: Any = ()) -> list[Trial]:
         jobs.append(job)
         found = accuracy(job.criterion)
-        blanks = [trials.start(spec, job, metric, progress).blank(keep) for keep in keeps]
-        if found is None:
-            return [blank.model_copy(update={"status": "failed", "reason": "training diverged"}) for blank in blanks]
-        curve = (Epoch(stage="finetune", epoch=1, rate=0.1, loss=1.0, validation=found),)
-        return [blank.model_copy(update={"curves": curve}) for blank in blanks]
+        took = {f"{job} {keep}": 2.0 if job.criterion.startswith("l1") else 3.0 for keep in keeps}
+        return [
+            Trial(
+                job,
+                f"{metric}={keep:g}",
+                found,
+                {f"{job} {keep}": took[f"{job} {keep}"]},
+                idle(job.criterion),
+                reason="" if found is not None else "training diverged",
+            )
+            for keep in keeps
+        ]
 
     monkeypatch.setattr(trials, "measure", measure)
     return jobs
@@ -104,7 +115,95 @@ def test_of_equals_the_one_nearest_to_the_middle_and_a_diverging_one_leaves_the_
     assert len(jobs) == 2 * 2 * len(FACTORS)
     lines = table([one, other]).splitlines()
     assert "0.001 50.00 *" in lines[2] and "0.1 failed" in lines[2]
-    assert len(lines) == 4  # what ties is not at an end
+    assert lines[4:] == ["*: the best"]  # what ties is not at an end
+    assert (one.seconds, other.seconds) == (20 * 2.0, 20 * 3.0)  # of the one criterion, not of both
+
+
+def test_a_strength_that_did_nothing_is_marked(tiny: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    faked(monkeypatch, lambda criterion: 1 - strength_of(criterion), idle=lambda name: strength_of(name) < 5e-4)
+    (one,) = tune(tiny(tmp_path, criteria="l1", seeds="0", keep="0.9"), Progress())
+    assert one.ineffective == (1e-5, 1e-4)
+    lines = table([one]).splitlines()
+    assert "1e-05 100.00 *~" in lines[2] and "0.0001 99.99 ~" in lines[2] and lines[2].count("~") == 2
+    assert lines[4].startswith("~: did nothing: the regulariser's term fell by less than 5 %")
+
+
+def test_to_go_on_from_an_end_adds_to_what_was_tried(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    faked(monkeypatch, lambda criterion: {1e-5: 0.8, 1e-6: 0.7}.get(strength_of(criterion), 0.5))
+    tune(tiny(tmp_path, criteria="l1", seeds="0", keep="0.9"), Progress())
+    (one,) = tune(tiny(tmp_path, criteria="l1:strength=1e-05", seeds="0", keep="0.9"), Progress())
+    assert [float(text) for text in one.validation] == [1e-7, 1e-6, *TRIED]
+    assert (one.strength, one.at_an_end, one.trials) == (1e-5, False, 7)
+    row = table([one]).splitlines()[2]
+    assert row.split()[:7] == ["digits", "x", "lenet5", "l1:strength=tuned", "7", "14", "1e-07"]
+    assert "1e-06 70.00" in row and "1e-05 80.00 *" in row
+    (path,) = (tmp_path / "strengths").iterdir()
+    assert Tuning.model_validate(json.loads(path.read_text())) == one
+
+
+STUBBORN = """
+from dataclasses import dataclass, replace
+from prunebench import Criterion, UserError
+from prunebench.regulariser import AttachedTerm, with_fields
+@dataclass(frozen=True)
+class Stubborn:
+    strength: float
+    def __post_init__(self):
+        if self.strength <= 0:
+            raise UserError("a strength of 0 is refused")
+    def attach(self, network, generator):
+        weight = next(network.model.parameters())
+        return AttachedTerm(lambda: self.strength * weight.square().sum())
+    def with_options(self, where, given, also):
+        return with_fields(self, where, given, also)
+def stubborn(weight):
+    return weight.norm(dim=1)
+CRITERION = Criterion(stubborn, regulariser=Stubborn(0.1))
+"""
+
+
+def test_a_regulariser_that_refuses_a_strength_of_zero(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(STUBBORN)
+    faked(monkeypatch, lambda criterion: strength_of(criterion) / 10)
+    spec = tiny(tmp_path / "r", criteria="stubborn", plugin=[str(tmp_path / "mine.py")], keep="0.9")
+    (one,) = tune(spec, Progress())
+    assert one.strength == 10
+    tuned = spec.model_copy(update={"criteria": ("stubborn:strength=tuned",)})
+    (job,) = make_grid(tuned).jobs
+    assert trajectory(tuned, Store(spec.results), job, "macs").method.strength == 10
+
+
+def test_what_can_fail_fails_before_the_trials(tiny: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    jobs = faked(monkeypatch, lambda _: 0.5)
+    spec = tiny(tmp_path, criteria="l1", keep="0.9")
+    tune(spec, Progress())
+    (path,) = (tmp_path / "strengths").iterdir()
+    path.write_text("{}")
+    jobs.clear()
+    with pytest.raises(UserError, match=r"strengths/.*: task: Field required"):
+        tune(spec, Progress())
+    assert not jobs
+
+
+def test_a_tuning_for_units_is_none_for_single_weights(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    faked(monkeypatch, lambda _: 0.5)
+    tune(tiny(tmp_path, criteria="l1", keep="0.9"), Progress())
+    says = (
+        "'l1:strength=tuned': the tuning of it on digits x lenet5 in .* is for units and this run prunes single weights"
+    )
+    with pytest.raises(UserError, match=says):
+        make_grid(tiny(tmp_path, criteria="l1:strength=tuned", keep="weights=0.9"))
+    tune(tiny(tmp_path / "w", criteria="l1", keep="weights=0.9"), Progress())
+    with pytest.raises(
+        UserError, match="is for single weights and this run prunes units, which have one of their own; run"
+    ):
+        make_grid(tiny(tmp_path / "w", criteria="l1:strength=tuned", keep="params=0.9"))
 
 
 def test_a_best_strength_at_an_end_is_said_with_how_to_go_on(
@@ -127,7 +226,7 @@ def test_the_table_says_nothing_of_ends_where_the_best_lies_within() -> None:
     facts = {"task": "t", "criterion": "l1:strength=tuned", "metric": "macs", "keeps": (0.5,), "seeds": (1000,)}
     means = dict(zip(map("{:g}".format, TRIED), (0.5, 0.6, 0.7, 0.6, None), strict=True))
     one = Tuning(**facts, strength=1e-3, validation=means, trials=5, seconds=1.0)
-    assert len(table([one]).splitlines()) == 3
+    assert len(table([one]).splitlines()) == 4
 
 
 def test_what_cannot_be_tuned_or_used_is_one_line(
