@@ -9,6 +9,8 @@ from prunebench.bench import Bench, Entry
 from prunebench.cli_options import options, values
 from prunebench.errors import UserError
 from prunebench.fidelity import NO_GATES
+from prunebench.names import parse_method
+from prunebench.registry import Registry, registry
 from prunebench.spec import make_spec
 
 BENCH = pytest.StashKey[Bench]()
@@ -45,6 +47,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "scored" in metafunc.fixturenames:
         without = pytest.mark.skip(reason=NO_GATES)
         metafunc.parametrize("scored", [*bench.scores, *(pytest.param(name, marks=without) for name in bench.gated)])
+    if "priced" in metafunc.fixturenames:
+        metafunc.parametrize("priced", metafunc.module.cases(*_asked(metafunc.config)))
+    if "grown" in metafunc.fixturenames:
+        asked, known = _asked(metafunc.config)
+        metafunc.parametrize("grown", asked or [*sorted(known.criteria), *metafunc.module.KINDS])
+
+
+def _asked(config: pytest.Config) -> tuple[list[str], Registry]:
+    """Give the criteria that were named and have a score, none where none was named, and what there is."""
+    spec = config.stash[BENCH].spec
+    known = registry(spec.plugin)
+    named = spec.criteria if config.getoption("criteria") or config.getoption("prunebench_config") else ()
+    return [name for name in named if parse_method(name, known).score is not None], known
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,15 +1,17 @@
 """What scores cost: seconds and peak memory of every registered criterion, in turn with a plain forward-backward pass.
 
 Both go over the same batches in the same run; the ratio is that of the smallest of a few times, in seconds of CPU time
-of one thread. Memory is what a call adds at its peak to what the process holds (Linux). By default the criteria as they
-are registered, on LeNet-5. Marked slow, run by ``-m slow``: growth with batches (LeNet-5) and parameters (VGG11-BN);
-VGG16-BN, ResNet-18 and ResNet-20 at 32 pixels; the other kinds of curvature.
+of one thread. Memory is what a call adds at its peak to what the process holds (Linux). The criteria that were asked
+for, by default all as they are registered, on LeNet-5. Marked slow, run by ``-m slow``: growth with batches (LeNet-5)
+and parameters (VGG11-BN); VGG16-BN, ResNet-18 and ResNet-20 at 32 pixels; by default the other kinds of curvature, too.
 """
 
 import ctypes
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,35 +19,50 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from prunebench.bench import Bench
 from prunebench.criterion import CURVATURES, AnyCriterion
 from prunebench.names import parse_method
 from prunebench.network import Network
-from prunebench.registry import get_model, registry
+from prunebench.registry import Registry, get_model, registry
 from prunebench.scoring import score
 from prunebench.units import analyse
 
-FOUND = registry(())
 ROUNDS = 3
 SMALL = ("lenet5", 1, 28)
 LARGE = (("vgg16_bn", 3, 32), ("resnet18", 3, 32), ("resnet20", 3, 32))
 KINDS = [f"obd:curvature={kind}" for kind in CURVATURES if kind not in ("sampled", "hessian")]
 HESSIAN = "obd:curvature=hessian"  # on LeNet-5 with a batch of 8 only
-CASES = [
-    *((name, *SMALL, 64) for name in sorted(FOUND.criteria)),
-    *(pytest.param(name, *SMALL, 64, marks=pytest.mark.slow) for name in KINDS),
-    pytest.param(HESSIAN, *SMALL, 8, marks=pytest.mark.slow),
-    *(
-        pytest.param(name, *case, 64, marks=pytest.mark.slow)
-        for case in LARGE
-        for name in [*sorted(FOUND.criteria), *KINDS]
-    ),
-]
 Batches = list[tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A criterion on pictures (channels, size, size) for a model."""
+
+    name: str
+    model: str
+    channels: int
+    size: int
+    batch: int = 64
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.model}"
+
+
+def cases(asked: Sequence[str], known: Registry) -> list[Any]:
+    """Give what `test_scoring` prices: what was asked for, else all that is registered and kinds of curvature, too."""
+    names, kinds = asked or sorted(known.criteria), [] if asked else KINDS
+    small = [Case(name, *SMALL, 8 if name == HESSIAN else 64) for name in names]
+    large = [Case(name, *model) for model in LARGE for name in [*names, *kinds] if name != HESSIAN]
+    slow = [*(Case(name, *SMALL) for name in kinds), *([] if asked else [Case(HESSIAN, *SMALL, 8)]), *large]
+    return [pytest.param(c, id=str(c)) for c in small] + [
+        pytest.param(c, id=str(c), marks=pytest.mark.slow) for c in slow
+    ]
 
 
 def network_of(name: str, channels: int, size: int) -> Network:
     torch.manual_seed(0)
-    model = get_model(name, FOUND)(channels, size, 10).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = get_model(name, registry(()))(channels, size, 10).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network = Network.dense(model, analyse(model, torch.randn(2, channels, size, size), check=False))
     network.gates = {group.name: torch.randn(group.units) for group in network.table.groups}
     return network
@@ -89,8 +106,8 @@ def _kilobytes(facts: Path, name: str) -> int:
     return int(line.split()[1])
 
 
-def chosen(name: str) -> AnyCriterion:
-    criterion = parse_method(name, FOUND).score
+def chosen(name: str, bench: Bench) -> AnyCriterion:
+    criterion = parse_method(name, registry(bench.spec.plugin)).score
     assert criterion is not None
     return criterion
 
@@ -105,18 +122,17 @@ def compare(criterion: AnyCriterion, network: Network, batches: Batches) -> dict
 
 
 @pytest.mark.filterwarnings("ignore:Benchmark fixture was not used at all")  # an error is one, not two
-@pytest.mark.parametrize(("name", "model", "channels", "size", "batch"), CASES)
-def test_scoring(benchmark: BenchmarkFixture, name: str, model: str, channels: int, size: int, batch: int) -> None:
+def test_scoring(benchmark: BenchmarkFixture, bench: Bench, priced: Case) -> None:
     torch.set_num_threads(1)
-    criterion, network = chosen(name), network_of(model, channels, size)
-    batches = batches_of(1 if batch < 64 else 2, channels, size, batch)
+    criterion, network = chosen(priced.name, bench), network_of(priced.model, priced.channels, priced.size)
+    batches = batches_of(1 if priced.batch < 64 else 2, priced.channels, priced.size, priced.batch)
     times = compare(criterion, network, batches)  # first: what a first call sets up is no later memory
     peak = memory(lambda: score(criterion, network, batches, torch.Generator()))
     plain_peak = memory(lambda: plain(network.model, batches))
     benchmark.group = "scoring"
     benchmark.extra_info["scoring"] = {
-        "criterion": name,
-        "model": model,
+        "criterion": priced.name,
+        "model": priced.model,
         "needs": sorted(criterion.needs),
         "pictures": sum(len(labels) for _, labels in batches),
         **times,
@@ -127,10 +143,9 @@ def test_scoring(benchmark: BenchmarkFixture, name: str, model: str, channels: i
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*sorted(FOUND.criteria), *KINDS])
-def test_growth(benchmark: BenchmarkFixture, name: str) -> None:
+def test_growth(benchmark: BenchmarkFixture, bench: Bench, grown: str) -> None:
     torch.set_num_threads(1)
-    criterion, network = chosen(name), network_of(*SMALL)
+    criterion, network = chosen(grown, bench), network_of(*SMALL)
     by_batches = {str(n): compare(criterion, network, batches_of(n, 1, 28)) for n in (2, 4, 8)}
     by_width = {}
     for width in (0.0625, 0.125, 0.25):
@@ -138,5 +153,5 @@ def test_growth(benchmark: BenchmarkFixture, name: str) -> None:
         parameters = sum(p.numel() for p in wide.model.parameters())
         by_width[str(width)] = {"parameters": parameters, **compare(criterion, wide, batches_of(1, 3, 32))}
     benchmark.group = "growth"
-    benchmark.extra_info["growth"] = {"criterion": name, "by_batches": by_batches, "by_width": by_width}
+    benchmark.extra_info["growth"] = {"criterion": grown, "by_batches": by_batches, "by_width": by_width}
     benchmark.pedantic(lambda: score(criterion, network, batches_of(2, 1, 28), torch.Generator().manual_seed(0)))

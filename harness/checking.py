@@ -29,9 +29,6 @@ def check_criteria(names: tuple[str, ...], everything: bool, plugins: tuple[str,
         if not Path(file).expanduser().is_file():
             raise UserError(f"{file}: no such file; give a criterion's name or a plugin file")
     registry = Registry((*plugins, *files))
-    broken = {source: why for source, why in registry.failures.items() if source.startswith("plugin ")}
-    if broken:
-        raise UserError("; ".join(f"{source} cannot be loaded: {why}" for source, why in broken.items()))
     chosen = dict(_chosen(given, files, everything, registry))
     if not chosen:
         known = ", ".join(sorted(registry.criteria))
@@ -68,9 +65,16 @@ def _named(text: str, registry: Registry) -> tuple[str, AnyCriterion]:
 
 
 def _outcomes(chosen: Mapping[str, AnyCriterion]) -> tuple[list[str], bool]:
-    outcomes = [(name, outcome) for name, record in chosen.items() for outcome in run_checks(record)]
-    lines = [
-        f"{'ok    ' if one.ok else 'FAILED'} {name}: {one.name}" + (f": {one.message}" if one.message else "")
-        for name, one in outcomes
-    ]
-    return lines, all(one.ok for _, one in outcomes)
+    """Give a line per check; checks that fail for one reason share theirs."""
+    lines: list[str] = []
+    passed = True
+    for name, record in chosen.items():
+        failed: dict[str, list[str]] = {}
+        for one in run_checks(record):
+            if one.ok:
+                lines.append(f"ok     {name}: {one.name}")
+            else:
+                failed.setdefault(one.message, []).append(one.name)
+        lines += [f"FAILED {name}: {', '.join(checks)}: {why}" for why, checks in failed.items()]
+        passed = passed and not failed
+    return lines, passed

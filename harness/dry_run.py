@@ -16,7 +16,7 @@ _RECORD_BYTES_PER_PICTURE = 2  # measured: labels and losses of a record, compre
 
 def describe(grid: Grid) -> str:
     """List a grid's cells and, for each task, what its unfinished stages will cost."""
-    store = Store(grid.spec.results)
+    store = Store(grid.spec.results, make=False)
     cells, costs = [], []
     for names in dict.fromkeys((job.dataset, job.model) for job in grid.jobs):
         jobs = [job for job in grid.jobs if (job.dataset, job.model) == names]
@@ -34,6 +34,7 @@ def describe(grid: Grid) -> str:
                 if not finished:
                     stages |= {s.key: s for s in _needed(point, store)}
         costs.append(_costs(grid, ready, names, list(stages.values()), list(done.values()), open_points))
+    workers = f"{grid.spec.workers} worker{'s' * (grid.spec.workers > 1)}"
     head = ["task", "points", "stages", "epochs", "training MACs", "about", "disk"]
     return "\n\n".join(
         [
@@ -41,7 +42,7 @@ def describe(grid: Grid) -> str:
             tabulate(cells, ["cell", "keep", "state"], "simple"),
             tabulate(costs, head, "simple"),
             "time: from training steps measured now on the dense and the smallest network, corrected by the stages "
-            f"of each task that are already finished; {grid.spec.workers} worker(s), never waiting",
+            f"of each task that are already finished; {workers}, never waiting",
         ]
     )
 
@@ -66,7 +67,8 @@ def _costs(
     macs = 3 * dense.macs * pictures * share
     seconds = 0.0
     if stages:
-        pace = measure(grid, ready).corrected(done, Store(grid.spec.results), lambda s: _work(s, ready, pictures))
+        store = Store(grid.spec.results, make=False)
+        pace = measure(grid, ready).corrected(done, store, lambda s: _work(s, ready, pictures))
         seconds = sum(_work(stage, ready, pictures) * pace(stage.keep) for stage in stages) / grid.spec.workers
     kept = {"none": (), "final": ("dense", "sparse", "point"), "all": ("dense", "sparse", "rung", "point")}
     disk = sum(dense.bytes * left[s.key] for s in stages if s.kind in kept[grid.spec.save])

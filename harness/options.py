@@ -1,6 +1,7 @@
 """Options in a name: `obd:curvature=exact`, `magnitude:p=1`, `folder:/data/pictures`."""
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args, get_origin
 
@@ -25,6 +26,10 @@ def split_name(text: str) -> tuple[str, dict[str, str], str]:
         if equals and key.isidentifier():
             if key in options:
                 raise UserError(f"option {key} is given twice in '{text}'")
+            if re.search(r"[:;]\w+=", value):
+                raise UserError(
+                    f"'{item}' in '{text}': options are separated by commas, as in {head}:key=value,key=value"
+                )
             options[key] = value
         elif number == 0:
             argument = item

@@ -41,8 +41,8 @@ class Registry:
     Args:
         plugins: files (`path/to/file.py`) or modules (`package.module`) with more; a plugin may hold all three kinds.
 
-    A source that fails to import is in `failures` with its reason and does not stop the others.
-    Raises `UserError` for a plugin that does not exist and for two records of one name.
+    A source that fails to import is in `failures` with its reason and does not stop the others, but for a plugin, which
+    is asked for: raises `UserError` where one does not exist or cannot be loaded, and for two records of one name.
 
     >>> get_model("lenet5", Registry()).name
     'lenet5'
@@ -56,6 +56,9 @@ class Registry:
         files: set[Path] = set()
         for place in discovery.places(plugins):
             self._take(place, files)
+        broken = [f"{origin} cannot be loaded: {why}" for origin, why in self.failures.items() if is_plugin(origin)]
+        if broken:
+            raise UserError("; ".join(broken))
 
     def _take(self, place: discovery.Place, files: set[Path]) -> None:
         try:
@@ -95,6 +98,11 @@ class Registry:
                 return "model", self.models
             case _:
                 return "criterion", self.criteria
+
+
+def is_plugin(origin: str) -> bool:
+    """Tell a plugin that was named by the user from what was found."""
+    return origin.startswith("plugin ")
 
 
 @cache

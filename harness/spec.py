@@ -131,6 +131,8 @@ def _check_tasks(spec: Spec) -> None:
 def split_list(text: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
     r"""Split names at blanks and commas; a comma before `key=` and a blank after a backslash belong to the name.
 
+    What is a file as a whole stays whole.
+
     >>> split_list("magnitude obd:curvature=exact,l0")
     ('magnitude', 'obd:curvature=exact', 'l0')
     >>> split_list("folder:/a,size=32 digits")
@@ -139,8 +141,12 @@ def split_list(text: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
     ('folder:/my pictures',)
     """
     texts = [text] if isinstance(text, str) else text
-    parts = [part for item in texts for part in re.split(r"(?<!\\)\s+|,(?![A-Za-z_]\w*=)", item) if part]
+    parts = [part for item in texts for part in _split(item) if part]
     return tuple(dict.fromkeys(re.sub(r"\\(\s)", r"\1", part) for part in parts))
+
+
+def _split(item: str) -> list[str]:
+    return [item] if Path(item).is_file() else re.split(r"(?<!\\)\s+|,(?![A-Za-z_]\w*=)", item)
 
 
 def _is_preset(*layers: Mapping[str, Any]) -> bool:

@@ -35,16 +35,18 @@ def key_of(parent: str, facts: Mapping[str, Any]) -> str:
 
 
 class Store:
-    """A results folder."""
+    """A results folder. make: whether it is made where it is not there."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, make: bool = True) -> None:
         self.folder = folder
-        guard(folder, lambda: (folder / "stages").mkdir(parents=True, exist_ok=True))
-        self._check_schema(folder / "store.json")
+        if make:
+            guard(folder, lambda: (folder / "stages").mkdir(parents=True, exist_ok=True))
+        self._check_schema(folder / "store.json", make)
 
-    def _check_schema(self, path: Path) -> None:
+    def _check_schema(self, path: Path, make: bool) -> None:
         if not path.exists():
-            self.write_json(path, {"schema_version": SCHEMA})
+            if make:
+                self.write_json(path, {"schema_version": SCHEMA})
             return
         found = read_json(path).get("schema_version")
         if found != SCHEMA:

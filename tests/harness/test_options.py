@@ -22,6 +22,12 @@ def test_a_second_bare_argument_is_refused() -> None:
         split_name("folder:a,b")
 
 
+@pytest.mark.parametrize("text", ["obd:curvature=exact:draws=2", "obd:curvature=exact;draws=2"])
+def test_another_separator_is_said(text: str) -> None:
+    with pytest.raises(UserError, match="options are separated by commas, as in obd:key=value,key=value"):
+        split_name(text)
+
+
 def test_keyword_defaults_are_the_keyword_only_ones() -> None:
     def function(weight: float, other: int = 3, *, p: float = 2.0, name: str = "x", thing: object = None) -> None: ...
 

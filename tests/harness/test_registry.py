@@ -92,31 +92,28 @@ def test_an_imported_record_is_not_a_duplicate(tmp_path: Path) -> None:
     assert found.criteria["taylor"].origin == "prunebench.criteria.taylor"
 
 
-def test_a_broken_plugin_is_named_and_does_not_stop_the_others(tmp_path: Path) -> None:
+def test_broken_plugins_are_named_each_with_its_reason(tmp_path: Path) -> None:
     sources = {
-        "name": "x = undefined_thing",
-        "syntax": "def (",
-        "leaves": "raise SystemExit(3)",
-        "needs": "import no_such_thing",
+        "name": ("x = undefined_thing", "NameError: name 'undefined_thing' is not defined (name.py:1)"),
+        "syntax": ("def (", "SyntaxError: "),
+        "leaves": ("raise SystemExit(3)", "SystemExit: 3"),
+        "needs": ("import no_such_thing", "ModuleNotFoundError: "),
+        "evidence": (
+            CRITERION.format(name="e").replace("weight)", "wieght)"),
+            "unknown evidence 'wieght' in criterion ",
+        ),
+        "named": (
+            CRITERION.format(name="f").replace("Criterion(f)", "Criterion(f, name='a+b')"),
+            "criterion 'a+b': a ",
+        ),
     }
-    broken = [write(tmp_path / f"{name}.py", text) for name, text in sources.items()]
-    evidence = write(tmp_path / "evidence.py", CRITERION.format(name="e").replace("weight)", "wieght)"))
-    good = criterion(tmp_path, "good")
-    found = Registry(tuple(map(str, [*broken, evidence, good])))
-    assert "good" in found.criteria
-    assert found.failures[f"plugin {broken[0]}"] == "NameError: name 'undefined_thing' is not defined (name.py:1)"
-    assert found.failures[f"plugin {broken[1]}"].startswith("SyntaxError: ")
-    assert found.failures[f"plugin {broken[2]}"].startswith("SystemExit: 3")
-    assert found.failures[f"plugin {broken[3]}"].startswith("ModuleNotFoundError: ")
-    assert "unknown evidence 'wieght' in criterion 'e'; did you mean 'weight'" in found.failures[f"plugin {evidence}"]
+    broken = [write(tmp_path / f"{name}.py", text) for name, (text, _) in sources.items()]
+    with pytest.raises(UserError) as said:
+        Registry(tuple(map(str, [*broken, criterion(tmp_path, "good")])))
+    for path, (_, why) in zip(broken, sources.values(), strict=True):
+        assert f"plugin {path} cannot be loaded: {why}" in str(said.value)
+    assert "good" not in str(said.value)
     assert not [name for name in sys.modules if name.endswith("_syntax")]
-
-
-def test_a_name_that_no_expression_could_hold(tmp_path: Path) -> None:
-    plugin = write(tmp_path / "p.py", CRITERION.format(name="f").replace("Criterion(f)", "Criterion(f, name='a+b')"))
-    found = Registry((str(plugin),))
-    assert "a+b" not in found.criteria
-    assert "letters, digits" in found.failures[f"plugin {plugin}"]
 
 
 @pytest.mark.parametrize("text", ["no/such/file.py", "nothing.py", "no_such_module_anywhere", "a folder", ""])

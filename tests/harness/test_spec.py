@@ -118,6 +118,13 @@ def test_lists_are_split_but_not_inside_options(given: Any, names: tuple[str, ..
     assert split_list(given) == names
 
 
+def test_a_file_with_a_blank_in_its_path_is_one_name(tmp_path: Path) -> None:
+    file = tmp_path / "my dir" / "mine.py"
+    file.parent.mkdir()
+    file.touch()
+    assert split_list((str(file), "taylor obd")) == (str(file), "taylor", "obd")
+
+
 def test_the_protocol_is_the_part_that_decides_results() -> None:
     spec = make_spec({"epochs": "4", "results": "/tmp/x", "seeds": "9"})
     assert spec.protocol() == Protocol(epochs=4)
