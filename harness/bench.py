@@ -18,6 +18,7 @@ from prunebench.record import Record
 from prunebench.run import about, configure, run
 from prunebench.spec import Spec
 from prunebench.timing import Timer
+from prunebench.tuning_record import read_tuning
 
 
 @dataclass(frozen=True)
@@ -132,4 +133,6 @@ class Bench:
     def summary(self) -> dict[str, Any]:
         """Say what the file is, with the records that have no time: pytest-benchmark leaves failed tests out."""
         untimed = [r.model_dump(mode="json") for entry, r in self.records.items() if entry not in self.timed]
-        return {**about(self.spec), "untimed": untimed}
+        found = sorted((self.spec.results / "strengths").glob("*.json"))
+        tunings = [read_tuning(path).model_dump(mode="json") for path in found]
+        return {**about(self.spec), "untimed": untimed, "tunings": tunings}

@@ -20,7 +20,8 @@ from prunebench.registry import Registry, registry
 from prunebench.spec import Spec
 from prunebench.store import Store
 from prunebench.trials import Trial, best, first_reason, of, run_trials, seconds, shown, validation
-from prunebench.tuned import Tuning, read_tuning, strength_rule, tuning_path
+from prunebench.tuned import strength_rule, tuning_path
+from prunebench.tuning_record import Tuning, read_tuning
 
 FACTORS = (0.01, 0.1, 1.0, 10.0, 100.0)  # of the strength given, or of the regulariser's default
 FIRST_SEED = 1000

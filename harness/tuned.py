@@ -8,39 +8,12 @@ from typing import Any
 from prunebench.errors import UserError
 from prunebench.identity import identity
 from prunebench.names import TUNED, Method, Metric, parse_method, with_strength
-from prunebench.record import Frozen, validated
 from prunebench.registry import Registry
 from prunebench.regulariser import Regulariser
 from prunebench.stages import score_facts
-from prunebench.store_files import read_json
 from prunebench.swept import lacking, schedule_key
 from prunebench.task import Task
-
-
-class Tuning(Frozen):
-    """What a tuning found. validation: mean accuracy by strength, None where a trial failed.
-
-    strength: the best one. ineffective: those that did nothing, the term fell by less than 5 % in some trial. keeps and
-    seeds: those it was averaged over. trials: strengths, seeds and keeps that were trained. seconds: of their training,
-    behind the dense networks.
-    """
-
-    task: str
-    criterion: str
-    strength: float
-    validation: dict[str, float | None]
-    metric: str
-    keeps: tuple[float, ...]
-    seeds: tuple[int, ...]
-    trials: int
-    seconds: float
-    ineffective: tuple[float, ...] = ()
-
-    @property
-    def at_an_end(self) -> bool:
-        """Tell whether the best strength is the lowest or the highest one tried."""
-        tried = [float(text) for text in self.validation]
-        return self.strength in (min(tried), max(tried))
+from prunebench.tuning_record import read_tuning
 
 
 def tuning_path(task: Task, criterion: str, registry: Registry, results: Path, metric: Metric) -> Path:
@@ -65,11 +38,6 @@ def _without_strength(facts: Any) -> Any:
         return facts
     cleared = {name: _without_strength(fact) for name, fact in facts.items()}
     return cleared | ({"strength": 0.0} if "strength" in facts else {})
-
-
-def read_tuning(path: Path) -> Tuning:
-    """Read what a tuning found."""
-    return validated(Tuning, read_json(path), str(path))
 
 
 def resolve(name: str, task: Task, seed: int, results: Path, registry: Registry, metric: Metric) -> Method:

@@ -7,7 +7,7 @@ import pandas as pd
 from prunebench.record import Record
 from prunebench.reports.comparison import PANEL, below_random
 from prunebench.reports.document import Items, Section, Table, Text
-from prunebench.reports.formatting import count, difference, seeds
+from prunebench.reports.formatting import count, difference, duration, seeds
 from prunebench.reports.grid import GROUP, METRICS
 from prunebench.reports.results import Results
 from prunebench.reports.widths import emptied, grouped
@@ -93,11 +93,23 @@ def sparse_section(results: Results) -> Section:
 def _tuned(results: Results) -> tuple[Text | Items, ...]:
     """Say which strengths `prunebench tune` chose."""
     known = {
-        f"{record.cell.criterion} on {results.tasks[record.key]}: strength {record.strength:g}"
-        for record in results.records
-        if record.strength is not None
+        f"{r.cell.criterion} on {results.tasks[r.key]}: strength {r.strength:g}{_trials(results, r)}"
+        for r in results.records
+        if r.strength is not None
     }
     return (Text("Strengths that were tuned on validation pictures:"), Items(tuple(sorted(known)))) if known else ()
+
+
+def _trials(results: Results, record: Record) -> str:
+    """Say what it took to choose a strength, where the source has it."""
+    wanted = (record.cell.task, record.cell.criterion, record.strength)
+    for one in results.tunings:
+        if (one.task, one.criterion, one.strength) == wanted:
+            tried = f"{count(len(one.validation), 'strength')} in {count(one.trials, 'trial')}"
+            warning = ", at an end of the range" * one.at_an_end
+            warning += ", where the term hardly fell" * (one.strength in one.ineffective)
+            return f", the best of {tried}, {duration(one.seconds)} of training{warning}"
+    return ""
 
 
 def failures_section(results: Results) -> Section:

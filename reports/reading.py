@@ -15,6 +15,7 @@ from prunebench.price import Price
 from prunebench.record import SCHEMA, Record, parse_record, read_record, validated
 from prunebench.reports.results import Results, gather
 from prunebench.timing_record import Latency
+from prunebench.tuning_record import Tuning, read_tuning
 
 
 def read_results(path: Path) -> Results:
@@ -51,7 +52,8 @@ def _read_folder(folder: Path) -> Results:
     fidelity = [read_fidelity(path) for path in scored]
     found = gather(str(folder), records, latencies, _text(facts.get("preset")), _text(facts.get("command")), fidelity)
     asked = [validated(Asked, one, f"{run}: asked") for one in _list(facts.get("asked", []), str(run), "asked")]
-    return replace(found, asked=tuple(asked))
+    tunings = [read_tuning(path) for path in sorted((folder / "strengths").glob("*.json"))]
+    return replace(found, asked=tuple(asked), tunings=tuple(tunings))
 
 
 def _oldest_first(folder: Path) -> list[Path]:
@@ -87,7 +89,9 @@ def _read_benchmark(path: Path) -> Results:
     if not (records or fidelity or prices):
         raise UserError(f"{path}: no PruneBench records in this benchmark JSON; was it made by another suite?")
     found = gather(str(path), records, latencies, _text(facts.get("preset")), _text(facts.get("command")), fidelity)
-    return replace(found, prices=tuple(prices), machine=_machine(data))
+    known = _list(facts.get("tunings", []), str(path), "tunings")
+    tunings = tuple(validated(Tuning, one, f"{path}: corrupt tuning") for one in known)
+    return replace(found, prices=tuple(prices), machine=_machine(data), tunings=tunings)
 
 
 def _machine(data: dict[str, Any]) -> str | None:

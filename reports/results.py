@@ -10,6 +10,7 @@ from prunebench.price import Price
 from prunebench.record import Cell, Record
 from prunebench.reports.protocols import name_tasks
 from prunebench.timing_record import Latency
+from prunebench.tuning_record import Tuning
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Results:
     fidelity: scores of dense networks beside the truth, the newest of each criterion and block.
     prices: what scores cost beside a plain pass.
     machine: where a benchmark JSON was made.
+    tunings: what `prunebench tune` found.
     asked: what the runs were asked for; none where the source does not say.
     """
 
@@ -38,6 +40,7 @@ class Results:
     notes: tuple[str, ...] = ()
     fidelity: tuple[Fidelity, ...] = ()
     prices: tuple[Price, ...] = ()
+    tunings: tuple[Tuning, ...] = ()
     asked: tuple[Asked, ...] = ()
     machine: str | None = None
 

@@ -16,7 +16,7 @@ from prunebench.registry import registry
 from prunebench.store import Store
 from prunebench.trials import Trial
 from prunebench.tune import FACTORS, table, tune
-from prunebench.tuned import Tuning
+from prunebench.tuning_record import Tuning
 
 Make = Callable[..., Any]
 TRIED = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)

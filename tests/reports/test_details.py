@@ -7,6 +7,7 @@ from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.document import Items, Section, Table, Text
 from prunebench.reports.results import gather
 from prunebench.reports.widths import widths_table
+from prunebench.tuning_record import Tuning
 
 
 def text(section: Section) -> str:
@@ -75,6 +76,11 @@ def test_ineffective_sparse_training_is_flagged(make: SimpleNamespace) -> None:
 def test_tuned_strengths_are_said(make: SimpleNamespace) -> None:
     records = [r.model_copy(update={"strength": 3e-4}) for r in make.grid(("l0",))]
     assert "l0 on mnist x lenet5: strength 0.0003" in text(details.sparse_section(gather("x", records)))
+    found = {"1e-05": 0.8, "0.0001": 0.9, "0.0003": 0.95}
+    facts = {"task": "mnist x lenet5", "criterion": "l0", "metric": "macs", "keeps": (0.5,), "seeds": (1000,)}
+    tuning = Tuning(**facts, strength=3e-4, validation=found, trials=15, seconds=42.0)
+    told = text(details.sparse_section(replace(gather("x", records), tunings=(tuning,))))
+    assert "strength 0.0003, the best of 3 strengths in 15 trials, 42.0 s of training, at an end of the range" in told
 
 
 def test_criteria_with_equal_widths_share_a_column(make: SimpleNamespace) -> None:
