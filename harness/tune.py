@@ -81,7 +81,8 @@ def tune(spec: Spec, progress: Progress) -> list[Tuning]:
         store.write_json(search.path, done.model_dump(mode="json"))
         tunings.append(done)
     if failures:
-        raise UserError("; ".join(failures))
+        others = ", ".join(f"{one.task} {one.criterion} {one.strength:g}" for one in tunings)
+        raise UserError("; ".join([*failures, *([f"written for the others: {others}"] if others else [])]))
     return tunings
 
 
