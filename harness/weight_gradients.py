@@ -8,7 +8,7 @@ from torch.nn.grad import conv2d_weight
 from prunebench.errors import CellError
 
 BUFFER = 2**17  # elements of per-sample gradients held at once: half a megabyte in float32 stays in a core's cache
-PATCHES = 4 * BUFFER  # elements of inputs, as each output reads them, held at once
+LARGE = 2**26  # the same on an accelerator, where it is the number of calls that costs
 FEW = 4  # output positions up to which products of position pairs are cheaper than one product per sample
 
 
@@ -103,8 +103,9 @@ def _by_samples(layer: nn.Module, grads: Tensor, inputs: Tensor) -> Tensor:
     """Square per-sample gradients a few samples and columns at a time, so that they never leave the cache."""
     _, batch, groups, units, positions = grads.shape
     fan_in = layer.get_parameter("weight")[0].numel()
-    step = max(1, PATCHES // (groups * fan_in * positions))
-    width = max(1, BUFFER // (groups * units))
+    room = _room(grads)
+    step = max(1, 4 * room // (groups * fan_in * positions))
+    width = max(1, room // (groups * units))
     total = grads.new_zeros(groups, units, fan_in)
     for start in range(0, batch, step):
         some = slice(start, start + step)
@@ -117,7 +118,7 @@ def _by_samples(layer: nn.Module, grads: Tensor, inputs: Tensor) -> Tensor:
 def _sum_of_squares(grads: Tensor, patches: Tensor) -> Tensor:
     """Sum squared products over vectors and samples: (vectors, batch, g, u, p) and (batch, g, p, f) to (g, u, f)."""
     total = grads.new_zeros(*grads.shape[2:4], patches.shape[3])
-    step = max(1, BUFFER // total.numel())
+    step = max(1, _room(grads) // total.numel())
     for vector in range(len(grads)):
         for start in range(0, len(patches), step):
             each = grads[vector, start : start + step] @ patches[start : start + step]
@@ -126,6 +127,10 @@ def _sum_of_squares(grads: Tensor, patches: Tensor) -> Tensor:
             else:
                 total += each.square_().sum(dim=0)
     return total
+
+
+def _room(like: Tensor) -> int:
+    return BUFFER if like.device.type == "cpu" else LARGE
 
 
 def _by_pairs(grads: Tensor, inputs: Tensor) -> Tensor:

@@ -162,7 +162,6 @@ def test_both_ways_to_add_up_agree(case: str, few: int, buffer: int, monkeypatch
     wanted = curvature(network, "exact")
     monkeypatch.setattr(module, "FEW", few)
     monkeypatch.setattr(module, "BUFFER", buffer)
-    monkeypatch.setattr(module, "PATCHES", 4 * buffer)
     for layer, values in curvature(network, "exact").items():
         for name, value in values.items():
             torch.testing.assert_close(value, wanted[layer][name], rtol=1e-9, atol=1e-14)
