@@ -6,20 +6,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from prunebench.errors import CellError
 from prunebench.network import Network
 
 
 def reader_grams(
-    network: Network, batches: Sequence[tuple[Tensor, Tensor]], generator: torch.Generator, locations: int, who: str
+    network: Network, batches: Sequence[tuple[Tensor, Tensor]], generator: torch.Generator, locations: int
 ) -> dict[str, Tensor]:
     """Give sum_i x_ij x_ik by group, (units, units) in float64, x_ij being what unit j adds to instance i.
 
     Instances are random elements of the outputs, `locations` of each picture and reading layer; those of all layers
-    that read a coupled group's units are of one sum. Raises `CellError` for less than one location, an option of `who`.
+    that read a coupled group's units are of one sum.
     """
-    if locations < 1:
-        raise CellError(f"option locations={locations} of '{who}' must be at least 1")
     grams: dict[str, Tensor] = {}
     handles = []
     for group in network.table.groups:

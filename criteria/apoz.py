@@ -12,7 +12,7 @@ def apoz(feature_map: Tensor) -> Tensor:
     follows, it is what a ReLU would let through.
 
     feature_map: (batch, units, positions...), after BatchNorm and nonlinearity; of a layer that writes to a residual
-    stream, the stream behind the addition and its nonlinearity. Returns (units,), in [0, 1].
+    stream, the stream behind the addition and its nonlinearity, if any. Returns (units,), in [0, 1].
 
     >>> import torch
     >>> apoz(torch.tensor([[[0.0, 3.0], [0.0, 0.0]], [[2.0, 1.0], [0.5, 0.0]]]))

@@ -1,7 +1,9 @@
 """LASSO: the units that a sparse regression of the next layer's outputs can do without (He, Zhang & Sun, ICCV 2017)."""
 
+import random
 import warnings
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -9,6 +11,7 @@ from torch import Tensor
 from prunebench.criteria._contributions import reader_grams
 from prunebench.criterion import ModelScore, Ranking
 from prunebench.network import Group, Network
+from prunebench.options import AtLeast
 from prunebench.unit_weights import unit_weights
 
 
@@ -24,9 +27,11 @@ def entries(gram: Tensor, norms: Tensor, instances: int) -> Tensor:
     >>> entries(x.T @ x, torch.tensor([1.0, 4.0, 0.5]), 1).tolist()
     [9.0, 4.0, 8.0]
     """
+    drawn = random.getstate()  # loading scikit-learn may draw, through what it loads
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import lars_path_gram
 
+    random.setstate(drawn)
     scale = torch.where(norms > 0, 1 / norms.double(), 0)
     target = scale * gram.double().sum(dim=1)
     scaled = scale[:, None] * gram.double() * scale
@@ -46,7 +51,11 @@ def entries(gram: Tensor, norms: Tensor, instances: int) -> Tensor:
 
 
 def lasso(
-    network: Network, batches: Sequence[tuple[Tensor, Tensor]], generator: torch.Generator, *, locations: int = 10
+    network: Network,
+    batches: Sequence[tuple[Tensor, Tensor]],
+    generator: torch.Generator,
+    *,
+    locations: Annotated[int, AtLeast(1)] = 10,
 ) -> dict[str, Tensor]:
     """Give the lambda at which a unit enters the LASSO path of the outputs of the layers reading it.
 
@@ -59,10 +68,9 @@ def lasso(
     Instances are random elements of the outputs, `locations` of each picture and layer, where the paper takes all
     channels at random positions.
 
-    batches: of (pictures, labels). generator: draws the elements. Returns (units,) by layer. Raises `CellError` for
-    less than one location.
+    batches: of (pictures, labels). generator: draws the elements. Returns (units,) by layer.
     """
-    grams = reader_grams(network, batches, generator, locations, "lasso")
+    grams = reader_grams(network, batches, generator, locations)
     instances = locations * sum(len(labels) for _, labels in batches)
     return network.by_layer(
         {g.name: entries(grams[g.name], reading_norms(network, g), instances) for g in network.table.groups}

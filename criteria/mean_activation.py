@@ -13,7 +13,7 @@ def mean_activation(feature_map: Tensor) -> Tensor:
     says nothing about its size.
 
     feature_map: (batch, units, positions...), after BatchNorm and nonlinearity; of a layer that writes to a residual
-    stream, the stream behind the addition and its nonlinearity. Returns (units,).
+    stream, the stream behind the addition and its nonlinearity, if any. Returns (units,).
 
     >>> import torch
     >>> mean_activation(torch.tensor([[[0.0, 3.0], [0.0, 0.0]], [[2.0, 1.0], [0.5, 0.0]]]))

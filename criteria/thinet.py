@@ -1,6 +1,7 @@
 """ThiNet: the units that the next layer misses least, chosen greedily (Luo, Wu & Lin, ICCV 2017)."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -8,6 +9,7 @@ from torch import Tensor
 from prunebench.criteria._contributions import reader_grams
 from prunebench.criterion import ModelScore, Ranking
 from prunebench.network import Network
+from prunebench.options import AtLeast
 
 
 def removal_order(gram: Tensor) -> Tensor:
@@ -32,17 +34,20 @@ def removal_order(gram: Tensor) -> Tensor:
 
 
 def thinet(
-    network: Network, batches: Sequence[tuple[Tensor, Tensor]], generator: torch.Generator, *, locations: int = 10
+    network: Network,
+    batches: Sequence[tuple[Tensor, Tensor]],
+    generator: torch.Generator,
+    *,
+    locations: Annotated[int, AtLeast(1)] = 10,
 ) -> dict[str, Tensor]:
     """Place of a unit in the greedy order that keeps the outputs of the layers reading it as they are.
 
     As in the paper the instances are random elements of those outputs, `locations` of each picture and layer. Where
     several layers read a coupled group's units, their errors add up. Places of different layers cannot be compared.
 
-    batches: of (pictures, labels). generator: draws the elements. Returns (units,) by layer, 0 = remove first. Raises
-    `CellError` for less than one location.
+    batches: of (pictures, labels). generator: draws the elements. Returns (units,) by layer, 0 = remove first.
     """
-    grams = reader_grams(network, batches, generator, locations, "thinet")
+    grams = reader_grams(network, batches, generator, locations)
     return network.by_layer({group: removal_order(gram) for group, gram in grams.items()})
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from prunebench.declaration import check_choice, check_function
 from prunebench.errors import UserError, unknown
-from prunebench.options import Value, convert, keyword_defaults, label
+from prunebench.options import Value, check_choices, convert, keyword_defaults, label
 from prunebench.regulariser import Regulariser
 
 Scale = Literal["loss", "arbitrary"]
@@ -110,6 +110,7 @@ class Criterion:
         check_choice(where, "curvature", self.curvature, CURVATURES)
         check_choice(where, "scale", self.scale, get_args(Scale))
         check_choice(where, "coupling", self.coupling, get_args(Coupling))
+        _check_published(where, self.published)
 
     @property
     def evidence(self) -> tuple[str, ...]:
@@ -148,6 +149,7 @@ class Criterion:
             allowed |= {"draws": DRAWS[kind]} if kind in DRAWS else {}
             _check_draws(self.name, kind, given.get("draws", ""))
         regulariser, values = _set_options(self.name, given, allowed, self.regulariser)
+        check_choices(self.name, self.score, values)
         return replace(
             self,
             regulariser=regulariser,
@@ -155,6 +157,11 @@ class Criterion:
             curvature=str(values.get("curvature", self.curvature)),
             stochastic=self.stochastic or kind == "hutchinson",  # its probes do not move with the units
         )
+
+
+def _check_published(where: str, published: object) -> None:
+    if not isinstance(published, Ranking):
+        raise UserError(f"{where}: published={published!r} must be a Ranking, such as Ranking('global')")
 
 
 def _of_score(score: Callable[..., Any], options: Mapping[str, Value]) -> dict[str, Value]:
@@ -170,7 +177,10 @@ def _set_options(
     if rest:
         if regulariser is None:
             raise unknown("option", next(iter(rest)), allowed, where=f"'{name}'")
-        regulariser, set_options = regulariser.with_options(name, rest, also=allowed)
+        try:
+            regulariser, set_options = regulariser.with_options(name, rest, also=allowed)
+        except UserError as error:
+            raise error if f"'{name}'" in str(error) else UserError(f"'{name}': {error}") from None
         values |= set_options
     return regulariser, values
 
@@ -220,6 +230,7 @@ class ModelScore:
         check_function(where, self.score)
         check_choice(where, "scale", self.scale, get_args(Scale))
         check_choice(where, "coupling", self.coupling, set(get_args(Coupling)) - {"joint"})
+        _check_published(where, self.published)
         wanted = list(inspect.signature(self.score).parameters)[:3]
         if wanted not in (["model", "batches", "generator"], ["network", "batches", "generator"]):
             takes = "(model, batches, generator), or network in the place of model"
@@ -248,6 +259,7 @@ class ModelScore:
     def with_options(self, given: Mapping[str, str]) -> "ModelScore":
         """Set options by name: of the score, and those of the regulariser."""
         regulariser, values = _set_options(self.name, given, keyword_defaults(self.score), self.regulariser)
+        check_choices(self.name, self.score, values)
         return replace(self, regulariser=regulariser, options={**self.options, **values})
 
 

@@ -103,9 +103,16 @@ def normaliser(network: Network, layer: str) -> str:
 
 def behind(network: Network, layer: str) -> str:
     """Name the module whose output is `feature_map`: the end of a layer's chain, or what a stream goes through next."""
-    coupled = any(layer in group.producers and network.table.coupled(group) for group in network.table.groups)
     tail = network.table.tail.get(layer, layer)
-    return network.table.joined.get(layer, tail) if coupled else tail
+    if any(layer in group.producers and _writers(network, group) > 1 for group in network.table.groups):
+        return network.table.joined.get(layer, tail)
+    return tail
+
+
+def _writers(network: Network, group: Group) -> int:
+    """Count what writes a group's units, shortcuts that pad and depthwise convolutions with others beside them, too."""
+    passing = {layer for layer, read in network.table.depthwise.items() if read}
+    return len({*group.producers, *pads(network, group)} - passing)
 
 
 def weight_of(network: Network, layer: str) -> Tensor:

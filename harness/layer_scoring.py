@@ -42,7 +42,7 @@ class LayerScores:
     def _means(self, batches: Batches) -> dict[str, Tensor]:
         fixed = self._fixed(batches)
         if self.criterion.needs <= {"inputs"}:
-            return {part: self._scored(part, evidence) for part, evidence in fixed.items()}
+            return {part: self._scored(part, evidence).clone() for part, evidence in fixed.items()}
         totals: dict[str, Tensor] = {}
         for pictures, labels in batches:
             for part, values in self._one_batch(fixed, pictures, labels).items():

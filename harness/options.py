@@ -3,7 +3,8 @@
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, get_args, get_origin
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from prunebench.errors import UserError, unknown
 
@@ -49,13 +50,22 @@ def keyword_defaults(function: Callable[..., Any]) -> dict[str, Value]:
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and isinstance(p.default, Value)}
 
 
+@dataclass(frozen=True)
+class AtLeast:
+    """The lowest value that an option may have: `locations: Annotated[int, AtLeast(1)] = 10`."""
+
+    least: float
+
+
 def check_choices(where: str, function: Callable[..., Any], values: Mapping[str, Value]) -> None:
-    """Refuse values of a function's options that their annotations, where these are a `Literal`, do not list."""
+    """Refuse values of a function's options that their annotations exclude: a `Literal`, or one with `AtLeast`."""
     for name, parameter in inspect.signature(function).parameters.items():
-        if get_origin(parameter.annotation) is Literal and name in values:
-            allowed = get_args(parameter.annotation)
-            if values[name] not in allowed:
-                raise unknown(name, str(values[name]), allowed, where=f"'{where}'")
+        kind, allowed = get_origin(parameter.annotation), get_args(parameter.annotation)
+        if kind is Literal and name in values and values[name] not in allowed:
+            raise unknown(name, str(values[name]), allowed, where=f"'{where}'")
+        for bound in allowed if kind is Annotated and name in values else ():
+            if isinstance(bound, AtLeast) and float(values[name]) < bound.least:
+                raise UserError(f"option {name}={_text(values[name])} of '{where}' must be at least {bound.least:g}")
 
 
 def convert(where: str, given: Mapping[str, str | Value], defaults: Mapping[str, Value]) -> dict[str, Value]:

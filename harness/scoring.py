@@ -26,7 +26,7 @@ def score(
     layer, then the layers of a group are joined as `coupling` says.
     With ``joint`` the score is called once per group on its layers together: matrices (units, fan_in) are concatenated
     along fan_in, what passes through layers along positions, vectors (units,) become (units, layers). Where
-    the score is a change of the loss, layers that only a depthwise convolution reads are left out: `normed` is there
+    it asks for one of `GATED`, layers that only a depthwise convolution reads are left out: `normed` is there
     where a gate of the group's units would stand, so that the gate's gradient is the sum over all positions.
 
     Args:

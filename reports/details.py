@@ -5,6 +5,7 @@ from collections import defaultdict
 import pandas as pd
 
 from prunebench.record import Record
+from prunebench.reports.analysis.points import distinct, points
 from prunebench.reports.comparison import PANEL, below_random
 from prunebench.reports.document import Items, Section, Table, Text
 from prunebench.reports.formatting import count, difference, duration, seeds
@@ -66,6 +67,22 @@ def _width(width: float, at_floor: int) -> str:
     return f"{width:.1f}".removesuffix(".0") + ("*" if at_floor else "")
 
 
+def repeated_sections(results: Results) -> list[Section]:
+    """Name the criteria whose seeds are copies of each other, if there are any."""
+    repeated: dict[str, dict[str, None]] = defaultdict(dict)
+    for point, found in points(results).items():
+        if len(distinct(found)) < len(found):
+            repeated[point.task][f"`{point.criterion}`"] = None
+    if not repeated:
+        return []
+    text = (
+        "Nothing that a seed draws plays a part for these: every seed gives the same network and the same answers. "
+        "Between them the seeds count as one."
+    )
+    lines = tuple(f"{task}: {', '.join(names)}" for task, names in repeated.items())
+    return [Section("Seeds that repeat one computation", (Text(text), Items(lines)))]
+
+
 def sparse_section(results: Results) -> Section:
     """Sparse training whose term fell by less than 5 %: its strength did nothing."""
     flagged: dict[tuple[str, str], set[int]] = defaultdict(set)
@@ -78,7 +95,7 @@ def sparse_section(results: Results) -> Section:
                 flagged[cell].add(record.cell.seed)
     title = "Ineffective sparse training"
     if not trained:
-        return Section(title, (), "No criterion here has a regulariser.")
+        return Section(title, (), "No network here was trained with a regulariser.")
     tuned = _tuned(results)
     if not flagged:
         return Section(title, (Text("None: every regulariser's term fell by 5 % or more."), *tuned))
@@ -102,9 +119,10 @@ def _tuned(results: Results) -> tuple[Text | Items, ...]:
 
 def _trials(results: Results, record: Record) -> str:
     """Say what it took to choose a strength, where the source has it."""
-    wanted = (record.cell.task, record.cell.criterion, record.strength)
+    cell = record.cell
+    wanted = (f"{cell.dataset} x {cell.model}", cell.criterion, record.strength, cell.metric == "weights")
     for one in results.tunings:
-        if (one.task, one.criterion, one.strength) == wanted:
+        if (one.task, one.criterion, one.strength, one.metric == "weights") == wanted:
             tried = f"{count(len(one.validation), 'strength')} in {count(one.trials, 'trial')}"
             warning = ", at an end of the range" * one.at_an_end
             warning += ", where the term hardly fell" * (one.strength in one.ineffective)

@@ -51,6 +51,12 @@ class Results:
         return tuple(dict.fromkeys(cell for run in self.asked for cell in run.cells() if cell not in seen))
 
     @property
+    def untrained(self) -> bool:
+        """Whether no network here was trained after a cut."""
+        protocols = [record.protocol for record in self.records]
+        return bool(protocols) and not any(p.get("rung_epochs") or p.get("finetune_epochs") for p in protocols)
+
+    @property
     def demonstration(self) -> bool:
         """Whether these results are too little for evidence: `quick`, digits only, or fewer than three seeds."""
         cells: list[Cell | Scoring] = [record.cell for record in self.records]

@@ -22,6 +22,11 @@ DEMONSTRATION = (
     "Demonstration, not evidence. A toy task (digits, the preset `quick`) or fewer than three seeds cannot tell "
     "criteria apart. This report gives its numbers and no verdict."
 )
+UNTRAINED = (
+    "Nothing was trained after the cuts: 'fine-tuned' is the network as cut, with BatchNorm's statistics of the dense "
+    "one. Verdicts, figures and fronts are of that; with the statistics taken anew ('BN re-est.') the order of "
+    "criteria can be another."
+)
 READING = (
     "Every criterion in a block (one seed of one task) starts from the same dense network and has the same data and "
     "the same number of epochs; what differs is the choice of units and, where the criterion has one, its regulariser. "
@@ -29,7 +34,7 @@ READING = (
     "scatter. Read a difference from the paired table, not from two intervals that overlap: pairs share all that "
     "the seed decides.",
     "An interval of differences that contains zero does not show that two criteria are equal, and one that does not is "
-    "one of many here: among twenty true zeros one such is expected; the verdicts above are corrected for that. The "
+    "one of many here: among twenty true zeros one such is expected; verdicts are corrected for that. The "
     "noise of the test pictures is in the intervals 'seeds x pictures' only. Keeps of one seed come from one "
     "trajectory and are no repetitions of each other.",
     "'cut' is the network right after removal, 'BN re-est.' with its BatchNorm statistics taken anew, 'fine-tuned' the "
@@ -61,8 +66,8 @@ def make_document(results: Results, tables: dict[str, pd.DataFrame], pictures: l
     lines = tuple(f"{section.title.partition(':')[0]}: {section.why}" for section in sections if section.why)
     shown = [section for section in sections if not section.why]
     shown += [Section("Not in this report", (Items(lines),))] if lines else []
-    banner = DEMONSTRATION if results.demonstration else ""
-    return Document("PruneBench report", banner, _facts(results), (*shown, costs.origin_section(results)))
+    banners = [DEMONSTRATION] * results.demonstration + [UNTRAINED] * results.untrained
+    return Document("PruneBench report", " ".join(banners), _facts(results), (*shown, costs.origin_section(results)))
 
 
 def _of_points(
@@ -76,6 +81,7 @@ def _of_points(
     fidelity, prices = scores
     return [
         *([Section("Several protocols", (Items(results.notes),))] if results.notes else []),
+        *details.repeated_sections(results),
         verdicts_section(tables["differences"], tables["areas"], demonstration),
         *([Section("Figures", tuple(pictures))] if pictures else []),
         evidence.margins_section(tables["margins"], tables["smallest_keeps"], demonstration),

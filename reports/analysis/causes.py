@@ -8,7 +8,7 @@ import pandas as pd
 
 from prunebench.reports.analysis.margins import failed_points
 from prunebench.reports.analysis.pairing import compare, shared, summarise
-from prunebench.reports.analysis.points import Point, Seeds, dense, finetuned, panels, points
+from prunebench.reports.analysis.points import Point, Seeds, dense, distinct, finetuned, panels, points
 from prunebench.reports.grid import is_control
 from prunebench.reports.results import Results
 from prunebench.reserved import parts
@@ -83,6 +83,6 @@ def _random(ours: Point, found: Mapping[Point, Seeds]) -> Point | None:
 
 
 def _training(point: Point, seeds: Seeds) -> dict[str, Any]:
-    gained = np.array([finetuned(record) - dense(record) for record in seeds.values()])
+    gained = np.array([finetuned(record) - dense(record) for record in distinct(seeds).values()])
     row = point._asdict() | {"cause": "training", "reference": DENSE, "reference_ranking": point.ranking}
     return row | summarise(gained)

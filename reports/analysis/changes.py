@@ -15,7 +15,7 @@ from prunebench.reports.protocols import ASKED
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.margin import against_margin
 from prunebench.reports.statistics.multiplicity import holm
-from prunebench.reports.statistics.one_sided import above
+from prunebench.reports.statistics.one_sided import ROUNDING, above
 
 SAME, HELD, IMPROVED, REGRESSED, OPEN = "identical", "held", "improved", "regressed", "open"
 FELL = "fell, too few seeds"
@@ -101,7 +101,7 @@ def _verdict(row: dict[str, Any], margin: float) -> str:
         return SAME
     if row["held"]:
         return IMPROVED if row["low"] > 0 else HELD
-    if row["difference"] >= -margin:
+    if row["difference"] >= -margin * (1 + ROUNDING):
         return OPEN
     if row.get("smallest_holm", 1.0) > ALPHA:
         return FELL

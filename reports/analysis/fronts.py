@@ -15,13 +15,15 @@ def fronts_table(summary: pd.DataFrame) -> pd.DataFrame:
     summary: as `summary.summary_table` makes it. kept: pruned / dense. on_front: no other point of the task, whatever
     its ranking or keep, is at least as accurate for the same cost or less. `dense_continued` and `scratch:X` are left
     out: the one is not pruned, the other is not this network. A front of means says nothing about chance.
+    Unreliable times are left out.
     """
     if "keep_macs" not in summary:
         return pd.DataFrame(columns=COLUMNS)
     head = summary["criterion"].str.partition(":")[0]
     frame = summary[~head.isin(("dense_continued", "scratch"))]
     if "measured" in frame:
-        frame = frame.assign(inverse_speed=1 / frame["measured"].astype(float))
+        sure = frame["measured"].astype(float).mask(frame["noisy"].eq(True))  # what an idle machine would have measured
+        frame = frame.assign(inverse_speed=1 / sure)
     parts = [
         _front(part.dropna(subset=[size, "accuracy_finetuned"]), size)
         for _, part in frame.groupby("task", sort=False)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from prunebench.reports.analysis.pairing import differences
-from prunebench.reports.analysis.points import Point, Seeds, dense, finetuned, points
+from prunebench.reports.analysis.points import Point, Seeds, dense, distinct, finetuned, points
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.margin import Margin, against_margin, held_down_to
 
@@ -71,7 +71,7 @@ def held_table(margins: pd.DataFrame, failed: Iterable[Point] = ()) -> pd.DataFr
 
 def _references(point: Point, found: Mapping[Point, Seeds]) -> Iterator[tuple[str, np.ndarray]]:
     ours = found[point]
-    yield DENSE, np.array([finetuned(record) - dense(record) for record in ours.values()])
+    yield DENSE, np.array([finetuned(record) - dense(record) for record in distinct(ours).values()])
     for ranking in (point.ranking, "local"):
         reference = found.get(point._replace(criterion=CONTINUED, ranking=ranking))
         if reference is not None and len(paired := differences(ours, reference)):

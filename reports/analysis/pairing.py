@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prunebench.record import Packed, Record
-from prunebench.reports.analysis.points import Seeds, finetuned
+from prunebench.reports.analysis.points import Seeds, distinct, finetuned
 from prunebench.reports.statistics.crossed import crossed_interval
 from prunebench.reports.statistics.effect import standardised, superiority
 from prunebench.reports.statistics.intervals import bca_interval, t_interval
@@ -19,8 +19,10 @@ BCA_FROM = 30  # seeds; with fewer it covers too little, see docs/statistics.md
 
 
 def shared(ours: Seeds, reference: Seeds) -> list[int]:
-    """Seeds that both have."""
-    return [seed for seed in ours if seed in reference]
+    """Seeds that both have; one where all of them repeat one computation on either side (`points.distinct`)."""
+    both = [seed for seed in ours if seed in reference]
+    sides = ({seed: side[seed] for seed in both} for side in (ours, reference))
+    return both[:1] if all(len(distinct(side)) < len(both) for side in sides) else both
 
 
 def differences(ours: Seeds, reference: Seeds, value: Callable[[Record], float] = finetuned) -> NDArray[np.float64]:

@@ -44,6 +44,16 @@ def panels(found: dict[Point, Seeds]) -> Iterator[list[Point]]:
     yield from groups.values()
 
 
+def distinct(seeds: Seeds) -> Seeds:
+    """Keep one seed alone where all have one outcome, to the last picture: they repeat one computation.
+
+    So it is where nothing that the seed draws plays a part, as in cuts of a given network by a data-free score.
+    """
+    outcomes = [(dense(r), finetuned(r), r.loss and r.loss.finetuned, r.widths, r.per_image) for r in seeds.values()]
+    one = len(outcomes) > 1 and all(outcome == outcomes[0] for outcome in outcomes)
+    return dict([next(iter(seeds.items()))]) if one else seeds
+
+
 def finetuned(record: Record) -> float:
     """Accuracy after fine-tuning, a fraction."""
     assert record.accuracy is not None  # checked where results are gathered

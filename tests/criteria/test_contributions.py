@@ -67,5 +67,5 @@ def test_the_gram_of_a_coupled_group_is_that_of_all_readers_outputs() -> None:
                 alone.append((layer(only) - layer(torch.zeros_like(inputs))).flatten(1))
             added = torch.stack(alone)  # (units, batch, elements)
             expected += torch.einsum("ube,vbe->uv", added, added) / added.shape[2]
-    found = reader_grams(network, toys.batches(), draws(), 4000, "it")["stem"] / 4000
+    found = reader_grams(network, toys.batches(), draws(), 4000)["stem"] / 4000
     torch.testing.assert_close(found, expected, rtol=0.05, atol=0.02 * float(expected.diagonal().mean()))

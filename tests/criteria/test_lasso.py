@@ -1,5 +1,8 @@
 """LASSO against scikit-learn's coordinate descent, on contributions laid out one by one, in float64."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,7 @@ from torch import Tensor, nn
 
 from prunebench import toys
 from prunebench.criteria.lasso import CRITERION, entries, reading_norms
-from prunebench.errors import CellError
+from prunebench.errors import UserError
 from prunebench.network import Network
 from prunebench.removal import remove
 from prunebench.scoring import score
@@ -140,5 +143,23 @@ def test_a_dead_unit_goes_first_also_in_a_pruned_network() -> None:
 
 def test_locations_are_an_option() -> None:
     assert CRITERION.with_options({"locations": "3"}).label == "lasso:locations=3"
-    with pytest.raises(CellError, match="option locations=0 of 'lasso' must be at least 1"):
-        score(CRITERION.with_options({"locations": "0"}), toys.chain(), toys.batches(), draws())
+    with pytest.raises(UserError, match="option locations=0 of 'lasso' must be at least 1"):
+        CRITERION.with_options({"locations": "0"})
+
+
+def test_it_runs_where_scikit_learn_was_not_loaded_yet() -> None:
+    text = """
+import torch
+from prunebench import toys
+from prunebench.criteria.lasso import CRITERION
+from prunebench.scoring import score
+print(len(score(CRITERION, toys.chain(), toys.batches(), torch.Generator())))
+"""
+    found = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=300)
+    assert found.stdout == "3\n", found.stderr
+
+
+def test_the_scale_of_the_outputs_is_that_of_the_scores() -> None:
+    x = torch.randn(40, 6, generator=draws(), dtype=torch.float64)
+    gram, norms = x.T @ x, torch.rand(6, generator=draws(), dtype=torch.float64) + 0.5
+    torch.testing.assert_close(entries(1e-12 * gram, norms, 40), 1e-12 * entries(gram, norms, 40), rtol=1e-6, atol=0)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from prunebench import toys
 from prunebench.criteria.thinet import CRITERION, removal_order
-from prunebench.errors import CellError
+from prunebench.errors import UserError
 from prunebench.network import Network
 from prunebench.removal import remove
 from prunebench.scoring import score
@@ -91,5 +91,5 @@ def test_the_seed_decides_and_locations_are_an_option() -> None:
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
     assert CRITERION.with_options({"locations": "3"}).label == "thinet:locations=3"
-    with pytest.raises(CellError, match="option locations=0 of 'thinet' must be at least 1"):
-        score(CRITERION.with_options({"locations": "0"}), toys.chain(), toys.batches(), draws())
+    with pytest.raises(UserError, match="option locations=0 of 'thinet' must be at least 1"):
+        CRITERION.with_options({"locations": "0"})

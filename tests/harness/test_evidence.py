@@ -11,6 +11,7 @@ from torchvision.models.resnet import Bottleneck, ResNet
 from prunebench import toys
 from prunebench.errors import CellError
 from prunebench.evidence import gather, producers, undisturbed
+from prunebench.models.resnet import CifarResnet
 from prunebench.network import Group, Network, Slice, Table
 from prunebench.removal import remove
 from prunebench.units import analyse
@@ -296,6 +297,18 @@ def test_a_layer_that_writes_no_stream_shows_its_own_map() -> None:
     stream = F.relu(model.b(own) + model.c(pictures))
     torch.testing.assert_close(found["b"]["feature_map"], stream)
     torch.testing.assert_close(found["c"]["feature_map"], stream)
+
+
+def test_a_stream_that_a_shortcut_pads_is_read_behind_its_addition() -> None:
+    model, pictures = CifarResnet(1, 1, 3, True).double().eval(), torch.randn(2, 1, 8, 8, dtype=torch.float64)
+    network = Network.dense(model, analyse(model, pictures))
+    found = gather(network, frozenset({"feature_map"}), pictures, torch.tensor([0, 1]), torch.Generator())
+    layers: Any = model
+    stream = F.relu(layers.bn1(layers.conv1(pictures)))
+    for block in (layers.layer1[0], layers.layer2[0], layers.layer3[0]):  # each the only one of its stage
+        stream = block(stream)
+        name = next(name for name, module in model.named_modules() if module is block)
+        torch.testing.assert_close(found[f"{name}.conv2"]["feature_map"], stream)
 
 
 def test_a_nonlinearity_that_does_not_run_after_its_layer_is_said() -> None:

@@ -1,7 +1,9 @@
+from typing import Annotated
+
 import pytest
 
 from prunebench.errors import UserError
-from prunebench.options import convert, keyword_defaults, label, split_name
+from prunebench.options import AtLeast, check_choices, convert, keyword_defaults, label, split_name
 
 
 @pytest.mark.parametrize(
@@ -26,6 +28,14 @@ def test_a_second_bare_argument_is_refused() -> None:
 def test_another_separator_is_said(text: str) -> None:
     with pytest.raises(UserError, match="options are separated by commas, as in obd:key=value,key=value"):
         split_name(text)
+
+
+def test_a_value_below_what_an_option_may_be_is_refused() -> None:
+    def score(*, rounds: Annotated[int, AtLeast(1)] = 3) -> None: ...
+
+    check_choices("mine", score, {"rounds": 1})
+    with pytest.raises(UserError, match="option rounds=0 of 'mine' must be at least 1"):
+        check_choices("mine", score, {"rounds": 0})
 
 
 def test_keyword_defaults_are_the_keyword_only_ones() -> None:

@@ -141,6 +141,43 @@ def test_joint_follows_units_that_stand_in_another_order_in_a_layer() -> None:
     assert torch.equal(again, there[moved])
 
 
+@pytest.mark.parametrize("name", ["normed", "bias_grad"])
+def test_a_change_of_the_loss_is_of_the_depthwise_filter_alone(name: str) -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def score_of_normed(normed: Tensor) -> Tensor:
+        seen.append(tuple(normed.shape[1:]))
+        return normed.mean((0, 2))
+
+    def score_of_bias_grad(bias_grad: Tensor) -> Tensor:
+        seen.append(tuple(bias_grad.shape))
+        return bias_grad.sum(1)
+
+    function = {"normed": score_of_normed, "bias_grad": score_of_bias_grad}[name]
+    run(Criterion(function, coupling="joint"), toys.depthwise(), count=1)
+    assert (
+        seen[0] == {"normed": (4, 16), "bias_grad": (4, 1)}[name]
+    )  # the 3 x 3 filters before it would be as many again
+
+
+def test_a_score_without_data_is_no_part_of_the_network() -> None:
+    network = toys.chain()
+    scores = run(Criterion(lambda bias: bias.reshape(len(bias), -1)[:, 0], name="b", coupling="joint"), network)["0"]
+    before = scores.clone()
+    with torch.no_grad():
+        network.layer("0").get_parameter("bias").add_(1)
+    assert torch.equal(scores, before)
+
+
+def test_an_unwatched_score_may_change_its_evidence() -> None:
+    def halves(weight: Tensor) -> Tensor:
+        return weight.clone().sum(1) + 0 * weight.mul_(1.0).sum(1)
+
+    score(Criterion(halves), toys.chain(), [], torch.Generator(), watched=False)
+    with pytest.raises(CellError, match="changes its evidence weight in place"):
+        score(Criterion(halves), toys.chain(), [], torch.Generator())
+
+
 def test_scores_whose_sum_overflows_are_finite() -> None:
     def huge(weight: Tensor) -> Tensor:
         return torch.full((len(weight),), 1.5e308, dtype=weight.dtype)

@@ -2,6 +2,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 from prunebench.asked import Asked, Trajectories
+from prunebench.record import Record
 from prunebench.reports import details
 from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.document import Items, Section, Table, Text
@@ -70,7 +71,24 @@ def test_what_was_not_asked_for_is_no_gap(make: SimpleNamespace) -> None:
 def test_ineffective_sparse_training_is_flagged(make: SimpleNamespace) -> None:
     assert "l1 on mnist x lenet5: seed 0 (1 of 3)" in text(details.sparse_section(gather("x", make.grid())))
     assert "None:" in text(details.sparse_section(gather("x", make.grid(("l0",)))))
-    assert "No criterion" in details.sparse_section(gather("x", make.grid(("obd",)))).why
+    assert "No network" in details.sparse_section(gather("x", make.grid(("obd",)))).why
+
+
+def test_copies_of_one_computation_are_named_and_count_as_one(make: SimpleNamespace) -> None:
+    scores = make.record().accuracy
+
+    def copies(criterion: str, value: float) -> list[Record]:
+        same = scores.model_copy(update={"finetuned": value})
+        return [
+            make.record(criterion, seed).model_copy(update={"accuracy": same, "per_image": None}) for seed in range(9)
+        ]
+
+    results = gather("x", [*copies("magnitude", 0.8), *copies("taylor", 0.9), *make.grid(("obd",), tuple(range(9)))])
+    (section,) = details.repeated_sections(results)
+    assert "mnist x lenet5: `magnitude`, `taylor`" in text(section)
+    pairs = differences_table(results).set_index(["criterion", "reference"])["n"]
+    assert (pairs["taylor", "magnitude"], pairs["obd", "magnitude"]) == (1, 9)
+    assert details.repeated_sections(gather("x", make.grid())) == []
 
 
 def test_tuned_strengths_are_said(make: SimpleNamespace) -> None:
