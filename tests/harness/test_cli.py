@@ -148,6 +148,11 @@ def test_dry_run_computes_nothing(main: Main, tmp_path: Path, monkeypatch: pytes
     assert not (tmp_path / "r").exists()
 
 
+def test_it_runs_as_a_module() -> None:
+    done = subprocess.run([sys.executable, "-m", "prunebench", "list", "presets"], capture_output=True, text=True)
+    assert done.returncode == 0 and "quick" in done.stdout
+
+
 def test_the_help_shows_every_option(main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     code, out, _ = main("run", "--help")

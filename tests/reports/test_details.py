@@ -99,6 +99,9 @@ def test_tuned_strengths_are_said(make: SimpleNamespace) -> None:
     tuning = Tuning(**facts, strength=3e-4, validation=found, trials=15, seconds=42.0)
     told = text(details.sparse_section(replace(gather("x", records), tunings=(tuning,))))
     assert "strength 0.0003, the best of 3 strengths in 15 trials, 42.0 s of training, at an end of the range" in told
+    of_weights = tuning.model_copy(update={"metric": "weights", "trials": 3})
+    told = text(details.sparse_section(replace(gather("x", records), tunings=(of_weights, tuning))))
+    assert "in 15 trials" in told and "in 3 trials" not in told
 
 
 def test_criteria_with_equal_widths_share_a_column(make: SimpleNamespace) -> None:

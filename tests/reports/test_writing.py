@@ -123,6 +123,16 @@ def test_quick_is_a_demonstration_without_verdict(make: SimpleNamespace, tmp_pat
         assert "Nothing: this is a demonstration" in text and "a demonstration makes no such claim" in text
 
 
+def test_a_report_of_cuts_says_at_its_head_that_nothing_was_trained(make: SimpleNamespace, tmp_path: Path) -> None:
+    records = make.grid(("magnitude", "taylor"), (0, 1, 2))
+    for trained, epochs in (("yes", 10), ("no", 0)):
+        protocol = {"epochs": 30, "rung_epochs": 0, "finetune_epochs": epochs}
+        given = [record.model_copy(update={"protocol": protocol}) for record in records]
+        write_report(gather("x", given), tmp_path / trained)
+        head = (tmp_path / trained / "report.md").read_text().partition("\n## ")[0]
+        assert ("Nothing was trained after the cuts" in head) == (epochs == 0)
+
+
 def test_names_are_escaped(make: SimpleNamespace, tmp_path: Path) -> None:
     failure = make.failure(reason="<b>|broken|</b>")
     write_report(gather("<i>", [make.record(), failure]), tmp_path)

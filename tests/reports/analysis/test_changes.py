@@ -29,6 +29,18 @@ def test_verdicts(make: SimpleNamespace) -> None:
     assert verdict(make, (0.9,), (0.899,)) == "open"
 
 
+def test_a_fall_of_exactly_the_margin_is_no_regression(make: SimpleNamespace) -> None:
+    assert 0.895 - 0.9 < -0.005  # as floating-point numbers
+    assert verdict(make, (0.9,) * 8, (0.895,) * 8) == "open"
+    assert verdict(make, (0.9,), (0.895,)) == "open"
+
+
+def test_a_rise_that_may_be_none_is_held(make: SimpleNamespace) -> None:
+    before = (0.9, 0.91, 0.92, 0.93, 0.94, 0.95)
+    rises = (0.004, -0.002, 0.003, 0.004, -0.001, 0.0)
+    assert verdict(make, before, tuple(b + r for b, r in zip(before, rises, strict=True))) == "held"
+
+
 @pytest.mark.parametrize(
     ("seeds", "expected"), [(2, "fell, too few seeds"), (4, "fell, too few seeds"), (5, "regressed"), (6, "regressed")]
 )

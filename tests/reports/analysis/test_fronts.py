@@ -24,5 +24,12 @@ def test_measured_time_counts_where_it_was_measured(make: SimpleNamespace) -> No
     assert 0 < timed["kept"].iloc[0] < 1
 
 
+def test_a_time_taken_on_a_busy_machine_is_on_no_front(make: SimpleNamespace) -> None:
+    records = [make.record("magnitude", keep=k) for k in (0.5, 0.25)]
+    busy = make.latency(records[0]).model_copy(update={"low": 0.5, "high": 9.0})
+    table = fronts_table(summary_table(gather("x", records, [busy, make.latency(records[1])])))
+    assert table[table["cost"] == "measured time"]["keep"].tolist() == [0.25]
+
+
 def test_nothing_to_compare() -> None:
     assert not len(fronts_table(summary_table(gather("x", []))))
