@@ -7,6 +7,7 @@ further on must not change what is kept: modules (ReLU) work out of place meanwh
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import torch
@@ -101,9 +102,12 @@ def normaliser(network: Network, layer: str) -> str:
     return network.table.norm.get(layer, layer)
 
 
-def behind(network: Network, layer: str) -> str:
-    """Name the module whose output is `feature_map`: the end of a layer's chain, or what a stream goes through next."""
-    tail = network.table.tail.get(layer, layer)
+def behind(network: Network, layer: str) -> tuple[str, int]:
+    """Name the module whose output is `feature_map`: the end of a layer's chain, or what a stream goes through next.
+
+    With the number of its call, 0 for the first after the layer ran.
+    """
+    tail = network.table.tail.get(layer, layer), 0
     if any(layer in group.producers and _writers(network, group) > 1 for group in network.table.groups):
         return network.table.joined.get(layer, tail)
     return tail
@@ -223,6 +227,15 @@ class _Keeper:
 
         return hook
 
+    def call(self, seen: Evidence, name: str, number: int) -> Hook:
+        """Keep what one call of a module gives, counted from 1."""
+        calls = count(1)
+
+        def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor | None:
+            return self._keep(seen, output, name) if next(calls) == number else None
+
+        return hook
+
     def _keep(self, seen: Evidence, output: Tensor, *names: str) -> Tensor:
         seen.update(dict.fromkeys(names, output))
         self._versions.append((output, output._version))
@@ -265,8 +278,11 @@ def _watched(network: Network, names: frozenset[str], seen: Seen, keeper: _Keepe
             tail = network.layer(network.table.tail.get(layer, layer))
             handles.append(tail.register_forward_hook(keeper.first(seen[layer], "activation")))
         if "feature_map" in names:
-            place = network.layer(behind(network, layer))
-            handles.append(place.register_forward_hook(keeper.first(seen[layer], "feature_map")))
+            name, number = behind(network, layer)
+            keep = (
+                keeper.call(seen[layer], "feature_map", number) if number else keeper.first(seen[layer], "feature_map")
+            )
+            handles.append(network.layer(name).register_forward_hook(keep))
     for group in network.table.groups if names & (NORMED | ACTIVATION) else ():
         for pad in pads(network, group):
             seen[pad] = {}

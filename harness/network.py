@@ -53,7 +53,7 @@ class Table:
     positions: Mapping[str, int]
     norm: Mapping[str, str] = field(default_factory=dict)
     tail: Mapping[str, str] = field(default_factory=dict)
-    joined: Mapping[str, str] = field(default_factory=dict)
+    joined: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     depthwise: Mapping[str, str] = field(default_factory=dict)
     fixed: Mapping[str, str] = field(default_factory=dict)
 

@@ -55,7 +55,7 @@ def residual() -> Network:
         {"stem": 36, "conv": 36, "linear": 1},
         {"stem": "bn1", "conv": "bn2"},
         {"stem": "relu", "conv": "bn2", "linear": "linear"},
-        {"conv": "relu"},
+        {"conv": ("relu", 2)},
     )
     return _network(Residual(), table)
 

@@ -26,7 +26,7 @@ class Trace:
     positions: dict[str, int] = field(default_factory=dict)
     norm: dict[str, str] = field(default_factory=dict)
     tail: dict[str, str] = field(default_factory=dict)
-    joined: dict[str, str] = field(default_factory=dict)
+    joined: dict[str, tuple[str, int]] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     running: str = ""
     # How many layers had run when a module was last entered: evidence takes its first output after the layer.
@@ -46,7 +46,7 @@ class Trace:
         layer, _, version = self._ends.get(id(given), ("", given, -1))
         if version != given._version or not isinstance(module, (*NORMS, *NONLINEAR)):
             if isinstance(module, NONLINEAR):
-                self._join(name, given, before)
+                self._join(name, given)
             return
         self._ends.pop(id(given))
         if before > self.order.index(layer):
@@ -58,11 +58,10 @@ class Trace:
             self.norm[layer] = name
             self._inside[name] = layer
 
-    def _join(self, name: str, given: Tensor, before: int) -> None:
+    def _join(self, name: str, given: Tensor) -> None:
         """Note a nonlinearity that reads what is no single layer's, such as a sum; layers of its shape may be in it."""
         for layer in [layer for layer, shape in self._open.items() if shape == given.shape]:
-            if before <= self.order.index(layer):  # it has not run for another layer since
-                self.joined[layer] = name
+            self.joined[layer] = name, self.calls[name]
             del self._open[layer]
 
     def leave(self, name: str, module: nn.Module, result: Tensor) -> None:

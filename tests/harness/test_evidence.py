@@ -290,13 +290,35 @@ def test_a_layer_that_writes_no_stream_shows_its_own_map() -> None:
 
     model, pictures = Behind().double().eval(), toys.batches()[0][0]
     network = Network.dense(model, analyse(model, pictures))
-    assert network.table.joined == {"a": "relu", "b": "relu", "c": "relu"}
+    assert network.table.joined == dict.fromkeys("abc", ("relu", 1))
     found = observe(network, frozenset({"feature_map"}))
     own = model.a(pictures)
     torch.testing.assert_close(found["a"]["feature_map"], own)
     stream = F.relu(model.b(own) + model.c(pictures))
     torch.testing.assert_close(found["b"]["feature_map"], stream)
     torch.testing.assert_close(found["c"]["feature_map"], stream)
+
+
+def test_a_shortcut_that_runs_before_a_shared_relu_is_read_behind_the_addition() -> None:
+    class First(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.shortcut, self.a, self.b = nn.Conv2d(1, 3, 1), nn.Conv2d(1, 3, 3, padding=1), nn.Conv2d(3, 3, 1)
+            self.relu, self.end = nn.ReLU(), nn.Linear(3, 3)
+
+        def forward(self, pictures: Tensor) -> Tensor:
+            shortcut = self.shortcut(pictures)
+            scores: Tensor = self.end(self.relu(self.b(self.relu(self.a(pictures))) + shortcut).mean((2, 3)))
+            return scores
+
+    model, pictures = First().double().eval(), toys.batches()[0][0]
+    network = Network.dense(model, analyse(model, pictures))
+    found = observe(network, frozenset({"feature_map", "activation"}))
+    inner = F.relu(model.a(pictures))
+    stream = F.relu(model.b(inner) + model.shortcut(pictures))
+    for layer, wanted in {"shortcut": stream, "b": stream, "a": inner}.items():
+        torch.testing.assert_close(found[layer]["feature_map"], wanted)
+    torch.testing.assert_close(found["shortcut"]["activation"], model.shortcut(pictures))
 
 
 def test_a_stream_that_a_shortcut_pads_is_read_behind_its_addition() -> None:

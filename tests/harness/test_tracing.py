@@ -67,7 +67,7 @@ def test_a_shared_nonlinearity_is_the_tail_of_the_layer_it_first_runs_after() ->
 @pytest.mark.parametrize("shared", [False, True])
 def test_behind_an_addition_the_next_nonlinearity_is_noted_for_what_was_added(in_place: bool, shared: bool) -> None:
     seen, _ = trace(Residual(in_place, shared).eval(), torch.zeros(1, 1, 4, 4))
-    assert seen.joined == {"conv2": "relu1" if shared else "relu2"}  # conv1 has a ReLU of its own
+    assert seen.joined == {"conv2": ("relu1", 2) if shared else ("relu2", 1)}  # conv1 has a ReLU of its own
 
 
 class Summed(nn.Module):
@@ -82,9 +82,9 @@ class Summed(nn.Module):
         return self.last(self.a(pictures) + self.relu(self.b(pictures)))
 
 
-def test_a_shared_nonlinearity_that_ran_before_the_sum_is_not_noted() -> None:
-    assert trace(Summed(shared=False).eval(), torch.zeros(1, 3))[0].joined == {"a": "last"}
-    assert trace(Summed(shared=True).eval(), torch.zeros(1, 3))[0].joined == {}
+def test_of_a_shared_nonlinearity_it_is_the_call_that_reads_the_sum() -> None:
+    assert trace(Summed(shared=False).eval(), torch.zeros(1, 3))[0].joined == {"a": ("last", 1)}
+    assert trace(Summed(shared=True).eval(), torch.zeros(1, 3))[0].joined == {"a": ("relu", 2)}
 
 
 def test_a_nonlinearity_of_another_shape_reads_no_sum_of_a_layer() -> None:
