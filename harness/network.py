@@ -44,7 +44,7 @@ class Table:
     norm: the BatchNorm that directly follows a layer, where there is one.
     tail: the last module of the chain layer -> BatchNorm -> nonlinearity (the layer itself where nothing follows).
     joined: of layers whose chain has no nonlinearity, the next one that reads a tensor of the same shape which is not
-        the end of a chain: behind a residual addition, where the layer's group is `coupled`.
+        the end of a chain, and which of its calls that is: behind a residual addition, where several write the group.
     depthwise: every depthwise convolution, with the layer whose output it alone reads ("" where others may, too).
     fixed: layers whose units must stay, each with the reason ("because of ...").
     """
