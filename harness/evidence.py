@@ -279,9 +279,8 @@ def _watched(network: Network, names: frozenset[str], seen: Seen, keeper: _Keepe
             handles.append(tail.register_forward_hook(keeper.first(seen[layer], "activation")))
         if "feature_map" in names:
             name, number = behind(network, layer)
-            keep = (
-                keeper.call(seen[layer], "feature_map", number) if number else keeper.first(seen[layer], "feature_map")
-            )
+            what = seen[layer], "feature_map"
+            keep = keeper.call(*what, number) if number else keeper.first(*what)
             handles.append(network.layer(name).register_forward_hook(keep))
     for group in network.table.groups if names & (NORMED | ACTIVATION) else ():
         for pad in pads(network, group):
