@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from prunebench.reports.analysis.family import judge
 from prunebench.reports.analysis.pairing import summarise
-from prunebench.reports.analysis.points import Point, Seeds, finetuned, points
+from prunebench.reports.analysis.points import Point, Seeds, distinct, finetuned, points
 from prunebench.reports.grid import BASELINE, compared_by, is_control
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.curves import area, interpolate, shared_range
@@ -37,7 +37,7 @@ def curves(found: Mapping[Point, Seeds]) -> dict[Line, dict[int, Curve]]:
     for point, seeds in found.items():
         if point.criterion == "dense_continued":
             continue
-        line = Line(point.task, point.ranking, point.metric, point.criterion)
+        line = _line(point)
         for seed, record in seeds.items():
             keeps, accuracies = lines.setdefault(line, {}).setdefault(seed, ([], []))
             keep = record.keep.get(compared_by(line.metric))
@@ -67,15 +67,26 @@ def areas_table(results: Results) -> pd.DataFrame:
     Empty where there is one keep only.
     """
     rows: list[dict[str, Any]] = []
-    lines = curves(points(results))
+    found = points(results)
+    lines, copies = curves(found), _copies(found)
     for key in dict.fromkeys((line.task, line.metric) for line in lines):
         panel = _whole({line: lines[line] for line in lines if (line.task, line.metric) == key})
         limits = shared_range([keeps for seeds in panel.values() for keeps, _ in seeds.values()])
         if limits is None:
             continue
         areas = {line: {seed: area(*curve, *limits) for seed, curve in seeds.items()} for line, seeds in panel.items()}
-        rows += judge([row for line in areas for row in _rows(line, areas, limits)])
+        rows += judge([row for line in areas for row in _rows(line, areas, limits, copies)])
     return pd.DataFrame(rows, columns=None if rows else COLUMNS)
+
+
+def _copies(found: Mapping[Point, Seeds]) -> set[Line]:
+    """Give the lines whose seeds repeat one computation at every keep (`points.distinct`)."""
+    varied = {_line(point) for point, seeds in found.items() if len(distinct(seeds)) == len(seeds)}
+    return {_line(point) for point in found} - varied
+
+
+def _line(point: Point) -> Line:
+    return Line(point.task, point.ranking, point.metric, point.criterion)
 
 
 def _whole(panel: Mapping[Line, Mapping[int, Curve]]) -> dict[Line, dict[int, Curve]]:
@@ -86,7 +97,7 @@ def _whole(panel: Mapping[Line, Mapping[int, Curve]]) -> dict[Line, dict[int, Cu
 
 
 def _rows(
-    line: Line, areas: Mapping[Line, Mapping[int, float]], limits: tuple[float, float]
+    line: Line, areas: Mapping[Line, Mapping[int, float]], limits: tuple[float, float], copies: set[Line]
 ) -> Iterable[dict[str, Any]]:
     own = areas[line]
     interval = t_interval(list(own.values()))
@@ -95,10 +106,12 @@ def _rows(
     references = [] if is_control(line.criterion) else [BASELINE, *parts(line.criterion)]
     compared = []
     for name in dict.fromkeys(references):
-        other = areas.get(line._replace(criterion=name))
+        reference = line._replace(criterion=name)
+        other = areas.get(reference)
         if other is None or name == line.criterion:
             continue
         pairs = [own[seed] - other[seed] for seed in own if seed in other]
+        pairs = pairs[:1] if {line, reference} <= copies else pairs
         columns = summarise(np.array(pairs)) if pairs else {"n": 0}
         compared.append(row | {"reference": name, "primary": True, "keep_gap": 0.0} | columns)
     return compared or [row | {"primary": False}]

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from prunebench.asked import Asked, Trajectories
 from prunebench.record import Record
 from prunebench.reports import details
+from prunebench.reports.analysis.curves import areas_table
 from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.document import Items, Section, Table, Text
 from prunebench.reports.results import gather
@@ -89,6 +90,13 @@ def test_copies_of_one_computation_are_named_and_count_as_one(make: SimpleNamesp
     pairs = differences_table(results).set_index(["criterion", "reference"])["n"]
     assert (pairs["taylor", "magnitude"], pairs["obd", "magnitude"]) == (1, 9)
     assert details.repeated_sections(gather("x", make.grid())) == []
+    smaller = [
+        r.model_copy(update={"cell": r.cell.model_copy(update={"keep": 0.25}), "key": r.key + "b"})
+        for r in results.records
+    ]
+    smaller = [r.model_copy(update={"keep": {name: x / 2 for name, x in r.keep.items()}}) for r in smaller]
+    areas = areas_table(gather("x", [*results.records, *smaller])).set_index(["criterion", "reference"])["n"]
+    assert (areas["taylor", "magnitude"], areas["obd", "magnitude"]) == (1, 9)
 
 
 def test_tuned_strengths_are_said(make: SimpleNamespace) -> None:
