@@ -64,7 +64,8 @@ def _highest(truth: str, rows: Sequence[Row]) -> str:
     if not methods:
         return f"No criterion but controls was compared with {what}{tail}."
     best = max(methods, key=lambda row: float(row["spearman"]))
-    return f"With {what}, `{best['criterion']}` agrees most within layers: Spearman {_number(best)}{tail}."
+    highest = f"`{best['criterion']}` has the highest mean within layers: Spearman {_number(best)}{tail}"
+    return f"With {what}, {highest}; criteria are not tested against each other here."
 
 
 def _against_chance(rows: Sequence[Row]) -> Iterator[str]:

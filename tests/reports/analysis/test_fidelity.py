@@ -94,7 +94,7 @@ def test_the_section_says_what_is_constant_and_never_nan() -> None:
     text = repr(section)
     assert "constant scores" in text
     assert "nan" not in text
-    assert "agrees most within layers: Spearman 1.00" in text
+    assert "has the highest mean within layers: Spearman 1.00" in text
 
 
 def test_without_fidelity_the_section_says_how_to_get_it() -> None:
