@@ -7,6 +7,7 @@ import torch
 
 from prunebench.errors import UserError
 from prunebench.grid import Grid, Job, find_device, make_grid, method_of
+from prunebench.registry import Registry
 from prunebench.spec import Spec, make_spec
 
 Make = Callable[..., Any]
@@ -72,10 +73,22 @@ def test_every_wrong_name_ends_before_anything_is_computed(tiny: Make, changes: 
     assert "\n" not in str(error.value)
 
 
-def test_a_plugin_that_fails_to_import_is_named(tiny: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_installed_package_that_fails_to_import_is_named(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    known = Registry()
+    known.failures["entry point broken 1.0"] = "ModuleNotFoundError: No module named 'not_there'"
+    monkeypatch.setattr("prunebench.grid.registry", lambda plugins: known)
+    assert grid(tiny, criteria="magnitude").jobs
+    assert "entry point broken 1.0: ModuleNotFoundError: No module named 'not_there'" in caplog.text
+
+
+def test_a_plugin_that_fails_to_import_ends_it(tiny: Make, tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("import not_there")
-    assert grid(tiny, criteria="magnitude", plugin=str(tmp_path / "broken.py")).jobs
-    assert "broken.py: ModuleNotFoundError: No module named 'not_there'" in caplog.text
+    with pytest.raises(
+        UserError, match=r"broken\.py cannot be loaded: ModuleNotFoundError: No module named 'not_there'"
+    ):
+        grid(tiny, criteria="magnitude", plugin=str(tmp_path / "broken.py"))
 
 
 def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,9 +45,11 @@ def test_a_plugin_is_listed_with_evidence_source_and_origin(plugin: str) -> None
     assert "weight" in row and "Me, here" in row and "plugin" in row
 
 
-def test_what_was_not_loaded_is_said(tmp_path: Path) -> None:
-    (tmp_path / "broken.py").write_text("1 / 0")
-    assert "not loaded: plugin" in listing("models", (str(tmp_path / "broken.py"),))
+def test_what_was_not_loaded_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = Registry(())
+    known.failures["entry point broken 1.0"] = "ZeroDivisionError: division by zero"
+    monkeypatch.setattr("prunebench.listing.Registry", lambda plugins: known)
+    assert "not loaded: entry point broken 1.0: ZeroDivisionError" in listing("models", ())
 
 
 def test_an_unknown_kind() -> None:

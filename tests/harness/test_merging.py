@@ -285,12 +285,14 @@ def test_the_newest_rate_is_taken_and_a_demonstration_stays_one(two: tuple[Path,
     a, b = two
     put_json(a / "rates" / "t.json", {"share": 0.3}, NEW)
     put_json(b / "rates" / "t.json", {"share": 0.1}, OLD)
-    put_json(a / "strengths" / "s.json", {"strength": 0.01}, OLD)
-    put_json(b / "strengths" / "s.json", {"strength": 0.1}, NEW)
+    tuning = {"task": "mnist x lenet5", "criterion": "l1:strength=tuned", "validation": {"0.1": 0.9, "0.01": 0.8}}
+    tuning |= {"metric": "macs", "keeps": [0.5], "seeds": [1000], "trials": 2, "seconds": 1.0}
+    put_json(a / "strengths" / "s.json", tuning | {"strength": 0.01}, OLD)
+    put_json(b / "strengths" / "s.json", tuning | {"strength": 0.1}, NEW)
     put_json(b / "run.json", {"schema_version": 1, "preset": None, "command": None})
     text = merge([b, a], tmp_path / "c")
     assert json.loads((tmp_path / "c" / "rates" / "t.json").read_text()) == {"share": 0.3}
-    assert json.loads((tmp_path / "c" / "strengths" / "s.json").read_text()) == {"strength": 0.1}
+    assert [one.strength for one in read_results(tmp_path / "c").tunings] == [0.1]
     assert "2 files of one key differ" in text
     assert read_results(tmp_path / "c").preset is None
     put_json(b / "run.json", {"schema_version": 1, "preset": "quick", "command": "prunebench run"})
