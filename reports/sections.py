@@ -13,6 +13,8 @@ from prunebench.reports.fidelity import fidelity_section
 from prunebench.reports.formatting import count, seeds
 from prunebench.reports.many_tasks import tasks_section
 from prunebench.reports.prices import prices_section
+from prunebench.reports.reestimated import TITLE as REESTIMATED
+from prunebench.reports.reestimated import reestimated_sections
 from prunebench.reports.results import Results
 from prunebench.reports.schedule import schedule_section
 from prunebench.reports.speed import main_setting
@@ -24,8 +26,8 @@ DEMONSTRATION = (
 )
 UNTRAINED = (
     "Nothing was trained after the cuts: 'fine-tuned' is the network as cut, with BatchNorm's statistics of the dense "
-    "one. Verdicts, figures and fronts are of that; with the statistics taken anew ('BN re-est.') the order of "
-    "criteria can be another."
+    "one. Verdicts, figures and fronts are of that; with the statistics taken anew the order of criteria can be "
+    f"another: see '{REESTIMATED}'."
 )
 READING = (
     "Every criterion in a block (one seed of one task) starts from the same dense network and has the same data and "
@@ -89,6 +91,7 @@ def _of_points(
         Section("How to read this", tuple(Text(text) for text in (*READING, *more))),
         schedule_section(results),
         *comparison_sections(tables["summary"], tables["differences"], where, demonstration),
+        *reestimated_sections(results),
         evidence.areas_section(tables["areas"]),
         evidence.fronts_section(tables["fronts"]),
         tasks_section(over_tasks(results), tables["wilcoxon"], tables["aggregates"]),
