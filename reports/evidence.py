@@ -38,7 +38,7 @@ def causes_section(causes: pd.DataFrame, unpaired: Iterable[tuple[Point, str, st
     missing = tuple(_missing(unpaired))
     gaps: list[Block] = []
     if missing:
-        gaps = [Text("Combinations that are not compared with both of their parts:"), Items(missing)]
+        gaps = [Text("Comparisons that are lacking:"), Items(missing)]
     if not len(paired):
         why = "No control was run that would separate causes."
         return Section(title, (Text(why), *gaps)) if gaps else Section(title, (), why)

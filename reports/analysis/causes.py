@@ -41,14 +41,19 @@ def causes_table(results: Results) -> pd.DataFrame:
 
 
 def parts_without_pair(results: Results) -> Iterator[tuple[Point, str, str]]:
-    """Give every point of a combination, each part that it cannot be compared with, and why not."""
+    """Give every point, each part of it, or control for its units, that it lacks where others have it, and why."""
     found, failed = points(results), set(failed_points(results))
+    controlled = {
+        ours.panel for panel in panels(found) for cause, ours, _ in _controls(panel, found) if cause == "units"
+    }
     for ours in found:
-        for part in _parts(ours):
-            if part not in found:
-                yield ours, part.criterion, "failed" if part in failed else "was not run"
-            elif not shared(found[ours], found[part]):
-                yield ours, part.criterion, "has no seed in common"
+        sparse = not is_control(ours.criterion) and _random(ours, found) is None
+        units = [ours._replace(criterion=f"shuffle:{ours.criterion}")] if sparse and ours.panel in controlled else []
+        for other in [*units, *_parts(ours)]:
+            if other not in found:
+                yield ours, other.criterion, "failed" if other in failed else "was not run"
+            elif not shared(found[ours], found[other]):
+                yield ours, other.criterion, "has no seed in common"
 
 
 def _parts(ours: Point) -> list[Point]:

@@ -66,3 +66,12 @@ def test_parts_that_are_missing_are_named(make: SimpleNamespace) -> None:
         ("reg_obd", "obd", "has no seed in common"),
         ("l1+taylor", "l1", "failed"),
     }
+
+
+def test_units_of_a_sparse_trained_criterion_need_a_shuffle_of_their_own(make: SimpleNamespace) -> None:
+    records = make.grid(("magnitude", "random", "l1"), (0, 1), (0.5,))
+    found = parts_without_pair(gather("x", records))
+    assert [(point.criterion, part, why) for point, part, why in found] == [("l1", "shuffle:l1", "was not run")]
+    shuffled = make.grid(("shuffle:l1",), (0, 1), (0.5,))
+    assert not list(parts_without_pair(gather("x", [*records, *shuffled])))
+    assert not list(parts_without_pair(gather("x", make.grid(("magnitude", "l1"), (0, 1), (0.5,)))))
