@@ -52,12 +52,11 @@ class Case:
 def cases(asked: Sequence[str], known: Registry) -> list[Any]:
     """Give what `test_scoring` prices: what was asked for, else all that is registered and kinds of curvature, too."""
     names, kinds = asked or sorted(known.criteria), [] if asked else KINDS
-    small = [Case(name, *SMALL, 8 if name == HESSIAN else 64) for name in names]
-    large = [Case(name, *model) for model in LARGE for name in [*names, *kinds] if name != HESSIAN]
-    slow = [*(Case(name, *SMALL) for name in kinds), *([] if asked else [Case(HESSIAN, *SMALL, 8)]), *large]
-    return [pytest.param(c, id=str(c)) for c in small] + [
-        pytest.param(c, id=str(c), marks=pytest.mark.slow) for c in slow
-    ]
+    quick = [Case(name, *SMALL, 8 if name == HESSIAN else 64) for name in names]
+    slow = [Case(name, *SMALL) for name in kinds] + ([] if asked else [Case(HESSIAN, *SMALL, 8)])
+    slow += [Case(name, *model) for model in LARGE for name in [*names, *kinds] if name != HESSIAN]
+    marked = [(quick, ()), (slow, pytest.mark.slow)]
+    return [pytest.param(case, id=str(case), marks=marks) for found, marks in marked for case in found]
 
 
 def network_of(name: str, channels: int, size: int) -> Network:

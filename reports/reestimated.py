@@ -3,7 +3,7 @@
 import numpy as np
 
 from prunebench.record import Record
-from prunebench.reports.analysis.points import Seeds, panels, points
+from prunebench.reports.analysis.points import Seeds, points
 from prunebench.reports.document import Section, Table, Text
 from prunebench.reports.formatting import points as in_points
 from prunebench.reports.grid import BASELINE, METRICS
@@ -20,17 +20,19 @@ MEANING = (
 
 
 def reestimated_sections(results: Results) -> list[Section]:
-    """One table where no network here was trained after a cut, else nothing."""
+    """One table where no network here was trained after a cut, or why there is none; else nothing."""
     if not results.untrained:
         return []
     found = points(results)
     rows = []
-    for ours in (point for panel in panels(found) for point in panel):
+    for ours, seeds in found.items():
         reference = found.get(ours._replace(criterion=BASELINE), {})
-        if ours.criterion != BASELINE and found[ours].keys() & reference.keys():
+        if ours.criterion != BASELINE and seeds.keys() & reference.keys():
             where = ours.task, ours.ranking, f"{ours.keep:g} {METRICS[ours.metric]}", ours.criterion
-            rows.append((*where, *_columns(found[ours], reference)))
-    return [Section(TITLE, (Text(MEANING), Table(CAPTION, HEADER, tuple(rows), left=4)))] if rows else []
+            rows.append((*where, *_columns(seeds, reference)))
+    if not rows:
+        return [Section(TITLE, (), f"No criterion was run beside `{BASELINE}`.")]
+    return [Section(TITLE, (Text(MEANING), Table(CAPTION, HEADER, tuple(rows), left=4)))]
 
 
 def _columns(ours: Seeds, reference: Seeds) -> tuple[str, str, str]:

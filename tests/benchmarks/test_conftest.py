@@ -125,13 +125,18 @@ def test_unknown_names_are_usage_errors(folder: Path) -> None:
     assert "Traceback" not in done.stdout + done.stderr
 
 
-@pytest.fixture(scope="module")
-def conftest() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmarks_conftest", BENCHMARKS / "conftest.py")
+def loaded(file: str) -> ModuleType:
+    name = f"benchmarks_{Path(file).stem}"
+    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / file)
     assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def conftest() -> ModuleType:
+    return loaded("conftest.py")
 
 
 class Config(SimpleNamespace):
@@ -146,6 +151,29 @@ def test_options_of_a_file_and_the_command_line_reach_the_grid(conftest: ModuleT
     conftest.pytest_configure(config)
     bench = config.stash[conftest.BENCH]
     assert (bench.spec.criteria, bench.spec.epochs, bench.spec.seeds) == (("random",), 5, "3")
+
+
+@pytest.mark.parametrize("named", ["obd hsqgl12+obd scratch:l1", ""])
+def test_what_was_asked_for_is_priced_else_everything(named: str, conftest: ModuleType, tmp_path: Path) -> None:
+    given = {"criteria": [named] if named else None, "results": [str(tmp_path / "r")]}
+    config = Config(option=SimpleNamespace(**given), stash=pytest.Stash())
+    conftest.pytest_configure(config)
+    priced: dict[str, list[str]] = {}
+
+    def add(name: str, cases: list[Any]) -> None:
+        priced[name] = [str(getattr(case, "id", case)) for case in cases]
+
+    scoring = loaded("test_scoring.py")
+    for name in ("priced", "grown"):
+        conftest.pytest_generate_tests(
+            SimpleNamespace(config=config, module=scoring, fixturenames=[name], parametrize=add)
+        )
+    if named:
+        assert priced["grown"] == ["obd", "hsqgl12+obd"]  # a control has no score
+        assert priced["priced"][:3] == ["obd-lenet5", "hsqgl12+obd-lenet5", "obd-vgg16_bn"]
+    else:
+        assert {"taylor-lenet5", "lasso-resnet18", "obd:curvature=hessian-lenet5"} <= set(priced["priced"])
+        assert {"taylor", "obd:curvature=exact"} <= set(priced["grown"])
 
 
 @pytest.mark.parametrize("option", [{"numprocesses": 2}, {}])
