@@ -162,4 +162,11 @@ print(len(score(CRITERION, toys.chain(), toys.batches(), torch.Generator())))
 def test_the_scale_of_the_outputs_is_that_of_the_scores() -> None:
     x = torch.randn(40, 6, generator=draws(), dtype=torch.float64)
     gram, norms = x.T @ x, torch.rand(6, generator=draws(), dtype=torch.float64) + 0.5
-    torch.testing.assert_close(entries(1e-12 * gram, norms, 40), 1e-12 * entries(gram, norms, 40), rtol=1e-6, atol=0)
+    torch.testing.assert_close(entries(1e-20 * gram, norms, 40), 1e-20 * entries(gram, norms, 40), rtol=1e-6, atol=0)
+
+
+def test_a_path_of_more_steps_than_units_is_followed_to_its_end() -> None:
+    given = draws(216)  # units enter and leave: eight steps for six of them, and one enters after the sixth
+    x = torch.randn(12, 6, generator=given, dtype=torch.float64)
+    x += 2 * torch.randn(12, 1, generator=given, dtype=torch.float64)
+    assert (entries(x.T @ x, torch.rand(6, generator=given, dtype=torch.float64) + 0.2, 12) > 0).all()

@@ -72,6 +72,11 @@ def test_options_of_the_regulariser_are_options_of_the_criterion() -> None:
         Criterion(saliency).with_options({"power": "x"})
 
 
+def test_a_regularisers_own_complaint_names_the_criterion() -> None:
+    with pytest.raises(UserError, match=r"^'saliency': strength=-2: "):
+        Criterion(saliency, Penalty(norm, strength=1.0)).with_options({"strength": "-2"})
+
+
 def test_a_model_score_has_three_arguments() -> None:
     def good(model: Any, batches: Any, generator: Any, *, rounds: int = 3) -> Any:
         return {}

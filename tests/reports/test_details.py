@@ -110,6 +110,12 @@ def test_tuned_strengths_are_said(make: SimpleNamespace) -> None:
     of_weights = tuning.model_copy(update={"metric": "weights", "trials": 3})
     told = text(details.sparse_section(replace(gather("x", records), tunings=(of_weights, tuning))))
     assert "in 15 trials" in told and "in 3 trials" not in told
+    single = [
+        r.model_copy(update={"cell": r.cell.model_copy(update={"metric": "weights"}), "weights": r.widths})
+        for r in records
+    ]
+    told = text(details.sparse_section(replace(gather("x", single), tunings=(tuning, of_weights))))
+    assert "in 3 trials" in told and "in 15 trials" not in told
 
 
 def test_criteria_with_equal_widths_share_a_column(make: SimpleNamespace) -> None:
