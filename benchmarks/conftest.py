@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from prunebench.bench import Bench, Entry
-from prunebench.cli_options import options, values
+from prunebench.cli.options import options, values
 from prunebench.errors import UserError
-from prunebench.fidelity import NO_GATES
-from prunebench.names import parse_method
-from prunebench.registry import Registry, registry
-from prunebench.spec import make_spec
+from prunebench.fidelity.compare import NO_GATES
+from prunebench.plugins.expressions import parse_method
+from prunebench.plugins.registry import Registry, registry
+from prunebench.study.spec import make_spec
+from prunebench.timing.bench import Bench, Entry
 
 BENCH = pytest.StashKey[Bench]()
 

@@ -7,7 +7,7 @@ from the results folder after that.
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from prunebench.bench import Bench
+from prunebench.timing.bench import Bench
 
 
 # a failed score fails before it is timed; pytest-benchmark would add a warning, which is an error here, to its one line

@@ -3,7 +3,7 @@
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from prunebench.bench import Bench, Entry
+from prunebench.timing.bench import Bench, Entry
 
 
 # a failed cell fails before it is timed; pytest-benchmark would add a warning, which is an error here, to its one line

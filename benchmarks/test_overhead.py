@@ -16,13 +16,13 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor, nn
 from torchvision.models import get_model
 
-from prunebench.cost import costs, count
 from prunebench.criteria.magnitude import CRITERION
-from prunebench.network import Network
-from prunebench.removal import remove
-from prunebench.scoring import score
-from prunebench.selection import Budget, Rule, select
-from prunebench.units import analyse
+from prunebench.pruning.analysis import analyse
+from prunebench.pruning.cost import costs, count
+from prunebench.pruning.network import Network
+from prunebench.pruning.removal import remove
+from prunebench.pruning.selection import Budget, Rule, select
+from prunebench.scoring.score import score
 
 KEEP = 0.5
 ROUNDS = 3

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from prunebench.record import SCHEMA, Cell, Cost, Environment, Epoch, Packed, PerImage, Record, Scores
-from prunebench.timing_record import Latency
+from prunebench.records.latency import Latency
+from prunebench.records.record import SCHEMA, Cell, Cost, Environment, Epoch, Packed, PerImage, Record, Scores
 
 TASKS = ("a x resnet20", "b x resnet20", "c x vgg11_bn", "d x mobilenetv2", "e x lenet5")
 METHODS = ("magnitude", "taylor", "taylor_activation", "obd", "fisher", "l1", "l0", "reg_obd", "random", "shuffle:obd")
@@ -26,7 +26,7 @@ CURVE = tuple(Epoch(stage="dense", epoch=e, rate=0.1 / e, loss=2.3 / e, validati
 CHILD = """
 import atexit, json, time
 from pathlib import Path
-from prunebench.cli import main
+from prunebench.cli.app import main
 facts = lambda: dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
 peak = lambda: int(facts()["VmHWM"].split()[0]) / 1024  # getrusage would give that of the parent where it is larger
 atexit.register(lambda: print(json.dumps({"cpu_seconds": time.process_time(), "mebibytes": peak()})))

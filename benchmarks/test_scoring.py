@@ -19,13 +19,13 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prunebench.bench import Bench
-from prunebench.criterion import CURVATURES, AnyCriterion
-from prunebench.names import parse_method
-from prunebench.network import Network
-from prunebench.registry import Registry, get_model, registry
-from prunebench.scoring import score
-from prunebench.units import analyse
+from prunebench.plugins.criterion import CURVATURES, AnyCriterion
+from prunebench.plugins.expressions import parse_method
+from prunebench.plugins.registry import Registry, get_model, registry
+from prunebench.pruning.analysis import analyse
+from prunebench.pruning.network import Network
+from prunebench.scoring.score import score
+from prunebench.timing.bench import Bench
 
 ROUNDS = 3
 SMALL = ("lenet5", 1, 28)

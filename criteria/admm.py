@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from prunebench.criteria.magnitude import magnitude
-from prunebench.criterion import Criterion, Ranking
 from prunebench.errors import UserError
-from prunebench.network import Network
-from prunebench.options import Value
-from prunebench.regulariser import check_strength, with_fields
-from prunebench.unit_weights import unit_weights
+from prunebench.plugins.criterion import Criterion, Ranking
+from prunebench.plugins.options import Value
+from prunebench.plugins.regulariser import check_strength, with_fields
+from prunebench.pruning.network import Network
+from prunebench.pruning.unit_weights import unit_weights
 
 
 def projection(weights: Tensor, share: float) -> Tensor:

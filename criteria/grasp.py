@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prunebench.criterion import ModelScore, Ranking
 from prunebench.errors import CellError
+from prunebench.plugins.criterion import ModelScore, Ranking
 
 
 def grasp(

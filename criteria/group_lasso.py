@@ -4,8 +4,8 @@ from torch import Tensor
 
 from prunebench.criteria._blocks import Alignment, Form, grouped
 from prunebench.criteria.magnitude import magnitude
-from prunebench.criterion import Criterion, Ranking
-from prunebench.regulariser import Penalty
+from prunebench.plugins.criterion import Criterion, Ranking
+from prunebench.plugins.regulariser import Penalty
 
 
 def group_lasso(

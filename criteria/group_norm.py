@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from prunebench.criterion import ModelScore, Ranking
 from prunebench.errors import UserError
-from prunebench.network import Network
-from prunebench.options import Value
-from prunebench.regulariser import AttachedTerm, check_strength, with_fields
-from prunebench.unit_weights import UnitWeights, unit_weights
+from prunebench.plugins.criterion import ModelScore, Ranking
+from prunebench.plugins.options import Value
+from prunebench.plugins.regulariser import AttachedTerm, check_strength, with_fields
+from prunebench.pruning.network import Network
+from prunebench.pruning.unit_weights import UnitWeights, unit_weights
 
 
 def shrinkage(importance: Tensor, alpha: float) -> Tensor:

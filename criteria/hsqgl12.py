@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from prunebench.criteria._blocks import Alignment, over_group
-from prunebench.criterion import Criterion, Ranking
-from prunebench.regulariser import Penalty
+from prunebench.plugins.criterion import Criterion, Ranking
+from prunebench.plugins.regulariser import Penalty
 
 
 def hierarchical_squared_group_l12(

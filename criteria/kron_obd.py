@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prunebench.criterion import ModelScore, Ranking
 from prunebench.errors import CellError, unknown
+from prunebench.plugins.criterion import ModelScore, Ranking
 
 Outputs = dict[str, Tensor]
 LABELS = ("sampled", "true")

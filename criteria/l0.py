@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from prunebench.criterion import Criterion, Ranking
-from prunebench.gates import Gates, open_probability
+from prunebench.plugins.criterion import Criterion, Ranking
+from prunebench.training.gates import Gates, open_probability
 
 
 def l0(gate: Tensor) -> Tensor:

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from prunebench.criterion import Criterion, Ranking
-from prunebench.regulariser import Penalty
+from prunebench.plugins.criterion import Criterion, Ranking
+from prunebench.plugins.regulariser import Penalty
 
 
 def l1_norm(weight: Tensor) -> Tensor:

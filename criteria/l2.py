@@ -3,8 +3,8 @@
 from torch import Tensor
 
 from prunebench.criteria.magnitude import magnitude
-from prunebench.criterion import Criterion, Ranking
-from prunebench.regulariser import Penalty
+from prunebench.plugins.criterion import Criterion, Ranking
+from prunebench.plugins.regulariser import Penalty
 
 
 def l2(weight: Tensor, *, eps: float = 1e-12) -> Tensor:

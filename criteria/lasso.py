@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from prunebench.criteria._contributions import reader_grams
-from prunebench.criterion import ModelScore, Ranking
-from prunebench.network import Group, Network
-from prunebench.options import AtLeast
-from prunebench.unit_weights import unit_weights
+from prunebench.plugins.criterion import ModelScore, Ranking
+from prunebench.plugins.options import AtLeast
+from prunebench.pruning.network import Group, Network
+from prunebench.pruning.unit_weights import unit_weights
 
 
 def entries(gram: Tensor, norms: Tensor, instances: int) -> Tensor:

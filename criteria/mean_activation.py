@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from prunebench.criteria.taylor_activation import l2_normalised
-from prunebench.criterion import Criterion, Ranking
+from prunebench.plugins.criterion import Criterion, Ranking
 
 
 def mean_activation(feature_map: Tensor) -> Tensor:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from prunebench.criterion import Criterion, Ranking
 from prunebench.errors import CellError
-from prunebench.network import Network
-from prunebench.options import Value
-from prunebench.regulariser import AttachedTerm, check_strength, with_fields
+from prunebench.plugins.criterion import Criterion, Ranking
+from prunebench.plugins.options import Value
+from prunebench.plugins.regulariser import AttachedTerm, check_strength, with_fields
+from prunebench.pruning.network import Network
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from prunebench.criterion import ModelScore, Ranking
+from prunebench.plugins.criterion import ModelScore, Ranking
 
 
 def synflow(

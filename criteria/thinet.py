@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from prunebench.criteria._contributions import reader_grams
-from prunebench.criterion import ModelScore, Ranking
-from prunebench.network import Network
-from prunebench.options import AtLeast
+from prunebench.plugins.criterion import ModelScore, Ranking
+from prunebench.plugins.options import AtLeast
+from prunebench.pruning.network import Network
 
 
 def removal_order(gram: Tensor) -> Tensor:

@@ -5,8 +5,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from prunebench.data.pictures import COPIED, Samples
 from prunebench.errors import UserError
-from prunebench.pictures import COPIED, Samples
 
 Moments = tuple[tuple[float, ...], tuple[float, ...]]
 S = TypeVar("S", bound=Samples)

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from prunebench.dataset import Loaded, Pictures
+from prunebench.data.decoding import Array, Form, decode, header
+from prunebench.data.streaming import Files
 from prunebench.datasets._common import Moments, histogram, moments
-from prunebench.decoding import Array, Form, decode, header
 from prunebench.errors import UserError
+from prunebench.plugins.dataset import Loaded, Pictures
 from prunebench.seeding import generator
-from prunebench.streaming import Files
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 LARGE = 96  # from this size on pictures are stored with a margin, as is usual for ImageNet: 256 pixels for 224

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from prunebench.dataset import Pictures, Source
 from prunebench.errors import UserError
+from prunebench.plugins.dataset import Pictures, Source
 
 
 def fetch(name: str, source: Source, files: str, *splits: Mapping[str, Any]) -> list[Any]:

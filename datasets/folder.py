@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from prunebench.dataset import Dataset, Loaded, Source
+from prunebench.data.preparing import chosen_classes
 from prunebench.datasets._common import split_test
 from prunebench.datasets._imagefolder import Wanted, class_names, listed, load, same_classes
 from prunebench.errors import UserError
-from prunebench.preparing import chosen_classes
+from prunebench.plugins.dataset import Dataset, Loaded, Source
 
 VALIDATION = ("val", "valid", "validation")
 TEST_SHARE = 0.2

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from prunebench.dataset import Dataset, Loaded, Source
+from prunebench.data.loaded import IMAGENET
+from prunebench.data.preparing import chosen_classes
 from prunebench.datasets._imagefolder import Wanted, listed, load, same_classes
 from prunebench.errors import UserError
-from prunebench.loaded import IMAGENET
-from prunebench.preparing import chosen_classes
+from prunebench.plugins.dataset import Dataset, Loaded, Source
 
 ARCHIVES = ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar", "ILSVRC2012_devkit_t12.tar.gz")
 

@@ -8,17 +8,17 @@ from importlib.metadata import version
 from typing import Any
 
 _HOMES = {
-    "Criterion": "criterion",
-    "ModelScore": "criterion",
-    "Ranking": "criterion",
-    "Penalty": "regulariser",
-    "Dataset": "dataset",
-    "Model": "model",
-    "Network": "network",
-    "analyse": "units",
-    "load": "saving",
-    "resize": "removal",
-    "Record": "record",
+    "Criterion": "plugins.criterion",
+    "ModelScore": "plugins.criterion",
+    "Ranking": "plugins.criterion",
+    "Penalty": "plugins.regulariser",
+    "Dataset": "plugins.dataset",
+    "Model": "plugins.model",
+    "Network": "pruning.network",
+    "analyse": "pruning.analysis",
+    "load": "study.networks",
+    "resize": "pruning.removal",
+    "Record": "records.record",
     "UserError": "errors",
 }
 

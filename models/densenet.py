@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from prunebench.errors import UserError
-from prunebench.model import Model, Training
 from prunebench.models._common import check_size
+from prunebench.plugins.model import Model, Training
 
 SMALLEST = 8
 

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from torch import nn
 
 from prunebench.errors import UserError
-from prunebench.model import Model, Training
+from prunebench.plugins.model import Model, Training
 
 
 def lenet5(channels: int, size: int, classes: int) -> nn.Sequential:

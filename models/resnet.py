@@ -3,9 +3,9 @@
 from torch import Tensor, nn
 
 from prunebench.errors import UserError
-from prunebench.layers import ChannelPad
-from prunebench.model import Model, Training
 from prunebench.models._common import check_size
+from prunebench.plugins.model import Model, Training
+from prunebench.pruning.layers import ChannelPad
 
 SMALLEST = 8
 

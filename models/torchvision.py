@@ -3,9 +3,9 @@
 from torch import nn
 
 from prunebench.errors import UserError, unknown
-from prunebench.model import Model, Training
 from prunebench.models._torchvision import names, network
 from prunebench.models._torchvision_init import initialise
+from prunebench.plugins.model import Model, Training
 
 TRANSFORMERS = ("vit_", "swin_", "maxvit_")
 

@@ -1,6 +1,6 @@
 """The grid of a comparison: which names are controls, in which order rows come."""
 
-from prunebench import reserved
+from prunebench.records import names as reserved
 
 GROUP = ["task", "ranking", "metric", "keep", "criterion"]
 BASELINE = "magnitude"

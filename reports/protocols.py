@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from prunebench.fidelity_record import Fidelity
-from prunebench.record import Cell, Record
+from prunebench.records.fidelity import Fidelity
+from prunebench.records.record import Cell, Record
 
 ASKED = {*Cell.model_fields, "criteria", "datasets", "models", "seeds", "keeps"}  # varies within one comparison
 

@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from prunebench.asked import Asked
 from prunebench.errors import UserError
-from prunebench.fidelity_record import Fidelity, parse_fidelity, read_fidelity
-from prunebench.price import Price
-from prunebench.record import SCHEMA, Record, parse_record, read_record, validated
+from prunebench.records.fidelity import Fidelity, parse_fidelity, read_fidelity
+from prunebench.records.latency import Latency
+from prunebench.records.record import SCHEMA, Record, parse_record, read_record, validated
+from prunebench.records.requested import Asked
+from prunebench.records.scoring_cost import Price
+from prunebench.records.tuning import Tuning, read_tuning
 from prunebench.reports.results import Results, gather
-from prunebench.timing_record import Latency
-from prunebench.tuning_record import Tuning, read_tuning
 
 
 def read_results(path: Path) -> Results:

@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from prunebench.asked import Asked
 from prunebench.errors import UserError
-from prunebench.fidelity_record import Fidelity, Scoring
-from prunebench.price import Price
-from prunebench.record import Cell, Record
+from prunebench.records.fidelity import Fidelity, Scoring
+from prunebench.records.latency import Latency
+from prunebench.records.record import Cell, Record
+from prunebench.records.requested import Asked
+from prunebench.records.scoring_cost import Price
+from prunebench.records.tuning import Tuning
 from prunebench.reports.protocols import name_tasks
-from prunebench.timing_record import Latency
-from prunebench.tuning_record import Tuning
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,85 @@
-"""What all tests share."""
+"""What all tests share: one thread, a tiny protocol on digits, and one finished results folder."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+
+from prunebench.records.record import Record
+from prunebench.study import trajectory
+from prunebench.study.grid import make_grid
+from prunebench.study.progress import Progress
+from prunebench.study.run import run
+from prunebench.study.spec import Spec, make_spec
+
+TINY = {
+    "datasets": "digits",
+    "models": "lenet5",
+    "seeds": "0",
+    "device": "cpu",
+    "epochs": 3,
+    "rate": 0.05,
+    "sparse_epochs": 1,
+    "rung_epochs": 1,
+    "finetune_epochs": 1,
+    "train_fraction": 0.4,
+    "calibration": 64,
+    "save": "all",
+}
+CRITERIA = ("magnitude", "random", "l1", "shuffle:magnitude", "scratch:magnitude", "dense_continued")
+KEEPS = (0.9, 0.7, 0.5, 0.3)
+
+Make = Callable[..., Spec]
+
+
+@dataclass(frozen=True)
+class Computed:
+    """A finished run. trained: the stages that were trained, in order."""
+
+    spec: Spec
+    records: dict[tuple[str, float], Record]
+    trained: list[str]
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Make:
+    """Make a spec: tiny, for a results folder, with some options changed."""
+
+    def make(results: Path, **changes: Any) -> Spec:
+        return make_spec(TINY | {"results": results} | changes)
+
+    return make
+
+
+def compute(spec: Spec) -> Computed:
+    """Run a spec and note what was trained."""
+    trained: list[str] = []
+
+    def train(network: Any, data: Any, plan: Any, *others: Any) -> Any:
+        trained.append(plan.stage)
+        return original(network, data, plan, *others)
+
+    original = trajectory.train
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trajectory, "train", train)
+        records = run(make_grid(spec), Progress())
+    return Computed(spec, {(r.cell.criterion, r.cell.keep): r for r in records}, trained)
+
+
+@pytest.fixture(scope="session")
+def computing() -> Callable[[Spec], Computed]:
+    """Give `compute`: tests cannot import a conftest."""
+    return compute
+
+
+@pytest.fixture(scope="session")
+def computed(tiny: Make, tmp_path_factory: pytest.TempPathFactory) -> Computed:
+    """Give a finished run of criteria and controls at four keeps."""
+    keep = "macs=" + ",".join(map(str, KEEPS))
+    return compute(tiny(tmp_path_factory.mktemp("computed"), criteria=CRITERIA, keep=keep))
 
 
 @pytest.fixture(autouse=True)

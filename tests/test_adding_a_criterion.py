@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from prunebench.checking import check_criteria
-from prunebench.criterion import EVIDENCE
-from prunebench.registry import Registry
-from prunebench.testing import checks
+from prunebench.cli.check import check_criteria
+from prunebench.plugins.criterion import EVIDENCE
+from prunebench.plugins.registry import Registry
+from prunebench.testing.criterion import checks
 
 TEXT = (Path(__file__).parents[1] / "docs/adding-a-criterion.md").read_text()
 FILES = {

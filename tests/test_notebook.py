@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from prunebench.cli import app
+from prunebench.cli.app import app
 
 NOTEBOOK = json.loads((Path(__file__).parents[1] / "examples/colab.ipynb").read_text())
 CODE = ["".join(cell["source"]).replace("\\\n", " ") for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code"]

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from prunebench.checking import check_criteria
-from prunebench.cli import app
-from prunebench.names import parse_method
-from prunebench.registry import Registry
+from prunebench.cli.app import app
+from prunebench.cli.check import check_criteria
+from prunebench.plugins.expressions import parse_method
+from prunebench.plugins.registry import Registry
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

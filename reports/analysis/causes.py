@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from prunebench.records.names import parts
 from prunebench.reports.analysis.margins import failed_points
 from prunebench.reports.analysis.pairing import compare, shared, summarise
 from prunebench.reports.analysis.points import Point, Seeds, dense, distinct, finetuned, panels, points
 from prunebench.reports.grid import is_control
 from prunebench.reports.results import Results
-from prunebench.reserved import parts
 
 CAUSES = ("units", "weights", "pruning", "training", "allocation", "combination")
 DENSE = "dense"

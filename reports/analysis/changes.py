@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from prunebench.errors import UserError
-from prunebench.record import Record
+from prunebench.records.record import Record
 from prunebench.reports.analysis.family import ALPHA, correct
 from prunebench.reports.analysis.pairing import differences, shared
 from prunebench.reports.analysis.points import Point, Seeds, points

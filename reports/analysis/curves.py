@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from prunebench.records.names import parts
 from prunebench.reports.analysis.family import judge
 from prunebench.reports.analysis.pairing import summarise
 from prunebench.reports.analysis.points import Point, Seeds, distinct, finetuned, points
@@ -14,7 +15,6 @@ from prunebench.reports.grid import BASELINE, compared_by, is_control
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.curves import area, interpolate, shared_range
 from prunebench.reports.statistics.intervals import t_interval
-from prunebench.reserved import parts
 
 COLUMNS = ["task", "ranking", "metric", "criterion", "seeds", "from_keep", "to_keep", "area"]
 

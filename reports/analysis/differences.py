@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from prunebench.records.names import parts
 from prunebench.reports.analysis.curves import Curve, Line, at_equal_macs, curves
 from prunebench.reports.analysis.family import OTHER_BUDGET, judge
 from prunebench.reports.analysis.pairing import compare
@@ -13,7 +14,6 @@ from prunebench.reports.grid import BASELINE, is_control
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.curves import shared_range
 from prunebench.reports.statistics.intervals import t_interval
-from prunebench.reserved import parts
 
 COLUMNS = [*Point._fields, "reference", "reference_ranking", "n", "primary"]
 

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from prunebench.fidelity_record import Fidelity
+from prunebench.records.fidelity import Fidelity
 from prunebench.reports.grid import order
 from prunebench.reports.protocols import name_tasks
 from prunebench.reports.statistics.agreement import agreement, reachable
-from prunebench.reports.tables import interval_columns
+from prunebench.reports.tables.points import interval_columns
 
 MEASURES = ("spearman", "kendall", "weighted", "lowest")
 WITHIN, OVER_ALL = "mean over layers", "all layers"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prunebench.record import Packed, Record
+from prunebench.records.record import Packed, Record
 from prunebench.reports.analysis.points import Seeds, distinct, finetuned
 from prunebench.reports.statistics.crossed import crossed_interval
 from prunebench.reports.statistics.effect import standardised, superiority

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from prunebench.record import Record
+from prunebench.records.record import Record
 from prunebench.reports.grid import RANKINGS, order
 from prunebench.reports.results import Results
 

@@ -6,12 +6,12 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from prunebench.fidelity_record import Fidelity
+from prunebench.records.fidelity import Fidelity
 from prunebench.reports.analysis.fidelity import DENSE, large
 from prunebench.reports.grid import order
 from prunebench.reports.protocols import name_tasks
 from prunebench.reports.statistics.agreement import agreement
-from prunebench.reports.tables import interval_columns
+from prunebench.reports.tables.points import interval_columns
 
 COLUMNS = ["task", "criterion", "other", "n", "spearman", "spearman_half"]
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from prunebench.cli_options import options
-from prunebench.record import Record, parse_record
+from prunebench.cli.options import options
+from prunebench.records.record import Record, parse_record
 from prunebench.reports.reading import read_results
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 PLUGIN = """
-from prunebench.criterion import Criterion
+from prunebench.plugins.criterion import Criterion
 def broken(weight):
     raise ValueError("no such luck")
 BROKEN = Criterion(broken)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torchvision.models import mobilenet_v2
 
-from prunebench.cost import costs, count
+from prunebench.pruning.cost import costs, count
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

@@ -10,14 +10,14 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn import functional as F
 
-from prunebench import toys
 from prunebench.criteria.admm import CRITERION, Admm, projection
 from prunebench.errors import UserError
-from prunebench.names import parse_method
-from prunebench.network import Network
-from prunebench.registry import registry
-from prunebench.scoring import score
-from prunebench.units import analyse
+from prunebench.plugins.expressions import parse_method
+from prunebench.plugins.registry import registry
+from prunebench.pruning.analysis import analyse
+from prunebench.pruning.network import Network
+from prunebench.scoring.score import score
+from prunebench.testing import toys
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.7])

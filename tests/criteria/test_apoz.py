@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from prunebench import toys
 from prunebench.criteria.apoz import CRITERION, apoz
-from prunebench.scoring import score
+from prunebench.scoring.score import score
+from prunebench.testing import toys
 
 
 def pictures() -> Tensor:

@@ -7,16 +7,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from prunebench import toys
 from prunebench.criteria.exclusive_sparsity import exclusive_sparsity
 from prunebench.criteria.group_l12 import group_l12
 from prunebench.criteria.group_lasso import group_lasso
 from prunebench.criteria.hsqgl12 import hierarchical_squared_group_l12
 from prunebench.errors import UserError
-from prunebench.names import parse_method
-from prunebench.network import Network
-from prunebench.registry import registry
-from prunebench.regulariser import Penalty
+from prunebench.plugins.expressions import parse_method
+from prunebench.plugins.registry import registry
+from prunebench.plugins.regulariser import Penalty
+from prunebench.pruning.network import Network
+from prunebench.testing import toys
 
 PENALTIES = {"group_lasso": group_lasso, "exclusive_sparsity": exclusive_sparsity, "group_l12": group_l12}
 INNER: dict[str, Callable[[list[float]], float]] = {  # of the weights of a group or of a block

@@ -1,9 +1,9 @@
 import torch
 
-from prunebench import toys
 from prunebench.criteria.bn_scale import CRITERION, bn_scale
 from prunebench.criteria.magnitude import magnitude
-from prunebench.scoring import score
+from prunebench.scoring.score import score
+from prunebench.testing import toys
 
 
 def test_it_is_the_absolute_factor_summed_over_a_coupled_group() -> None:

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from prunebench import toys
 from prunebench.criteria._contributions import contributions, reader_grams
-from prunebench.network import Network
+from prunebench.pruning.network import Network
+from prunebench.testing import toys
 
 
 def draws() -> torch.Generator:

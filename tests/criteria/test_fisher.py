@@ -6,9 +6,9 @@ from torch import Tensor
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
 
-from prunebench import toys
 from prunebench.criteria.fisher import CRITERION
-from prunebench.scoring import score
+from prunebench.scoring.score import score
+from prunebench.testing import toys
 
 
 @pytest.mark.parametrize("toy", ["chain", "residual", "depthwise"])

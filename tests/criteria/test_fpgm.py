@@ -6,9 +6,9 @@ import torch_pruning
 from scipy.spatial.distance import cdist
 from torch import nn
 
-from prunebench import toys
 from prunebench.criteria.fpgm import CRITERION, fpgm
-from prunebench.scoring import score
+from prunebench.scoring.score import score
+from prunebench.testing import toys
 
 
 def drawn(units: int = 30, fan_in: int = 7) -> torch.Tensor:  # above 25 units torch's default is a matrix product

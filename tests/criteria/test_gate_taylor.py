@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from prunebench import toys
 from prunebench.criteria.gate_taylor import CRITERION
 from prunebench.criteria.group_fisher import CRITERION as GROUP_FISHER
 from prunebench.criteria.taylor import CRITERION as TAYLOR
-from prunebench.criterion import Criterion
-from prunebench.layer_scoring import Batches
-from prunebench.network import Network
-from prunebench.scoring import score
+from prunebench.plugins.criterion import Criterion
+from prunebench.pruning.network import Network
+from prunebench.scoring.layers import Batches
+from prunebench.scoring.score import score
+from prunebench.testing import toys
 
 PLACES = {"chain": {"0": "0", "3": "2", "6": "6"}, "depthwise": {"4": "0", "6": "6"}}  # group by what its gate follows
 PER_EXAMPLE = CRITERION.with_options({"per_example": "true"})

@@ -6,11 +6,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from prunebench import toys
 from prunebench.criteria.grasp import CRITERION
 from prunebench.errors import CellError
-from prunebench.network import Group, Network
-from prunebench.scoring import score
+from prunebench.pruning.network import Group, Network
+from prunebench.scoring.score import score
+from prunebench.testing import toys
 
 
 def squared_gradient(network: Network, group: Group, factor: Tensor) -> float:

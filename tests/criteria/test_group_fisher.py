@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from prunebench import toys
 from prunebench.criteria.group_fisher import CRITERION
 from prunebench.models.resnet import RESNET20
-from prunebench.network import Group, Network
-from prunebench.scoring import score
-from prunebench.units import analyse
-from prunebench.verification import randomised
+from prunebench.pruning.analysis import analyse
+from prunebench.pruning.network import Group, Network
+from prunebench.pruning.verification import randomised
+from prunebench.scoring.score import score
+from prunebench.testing import toys
 
 
 def residual(network: Network, pictures: Tensor, mask: Tensor) -> Tensor:

@@ -5,10 +5,10 @@ import torch
 import torch_pruning as tp
 from torch import nn
 
-from prunebench import toys
 from prunebench.criteria.group_norm import CRITERION, GroupNorm, shrinkage
 from prunebench.errors import UserError
-from prunebench.scoring import score
+from prunebench.scoring.score import score
+from prunebench.testing import toys
 
 
 def test_the_factors() -> None:

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from prunebench import toys
 from prunebench.criteria.growing_reg import CRITERION, Growing, growing_reg
 from prunebench.errors import UserError
-from prunebench.network import Network
+from prunebench.pruning.network import Network
+from prunebench.testing import toys
 
 
 def network() -> Network:

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from prunebench import toys
 from prunebench.criteria.hrank import CRITERION, hrank
-from prunebench.scoring import score
+from prunebench.scoring.score import score
+from prunebench.testing import toys
 
 
 def test_it_counts_the_dimensions_that_a_map_was_made_of() -> None:

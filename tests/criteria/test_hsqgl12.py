@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from prunebench.criteria.hsqgl12 import CRITERION, hierarchical_squared_group_l12, hsqgl12
-from prunebench.regulariser import Penalty
+from prunebench.plugins.regulariser import Penalty
 
 
 def by_loops(weight: torch.Tensor) -> float:

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prunebench import toys
 from prunebench.criteria.kron_obd import CRITERION, kron_obd
 from prunebench.errors import CellError, UserError
+from prunebench.testing import toys
 
 Pairs = Sequence[tuple[Tensor, Tensor]]
 

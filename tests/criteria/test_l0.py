@@ -3,11 +3,11 @@ import math
 import pytest
 import torch
 
-from prunebench import toys
 from prunebench.criteria.l0 import CRITERION
 from prunebench.errors import CellError
-from prunebench.gates import Gates
-from prunebench.scoring import score
+from prunebench.scoring.score import score
+from prunebench.testing import toys
+from prunebench.training.gates import Gates
 
 
 def test_the_score_is_the_open_probability_once_for_a_coupled_group() -> None:

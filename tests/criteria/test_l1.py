@@ -1,8 +1,8 @@
 import numpy as np
 import torch
 
-from prunebench import toys
 from prunebench.criteria.l1 import CRITERION, l1, l1_norm
+from prunebench.testing import toys
 
 
 def test_score_and_penalty_are_the_l1_norm() -> None:

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from prunebench import toys
 from prunebench.criteria.l2 import CRITERION, l2
+from prunebench.testing import toys
 
 
 def test_value_and_gradient() -> None:

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch_pruning.pruner.importance import LAMPImportance
 
-from prunebench import toys
 from prunebench.criteria.lamp import CRITERION, lamp
-from prunebench.scoring import score
+from prunebench.scoring.score import score
+from prunebench.testing import toys
 
 
 def drawn(units: int = 12, fan_in: int = 7) -> torch.Tensor:

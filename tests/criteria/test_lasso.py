@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from sklearn.linear_model import Lasso
 from torch import Tensor, nn
 
-from prunebench import toys
 from prunebench.criteria.lasso import CRITERION, entries, reading_norms
 from prunebench.errors import UserError
-from prunebench.network import Network
-from prunebench.removal import remove
-from prunebench.scoring import score
+from prunebench.pruning.network import Network
+from prunebench.pruning.removal import remove
+from prunebench.scoring.score import score
+from prunebench.testing import toys
 
 
 def draws(seed: int = 0) -> torch.Generator:
@@ -150,9 +150,9 @@ def test_locations_are_an_option() -> None:
 def test_it_runs_where_scikit_learn_was_not_loaded_yet() -> None:
     text = """
 import torch
-from prunebench import toys
+from prunebench.testing import toys
 from prunebench.criteria.lasso import CRITERION
-from prunebench.scoring import score
+from prunebench.scoring.score import score
 print(len(score(CRITERION, toys.chain(), toys.batches(), torch.Generator())))
 """
     found = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=300)

@@ -3,9 +3,9 @@
 import torch
 from torch import nn
 
-from prunebench import toys
 from prunebench.criteria.mean_activation import CRITERION, mean_activation
-from prunebench.scoring import score
+from prunebench.scoring.score import score
+from prunebench.testing import toys
 
 
 @torch.no_grad()

@@ -6,11 +6,11 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from prunebench import toys
 from prunebench.criteria.obd import CRITERION
-from prunebench.criterion import CURVATURES
-from prunebench.scoring import score
-from prunebench.testing import check_criterion
+from prunebench.plugins.criterion import CURVATURES
+from prunebench.scoring.score import score
+from prunebench.testing import toys
+from prunebench.testing.criterion import check_criterion
 
 
 def test_exact_curvature_gives_half_w_diag_h_w() -> None:

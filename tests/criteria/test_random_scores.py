@@ -1,9 +1,9 @@
 import torch
 from scipy.stats import kstest
 
-from prunebench import toys
 from prunebench.criteria.random_scores import CRITERION, random
-from prunebench.scoring import score
+from prunebench.scoring.score import score
+from prunebench.testing import toys
 
 
 def test_draws_are_uniform() -> None:

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from prunebench import toys
 from prunebench.criteria.slimming import CRITERION, BatchNormL1, slimming
 from prunebench.errors import CellError, UserError
-from prunebench.scoring import score
+from prunebench.scoring.score import score
+from prunebench.testing import toys
 
 
 def test_the_term_is_the_l1_norm_of_the_gammas_alone() -> None:

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from prunebench import toys
 from prunebench.criteria.synflow import CRITERION, synflow
-from prunebench.layers import ChannelPad
 from prunebench.models.resnet import RESNET20
-from prunebench.scoring import score
+from prunebench.pruning.layers import ChannelPad
+from prunebench.scoring.score import score
+from prunebench.testing import toys
 
 NOTHING = torch.Generator()
 

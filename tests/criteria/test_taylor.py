@@ -7,10 +7,10 @@ import torch
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from prunebench import toys
 from prunebench.criteria.fisher import CRITERION as FISHER
 from prunebench.criteria.taylor import CRITERION
-from prunebench.scoring import score
+from prunebench.scoring.score import score
+from prunebench.testing import toys
 
 
 @pytest.mark.parametrize("toy", toys.TOYS)

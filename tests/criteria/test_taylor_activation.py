@@ -4,9 +4,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from prunebench import toys
 from prunebench.criteria.taylor_activation import CRITERION, l2_normalised
-from prunebench.scoring import score
+from prunebench.scoring.score import score
+from prunebench.testing import toys
 
 
 def test_it_is_the_mean_slope_of_each_examples_loss() -> None:

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prunebench import toys
 from prunebench.criteria.taylor_activation import CRITERION as PER_EXAMPLE
 from prunebench.criteria.taylor_activation_signed import CRITERION, absolute_l2_normalised
-from prunebench.network import Network
-from prunebench.scoring import score
+from prunebench.pruning.network import Network
+from prunebench.scoring.score import score
+from prunebench.testing import toys
 
 
 def published(network: Network, batches: list[tuple[Tensor, Tensor]], name: str) -> Tensor:

@@ -6,12 +6,12 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from prunebench import toys
 from prunebench.criteria.taylor import CRITERION as TAYLOR
 from prunebench.criteria.taylor_sum import CRITERION
-from prunebench.network import Network
-from prunebench.scoring import score
-from prunebench.weight_scoring import score_weights
+from prunebench.pruning.network import Network
+from prunebench.scoring.score import score
+from prunebench.scoring.single_weights import score_weights
+from prunebench.testing import toys
 
 
 def squared_slopes(network: Network, layer: str) -> Tensor:

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from prunebench import toys
 from prunebench.criteria.thinet import CRITERION, removal_order
 from prunebench.errors import UserError
-from prunebench.network import Network
-from prunebench.removal import remove
-from prunebench.scoring import score
+from prunebench.pruning.network import Network
+from prunebench.pruning.removal import remove
+from prunebench.scoring.score import score
+from prunebench.testing import toys
 
 
 def draws() -> torch.Generator:

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from prunebench import toys
 from prunebench.criteria.wanda import CRITERION
-from prunebench.scoring import score
-from prunebench.weight_scoring import score_weights
+from prunebench.scoring.score import score
+from prunebench.scoring.single_weights import score_weights
+from prunebench.testing import toys
 
 
 @torch.no_grad()

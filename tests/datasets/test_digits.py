@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
-from prunebench.dataset import Source
 from prunebench.datasets.digits import DATASET
+from prunebench.plugins.dataset import Source
 
 LOADED = DATASET.load(Source(Path("unused")))
 

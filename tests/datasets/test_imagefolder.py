@@ -9,16 +9,16 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from prunebench.dataset import Loaded, Pictures, Source
+from prunebench.data.splits import BlockData, draw
+from prunebench.data.streaming import Files
 from prunebench.datasets import _imagefolder
 from prunebench.datasets.folder import DATASET
 from prunebench.errors import UserError
-from prunebench.evaluation import evaluate
-from prunebench.network import Network, Table
-from prunebench.protocol import Protocol
-from prunebench.splits import BlockData, draw
-from prunebench.streaming import Files
-from prunebench.training import Plan, train
+from prunebench.plugins.dataset import Loaded, Pictures, Source
+from prunebench.pruning.network import Network, Table
+from prunebench.records.protocol import Protocol
+from prunebench.training.evaluate import evaluate
+from prunebench.training.train import Plan, train
 
 CPU = torch.device("cpu")
 
@@ -170,9 +170,9 @@ PROBE = """
 import sys
 from pathlib import Path
 import torch
-from prunebench.dataset import Source
+from prunebench.plugins.dataset import Source
 from prunebench.datasets.folder import DATASET
-from prunebench.environment import peak_memory
+from prunebench.study.environment import peak_memory
 
 def load(size):
     return DATASET.load(Source(Path("/nowhere"), argument=sys.argv[1]), size=size)

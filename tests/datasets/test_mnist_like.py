@@ -7,13 +7,13 @@ import torch
 import torchvision.datasets
 from torch import Tensor
 
-from prunebench.dataset import Dataset, Source
 from prunebench.datasets import fashion_mnist
 from prunebench.datasets._common import histogram, moments
 from prunebench.datasets._idx import read_idx
 from prunebench.datasets.fashion_mnist import DATASET as FASHION
 from prunebench.datasets.mnist import DATASET as MNIST
 from prunebench.errors import UserError
+from prunebench.plugins.dataset import Dataset, Source
 
 
 def idx(values: Tensor) -> bytes:

@@ -11,12 +11,12 @@ import torchvision.datasets
 from numpy.typing import NDArray
 from scipy.io import savemat
 
-from prunebench.dataset import Dataset, Source
 from prunebench.datasets.cifar10 import DATASET as CIFAR10
 from prunebench.datasets.cifar100 import DATASET as CIFAR100
 from prunebench.datasets.stl10 import DATASET as STL10
 from prunebench.datasets.svhn import DATASET as SVHN
 from prunebench.errors import UserError
+from prunebench.plugins.dataset import Dataset, Source
 
 NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 FINE = [f"thing {number}" for number in range(100)]

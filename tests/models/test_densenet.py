@@ -5,9 +5,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import DenseNet
 
 from prunebench.errors import UserError
-from prunebench.model import Model
 from prunebench.models.densenet import DENSENET40, DENSENET100_BC
-from prunebench.units import analyse
+from prunebench.plugins.model import Model
+from prunebench.pruning.analysis import analyse
 
 
 def by_hand(depth: int, compressed: bool, k: int = 12) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from prunebench.errors import UserError
 from prunebench.models.mobilenetv2 import MODEL
-from prunebench.units import analyse
+from prunebench.pruning.analysis import analyse
 
 TABLE = [(1, 16, 1, 1), (6, 24, 2, 1), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
 

@@ -5,9 +5,9 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from prunebench.errors import UserError
-from prunebench.model import Model
 from prunebench.models import resnet
 from prunebench.models.resnet import RESNET20
+from prunebench.plugins.model import Model
 
 MEMBERS = {m.name: m for m in vars(resnet).values() if isinstance(m, Model)}
 

@@ -6,7 +6,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from prunebench.errors import UserError
 from prunebench.models.resnet18 import RESNET18, RESNET34, RESNET50, Resnet
-from prunebench.units import analyse
+from prunebench.pruning.analysis import analyse
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import torchvision.models
 from torch import Tensor, nn
 
 from prunebench.errors import UserError
-from prunebench.model import Model
 from prunebench.models.torchvision import MODEL
-from prunebench.registry import get_model, registry
+from prunebench.plugins.model import Model
+from prunebench.plugins.registry import get_model, registry
 
 HEADS = {
     "alexnet": "classifier.6",

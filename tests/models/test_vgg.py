@@ -3,8 +3,8 @@ import torch
 from torch import nn
 
 from prunebench.errors import UserError
-from prunebench.model import Model
 from prunebench.models import vgg
+from prunebench.plugins.model import Model
 
 MEMBERS = {m.name: m for m in vars(vgg).values() if isinstance(m, Model)}
 

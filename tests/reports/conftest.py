@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prunebench.record import Cell, Cost, Environment, Record, Scores, SparseFacts
-from prunebench.timing_record import Latency
+from prunebench.records.latency import Latency
+from prunebench.records.record import Cell, Cost, Environment, Record, Scores, SparseFacts
 
 DENSE = {"conv1": 20, "conv2": 50, "fc1": 500, "fc2": 10}
 METHODS = ("magnitude", "taylor", "obd", "l1", "l0", "reg_obd", "random")

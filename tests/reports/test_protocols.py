@@ -3,7 +3,7 @@ from types import SimpleNamespace
 from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.protocols import name_tasks
 from prunebench.reports.results import gather
-from prunebench.reports.summary import summary_table
+from prunebench.reports.tables.summary import summary_table
 
 
 def test_one_protocol_needs_no_number(make: SimpleNamespace) -> None:

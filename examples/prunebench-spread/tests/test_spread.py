@@ -6,7 +6,7 @@ import pytest
 import torch
 from prunebench_spread.spread import CRITERION, spread
 
-from prunebench.registry import Registry, get_criterion
+from prunebench.plugins.registry import Registry, get_criterion
 from prunebench.testing import checks
 
 

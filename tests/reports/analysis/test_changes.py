@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from prunebench.errors import UserError
-from prunebench.record import Record
+from prunebench.records.record import Record
 from prunebench.reports.analysis.changes import changes_table, check_comparable, surroundings
 from prunebench.reports.results import Results, gather
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from prunebench.fidelity_record import Fidelity, Ranked, Scoring
-from prunebench.record import Packed
+from prunebench.records.fidelity import Fidelity, Ranked, Scoring
+from prunebench.records.record import Packed
 from prunebench.reports.analysis.fidelity import HALVES, OVER_ALL, REACHABLE, WITHIN, fidelity_table
 from prunebench.reports.analysis.score_matrix import matrix_table
-from prunebench.reports.fidelity import fidelity_section
 from prunebench.reports.results import gather
+from prunebench.reports.sections.fidelity import fidelity_section
 
 UNITS = 40
 LAYERS = ("a", "b")

@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 from prunebench.reports.analysis.fronts import fronts_table
 from prunebench.reports.results import gather
-from prunebench.reports.summary import summary_table
+from prunebench.reports.tables.summary import summary_table
 
 
 def test_what_nothing_else_beats(make: SimpleNamespace) -> None:

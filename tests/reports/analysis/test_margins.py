@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from prunebench.record import Scores
+from prunebench.records.record import Scores
 from prunebench.reports.analysis.margins import failed_points, held_table, margins_table
 from prunebench.reports.results import gather
 

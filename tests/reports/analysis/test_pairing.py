@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from prunebench.record import Packed, PerImage
+from prunebench.records.record import Packed, PerImage
 from prunebench.reports.analysis.pairing import compare, differences, shared
 from prunebench.reports.statistics.crossed import crossed_interval
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from prunebench.record import Record
+from prunebench.records.record import Record
 from prunebench.reports.analysis.tasks import aggregates_table, over_tasks, ranks_table, wilcoxon_table
 from prunebench.reports.results import Results, gather
 from prunebench.reports.statistics.multiplicity import holm

@@ -1,0 +1,1 @@
+"""The command line. On top of every other room; nothing imports it."""

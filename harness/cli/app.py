@@ -1,0 +1,290 @@
+"""The command line: run, sweep, tune, list, new, check, models; merge, report, power, compare, show, env."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.logging import RichHandler
+
+from prunebench.cli.options import ConfigOption, fraction, values, with_run_options
+from prunebench.errors import UserError, unknown
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+SourceArgument = Annotated[Path, typer.Argument(help="a benchmark JSON or a results folder")]
+MarginOption = Annotated[float, typer.Option("--margin", help="points of accuracy that count as no loss")]
+_MARGIN = 0.5  # points
+
+_LEVELS = ("debug", "info", "warning", "error")
+# typer has click inside or beside it, as its version goes
+_TYPED_WRONG: type[Any] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+_INTERRUPTED = 130  # how typer ends on Ctrl-C
+_NOT_FOR_REPORTS = ("torch", "torchvision", "torch_pruning", "safetensors", "filelock", "sklearn")  # docs/reports.md
+
+
+@app.callback()
+def _about() -> None:
+    """Compare pruning criteria on CNNs."""
+
+
+def _log(log_level: str) -> None:
+    if log_level not in _LEVELS:
+        raise unknown("log level", log_level, _LEVELS, where="--log-level")
+    handler: logging.Handler = logging.StreamHandler()
+    if sys.stderr.isatty():
+        from rich.console import Console
+
+        handler = RichHandler(console=Console(stderr=True), show_path=False, show_level=False, markup=False)
+    logging.basicConfig(level=log_level.upper(), handlers=[handler], format="%(message)s")
+
+
+@app.command()
+@with_run_options
+def run(
+    config: ConfigOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="list cells and costs, compute nothing")] = False,
+    log_level: Annotated[str, typer.Option("--log-level", help="debug, info, warning or error")] = "info",
+    **given: Any,
+) -> None:
+    """Train, prune and measure a grid; finished points are reused."""
+    from prunebench.study.grid import make_grid
+    from prunebench.study.progress import Progress
+    from prunebench.study.run import configure
+    from prunebench.study.run import run as run_grid
+    from prunebench.study.spec import make_spec
+
+    _log(log_level)
+    spec = make_spec(values(given), config, default_preset="quick")
+    configure(spec)
+    grid = make_grid(spec)
+    if dry_run:
+        from prunebench.study.dry_run import describe
+
+        typer.echo(describe(grid))
+        return
+    with Progress() as progress:
+        records = run_grid(grid, progress)
+    failed = sum(record.status == "failed" for record in records)
+    typer.echo(f"{len(records) - failed} points in {spec.results}" + (f", {failed} failed" if failed else ""))
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+@with_run_options
+def sweep(
+    config: ConfigOption = None,
+    log_level: Annotated[str, typer.Option("--log-level", help="debug, info, warning or error")] = "info",
+    **given: Any,
+) -> None:
+    """Choose the fine-tuning rate of each task, on validation pictures, for `--finetune-rate swept`."""
+    from prunebench.study.progress import Progress
+    from prunebench.study.run import configure
+    from prunebench.study.spec import make_spec
+    from prunebench.tuning.finetune_rate import sweep as sweep_rates
+    from prunebench.tuning.finetune_rate import table
+
+    _log(log_level)
+    options = values(given)
+    for name in ("criteria", "finetune_rate"):
+        if options[name] is not None:
+            flag = f"--{name.replace('_', '-')}"
+            raise UserError(f"{flag}: leave it out, a sweep prunes by random at rates of its own")
+    spec = make_spec(options, config, default_preset="quick")
+    configure(spec)
+    with Progress() as progress:
+        found = sweep_rates(spec, progress)
+    typer.echo(table(found))
+    typer.echo("use it with the same options and --finetune-rate swept")
+
+
+@app.command()
+@with_run_options
+def tune(
+    config: ConfigOption = None,
+    log_level: Annotated[str, typer.Option("--log-level", help="debug, info, warning or error")] = "info",
+    **given: Any,
+) -> None:
+    """Choose the strength of each regulariser on each task, on validation pictures, for `strength=tuned`."""
+    from prunebench.study.progress import Progress
+    from prunebench.study.run import configure
+    from prunebench.study.spec import make_spec
+    from prunebench.tuning.strength import table
+    from prunebench.tuning.strength import tune as tune_strengths
+
+    _log(log_level)
+    spec = make_spec(values(given), config, default_preset="quick")
+    configure(spec)
+    with Progress() as progress:
+        found = tune_strengths(spec, progress)
+    typer.echo(table(found))
+    names = " ".join(dict.fromkeys(one.criterion for one in found))
+    typer.echo(f'use it with the same options and --criteria "{names}"')
+
+
+@app.command()
+def merge(
+    stores: Annotated[list[Path], typer.Argument(help="results folders, such as those of several machines")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="results folder to write or to add to")],
+) -> None:
+    """Join results folders into one; nothing is written where their results contradict each other."""
+    from prunebench.records.merge import merge as merge_stores
+
+    typer.echo(merge_stores(stores, output))
+
+
+@app.command()
+def report(
+    source: SourceArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="folder to write")] = Path("report"),
+    margin: MarginOption = _MARGIN,
+    parquet: Annotated[bool, typer.Option("--parquet", help="the tables as Parquet too; needs pyarrow")] = False,
+) -> None:
+    """Write the comparison: Markdown, LaTeX, CSV, figures and a page."""
+    from prunebench.reports.output.writing import write_report
+    from prunebench.reports.reading import read_results
+
+    for path in write_report(read_results(source), output, fraction(margin, "--margin"), parquet):
+        typer.echo(path)
+
+
+@app.command()
+def power(
+    source: SourceArgument,
+    difference: Annotated[float, typer.Option(help="points of accuracy that shall be found")] = _MARGIN,
+    power: Annotated[float, typer.Option(help="probability of finding them")] = 0.8,
+) -> None:
+    """Say how many seeds would tell a difference, from the spread in a run."""
+    from prunebench.reports.output.power import power_document
+    from prunebench.reports.output.writing import markdown
+    from prunebench.reports.reading import read_results
+
+    if not 0 < power < 1:
+        raise UserError(f"--power {power:g}: a probability between 0 and 1, such as 0.8")
+    typer.echo(markdown(power_document(read_results(source), fraction(difference, "--difference"), power)))
+
+
+@app.command()
+def compare(before: SourceArgument, after: SourceArgument, margin: MarginOption = _MARGIN) -> None:
+    """Say what changed between two runs, commits, machines or versions; exit code 1 on a regression."""
+    from prunebench.reports.output.compare import compare_runs
+    from prunebench.reports.output.writing import markdown
+    from prunebench.reports.reading import read_results
+
+    document, bad = compare_runs(read_results(before), read_results(after), fraction(margin, "--margin"))
+    typer.echo(markdown(document))
+    if bad:
+        raise typer.Exit(1)
+
+
+@app.command()
+def show(record: Annotated[Path, typer.Argument(help="a record file")]) -> None:
+    """Print the layer table of one point."""
+    from prunebench.records.record import read_record
+    from prunebench.reports.output.show import layer_table
+
+    typer.echo(layer_table(read_record(record)))
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[str, typer.Argument(help="criteria, datasets, models or presets; all if not given")] = "",
+    plugin: Annotated[list[str] | None, typer.Option(help="a file or module with more")] = None,
+) -> None:
+    """Print what can be named: name, evidence, source and origin."""
+    from prunebench.cli.listing import listing
+
+    typer.echo(listing(kind, tuple(plugin or ())))
+
+
+@app.command()
+def check(
+    names: Annotated[list[str] | None, typer.Argument(help="criteria, or plugin files")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="every criterion there is")] = False,
+    plugin: Annotated[list[str] | None, typer.Option(help="a file or module with more criteria")] = None,
+) -> None:
+    """Run the contract suite over criteria, their options and A+B; exit code 1 if one fails."""
+    from prunebench.cli.check import check_criteria
+
+    text, passed = check_criteria(tuple(names or ()), all_, tuple(plugin or ()))
+    typer.echo(text)
+    if not passed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def new(
+    kind: Annotated[str, typer.Argument(help="criterion")],
+    name: Annotated[str, typer.Argument(help="its name: a function's in Python")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="folder to write NAME.py into")] = Path(),
+    evidence: Annotated[
+        str, typer.Option(help="what its score uses: weight, grad, curvature or activation")
+    ] = "weight",
+) -> None:
+    """Write a criterion to start from: a file that passes `check` as it stands."""
+    from prunebench.cli.new import new_criterion
+
+    if kind != "criterion":
+        raise unknown("kind", kind, ("criterion",))
+    typer.echo(new_criterion(name, output, evidence))
+
+
+@app.command()
+def models(
+    names: Annotated[list[str] | None, typer.Argument(help="models, such as resnet20 torchvision:resnet50")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="the package's own and all of torchvision's")] = False,
+    size: Annotated[int, typer.Option(help="pixels on a side; 0: the first of 32, 64, 96, 224 that fits")] = 0,
+    channels: Annotated[int, typer.Option(help="channels of the pictures")] = 3,
+    classes: Annotated[int, typer.Option(help="classes")] = 10,
+    plugin: Annotated[list[str] | None, typer.Option(help="a file or module with more models")] = None,
+) -> None:
+    """Check models: whether they are pruned exactly, what is pruned in each, why others are refused."""
+    from prunebench.cli.listing import check_models
+
+    sizes = (size,) if size else ()
+    text, passed = check_models(tuple(names or ()), all_, tuple(plugin or ()), sizes, channels, classes)
+    typer.echo(text)
+    if not passed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def env() -> None:
+    """Print what a bug report needs."""
+    from prunebench.study.environment import describe, text
+
+    typer.echo(text(describe()))
+
+
+def main() -> None:
+    """Run the command line; a `UserError` is one line and exit code 2."""
+    try:
+        code = app(standalone_mode=False)
+    except UserError as error:
+        code = _error(str(error))
+    except ModuleNotFoundError as error:
+        if error.name not in _NOT_FOR_REPORTS:
+            raise
+        code = _error(f"this command needs {error.name}, which is not installed; pip install prunebench")
+    except _TYPED_WRONG as error:
+        code = _error(_one_line(error)) if str(error.format_message()) else 2  # nothing typed: the help is shown
+    if code == _INTERRUPTED:
+        text = "prunebench: interrupted; finished points are kept, the same command goes on from there"
+        typer.echo(text, err=True)
+    sys.exit(code)
+
+
+def _error(text: str) -> int:
+    typer.echo(f"prunebench: error: {text}", err=True)
+    return 2
+
+
+def _one_line(error: Any) -> str:
+    """Say what is wrong with what was typed, and where help is."""
+    text = str(error.format_message()).rstrip(".")
+    if text.startswith("Got unexpected extra argument"):
+        text += ": a list of several names needs quotes, or the option before each of them"
+    context = getattr(error, "ctx", None)
+    return f"{text}; see {context.command_path} --help" if context else text

@@ -1,0 +1,80 @@
+"""What `prunebench check` does: the contract suite over criteria, by name, expression or file."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from prunebench.errors import UserError
+from prunebench.plugins.criterion import AnyCriterion
+from prunebench.plugins.expressions import parse_method
+from prunebench.plugins.registry import Registry
+from prunebench.study.spec import split_list
+from prunebench.testing.criterion import run_checks
+
+
+def check_criteria(names: tuple[str, ...], everything: bool, plugins: tuple[str, ...]) -> tuple[str, bool]:
+    """Run the contract suite over criteria; gives a line per check and whether all passed.
+
+    Args:
+        names: criteria with options, `A+B`, and plugin files, which stand for all criteria in them.
+        everything: every criterion there is.
+        plugins: files or modules with more criteria.
+
+    Raises `UserError` for a name that is none and for a file or plugin that cannot be loaded.
+    """
+    given = split_list(names)
+    files = [name for name in given if name.endswith(".py") or os.sep in name]
+    for file in files:
+        if not Path(file).expanduser().is_file():
+            raise UserError(f"{file}: no such file; give a criterion's name or a plugin file")
+    registry = Registry((*plugins, *files))
+    chosen = dict(_chosen(given, files, everything, registry))
+    if not chosen:
+        known = ", ".join(sorted(registry.criteria))
+        raise UserError(f"nothing to check: give a criterion's name, a plugin file or --all; known: {known}")
+    lines, passed = _outcomes(chosen)
+    others = [f"FAILED {source}: cannot be loaded: {why}" for source, why in registry.failures.items() if everything]
+    return "\n".join([*lines, *others]), passed and not others
+
+
+def _chosen(
+    given: tuple[str, ...], files: list[str], everything: bool, registry: Registry
+) -> Iterator[tuple[str, AnyCriterion]]:
+    """Give what is to be checked: its name and the record."""
+    for name in given:
+        yield from _of_file(name, registry) if name in files else [_named(name, registry)]
+    for name, entry in registry.criteria.items() if everything else ():
+        yield name, entry.record
+
+
+def _of_file(file: str, registry: Registry) -> list[tuple[str, AnyCriterion]]:
+    path = Path(file).expanduser().resolve()
+    found = [(name, entry.record) for name, entry in registry.criteria.items() if entry.source == path]
+    if not found:
+        raise UserError(f"{file} has no criterion: it needs a line such as CRITERION = Criterion(function)")
+    return found
+
+
+def _named(text: str, registry: Registry) -> tuple[str, AnyCriterion]:
+    """Find a criterion as a run would, `A+B` as the score of one with the regulariser of the other."""
+    method = parse_method(text, registry)
+    if method.score is None:
+        raise UserError(f"'{text}' is a control that PruneBench makes itself; give a criterion")
+    return method.name, replace(method.score, regulariser=method.before or method.after)
+
+
+def _outcomes(chosen: Mapping[str, AnyCriterion]) -> tuple[list[str], bool]:
+    """Give a line per check; checks that fail for one reason share theirs."""
+    lines: list[str] = []
+    passed = True
+    for name, record in chosen.items():
+        failed: dict[str, list[str]] = {}
+        for one in run_checks(record):
+            if one.ok:
+                lines.append(f"ok     {name}: {one.name}")
+            else:
+                failed.setdefault(one.message, []).append(one.name)
+        lines += [f"FAILED {name}: {', '.join(checks)}: {why}" for why, checks in failed.items()]
+        passed = passed and not failed
+    return lines, passed

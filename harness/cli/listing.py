@@ -1,0 +1,116 @@
+"""What `prunebench list` and `prunebench models` print."""
+
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+
+from tabulate import tabulate
+
+from prunebench.data.preparing import prepare
+from prunebench.errors import UserError, unknown
+from prunebench.plugins.criterion import AnyCriterion, Criterion
+from prunebench.plugins.options import Value, keyword_defaults
+from prunebench.plugins.registry import Registry, get_model
+from prunebench.records.names import ALIASES
+from prunebench.study.spec import presets, split_list
+
+_EVERY = keyword_defaults(prepare)  # options of every dataset
+_CONTROLS = [
+    ["dense_continued", "", "", "the dense network, trained for the same epochs", "control"],
+    ["shuffle:X", "", "", "the widths of X, random units", "control"],
+    ["scratch:X", "", "", "the widths of X, fresh weights, the whole budget", "control"],
+]
+
+
+def listing(kind: str, plugins: tuple[str, ...]) -> str:
+    """List the criteria, datasets, models or presets; all of them for an empty kind."""
+    makers: dict[str, Callable[[Registry], str]] = {
+        "criteria": _criteria,
+        "datasets": _datasets,
+        "models": _models,
+        "presets": lambda _: tabulate(presets().items(), ["preset", "what for"], "simple"),
+    }
+    if kind and kind not in makers:
+        raise unknown("list", kind, makers)
+    registry = Registry(plugins)
+    parts = [make(registry) for name, make in makers.items() if not kind or name == kind]
+    parts += [f"not loaded: {source}: {reason}" for source, reason in registry.failures.items()]
+    return "\n\n".join(parts)
+
+
+def _criteria(registry: Registry) -> str:
+    rows = []
+    for name, entry in sorted(registry.criteria.items()):
+        record = entry.record
+        evidence = ", ".join(record.evidence)
+        rows.append([name, evidence, _options(record), record.reference, entry.origin])
+    rows += [[name, "", "", f"= {meaning}", "alias"] for name, meaning in ALIASES.items()] + _CONTROLS
+    head = ["criterion", "evidence", "options", "source", "origin"]
+    return tabulate(rows, head, "simple", maxcolwidths=[None, 28, 24, 50, None])
+
+
+def _options(record: AnyCriterion) -> str:
+    """List the options of a criterion and of its regulariser with their defaults."""
+    found = dict(keyword_defaults(record.score))
+    if isinstance(record, Criterion) and "curvature" in record.needs:
+        found["curvature"] = record.curvature
+        found |= {"draws": record.draws} if record.draws else {}
+    regulariser = record.regulariser
+    if regulariser is not None and is_dataclass(regulariser):
+        found |= {f.name: v for f in fields(regulariser) if isinstance(v := getattr(regulariser, f.name), Value)}
+        found |= keyword_defaults(getattr(regulariser, "function", len))
+    return ", ".join(f"{name}={value}" for name, value in found.items())
+
+
+def _datasets(registry: Registry) -> str:
+    rows = []
+    for name, entry in sorted(registry.datasets.items()):
+        record = entry.record
+        label = f"{name}:{record.takes_argument}" if record.takes_argument else name
+        own = [f"{key}={value}" for key, value in record.options.items() if _EVERY.get(key) != value]
+        rows.append([label, ", ".join(own), ", ".join(record.augment), record.licence, record.source, entry.origin])
+    head = ["dataset", "options", "augmentation", "licence", "source", "origin"]
+    table = tabulate(rows, head, "simple", maxcolwidths=[None, 22, None, 36, 44, None])
+    return f"{table}\n\noptions of every dataset: size=64, classes=10 or cat/dog, channels=3, augment=crop/flip or none"
+
+
+def _models(registry: Registry) -> str:
+    rows = []
+    for name, entry in sorted(registry.models.items()):
+        record = entry.record
+        label = f"{name}:{record.takes_argument}" if record.takes_argument else name
+        options = ", ".join(f"{key}={value}" for key, value in keyword_defaults(record.build).items())
+        rows.append([label, options, record.reference, entry.origin])
+    rows.append(["module:function", "its own", "a function of yours that gives a network", "working folder, packages"])
+    return tabulate(rows, ["model", "options", "source", "origin"], "simple", maxcolwidths=[None, 24, 60, None])
+
+
+def check_models(
+    names: tuple[str, ...],
+    everything: bool,
+    plugins: tuple[str, ...],
+    sizes: tuple[int, ...] = (),
+    channels: int = 3,
+    classes: int = 10,
+) -> tuple[str, bool]:
+    """Analyse models and check each: a Markdown table, see `model_check.model_table`; and whether none failed.
+
+    A refused model is one if it was named. Raises `UserError` for unknown names and impossible pictures.
+    """
+    from prunebench.models._torchvision import names as torchvision_names
+    from prunebench.testing.model import SIZES, model_table
+
+    registry = Registry(plugins)
+    labels = list(split_list(names))
+    if everything:
+        labels += [name for name, entry in sorted(registry.models.items()) if not entry.record.takes_argument]
+        labels += [f"torchvision:{name}" for name in torchvision_names()]
+    if not labels:
+        known = ", ".join(sorted(registry.models))
+        raise UserError(f"no model to check: give names or --all; known: {known}")
+    if channels < 1 or classes < 2 or min(sizes, default=1) < 1:
+        given = f"--size {min(sizes, default=0)}, --channels {channels}, --classes {classes}"
+        raise UserError(f"{given}: pictures have at least one pixel and channel, and two classes")
+    models = [(label, get_model(label, registry)) for label in dict.fromkeys(labels)]
+    text, passed = model_table(models, sizes or SIZES, channels, classes)
+    refused = any("| refused" in line for line in text.splitlines()) and not everything
+    return text, passed and not refused

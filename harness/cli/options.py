@@ -1,0 +1,115 @@
+"""The options of a run, read off `Spec` once, for the command line and for pytest."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, get_args
+
+import typer
+from pydantic.fields import FieldInfo
+
+from prunebench.errors import UserError
+from prunebench.study.spec import Spec
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option. kind: text, list (may be repeated) or flag (typed as it is, or with `no-` before its name)."""
+
+    name: str
+    kind: str
+    help: str
+
+    @property
+    def flag(self) -> str:
+        """How it is typed: `--train-fraction`."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def off(self) -> str:
+        """How a flag is switched off: `--no-coupled`."""
+        return "--no-" + self.name.replace("_", "-")
+
+    @property
+    def metavar(self) -> str | None:
+        """What stands for its value in the help; a flag has none."""
+        return {"text": "VALUE", "list": "NAMES"}.get(self.kind)
+
+    def value(self, given: Any) -> Any:
+        """Turn what was typed, each time that it was, into the field's value; None when the option was not given."""
+        if self.kind == "flag" or not given:
+            return given if self.kind == "flag" else None
+        if self.kind == "text" and len(given) > 1:
+            raise UserError(f"{self.flag} is given {len(given)} times ({', '.join(given)}); give it once")
+        if given == [""]:
+            raise UserError(f"{self.flag} is empty; leave it out for the default")
+        return given[0] if self.kind == "text" else given
+
+
+def options() -> list[Option]:
+    """List the options of a run."""
+    result = []
+    for name, field in Spec.model_fields.items():
+        default = field.default
+        kind = "list" if isinstance(default, tuple) else "text"
+        if isinstance(default, bool):
+            kind = "flag"
+        result.append(Option(name, kind, _help(field).replace("[", r"\[")))
+    return result
+
+
+def _help(field: FieldInfo) -> str:
+    """Say what an option is, what it may be and what it is by default."""
+    text = field.description or ""
+    choices = [choice for part in get_args(field.annotation) for choice in get_args(part) or (part,)]
+    choices = [choice for choice in choices if choice is not NoneType]
+    if choices and all(isinstance(choice, str) for choice in choices):
+        text += ": " + ", ".join(choices)
+    default = field.default
+    if isinstance(default, bool):
+        return f"{text} (default: {'yes' if default else 'no'})"
+    if default in (None, "", ()):
+        return text
+    return f"{text} (default: {' '.join(default) if isinstance(default, tuple) else default})"
+
+
+def values(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Pick the options of a run out of what was typed."""
+    return {option.name: option.value(given.get(option.name)) for option in options()}
+
+
+def with_run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a typer command all options of a run; they reach it as keyword arguments."""
+    many = list[str] | None  # a text, too: one that is typed twice is refused, not forgotten
+    types: dict[str, Any] = {"text": many, "list": many, "flag": bool | None}
+    own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    added = [
+        inspect.Parameter(
+            option.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[types[option.kind], _typed(option)],
+        )
+        for option in options()
+    ]
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + added
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
+
+
+def _typed(option: Option) -> Any:
+    typed = f"{option.flag}/{option.off}" if option.kind == "flag" else option.flag
+    return typer.Option(typed, help=option.help, metavar=option.metavar, show_default=False)
+
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML file with any of these options")]
+
+
+def fraction(points: float, flag: str) -> float:
+    """Turn points of accuracy into a fraction."""
+    if not 0 < points < 100:
+        raise UserError(f"{flag} {points:g}: points of accuracy between 0 and 100, such as 0.5")
+    return points / 100

@@ -1,0 +1,1 @@
+"""Diagonals of the curvature of the loss, layer by layer. Imports pruning."""

@@ -1,0 +1,121 @@
+"""Diagonals of the loss's curvature, layer by layer, averaged over the samples of a batch.
+
+For cross-entropy the Gauss-Newton matrix of one sample is J^T (diag(p) - p p^T) J, with J the Jacobian of the logits
+and p = softmax(logits); it equals the Fisher information E_{y ~ p}[g_y g_y^T], with g_y the gradient for label y. Its
+diagonal is a mean of *squared per-sample* gradients. The square of the batch's mean gradient is something else.
+
+- ``sampled``: of the Gauss-Newton matrix, from random vectors where it is large (`curvature.sampling`); unbiased.
+- ``exact``: the same without sampling: one backward pass per class but one.
+- ``empirical``: squared gradients for the true labels, the empirical Fisher; no estimate of the Gauss-Newton matrix.
+- ``hessian``, ``hutchinson``: of the Hessian itself, exact or estimated with random probes (`curvature.hessian`).
+- ``lecun``: second derivatives propagated back as in Optimal Brain Damage (`curvature.lecun`).
+
+Sources: Schraudolph, Neural Computation 2002; Martens, JMLR 2020; Kunstner, Balles & Hennig, NeurIPS 2019.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from prunebench.curvature.hessian import hessian, hutchinson
+from prunebench.curvature.layer_gradients import squares
+from prunebench.curvature.lecun import lecun
+from prunebench.curvature.sampling import draw, times_root
+from prunebench.curvature.taps import Diagonals, Sums, backward, tapped
+from prunebench.errors import CellError
+from prunebench.pruning.network import Network
+
+PICTURES, VECTORS = 16, 16  # whose gradients `exact` holds at once: as many values as a pass over four batches of 64
+
+
+def diagonals(
+    network: Network,
+    layers: Sequence[str],
+    pictures: Tensor,
+    labels: Tensor,
+    generator: torch.Generator,
+    kind: str = "sampled",
+    draws: float = 0.5,
+) -> Diagonals:
+    """Give the diagonal of each layer's weight, (units, fan_in), and bias, (units,), mean over the samples.
+
+    Args:
+        network: in eval mode, its parameters frozen.
+        layers: names of convolutions and linear layers.
+        pictures: (batch, channels, height, width), where the network is.
+        labels: (batch,), there too.
+        generator: for what is random.
+        kind: one of `prunebench.plugins.criterion.CURVATURES`.
+        draws: vectors per picture of ``sampled``, probes per batch of ``hutchinson``.
+    """
+    if kind == "sampled":
+        return _sampled(network, layers, pictures, generator, draws)
+    if kind == "exact":
+        return _exact(network, layers, pictures)
+    if kind == "empirical":
+        return _empirical(network, layers, pictures, labels)
+    if kind == "hutchinson":
+        return hutchinson(network, layers, pictures, labels, generator, int(draws))
+    return {"hessian": hessian, "lecun": lecun}[kind](network, layers, pictures, labels)
+
+
+def _sampled(
+    network: Network, layers: Sequence[str], pictures: Tensor, generator: torch.Generator, draws: float
+) -> Diagonals:
+    """Square the gradients of drawn vectors, of a batch's worth at a time."""
+    with torch.no_grad():
+        p = network.model(pictures).softmax(dim=1).cpu()
+    if not p.isfinite().all():
+        raise CellError("the network's outputs on the calibration pictures are not finite")
+    drawn = draw(p, max(1, round(draws * len(pictures))), generator)
+    sums = Sums(network, layers)
+    pieces = (torch.split(part.to(pictures.device), len(pictures)) for part in drawn)
+    for numbers, vectors in zip(*pieces, strict=True):
+        if len(numbers):  # none where the network is certain of everything
+            _add_squares(network, sums, pictures[numbers], vectors)
+    return sums.mean(len(pictures))
+
+
+def _empirical(network: Network, layers: Sequence[str], pictures: Tensor, labels: Tensor) -> Diagonals:
+    sums = Sums(network, layers)
+    _add_squares(network, sums, pictures, labels)
+    return sums.mean(len(pictures))
+
+
+def _add_squares(network: Network, sums: Sums, pictures: Tensor, target: Tensor) -> None:
+    """Add squared per-sample gradients. target: vectors at the logits (batch, classes), or labels (batch,)."""
+
+    def consume(name: str, inputs: Tensor, gradient: Tensor) -> None:
+        sums.add(name, squares(network.layer(name), inputs, gradient[None]))
+
+    with tapped(network, sums.layers, consume) as anchor:
+        logits = network.model(pictures)
+        if target.ndim == 1:
+            target = logits.detach().softmax(dim=1) - F.one_hot(target, logits.shape[1])
+        backward(logits, anchor, target)
+
+
+def _exact(network: Network, layers: Sequence[str], pictures: Tensor) -> Diagonals:
+    """Square the gradients of every column of a root, of a few pictures and columns at a time."""
+    sums = Sums(network, layers)
+    waiting: dict[str, list[Tensor]] = defaultdict(list)
+    wanted = 0
+
+    def consume(name: str, inputs: Tensor, gradient: Tensor) -> None:
+        waiting[name].append(gradient)
+        if len(waiting[name]) == wanted:
+            sums.add(name, squares(network.layer(name), inputs, torch.stack(waiting.pop(name))))
+
+    for some in torch.split(pictures, PICTURES):
+        with tapped(network, layers, consume) as anchor:
+            logits = network.model(some)
+            p, columns = logits.detach().softmax(dim=1), logits.shape[1] - 1
+            for start in range(0, columns, VECTORS):
+                wanted = min(VECTORS, columns - start)
+                for column in range(start, start + wanted):
+                    one = F.one_hot(torch.full((len(some),), column, device=p.device), columns).to(p.dtype)
+                    backward(logits, anchor, times_root(p, one), again=column + 1 < columns)
+    return sums.mean(len(pictures))

@@ -1,0 +1,135 @@
+"""The diagonal of the Hessian of the mean loss: exact, or estimated with random probes.
+
+Unlike the Gauss-Newton matrix it can be negative where a nonlinearity is curved. On networks of ReLU and max-pooling
+both have the same diagonal.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from prunebench.curvature.layer_gradients import columns, rows
+from prunebench.curvature.taps import Diagonals, Pair
+from prunebench.errors import CellError
+from prunebench.pruning.network import Network
+
+CHUNK = 16  # Hessian-vector products made at once: memory grows with it
+
+
+def hutchinson(
+    network: Network, layers: Sequence[str], pictures: Tensor, labels: Tensor, generator: torch.Generator, probes: int
+) -> Diagonals:
+    """Mean of z * (H z) over random signs z (Bekas, Kokiopoulou & Saad, 2007): unbiased, and noisy.
+
+    Costs a forward-backward pass, and about another two for each probe.
+    """
+    parameters = {layer: _free(network.layer(layer)) for layer in layers}
+    flat = [tensor for tensors in parameters.values() for tensor in tensors]
+    first = _derivative([F.cross_entropy(network.model(pictures), labels)], flat, create_graph=True)
+    totals = [torch.zeros_like(tensor) for tensor in flat]
+    for _ in range(probes):
+        signs = [(2 * torch.randint(0, 2, t.shape, generator=generator) - 1).to(t) for t in flat]
+        for total, z, product in zip(totals, signs, _derivative(first, flat, signs), strict=True):
+            total.addcmul_(z, product, value=1 / probes)
+    found = iter(totals)
+    return {layer: _pair([next(found) for _ in tensors]) for layer, tensors in parameters.items()}
+
+
+def hessian(network: Network, layers: Sequence[str], pictures: Tensor, labels: Tensor) -> Diagonals:
+    """Exact second derivatives from Hessian-vector products, thousands even for LeNet-5.
+
+    A weight acts through its layer's output z alone, in which it is linear: h_uf = sum_npq x_nfp x_nfq H_nupq with
+    H_nupq = d^2 L / dz_nup dz_nuq. Samples do not mix, so that one product gives a row of H for all of them. A layer
+    takes as many products as one sample has outputs (units x positions) or as it has parameters, whichever is less.
+    """
+    found: Diagonals = {}
+    for layer in layers:
+        module = network.layer(layer)
+        parameters = _free(module)
+        with _output_of(module) as kept:
+            loss = F.cross_entropy(network.model(pictures), labels)
+        if len(kept) != 2:
+            raise CellError(f"layer '{layer}' runs {len(kept) // 2} times in a forward pass, not once")
+        inputs, output = kept
+        if output[0].numel() < sum(tensor.numel() for tensor in parameters):
+            found[layer] = _by_outputs(module, loss, inputs, output)
+        else:
+            found[layer] = _pair([_by_parameter(loss, tensor) for tensor in parameters])
+        for tensor in parameters:
+            tensor.requires_grad_(False)
+    return found
+
+
+def _free(module: nn.Module) -> list[Tensor]:
+    """Weight and, where there is one, bias; both require a gradient."""
+    return [tensor.requires_grad_(True) for tensor in (module.weight, module.bias) if isinstance(tensor, Tensor)]
+
+
+def _pair(diagonals: Sequence[Tensor]) -> Pair:
+    """Shape the diagonals of weight and bias; zeros where there is no bias."""
+    weight, *bias = diagonals
+    return weight.flatten(1), bias[0] if bias else weight.new_zeros(len(weight))
+
+
+def _derivative(
+    values: Sequence[Tensor], tensors: Sequence[Tensor], vectors: Sequence[Tensor] | None = None, **options: bool
+) -> tuple[Tensor, ...]:
+    """Gradient of what depends on anything; the graph stays, and what does not matter has a gradient of zeros."""
+    use = [number for number, value in enumerate(values) if value.requires_grad]
+    if not use:
+        return tuple(torch.zeros_like(tensor) for tensor in tensors)
+    given = None if vectors is None else [vectors[number] for number in use]
+    usual = {"retain_graph": True, "allow_unused": True, "materialize_grads": True}
+    return torch.autograd.grad([values[number] for number in use], tensors, given, **(usual | options))
+
+
+def _by_parameter(loss: Tensor, parameter: Tensor) -> Tensor:
+    """Second derivative of the loss by each element of a parameter."""
+    first = _derivative([loss], [parameter], create_graph=True)
+    diagonal = torch.zeros_like(parameter).flatten()
+    for some in torch.split(torch.arange(parameter.numel(), device=parameter.device), CHUNK):
+        ones = F.one_hot(some, parameter.numel()).to(parameter.dtype).view(-1, *parameter.shape)
+        (products,) = _derivative(first, [parameter], [ones], is_grads_batched=True)
+        diagonal[some] = products.flatten(1).gather(1, some[:, None]).squeeze(1)
+    return diagonal.view_as(parameter)
+
+
+def _by_outputs(layer: nn.Module, loss: Tensor, inputs: Tensor, output: Tensor) -> Pair:
+    """Second derivatives by weight and bias from those by the layer's output."""
+    x, size = columns(layer, inputs), output[0].numel()
+    places = rows(layer, torch.arange(size, device=output.device).view(1, *output.shape[1:]))[0]
+    first = _derivative([loss], [output], create_graph=True)
+    weight = x.new_zeros(*places.shape[:2], x.shape[2])
+    bias = x.new_zeros(places.shape[:2])
+    for some in torch.split(torch.arange(size, device=output.device), CHUNK):
+        group, unit, position = torch.unravel_index(some, places.shape)
+        ones = F.one_hot(places[group, unit, position], size).to(output.dtype).view(-1, 1, *output.shape[1:])
+        (products,) = _derivative(first, [output], [ones.expand(-1, *output.shape)], is_grads_batched=True)
+        second = rows(layer, products, 2)[torch.arange(len(some)), :, group, unit]  # products, batch, positions
+        read = x[:, group]
+        terms = torch.einsum(
+            "knq,nkfq,nkf->kf", second, read, read[:, torch.arange(len(some)), :, position].movedim(0, 1)
+        )
+        weight.index_put_((group, unit), terms, accumulate=True)
+        bias.index_put_((group, unit), second.sum(dim=(1, 2)), accumulate=True)
+    return weight.flatten(0, 1), bias.flatten() if isinstance(layer.bias, Tensor) else torch.zeros_like(bias.flatten())
+
+
+@contextmanager
+def _output_of(module: nn.Module) -> Iterator[list[Tensor]]:
+    """Keep a layer's input and output of one forward pass; what follows works on a copy."""
+    kept: list[Tensor] = []
+
+    def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+        kept.extend((inputs[0].detach(), output))
+        return output.clone()
+
+    handle = module.register_forward_hook(hook)
+    try:
+        yield kept
+    finally:
+        handle.remove()

@@ -1,0 +1,86 @@
+"""What can be asked of every dataset: some of its classes, another size, three channels, another augmentation."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+
+import torch
+
+from prunebench.data.loaded import Loaded
+from prunebench.data.pictures import Pictures, Samples
+from prunebench.errors import UserError
+
+
+def prepare(
+    loaded: Loaded, name: str, *, size: int = 0, classes: str = "", channels: int = 0, augment: str = ""
+) -> Loaded:
+    """Give a dataset as asked for.
+
+    Args:
+        loaded: the dataset as it is; its moments stay those of the whole training split.
+        name: of the dataset, for messages.
+        size: side of the pictures: the shorter side is resized to it and the centre cut out, when a batch is asked for.
+        classes: ``10`` for the first ten, ``cat/dog`` for these; labels are numbered anew in the same order.
+        channels: 3 gives grey pictures three equal channels.
+        augment: other augmentation, ``crop/flip`` or ``none``.
+    """
+    if classes:
+        loaded = _with_classes(loaded, chosen_classes(classes, loaded.classes, name))
+    if size and (size, size) != loaded.shape[1:]:
+        if size < 0:
+            raise UserError(f"option size={size} of '{name}' must be a number of pixels, or 0 for pictures as they are")
+        loaded = replace(loaded.each(lambda split: replace(_in_memory(split, name), side=size)), centre=0)
+    if channels not in (0, 3):
+        raise UserError(f"option channels={channels} of '{name}': allowed are 3, and 0 for pictures as they are")
+    if channels > loaded.shape[0]:
+        loaded = loaded.each(lambda split: _in_colour(_in_memory(split, name)))
+        loaded = replace(loaded, mean=loaded.mean * 3, std=loaded.std * 3)
+    if augment:
+        loaded = replace(loaded, augment=tuple(augment.split("/")) if augment != "none" else ())
+    return loaded
+
+
+def chosen_classes(text: str, names: Sequence[str], where: str) -> list[int]:
+    """Give the numbers of the classes that an option asks for, ascending. where: the dataset, for messages.
+
+    >>> chosen_classes("2", ("cat", "dog", "elk"), "zoo"), chosen_classes("elk/cat", ("cat", "dog", "elk"), "zoo")
+    ([0, 1], [0, 2])
+    """
+    if text.isdecimal():
+        if not 2 <= int(text) <= len(names):
+            most = f"2 to {len(names)}" if len(names) > 2 else "2"
+            allowed = f"{most}, or names with / between them"
+            raise UserError(f"option classes={text} of '{where}': allowed are {allowed}")
+        return list(range(int(text)))
+    parts, chosen = text.split("/"), set()
+    while parts:
+        known = [n for n in range(len(parts), 0, -1) if "/".join(parts[:n]) in names]  # a name may have a / of its own
+        if not known:
+            near = get_close_matches(parts[0], names, n=3, cutoff=0.4) or list(names[:3])
+            hint = f"of its {len(names)} the nearest are {', '.join(near)}"
+            raise UserError(f"option classes={text} of '{where}': no class '{parts[0]}'; {hint}")
+        chosen.add(names.index("/".join(parts[: known[0]])))
+        parts = parts[known[0] :]
+    return sorted(chosen)
+
+
+def _with_classes(loaded: Loaded, chosen: list[int]) -> Loaded:
+    numbers = torch.full((len(loaded.classes),), -1)
+    numbers[chosen] = torch.arange(len(chosen))
+
+    def part(split: Samples) -> Samples:
+        labels = numbers[split.labels]
+        index = torch.nonzero(labels >= 0).flatten()
+        return split[index].relabelled(labels[index])
+
+    return replace(loaded.each(part), classes=tuple(loaded.classes[number] for number in chosen))
+
+
+def _in_memory(split: Samples, name: str) -> Pictures:
+    if not isinstance(split, Pictures):
+        raise UserError(f"dataset '{name}' is not in memory: its own options must say which size and channels it has")
+    return split
+
+
+def _in_colour(split: Pictures) -> Pictures:
+    return replace(split, images=split.images.expand(-1, 3, -1, -1))

@@ -1,0 +1,115 @@
+"""A block's pictures: what a seed draws from a dataset. Validation never comes from the test split."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import overload
+
+import torch
+from torch import Tensor
+
+from prunebench.data.pictures import Samples, central
+from prunebench.errors import UserError
+from prunebench.plugins.dataset import Loaded
+from prunebench.records.protocol import Protocol
+from prunebench.seeding import generator
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split on a device. centre: networks see the centre of so many pixels; 0: all of the picture."""
+
+    pictures: Samples
+    mean: Tensor
+    std: Tensor
+    centre: int = 0
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    @property
+    def side(self) -> int:
+        """Pixels on a side of what networks see."""
+        return self.centre or self.pictures.shape[-1]
+
+    def floats(self, images: Tensor) -> Tensor:
+        """Normalise the centre of uint8 (n, channels, height, width) to float32, channels_last."""
+        if self.centre:
+            images = central(images, self.centre)
+        scaled = images.to(torch.float32).div_(255).sub_(self.mean).div_(self.std)
+        return scaled.contiguous(memory_format=torch.channels_last)
+
+    def batches(self, size: int) -> "Batches":
+        """Cut the split into (normalised pictures, labels), in order; the last batch may be short."""
+        return Batches(self, size)
+
+
+@dataclass(frozen=True)
+class Batches(Sequence[tuple[Tensor, Tensor]]):
+    """The batches of a split, each normalised when it is asked for: only one is in memory as floats."""
+
+    split: Split
+    size: int
+
+    def __len__(self) -> int:
+        return -(-len(self.split) // self.size)
+
+    @overload
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[tuple[Tensor, Tensor]]: ...
+    def __getitem__(self, number: int | slice) -> tuple[Tensor, Tensor] | Sequence[tuple[Tensor, Tensor]]:
+        if isinstance(number, slice):
+            return [self[n] for n in range(len(self))[number]]
+        return next(self._of([range(len(self))[number]]))
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return self._of(range(len(self)))
+
+    def _of(self, numbers: Iterable[int]) -> Iterator[tuple[Tensor, Tensor]]:
+        every = torch.split(torch.arange(len(self.split)), self.size)
+        for images, labels in self.split.pictures.batches(every[number] for number in numbers):
+            yield self.split.floats(images), labels
+
+
+@dataclass(frozen=True)
+class BlockData:
+    """The four splits of a block. calibration: training pictures without augmentation."""
+
+    train: Split
+    validation: Split
+    calibration: Split
+    test: Split
+    classes: int
+    augment: tuple[str, ...]
+
+
+def check_sizes(loaded: Loaded, protocol: Protocol) -> None:
+    """Raise `UserError` where training would have fewer pictures than a batch."""
+    used = max(1, round(len(loaded.train) * protocol.train_fraction))
+    left = used if loaded.validation is not None else used - max(1, round(used * protocol.validation_fraction))
+    if left < 1:
+        raise UserError("no training picture is left: raise --train-fraction or lower --validation-fraction")
+    if left < (protocol.batch or 1):
+        raise UserError(
+            f"{left} training pictures are fewer than a batch of {protocol.batch}: lower --batch or use more pictures"
+        )
+
+
+def draw(loaded: Loaded, augment: tuple[str, ...], protocol: Protocol, seed: int, device: torch.device) -> BlockData:
+    """Draw a seed's training subset, validation split and calibration pictures; the test split is always whole."""
+    check_sizes(loaded, protocol)
+    order = torch.randperm(len(loaded.train), generator=generator(seed, "split"))
+    used = order[: max(1, round(len(order) * protocol.train_fraction))]
+    if loaded.validation is None:
+        held = max(1, round(len(used) * protocol.validation_fraction))
+        validation, train = loaded.train[used[:held]], loaded.train[used[held:]]
+    else:
+        validation, train = loaded.validation, loaded.train[used]
+    chosen = torch.randperm(len(train), generator=generator(seed, "calibration"))[: protocol.calibration]
+    mean, std = (torch.tensor(v).view(1, -1, 1, 1).to(device) for v in (loaded.mean, loaded.std))
+
+    def place(pictures: Samples) -> Split:
+        return Split(pictures.to(device), mean, std, loaded.centre)
+
+    parts = (place(train), place(validation), place(train[chosen]), place(loaded.test))
+    return BlockData(*parts, classes=len(loaded.classes), augment=augment)

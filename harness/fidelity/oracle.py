@@ -1,0 +1,67 @@
+"""The oracle: what removing a unit truly does to the loss, one unit at a time.
+
+A unit is masked in every slice of its coupled group, which equals its removal (`pruning.removal`), and the loss is
+taken again: in eval mode, with the running statistics of BatchNorm as they are. That is the quantity that the scores of
+LeCun et al. (1990), Molchanov et al. (2017, 2019) and others estimate; docs/fidelity.md says what it leaves out.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from prunebench.pruning.network import Network
+from prunebench.pruning.removal import mask, remove
+from prunebench.scoring.evidence import undisturbed
+
+Repair = Callable[[nn.Module], nn.Module]
+
+
+def loss_changes(
+    network: Network,
+    units: Mapping[str, Tensor],
+    batches: Iterable[tuple[Tensor, Tensor]],
+    repair: Repair | None = None,
+) -> dict[str, Tensor]:
+    """Give the change of every picture's loss when one unit is removed: (units, pictures) by group, in nats.
+
+    The network is left as it was; each of its parameters is copied once, whatever the number of units.
+
+    Args:
+        network: dense or already pruned.
+        units: by group, original numbers (any,) of units that are still there, none of them the only one of its group.
+        batches: of (pictures, labels), normalised.
+        repair: what a network gets after each removal, and before the first; nothing if None.
+
+    >>> from prunebench.testing import toys
+    >>> {name: tuple(c.shape) for name, c in loss_changes(toys.chain(), {"0": torch.arange(6)}, toys.batches()).items()}
+    {'0': (6, 8)}
+    """
+    repair = repair or (lambda model: model)
+    working = remove(network, {})
+    changes: dict[str, list[Tensor]] = {name: [] for name in units}
+    with undisturbed(working.model), torch.no_grad():
+        whole = repair(working.model)
+        for pictures, labels in batches:
+            pictures, labels = pictures.to(network.device, network.dtype), labels.to(network.device)
+            before = _losses(whole, pictures, labels)
+            for name, numbers in units.items():
+                rows = [_without(working, network, name, unit, pictures, labels, repair) for unit in numbers.unbind()]
+                changes[name].append(torch.stack([row - before for row in rows]).cpu())
+    return {name: torch.cat(parts, dim=1) for name, parts in changes.items()}
+
+
+def _losses(model: nn.Module, pictures: Tensor, labels: Tensor) -> Tensor:
+    return F.cross_entropy(model(pictures), labels, reduction="none")
+
+
+def _without(
+    working: Network, network: Network, group: str, unit: Tensor, pictures: Tensor, labels: Tensor, repair: Repair
+) -> Tensor:
+    """Losses without one unit, (pictures,); the working copy gets it back from the network."""
+    mask(working, {group: unit[None]})
+    losses = _losses(repair(working.model), pictures, labels)
+    for layer in {piece.layer for piece in network.table.group(group).slices}:
+        working.layer(layer).load_state_dict(network.layer(layer).state_dict())
+    return losses

@@ -1,0 +1,106 @@
+"""A block's truth: the oracle over two halves of held-out pictures, computed once and stored as a stage."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from prunebench.data.splits import Split
+from prunebench.errors import CellError
+from prunebench.fidelity.oracle import loss_changes
+from prunebench.pruning.network import Network
+from prunebench.records.files import read_json
+from prunebench.seeding import generator
+from prunebench.study.store import key_of
+from prunebench.study.trajectory import Trajectory
+
+UNITS = 64  # of a group at most, drawn at random
+PICTURES = 1024  # held out at most, drawn at random
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What removing units truly does. pictures: in each half; units, halves: by group, (units,) and twice (units,)."""
+
+    pictures: tuple[int, int]
+    units: Mapping[str, Tensor]
+    halves: Mapping[str, tuple[Tensor, Tensor]]
+    seconds: float
+
+
+def truth_key(path: Trajectory) -> str:
+    """Hash all that decides a block's truth."""
+    facts = {"oracle": {"units": UNITS, "pictures": PICTURES, "skip": sorted(path.task.rule.skip)}}
+    return key_of(path.plan.dense().key, facts)
+
+
+def truth(path: Trajectory) -> Truth:
+    """Read a block's truth from the store, or compute it on the dense network and write it there."""
+    key = truth_key(path)
+    file = path.store.stage(key) / "facts.json"
+    if not file.exists():
+        network = path.network(path.plan.dense())
+        with path.store.lock(key):
+            if not file.exists():
+                facts = _compute(path, network)
+                path.store.finish_stage(key, lambda folder: _write(folder, facts))
+    return _read(file)
+
+
+def _compute(path: Trajectory, network: Network) -> dict[str, Any]:
+    path.tick("oracle")
+    began = time.perf_counter()
+    held, units = held_out(path.data.validation, path.seed), sample(network, path.task.rule.skip, path.seed)
+    half = len(held) // 2
+    if not half:
+        raise CellError(f"{len(held)} validation picture cannot be halved: raise --validation-fraction")
+    batches = held.batches(min(500, max(16, 512_000 // held.side**2)))
+    changes = {name: found.double() for name, found in loss_changes(network, units, batches).items()}
+    for name, found in changes.items():
+        if not found.isfinite().all():
+            raise CellError(f"the loss is not finite where a unit of group '{name}' is removed")
+    groups = {
+        name: {"units": numbers.tolist(), "halves": [part.mean(1).tolist() for part in _split(changes[name], half)]}
+        for name, numbers in units.items()
+    }
+    return {"pictures": [half, len(held) - half], "groups": groups, "seconds": time.perf_counter() - began}
+
+
+def held_out(validation: Split, seed: int) -> Split:
+    """Draw the pictures, in random order: some datasets' own validation pictures come sorted by class."""
+    chosen = torch.randperm(len(validation), generator=generator(seed, "oracle", "pictures"))[:PICTURES]
+    return replace(validation, pictures=validation.pictures[chosen])
+
+
+def sample(network: Network, skip: frozenset[str], seed: int) -> dict[str, Tensor]:
+    """Draw units of every group that has two or more and may be pruned: original numbers (units,), ascending."""
+    chosen = {}
+    for name, kept in network.kept.items():
+        if len(kept) > 1 and name not in skip:
+            order = torch.randperm(len(kept), generator=generator(seed, "oracle", name))
+            chosen[name] = kept[order[:UNITS].sort().values]
+    return chosen
+
+
+def _split(changes: Tensor, half: int) -> tuple[Tensor, Tensor]:
+    return changes[:, :half], changes[:, half:]
+
+
+def _write(folder: Path, facts: dict[str, Any]) -> None:
+    (folder / "facts.json").write_text(json.dumps(facts))
+
+
+def _read(file: Path) -> Truth:
+    facts = read_json(file)
+    units, halves = {}, {}
+    for name, group in facts["groups"].items():
+        units[name] = torch.tensor(group["units"])
+        first, second = (torch.tensor(half, dtype=torch.float64) for half in group["halves"])
+        halves[name] = (first, second)
+    first, second = facts["pictures"]
+    return Truth((first, second), units, halves, facts["seconds"])

@@ -1,0 +1,266 @@
+"""What a pruning criterion is: a pure score function and a frozen record of how its scores are to be used.
+
+Axis convention, everywhere: a prunable layer is shown to a score as ``weight: (units, fan_in)``; a score returns
+``(units,)``; low = remove first.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
+
+from torch import Tensor
+
+from prunebench.errors import UserError, unknown
+from prunebench.plugins.declaration import check_choice, check_function
+from prunebench.plugins.options import Value, check_choices, convert, keyword_defaults, label
+from prunebench.plugins.regulariser import Regulariser
+
+Scale = Literal["loss", "arbitrary"]
+Coupling = Literal["sum", "mean", "first", "joint"]
+Normalise = Literal["none", "l2", "mean", "max"]
+Pass = Literal["none", "inputs", "gradients", "curvature", "activations"]
+RankingName = Literal["local", "per-cost", "per-memory", "global", "published"]
+
+EVIDENCE: dict[str, Pass] = {
+    "weight": "none",  # (units, fan_in)
+    "bias": "none",  # (units,), zeros where the layer has none
+    "gamma": "none",  # (units,), weight of the BatchNorm that follows, ones where there is none
+    "gate": "none",  # (units,), log alpha of the unit's hard-concrete gate
+    "generator": "none",  # a seeded torch.Generator
+    "input_norm": "inputs",  # (units, fan_in), l2 norm of what each weight is multiplied with, of all batches together
+    "grad": "gradients",  # (units, fan_in), of the batch's mean loss
+    "bias_grad": "gradients",  # (units,), of the batch's mean loss
+    "output": "activations",  # (batch, units, positions...), the layer's own output
+    "output_grad": "activations",  # same shape, of each sample's own loss
+    "normed": "activations",  # (batch, units, positions...), after BatchNorm, before the nonlinearity
+    "normed_grad": "activations",  # same shape, of each sample's own loss
+    "activation": "activations",  # (batch, units, positions...), after BatchNorm and nonlinearity
+    "activation_grad": "activations",  # same shape, of each sample's own loss
+    "feature_map": "activations",  # as `activation`; of a layer that writes to a stream, after its addition and ReLU
+    "curvature": "curvature",  # (units, fan_in), a diagonal of the loss's curvature, mean over samples
+    "bias_curvature": "curvature",  # (units,)
+}
+CURVATURES = ("sampled", "exact", "empirical", "hessian", "hutchinson", "lecun")
+DRAWS = {"sampled": 0.5, "hutchinson": 1.0}  # vectors per picture, probes per batch: option `draws`
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """How units of different layers are ranked together.
+
+    ``local``: one ratio for all groups, the criterion decides which units. ``global``: all units by score.
+    ``per-cost``: all units by score divided by the cost (MACs or parameters) that removing the unit saves;
+    ``per-memory``: by score divided by the bytes of the feature maps that go with the unit.
+    `normalise` divides a layer's scores by their l2 norm, mean or maximum before they are compared across layers.
+    """
+
+    name: Literal["local", "per-cost", "per-memory", "global"] = "local"
+    normalise: Normalise = "none"
+
+    def __post_init__(self) -> None:
+        check_choice("a published ranking", "ranking", self.name, ("local", "per-cost", "per-memory", "global"))
+        check_choice("a published ranking", "normalise", self.normalise, get_args(Normalise))
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A published way to score units; see CONTRIBUTING for a complete example.
+
+    Args:
+        score: pure function. Its positional argument names say which evidence it wants (see `EVIDENCE`); its
+            keyword-only arguments are options with defaults. Returns ``(units,)``, low = remove first. One that asks
+            for data evidence is called once per calibration batch and the results are averaged by sample count; one
+            that asks for no more of it than `input_norm` is called once.
+        regulariser: what is added in the sparse-training phase, if the method has one.
+        name: the name in the registry; the score function's name if not given.
+        scale: ``loss`` if scores are changes of the loss or their squares (comparable between layers), else
+            ``arbitrary``.
+        coupling: how the scores of a coupled group's layers are joined; ``joint`` calls the score once with the
+            layers' weights (and gradients) concatenated along fan_in.
+        finish: per layer, after averaging over batches: ``(units,) -> (units,)``. A score that has one may return
+            ``(units, ...)``, whatever has to be averaged before the score is made of it.
+        stochastic: whether the score draws from `generator`.
+        published: the ranking of the paper itself.
+        curvature: which diagonal the evidence `curvature` is, of `CURVATURES`.
+        reference: author, venue, year, equation.
+        units_only: the score makes no sense for single weights, although its evidence could be had for them.
+    """
+
+    score: Callable[..., Tensor]
+    regulariser: Regulariser | None = None
+    name: str = ""
+    scale: Scale = "arbitrary"
+    coupling: Coupling = "sum"
+    finish: Callable[[Tensor], Tensor] | None = None
+    stochastic: bool = False
+    published: Ranking = field(default_factory=Ranking)
+    curvature: str = "sampled"
+    reference: str = ""
+    options: Mapping[str, Value] = field(default_factory=dict)
+    units_only: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", getattr(self.score, "__name__", ""))
+        where = f"criterion '{self.name}'"
+        check_function(where, self.score)
+        for name in self.evidence:
+            check_choice(where, "evidence", name, EVIDENCE)
+        check_choice(where, "curvature", self.curvature, CURVATURES)
+        check_choice(where, "scale", self.scale, get_args(Scale))
+        check_choice(where, "coupling", self.coupling, get_args(Coupling))
+        _check_published(where, self.published)
+
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """Names of the evidence that the score asks for."""
+        parameters = inspect.signature(self.score).parameters.values()
+        return tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
+
+    @property
+    def needs(self) -> frozenset[Pass]:
+        """The passes over data that the evidence costs; empty for a data-free criterion."""
+        return frozenset(EVIDENCE[name] for name in self.evidence) - {"none"}
+
+    @property
+    def label(self) -> str:
+        """Name with the options that were given, as the user would type it."""
+        return label(self.name, self.options)
+
+    @property
+    def draws(self) -> float:
+        """How many draws a random curvature makes, see `DRAWS`."""
+        return float(self.options.get("draws", DRAWS.get(self.curvature, 0)))
+
+    def __call__(self, evidence: Mapping[str, Any]) -> Tensor:
+        """Score the units of one layer. evidence: by name. Returns (units,)."""
+        own = _of_score(self.score, self.options)
+        return self.score(**{name: evidence[name] for name in self.evidence}, **own)
+
+    def with_options(self, given: Mapping[str, str]) -> "Criterion":
+        """Set options by name: of the score, `curvature` and `draws` where used, and those of the regulariser."""
+        kind = given.get("curvature", self.curvature)
+        allowed = keyword_defaults(self.score)
+        if "curvature" in self.needs:
+            if kind not in CURVATURES:
+                raise unknown("curvature", kind, CURVATURES, where=f"criterion '{self.name}'")
+            allowed["curvature"] = self.curvature
+            allowed |= {"draws": DRAWS[kind]} if kind in DRAWS else {}
+            _check_draws(self.name, kind, given.get("draws", ""))
+        regulariser, values = _set_options(self.name, given, allowed, self.regulariser)
+        check_choices(self.name, self.score, values)
+        return replace(
+            self,
+            regulariser=regulariser,
+            options={**self.options, **values},
+            curvature=str(values.get("curvature", self.curvature)),
+            stochastic=self.stochastic or kind == "hutchinson",  # its probes do not move with the units
+        )
+
+
+def _check_published(where: str, published: object) -> None:
+    if not isinstance(published, Ranking):
+        raise UserError(f"{where}: published={published!r} must be a Ranking, such as Ranking('global')")
+
+
+def _of_score(score: Callable[..., Any], options: Mapping[str, Value]) -> dict[str, Value]:
+    return {name: value for name, value in options.items() if name in keyword_defaults(score)}
+
+
+def _set_options(
+    name: str, given: Mapping[str, str], allowed: Mapping[str, Value], regulariser: Regulariser | None
+) -> tuple[Regulariser | None, dict[str, Value]]:
+    """Convert what is allowed of the score; the rest is for the regulariser."""
+    rest = {k: v for k, v in given.items() if k not in allowed}
+    values = convert(name, {k: v for k, v in given.items() if k in allowed}, allowed)
+    if rest:
+        if regulariser is None:
+            raise unknown("option", next(iter(rest)), allowed, where=f"'{name}'")
+        try:
+            regulariser, set_options = regulariser.with_options(name, rest, also=allowed)
+        except UserError as error:
+            raise error if f"'{name}'" in str(error) else UserError(f"'{name}': {error}") from None
+        values |= set_options
+    return regulariser, values
+
+
+def _check_draws(name: str, kind: str, given: str) -> None:
+    """Refuse a number of draws that means nothing; what is not a number is refused later."""
+    if given and kind not in DRAWS:
+        raise UserError(
+            f"option draws={given} of '{name}': curvature={kind} draws nothing, only {' and '.join(DRAWS)} do"
+        )
+    try:
+        draws = float(given or 1)
+    except ValueError:
+        return
+    if kind == "hutchinson" and (draws < 1 or draws % 1):
+        raise UserError(f"option draws={given} of '{name}' must be a whole number of probes, 1 or more")
+    if not draws > 0 or draws > 1000:
+        raise UserError(f"option draws={given} of '{name}' must be vectors per picture, more than 0 and at most 1000")
+
+
+@dataclass(frozen=True)
+class ModelScore:
+    """A method that does not score layer by layer (SynFlow, GraSP): the second contract.
+
+    Args:
+        score: ``(model, batches, generator) -> {layer name: (units,)}``; batches are (pictures, labels) pairs. If
+            the first is called `network` it is the `prunebench.pruning.network.Network`, with the table of units.
+        data_free: the score asks nothing of the batches; it may be given none.
+    The other fields are those of `Criterion`.
+    """
+
+    score: Callable[..., Mapping[str, Tensor]]
+    name: str = ""
+    scale: Scale = "arbitrary"
+    coupling: Literal["sum", "mean", "first"] = "sum"
+    stochastic: bool = False
+    published: Ranking = field(default_factory=Ranking)
+    reference: str = ""
+    options: Mapping[str, Value] = field(default_factory=dict)
+    regulariser: Regulariser | None = None
+    data_free: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", getattr(self.score, "__name__", ""))
+        where = f"model score '{self.name}'"
+        check_function(where, self.score)
+        check_choice(where, "scale", self.scale, get_args(Scale))
+        check_choice(where, "coupling", self.coupling, set(get_args(Coupling)) - {"joint"})
+        _check_published(where, self.published)
+        wanted = list(inspect.signature(self.score).parameters)[:3]
+        if wanted not in (["model", "batches", "generator"], ["network", "batches", "generator"]):
+            takes = "(model, batches, generator), or network in the place of model"
+            raise UserError(f"{where} must take {takes}, not ({', '.join(wanted)})")
+
+    @property
+    def label(self) -> str:
+        """Name with the options that were given."""
+        return label(self.name, self.options)
+
+    @property
+    def own_options(self) -> dict[str, Value]:
+        """The options that the score takes; the others are the regulariser's."""
+        return _of_score(self.score, self.options)
+
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """What the score is given: the whole model."""
+        return ("model",)
+
+    @property
+    def needs(self) -> frozenset[Pass]:
+        """A model score makes its own passes over the batches, if any."""
+        return frozenset() if self.data_free else frozenset({"gradients"})
+
+    def with_options(self, given: Mapping[str, str]) -> "ModelScore":
+        """Set options by name: of the score, and those of the regulariser."""
+        regulariser, values = _set_options(self.name, given, keyword_defaults(self.score), self.regulariser)
+        check_choices(self.name, self.score, values)
+        return replace(self, regulariser=regulariser, options={**self.options, **values})
+
+
+AnyCriterion = Criterion | ModelScore

@@ -1,0 +1,71 @@
+"""What a record of the registry is, as JSON values: names, options and a hash of the source that it comes from."""
+
+import functools
+import sys
+import types
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import torch
+
+from prunebench.errors import UserError
+from prunebench.plugins.discovery import FAMILIES, source_hash
+
+_PROSE = {"reference", "licence", "citation", "source", "takes_argument"}
+_LATER = {
+    "argument",
+    "head",
+    "units_only",
+    "data_free",
+}  # left out while empty: keys from before there were such fields stay what they were
+
+
+def identity(thing: Any) -> Any:
+    """Describe a criterion, regulariser, model or dataset so that equal descriptions give equal results.
+
+    Functions are described by name and the hash of their file: an edited plugin is another plugin.
+
+    >>> identity(0.5), identity(None), identity({"p": 1})
+    (0.5, None, {'p': 1})
+    """
+    if thing is None or isinstance(thing, bool | int | float | str):
+        return thing
+    if isinstance(thing, functools.partial):
+        return [identity(thing.func), identity(thing.args), identity(thing.keywords)]
+    if is_dataclass(thing) and not isinstance(thing, type):
+        values = {f.name: getattr(thing, f.name) for f in fields(thing) if f.name not in _PROSE}
+        parts = {name: identity(value) for name, value in values.items() if value or name not in _LATER}
+        return {"type": type(thing).__qualname__, "file": _file_hash(type(thing)), **parts}
+    if isinstance(thing, Mapping):
+        return {str(key): identity(value) for key, value in sorted(thing.items())}
+    if isinstance(thing, list | tuple):
+        return [identity(item) for item in thing]
+    if isinstance(thing, torch.dtype):
+        return str(thing)
+    name = getattr(thing, "__qualname__", type(thing).__qualname__)
+    if isinstance(thing, type | types.FunctionType | types.BuiltinFunctionType):
+        return [name, _file_hash(thing)]
+    if hasattr(thing, "__dict__"):  # an object of a plugin's own class
+        return [name, _file_hash(thing), identity(vars(thing))]
+    raise UserError(f"cannot tell what decides the results of {thing!r}: keep numbers, texts and functions in it")
+
+
+def _file_hash(thing: Any) -> str:
+    """Hash the module that a function or class was defined in, with the method files which that imports."""
+    module = sys.modules.get(getattr(thing, "__module__", "") or type(thing).__module__)
+    if module is None or not getattr(module, "__file__", None):
+        return "builtin"
+    return _module_hash(module)
+
+
+@functools.cache
+def _module_hash(module: types.ModuleType) -> str:
+    """Hash once a process: the code that runs is the one that was read, whatever becomes of the file meanwhile.
+
+    The harness itself is not hashed: a change of it that changes results raises `stages.HARNESS`.
+    """
+    name = module.__name__
+    if name.partition(".")[0] == "prunebench" and not name.startswith(FAMILIES):
+        return "prunebench"
+    return source_hash(module)[:16]

@@ -1,0 +1,126 @@
+"""What a model is: a function that builds a network for some pictures, and how that family is trained."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from torch import nn
+
+from prunebench.errors import CellError, UserError
+from prunebench.plugins.options import Value, convert, keyword_defaults, label
+
+
+@dataclass(frozen=True)
+class Training:
+    """Defaults of a model family, each with its reason in docs/protocol.md.
+
+    rate: peak learning rate of SGD with Nesterov momentum 0.9, per batch of `batch` pictures.
+    """
+
+    epochs: int = 30
+    batch: int = 128
+    rate: float = 0.05
+    weight_decay: float = 5e-4
+
+
+@dataclass(frozen=True)
+class Model:
+    """One network family member.
+
+    Args:
+        build: ``(channels, size, classes, *, options...) -> nn.Module`` for square pictures of `size` pixels; raises
+            `UserError` where the pictures are too small. Draws its weights from torch's global generator. With an
+            option `weights`, a name for pretrained weights, it gives the same network with these.
+        name: the name in the registry; the function's name if not given.
+        initialise: sets fresh weights where they differ from torch's defaults; applied after `reset_parameters`.
+        training: the family's training defaults.
+        reference: author, venue, year.
+        takes_argument: what stands behind the colon, for the help (`torchvision:NAME`); empty if nothing may. `build`
+            is given it first.
+        head: names of the modules that make the classifier, which is new where a network is transferred to other
+            classes. If not given, the last linear layer or convolution in the order of definition.
+        options, argument: those that were given.
+    """
+
+    build: Callable[..., nn.Module]
+    name: str = ""
+    initialise: Callable[[nn.Module], None] | None = None
+    training: Training = field(default_factory=Training)
+    reference: str = ""
+    options: Mapping[str, Value] = field(default_factory=dict)
+    takes_argument: str = ""
+    argument: str = ""
+    head: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", self.build.__name__)
+
+    @property
+    def label(self) -> str:
+        """Name with the argument and options that were given."""
+        return label(self.name, self.options, self.argument)
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether it begins with published weights: `build` has an option `weights`, and it was given."""
+        return "weights" in keyword_defaults(self.build) and bool(self.options.get("weights"))
+
+    @property
+    def normalise(self) -> Literal["data", "imagenet"]:
+        """Whose mean and standard deviation pictures are normalised with: published weights expect ImageNet's."""
+        return "imagenet" if self.pretrained else "data"
+
+    def with_options(self, given: Mapping[str, str]) -> "Model":
+        """Set the keyword-only options of `build`."""
+        values = convert(self.name, given, keyword_defaults(self.build))
+        return replace(self, options={**self.options, **values})
+
+    def without_weights(self) -> "Model":
+        """Give the same network with fresh weights: where others are loaded into it, published ones are not needed."""
+        return replace(self, options={name: value for name, value in self.options.items() if name != "weights"})
+
+    def __call__(self, channels: int, size: int, classes: int) -> nn.Module:
+        """Build the network for square pictures (channels, size, size)."""
+        behind = (self.argument,) if self.takes_argument else ()
+        return self.build(*behind, channels, size, classes, **self.options)
+
+    def classifier(self, model: nn.Module) -> tuple[str, ...]:
+        """Name the parameters of the classifier of a network that this model built.
+
+        Raises `UserError` where the network has no such modules.
+        """
+        head, parameters = self.head_of(model), [name for name, _ in model.named_parameters()]
+        for module in head:
+            if not any(name.startswith(f"{module}.") for name in parameters):
+                raise UserError(f"model '{self.label}': its head '{module}' has no parameters in the network")
+        return tuple(name for name in parameters if name.startswith(tuple(f"{module}." for module in head)))
+
+    def head_of(self, model: nn.Module) -> tuple[str, ...]:
+        """Name the modules that make the classifier of a network that this model built."""
+        return self.head or (last_layer(model),)
+
+    def reset(self, model: nn.Module) -> None:
+        """Draw fresh weights for a network of any widths, from torch's global generator."""
+        for module in model.modules():
+            reset = getattr(module, "reset_parameters", None)
+            if callable(reset):
+                reset()
+            elif self.initialise is None and any(True for _ in module.parameters(recurse=False)):
+                kind = type(module).__name__
+                raise CellError(f"model '{self.name}': {kind} cannot draw fresh weights: give the model `initialise`")
+        if self.initialise is not None:
+            self.initialise(model)
+
+
+def last_layer(model: nn.Module) -> str:
+    """Name the last linear layer or convolution in the order of definition.
+
+    >>> last_layer(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2), nn.Softmax(1)))
+    '2'
+    """
+    modules: Iterator[tuple[str, nn.Module]] = model.named_modules()
+    layers = [name for name, module in modules if isinstance(module, nn.Linear | nn.Conv2d)]
+    if not layers:
+        raise UserError("the network has no linear layer or convolution that could be its classifier")
+    return layers[-1]

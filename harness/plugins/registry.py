@@ -1,0 +1,182 @@
+"""Finds criteria, datasets and models: one path for the package's own, installed ones and plugins."""
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from operator import attrgetter
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Generic, TypeVar
+
+from prunebench.errors import UserError, unknown
+from prunebench.plugins import discovery
+from prunebench.plugins.criterion import AnyCriterion, Criterion, ModelScore
+from prunebench.plugins.dataset import Dataset
+from prunebench.plugins.model import Model
+from prunebench.plugins.options import split_name
+from prunebench.plugins.user_model import user_model
+from prunebench.records.names import ALIASES, CONTROLS
+
+Record = Criterion | ModelScore | Dataset | Model
+R = TypeVar("R", bound=Record)
+
+RESERVED = dict.fromkeys((*ALIASES, *CONTROLS), "PruneBench itself")
+NAME = re.compile(r"[A-Za-z_][\w.-]*")
+
+
+@dataclass(frozen=True)
+class Entry(Generic[R]):
+    """A record with where it was found. origin: for people; source: the file."""
+
+    record: R
+    origin: str
+    source: Path
+
+
+class Registry:
+    """What there is, by name.
+
+    Args:
+        plugins: files (`path/to/file.py`) or modules (`package.module`) with more; a plugin may hold all three kinds.
+
+    A source that fails to import is in `failures` with its reason and does not stop the others, but for a plugin, which
+    is asked for: raises `UserError` where one does not exist or cannot be loaded, and for two records of one name.
+
+    >>> get_model("lenet5", Registry()).name
+    'lenet5'
+    """
+
+    def __init__(self, plugins: tuple[str, ...] = ()) -> None:
+        self.criteria: dict[str, Entry[AnyCriterion]] = {}
+        self.datasets: dict[str, Entry[Dataset]] = {}
+        self.models: dict[str, Entry[Model]] = {}
+        self.failures: dict[str, str] = {}
+        files: set[Path] = set()
+        for place in discovery.places(plugins):
+            self._take(place, files)
+        broken = [f"{origin} cannot be loaded: {why}" for origin, why in self.failures.items() if is_plugin(origin)]
+        if broken:
+            raise UserError("; ".join(broken))
+
+    def _take(self, place: discovery.Place, files: set[Path]) -> None:
+        try:
+            module = place.load()
+            records = _records(module, place.attribute)
+            file = _file(module)
+        except (Exception, SystemExit) as error:
+            self.failures[place.origin] = discovery.failure(error)
+            return
+        if file in files and not place.attribute:
+            return  # the same file under another name, or given twice
+        if not place.attribute:
+            files.add(file)
+        for record in records:
+            self._add(record, module, place.origin)
+
+    def _add(self, record: Record, module: ModuleType, origin: str) -> None:
+        kind, table = self._table(record)
+        home = _home(record, module)
+        origin = home.__name__ if home.__name__.startswith(discovery.FAMILIES) else origin
+        old = table.get(record.name)
+        if old is not None and old.record is record:
+            return
+        if not NAME.fullmatch(record.name):
+            self.failures[origin] = f"{kind} '{record.name}': a name has letters, digits, _ . and - only"
+            return
+        taken = old.origin if old else RESERVED.get(record.name) if kind == "criterion" else None
+        if taken:
+            raise UserError(f"{kind} '{record.name}' is defined twice: by {taken} and by {origin}")
+        table[record.name] = Entry(record, origin, _file(home))
+
+    def _table(self, record: Record) -> tuple[str, dict[str, Any]]:
+        match record:
+            case Dataset():
+                return "dataset", self.datasets
+            case Model():
+                return "model", self.models
+            case _:
+                return "criterion", self.criteria
+
+
+def is_plugin(origin: str) -> bool:
+    """Tell a plugin that was named by the user from what was found."""
+    return origin.startswith("plugin ")
+
+
+@cache
+def registry(plugins: tuple[str, ...]) -> Registry:
+    """Give the registry with some plugins; made once a process."""
+    return Registry(plugins)
+
+
+def get_criterion(text: str, registry: Registry) -> AnyCriterion:
+    """Find a criterion and set its options, `obd:curvature=exact`."""
+    name, options = _plain(text)
+    return _find("criterion", name, registry.criteria).record.with_options(options)
+
+
+def get_model(text: str, registry: Registry) -> Model:
+    """Find a model and set its options, `vgg11_bn:width=0.5`, `torchvision:resnet18,weights=DEFAULT`.
+
+    Where the name is not registered, `name:function` is the user's own function in a module (see `user_model`).
+    """
+    name, options, argument = split_name(text)
+    if name not in registry.models and argument:
+        return user_model(name, argument, options)
+    model = _find("model", name, registry.models).record
+    _check_argument("model", name, model.takes_argument, argument)
+    return replace(model, argument=argument).with_options(options)
+
+
+def get_dataset(text: str, registry: Registry) -> tuple[Dataset, str]:
+    """Find a dataset and set its options; gives the argument, too: PATH of `folder:PATH,size=32`."""
+    name, options, argument = split_name(text)
+    dataset = _find("dataset", name, registry.datasets).record
+    _check_argument("dataset", name, dataset.takes_argument, argument)
+    return dataset.with_options(options), argument
+
+
+def _plain(text: str) -> tuple[str, dict[str, str]]:
+    name, options, argument = split_name(text)
+    if argument:
+        raise UserError(f"'{argument}' in '{text}' is not an option; write {name}:key=value")
+    return name, options
+
+
+def _check_argument(kind: str, name: str, wanted: str, argument: str) -> None:
+    if bool(argument) != bool(wanted):
+        what = f"needs {wanted}: write {name}:{wanted}" if wanted else f"takes no '{argument}'; write {name}"
+        raise UserError(f"{kind} '{name}' {what}")
+
+
+def _find(kind: str, name: str, table: Mapping[str, Entry[R]]) -> Entry[R]:
+    if name not in table:
+        raise unknown(kind, name, table)
+    return table[name]
+
+
+def _records(module: ModuleType, attribute: str) -> list[Record]:
+    if not attribute:
+        return [value for value in vars(module).values() if isinstance(value, Record)]
+    value = attrgetter(attribute)(module)
+    if not isinstance(value, Record):
+        raise ImportError(f"{attribute} is a {type(value).__name__}, not a criterion, dataset or model")
+    return [value]
+
+
+def _home(record: Record, module: ModuleType) -> ModuleType:
+    """Find the module that a record was made in: `module` may have imported it."""
+    function = (
+        record.load if isinstance(record, Dataset) else record.build if isinstance(record, Model) else record.score
+    )
+    other = sys.modules.get(getattr(function, "__module__", ""))
+    made_there = other is not None and any(value is record for value in vars(other).values())
+    return other if other is not None and made_there else module
+
+
+def _file(module: ModuleType) -> Path:
+    if not module.__file__:
+        raise ImportError(f"{module.__name__} has no source file")
+    return Path(module.__file__).resolve()

@@ -1,0 +1,198 @@
+"""What a network costs: counted on the network, and computed from the numbers of units alone."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from prunebench.pruning.layers import ChannelPad
+from prunebench.pruning.network import Group, Network, Side, Table
+from prunebench.pruning.tracing import NORMS
+from prunebench.records.record import Cost
+
+Ints = NDArray[np.int64]
+
+
+def count(network: Network) -> Cost:
+    """Count a network as it is.
+
+    MACs are the multiply-accumulates of convolutions and linear layers on one picture of the size that the table was
+    made with; biases and BatchNorm are not in them.
+    """
+    model = network.model
+    tensors = [*model.parameters(), *model.buffers()]
+    return Cost(
+        macs=sum(places * _weights(network.layer(name)) for name, places in network.table.positions.items()),
+        params=sum(parameter.numel() for parameter in model.parameters()),
+        units=sum(network.units.values()),
+        bytes=sum(tensor.numel() * tensor.element_size() for tensor in tensors),
+    )
+
+
+def _weights(layer: nn.Module) -> int:
+    assert isinstance(layer, nn.Conv2d | nn.Linear)
+    return layer.weight.numel()
+
+
+@dataclass(frozen=True, eq=False)
+class CostModel:
+    """The cost of a network as a function of the units of every group, without the network.
+
+    A term is one tensor or a few of the same shape: outs x ins numbers, where the two sides grow with the units:
+    ``outs = out_rest + out_share @ units`` (terms,), and ``ins`` likewise (1 for a vector). `macs`, `params`, `bytes`
+    (terms,) are those of one such number; `fixed_params` and `fixed_bytes` never change. `memory` (groups,): bytes of
+    what the layers of a group put out for one of its units and one picture. layers: the term of every
+    convolution's and linear layer's weight.
+    """
+
+    groups: tuple[str, ...]
+    dense_units: Ints
+    layers: Mapping[str, int]
+    out_share: Ints
+    out_rest: Ints
+    in_share: Ints
+    in_rest: Ints
+    macs: Ints
+    params: Ints
+    bytes: Ints
+    memory: Ints
+    fixed_params: int
+    fixed_bytes: int
+
+    @cached_property
+    def dense(self) -> Cost:
+        """The cost of the dense network."""
+        return self.cost(self.counts)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Units of the dense network by group."""
+        return dict(zip(self.groups, self.dense_units.tolist(), strict=True))
+
+    @property
+    def weights(self) -> dict[str, int]:
+        """Weights of every convolution and linear layer of the dense network, in the order of the model."""
+        numbers = self._outs(self.dense_units) * self._ins(self.dense_units) * self.params
+        return {layer: int(numbers[term]) for layer, term in self.layers.items()}
+
+    def cost(self, units: Mapping[str, int]) -> Cost:
+        """Give the cost of a network with these units, by group; all groups must be there."""
+        vector = self._vector(units)
+        numbers = self._outs(vector) * self._ins(vector)
+        return Cost(
+            macs=int(self.macs @ numbers),
+            params=self.fixed_params + int(self.params @ numbers),
+            units=int(vector.sum()),
+            bytes=self.fixed_bytes + int(self.bytes @ numbers),
+        )
+
+    def shares(self, units: Mapping[str, int]) -> dict[str, float]:
+        """Give what a network with these units has of the dense one: the achieved keep by metric."""
+        cost = self.cost(units)
+        return {metric: getattr(cost, metric) / getattr(self.dense, metric) for metric in ("macs", "params", "units")}
+
+    def saving(self, units: Mapping[str, int], metric: str) -> dict[str, int]:
+        """Give what removing one unit of a group from a network with these units saves.
+
+        metric: a field of `Cost`, or ``memory``, the bytes of the unit's feature maps for one picture.
+        """
+        if metric == "units":
+            return dict.fromkeys(self.groups, 1)
+        if metric == "memory":
+            return dict(zip(self.groups, self.memory.tolist(), strict=True))
+        vector = self._vector(units)
+        weight = {"macs": self.macs, "params": self.params, "bytes": self.bytes}[metric]
+        # outs * ins - (outs - out_share) * (ins - in_share), for every group at once
+        saved = (weight * self._outs(vector)) @ self.in_share + (weight * self._ins(vector)) @ self.out_share
+        saved -= weight @ (self.out_share * self.in_share)
+        return dict(zip(self.groups, saved.tolist(), strict=True))
+
+    def widths(self, units: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+        """Give the output units of every convolution and linear layer, (dense, now), in the order of the model."""
+        dense, now = self._outs(self.dense_units), self._outs(self._vector(units))
+        return {layer: (int(dense[term]), int(now[term])) for layer, term in self.layers.items()}
+
+    def _vector(self, units: Mapping[str, int]) -> Ints:
+        return np.array([units[group] for group in self.groups], dtype=np.int64)
+
+    def _outs(self, units: Ints) -> Ints:
+        return self.out_rest + self.out_share @ units
+
+    def _ins(self, units: Ints) -> Ints:
+        return self.in_rest + self.in_share @ units
+
+
+@dataclass(frozen=True)
+class _Term:
+    layer: str
+    outs: int
+    ins: int
+    macs: int
+    params: int
+    bytes: int
+    groups: int = 0  # of a weight: one of its inputs stands for an input of each group; 0 for a vector
+
+
+def costs(model: nn.Module, table: Table) -> CostModel:
+    """Make the cost model of a dense network from the table of its units."""
+    terms = [
+        term for name, layer in model.named_modules() for term in _terms(name, layer, table.positions.get(name, 0))
+    ]
+    dense = np.array([group.units for group in table.groups], dtype=np.int64)
+    out_share = _share(table, [(term.layer, "out") for term in terms])
+    in_share = _share(table, [(term.layer, "in") if term.groups else None for term in terms])
+    in_share //= np.array([[max(term.groups, 1)] for term in terms])
+    outs, ins = (np.array(v, dtype=np.int64) for v in zip(*((t.outs, t.ins) for t in terms), strict=True))
+    macs, params, size = (
+        np.array(v, dtype=np.int64) for v in zip(*((t.macs, t.params, t.bytes) for t in terms), strict=True)
+    )
+    tensors = [*model.parameters(), *model.buffers()]
+    return CostModel(
+        groups=tuple(group.name for group in table.groups),
+        dense_units=dense,
+        layers={t.layer: number for number, t in enumerate(terms) if t.layer in table.positions and t.macs},
+        out_share=out_share,
+        out_rest=outs - out_share @ dense,
+        in_share=in_share,
+        in_rest=ins - in_share @ dense,
+        macs=macs,
+        params=params,
+        bytes=size,
+        memory=np.array([_memory(model, table, group) for group in table.groups], dtype=np.int64),
+        fixed_params=sum(p.numel() for p in model.parameters()) - int(params @ (outs * ins)),
+        fixed_bytes=sum(t.numel() * t.element_size() for t in tensors) - int(size @ (outs * ins)),
+    )
+
+
+def _memory(model: nn.Module, table: Table, group: Group) -> int:
+    """Bytes of a unit's feature maps: as many of each layer as it has channels there."""
+    widths = {piece.layer: piece.index.shape[1] for piece in group.slices if piece.side == "out"}
+    sizes = {name: model.get_parameter(f"{name}.weight").element_size() for name in group.producers}
+    return sum(table.positions[name] * widths[name] * sizes[name] for name in group.producers)
+
+
+def _terms(name: str, layer: nn.Module, places: int) -> Iterator[_Term]:
+    """Tensors of one layer whose size depends on its units."""
+    if isinstance(layer, nn.Conv2d | nn.Linear):
+        outs, ins = layer.weight.shape[:2]  # ins is 1 for a depthwise convolution, whatever its width
+        each, size = layer.weight[0, 0].numel(), layer.weight.element_size()
+        yield _Term(name, outs, ins, places * each, each, each * size, getattr(layer, "groups", 1))
+        if layer.bias is not None:
+            yield _Term(name, outs, 1, 0, 1, size)
+    elif isinstance(layer, (*NORMS, ChannelPad)):
+        vectors = [*layer.parameters(), *(buffer for buffer in layer.buffers() if buffer.ndim)]
+        outs = layer.num_features if isinstance(layer, NORMS) else layer.out_channels
+        yield _Term(name, outs, 1, 0, len(list(layer.parameters())), sum(vector.element_size() for vector in vectors))
+
+
+def _share(table: Table, rows: list[tuple[str, Side] | None]) -> Ints:
+    """How many positions of a layer's side go with one unit of each group: (rows, groups)."""
+    share = np.zeros((len(rows), len(table.groups)), dtype=np.int64)
+    places = {row: [i for i, other in enumerate(rows) if other == row] for row in rows if row}
+    for number, group in enumerate(table.groups):
+        for piece in group.slices:
+            share[places.get((piece.layer, piece.side), []), number] += piece.index.shape[1]
+    return share

@@ -1,0 +1,181 @@
+"""What goes together with each unit, read off torch-pruning's dependency graph. The only file that touches it."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch_pruning as tp
+from torch import Tensor, nn
+
+from prunebench.pruning.layers import ChannelPad
+from prunebench.pruning.network import Side
+from prunebench.pruning.tracing import KINDS, NORMS, Trace, depthwise, trace
+
+Pairs = list[tuple[int, int]]  # (position in a layer, unit it goes with)
+Part = tuple[str, Side]
+
+
+@dataclass
+class Found:
+    """The units of one layer and what goes with them. fixed: why they must stay; "output" for the network's own."""
+
+    root: str
+    units: int
+    parts: dict[Part, Pairs] = field(default_factory=dict)
+    fixed: str = ""
+
+
+class _PadPruner(tp.function.BasePruningFunc):  # type: ignore[misc]
+    """Tells torch-pruning that the two sides of a ChannelPad are independent, as those of a convolution are."""
+
+    def prune_out_channels(self, layer: ChannelPad, idxs: Sequence[int]) -> None:
+        """Never called: we slice ourselves."""
+
+    def prune_in_channels(self, layer: ChannelPad, idxs: Sequence[int]) -> None:
+        """Never called: we slice ourselves."""
+
+    def get_out_channels(self, layer: ChannelPad) -> int:
+        """Channels of the output."""
+        return layer.out_channels
+
+    def get_in_channels(self, layer: ChannelPad) -> int:
+        """Channels of the input."""
+        return layer.in_channels
+
+
+class _Graph(tp.DependencyGraph):  # type: ignore[misc]
+    """A dependency graph that makes no index mapping for reshapes it would get wrong or fail at."""
+
+    def _trace(self, *args: Any, **options: Any) -> dict[Any, Any]:
+        nodes: dict[Any, Any] = super()._trace(*args, **options)
+        for node in nodes.values():
+            if isinstance(node.module, tp.ops._ReshapeOp) and not _keeps_channels(node.grad_fn):
+                node.type = tp.ops.OPTYPE.ELEMENTWISE
+        return nodes
+
+
+def dependencies(model: nn.Module, pictures: Tensor, classes: int | None) -> tuple[Trace, list[Found], dict[str, str]]:
+    """Find what goes with the units of every layer; layers that others' units come with are not repeated.
+
+    Gives what the forward pass shows, what was found, and every depthwise convolution with the layer whose output it
+    alone reads ("" where others may, too).
+
+    Args:
+        model: in eval mode; all parameters trainable, since frozen ones would be missing without a word.
+        pictures: (batch, channels, height, width); model and pictures may be on the meta device.
+        classes: see `prunebench.pruning.tracing.trace`, whose `UserError` passes through.
+    """
+    traces: list[Trace] = []
+
+    def forward(model: nn.Module, given: tuple[Tensor]) -> Tensor:
+        seen, output = trace(model, given[0], classes)
+        traces.append(seen)
+        return output
+
+    with torch.enable_grad():
+        graph = _Graph().build_dependency(
+            model, (pictures,), forward, customized_pruners={ChannelPad: _PadPruner()}, verbose=False
+        )
+    order = traces[0].order
+    names = {module: layer for layer, module in model.named_modules()}
+    names |= {parameter: name for name, parameter in model.named_parameters()}
+    found = list(_roots(model, graph, names, order))
+    followers = {name: _read_alone(graph, names, model.get_submodule(name)) for name in order if _is(model, name)}
+    for node in graph.module2node.values():
+        vars(node).clear()  # its nodes are a cycle that would keep the copy and its activations alive
+    return traces[0], found, followers
+
+
+def _is(model: nn.Module, layer: str) -> bool:
+    return depthwise(model.get_submodule(layer))
+
+
+def _roots(model: nn.Module, graph: Any, names: Mapping[Any, str], order: Sequence[str]) -> Iterator[Found]:
+    done: set[str] = set()
+    for root in order:
+        if root not in done and not _is(model, root):
+            found = _walk(graph, names, model.get_submodule(root), root)
+            done |= {layer for layer, side in found.parts if side == "out"}
+            yield found
+
+
+def _walk(graph: Any, names: Mapping[Any, str], layer: nn.Module, root: str) -> Found:
+    """Follow the units of a layer through the graph; each node and operation once for the same positions."""
+    pruner = graph.get_pruner_of_module(layer)
+    found = Found(root, pruner.get_out_channels(layer))
+    start = [tp._helpers._HybridIndex(idx=unit, root_idx=unit) for unit in range(found.units)]
+    stack, seen = [(graph.module2node[layer], pruner.prune_out_channels, start)], set()
+    while stack:
+        node, operation, pairs = stack.pop()
+        key = (node, operation, tuple(pairs))
+        if key in seen:
+            continue
+        seen.add(key)
+        stop = _stop(node, names)
+        if stop:
+            found.fixed = found.fixed if found.fixed == "output" else stop
+            continue
+        if isinstance(node.module, KINDS):
+            side: Side = "out" if graph.is_out_channel_pruning_fn(operation) else "in"
+            found.parts.setdefault((names[node.module], side), []).extend(pairs)
+        stack += [
+            (dep.target, dep.handler, moved)
+            for dep in node.dependencies
+            if dep.is_triggered_by(operation) and (moved := _moved(dep.index_mapping, pairs))
+        ]
+    return found
+
+
+def _moved(mappings: Sequence[Callable[[Pairs], Pairs] | None], pairs: Pairs) -> Pairs:
+    for mapping in mappings:
+        pairs = mapping(pairs) if mapping is not None else pairs
+    return pairs
+
+
+def _stop(node: Any, names: Mapping[Any, str]) -> str:
+    """Say why units cannot be followed beyond a node; nothing if they can."""
+    module = node.module
+    if isinstance(module, tp.ops._OutputOp):
+        return "output"
+    if isinstance(module, tp.ops._ReshapeOp) and not _keeps_channels(node.grad_fn):
+        return "a reshape that mixes channels"
+    if isinstance(module, (tp.ops._SplitOp, tp.ops._UnbindOp, tp.ops._SliceOp)) and _divides_channels(node.grad_fn):
+        return "a split of the channels"
+    if _pads_channels(node.grad_fn):
+        return "a padding of the channels"
+    if type(module).__module__.startswith(tp.ops.__name__) or isinstance(module, KINDS):
+        return ""
+    kind = type(module).__name__
+    return f"'{names[module]}' ({kind})" if module in names else f"a {kind}"
+
+
+def _keeps_channels(grad_fn: Any) -> bool:
+    """Tell whether a reshape leaves axis 1 as it is, flattens all after the batch, or is a linear layer's own."""
+    before, after = tuple(grad_fn._saved_self_sym_sizes), tuple(grad_fn._input_metadata[0].shape)
+    flattens = len(after) == 2 and after[0] == before[0]
+    linear = 2 in (len(before), len(after)) and before[-1] == after[-1]
+    return before[:2] == after[:2] or flattens or linear
+
+
+def _divides_channels(grad_fn: Any) -> bool:
+    return getattr(grad_fn, "_saved_dim", 1) == 1
+
+
+def _pads_channels(grad_fn: Any) -> bool:
+    pads: tuple[int, ...] = getattr(grad_fn, "_saved_pad", ())  # from the last axis on, two each
+    return bool(pads) and any(pads[2 * (len(grad_fn._input_metadata[0].shape) - 2) :])
+
+
+def _read_alone(graph: Any, names: Mapping[Any, str], layer: nn.Module) -> str:
+    """Find the layer whose output, after BatchNorm and functions of one input, only this layer reads."""
+    node = graph.module2node[layer]
+    while len(node.inputs) == 1:
+        node = node.inputs[0]
+        if len(node.outputs) != 1:
+            return ""
+        if isinstance(node.module, nn.Conv2d | nn.Linear):
+            return names[node.module]
+        if not isinstance(node.module, (*NORMS, tp.ops._ElementWiseOp)):
+            return ""
+    return ""

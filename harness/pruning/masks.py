@@ -1,0 +1,68 @@
+"""Masks of single weights: what is gone is exactly zero, and stays so in training."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from prunebench.pruning.network import Network
+from prunebench.pruning.removal import remove
+from prunebench.scoring.evidence import weight_of
+
+
+def kept_weights(network: Network) -> dict[str, Tensor]:
+    """Give the flat numbers of the weights still there, (weights,) by layer, in the order of the model."""
+    found = {}
+    for layer in network.table.positions:
+        mask = network.masks.get(layer)
+        every = torch.arange(weight_of(network, layer).numel())
+        found[layer] = every if mask is None else every[mask.flatten()]
+    return found
+
+
+def without(network: Network, gone: Mapping[str, Tensor]) -> Network:
+    """Give a copy that has lost some weights, too; the given network stays as it is.
+
+    gone: flat numbers (any,) by layer.
+    """
+    copy = remove(network, {})
+    for layer, numbers in gone.items():
+        old = copy.masks.get(layer)
+        mask = torch.ones(weight_of(network, layer).shape, dtype=torch.bool) if old is None else old.clone()
+        mask.view(-1)[numbers] = False
+        copy.masks[layer] = mask
+    zero(copy)
+    return copy
+
+
+def zero(network: Network) -> None:
+    """Set the weights that are gone to zero, in place."""
+    for layer, mask in network.masks.items():
+        weight = weight_of(network, layer)
+        weight.masked_fill_(~mask.to(weight.device), 0)
+
+
+@contextmanager
+def held(network: Network) -> Iterator[None]:
+    """Keep the weights that are gone at zero in a training: they get no gradient, so a fresh optimiser leaves them."""
+    handles = []
+    for layer, mask in network.masks.items():
+        weight = network.model.get_parameter(f"{layer}.weight")
+        hook = _Without(~mask.to(weight.device))
+        handles.append(weight.register_post_accumulate_grad_hook(hook))  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@dataclass(frozen=True, eq=False)
+class _Without:
+    gone: Tensor
+
+    def __call__(self, weight: Tensor) -> None:
+        if weight.grad is not None:
+            weight.grad.masked_fill_(self.gone, 0)

@@ -1,0 +1,228 @@
+"""Which units to remove for a budget; a single weight is a unit here like any other.
+
+Whatever the ranking, the units that may go are put in one order of removal and the shortest beginning of that order
+that meets the budget is taken, found by bisection on the analytic cost. So the achieved keep is at most the request and
+one unit fewer removed would be above it, tied scores or not.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from prunebench.errors import CellError, UserError, unknown
+from prunebench.plugins.criterion import Normalise
+
+METRICS = ("macs", "params", "units", "weights")
+PER = ("per-cost", "per-memory")  # rankings that divide scores by what is saved
+
+
+class Pool(Protocol):
+    """What is to be removed from. kept: by group, the sorted original numbers of the units still there."""
+
+    @property
+    def kept(self) -> Mapping[str, Tensor]:
+        """Give the units still there."""
+
+
+class Costs(Protocol):
+    """What networks cost, as a function of the units of every group."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Units of the dense network by group, in the order of the model."""
+
+    def shares(self, units: Mapping[str, int]) -> dict[str, float]:
+        """Give what a network with these units has of the dense one, by metric."""
+
+    def saving(self, units: Mapping[str, int], metric: str) -> dict[str, int]:
+        """Give what removing one unit of a group from a network with these units saves."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What may be kept: a fraction in (0, 1] of the dense network's MACs, parameters, units or single weights."""
+
+    metric: str
+    keep: float
+
+    def __post_init__(self) -> None:
+        if self.metric not in METRICS:
+            raise unknown("budget metric", self.metric, METRICS)
+        if not 0 < self.keep <= 1:
+            raise UserError(f"keep {self.metric}={self.keep:g} must be in (0, 1]")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How units are ranked; see `prunebench.plugins.criterion.Ranking` for name and normalise.
+
+    floor: share of its dense units that a group never falls below (and at least one unit). round_to: groups are cut to
+    multiples of this. skip: groups that are not pruned.
+    """
+
+    name: Literal["local", "per-cost", "per-memory", "global"] = "local"
+    normalise: Normalise = "none"
+    floor: float = 0.1
+    round_to: int = 1
+    skip: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """What to remove: original unit numbers by group. keep: achieved fractions by metric. floors: groups at theirs."""
+
+    remove: dict[str, Tensor]
+    keep: dict[str, float]
+    floors: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Steps:
+    """What may be done to one group, one step for each width on the way down to its floor; all (steps,).
+
+    Steps of all groups are taken in the order of score, then ratio, then group. widths: after each step.
+    """
+
+    score: NDArray[np.float64]
+    ratio: NDArray[np.float64]
+    widths: NDArray[np.int64]
+
+
+def select(scores: Mapping[str, Tensor], pool: Pool, costs: Costs, budget: Budget, rule: Rule) -> Selection:
+    """Choose the units to remove from a network so that it meets a budget.
+
+    `local`: groups are narrowed so that all keep the same share of their dense units, to within one unit; only the
+    budget decides how many units a group keeps. Else units go by score, for `per-cost` divided by what removing one
+    unit from the network as it is saves of the budget, for `per-memory` by the bytes of its feature maps. Within a
+    group low scores go first, of equal ones the highest number; between groups equal scores go as under `local`.
+
+    Args:
+        scores: by group, (units still there,), low = remove first.
+        pool: a network, dense or already pruned, or what of it is pruned.
+        costs: of the dense network, which the budget is a fraction of.
+        budget: what may be kept.
+        rule: how units are ranked.
+
+    Raises:
+        CellError: scores that are missing or not finite, or negative under `per-cost` or `per-memory`.
+        UserError: floors, rounding and skipped groups make the budget impossible.
+    """
+    for group, kept in pool.kept.items():
+        if group not in rule.skip:
+            _check(group, scores.get(group), len(kept), rule)
+    steps = _steps(scores, pool, costs, budget, rule)
+    order = _order(list(steps.values()))
+
+    def after(number: int) -> dict[str, int]:
+        taken = np.bincount(order[:number], minlength=len(steps))
+        done = {g: int(s.widths[n - 1]) for (g, s), n in zip(steps.items(), taken, strict=True) if n}
+        return {group: len(kept) for group, kept in pool.kept.items()} | done
+
+    def share(number: int) -> float:
+        return costs.shares(after(number))[budget.metric]
+
+    limit = budget.keep * (1 + 1e-9)
+    if share(len(order)) > limit:
+        least = share(len(order))
+        raise UserError(f"keep {budget.metric}={budget.keep:g} cannot be reached: floors leave at least {least:.4f}")
+    low, high = 0, len(order)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if share(middle) <= limit else (middle + 1, high)
+    units = after(low)
+    floors = tuple(g for g, n in costs.counts.items() if g not in rule.skip and units[g] <= lowest(n, rule))
+    return Selection(_lowest(scores, pool, units), costs.shares(units), floors)
+
+
+def random_like(counts: Mapping[str, int], pool: Pool, generator: torch.Generator) -> dict[str, Tensor]:
+    """Choose units at random so that groups keep the given numbers of units; gives what to remove.
+
+    generator: on the CPU. Raises `ValueError` where a group has fewer units than it is to keep.
+    """
+    result = {}
+    for group, kept in pool.kept.items():
+        surplus = len(kept) - counts.get(group, len(kept))
+        if surplus < 0:
+            raise ValueError(f"group '{group}' has {len(kept)} units and cannot keep {counts[group]}")
+        result[group] = kept[torch.randperm(len(kept), generator=generator)[:surplus]].sort().values
+    return result
+
+
+def _check(group: str, scores: Tensor | None, units: int, rule: Rule) -> None:
+    if scores is None or scores.shape != (units,):
+        given = "none" if scores is None else f"shape {tuple(scores.shape)}"
+        raise CellError(f"group '{group}' has {units} units and needs as many scores, got {given}")
+    if not scores.isfinite().all():
+        raise CellError(f"group '{group}' has scores that are not finite")
+    if rule.name in PER and bool((scores < 0).any()):
+        raise CellError(f"group '{group}' has negative scores: divided by a cost they would keep the expensive units")
+
+
+def lowest(units: int, rule: Rule) -> int:
+    """Give the width that a group of `units` dense units never falls below.
+
+    >>> lowest(20, Rule()), lowest(3, Rule()), lowest(20, Rule(round_to=8))
+    (2, 1, 8)
+    """
+    floor = max(1, math.ceil(rule.floor * units - 1e-9))
+    return min(units, -(-floor // rule.round_to) * rule.round_to)
+
+
+def _steps(scores: Mapping[str, Tensor], pool: Pool, costs: Costs, budget: Budget, rule: Rule) -> dict[str, _Steps]:
+    widths = {group: len(kept) for group, kept in pool.kept.items()}
+    metric = "memory" if rule.name == "per-memory" else budget.metric
+    saving = costs.saving(widths, metric) if rule.name in PER else {}
+    return {
+        group: _steps_of(scores[group], saving.get(group, 1), widths[group], units, rule)
+        for group, units in costs.counts.items()
+        if group not in rule.skip
+    }
+
+
+def _steps_of(scores: Tensor, saving: int, width: int, units: int, rule: Rule) -> _Steps:
+    first = (width - 1) // rule.round_to * rule.round_to
+    targets = np.arange(first, lowest(units, rule) - 1, -rule.round_to)
+    before = np.concatenate([[width], targets[:-1]])[: len(targets)]
+    # The share of the dense units at which rounding turns from the width before to this one.
+    ratio = -(targets + 0.5 * (before - targets)) / units
+    if rule.name == "local":
+        return _Steps(np.full(len(targets), -math.inf), ratio, targets)
+    ranked = _comparable(scores, rule).sort().values
+    ranked = ranked / saving if rule.name in PER else ranked
+    if rule.round_to == 1:
+        return _Steps(ranked[: len(targets)].numpy(), ratio, targets)
+    # Units that go together count with their mean.
+    means = [float(ranked[width - b : width - t].mean()) for b, t in zip(before, targets, strict=True)]
+    return _Steps(np.array(means, dtype=np.float64), ratio, targets)
+
+
+def _order(steps: list[_Steps]) -> NDArray[np.int64]:
+    """Put the steps of all groups in one order; gives the group's number for each."""
+    place = np.repeat(np.arange(len(steps)), [len(step.widths) for step in steps])
+    score, ratio = (
+        np.concatenate([np.empty(0), *columns]) for columns in ([s.score for s in steps], [s.ratio for s in steps])
+    )
+    return place[np.lexsort((ratio, score))]
+
+
+def _comparable(scores: Tensor, rule: Rule) -> Tensor:
+    values = scores.detach().to("cpu", torch.float64)
+    norms = {"none": 1.0, "l2": values.norm(), "mean": values.abs().mean(), "max": values.abs().max()}
+    norm = float(norms[rule.normalise])
+    return values / norm if norm > 0 else values
+
+
+def _lowest(scores: Mapping[str, Tensor], pool: Pool, after: Mapping[str, int]) -> dict[str, Tensor]:
+    removed = {}
+    for group, kept in pool.kept.items():
+        surplus = len(kept) - after[group]
+        if surplus:
+            backwards = scores[group].detach().to("cpu", torch.float64).flip(0).argsort(stable=True)[:surplus]
+            removed[group] = kept[len(kept) - 1 - backwards].sort().values
+    return removed

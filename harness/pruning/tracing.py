@@ -1,0 +1,134 @@
+"""What one forward pass shows: the order of the layers, the size of their outputs, and what directly follows them."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from textwrap import shorten
+
+import torch
+from torch import Tensor, nn
+
+from prunebench.errors import UserError
+from prunebench.pruning.layers import ChannelPad
+
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+KINDS = (nn.Conv2d, nn.Linear, *NORMS, ChannelPad)
+NONLINEAR = (
+    *(nn.ReLU, nn.LeakyReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish),
+    *(nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid, nn.Sigmoid, nn.Tanh, nn.Softplus),
+)
+
+
+@dataclass
+class Trace:
+    """Convolutions and linear layers in the order of execution; see `Table` for positions, norm, tail and joined."""
+
+    order: list[str] = field(default_factory=list)
+    positions: dict[str, int] = field(default_factory=dict)
+    norm: dict[str, str] = field(default_factory=dict)
+    tail: dict[str, str] = field(default_factory=dict)
+    joined: dict[str, tuple[str, int]] = field(default_factory=dict)
+    calls: Counter[str] = field(default_factory=Counter)
+    running: str = ""
+    # How many layers had run when a module was last entered: evidence takes its first output after the layer.
+    _entered: dict[str, int] = field(default_factory=dict)
+    # The tensor at the end of each layer's chain: its owner, itself (its id is its own while it lives) and its version
+    # (it changes when the tensor is written in place, as by a residual addition).
+    _ends: dict[int, tuple[str, Tensor, int]] = field(default_factory=dict)
+    _inside: dict[str, str] = field(default_factory=dict)
+    # Layers whose chain has met no nonlinearity yet, with the shape of what they write.
+    _open: dict[str, torch.Size] = field(default_factory=dict)
+
+    def enter(self, name: str, module: nn.Module, given: Tensor) -> None:
+        """Note that `module` is about to read `given`."""
+        self.calls[name] += 1
+        self.running = name
+        before, self._entered[name] = self._entered.get(name, 0), len(self.order)
+        layer, _, version = self._ends.get(id(given), ("", given, -1))
+        if version != given._version or not isinstance(module, (*NORMS, *NONLINEAR)):
+            if isinstance(module, NONLINEAR):
+                self._join(name, given)
+            return
+        self._ends.pop(id(given))
+        if before > self.order.index(layer):
+            return  # it has run for another layer since
+        self.tail[layer] = name
+        if isinstance(module, NONLINEAR):
+            self._open.pop(layer, None)
+        if isinstance(module, NORMS) and layer not in self.norm:
+            self.norm[layer] = name
+            self._inside[name] = layer
+
+    def _join(self, name: str, given: Tensor) -> None:
+        """Note a nonlinearity that reads what is no single layer's, such as a sum; layers of its shape may be in it."""
+        for layer in [layer for layer, shape in self._open.items() if shape == given.shape]:
+            self.joined[layer] = name, self.calls[name]
+            del self._open[layer]
+
+    def leave(self, name: str, module: nn.Module, result: Tensor) -> None:
+        """Note that `module` has made `result`."""
+        self.running = ""
+        owner = self._inside.pop(name, "")
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            units = module.out_channels if isinstance(module, nn.Conv2d) else module.out_features
+            self.order.append(name)
+            self.positions[name] = result.numel() // (result.shape[0] * units)
+            self.tail[name] = owner = name
+            self._open[name] = result.shape
+        if owner:
+            self._ends[id(result)] = (owner, result, result._version)
+
+
+def depthwise(layer: nn.Module) -> bool:
+    """Tell whether a layer of a dense network passes every channel on by itself."""
+    return isinstance(layer, nn.Conv2d) and 1 < layer.groups == layer.in_channels == layer.out_channels
+
+
+def trace(model: nn.Module, example: Tensor, classes: int | None = None) -> tuple[Trace, Tensor]:
+    """Run the model once; gives what was seen and the output. example: (batch, channels, height, width).
+
+    Raises `UserError` where the model fails, its output is not (batch, classes), or a layer is used more than once or
+    not at all. classes: not checked if None.
+    """
+    seen = Trace()
+    layers = {name: module for name, module in model.named_modules() if isinstance(module, (*KINDS, *NONLINEAR))}
+    handles = [handle for name, module in layers.items() for handle in _watch(seen, name, module)]
+    try:
+        output = model(example)
+    except Exception as error:
+        size = " x ".join(map(str, example.shape[1:]))
+        why = shorten(" ".join(str(error).split()), 160, placeholder=" ...")
+        where = f" in layer '{seen.running}'" if seen.running else ""
+        what = f"it fails in eval mode on pictures of {size} pixels{where}: {type(error).__name__}: {why}"
+        raise UserError(f"{what}; build it for these, or ask for others (size=, channels=)") from error
+    finally:
+        for handle in handles:
+            handle.remove()
+    result = _checked(output, len(example), classes)
+    for name, module in layers.items():
+        if isinstance(module, KINDS) and seen.calls[name] != 1:
+            cure = (
+                "make one layer for each use"
+                if seen.calls[name]
+                else "take it out, unless other code reads its weights"
+            )
+            raise UserError(f"layer '{name}' is used {seen.calls[name]} times in a forward pass in eval mode; {cure}")
+    return seen, result
+
+
+def _checked(output: object, batch: int, classes: int | None) -> Tensor:
+    if not isinstance(output, Tensor):
+        raise UserError(
+            f"it returns a {type(output).__name__} in eval mode; it must return one tensor, (batch, classes)"
+        )
+    if output.ndim != 2 or len(output) != batch:
+        raise UserError(f"it returns {tuple(output.shape)} for {batch} pictures; it must return (batch, classes)")
+    if classes not in (None, output.shape[1]):
+        raise UserError(f"it tells {output.shape[1]} classes apart, the data have {classes}; build it for {classes}")
+    return output
+
+
+def _watch(seen: Trace, name: str, module: nn.Module) -> list[torch.utils.hooks.RemovableHandle]:
+    return [
+        module.register_forward_pre_hook(lambda module, given: seen.enter(name, module, given[0])),
+        module.register_forward_hook(lambda module, given, result: seen.leave(name, module, result)),
+    ]

@@ -1,0 +1,68 @@
+"""The protocol: the budget and schedule that every criterion of a comparison shares."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from prunebench.records.record import Frozen
+
+RankingChoice = Literal["local", "per-cost", "per-memory", "global", "published"]
+
+
+class Protocol(Frozen):
+    """Everything that decides a result besides task, criterion, seed and keep. None: the model family's default."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    weights: str = Field("", description="checkpoint file that the dense network starts from")
+    normalise: Literal["data", "imagenet"] | None = Field(
+        None, description="mean and deviation of the pictures' colours"
+    )
+    frozen_epochs: int = Field(0, ge=0, description="epochs for a new classifier alone, before dense training")
+    frozen_rate: float = Field(1.0, gt=0, description="peak rate of those, as a share of the dense one")
+    epochs: int | None = Field(None, ge=0, description="epochs of dense training; 0: the weights as they are")
+    batch: int | None = Field(None, ge=2, description="pictures in a training batch")
+    rate: float | None = Field(None, gt=0, description="peak learning rate of dense training")
+    weight_decay: float | None = Field(None, ge=0, description="weight decay")
+    sparse_epochs: int = Field(10, ge=0, description="epochs of sparse training, for every criterion")
+    sparse_rate: float = Field(0.3, gt=0, description="peak rate of sparse training, as a share of the dense one")
+    rung: float = Field(0.8, gt=0, lt=1, description="factor from one rung of the pruning ladder to the next")
+    rung_epochs: int = Field(1, ge=0, description="epochs after each rung")
+    finetune_epochs: int = Field(10, ge=0, description="epochs of fine-tuning at each requested keep")
+    finetune_rate: Annotated[float, Field(gt=0)] | Literal["swept"] = Field(
+        0.3, description="peak rate of fine-tuning, as a share of the dense one, or: swept"
+    )
+    ranking: RankingChoice = Field("local", description="how units of different layers are ranked together")
+    coupled: bool = Field(True, description="prune units that several layers write (residual streams)")
+    restart: bool = Field(False, description="prune each keep in one cut after sparse training, with the same epochs")
+    floor: float = Field(0.1, ge=0, lt=1, description="share of its units that every group keeps")
+    round_to: int = Field(1, ge=1, description="keep multiples of this many units")
+    calibration: int = Field(1024, ge=1, description="training pictures that scores are computed on")
+    calibration_batch: int = Field(64, ge=1, description="pictures in a calibration batch")
+    train_fraction: float = Field(1.0, gt=0, le=1, description="share of the training pictures to use")
+    validation_fraction: float = Field(0.1, gt=0, lt=1, description="share of those held out for validation")
+    mixed_precision: bool = Field(False, description="train under bfloat16 autocast on a CUDA device")
+    tf32: bool = Field(False, description="allow TensorFloat-32 matrix products on a GPU")
+
+    def rungs_above(self, keep: float) -> int:
+        """Count the rungs strictly above a keep: the ladder that leads to it.
+
+        >>> Protocol().rungs_above(0.5), Protocol().rungs_above(0.8), Protocol().rungs_above(1.0)
+        (3, 0, 0)
+        """
+        count = 0
+        while self.rung_keep(count + 1) > keep + 1e-9:
+            count += 1
+        return count
+
+    def rung_keep(self, number: int) -> float:
+        """Keep of a rung, counted from 1."""
+        return float(self.rung**number)
+
+    def epochs_after(self, keep: float) -> int:
+        """Epochs from the dense network to a finished point: sparse training, rungs, fine-tuning.
+
+        >>> Protocol().epochs_after(0.5)
+        23
+        """
+        return self.sparse_epochs + self.rungs_above(keep) * self.rung_epochs + self.finetune_epochs

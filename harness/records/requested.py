@@ -1,0 +1,38 @@
+"""What a run was asked for, as its folder remembers it, so that a report can say what is not there. Torch-free."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from prunebench.records.record import Cell, Frozen
+
+
+class Trajectories(Frozen):
+    """One criterion on one task: a trajectory for each seed."""
+
+    dataset: str
+    model: str
+    criterion: str
+    seeds: tuple[int, ...]
+
+
+class Asked(Frozen):
+    """Trajectories that one command asked for, each at all keeps."""
+
+    ranking: Literal["local", "per-cost", "per-memory", "global", "published"]
+    metric: Literal["macs", "params", "units", "weights"]
+    keeps: tuple[float, ...]
+    trajectories: tuple[Trajectories, ...]
+
+    def cells(self) -> Iterator[Cell]:
+        """Give every cell.
+
+        >>> of_one = Trajectories(dataset="digits", model="lenet5", criterion="taylor", seeds=(0, 1))
+        >>> asked = Asked(ranking="local", metric="macs", keeps=(0.5, 0.25), trajectories=(of_one,))
+        >>> [(cell.criterion, cell.seed, cell.keep) for cell in asked.cells()]
+        [('taylor', 0, 0.5), ('taylor', 0, 0.25), ('taylor', 1, 0.5), ('taylor', 1, 0.25)]
+        """
+        for one in self.trajectories:
+            names = {"dataset": one.dataset, "model": one.model, "criterion": one.criterion}
+            for seed in one.seeds:
+                for keep in self.keeps:
+                    yield Cell(**names, seed=seed, metric=self.metric, keep=keep, ranking=self.ranking)

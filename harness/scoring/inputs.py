@@ -1,0 +1,57 @@
+"""How strong the inputs are that a layer's weights are multiplied with: evidence of all batches together."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from prunebench.pruning.network import Network
+from prunebench.scoring.evidence import producers, undisturbed, weight_of
+
+
+def input_norms(network: Network, batches: Sequence[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+    """Give for every layer with units of a group the l2 norm of what each of its weights is multiplied with.
+
+    That is the root of the squares summed over positions and averaged over samples. The root is taken after the last
+    batch, so it does not matter how the samples are cut into batches; (units, fan_in), rows equal except where a
+    convolution has groups. The network is left as it was.
+    """
+    totals = {layer: torch.zeros_like(weight_of(network, layer)).flatten(1) for layer in producers(network)}
+    with undisturbed(network.model), torch.no_grad():
+        handles = [network.layer(layer).register_forward_pre_hook(_add_to(total)) for layer, total in totals.items()]
+        try:
+            for pictures, _ in batches:
+                network.model(pictures.to(network.device, network.dtype))
+        finally:
+            for handle in handles:
+                handle.remove()
+    samples = sum(len(labels) for _, labels in batches)
+    return {layer: (total / samples).sqrt() for layer, total in totals.items()}
+
+
+def _add_to(total: Tensor) -> Callable[[nn.Module, Any], None]:
+    def hook(module: nn.Module, inputs: Any) -> None:
+        total.add_(squared_inputs(module, inputs[0]))
+
+    return hook
+
+
+def squared_inputs(layer: nn.Module, inputs: Tensor) -> Tensor:
+    """Sum over samples and positions of the squared input that each weight is multiplied with: (units, fan_in).
+
+    It is the gradient of a layer's summed output with respect to its weight, were the layer given the squares.
+
+    >>> squared_inputs(nn.Linear(2, 1), torch.tensor([[1.0, 2.0], [3.0, 0.0]])).tolist()
+    [[10.0, 4.0]]
+    """
+    squares = inputs.detach().square().sum(dim=0, keepdim=True)
+    with torch.enable_grad():
+        weight = torch.zeros_like(layer.get_parameter("weight"), requires_grad=True)
+        if isinstance(layer, nn.Conv2d):
+            output = layer._conv_forward(squares, weight, None)
+        else:
+            output = F.linear(squares, weight)
+        (gradient,) = torch.autograd.grad(output.sum(), weight)
+    return gradient.flatten(1)

@@ -1,0 +1,138 @@
+"""The grid: which trajectories a spec asks for, every name checked before anything is computed."""
+
+import logging
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+
+from prunebench.errors import UserError
+from prunebench.plugins.expressions import Method, Metric, parse_keeps, parse_method, parse_seeds
+from prunebench.plugins.registry import registry
+from prunebench.pruning.selection import lowest
+from prunebench.study.single_weights import check_for_weights
+from prunebench.study.spec import Spec
+from prunebench.study.store import Store
+from prunebench.study.swept import with_swept_rate
+from prunebench.study.task import Task, make_task
+from prunebench.study.trajectory import Trajectory
+from prunebench.study.tuned import resolve
+from prunebench.training.train import Tick
+
+log = logging.getLogger("prunebench")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One trajectory: a criterion in a block, at all keeps. Plain values, so that it travels between processes."""
+
+    dataset: str
+    model: str
+    criterion: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.dataset} x {self.model} | {self.criterion} | seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A spec with its names resolved. keeps: descending."""
+
+    spec: Spec
+    jobs: tuple[Job, ...]
+    metric: Metric
+    keeps: tuple[float, ...]
+
+
+def schedule(grid: Grid) -> str:
+    """Say in one line what a grid trains."""
+    spec = grid.spec
+    pairs = dict.fromkeys((job.dataset, job.model) for job in grid.jobs)
+    dense = ", ".join(dict.fromkeys(str(task(spec, *pair).protocol.epochs) for pair in pairs))
+    epochs = f"dense {dense}, sparse {spec.sparse_epochs}, rung {spec.rung_epochs}, fine-tuning {spec.finetune_epochs}"
+    size = f"{len(grid.jobs)} trajectories x {len(grid.keeps)} keeps"
+    return f"{size}; preset: {spec.preset or 'none'}; epochs: {epochs}; ranking: {spec.ranking}"
+
+
+def make_grid(spec: Spec) -> Grid:
+    """Resolve a spec. Raises `UserError` for unknown names, wrong seeds and keeps, data or models that do not fit.
+
+    Jobs are ordered so that neighbours lie in different blocks: processes that work side by side do not wait for
+    each other's dense training.
+    """
+    known = registry(spec.plugin)
+    for source, reason in known.failures.items():
+        log.warning("not loaded: %s: %s", source, reason)
+    methods = [parse_method(text, known) for text in spec.criteria]
+    seeds = parse_seeds(spec.seeds)
+    metric, keeps = parse_keeps(spec.keep)
+    if metric == "weights":
+        check_for_weights(spec.protocol(), methods)
+    device = find_device(spec.device)
+    for name in ("mixed_precision", "tf32"):
+        if getattr(spec, name) and device.type != "cuda":
+            raise UserError(f"--{name.replace('_', '-')} needs a CUDA device, this run is on {device.type}")
+    ready = [task(spec, dataset, model) for dataset, model in spec.pairs]
+    for one in ready:
+        _check_reachable(one, metric, min(keeps))
+        if one.table.fixed:
+            layer, why = next(iter(one.table.fixed.items()))
+            log.warning(f"{one.model.label}: {len(one.table.fixed)} layers keep all their units ('{layer}': {why})")
+    tasks = dict.fromkeys((one.dataset_label, one.model.label) for one in ready)
+    order = product(dict.fromkeys(method.name for method in methods), tasks, seeds)
+    jobs = tuple(Job(dataset, model, method, seed) for method, (dataset, model), seed in order)
+    for job in jobs:
+        method_of(spec, job)  # a strength that has not been tuned is said before anything is computed
+    return Grid(spec, jobs, metric, tuple(sorted(keeps, reverse=True)))
+
+
+def _check_reachable(ready: Task, metric: Metric, keep: float) -> None:
+    rule, costs = ready.structure(metric).rule, ready.structure(metric).costs
+    least = costs.shares({g: n if g in rule.skip else lowest(n, rule) for g, n in costs.counts.items()})[metric]
+    if least > keep:
+        what = f"keep {metric}={keep:g} cannot be reached on {ready.dataset_label} x {ready.model.label}"
+        cause, cure = "floors", "lower --floor or ask for more"
+        if metric == "weights":
+            raise UserError(f"{what}: one weight of every layer stays, {least:.2g} of all; ask for more")
+        if rule.skip:
+            cause = f"floors and the {len(rule.skip)} coupled groups that --no-coupled keeps whole"
+        raise UserError(f"{what}: {cause} leave at least {least:.4f}; {cure}")
+
+
+def task(spec: Spec, dataset: str, model: str) -> Task:
+    """Make one task of a spec ready (once per process)."""
+    ready = make_task(dataset, model, spec.protocol(), spec.data_root, spec.download, spec.plugin)
+    if spec.finetune_rate == "swept":
+        return with_swept_rate(ready, spec.results, parse_keeps(spec.keep)[0])
+    return ready
+
+
+def method_of(spec: Spec, job: Job) -> Method:
+    """Resolve a job's criterion."""
+    ready = task(spec, job.dataset, job.model)
+    return resolve(job.criterion, ready, job.seed, spec.results, registry(spec.plugin), parse_keeps(spec.keep)[0])
+
+
+def trajectory(spec: Spec, store: Store, job: Job, metric: Metric, tick: Tick = lambda _: None) -> Trajectory:
+    """Set up a job's trajectory."""
+    ready = task(spec, job.dataset, job.model)
+    return Trajectory(ready, method_of(spec, job), job.seed, metric, store, find_device(spec.device), tick=tick)
+
+
+def find_device(name: str) -> torch.device:
+    """Find a device: `auto` is CUDA, then MPS, then the CPU. Raises `UserError` for what this machine has not."""
+    if name == "auto":
+        accelerated = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        return torch.device(accelerated)
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda", "mps"):
+        raise UserError(f"--device {name}: allowed are auto, cpu, cuda, cuda:N and mps")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"--device {name}: this machine has {torch.cuda.device_count()} CUDA devices; use cpu or auto")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UserError(f"--device {name}: this machine has no MPS device; use cpu or auto")
+    return device

@@ -1,0 +1,75 @@
+"""How long stages will take: training steps timed now at two sizes, corrected by stages that are already finished."""
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import torch
+
+from prunebench.data.splits import BlockData
+from prunebench.pruning.network import Network
+from prunebench.pruning.removal import remove
+from prunebench.pruning.selection import Budget, select
+from prunebench.study.grid import Grid, find_device
+from prunebench.study.stages import Stage
+from prunebench.study.store import Store
+from prunebench.study.task import Task
+from prunebench.training.train import Plan, train
+
+_BATCHES = 10
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds that one trained picture takes. correction: finished stages took this times what was estimated."""
+
+    dense: float
+    smallest: float
+    keep: float
+    correction: float = 1.0
+    finished: int = 0
+
+    def __call__(self, keep: float) -> float:
+        """Seconds per picture of a network of `keep` of the MACs: on the line through the two that were timed."""
+        share = (keep - self.keep) / (1 - self.keep) if self.keep < 1 else 1.0
+        return self.correction * (self.smallest + share * (self.dense - self.smallest))
+
+    def corrected(self, stages: Iterable[Stage], store: Store, work: Callable[[Stage], float]) -> "Pace":
+        """Take the seconds of finished stages into account. work: a stage's work in trained pictures."""
+        pairs = [(_seconds(stage, store), work(stage) * self(stage.keep)) for stage in stages]
+        actual, estimated = (sum(column) for column in zip(*pairs, strict=True)) if pairs else (0.0, 0.0)
+        if not actual or not estimated:
+            return self
+        return replace(self, correction=actual / estimated, finished=len(pairs))
+
+
+def _seconds(stage: Stage, store: Store) -> float:
+    return float(json.loads((store.stage(stage.key) / "facts.json").read_text())["seconds"])
+
+
+def measure(grid: Grid, ready: Task) -> Pace:
+    """Time a few training steps of a task's dense network and of one pruned to the grid's smallest keep."""
+    device, keep = find_device(grid.spec.device), min(grid.keeps)
+    data, dense = ready.data(0, device), ready.fresh(0, device)
+    if keep == 1 or grid.metric == "weights":  # dense kernels take their time for zeros, too
+        seconds = _timed(dense, ready, data)
+        return Pace(seconds, seconds, 1.0)
+    noise = {name: torch.rand(units) for name, units in dense.units.items()}
+    selection = select(noise, dense, ready.costs, Budget(grid.metric, keep), ready.rule)
+    small = remove(dense, selection.remove)
+    return Pace(_timed(dense, ready, data), _timed(small, ready, data), selection.keep["macs"])
+
+
+def _timed(network: Network, ready: Task, data: BlockData) -> float:
+    """Train on a few batches, twice, and time the second."""
+    protocol = ready.protocol
+    batch = protocol.batch or 1
+    few = replace(data.train, pictures=data.train.pictures[torch.arange(min(len(data.train), _BATCHES * batch))])
+    one = replace(data.validation, pictures=data.validation.pictures[torch.arange(1)])
+    small = replace(data, train=few, validation=one)
+    plan = Plan("estimate", 1, protocol.rate or 0.01, batch, protocol.weight_decay or 0.0, 0)
+    train(network, small, plan)
+    start = time.perf_counter()
+    train(network, small, plan)
+    return (time.perf_counter() - start) / len(few)

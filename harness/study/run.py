@@ -1,0 +1,166 @@
+"""The engine: works off a grid's trajectories, one after the other or in several processes."""
+
+import logging
+import multiprocessing
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from prunebench.data.streaming import set_decoders
+from prunebench.errors import UserError, reason
+from prunebench.plugins.expressions import Metric
+from prunebench.processes import cores, end_with_parent
+from prunebench.records.files import read_json
+from prunebench.records.record import SCHEMA, Record
+from prunebench.records.requested import Asked, Trajectories
+from prunebench.study.grid import Grid, Job, schedule, trajectory
+from prunebench.study.progress import Progress, Result
+from prunebench.study.spec import Spec
+from prunebench.study.store import Store
+from prunebench.study.trajectory import Trajectory, forget_failures
+
+log = logging.getLogger("prunebench")
+
+R = TypeVar("R", bound=Result)
+Work = Callable[..., list[R]]  # (spec, job, metric, keeps, progress=None) -> what came out, such as a record per keep
+
+
+def run(grid: Grid, progress: Progress) -> list[Record]:
+    """Compute every point of a grid and give their records, failed ones included, in the order of the grid.
+
+    Finished points are read from the results folder. Raises `UserError` where nothing more can be written.
+    """
+    store = Store(grid.spec.results)
+    note(store, grid.spec, asked(grid))
+    done: dict[Job, list[Record]] = {}
+    log.info(schedule(grid))
+    progress.begin(len(grid.jobs))
+    for job, records in work_off(grid, progress, run_job):
+        done[job] = records
+    _tidy(grid, store)
+    store.forget_trials()
+    return [record for job in grid.jobs for record in done[job]]
+
+
+def work_off(grid: Grid, progress: Progress, work: Work[R]) -> Iterator[tuple[Job, list[R]]]:
+    """Do the work of every job, here or in worker processes; yields each with its results when it is finished."""
+    forget_failures()
+    finished = _in_processes(grid, work) if grid.spec.workers > 1 else _in_turn(grid, work, progress)
+    for job, records in finished:
+        progress.finished(str(job), records)
+        yield job, records
+
+
+def about(spec: Spec) -> dict[str, object]:
+    """Say what a set of results is: the preset, and the command that asked for it."""
+    program = Path(sys.argv[0])
+    name = f"python -m {program.parent.name}" if program.name == "__main__.py" else program.name
+    command = " ".join([name, shlex.join(sys.argv[1:])])
+    return {"schema_version": SCHEMA, "preset": spec.preset or None, "command": command}
+
+
+def asked(grid: Grid) -> Asked:
+    """Say what a grid asks for."""
+    seeds: dict[tuple[str, str, str], list[int]] = {}
+    for job in grid.jobs:
+        seeds.setdefault((job.dataset, job.model, job.criterion), []).append(job.seed)
+    trajectories = tuple(
+        Trajectories(dataset=dataset, model=model, criterion=criterion, seeds=tuple(found))
+        for (dataset, model, criterion), found in seeds.items()
+    )
+    return Asked(ranking=grid.spec.ranking, metric=grid.metric, keeps=grid.keeps, trajectories=trajectories)
+
+
+def note(store: Store, spec: Spec, *wanted: Asked) -> None:
+    """Add this run to what the folder says of itself; once a demonstration is in it, it says so."""
+    path, now = store.folder / "run.json", about(spec)
+    old = read_json(path) if path.exists() else {}
+    commands = [*filter(None, str(old.get("command") or "").split(" ; ")), str(now["command"])]
+    preset = "quick" if "quick" in (old.get("preset"), spec.preset) else now["preset"]
+    cells = list(old.get("asked", []))
+    cells += [one for one in (more.model_dump(mode="json") for more in wanted) if one not in cells]
+    command = " ; ".join(dict.fromkeys(commands))
+    store.write_json(path, now | {"preset": preset, "command": command, "asked": cells})
+
+
+def run_job(
+    spec: Spec, job: Job, metric: Metric, keeps: tuple[float, ...], progress: Progress | None = None
+) -> list[Record]:
+    """Compute one trajectory; a point that fails gives a failed record and leaves the others standing."""
+    path = start(spec, job, metric, progress)
+    return [_point(path, keep) for keep in keeps]
+
+
+def start(spec: Spec, job: Job, metric: Metric, progress: Progress | None) -> Trajectory:
+    """Set up a job's trajectory in this process."""
+    configure(spec)
+    return trajectory(spec, Store(spec.results), job, metric, progress.step if progress else (lambda _: None))
+
+
+def configure(spec: Spec) -> None:
+    """Set what makes results repeatable: threads, TensorFloat-32 off unless asked for. Share out the cores."""
+    torch.set_num_threads(spec.threads)
+    set_decoders(cores() // spec.workers)
+    torch.backends.cuda.matmul.allow_tf32 = spec.tf32
+    torch.backends.cudnn.allow_tf32 = spec.tf32
+    torch.backends.cudnn.benchmark = False
+
+
+def _point(path: Trajectory, keep: float) -> Record:
+    """Read a finished point from the store, or compute it and write it there."""
+    record = path.finished(keep)
+    if record is None:
+        record = attempt(path, keep)
+        path.store.put(record)
+    return record
+
+
+def attempt(path: Trajectory, keep: float) -> Record:
+    """Compute a point; a failure is its record."""
+    try:
+        return path.point(keep)
+    except UserError:
+        raise
+    except Exception as error:  # a plugin's error is this cell's, whatever it is
+        log.debug("traceback of the failed cell", exc_info=True)
+        return path.blank(keep).model_copy(update={"status": "failed", "reason": reason(error)})
+
+
+def _in_turn(grid: Grid, work: Work[R], progress: Progress) -> Iterator[tuple[Job, list[R]]]:
+    for job in grid.jobs:
+        yield job, work(grid.spec, job, grid.metric, grid.keeps, progress)
+
+
+def _in_processes(grid: Grid, work: Work[R]) -> Iterator[tuple[Job, list[R]]]:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(grid.spec.workers, mp_context=context, initializer=end_with_parent) as pool:
+        futures = {pool.submit(work, grid.spec, job, grid.metric, grid.keeps): job for job in grid.jobs}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BrokenProcessPool:
+            raise UserError(
+                "a worker process was killed, perhaps for its memory: run again with less --workers"
+            ) from None
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _tidy(grid: Grid, store: Store) -> None:
+    """Forget the networks that `--save` does not ask for."""
+    if grid.spec.save == "all":
+        return
+    for job in grid.jobs:
+        path = trajectory(grid.spec, store, job, grid.metric)
+        for keep in grid.keeps:
+            point = path.plan.point(path.method, keep)
+            for stage in [*point.chain(), *(point.copies.chain() if point.copies else [])]:
+                if grid.spec.save == "none" or stage.kind == "rung":
+                    store.drop_stage(stage.key)

@@ -1,0 +1,179 @@
+"""What a run is asked to do: the options of the command line, of a configuration file and of a preset, in one place."""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from itertools import product
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from prunebench.errors import UserError, unknown
+from prunebench.records.protocol import Protocol
+
+_TASKS = {"datasets", "models", "tasks"}
+Saving = Literal["none", "final", "all"]
+Backend = Literal["eager", "channels_last", "compile", "onnx"]
+
+
+class Spec(Protocol):
+    """Every option of a run. Each field is an option of the same name; texts are as the user types them."""
+
+    criteria: tuple[str, ...] = Field(
+        ("magnitude", "taylor", "obd", "l1", "l0", "reg_obd", "random"), min_length=1, description="criteria to compare"
+    )
+    datasets: tuple[str, ...] = Field(("digits",), min_length=1, description="datasets, such as mnist or folder:PATH")
+    models: tuple[str, ...] = Field(("lenet5",), min_length=1, description="models, such as vgg11_bn:width=0.5")
+    tasks: tuple[str, ...] = Field(
+        (), description="pairs such as 'cifar10 x resnet20', not every dataset with every model"
+    )
+    seeds: str = Field("0-2", description="seeds: 0-4 or 0,3,7")
+    keep: str = Field(
+        "macs=0.5,0.25",
+        description="fractions to keep of macs, params or units; of weights to prune single weights: weights=0.1,0.05",
+    )
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+    results: Path = Field(Path("results"), description="folder of records, checkpoints and timings")
+    data_root: Path = Field(Path("~/.cache/prunebench"), description="folder of the datasets")
+    download: bool = Field(False, description="download missing datasets")
+    plugin: tuple[str, ...] = Field((), description="a file or module with more criteria, datasets or models")
+    save: Saving = Field("final", description="networks kept in the results folder")
+    workers: int = Field(1, ge=1, description="processes that train at the same time")
+    threads: int = Field(1, ge=1, description="threads of each process")
+    backend: Backend = Field("eager", description="what runs the networks that are timed")
+    timing_batch: int = Field(64, ge=1, description="pictures in a batch that is timed")
+    timing_rounds: int = Field(20, ge=4, description="timed rounds of each network")
+    preset: str = Field("", description="a configuration shipped with the package: see `prunebench list presets`")
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The tasks as (dataset, model): those of `tasks`, else every dataset with every model."""
+        if self.tasks:
+            return [(dataset, model) for dataset, _, model in (task.partition(" x ") for task in self.tasks)]
+        return list(product(self.datasets, self.models))
+
+    def protocol(self) -> Protocol:
+        """Give the part that decides results."""
+        return Protocol.model_validate({name: getattr(self, name) for name in Protocol.model_fields})
+
+
+def presets() -> dict[str, str]:
+    """Names of the presets with the first comment line of each."""
+    folder = resources.files("prunebench") / "presets"
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
+    return {f.name.removesuffix(".toml"): f.read_text().partition("\n")[0].lstrip("# ") for f in files}
+
+
+def make_spec(options: Mapping[str, Any], config: Path | str | None = None, default_preset: str = "") -> Spec:
+    """Join preset, configuration file and command line; the later one wins.
+
+    options: by field name; None and empty tuples mean 'not given'. default_preset: what a run starts from that names no
+    preset, configuration, dataset or model. Raises `UserError` with the nearest allowed name.
+    """
+    given = {key: value for key, value in options.items() if value not in (None, (), [])}
+    filed = _read_toml(Path(config).read_text, str(config)) if config else {}
+    bare = config is None and not _TASKS & given.keys()
+    chosen = given.get("preset") or filed.get("preset") or (default_preset if bare else "")
+    base: dict[str, Any] = {}
+    if chosen:
+        if chosen not in presets():
+            raise unknown("preset", str(chosen), presets())
+        preset = resources.files("prunebench") / "presets" / f"{chosen}.toml"
+        base = _read_toml(preset.read_text, f"preset {chosen}")
+    layers = (base, filed, given)
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        merged = {**_without_other_tasks(merged, layer), **layer}
+    merged["preset"] = chosen if _is_preset(*layers) else ""
+    for name in ("criteria", "datasets", "models", "plugin"):
+        value = merged.get(name)
+        if isinstance(value, str) or (isinstance(value, list | tuple) and all(isinstance(v, str) for v in value)):
+            merged[name] = split_list(value)
+    for name in ("seeds", "keep"):
+        if isinstance(merged.get(name), int | float | list):
+            merged[name] = str(merged[name]).strip("[]")
+    try:
+        spec = Spec.model_validate(merged)
+    except ValidationError as error:
+        raise _as_user_error(error) from None
+    _check_tasks(spec)
+    places: dict[str, Any] = {"results": _absolute(spec.results), "data_root": _absolute(spec.data_root)}
+    if spec.weights:
+        places["weights"] = str(_absolute(Path(spec.weights)))
+    return spec.model_copy(update=places)
+
+
+def _without_other_tasks(lower: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+    """Forget the tasks of the layers below, where a layer names its own in the other way."""
+    asked = _TASKS & layer.keys()
+    if "tasks" in asked and len(asked) > 1:
+        raise UserError("--tasks stands for --datasets and --models: give it, or give them")
+    if "tasks" in lower and asked and "tasks" not in asked and len(asked) < 2:
+        raise UserError(
+            f"--{min(asked)}: the configuration below names tasks; give --datasets and --models, or --tasks"
+        )
+    gone = _TASKS - {"tasks"} if "tasks" in asked else {"tasks"} if asked else set()
+    return {key: value for key, value in lower.items() if key not in gone}
+
+
+def _check_tasks(spec: Spec) -> None:
+    for dataset, model in spec.pairs:
+        if not dataset.strip() or not model.strip():
+            raise UserError(f"--tasks {dataset}{model}: write dataset x model, such as 'cifar10 x resnet20'")
+    models = dict.fromkeys(model for _, model in spec.pairs)
+    if spec.weights and len(models) > 1:
+        raise UserError(f"--weights is for one model, this run has {len(models)}: {', '.join(models)}")
+
+
+def split_list(text: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
+    r"""Split names at blanks and commas; a comma before `key=` and a blank after a backslash belong to the name.
+
+    What is a file as a whole stays whole.
+
+    >>> split_list("magnitude obd:curvature=exact,l0")
+    ('magnitude', 'obd:curvature=exact', 'l0')
+    >>> split_list("folder:/a,size=32 digits")
+    ('folder:/a,size=32', 'digits')
+    >>> split_list(r"folder:/my\ pictures")
+    ('folder:/my pictures',)
+    """
+    texts = [text] if isinstance(text, str) else text
+    parts = [part for item in texts for part in _split(item) if part]
+    return tuple(dict.fromkeys(re.sub(r"\\(\s)", r"\1", part) for part in parts))
+
+
+def _split(item: str) -> list[str]:
+    return [item] if Path(item).is_file() else re.split(r"(?<!\\)\s+|,(?![A-Za-z_]\w*=)", item)
+
+
+def _is_preset(*layers: Mapping[str, Any]) -> bool:
+    """Tell whether tasks and protocol are the preset's; other criteria, seeds and keeps leave it what it is."""
+    decisive = {*Protocol.model_fields, *_TASKS}
+    return not any(decisive & set(layer) for layer in layers[1:])
+
+
+def _read_toml(read: Any, where: str) -> dict[str, Any]:
+    try:
+        data = tomllib.loads(read())
+    except OSError as error:
+        raise UserError(f"{where}: cannot be read: {error.strerror}") from None
+    except ValueError as error:  # of the syntax or of the encoding
+        raise UserError(f"{where}: not valid TOML: {error}") from None
+    data = {key.replace("-", "_"): value for key, value in data.items()}
+    for key in data:
+        if key not in Spec.model_fields:
+            raise unknown("option", key, Spec.model_fields, where=where)
+    return data
+
+
+def _as_user_error(error: ValidationError) -> UserError:
+    first = error.errors()[0]
+    name = str(first["loc"][0]).replace("_", "-")
+    return UserError(f"--{name} {first['input']}: {first['msg']}")
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() would follow links

@@ -1,0 +1,142 @@
+"""The plan of a trajectory as data: which stages lead to a point, and the key of each."""
+
+from collections.abc import Container
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Any, Literal
+
+from prunebench.plugins.criterion import AnyCriterion
+from prunebench.plugins.expressions import Method, Metric
+from prunebench.plugins.identity import identity
+from prunebench.records.files import TRIAL
+from prunebench.records.protocol import Protocol
+from prunebench.study.store import key_of
+
+HARNESS = 1  # raise it when a change to the harness changes results
+CURVATURE = 3  # raise it when a change to the evidence `curvature` does: only scores that ask for it get new keys
+JOINT = 1  # the same for what is joined for a coupled group
+
+
+def score_facts(score: AnyCriterion | None) -> dict[str, Any]:
+    """Say what decides scores beside network and data."""
+    facts: dict[str, Any] = {"score": identity(score)}
+    if score is not None and "curvature" in score.needs:
+        facts["curvature"] = CURVATURE
+    if score is not None and score.coupling == "joint" and score.needs:
+        facts["joint"] = JOINT
+    return facts
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step from dense to pruned.
+
+    keep: the budget that a rung or point is cut to; 1 where nothing is cut. copies: the stage whose widths a control
+    takes over. trial: whether it is one of those that choose a setting, on validation pictures alone.
+    """
+
+    kind: Literal["dense", "sparse", "rung", "point"]
+    label: str
+    key: str
+    epochs: int
+    keep: float = 1.0
+    parent: "Stage | None" = None
+    copies: "Stage | None" = None
+    trial: bool = False
+
+    def chain(self) -> "list[Stage]":
+        """Give the stages from the dense one to this one."""
+        return [*(self.parent.chain() if self.parent else []), self]
+
+    def on_trial(self, kinds: Container[str]) -> "Stage":
+        """Give the stages from the dense one to this one, those of some kinds apart from a run's: trained alike."""
+        if self.kind not in kinds:
+            return self
+        parent = self.parent.on_trial(kinds) if self.parent else None
+        return replace(self, key=TRIAL + self.key, parent=parent, trial=True)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Plans the trajectories of one block.
+
+    block: JSON facts of task, data, seed and device type; metric: what keeps are a fraction of.
+    """
+
+    protocol: Protocol
+    block: dict[str, Any]
+    metric: Metric
+
+    def dense(self) -> Stage:
+        """Plan the block's one dense training."""
+        packages = {name: version(name) for name in ("torch", "torchvision", "torch-pruning")}
+        facts = {"block": self.block, "packages": packages, "harness": HARNESS, **self._options(*_DENSE)}
+        facts |= {name: value for name, value in self._options(*_START).items() if value not in _USUAL[name]}
+        if self.protocol.weights:
+            facts["weights"] = self.protocol.weights.rpartition(" ")[2]  # the digest: a file may be renamed
+        epochs = self.protocol.frozen_epochs + (self.protocol.epochs or 0)
+        return Stage("dense", "dense", key_of("", facts), epochs)
+
+    def sparse(self, method: Method) -> Stage:
+        """Plan sparse training; without a regulariser it is plain and shared by the block's criteria."""
+        dense = self.dense()
+        facts = {"sparse": identity(method.before), **self._options("sparse_epochs", "sparse_rate")}
+        return Stage("sparse", "sparse", key_of(dense.key, facts), self.protocol.sparse_epochs, parent=dense)
+
+    def point(self, method: Method, keep: float) -> Stage:
+        """Plan the stages that lead to a requested keep."""
+        if method.kind == "scratch":
+            return self._scratch(method, keep)
+        rungs = self.protocol.rungs_above(keep)
+        epochs = self.protocol.finetune_epochs
+        if self.protocol.restart:
+            parent, epochs = self._trunk(method, 0), epochs + rungs * self.protocol.rung_epochs
+        else:
+            parent = self._trunk(method, rungs)
+        return self._cut("point", "finetune", method, parent, keep, epochs)
+
+    def _trunk(self, method: Method, rungs: int) -> Stage:
+        stage = self.sparse(method.of if method.of is not None else method)
+        for number in range(1, rungs + 1):
+            keep = self.protocol.rung_keep(number)
+            stage = self._cut("rung", f"rung {number}", method, stage, keep, self.protocol.rung_epochs)
+        return stage
+
+    def _cut(
+        self, kind: Literal["rung", "point"], label: str, method: Method, parent: Stage, keep: float, epochs: int
+    ) -> Stage:
+        copies = self._copied(kind, label, method, keep)
+        facts: dict[str, Any] = {"kind": kind, "epochs": epochs, "keep": keep, **self._options("finetune_rate")}
+        if copies is not None:
+            facts["shuffled"] = copies.key
+        elif method.kind == "criterion":
+            facts |= {**score_facts(method.score), "metric": self.metric, **self._options(*_SELECTION)}
+        else:  # what a control's point shows of re-estimated BatchNorm depends on the pictures it is estimated with
+            facts |= {name: value for name, value in self._options(*_CALIBRATION).items() if value != _DEFAULT[name]}
+        facts["after"] = identity(method.after)
+        return Stage(kind, label, key_of(parent.key, facts), epochs, keep, parent, copies)
+
+    def _copied(self, kind: str, label: str, method: Method, keep: float) -> Stage | None:
+        if method.kind != "shuffle" or method.of is None:
+            return None
+        original = self.point(method.of, keep)
+        return original if kind == "point" else self._trunk(method.of, int(label.split()[1]))
+
+    def _scratch(self, method: Method, keep: float) -> Stage:
+        assert method.of is not None
+        copies = self.point(method.of, keep)
+        epochs = self.dense().epochs + self.protocol.epochs_after(keep)
+        key = key_of(self.dense().key, {"scratch": copies.key, "epochs": epochs})
+        return Stage("point", "scratch", key, epochs, keep, self.dense(), copies)
+
+    def _options(self, *names: str) -> dict[str, Any]:
+        return {name: getattr(self.protocol, name) for name in names}
+
+
+_START = ("normalise", "frozen_epochs", "frozen_rate")
+_USUAL = {name: (Protocol.model_fields[name].default, "data") for name in _START}
+_DENSE = ("epochs", "batch", "rate", "weight_decay", "train_fraction", "validation_fraction", "mixed_precision", "tf32")
+_CALIBRATION = ("calibration", "calibration_batch")
+_DEFAULT = {name: Protocol.model_fields[name].default for name in _CALIBRATION}
+SCORING = (*_DENSE, *_START, "weights", *_CALIBRATION, "coupled")  # what decides the scores of a dense network
+_SELECTION = ("ranking", "coupled", "floor", "round_to", "calibration", "calibration_batch")

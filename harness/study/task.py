@@ -1,0 +1,203 @@
+"""A task made ready: dataset and model found, data loaded, the table of units analysed; and its blocks."""
+
+import dataclasses
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from prunebench.data.loaded import IMAGENET
+from prunebench.data.splits import BlockData, check_sizes, draw
+from prunebench.errors import UserError
+from prunebench.plugins.dataset import Dataset, Loaded, Source
+from prunebench.plugins.expressions import Metric
+from prunebench.plugins.identity import identity
+from prunebench.plugins.model import Model
+from prunebench.plugins.options import split_name
+from prunebench.plugins.registry import get_dataset, get_model, registry
+from prunebench.pruning.analysis import analyse
+from prunebench.pruning.cost import CostModel, costs
+from prunebench.pruning.network import Network, Table
+from prunebench.pruning.selection import Rule
+from prunebench.pruning.verification import twin
+from prunebench.records.protocol import Protocol
+from prunebench.seeding import seeded
+from prunebench.study.checkpoint import load_weights, weights_digest
+from prunebench.study.single_weights import WeightCosts, Weights
+from prunebench.study.structure import Structure, Units
+
+IMAGENET_CLASSES = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Dataset x model.
+
+    costs: of the dense network's parts. protocol: with the model family's defaults filled in. weights: the checkpoint
+    that dense networks start from; the protocol holds its name and digest.
+    """
+
+    dataset_label: str
+    dataset: Dataset
+    loaded: Loaded
+    fingerprint: str
+    model: Model
+    table: Table
+    costs: CostModel
+    protocol: Protocol
+    weights: Path | None = None
+
+    @property
+    def shape(self) -> dict[str, int]:
+        """What the model is built for."""
+        channels, size, _ = self.loaded.shape
+        return {"channels": channels, "size": size, "classes": len(self.loaded.classes)}
+
+    @property
+    def rule(self) -> Rule:
+        """What of each group stays whatever the scores: floors, multiples, groups that are not pruned."""
+        skipped = (group.name for group in self.table.groups if self.table.coupled(group))
+        return Rule(
+            floor=self.protocol.floor,
+            round_to=self.protocol.round_to,
+            skip=frozenset() if self.protocol.coupled else frozenset(skipped),
+        )
+
+    def structure(self, metric: Metric) -> Structure:
+        """Give what is removed for a budget: single weights for one of weights, otherwise units."""
+        return Weights(WeightCosts.of(self.costs)) if metric == "weights" else Units(self.costs, self.rule)
+
+    def data(self, seed: int, device: torch.device) -> BlockData:
+        """Draw a block's splits."""
+        return draw(self.loaded, self.dataset.augment, self.protocol, seed, device)
+
+    def fresh(self, seed: int, device: torch.device) -> Network:
+        """Build a block's dense network with its initial weights."""
+        with seeded(seed, "initialisation"):
+            model = self.model(**self.shape)
+            if self.weights is not None:
+                new = self.model.classifier(model) if self.protocol.frozen_epochs else ()
+                load_weights(model, self.weights, self.model.label, skip=new)
+        return Network.dense(place(model, device), self.table)
+
+    def shell(self) -> nn.Module:
+        """Build a dense network on the CPU whose weights do not matter: others are loaded into it."""
+        with seeded(0, "initialisation"):
+            return self.model.without_weights()(**self.shape)
+
+    def facts(self, seed: int, device: torch.device) -> dict[str, object]:
+        """Say what identifies a block, as JSON values."""
+        return {
+            "dataset": split_name(self.dataset_label)[0],  # a folder may be moved: the fingerprint says what is in it
+            "augment": list(self.dataset.augment),
+            "fingerprint": self.fingerprint,
+            "model": identity(self.model),
+            "seed": seed,
+            "device": device.type,
+        }
+
+
+def place(model: nn.Module, device: torch.device) -> nn.Module:
+    """Move a network to a device, convolutions in channels_last."""
+    return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+@functools.cache
+def load_dataset(label: str, root: Path, download: bool, plugins: tuple[str, ...]) -> tuple[Dataset, Loaded, str]:
+    """Load a dataset once per process; gives its record, data and fingerprint."""
+    dataset, argument = get_dataset(label, registry(plugins))
+    with _named("dataset", label):
+        loaded = dataset.load(Source(root, download, argument))
+    if loaded.augment is not None:
+        dataset = dataclasses.replace(dataset, augment=loaded.augment)
+    return dataset, loaded, loaded.fingerprint()
+
+
+@contextmanager
+def _named(kind: str, label: str) -> Iterator[None]:
+    """Say whose error it is that a dataset or model (a plugin's, perhaps) ends with."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise UserError(f"{kind} '{label}' cannot be made ready: {type(error).__name__}: {text}") from error
+
+
+@functools.cache  # the jobs of a grid go through all its tasks again and again
+def make_task(
+    dataset_label: str, model_label: str, protocol: Protocol, root: Path, download: bool, plugins: tuple[str, ...]
+) -> Task:
+    """Make a task ready. Raises `UserError` for data that are missing or do not fit, models that cannot be pruned."""
+    dataset, loaded, fingerprint = load_dataset(dataset_label, root, download, plugins)
+    model = get_model(model_label, registry(plugins))
+    channels, height, width = loaded.shape
+    if height != width:
+        raise UserError(
+            f"'{dataset_label}' has pictures of {height} x {width} pixels; models take square ones: give a size"
+        )
+    weights = Path(protocol.weights) if protocol.weights else None
+    complete = model.pretrained and channels == 3 and len(loaded.classes) == IMAGENET_CLASSES
+    protocol = _filled(protocol, model, weights, complete)
+    if protocol.normalise == "imagenet":
+        loaded = _as_imagenet(loaded)
+    check_sizes(loaded, protocol)
+    with seeded(0, "analysis"), _named("model", model_label):
+        network = model(channels, height, len(loaded.classes))
+        example = torch.randn(2, channels, height, width)
+        table = analyse(network, example, model.label, classes=len(loaded.classes))
+        _check_training(network, example, model.label)
+    ready = Task(dataset_label, dataset, loaded, fingerprint, model, table, costs(network, table), protocol, weights)
+    if weights is not None:
+        ready.fresh(0, torch.device("cpu"))  # a checkpoint that does not fit is refused before anything is computed
+    return ready
+
+
+def _check_training(network: nn.Module, example: torch.Tensor, label: str) -> None:
+    """Refuse a network that cannot be trained as it is. Leaves it as it was."""
+    copy = twin(network, torch.Tensor.clone).train()
+    try:
+        with torch.no_grad():
+            output = copy(example)
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise UserError(
+            f"{label} cannot be trained: it fails in training mode: {type(error).__name__}: {text}"
+        ) from None
+    if not isinstance(output, torch.Tensor):
+        what = f"it returns a {type(output).__name__} in training mode, not a tensor"
+        raise UserError(f"{label} cannot be trained: {what}; build it without auxiliary outputs")
+
+
+def _filled(protocol: Protocol, model: Model, weights: Path | None, complete: bool) -> Protocol:
+    """Fill what was not given with the model family's defaults, and name the checkpoint by what is in it.
+
+    complete: the model comes trained for these classes, its classifier included.
+    """
+    missing = {**dataclasses.asdict(model.training), "normalise": model.normalise}
+    if complete:
+        missing["epochs"] = 0
+    filled = {name: value for name, value in missing.items() if getattr(protocol, name) is None}
+    if weights is not None:
+        filled["weights"] = f"{weights.name} {weights_digest(weights)}"
+    protocol = Protocol.model_validate(protocol.model_dump() | filled)
+    trained = weights is not None or model.pretrained
+    if protocol.frozen_rate != 1 and not protocol.frozen_epochs:
+        raise UserError(f"--frozen-rate {protocol.frozen_rate:g} is for --frozen-epochs, which is 0")
+    if protocol.epochs == 0 and not trained:
+        raise UserError(f"--epochs 0: '{model.label}' starts from random weights; give --weights FILE, or train it")
+    if protocol.frozen_epochs and not trained:
+        what = "a new classifier needs trained features"
+        raise UserError(f"--frozen-epochs {protocol.frozen_epochs}: {what}; give --weights FILE or a pretrained model")
+    return protocol
+
+
+def _as_imagenet(loaded: Loaded) -> Loaded:
+    """Normalise as ImageNet's weights want it (grey pictures by the mean over the colours), and many of CIFAR."""
+    mean, std = IMAGENET if loaded.shape[0] == 3 else ((sum(numbers) / 3,) for numbers in IMAGENET)
+    return dataclasses.replace(loaded, mean=mean, std=std)

@@ -1,0 +1,6 @@
+"""The contract suite for criteria, regularisers and models: what plugin authors run in their own tests."""
+
+from prunebench.testing.criterion import check_criterion, checks, run_checks
+from prunebench.testing.model import check_model, model_table
+
+__all__ = ["check_criterion", "check_model", "checks", "model_table", "run_checks"]

@@ -1,0 +1,179 @@
+"""Which networks can be pruned exactly, and what is pruned in each: the checks of a model and the table of models."""
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from textwrap import shorten
+
+import torch
+from tabulate import tabulate
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from prunebench.errors import UserError
+from prunebench.pruning.analysis import analyse
+from prunebench.pruning.cost import CostModel, costs, count
+from prunebench.pruning.network import Group, Network, Table
+from prunebench.pruning.removal import remove
+from prunebench.pruning.selection import Budget, Rule, lowest, select
+from prunebench.pruning.tracing import trace
+from prunebench.pruning.verification import difference, randomised, skeleton, twin
+from prunebench.study.networks import load_into, save
+
+Build = Callable[[int, int, int], nn.Module]
+KEEPS = (0.5, 0.25)
+SIZES = (32, 64, 96, 224)
+HEADER = ("model", "passes", "picture", "groups", "units", "coupled", "parameters", "MACs", "lowest MACs", "remarks")
+
+
+def check_model(model: nn.Module, example: Tensor, classes: int | None = None, name: str = "model") -> list[str]:
+    """Check that a network is pruned exactly; gives what is wrong, one line each, and nothing if all is well.
+
+    On a copy with random weights in float64, cut to half and a quarter of its MACs (or the least its floors allow):
+    removed equals masked to 1e-11, computed cost equals that of the network and of torch's flop counter, a saved
+    network loads again, and frozen layers change nothing. The model is left as it was.
+
+    Args:
+        model: any network.
+        example: pictures of the right size (batch, channels, height, width).
+        classes: how many the output must have; any number if None.
+        name: how messages call the model.
+
+    >>> check_model(nn.Sequential(nn.Conv2d(1, 8, 3), nn.Flatten(), nn.Linear(8, 2)), torch.zeros(2, 1, 3, 3))
+    []
+    """
+    try:
+        table = analyse(model, example, name, classes=classes)
+    except UserError as error:
+        return [str(error)]
+    return [f"{name}: {problem}" for problem in _problems(model, table, example)]
+
+
+def model_table(
+    models: Iterable[tuple[str, Build]], sizes: Sequence[int] = SIZES, channels: int = 3, classes: int = 10
+) -> tuple[str, bool]:
+    """Write a Markdown table of models: whether each passes `check_model`, and what is pruned in it.
+
+    Gives also whether none failed; one that is refused has not.
+
+    Columns: side of the pictures in pixels; groups and units that may be pruned and the share of units in coupled
+    groups; the share of parameters and of MACs that is in layers whose units may be pruned; the lowest share of MACs
+    within the default floor; why a model is refused or some layers keep their units.
+
+    Args:
+        models: of (label, builder), builder called with channels, size and classes as a `prunebench.Model` is.
+        sizes: of square pictures; the first that a model takes is used.
+        channels: of the pictures.
+        classes: that the models tell apart.
+    """
+    rows = [_row(label, build, sizes, channels, classes) for label, build in models]
+    text = tabulate(rows, HEADER, tablefmt="github", disable_numparse=True)
+    return text, all(row[1] != "no" for row in rows)
+
+
+def _problems(model: nn.Module, table: Table, example: Tensor) -> Iterator[str]:
+    network = randomised(model, table, example.device)
+    for keep in KEEPS:
+        units = _selected(network, keep)
+        found = difference(model, table, units, example)
+        small = remove(network, units)
+        left, limit = count(small).macs / count(network).macs, max(keep, _least(costs(model, table), table))
+        texts = [found, "" if left <= limit * (1 + 1e-9) else f"there are {left:.3f} of the MACs left"]
+        texts += [*_miscounted(network, small, example), *_unsaved(network, small)]
+        yield from (f"at keep macs={keep:g} {text}" for text in texts if text)
+    yield from _frozen(model, table, example)
+
+
+def _selected(network: Network, keep: float) -> dict[str, Tensor]:
+    """Choose units at random for a keep of MACs, the least that floors allow if that is more."""
+    cost, draws = costs(network.model, network.table), torch.Generator().manual_seed(1)
+    scores = {name: torch.rand(units, generator=draws) for name, units in network.units.items()}
+    budget = Budget("macs", max(keep, _least(cost, network.table)))
+    return select(scores, network, cost, budget, Rule()).remove
+
+
+def _least(cost: CostModel, table: Table) -> float:
+    return cost.cost({group.name: lowest(group.units, Rule()) for group in table.groups}).macs / cost.dense.macs
+
+
+def _miscounted(dense: Network, small: Network, example: Tensor) -> Iterator[str]:
+    """Compare the computed cost with the network's tensors and with torch's count of operations."""
+    computed, counted = costs(dense.model, small.table).cost(small.units), count(small)
+    with FlopCounterMode(display=False) as flops:
+        skeleton(small.model)(torch.empty(1, *example.shape[1:], device="meta", dtype=small.dtype))
+    parameters = sum(parameter.numel() for parameter in small.model.parameters())
+    if not computed.macs == counted.macs == flops.get_total_flops() / 2:
+        yield f"MACs are {computed.macs} computed, {counted.macs} counted, {flops.get_total_flops() / 2:g} by torch"
+    if computed.params != parameters:
+        yield f"parameters are {computed.params} computed, {parameters} there"
+
+
+def _unsaved(dense: Network, small: Network) -> Iterator[str]:
+    """Compare a network with what is loaded after saving it, into a dense network of zeros."""
+    with tempfile.TemporaryDirectory() as folder:
+        save(small, Path(folder))
+        loaded = load_into(twin(dense.model, torch.zeros_like), dense.table, Path(folder)).model.state_dict()
+    state = small.model.state_dict()
+    if state.keys() != loaded.keys() or not all(torch.equal(state[name], loaded[name]) for name in state):
+        yield "what is loaded is not what was saved"
+
+
+def _frozen(model: nn.Module, table: Table, example: Tensor) -> Iterator[str]:
+    """Compare with the same network of which only the last layer is trainable."""
+    frozen = twin(model, Tensor.clone).requires_grad_(False)
+    last = list(table.positions)[-1]
+    frozen.get_submodule(last).requires_grad_(True)
+    found = [group for group in analyse(frozen, example, check=False).groups if group.name not in table.fixed]
+    if _shown(found) != _shown(table.groups):
+        yield "with frozen layers other units are found"
+    small = remove(Network.dense(frozen, table), {g.name: torch.arange(g.units // 2) for g in table.groups}).model
+    if any(p.requires_grad != name.startswith(f"{last}.") for name, p in small.named_parameters()):
+        yield "frozen layers do not stay frozen"
+
+
+def _shown(groups: Iterable[Group]) -> list[object]:
+    return [(g.name, g.producers, [(s.layer, s.side, s.index.tolist()) for s in g.slices]) for g in groups]
+
+
+def _row(label: str, build: Build, sizes: Sequence[int], channels: int, classes: int) -> list[str]:
+    try:
+        model, size = _first(build, sizes, channels, classes)
+        example = torch.zeros(2, channels, size, size)
+        table = analyse(model, example, label, classes=classes)
+    except UserError as error:
+        return [label, "refused", *[""] * 7, shorten(str(error).removeprefix(f"{label} cannot be pruned: "), 200)]
+    except Exception as error:
+        return [label, "refused", *[""] * 7, shorten(f"{type(error).__name__}: {error}", 200)]
+    try:
+        problems = list(_problems(model, table, example))
+    except Exception as error:  # one model's trouble must not lose the table of the others
+        problems = [f"it cannot be checked: {type(error).__name__}: {' '.join(str(error).split())[:160]}"]
+    kept = [f"{len(table.fixed)} layers keep their units: {reason}" for reason in list(table.fixed.values())[:1]]
+    return [label, "no" if problems else "yes", str(size), *_facts(model, table), "; ".join(problems + kept)]
+
+
+def _first(build: Build, sizes: Sequence[int], channels: int, classes: int) -> tuple[nn.Module, int]:
+    """Build a model for the first size of pictures that it takes; the last one's failure is for `analyse` to say."""
+    for size in sizes[:-1]:
+        try:
+            model = build(channels, size, classes)
+            with torch.no_grad():
+                trace(skeleton(model), torch.empty(2, channels, size, size, device="meta"))
+        except UserError:
+            continue
+        return model, size
+    return build(channels, sizes[-1], classes), sizes[-1]
+
+
+def _facts(model: nn.Module, table: Table) -> list[str]:
+    cost, units = costs(model, table), sum(group.units for group in table.groups)
+    layers = {name: model.get_submodule(name) for group in table.groups for name in group.producers}
+    params = sum(parameter.numel() for layer in layers.values() for parameter in layer.parameters())
+    macs = sum(table.positions[name] * layer.get_parameter("weight").numel() for name, layer in layers.items())
+    shares = (
+        sum(group.units for group in table.groups if table.coupled(group)) / units,
+        params / cost.dense.params,
+        macs / cost.dense.macs,
+        _least(cost, table),
+    )
+    return [str(len(table.groups)), str(units), *(f"{100 * share:.1f} %" for share in shares)]

@@ -1,0 +1,138 @@
+"""What `pytest benchmarks/` times: the entries of a grid, trained together, then handed out one by one."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from prunebench.fidelity.compare import compare_scores, forget_dense, gated, score_jobs
+from prunebench.plugins.expressions import Metric
+from prunebench.records.fidelity import Fidelity
+from prunebench.records.record import Record
+from prunebench.records.tuning import read_tuning
+from prunebench.study.grid import Grid, Job, make_grid, task
+from prunebench.study.progress import Progress
+from prunebench.study.run import about, configure, run
+from prunebench.study.spec import Spec
+from prunebench.timing.backends import check_backend
+from prunebench.timing.latency import Call, repeats
+from prunebench.timing.timer import Timer
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One timed network: a task's dense one (no keep), or a point."""
+
+    job: Job
+    metric: Metric
+    keep: float | None = None
+
+    @property
+    def task(self) -> str:
+        """Dataset x model: the benchmark group."""
+        return f"{self.job.dataset} x {self.job.model}"
+
+    @property
+    def record_wanted(self) -> bool:
+        """Tell whether the entry is a point."""
+        return self.keep is not None
+
+    def __str__(self) -> str:
+        parts = [self.job.dataset, self.job.model, self.job.criterion]
+        if self.keep is not None:
+            parts += [f"{self.metric}={self.keep:g}", f"seed{self.job.seed}"]
+        return "-".join(parts)
+
+
+@contextmanager
+def _lines_shown() -> Iterator[None]:
+    """Let the progress lines through: pytest takes the log for itself."""
+    log, handler = logging.getLogger("prunebench"), logging.StreamHandler()
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
+class Bench:
+    """The grid of one pytest session."""
+
+    def __init__(self, spec: Spec) -> None:
+        configure(spec)
+        check_backend(spec.backend)
+        self.spec = spec
+        self.grid = make_grid(spec)
+        self.records: dict[Entry, Record] = {}
+        self.fidelity: dict[Job, Fidelity] = {}
+        self.timed: set[Entry] = set()
+        self.timer = Timer(self.grid)
+
+    @cached_property
+    def entries(self) -> dict[str, Entry]:
+        """The dense network of every task, then the points, by their names."""
+        metric = self.grid.metric
+        tasks = dict.fromkeys((job.dataset, job.model) for job in self.grid.jobs)
+        dense = [Entry(Job(*names, "dense", 0), metric) for names in tasks]
+        points = [Entry(job, metric, keep) for job in self.grid.jobs for keep in self.grid.keeps]
+        return {str(entry): entry for entry in dense + points}
+
+    @cached_property
+    def scores(self) -> dict[str, Job]:
+        """The scores whose fidelity is measured, by their names."""
+        jobs = score_jobs(self.grid)
+        return {f"{job.dataset}-{job.model}-{job.criterion}-seed{job.seed}": job for job in jobs}
+
+    @cached_property
+    def gated(self) -> tuple[str, ...]:
+        """The criteria that cannot score a dense network."""
+        return gated(self.grid)
+
+    def compare(self, jobs: tuple[Job, ...]) -> None:
+        """Compute the fidelity of some scores, or read it from the store."""
+        with _lines_shown(), Progress() as progress:
+            self.fidelity |= compare_scores(self.grid, jobs, progress)
+
+    def tidy(self) -> None:
+        """Forget the dense networks that only fidelity needed, where none are to be kept."""
+        forget_dense(self.grid, tuple(self.fidelity))
+
+    def train(self, entries: list[Entry]) -> None:
+        """Compute the points of some entries, or read them from the store."""
+        jobs = tuple(dict.fromkeys(entry.job for entry in entries))
+        keeps = tuple(keep for keep in self.grid.keeps if any(entry.keep == keep for entry in entries))
+        with _lines_shown(), Progress() as progress:
+            for record in run(Grid(self.spec, jobs, self.grid.metric, keeps), progress):
+                cell = record.cell
+                job = Job(cell.dataset, cell.model, cell.criterion, cell.seed)
+                self.records[Entry(job, cell.metric, cell.keep)] = record
+
+    def record(self, entry: Entry) -> Record | None:
+        """Give an entry's record; a dense network has none."""
+        return self.records[entry] if entry.record_wanted else None
+
+    def iterations(self, call: Call) -> int:
+        """Say how often a timed round repeats its call."""
+        return repeats(call)
+
+    def facts(self, entry: Entry, call: Call) -> dict[str, Any]:
+        """Give what the benchmark entry carries: cost of the dense network, or record and paired latency."""
+        record = self.record(entry)
+        if record is None:
+            return {"dense": task(self.spec, entry.job.dataset, entry.job.model).costs.dense.model_dump()}
+        latency = self.timer.measure(self.timer.dense(entry.job), call, record)
+        self.timer.keep([latency])
+        self.timed.add(entry)
+        return {"record": record.model_dump(mode="json"), "latency": latency.model_dump(mode="json")}
+
+    def summary(self) -> dict[str, Any]:
+        """Say what the file is, with the records that have no time: pytest-benchmark leaves failed tests out."""
+        untimed = [r.model_dump(mode="json") for entry, r in self.records.items() if entry not in self.timed]
+        found = sorted((self.spec.results / "strengths").glob("*.json"))
+        tunings = [read_tuning(path).model_dump(mode="json") for path in found]
+        return {**about(self.spec), "untimed": untimed, "tunings": tunings}

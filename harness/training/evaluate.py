@@ -1,0 +1,74 @@
+"""Accuracy and loss of a network on a split, and the re-estimation of its BatchNorm statistics."""
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from prunebench.data.splits import Split
+
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+@dataclass(frozen=True)
+class Result:
+    """Per picture, in order: predicted label, loss (nats), and whether the label is among the five best."""
+
+    predicted: Tensor
+    loss: Tensor
+    correct: Tensor
+    among_five: Tensor
+
+    @property
+    def accuracy(self) -> float:
+        """Share of pictures classified right."""
+        return float(self.correct.double().mean())
+
+    @property
+    def mean_loss(self) -> float:
+        """Mean cross-entropy in nats."""
+        return float(self.loss.double().mean())
+
+    @property
+    def top5(self) -> float:
+        """Share of pictures whose label is among the five best."""
+        return float(self.among_five.double().mean())
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, split: Split, batch: int | None = None) -> Result:
+    """Run a split through the network in eval mode; every picture counts once, a short last batch included.
+
+    batch: pictures at a time; by default 500 up to 32 x 32 pixels, fewer of larger ones.
+    """
+    batch = batch or min(500, max(16, 512_000 // split.side**2))
+    training = model.training
+    model.eval()
+    rows: list[tuple[Tensor, ...]] = []
+    for pictures, labels in split.batches(batch):
+        logits = model(pictures).float()
+        best = logits.topk(min(5, logits.shape[1]), dim=1).indices
+        hits = best == labels.unsqueeze(1)
+        loss = F.cross_entropy(logits, labels, reduction="none")
+        rows.append((best[:, 0].cpu(), loss.cpu(), hits[:, 0].cpu(), hits.any(dim=1).cpu()))
+    model.train(training)
+    return Result(*(torch.cat(column) for column in zip(*rows, strict=True)))
+
+
+@torch.no_grad()
+def with_batchnorm_reestimated(model: nn.Module, calibration: Split, batch: int) -> nn.Module:
+    """Give a copy whose BatchNorm statistics are those of the calibration pictures (averaged over batches)."""
+    model = copy.deepcopy(model).eval()
+    norms = [m for m in model.modules() if isinstance(m, _BATCH_NORMS)]
+    if not norms:
+        return model
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+        norm.train()
+    for pictures, _ in calibration.batches(max(2, batch)):
+        if len(pictures) > 1:
+            model(pictures)
+    return model.eval()

@@ -1,0 +1,188 @@
+"""One training stage: SGD with Nesterov momentum, cosine rate with warm-up, the last epoch is the result."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from prunebench.data.augment import augment
+from prunebench.data.splits import BlockData
+from prunebench.errors import CellError
+from prunebench.plugins.regulariser import Attached, Regulariser
+from prunebench.pruning.masks import held
+from prunebench.pruning.network import Network
+from prunebench.records.record import Epoch, SparseFacts
+from prunebench.seeding import generator, seeded
+from prunebench.training.evaluate import evaluate
+from prunebench.training.term import attach, gradients_of, term_of
+
+Tick = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one stage does.
+
+    rate: peak learning rate. precision: autocast type on a GPU, or None. only: names of the modules to train, with
+    everything else frozen and in eval mode; all if empty.
+    """
+
+    stage: str
+    epochs: int
+    rate: float
+    batch: int
+    weight_decay: float
+    seed: int
+    precision: torch.dtype | None = None
+    only: tuple[str, ...] = ()
+
+
+@dataclass
+class Trained:
+    """What one stage left behind beside the network."""
+
+    curve: list[Epoch] = field(default_factory=list)
+    sparse: SparseFacts | None = None
+
+
+def rate_at(step: int, steps: int, peak: float) -> float:
+    """Cosine from the peak to zero after a linear warm-up over the first twentieth of the steps.
+
+    >>> [round(rate_at(step, 100, 1.0), 3) for step in (0, 4, 52, 99)]
+    [0.2, 1.0, 0.5, 0.0]
+    """
+    warm = max(1, steps // 20)
+    if step < warm:
+        return peak * (step + 1) / warm
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warm + 1) / (steps - warm + 1)))
+
+
+def train(
+    network: Network, data: BlockData, plan: Plan, regulariser: Regulariser | None = None, tick: Tick = lambda _: None
+) -> Trained:
+    """Train a network in place.
+
+    With a regulariser, its term is added to the loss and what it learned is folded into the network at the end. Single
+    weights that were pruned stay zero.
+    Raises `CellError` when the loss or the term is no longer finite, or the term has no gradient.
+    """
+    trained = Trained()
+    if plan.epochs == 0:
+        return trained
+    attached = None
+    if regulariser is not None:
+        attached = attach(regulariser, network, generator(plan.seed, plan.stage, "regulariser"))
+        before = float(attached.measure().detach())
+        ratio = _gradient_ratio(network, regulariser, attached, data, plan)
+    with seeded(plan.seed, plan.stage, "dropout"), _frozen(network.model, plan.only), held(network):
+        for epoch, rate, loss in _epochs(network.model, data, plan, attached):
+            if attached is not None and regulariser is not None:
+                term_of(regulariser, attached)
+            last = epoch == plan.epochs
+            accuracy = evaluate(network.model, data.validation).accuracy if last else None
+            trained.curve.append(Epoch(stage=plan.stage, epoch=epoch, rate=rate, loss=loss, validation=accuracy))
+            tick(f"{plan.stage} epoch {epoch}/{plan.epochs}")
+    if attached is not None:
+        after = float(attached.measure().detach())
+        trained.sparse = SparseFacts(
+            before=before, after=after, gradient_ratio=ratio, ineffective=after > 0.95 * before
+        )
+        network.gates.update(attached.detach())
+    network.model.eval()
+    return trained
+
+
+def _epochs(
+    model: nn.Module, data: BlockData, plan: Plan, attached: Attached | None
+) -> Iterator[tuple[int, float, float]]:
+    """Yield (epoch, rate, mean loss) after each epoch."""
+    order = generator(plan.seed, plan.stage, "order")
+    optimiser = _optimiser(model, plan, attached)
+    batches = len([c for c in torch.split(torch.arange(len(data.train)), plan.batch) if len(c) > 1])
+    steps, step = batches * plan.epochs, 0
+    for epoch in range(1, plan.epochs + 1):
+        _train_mode(model, plan.only)
+        total = torch.zeros((), device=data.train.mean.device)
+        drawn = torch.split(torch.randperm(len(data.train), generator=order), plan.batch)
+        chosen = [index for index in drawn if len(index) > 1]  # BatchNorm cannot normalise one picture
+        for images, labels in data.train.pictures.batches(chosen):
+            inputs = data.train.floats(augment(images, data.augment, order, data.train.side))
+            rate = rate_at(step, steps, plan.rate)
+            for group in optimiser.param_groups:
+                group["lr"] = rate * group["factor"]
+            total += _step(model, inputs, labels, plan, attached, optimiser)
+            step += 1
+        loss = float(total) / batches
+        if not math.isfinite(loss):
+            raise CellError(f"training diverged in stage '{plan.stage}', epoch {epoch}: the loss is {loss}")
+        yield epoch, rate, loss
+
+
+@contextmanager
+def _frozen(model: nn.Module, only: tuple[str, ...]) -> Iterator[None]:
+    """Freeze all parameters but those of the modules `only` (none if it is empty), and set them free again."""
+    inside = tuple(f"{module}." for module in only)
+    frozen = [p for name, p in model.named_parameters() if only and not name.startswith(inside) and p.requires_grad]
+    for parameter in frozen:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in frozen:
+            parameter.requires_grad_(True)
+
+
+def _train_mode(model: nn.Module, only: tuple[str, ...]) -> None:
+    """Set what learns to training mode: a frozen BatchNorm keeps its statistics, a frozen part drops nothing."""
+    model.train(not only)
+    for module in only:
+        model.get_submodule(module).train()
+
+
+def _step(
+    model: nn.Module,
+    inputs: Tensor,
+    labels: Tensor,
+    plan: Plan,
+    attached: Attached | None,
+    optimiser: torch.optim.Optimizer,
+) -> Tensor:
+    if attached is not None:
+        attached.draw()
+    with torch.autocast(inputs.device.type, plan.precision, enabled=plan.precision is not None):
+        loss = F.cross_entropy(model(inputs).float(), labels)
+    objective = loss if attached is None else loss + attached.penalty()
+    optimiser.zero_grad(set_to_none=True)
+    objective.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+    return loss.detach()
+
+
+def _optimiser(model: nn.Module, plan: Plan, attached: Attached | None) -> torch.optim.SGD:
+    groups = [{"params": list(model.parameters()), "weight_decay": plan.weight_decay, "factor": 1.0}]
+    if attached is not None and attached.parameters:
+        groups.append({"params": attached.parameters, "weight_decay": 0.0, "factor": attached.rate_factor})
+    return torch.optim.SGD(groups, lr=plan.rate, momentum=0.9, nesterov=True)
+
+
+def _gradient_ratio(
+    network: Network, regulariser: Regulariser, attached: Attached, data: BlockData, plan: Plan
+) -> dict[str, float]:
+    """Norm of the term's gradient over the loss's, by parameter that the term acts on, on one batch."""
+    named = dict(network.model.named_parameters())
+    named |= {f"gates {number}": gate for number, gate in enumerate(attached.parameters)}
+    attached.draw()
+    pictures, labels = data.train.batches(plan.batch)[0]
+    network.model.eval()
+    loss = F.cross_entropy(network.model(pictures), labels)
+    ours = gradients_of(regulariser, attached, named)
+    theirs = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
+    return {
+        name: float(a.norm() / b.norm().clamp_min(1e-30))
+        for (name, a), b in zip(ours.items(), theirs, strict=True)
+        if a is not None and b is not None
+    }

@@ -1,0 +1,103 @@
+"""Write a report: Markdown, LaTeX, CSV, Parquet, figures and a page that needs nothing beside itself."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from prunebench.errors import UserError
+from prunebench.reports.analysis.margins import MARGIN
+from prunebench.reports.document import Document, Picture
+from prunebench.reports.figures.accuracy import accuracy_figure
+from prunebench.reports.figures.drawing import png, svg
+from prunebench.reports.figures.speed import speed_figure
+from prunebench.reports.formatting import NONE
+from prunebench.reports.output.latex import latex
+from prunebench.reports.output.parquet import need_pyarrow, parquet
+from prunebench.reports.results import Results
+from prunebench.reports.sections.report import make_document
+from prunebench.reports.tables.all import make_tables
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
+TITLES = {
+    "accuracy": "Accuracy after fine-tuning against MACs kept (single weights: against weights kept); "
+    "bands: 95 % t intervals over seeds, cut off at 0 and 100 % and at the frame; dashed: controls.",
+    "speed": "Speed-up by the count of MACs (tick) and as measured (dot; line: 95 % interval, cut off at the frame; "
+    "hollow: unreliable).",
+}
+
+
+def write_report(results: Results, folder: Path, margin: float = MARGIN, columnar: bool = False) -> list[Path]:
+    """Write `report.md`, `index.html`, `tables.tex`, the CSV tables and `figures/` into a folder; gives their paths.
+
+    margin: of non-inferiority, a fraction. The CSV tables hold fractions, not percent, and `n/a` where there is no
+    number. columnar: each of them as Parquet too. Raises `UserError` where the folder cannot be written, or Parquet is
+    asked for without pyarrow.
+    """
+    if columnar:
+        need_pyarrow()
+    tables = make_tables(results, margin)
+    files: dict[str, str | bytes] = {f"{name}.csv": _csv(table) for name, table in tables.items()}
+    if columnar:
+        files |= {f"{name}.parquet": parquet(table) for name, table in tables.items()}
+    drawn = {"accuracy": accuracy_figure(tables["summary"]), "speed": speed_figure(tables["summary"])}
+    pictures = []
+    for name, figure in drawn.items():
+        if figure is not None:
+            text = svg(figure)
+            files |= {f"figures/{name}.svg": text, f"figures/{name}.png": png(figure)}
+            pictures.append(Picture(name, TITLES[name], text))
+    document = make_document(results, tables, pictures)
+    files |= {"report.md": markdown(document), "index.html": page(document), "tables.tex": latex(document)}
+    return _write(folder, files)
+
+
+def markdown(document: Document) -> str:
+    """Render a report as GitHub's Markdown; pictures lie in `figures/`."""
+    return _environment(escape=False).get_template("report.md.j2").render(document=document)
+
+
+def page(document: Document) -> str:
+    """Render a report as one HTML page with its pictures inside."""
+    return _environment(escape=True).get_template("index.html.j2").render(document=document)
+
+
+def _environment(escape: bool) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=escape,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {"kind": lambda block: type(block).__name__, "inline": _inline, "code": _code}
+    return environment
+
+
+def _inline(picture: Picture) -> Markup:
+    """Make an SVG part of a page: its ids get the picture's name, for two pictures use the same ones."""
+    text = re.sub(r'(id="|url\(#)', rf"\g<1>{picture.name}-", picture.svg)
+    return Markup(text[text.index("<svg") :])
+
+
+def _code(text: str) -> Markup:
+    """Turn `names` in backticks into code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(Markup.escape(text))))
+
+
+def _csv(table: pd.DataFrame) -> str:
+    return str(table.to_csv(index=False, na_rep=NONE, lineterminator="\n"))
+
+
+def _write(folder: Path, files: dict[str, str | bytes]) -> list[Path]:
+    try:
+        (folder / "figures").mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            data = content.encode() if isinstance(content, str) else content
+            (folder / name).write_bytes(data)
+    except OSError as error:
+        raise UserError(f"{folder}: the report cannot be written here: {error.strerror}; give another folder") from None
+    return [folder / name for name in files]

@@ -1,0 +1,1 @@
+"""Sections of a report: what is said, in tables, sentences and pictures. Imports analysis, tables and figures."""

@@ -1,0 +1,73 @@
+"""The sections about time and place: measured speed, seconds by stage, machines and packages."""
+
+import pandas as pd
+
+from prunebench.reports.document import Items, Section, Table, Text
+from prunebench.reports.formatting import duration, times
+from prunebench.reports.grid import METRICS
+from prunebench.reports.results import Results
+from prunebench.reports.sections.comparison import UNRELIABLE
+from prunebench.reports.tables.speed import SETTING
+
+TIMED = (
+    *("keep", "ranking", "criterion", "n", "dense ms", "pruned ms"),
+    *("theoretical", "measured", "own interval", "efficiency"),
+)
+
+
+def speed_section(speed: pd.DataFrame) -> Section:
+    """Every timing, by machine, backend, batch and threads."""
+    if not len(speed):
+        return Section("Measured speed", (), "Nothing was timed.")
+    tables = []
+    for (task, machine, backend, batch, threads), part in speed.groupby(["task", *SETTING], sort=False):
+        rows = [
+            (
+                f"{r['keep']:g} {METRICS[r['metric']]}",
+                *(r["ranking"], r["criterion"], str(r["n"])),
+                *(f"{r['dense_ms']:.3g}", f"{r['pruned_ms']:.3g}"),
+                *(times(r["theoretical"]), times(r["measured"], r["measured_half"])),
+                f"[{r['own_low']:.2f}, {r['own_high']:.2f}]" + (" ‡" if r["noisy"] else ""),
+                f"{r['efficiency']:.2f}",
+            )
+            for r in part.to_dict("records")
+        ]
+        caption = f"{task} on {machine}: {backend}, batch {batch}, threads: {threads}"
+        tables.append(Table(caption, TIMED, tuple(rows), left=3, folded=True))
+    text = (
+        "Milliseconds per batch; measured: median of paired ratios, mean ± half of the 95 % t interval over n seeds; "
+        "own interval: the widest ends of the 95 % bootstrap intervals of the single measurements."
+    )
+    noisy = (Text(UNRELIABLE),) if bool(speed["noisy"].any()) else ()
+    return Section("Measured speed", (Text(text), *noisy, *tables))
+
+
+def stages_section(stages: pd.DataFrame) -> Section:
+    """Seconds by stage, and the count that shows one dense training per block."""
+    if not len(stages):
+        return Section("Seconds by stage", (), "The records say nothing about it.")
+    dense = stages[stages["stage"] == "dense"].to_dict("records")
+    lines = [
+        f"{row['task']}: dense trainings {row['runs']}, blocks {row['blocks']}, points served {row['points']}"
+        for row in dense
+    ]
+    cells = [
+        (r["task"], r["stage"], str(r["runs"]), str(r["points"]), duration(r["seconds"]), duration(r["mean_seconds"]))
+        for r in stages.to_dict("records")
+    ]
+    header = ("task", "stage", "computed", "uses", "seconds in all", "seconds each")
+    caption = "A stage is computed once and used by every point that begins with it."
+    return Section("Seconds by stage", (Items(tuple(lines)), Table(caption, header, tuple(cells), left=2)))
+
+
+def origin_section(results: Results) -> Section:
+    """Where the points were computed, with which packages."""
+    lines = {f"benchmarks: {results.machine}": None} if results.machine else {}
+    for record in results.records:
+        if record.environment is not None:
+            e = record.environment
+            packages = ", ".join(f"{name} {version}" for name, version in sorted(e.versions.items()))
+            commit = f"; commit {e.commit[:12]}" if e.commit else ""
+            place = e.device if e.device == e.cpu else f"{e.device}, {e.cpu}"
+            lines[f"{place}, threads: {e.threads}{commit}: {packages}"] = None
+    return Section("Where it was computed", (Items(tuple(lines)) if lines else Text("The source does not say."),))

@@ -1,0 +1,89 @@
+"""What can be read from the tables of fidelity, in sentences."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from prunebench.records.fidelity import Fidelity
+from prunebench.reports.analysis.fidelity import HALVES, OVER_ALL, REACHABLE, WITHIN
+from prunebench.reports.formatting import correlation, count, percent, seeds
+from prunebench.reports.grid import is_control
+from prunebench.reports.results import Results
+
+Row = dict[Any, Any]
+
+
+def sentences(part: pd.DataFrame, found: Sequence[Fidelity], results: Results) -> Iterator[str]:
+    """Say what one task's part of the table shows. part: of `fidelity_table`; found: what it was made of."""
+    yield _size(part, found)
+    rows = {truth: _within(part, truth) for truth in ("signed", "absolute")}
+    yield from (_highest(truth, known) for truth, known in rows.items() if known)
+    if not results.demonstration:
+        yield from _against_chance(rows["signed"])
+    gated = sorted(
+        {r.cell.criterion for r in results.records if "gate" in r.evidence and r.cell.task == found[0].cell.task}
+    )
+    if gated:
+        names = ", ".join(f"`{name}`" for name in gated)
+        yield f"Left out: {names}: scores that read gates cannot be had from a dense network, which has none."
+
+
+def _size(part: pd.DataFrame, found: Sequence[Fidelity]) -> str:
+    """Say what was removed, on what it was measured, and how often the loss fell."""
+    blocks = {one.cell.seed: one for one in found}
+    layers, units = (
+        int(part.loc[part["layer"] == name, what].max()) for name, what in ((WITHIN, "layers"), (OVER_ALL, "units"))
+    )
+    changes = [np.concatenate([one.truth(name) for name in one.groups]) for one in blocks.values()]
+    pictures = max(sum(one.pictures) for one in blocks.values())
+    lower = float(np.mean([(change < 0).mean() for change in changes]))
+    size = f"{count(units, 'unit')} of {count(layers, 'layer')} {'was' if units == 1 else 'were'} removed one by one"
+    size += f" on {count(pictures, 'picture')}, {'seed' if len(blocks) == 1 else 'seeds'} {seeds(blocks)}"
+    return f"{size}. Removing lowered the held-out loss for {percent(lower, 0)} of them."
+
+
+def _within(part: pd.DataFrame, truth: str) -> list[Row]:
+    """Give the rows of the means over layers, of criteria whose scores order anything; the oracle's as well."""
+    rows = part[(part["layer"] == WITHIN) & (part["truth"] == truth) & part["spearman"].notna()]
+    return rows.to_dict("records")
+
+
+def _highest(truth: str, rows: Sequence[Row]) -> str:
+    """Name the criterion with the highest mean, beside chance and what can be reached."""
+    known = {row["criterion"]: row for row in rows}
+    methods = [row for row in rows if row["criterion"] not in (HALVES, REACHABLE) and not is_control(row["criterion"])]
+    what = "the change of the loss" if truth == "signed" else "its size"
+    beside = [
+        f"{_number(known[name])} {text}"
+        for name, text in ((REACHABLE, "can be reached"), ("random", "has `random`"))
+        if name in known
+    ]
+    tail = f" (about {', '.join(beside)})" if beside else ""
+    if not methods:
+        return f"No criterion but controls was compared with {what}{tail}."
+    best = max(methods, key=lambda row: float(row["spearman"]))
+    highest = f"`{best['criterion']}` has the highest mean within layers: Spearman {_number(best)}{tail}"
+    return f"With {what}, {highest}; criteria are not tested against each other here."
+
+
+def _against_chance(rows: Sequence[Row]) -> Iterator[str]:
+    """Sort the criteria by where their interval lies."""
+    groups: dict[str, list[str]] = {}
+    for row in rows:
+        if row["criterion"] in (HALVES, REACHABLE) or is_control(row["criterion"]):
+            continue
+        if pd.isna(row["spearman_half"]) or row["spearman_half"] == 0:  # one seed, or seeds that are all equal
+            continue
+        rho, half = float(row["spearman"]), float(row["spearman_half"])
+        place = "above zero" if rho > half else "below zero" if rho < -half else "around zero, not told from chance"
+        groups.setdefault(place, []).append(f"`{row['criterion']}`")
+    if groups:
+        where = "; ".join(f"{place}: {', '.join(names)}" for place, names in groups.items())
+        yield f"The interval of Spearman's rho with the signed change lies {where}."
+        yield "An interval leaves zero out by chance once in twenty."
+
+
+def _number(row: Row) -> str:
+    return correlation(row["spearman"], row["spearman_half"])

@@ -1,0 +1,48 @@
+"""Cuts that nothing is trained after, with BatchNorm's statistics taken anew: what the verdicts are not about."""
+
+import numpy as np
+
+from prunebench.records.record import Record
+from prunebench.reports.analysis.points import Seeds, points
+from prunebench.reports.document import Section, Table, Text
+from prunebench.reports.formatting import points as in_points
+from prunebench.reports.grid import BASELINE, METRICS
+from prunebench.reports.results import Results
+from prunebench.reports.statistics.intervals import t_interval
+
+TITLE = "Cuts with BatchNorm re-estimated"
+HEADER = ("task", "ranking", "keep", "criterion", "n", "as cut", "BN re-estimated")
+CAPTION = f"Difference to `{BASELINE}` in points over n paired seeds, with its 95 % t interval; not tested."
+MEANING = (
+    "The network as cut, and with BatchNorm's statistics taken anew on the calibration pictures. Where the columns "
+    "disagree, the left one is mostly about the statistics that a cut leaves wrong."
+)
+
+
+def reestimated_sections(results: Results) -> list[Section]:
+    """One table where no network here was trained after a cut, or why there is none; else nothing."""
+    if not results.untrained:
+        return []
+    found = points(results)
+    rows = []
+    for ours, seeds in found.items():
+        reference = found.get(ours._replace(criterion=BASELINE), {})
+        if ours.criterion != BASELINE and seeds.keys() & reference.keys():
+            where = ours.task, ours.ranking, f"{ours.keep:g} {METRICS[ours.metric]}", ours.criterion
+            rows.append((*where, *_columns(seeds, reference)))
+    if not rows:
+        return [Section(TITLE, (), f"No criterion was run beside `{BASELINE}`.")]
+    return [Section(TITLE, (Text(MEANING), Table(CAPTION, HEADER, tuple(rows), left=4)))]
+
+
+def _columns(ours: Seeds, reference: Seeds) -> tuple[str, str, str]:
+    both = [seed for seed in ours if seed in reference]
+    pairs = [(_accuracies(ours[seed]), _accuracies(reference[seed])) for seed in both]
+    differences = np.array([np.subtract(one, other) for one, other in pairs])
+    cut, anew = (in_points(t_interval(column)) for column in differences.T)
+    return str(len(both)), cut, anew
+
+
+def _accuracies(record: Record) -> tuple[float, float]:
+    assert record.accuracy is not None
+    return record.accuracy.cut, record.accuracy.cut_bn

@@ -1,0 +1,59 @@
+"""What scores cost: as a table, and as a section."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from prunebench.records.scoring_cost import Price
+from prunebench.reports.document import Section, Table, Text
+
+TITLE = "Cost of scores"
+HEADER = ("criterion", "evidence", "plain passes", "score, ms", "plain pass, ms", "peak, MiB", "plain peak, MiB")
+COLUMNS = ("model", "pictures", "criterion", "evidence", "ratio", "seconds", "plain_seconds")
+PEAKS = ("peak_bytes", "plain_peak_bytes")
+MISSING = "It was not measured: `pytest benchmarks/test_scoring.py` measures it, and is part of `pytest benchmarks/`."
+MEANING = (
+    "What it takes to score all units of an untrained network once, evidence included, beside one plain "
+    "forward-backward pass over the same pictures (of random noise). Plain passes: the first time over the second, so "
+    "at 1.00 scores cost as much as that pass. Milliseconds of CPU time on one thread, both in turn in one process, "
+    "the smallest of three of each. Peak: the most that either adds to the memory that the process holds; -: the "
+    "system does not tell. One measurement on one machine, without an interval."
+)
+
+
+def prices_table(prices: Sequence[Price]) -> pd.DataFrame:
+    """One row per model, number of pictures and criterion, cheapest first: seconds, their ratio, peak bytes."""
+    models = list(dict.fromkeys((price.model, price.pictures) for price in prices))
+    ordered = sorted(prices, key=lambda price: (models.index((price.model, price.pictures)), price.ratio))
+    more = [{"evidence": ", ".join(p.needs) or "no data", "pictures": p.pictures or float("nan")} for p in ordered]
+    rows = [price.model_dump() | columns for price, columns in zip(ordered, more, strict=True)]
+    return pd.DataFrame(rows, columns=[*COLUMNS, *PEAKS])
+
+
+def prices_section(prices: pd.DataFrame) -> Section:
+    """Give one table for each model. prices: as `prices_table`."""
+    if not len(prices):
+        return Section(TITLE, (), MISSING)
+    tables = []
+    for (model, pictures), part in prices.groupby(["model", "pictures"], sort=False, dropna=False):
+        size = "pictures not recorded" if pictures != pictures else f"{pictures:g} pictures"
+        caption = f"{model}, {size}; cheapest first."
+        rows = tuple(tuple(_row(row)) for row in part.to_dict("records"))
+        tables.append(Table(caption, HEADER, rows, left=2))
+    return Section(TITLE, (Text(MEANING), *tables))
+
+
+def _row(row: dict[Any, Any]) -> Iterator[str]:
+    yield from (row["criterion"], row["evidence"], f"{row['ratio']:.2f}")
+    yield from (_milliseconds(row[name]) for name in ("seconds", "plain_seconds"))
+    yield from (_mebibytes(row[name]) for name in PEAKS)
+
+
+def _milliseconds(seconds: float) -> str:
+    value = 1e3 * seconds
+    return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
+
+
+def _mebibytes(number: float | None) -> str:
+    return "-" if number is None or pd.isna(number) else f"{number / 2**20:.1f}"

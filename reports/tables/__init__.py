@@ -1,0 +1,1 @@
+"""Tidy tables (DataFrames) of what records say directly. Imports results and statistics."""

@@ -1,0 +1,62 @@
+"""Timings as a tidy table: measured speed-up beside the theoretical one."""
+
+from typing import Any
+
+import pandas as pd
+
+from prunebench.records.latency import Latency
+from prunebench.records.record import Record
+from prunebench.reports.grid import GROUP
+from prunebench.reports.results import Results
+from prunebench.reports.tables.points import cell_columns, interval_columns, position, ratio
+
+SETTING = ("machine", "backend", "batch", "threads")
+NOISY = 1.25  # high / low of one measurement's own interval; an idle machine stays far below it
+
+
+def speed_table(results: Results) -> pd.DataFrame:
+    """One row per task, ranking, metric, keep, criterion and timing setting (machine, backend, batch, threads).
+
+    Mean and half t interval over seeds of the measured speed-up (itself the median of paired ratios) and of the
+    efficiency; the mean theoretical speed-up of the same seeds; milliseconds per batch, dense and pruned. own_low,
+    own_high: the lowest and highest end of the single measurements' own intervals; noisy: any of these is wider than
+    a factor of `NOISY`.
+    """
+    rows = []
+    for record in results.records:
+        for latency in results.latencies.get(record.key, ()):
+            rows.append(cell_columns(record, results.tasks[record.key]) | _timing(record, latency))
+    rows.sort(key=position)
+    frame = pd.DataFrame(rows, columns=None if rows else [*GROUP, *SETTING])
+    out = []
+    for key, part in frame.groupby([*GROUP, *SETTING], sort=False):
+        row: dict[str, Any] = dict(zip([*GROUP, *SETTING], key, strict=True))
+        row |= {"n": len(part), "theoretical": part["theoretical"].mean()}
+        row |= interval_columns("measured", part["measured"]) | interval_columns("efficiency", part["efficiency"])
+        row |= {"own_low": part["own_low"].min(), "own_high": part["own_high"].max()}
+        row["noisy"] = bool((part["own_high"] > NOISY * part["own_low"]).any())
+        out.append(row | {name: part[name].mean() for name in ("dense_ms", "pruned_ms")})
+    return pd.DataFrame(out, columns=None if out else [*GROUP, *SETTING])
+
+
+def main_setting(results: Results) -> tuple[str, str, int, int] | None:
+    """Name the timing setting that most points were measured in; None without timings."""
+    found = [
+        (x.machine, x.backend, x.batch, x.threads)
+        for record in results.records
+        for x in results.latencies.get(record.key, ())
+    ]
+    return max(sorted(set(found)), key=found.count, default=None)
+
+
+def _timing(record: Record, latency: Latency) -> dict[str, Any]:
+    theoretical = ratio(record, "macs")
+    return {name: getattr(latency, name) for name in SETTING} | {
+        "theoretical": theoretical,
+        "measured": latency.speedup,
+        "efficiency": latency.speedup / theoretical,
+        "own_low": latency.low,
+        "own_high": latency.high,
+        "dense_ms": 1e3 * latency.dense_seconds,
+        "pruned_ms": 1e3 * latency.pruned_seconds,
+    }

@@ -1,0 +1,68 @@
+"""A block's truth: two disjoint halves of validation pictures, computed once."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from prunebench.fidelity import truth as module
+from prunebench.fidelity.oracle import loss_changes
+from prunebench.fidelity.truth import held_out, sample, truth
+from prunebench.study.grid import make_grid
+from prunebench.study.run import start
+from prunebench.study.trajectory import Trajectory
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def path(tiny: Make, tmp_path_factory: pytest.TempPathFactory) -> Trajectory:
+    grid = make_grid(tiny(tmp_path_factory.mktemp("truth"), criteria="magnitude"))
+    return start(grid.spec, grid.jobs[0], grid.metric, None)
+
+
+def test_the_halves_are_those_of_the_validation_pictures(path: Trajectory) -> None:
+    found, network = truth(path), path.network(path.plan.dense())
+    held = held_out(path.data.validation, path.seed)
+    half = len(held) // 2
+    assert found.pictures == (half, len(held) - half)
+    (batch,) = held.batches(len(held))
+    for name, changes in loss_changes(network, dict(found.units), [batch]).items():
+        for known, wanted in zip(found.halves[name], (changes[:, :half], changes[:, half:]), strict=True):
+            torch.testing.assert_close(known, wanted.double().mean(1), rtol=1e-4, atol=1e-6)
+        assert not torch.equal(*found.halves[name])
+
+
+def test_held_out_pictures_are_drawn_once_each_and_no_more_than_wanted(
+    path: Trajectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    validation = path.data.validation
+    monkeypatch.setattr(module, "PICTURES", 20)
+    (some,) = held_out(validation, 0).batches(100)
+    (again,), (other,) = held_out(validation, 0).batches(100), held_out(validation, 1).batches(100)
+    assert len(some[1]) == 20
+    assert torch.equal(some[0], again[0]) and not torch.equal(some[0], other[0])
+    (every,) = validation.batches(1000)
+    rows = {tuple(picture.flatten().tolist()) for picture in every[0]}
+    assert {tuple(picture.flatten().tolist()) for picture in some[0]} <= rows
+
+
+def test_units_are_drawn_from_every_group_that_may_be_pruned(path: Trajectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = path.network(path.plan.dense())
+    monkeypatch.setattr(module, "UNITS", 8)
+    chosen = sample(network, frozenset({"conv1"}), 0)
+    assert {name: len(units) for name, units in chosen.items()} == {"conv2": 8, "fc1": 8}
+    assert all(torch.equal(units, units.unique()) for units in chosen.values())
+
+
+def test_it_is_computed_once(path: Trajectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = truth(path)
+
+    def never(*_: Any) -> Any:
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(module, "_compute", never)
+    assert truth(path).halves["conv1"][0].tolist() == first.halves["conv1"][0].tolist()
+    assert Path(path.store.stage(module.truth_key(path)) / "facts.json").is_file()

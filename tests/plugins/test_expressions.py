@@ -1,0 +1,178 @@
+from pathlib import Path
+
+import pytest
+
+from prunebench.errors import UserError
+from prunebench.plugins.expressions import Metric, parse_keeps, parse_method, parse_seeds
+from prunebench.plugins.registry import registry
+
+FOUND = registry(())
+
+
+def of_hsqgl12() -> object:
+    return FOUND.criteria["hsqgl12"].record.regulariser
+
+
+def test_a_plain_criterion() -> None:
+    method = parse_method(" taylor ", FOUND)
+    assert (method.name, method.kind, method.of) == ("taylor", "criterion", None)
+    assert (method.score, method.before, method.after) == (FOUND.criteria["taylor"].record, None, None)
+
+
+def test_a_criterion_with_a_regulariser_trains_sparsely_with_its_own() -> None:
+    method = parse_method("l1", FOUND)
+    record = FOUND.criteria["l1"].record
+    assert (method.score, method.before, method.after) == (record, record.regulariser, None)
+    assert method.before is not None
+
+
+def test_regularise_then_prune() -> None:
+    method = parse_method("hsqgl12+obd", FOUND)
+    assert method.name == "hsqgl12+obd"
+    assert (method.score, method.before, method.after) == (FOUND.criteria["obd"].record, of_hsqgl12(), None)
+
+
+def test_prune_then_regularise() -> None:
+    method = parse_method("obd + hsqgl12", FOUND)
+    assert method.name == "obd+hsqgl12"
+    assert (method.score, method.before, method.after) == (FOUND.criteria["obd"].record, None, of_hsqgl12())
+
+
+def test_the_alias_keeps_its_name() -> None:
+    alias, written_out = parse_method("reg_obd", FOUND), parse_method("hsqgl12+obd", FOUND)
+    assert (alias.name, alias.score, alias.before) == ("reg_obd", written_out.score, written_out.before)
+    alias, written_out = parse_method("c_obd", FOUND), parse_method("obd:curvature=sampled", FOUND)
+    assert (alias.name, alias.score) == ("c_obd", written_out.score)
+
+
+def test_options_are_normalised_and_the_name_reads_back() -> None:
+    method = parse_method("hsqgl12:strength=2e-06+obd:curvature=exact", FOUND)
+    assert method.name == "hsqgl12:strength=2e-06+obd:curvature=exact"
+    assert method.before is not None
+    assert method.before.strength == 2e-6
+    assert parse_method("magnitude:p=1.0", FOUND).name == "magnitude:p=1"
+    assert parse_method("l1:strength=1e+2", FOUND).before.strength == 100.0  # type: ignore[union-attr]
+    for text in ("hsqgl12:strength=1.23456789e-05+obd", "shuffle:l1:strength=3", "reg_obd", "dense_continued"):
+        again = parse_method(parse_method(text, FOUND).name, FOUND)
+        assert again == parse_method(text, FOUND)
+        assert again.before == parse_method(text, FOUND).before
+
+
+@pytest.mark.parametrize("kind", ["shuffle", "scratch"])
+def test_controls_of_a_criterion(kind: str) -> None:
+    method = parse_method(f"{kind}:hsqgl12+obd", FOUND)
+    assert (method.name, method.kind, method.score) == (f"{kind}:hsqgl12+obd", kind, None)
+    assert method.of == parse_method("hsqgl12+obd", FOUND)
+    assert parse_method(f"{kind}:reg_obd", FOUND).name == f"{kind}:reg_obd"
+
+
+def test_dense_continued() -> None:
+    method = parse_method("dense_continued", FOUND)
+    assert (method.name, method.kind, method.score, method.of) == ("dense_continued", "dense_continued", None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tailor", "unknown criterion 'tailor'; did you mean 'taylor'"),
+        ("dense_continue", "did you mean 'dense_continued'"),
+        ("regobd", "did you mean 'reg_obd'"),
+        ("", "unknown criterion ''"),
+        ("taylor+obd", "neither part has a regulariser, A\\+B needs exactly one; criteria with one: .*hsqgl12"),
+        ("l1+hsqgl12", "both parts have a regulariser"),
+        ("l1+obd+taylor", "exactly two parts"),
+        ("l1+", "exactly two parts"),
+        ("+", "exactly two parts"),
+        ("l1+tailor", "unknown criterion 'tailor'; did you mean 'taylor'"),
+        ("reg_obd:strength=1", "'reg_obd' stands for hsqgl12\\+obd and takes no options"),
+        ("reg_obd:strength=1e+3", "'reg_obd' stands for hsqgl12\\+obd and takes no options"),
+        ("reg_obd+taylor", "'reg_obd' cannot be a part of A\\+B"),
+        ("l1+shuffle:obd", "'shuffle' cannot be a part of A\\+B"),
+        ("l1+obd:curvature=wrong", "unknown curvature 'wrong'"),
+        ("l1:p=1+obd", "unknown option 'p' in 'l1'"),
+        ("dense_continued:l1", "'dense_continued' takes nothing behind the colon"),
+        ("shuffle", "'shuffle' needs a criterion .* write shuffle:X"),
+        ("scratch:shuffle:l1", "must be those of a criterion, not of the control 'shuffle'"),
+        ("shuffle:tailor", "unknown criterion 'tailor'; did you mean 'taylor'"),
+        ("taylor:x=1", "unknown option 'x' in 'taylor'"),
+        ("obd:exact", "'exact' in 'obd:exact' is not an option"),
+    ],
+)
+def test_expressions_that_are_wrong(text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        parse_method(text, FOUND)
+
+
+def test_an_option_of_a_score_that_is_not_used_is_refused(tmp_path: Path) -> None:
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(
+        "from prunebench import Criterion, Penalty\n"
+        "def mine(weight, *, power=1.0): ...\n"
+        "RECORD = Criterion(mine, regulariser=Penalty(lambda weight: weight.sum(), strength=1.0))\n"
+    )
+    found = registry((str(plugin),))
+    assert parse_method("mine:power=2,strength=3", found).name == "mine:power=2,strength=3"
+    assert parse_method("mine:strength=3+obd", found).name == "mine:strength=3+obd"
+    with pytest.raises(UserError, match="power is an option of the score of 'mine', which is not used here"):
+        parse_method("mine:power=2+obd", found)
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [("0-4", (0, 1, 2, 3, 4)), ("0,3,7", (0, 3, 7)), ("5", (5,)), ("0-1, 7", (0, 1, 7)), ("3-3", (3,))],
+)
+def test_seeds(text: str, seeds: tuple[int, ...]) -> None:
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("4-0", "the range 4-0 is empty; write 0-4"),
+        ("", "'' is not a whole number"),
+        ("-1", "'-1' is not a whole number from 0"),
+        ("1,", "'' is not a whole number"),
+        ("one", "'one' is not a whole number"),
+        ("1.5", "'1.5' is not a whole number"),
+        ("0-2,1", "a seed is given twice"),
+    ],
+)
+def test_seeds_that_are_wrong(text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        parse_seeds(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "metric", "keeps"),
+    [
+        ("macs=0.5,0.25", "macs", (0.5, 0.25)),
+        ("0.5,.25", "macs", (0.5, 0.25)),
+        ("params=1", "params", (1.0,)),
+        ("units = 1e-1", "units", (0.1,)),
+    ],
+)
+def test_keeps(text: str, metric: Metric, keeps: tuple[float, ...]) -> None:
+    assert parse_keeps(text) == (metric, keeps)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0", r"0 is outside \(0, 1\]"),
+        ("macs=0.5,1.5", r"1.5 is outside \(0, 1\]; 0.25 keeps a quarter of the dense macs"),
+        ("-0.5", r"-0.5 is outside"),
+        ("nan", r"nan is outside"),
+        ("mac=0.5", "unknown budget metric 'mac' in keep 'mac=0.5'; did you mean 'macs'"),
+        ("macs=", r"write fractions in \(0, 1\], such as macs=0.5,0.25"),
+        ("macs=half", "write fractions"),
+        ("0.5,0.50", "a fraction is given twice"),
+    ],
+)
+def test_keeps_that_are_wrong(text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        parse_keeps(text)
+
+
+def test_two_budget_metrics_are_refused() -> None:
+    with pytest.raises(UserError, match=r"keep 'units=0\.5,params=0\.2': a run has one budget metric"):
+        parse_keeps("units=0.5,params=0.2")

@@ -1,0 +1,76 @@
+from typing import Annotated
+
+import pytest
+
+from prunebench.errors import UserError
+from prunebench.plugins.options import AtLeast, check_choices, convert, keyword_defaults, label, split_name
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("taylor", ("taylor", {}, "")),
+        (" obd:curvature=exact ", ("obd", {"curvature": "exact"}, "")),
+        ("folder:/a=b/c,size=32", ("folder", {"size": "32"}, "/a=b/c")),
+        ("folder:C:/pictures", ("folder", {}, "C:/pictures")),
+    ],
+)
+def test_split_name(text: str, expected: tuple[str, dict[str, str], str]) -> None:
+    assert split_name(text) == expected
+
+
+def test_a_second_bare_argument_is_refused() -> None:
+    with pytest.raises(UserError, match="'b' in 'folder:a,b' is not an option; write key=value"):
+        split_name("folder:a,b")
+
+
+@pytest.mark.parametrize("text", ["obd:curvature=exact:draws=2", "obd:curvature=exact;draws=2"])
+def test_another_separator_is_said(text: str) -> None:
+    with pytest.raises(UserError, match="options are separated by commas, as in obd:key=value,key=value"):
+        split_name(text)
+
+
+def test_a_value_below_what_an_option_may_be_is_refused() -> None:
+    def score(*, rounds: Annotated[int, AtLeast(1)] = 3) -> None: ...
+
+    check_choices("mine", score, {"rounds": 1})
+    with pytest.raises(UserError, match="option rounds=0 of 'mine' must be at least 1"):
+        check_choices("mine", score, {"rounds": 0})
+
+
+def test_keyword_defaults_are_the_keyword_only_ones() -> None:
+    def function(weight: float, other: int = 3, *, p: float = 2.0, name: str = "x", thing: object = None) -> None: ...
+
+    assert keyword_defaults(function) == {"p": 2.0, "name": "x"}
+
+
+def test_convert_follows_the_types_of_the_defaults() -> None:
+    defaults = {"flag": False, "count": 1, "rate": 0.5, "mode": "a"}
+    given = {"flag": "True", "count": "7", "rate": "1e-3", "mode": "b"}
+    assert convert("x", given, defaults) == {"flag": True, "count": 7, "rate": 0.001, "mode": "b"}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"flag": "maybe"}, "option flag=maybe of 'x' must be true or false"),
+        ({"count": "1.5"}, "option count=1.5 of 'x' must be a whole number"),
+        ({"rate": "fast"}, "option rate=fast of 'x' must be a number"),
+        ({"cuont": "1"}, "did you mean 'count'"),
+    ],
+)
+def test_wrong_values(given: dict[str, str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        convert("x", given, {"flag": False, "count": 1, "rate": 0.5})
+
+
+@pytest.mark.parametrize("rate", [1e-5, 0.1, 1.0, 1.23456789e-05, 1 / 3, 123456789.0])
+def test_label_is_the_inverse_of_split_name(rate: float) -> None:
+    options = {"rate": rate, "flag": True, "mode": "b"}
+    head, given, _ = split_name(label("x", options))
+    assert (head, convert(head, given, {"rate": 0.0, "flag": False, "mode": ""})) == ("x", options)
+
+
+def test_an_option_given_twice_is_refused() -> None:
+    with pytest.raises(UserError, match="option p is given twice in 'magnitude:p=1,p=2'"):
+        split_name("magnitude:p=1,p=2")

@@ -1,0 +1,128 @@
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from prunebench.errors import UserError
+from prunebench.plugins.identity import identity
+from prunebench.plugins.model import Model
+from prunebench.plugins.registry import Registry, get_model
+from prunebench.records.protocol import Protocol
+from prunebench.study.store import key_of
+from prunebench.study.task import make_task
+
+NETS = """
+    from torch import nn
+
+    def small(channels, num_classes, width=4, *, deep=False, kind="relu", seed=None):
+        layers = [nn.Conv2d(channels, width, 3), nn.ReLU(), nn.Conv2d(width, width, 1), nn.ReLU()]
+        return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, num_classes))
+
+    class Net(nn.Sequential):
+        def __init__(self, classes, size):
+            super().__init__(nn.Flatten(), nn.Linear(3 * size**2, classes))
+
+    class Family:
+        large = staticmethod(lambda channels, classes: small(channels, classes, 9))
+
+    def fails(channels):
+        raise ValueError("no such\\nnet")
+
+    def nothing():
+        return None
+
+    text = "no function"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give a working folder with a module of networks, whose names are forgotten afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "mynets.py").write_text(textwrap.dedent(NETS))
+    (tmp_path / "badnets.py").write_text("import no_such_thing\n")
+    yield tmp_path
+    forget()
+
+
+def forget() -> None:
+    for name in ("mynets", "badnets", "others", "mypackage", "mypackage.nets"):
+        sys.modules.pop(name, None)
+
+
+def model(text: str) -> Model:
+    return get_model(text, Registry())
+
+
+def test_it_is_called_with_what_it_takes_by_name(folder: Path) -> None:
+    small = model("mynets:small,width=6,deep=true")
+    assert (small.label, small.options) == ("mynets:small,deep=true,width=6", {"width": 6, "deep": True})
+    assert [tuple(p.shape) for p in small(2, 8, 5).parameters()] == [
+        (6, 2, 3, 3),
+        (6,),
+        (6, 6, 1, 1),
+        (6,),
+        (5, 6),
+        (5,),
+    ]
+    assert model("mynets:Net")(3, 4, 7)(torch.zeros(1, 3, 4, 4)).shape == (1, 7)
+    assert model("mynets:Family.large")(1, 4, 7)[0].out_channels == 9  # type: ignore[index]
+
+
+def test_a_run_takes_it_by_name(folder: Path) -> None:
+    task = make_task("digits", "mynets:small,width=5", Protocol(), folder, False, ())
+    assert [group.units for group in task.table.groups] == [5, 5]
+    assert task.protocol.rate == 0.05
+
+
+def test_packages_of_the_working_folder_and_installed_ones(folder: Path) -> None:
+    (folder / "mypackage").mkdir()
+    (folder / "mypackage" / "nets.py").write_text("from mynets import small as make")
+    assert model("mypackage.nets:make")(3, 8, 2)[-1].out_features == 2  # type: ignore[index]
+    assert model("torchvision.models:SqueezeNet")(3, 64, 2)(torch.zeros(1, 3, 64, 64)).shape == (1, 2)
+
+
+def test_an_edited_file_is_another_model(folder: Path) -> None:
+    def key() -> str:
+        forget()
+        return key_of("", {"": identity(model("others:make"))})
+
+    (folder / "others.py").write_text(
+        "from mynets import small\ndef make(channels, classes):\n    return small(channels, classes)\n"
+    )
+    first = key()
+    assert key() == first
+    (folder / "mynets.py").write_text(textwrap.dedent(NETS).replace("width, 3)", "width, 3, 2)"))
+    assert key() != first
+    assert identity(model("mynets:small")) != identity(model("mynets:small,width=5"))
+
+
+def test_a_registered_name_stays_that_model(folder: Path) -> None:
+    (folder / "lenet5.py").write_text("def make(): ...")
+    with pytest.raises(UserError, match="model 'lenet5' takes no 'make'"):
+        model("lenet5:make")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("nonets:small", "unknown model 'nonets:small': there is no model of that name, and no module 'nonets' in /"),
+        ("mynets.deep:small", r"unknown model 'mynets.deep:small': .* no module 'mynets.deep'"),
+        ("mynets:smal", r"unknown function 'smal' in /.*/mynets.py; did you mean 'small'\? Known: Family, Net, "),
+        ("mynets:text", "model 'mynets:text': text is of type str, not a function that gives a network"),
+        ("badnets:x", r"badnets cannot be imported: ModuleNotFoundError: .* \(badnets.py:1\)"),
+        ("my-nets:small", "model 'my-nets:small': write module:function"),
+        ("mynets:small,depth=3", r"unknown option 'depth' in 'mynets:small'; .* Known: deep, kind, width"),
+        ("mynets:small,width=big", "option width=big of 'mynets:small' must be a whole number"),
+        ("mynets:fails", r"'mynets:fails' fails when called with \(channels=3\): ValueError: no such net \(mynets.py:"),
+        ("mynets:nothing", "'mynets:nothing' gives a NoneType, it must give a torch.nn.Module"),
+    ],
+)
+def test_bad_input(text: str, message: str, folder: Path) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        model(text)(3, 8, 2)
+    assert "\n" not in str(caught.value)

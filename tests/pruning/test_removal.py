@@ -1,0 +1,165 @@
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torchvision.models import mobilenet_v2, resnet18, squeezenet1_1
+
+from prunebench.errors import UserError
+from prunebench.models.lenet5 import lenet5
+from prunebench.models.resnet import RESNET20
+from prunebench.pruning.analysis import analyse
+from prunebench.pruning.network import Network
+from prunebench.pruning.removal import mask, remove, resize
+
+
+class Dense(nn.Module):
+    """Concatenations, a BatchNorm over several groups, a depthwise convolution and a flattened picture."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm0 = nn.Conv2d(3, 6, 3, padding=1), nn.BatchNorm2d(6)
+        self.grow, self.norm1 = nn.Conv2d(6, 4, 3, padding=1), nn.BatchNorm2d(10)
+        self.depth = nn.Conv2d(10, 10, 3, groups=10)
+        self.first, self.last = nn.Linear(10 * 36, 7), nn.Linear(7, 3)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        stem = torch.tanh(self.norm0(self.stem(pictures)))
+        joined = self.norm1(torch.cat([stem, self.grow(stem).sigmoid()], dim=1))
+        return self.last(torch.sigmoid(self.first(self.depth(joined).flatten(1))))
+
+
+NETWORKS = {
+    "lenet5": (lambda: lenet5(3, 28, 4), 28),
+    "resnet20": (lambda: RESNET20(3, 16, 4), 16),
+    "resnet20_b": (lambda: RESNET20.with_options({"shortcut": "B"})(3, 16, 4), 16),
+    "dense": (Dense, 8),
+    "mobilenet_v2": (lambda: mobilenet_v2(weights=None, num_classes=4), 32),
+    "resnet18": (lambda: resnet18(weights=None, num_classes=4), 32),
+    "squeezenet": (lambda: squeezenet1_1(weights=None, num_classes=4), 33),
+}
+
+
+def dense(name: str) -> tuple[Network, Tensor]:
+    """Build a float64 network whose BatchNorm statistics and scales are not the trivial ones, with pictures."""
+    build, size = NETWORKS[name]
+    torch.manual_seed(0)
+    model = build()
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.running_mean.uniform_(-0.3, 0.3)
+            layer.running_var.uniform_(0.5, 2)
+            nn.init.uniform_(layer.weight, -1, 1)
+            nn.init.uniform_(layer.bias, -1, 1)
+    pictures = torch.randn(2, 3, size, size, dtype=torch.float64)
+    table = analyse(model, pictures.float(), check=False)
+    return Network.dense(model.double().eval(), table), pictures
+
+
+def some(network: Network, generator: torch.Generator, share: float = 0.3) -> dict[str, Tensor]:
+    return {
+        group: kept[torch.randperm(len(kept), generator=generator)[: min(len(kept) - 1, round(share * len(kept)))]]
+        for group, kept in network.kept.items()
+    }
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", NETWORKS)
+def test_removed_equals_masked_three_times_over(name: str) -> None:
+    network, pictures = dense(name)
+    masked = Network.dense(copy.deepcopy(network.model), network.table)
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(3):
+        units = some(network, generator)
+        mask(masked, units)  # on the dense network all the time: original numbers stay valid
+        network = remove(network, units)
+        small, full = network.model(pictures), masked.model(pictures)
+        assert full.std() > 0
+        assert (small - full).abs().max() <= 1e-12 * full.abs().max()
+
+
+def test_mask_sets_the_units_and_their_readers_to_zero_and_nothing_else() -> None:
+    network, _ = dense("lenet5")
+    before = copy.deepcopy(network.model.state_dict())
+    mask(network, {"conv2": torch.tensor([3, 7])})
+    for key, tensor in network.model.state_dict().items():
+        expected = before[key].clone()
+        if key.startswith("conv2."):
+            expected[[3, 7]] = 0
+        if key == "fc1.weight":
+            expected.view(500, 50, 16)[:, [3, 7]] = 0
+        assert torch.equal(tensor, expected), key
+
+
+def test_remove_slices_by_hand() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 3, 1), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(6, 1))
+    model[1].running_mean.copy_(torch.tensor([1.0, 2.0, 3.0]))
+    model[3].weight.data = torch.arange(6.0).view(1, 6)
+    network = Network.dense(model, analyse(model, torch.zeros(1, 1, 1, 2)))
+    network.gates = {"0": torch.tensor([10.0, 20.0, 30.0])}
+    small = remove(network, {"0": torch.tensor([1])})
+    conv, norm, _, linear = small.model
+    assert (conv.out_channels, norm.num_features, linear.in_features) == (2, 2, 4)
+    assert torch.equal(conv.weight, model[0].weight[[0, 2]]) and torch.equal(conv.bias, model[0].bias[[0, 2]])
+    assert norm.running_mean.tolist() == [1.0, 3.0]
+    assert linear.weight.tolist() == [[0.0, 1.0, 4.0, 5.0]]
+    assert small.kept["0"].tolist() == [0, 2] and small.gates["0"].tolist() == [10.0, 30.0]
+    last = remove(small, {"0": torch.tensor([0])})
+    assert last.model[3].weight.tolist() == [[4.0, 5.0]] and last.kept["0"].tolist() == [2]
+    assert network.units == {"0": 3} and model[0].out_channels == 3  # the given ones are as they were
+
+
+def test_mode_gradients_dtype_and_memory_format_stay() -> None:
+    model = mobilenet_v2(weights=None, num_classes=3).to(torch.float64, memory_format=torch.channels_last)
+    model.features[0][0].weight.requires_grad_(False)
+    model.features[3].eval()
+    network = Network.dense(model, analyse(model, torch.zeros(1, 3, 32, 32, dtype=torch.float64), check=False))
+    small = remove(network, some(network, torch.Generator().manual_seed(0)))
+    assert [m.training for m in small.model.modules()] == [m.training for m in model.modules()]
+    assert [p.requires_grad for p in small.model.parameters()] == [p.requires_grad for p in model.parameters()]
+    assert {p.dtype for p in small.model.parameters()} == {torch.float64}
+    moved = copy.deepcopy(small.model).to(memory_format=torch.contiguous_format).to(memory_format=torch.channels_last)
+    assert [p.stride() for p in small.model.parameters()] == [p.stride() for p in moved.parameters()]
+    depthwise = small.layer("features.2.conv.1.0")
+    assert depthwise.groups == depthwise.in_channels == depthwise.out_channels == small.units["features.2.conv.0.0"]
+
+
+def test_depthwise_down_to_one_unit_and_on() -> None:
+    layers = nn.Conv2d(1, 4, 1), nn.Conv2d(4, 4, 1, groups=4), nn.Conv2d(4, 3, 1), nn.Conv2d(3, 2, 1)
+    model = nn.Sequential(*layers, nn.Flatten())
+    network = Network.dense(model.eval(), analyse(model, torch.zeros(1, 1, 2, 2)))
+    network = remove(remove(network, {"0": torch.tensor([0, 1, 3])}), {"2": torch.tensor([1])})
+    assert network.model(torch.zeros(1, 1, 2, 2)).shape == (1, 8)
+
+
+def test_wrong_units_are_refused() -> None:
+    network, _ = dense("lenet5")
+    network = remove(network, {"conv1": torch.tensor([4])})
+    with pytest.raises(ValueError, match="some of the units"):
+        remove(network, {"conv1": torch.tensor([4])})
+    with pytest.raises(ValueError, match="all 19 units"):
+        remove(network, {"conv1": network.kept["conv1"]})
+    with pytest.raises(UserError, match="unknown group 'fc9'"):
+        mask(network, {"fc9": torch.tensor([0])})
+
+
+def test_resize_keeps_the_first_units() -> None:
+    model = RESNET20(3, 16, 4)
+    small = resize(model, {"layer1.1.conv2": 5, "conv1": 5, "layer3.0.conv1": 7}, torch.zeros(1, 3, 16, 16))
+    assert torch.equal(small.get_submodule("conv1").weight, model.conv1.weight[:5])
+    assert small.get_submodule("layer3.0.conv2").weight.shape == (64, 7, 3, 3)
+    assert small(torch.zeros(1, 3, 16, 16)).shape == (1, 4) and model.conv1.out_channels == 16
+
+
+BAD_WIDTHS = [
+    ({"conv1": 5, "layer1.1.conv2": 6}, "width 6 of 'layer1.1.conv2' contradicts 5: its group is 'conv1'"),
+    ({"conv1": 17}, "width 17 of 'conv1' must be between 1 and 16"),
+    ({"conv1": 0}, "width 0 of 'conv1'"),
+    ({"linear": 3}, "unknown layer with removable units 'linear'"),
+]
+
+
+@pytest.mark.parametrize(("widths", "message"), BAD_WIDTHS)
+def test_bad_widths_are_refused(widths: dict[str, int], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        resize(RESNET20(3, 16, 4), widths, torch.zeros(1, 3, 16, 16))

@@ -1,0 +1,123 @@
+from collections import OrderedDict
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from prunebench.errors import UserError
+from prunebench.pruning.tracing import trace
+
+
+def chain(**layers: nn.Module) -> nn.Sequential:
+    return nn.Sequential(OrderedDict(layers))
+
+
+def test_order_positions_norm_and_tail_of_a_chain() -> None:
+    model = chain(
+        conv=nn.Conv2d(1, 2, 3),
+        norm=nn.BatchNorm2d(2),
+        relu=nn.ReLU(inplace=True),
+        plain=nn.Conv2d(2, 3, 3),
+        pool=nn.MaxPool2d(2),
+        late=nn.ReLU(),
+        flatten=nn.Flatten(),
+        linear=nn.Linear(12, 4),
+        tanh=nn.Tanh(),
+        second=nn.ReLU(),
+    ).eval()
+    seen, _ = trace(model, torch.zeros(3, 1, 8, 8))
+    assert seen.order == ["conv", "plain", "linear"]
+    assert seen.positions == {"conv": 36, "plain": 16, "linear": 1}
+    assert seen.norm == {"conv": "norm"}
+    assert seen.tail == {"conv": "relu", "plain": "plain", "linear": "tanh"}
+
+
+class Residual(nn.Module):
+    """A convolution, BatchNorm, an addition (in place or not) and a ReLU, shared or not."""
+
+    def __init__(self, in_place: bool, shared: bool) -> None:
+        super().__init__()
+        self.conv1, self.norm1, self.relu1 = nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.ReLU()
+        self.conv2, self.norm2 = nn.Conv2d(2, 2, 1), nn.BatchNorm2d(2)
+        self.relu2 = self.relu1 if shared else nn.ReLU()
+        self.in_place = in_place
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        first = self.relu1(self.norm1(self.conv1(pictures)))
+        second = self.norm2(self.conv2(first))
+        if self.in_place:
+            second += first
+        else:
+            second = second + first
+        return self.relu2(second).mean((2, 3))
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_an_addition_ends_the_chain(in_place: bool) -> None:
+    seen, _ = trace(Residual(in_place, shared=False).eval(), torch.zeros(1, 1, 4, 4))
+    assert seen.tail == {"conv1": "relu1", "conv2": "norm2"}
+
+
+def test_a_shared_nonlinearity_is_the_tail_of_the_layer_it_first_runs_after() -> None:
+    seen, _ = trace(Residual(in_place=False, shared=True).eval(), torch.zeros(1, 1, 4, 4))
+    assert seen.tail == {"conv1": "relu1", "conv2": "norm2"}
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize("shared", [False, True])
+def test_behind_an_addition_the_next_nonlinearity_is_noted_for_what_was_added(in_place: bool, shared: bool) -> None:
+    seen, _ = trace(Residual(in_place, shared).eval(), torch.zeros(1, 1, 4, 4))
+    assert seen.joined == {"conv2": ("relu1", 2) if shared else ("relu2", 1)}  # conv1 has a ReLU of its own
+
+
+class Summed(nn.Module):
+    """Two layers are added: the ReLU that reads the sum has run for the second before, where it is shared."""
+
+    def __init__(self, shared: bool) -> None:
+        super().__init__()
+        self.a, self.b, self.relu = nn.Linear(3, 2), nn.Linear(3, 2), nn.ReLU()
+        self.last = self.relu if shared else nn.ReLU()
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return self.last(self.a(pictures) + self.relu(self.b(pictures)))
+
+
+def test_of_a_shared_nonlinearity_it_is_the_call_that_reads_the_sum() -> None:
+    assert trace(Summed(shared=False).eval(), torch.zeros(1, 3))[0].joined == {"a": ("last", 1)}
+    assert trace(Summed(shared=True).eval(), torch.zeros(1, 3))[0].joined == {"a": ("relu", 2)}
+
+
+def test_a_nonlinearity_of_another_shape_reads_no_sum_of_a_layer() -> None:
+    model = chain(conv=nn.Conv2d(1, 2, 3), pool=nn.MaxPool2d(2), relu=nn.ReLU(), flatten=nn.Flatten()).eval()
+    assert trace(model, torch.zeros(1, 1, 6, 6))[0].joined == {}
+
+
+class Crossed(nn.Module):
+    """One ReLU serves two layers that both ran before it: its first output is not the second layer's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.relu = nn.Linear(3, 2), nn.Linear(3, 2), nn.ReLU()
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        a, b = self.a(pictures), self.b(pictures)
+        return self.relu(a) - self.relu(b)
+
+
+def test_a_shared_nonlinearity_that_ran_for_another_layer_since_is_no_tail() -> None:
+    assert trace(Crossed().eval(), torch.zeros(1, 3))[0].tail == {"a": "relu", "b": "b"}
+
+
+def test_a_layer_used_twice_is_refused() -> None:
+    layer = nn.Linear(4, 4)
+    with pytest.raises(
+        UserError, match="layer '0' is used 2 times in a forward pass in eval mode; make one layer for each use"
+    ):
+        trace(nn.Sequential(layer, layer), torch.zeros(1, 4))
+
+
+def test_hooks_are_gone_even_after_a_failure() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 2, 1))
+    with pytest.raises(UserError, match="on pictures of 1 x 4 x 4 pixels in layer '0': RuntimeError: Given"):
+        trace(model, torch.zeros(1, 1, 4, 4))
+    assert not model[0]._forward_hooks and not model[0]._forward_pre_hooks

@@ -1,0 +1,143 @@
+import copy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from prunebench.errors import UserError
+from prunebench.models.lenet5 import lenet5
+from prunebench.pruning import verification
+from prunebench.pruning.analysis import analyse
+from prunebench.pruning.network import Group, Network, Table
+from prunebench.pruning.verification import MIXED, difference, randomised, skeleton, verify
+
+
+def test_verify_fixes_a_group_whose_positions_are_wrong() -> None:
+    model = lenet5(1, 28, 10)
+    pictures = torch.zeros(1, 1, 28, 28)
+    table = analyse(model, pictures)
+    part = next(s for s in table.group("conv2").slices if (s.layer, s.side) == ("fc1", "in"))
+    object.__setattr__(part, "index", part.index.roll(1, dims=0))
+    found = verify(model, table, pictures)
+    assert [group.name for group in found.groups] == ["conv1", "fc1"]
+    assert found.fixed == {"conv2": MIXED} and not table.fixed
+
+
+def test_verify_fixes_a_group_that_lacks_a_reader() -> None:
+    model = lenet5(1, 28, 10)
+    table = analyse(model, torch.zeros(1, 1, 28, 28))
+    group = table.group("conv2")
+    object.__setattr__(group, "slices", tuple(s for s in group.slices if s.side == "out"))
+    assert verify(model, table, torch.zeros(1, 1, 28, 28)).fixed == {"conv2": MIXED}
+
+
+def swapped(units: int, one: int) -> Tensor:
+    return torch.arange(units).index_copy(0, torch.tensor([one, one + 1]), torch.tensor([one + 1, one]))
+
+
+@pytest.mark.parametrize("units", [2, 4, 8, 16])
+def test_units_of_narrow_groups_are_told_apart(units: int) -> None:
+    model = nn.Sequential(nn.Conv2d(1, units, 1), nn.Conv2d(units, 2, 1), nn.Flatten())
+    pictures = torch.zeros(1, 1, 1, 1)
+    orders = [torch.arange(units).flip(0), *(torch.arange(units).roll(shift) for shift in (1, -1, units // 2))]
+    for order in [*orders, *(swapped(units, one) for one in range(units - 1 if units <= 8 else 0))]:
+        table = analyse(model, pictures)
+        part = next(s for s in table.groups[0].slices if s.side == "in")
+        object.__setattr__(part, "index", part.index[order])
+        assert list(verify(model, table, pictures).fixed) == ["0"], order
+
+
+class Padded(nn.Module):
+    """Puts channels before and behind those of a convolution."""
+
+    def __init__(self, units: int, pad: int) -> None:
+        super().__init__()
+        self.a, self.b, self.pad = nn.Conv2d(1, units, 1), nn.Conv2d(units + 2 * pad, 2, 1), pad
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        first = self.a(pictures)
+        zeros = torch.zeros_like(pictures).expand(-1, self.pad, -1, -1)
+        return self.b(torch.cat([zeros, first, zeros], dim=1)).flatten(1)
+
+
+@pytest.mark.parametrize("units", [2, 4, 8, 16])
+@pytest.mark.parametrize("pad", [1, 4])
+def test_shifted_channels_are_found(units: int, pad: int) -> None:
+    model, pictures = Padded(units, pad), torch.zeros(1, 1, 1, 1)
+    right = nn.Sequential(nn.Conv2d(1, units, 1), nn.Conv2d(units, 2, 1), nn.Flatten())
+    slices = [replace(s, layer={"0": "a", "1": "b"}[s.layer]) for s in analyse(right, pictures).groups[0].slices]
+    table = Table((Group("a", units, ("a",), tuple(slices)),), {"a": 1, "b": 1})
+    assert list(verify(model, table, pictures).fixed) == ["a"]
+
+
+class Moody(nn.Sequential):
+    """Adds noise in eval mode, too."""
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return super().forward(pictures + torch.rand_like(pictures))
+
+
+def test_a_network_that_cannot_be_compared_is_refused() -> None:
+    model, pictures = Moody(nn.Conv2d(1, 8, 1), nn.Flatten(), nn.Linear(8, 2)), torch.zeros(2, 1, 1, 1)
+    with pytest.raises(UserError, match="it cannot be checked: in float64 it fails or gives another output in each"):
+        verify(model, analyse(model, pictures, check=False), pictures)
+
+
+def test_groups_that_fail_together_only_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, pictures = lenet5(1, 28, 10), torch.zeros(1, 1, 28, 28)
+    table = analyse(model, pictures, check=False)
+    monkeypatch.setattr(verification, "difference", lambda _, __, units, ___: "it fails" if len(units) > 2 else "")
+    with pytest.raises(UserError, match="removing units of several layers does not equal setting them to zero"):
+        verify(model, table, pictures)
+
+
+class Loud(nn.Sequential):
+    """Multiplies its pictures."""
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        self.size = pictures.shape
+        self.output: Tensor = super().forward(1e9 * pictures)
+        return self.output
+
+
+def test_signals_are_given_a_size_that_rounding_does_not_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = nn.Conv2d(1, 8, 1), nn.BatchNorm2d(8), nn.Conv2d(8, 8, 1, bias=False), nn.BatchNorm2d(8)
+    model = Loud(*layers, nn.Flatten(), nn.Linear(8, 2))
+    table = analyse(model, torch.zeros(2, 1, 1, 1), check=False)
+    made: list[Any] = []
+    monkeypatch.setattr(verification, "randomised", lambda *given: made.append(randomised(*given)) or made[-1])
+    assert difference(model, table, {}, torch.zeros(2, 1, 1, 1)) == ""
+    (network,) = made
+    assert 0.01 < network.model.output.abs().max() < 100
+
+
+@pytest.mark.parametrize("flatten", [False, True])
+def test_small_pictures_are_used_where_the_network_takes_them(flatten: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    end = [nn.Flatten(), nn.Linear(4 * 80 * 80, 2)] if flatten else [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    model = Loud(nn.Conv2d(1, 4, 1), *end, *([] if flatten else [nn.Linear(4, 2)]))
+    table = analyse(model, torch.zeros(3, 1, 80, 80), check=False)
+    made: list[Any] = []
+    monkeypatch.setattr(verification, "randomised", lambda *given: made.append(randomised(*given)) or made[-1])
+    verify(model, table, torch.zeros(3, 1, 80, 80))
+    side = 80 if flatten else 64
+    assert made[-1].model.size == (2, 1, side, side)
+
+
+def test_a_skeleton_has_no_numbers_and_leaves_the_model_alone() -> None:
+    model = lenet5(1, 28, 10)
+    before = copy.deepcopy(model.state_dict())
+    bare = skeleton(model)
+    assert {p.device.type for p in bare.parameters()} == {"meta"} and not bare.training and model.training
+    assert bare(torch.empty(3, 1, 28, 28, device="meta")).shape == (3, 10)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_random_weights_are_drawn_for_every_layer_and_no_two_rows_are_alike() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(65_537, 3), nn.BatchNorm1d(3), nn.Linear(3, 2))
+    table = analyse(model, torch.zeros(2, 1, 1, 65_537), check=False)
+    network: Network = randomised(model, table, torch.device("cpu"))
+    weight = network.model.get_parameter("1.weight")
+    assert weight.dtype == torch.float64 and weight.std() > 0
+    assert network.model.get_parameter("2.weight").min() >= 0.5

@@ -1,0 +1,32 @@
+import pytest
+from pydantic import ValidationError
+
+from prunebench.records.protocol import Protocol
+
+
+@pytest.mark.parametrize(
+    ("keep", "rungs"), [(1.0, 0), (0.9, 0), (0.8, 0), (0.799, 1), (0.64, 1), (0.5, 3), (0.25, 6), (0.1, 10)]
+)
+def test_rungs_lie_strictly_above_the_keep(keep: float, rungs: int) -> None:
+    # .8 .64 .512 .4096 .32768 .262144 .2097 .1678 .1342 .1074 .0859
+    assert Protocol().rungs_above(keep) == rungs
+
+
+def test_rungs_of_another_factor() -> None:
+    assert Protocol(rung=0.5).rungs_above(0.25) == 1
+    assert Protocol(rung=0.5).rung_keep(3) == 0.125
+
+
+def test_epochs_after_the_dense_network() -> None:
+    assert Protocol(sparse_epochs=4, rung_epochs=2, finetune_epochs=5).epochs_after(0.5) == 4 + 3 * 2 + 5
+
+
+@pytest.mark.parametrize("name", ["rung", "train_fraction", "validation_fraction", "finetune_rate", "sparse_rate"])
+def test_shares_of_zero_are_refused(name: str) -> None:
+    with pytest.raises(ValidationError):
+        Protocol.model_validate({name: 0})
+
+
+def test_unknown_options_are_refused() -> None:
+    with pytest.raises(ValidationError):
+        Protocol.model_validate({"epoch": 3})

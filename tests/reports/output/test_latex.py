@@ -1,0 +1,126 @@
+import re
+import shutil
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from prunebench.reports.document import Document, Items, Section, Table, Text
+from prunebench.reports.output.escaping import COMMANDS
+from prunebench.reports.output.latex import latex, tabular
+from prunebench.reports.output.writing import write_report
+from prunebench.reports.results import gather
+
+PAPER = r"""\documentclass{article}
+\usepackage{booktabs}
+\usepackage{graphicx}
+\begin{document}
+\listoftables
+\input{tables}
+\end{document}
+"""
+
+
+def document(*sections: Section, banner: str = "") -> Document:
+    return Document("PruneBench report", banner, (), sections)
+
+
+def table(caption: str = "C.", folded: bool = False) -> Table:
+    return Table(caption, ("keep", "n"), (("0.5", "3"),), folded=folded)
+
+
+def squeezed(text: str) -> list[str]:
+    return [re.sub(r" +", " ", line) for line in text.splitlines()]
+
+
+def test_a_grid_by_hand() -> None:
+    rows = (("0.5", "reg_obd", "+1.00 †"), ("0.5", "l0", "-1.00"), ("0.25", "l0", "n/a"))
+    assert squeezed(tabular(Table("", ("keep", "criterion", "to a & b"), rows, left=2))) == [
+        r"\begin{tabular}{llr}",
+        r"\toprule",
+        r"keep & criterion & \shortstack[r]{\strut to a \&\\b} \\",
+        r"\midrule",
+        r"0.5 & reg\_obd & +1.00 $\dagger$ \\",
+        r"0.5 & l0 & $-$1.00 \\",
+        r"\addlinespace",
+        r"0.25 & l0 & n/a \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+
+
+def test_a_header_is_broken_where_it_is_longer_than_its_column() -> None:
+    stacked = tabular(Table("", ("p to magnitude (smallest possible)",), (("0.0625 (0.0625)",),), left=0))
+    assert r"\shortstack[r]{\strut p to magnitude\\(smallest\\possible)}" in stacked
+    assert r"\shortstack[l]{\strut what it\\did}" in tabular(Table("", ("what it did",), (("a b c d",),)))
+    assert "shortstack" not in tabular(Table("", ("MACs kept",), (("0.5 and more",),)))
+
+
+def test_a_row_that_looks_like_an_option_of_the_line_above() -> None:
+    grid = tabular(Table("", ("interval",), (("[1.0, 2.0]",), ("*",))))
+    assert squeezed(grid)[4:7] == [r"{}[1.0, 2.0] \\", r"\addlinespace", r"{}* \\"]
+
+
+def test_a_table_without_rows() -> None:
+    lines = [r"\begin{tabular}{lr}", r"\toprule", r"keep & n \\", r"\midrule", r"\bottomrule", r"\end{tabular}"]
+    assert squeezed(tabular(Table("", ("keep", "n"), ()))) == lines
+
+
+def test_an_environment_for_every_open_table_with_its_notes() -> None:
+    blocks = (Text("before"), table("In %."), Text("† one."), Text("`p`: two."), Items(("x",)), Text("later"), table())
+    text = latex(document(Section("mnist x lenet5", (*blocks, table("hidden", folded=True)))))
+    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 2
+    assert r"\caption[{mnist $\times$ lenet5}]{mnist $\times$ lenet5. In \%.}" in text
+    first, second = text.split(r"\end{table}")[:2]
+    notes = [r"\par\smallskip\parbox{\linewidth}{\footnotesize $\dagger$ one.}"]
+    notes += [r"\par\smallskip\parbox{\linewidth}{\footnotesize \texttt{p}: two.}"]
+    assert first.splitlines()[-2:] == notes
+    assert r"\parbox" not in second
+    assert not any(word in text for word in ("before", "later", "hidden"))
+
+
+def test_labels_differ() -> None:
+    sections = [Section(title, (table(),)) for title in ("A b!", "a, B", "A b 2", "a b", "猫", "犬")]
+    labels = re.findall(r"\\label\{(.*)\}", latex(document(*sections)))
+    assert labels == ["tab:a-b", "tab:a-b-2", "tab:a-b-2-2", "tab:a-b-3", "tab:", "tab:-2"]
+
+
+def test_the_head() -> None:
+    first, second, *_ = latex(document(banner="Demonstration,\nnot evidence.")).splitlines()
+    assert first == f"% Written by PruneBench's report, version {version('prunebench')}."
+    assert second == "% Demonstration, not evidence."
+    assert latex(document()).splitlines()[1] == "% In the preamble:"
+    assert r"\begin{table}" not in latex(document())
+
+
+def test_a_report_has_its_tables(make: SimpleNamespace, tmp_path: Path) -> None:
+    write_report(gather("x", make.grid(("magnitude", "random"))), tmp_path)
+    text = (tmp_path / "tables.tex").read_text()
+    captions = re.findall(r"\\caption\[\{(.*?)\}\]", text)
+    assert captions[:2] == ["Schedule", r"mnist $\times$ lenet5: local ranking, keeps of MACs"]
+    grids = re.findall(r"\\begin\{tabular\}\{(\w+)\}\n(.*?)\\end\{tabular\}", text, re.DOTALL)
+    assert len(grids) == len(captions)
+    for columns, grid in grids:
+        rows = [line for line in grid.splitlines() if line.endswith(r"\\")]
+        assert len(rows) > 1 and {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {len(columns) - 1}
+    assert text.isascii()
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no pdflatex")
+def test_pdflatex_sets_it(make: SimpleNamespace, tmp_path: Path) -> None:
+    signs = "".join(map(chr, range(0x250))) + "".join(COMMANDS)
+    pieces = [signs[i : i + 60] for i in range(0, len(signs), 60)]
+    wide = Table("C.", ("x", *"yz"), tuple((piece,) * 3 for piece in pieces) * 8)
+    rows = Table("`a_b`", ("x",), (("[1]",), ("*",), ("--",)))
+    write_report(gather("x", [*make.grid(), make.failure("obd")]), tmp_path)
+    tables = latex(document(*(Section(piece, (wide, Text(piece), rows)) for piece in pieces)))
+    (tmp_path / "tables.tex").write_text((tmp_path / "tables.tex").read_text() + tables)
+    (tmp_path / "paper.tex").write_text(PAPER)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    for _ in range(2):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+        assert done.returncode == 0, done.stdout[-2000:]
+    assert "Float too large" not in done.stdout
+    assert "Missing character" not in (tmp_path / "paper.log").read_text(errors="replace")

@@ -1,0 +1,23 @@
+from types import SimpleNamespace
+
+from prunebench.reports.output.show import layer_table
+
+
+def test_layers_costs_and_accuracies(make: SimpleNamespace) -> None:
+    lines = layer_table(make.record("taylor", 2, 0.5, "global", accuracy=0.8)).splitlines()
+    cells = {line.split()[0]: line.split()[1:] for line in lines if line.strip()}
+    assert lines[0] == "mnist x lenet5 | taylor | global ranking | seed 2 | keep 0.5 of MACs"
+    # widths 20 35 50 10: 576*25*20 + 64*25*20*35 + 16*35*50 + 50*10 = 1,436,500
+    assert cells["MACs"] == ["2,293,000", "1,436,500", "62.65", "%", "1.60x"]
+    assert cells["fc1"] == ["500", "50", "10.0", "%", "floor"]
+    assert cells["conv1"] == ["20", "20", "100.0", "%"]
+    assert any(line.endswith("fine-tuned 80.00 %") for line in lines)
+
+
+def test_a_failed_point_says_why(make: SimpleNamespace) -> None:
+    assert layer_table(make.failure(reason="out of memory")).splitlines()[-1] == "failed: out of memory"
+
+
+def test_ineffective_sparse_training_is_said(make: SimpleNamespace) -> None:
+    assert "its strength did nothing" in layer_table(make.record("l1", 0))
+    assert "its strength did nothing" not in layer_table(make.record("l1", 1))

@@ -1,0 +1,157 @@
+import csv
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from prunebench.errors import UserError
+from prunebench.reports.output.writing import write_report
+from prunebench.reports.reading import read_results
+from prunebench.reports.results import gather
+from prunebench.reports.tables.all import make_tables
+
+NAN = re.compile(r"\bnan\b|\bNaN\b|\bNone\b(?!:)")
+
+
+class Balanced(HTMLParser):
+    """Collects tags, and those that are closed out of order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.wrong: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.ids += [value for name, value in attrs if name == "id" and value]
+        if tag not in ("meta", "link", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.ids += [value for name, value in attrs if name == "id" and value]
+
+
+@pytest.fixture(scope="module")
+def folder(make: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a full grid: two rankings, controls, timings, a failure."""
+    records = make.grid(("magnitude", "l0", "l1", "taylor", "random", "dense_continued", "scratch:magnitude"))
+    records += make.grid(("magnitude", "taylor"), (0,), (0.5, 0.25), "global")
+    timings = [make.latency(record) for record in records if record.cell.criterion != "l1"]
+    where = tmp_path_factory.mktemp("report") / "new" / "folder"
+    paths = write_report(gather("results", [*records, make.failure("obd")], timings), where)
+    assert all(path.is_file() for path in paths)
+    return where
+
+
+def test_what_is_written(folder: Path) -> None:
+    names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert {path.stem for path in folder.glob("*.csv")} == set(make_tables(gather("x", [])))
+    tables = {path.name for path in folder.glob("*.csv")}
+    figures = {f"figures/{n}.{kind}" for n in ("accuracy", "speed") for kind in ("svg", "png")}
+    assert names == {"report.md", "index.html", "tables.tex"} | tables | figures
+
+
+def test_nothing_is_silently_missing(folder: Path) -> None:
+    for path in [folder / "report.md", folder / "index.html", *folder.glob("*.csv")]:
+        assert not NAN.search(path.read_text()), path
+    for path in folder.glob("*.csv"):
+        with path.open(newline="") as file:
+            assert all(cell != "" for row in csv.reader(file) for cell in row), path
+
+
+def test_markdown_has_every_section(folder: Path) -> None:
+    text = (folder / "report.md").read_text()
+    titles = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert titles == [
+        "What can be told apart",
+        "Figures",
+        "Without loss of accuracy",
+        "Separation of causes",
+        "How to read this",
+        "Schedule",
+        "mnist x lenet5: local ranking, keeps of MACs",
+        "mnist x lenet5: global ranking, keeps of MACs",
+        "Whole curves",
+        "Pareto fronts",
+        "Below random",
+        "Failures and gaps",
+        "Ineffective sparse training",
+        "Widths per layer",
+        "Measured speed",
+        "Seconds by stage",
+        "Not in this report",
+        "Where it was computed",
+    ]
+    assert "dense trainings 3, blocks 3, points served 46" in text
+    assert "seed 1, keep 0.25 MACs: loss diverged" in text
+    assert "emonstration" not in text
+
+
+def test_the_page_is_whole_and_needs_nothing_else(folder: Path) -> None:
+    text = (folder / "index.html").read_text()
+    parser = Balanced()
+    parser.feed(text)
+    assert parser.wrong == [] and parser.open == []
+    assert len(parser.ids) == len(set(parser.ids))
+    assert text.count("<svg") == 2
+    assert not re.search(r"<script|<link|@import|src=|href=\"http", text)
+    for reference in re.findall(r"url\(#([^)]*)\)|href=\"#([^\"]*)\"", text):
+        assert "".join(reference) in parser.ids
+    assert "prefers-color-scheme: dark" in text
+
+
+def test_csv_holds_fractions(folder: Path) -> None:
+    summary = pd.read_csv(folder / "summary.csv")
+    assert summary["accuracy_finetuned"].between(0, 1).all()
+    single = summary[summary["ranking"] == "global"]
+    assert single["accuracy_finetuned_half"].isna().all()  # n = 1: `n/a` in the file
+
+
+def test_quick_is_a_demonstration_without_verdict(make: SimpleNamespace, tmp_path: Path) -> None:
+    results = read_results(make.benchmark(tmp_path / "out.json", make.grid(("magnitude", "random"), (0, 1))))
+    write_report(results, tmp_path / "report")
+    for name in ("report.md", "index.html"):
+        text = (tmp_path / "report" / name).read_text()
+        assert "Demonstration, not evidence" in text and "p = " not in text and "verdict</th>" not in text
+        assert "Nothing: this is a demonstration" in text and "a demonstration makes no such claim" in text
+
+
+def test_a_report_of_cuts_says_at_its_head_that_nothing_was_trained(make: SimpleNamespace, tmp_path: Path) -> None:
+    records = make.grid(("magnitude", "taylor"), (0, 1, 2))
+    for trained, epochs in (("yes", 10), ("no", 0)):
+        protocol = {"epochs": 30, "rung_epochs": 0, "finetune_epochs": epochs}
+        given = [record.model_copy(update={"protocol": protocol}) for record in records]
+        write_report(gather("x", given), tmp_path / trained)
+        head = (tmp_path / trained / "report.md").read_text().partition("\n## ")[0]
+        assert ("Nothing was trained after the cuts" in head) == (epochs == 0)
+
+
+def test_names_are_escaped(make: SimpleNamespace, tmp_path: Path) -> None:
+    failure = make.failure(reason="<b>|broken|</b>")
+    write_report(gather("<i>", [make.record(), failure]), tmp_path)
+    assert "<b>" not in (tmp_path / "index.html").read_text() and "<i>" not in (tmp_path / "index.html").read_text()
+
+
+def test_failures_alone_make_a_report(make: SimpleNamespace, tmp_path: Path) -> None:
+    write_report(gather("x", [make.failure()]), tmp_path)
+    assert "loss diverged" in (tmp_path / "report.md").read_text()
+    assert "0 finished, 1 failed" in (tmp_path / "index.html").read_text()
+
+
+def test_writing_twice_gives_the_same(make: SimpleNamespace, tmp_path: Path) -> None:
+    results = gather("x", make.grid(("magnitude", "random"), (0, 1), (0.5,)))
+    first, second = write_report(results, tmp_path / "a"), write_report(results, tmp_path / "b")
+    assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
+
+
+def test_a_folder_that_cannot_be_written(make: SimpleNamespace, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written here"):
+        write_report(gather("x", [make.record()]), tmp_path / "file" / "report")

@@ -1,0 +1,25 @@
+from types import SimpleNamespace
+
+from prunebench.records.record import Packed, PerImage
+from prunebench.reports.analysis.differences import differences_table
+from prunebench.reports.document import Table
+from prunebench.reports.results import gather
+from prunebench.reports.sections.contrasts import contrast_blocks
+
+
+def test_the_pictures_interval_of_one_seed_says_what_it_is(make: SimpleNamespace) -> None:
+    empty = Packed.of([0], "uint8")
+    right = {"taylor": [1, 1, 1, 0], "magnitude": [1, 0, 1, 0]}
+    images = {c: PerImage(predicted=empty, loss=empty, correct=Packed.of(r, "uint8")) for c, r in right.items()}
+    records = [make.record(c, s, per_image=images[c]) for c in right for s in (0, 1)]
+    cells = []
+    for some in (records, records[::2]):
+        table = contrast_blocks(differences_table(gather("x", some)), demonstration=False)[0]
+        assert isinstance(table, Table)
+        cells.append(dict(zip(table.header, table.rows[0], strict=True))["seeds x pictures"])
+    assert cells[0].startswith("[") and cells[0].endswith("]")
+    assert cells[1].endswith("] pictures only")
+
+
+def test_without_a_baseline_there_is_no_table(make: SimpleNamespace) -> None:
+    assert contrast_blocks(differences_table(gather("x", make.grid(("taylor", "random")))), demonstration=False) == []

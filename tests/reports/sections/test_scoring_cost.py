@@ -1,0 +1,83 @@
+import json
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from prunebench.errors import UserError
+from prunebench.reports.document import Table
+from prunebench.reports.output.writing import write_report
+from prunebench.reports.reading import read_results
+from prunebench.reports.sections.scoring_cost import prices_section, prices_table
+
+OBD = {
+    "criterion": "obd",
+    "model": "lenet5",
+    "needs": ["curvature"],
+    "seconds": 1.5,
+    "plain_seconds": 0.02,
+    "ratio": 1.5,
+    "pictures": 128,
+    "peak_bytes": 3 * 2**20,
+    "plain_peak_bytes": 2**21,
+}
+MAGNITUDE = {**OBD, "criterion": "magnitude", "needs": [], "seconds": 0.0002, "ratio": 0.01, "peak_bytes": None}
+OLD = {name: value for name, value in OBD.items() if name != "pictures"}
+
+
+def benchmark(make: SimpleNamespace, path: Path, *prices: dict[str, Any]) -> Path:
+    make.benchmark(path, [make.record()])
+    data = json.loads(path.read_text())
+    data["benchmarks"] += [{"name": "test_scoring", "extra_info": {"scoring": price}} for price in prices]
+    path.write_text(json.dumps(data))
+    return path
+
+
+def test_from_the_benchmark_to_a_table(make: SimpleNamespace, tmp_path: Path) -> None:
+    prices = prices_table(read_results(benchmark(make, tmp_path / "out.json", OBD, MAGNITUDE, OLD)).prices)
+    assert prices["peak_bytes"].isna().tolist() == [True, False, False]
+    _, table, old = prices_section(prices).blocks
+    assert isinstance(table, Table) and isinstance(old, Table)
+    assert table.caption == "lenet5, 128 pictures; cheapest first."
+    assert old.caption == "lenet5, pictures not recorded; cheapest first."
+    assert table.rows == (
+        ("magnitude", "no data", "0.01", "0.20", "20.0", "-", "2.0"),
+        ("obd", "curvature", "1.50", "1,500", "20.0", "3.0", "2.0"),
+    )
+
+
+def test_without_them_the_section_says_where_they_come_from(make: SimpleNamespace, tmp_path: Path) -> None:
+    section = prices_section(prices_table(read_results(benchmark(make, tmp_path / "out.json")).prices))
+    assert "pytest benchmarks/" in section.why and not section.blocks
+
+
+def test_a_file_that_does_not_say_how_many_pictures(make: SimpleNamespace, tmp_path: Path) -> None:
+    (_, table) = prices_section(prices_table(read_results(benchmark(make, tmp_path / "o.json", OLD)).prices)).blocks
+    assert isinstance(table, Table) and table.caption == "lenet5, pictures not recorded; cheapest first."
+
+
+def test_a_corrupt_one_is_refused(make: SimpleNamespace, tmp_path: Path) -> None:
+    path = benchmark(make, tmp_path / "out.json", {"criterion": "obd"})
+    with pytest.raises(UserError, match="corrupt cost of a score"):
+        read_results(path)
+
+
+def test_they_are_enough_for_a_report(make: SimpleNamespace, tmp_path: Path) -> None:
+    path = benchmark(make, tmp_path / "out.json", OBD)
+    data = json.loads(path.read_text())
+    cpu = {"brand_raw": "Imaginary CPU", "count": 2}
+    data["machine_info"] = {"cpu": cpu, "system": "Linux", "python_version": "3.12.1"}
+    path.write_text(json.dumps(data | {"benchmarks": data["benchmarks"][-1:], "datetime": "2026-01-02T03:04:05"}))
+    results = read_results(path)
+    assert (len(results.records), len(results.prices)) == (0, 1)
+    write_report(results, tmp_path / "report")
+    text = (tmp_path / "report" / "report.md").read_text()
+    titles = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert titles == ["Cost of scores", "Not in this report", "Where it was computed"]
+    assert "emonstration" not in text and "quick" not in text and "0 finished" not in text
+    assert "- benchmarks: Imaginary CPU, 2 cores, Linux, Python 3.12.1, 2026-01-02" in text
+    assert "1 score on lenet5" in text and "Pruned networks: There are none here" in text
+    assert "Cost of scores. lenet5, 128 pictures" in (tmp_path / "report" / "tables.tex").read_text()
+    assert (tmp_path / "report" / "prices.csv").read_text().splitlines()[1].startswith("lenet5,128,obd,curvature,1.5,")

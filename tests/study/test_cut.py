@@ -1,0 +1,96 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from prunebench.errors import CellError
+from prunebench.plugins.expressions import parse_method
+from prunebench.plugins.registry import registry
+from prunebench.pruning.network import Network
+from prunebench.records.protocol import Protocol
+from prunebench.study.cut import cut, cut_like
+from prunebench.study.stages import Stage
+from prunebench.study.task import Task, make_task
+
+CPU = torch.device("cpu")
+HALF = Stage("point", "finetune", "k", 0, 0.5)
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    return make_task("digits", "lenet5", Protocol(calibration=64), Path("/nowhere"), False, ())
+
+
+def cut_by(task: Task, name: str, stage: Stage = HALF, seed: int = 0) -> tuple[Network, list[str]]:
+    return cut(task, task.data(0, CPU), parse_method(name, registry(())), task.fresh(0, CPU), stage, "macs", seed)
+
+
+def macs(task: Task, network: Network) -> float:
+    return task.costs.cost(network.units).macs / task.costs.dense.macs
+
+
+def test_magnitude_takes_the_units_of_the_smallest_norm(task: Task) -> None:
+    network, floors = cut_by(task, "magnitude")
+    assert 0.45 < macs(task, network) <= 0.5
+    assert floors == []
+    weight = task.fresh(0, CPU).layer("conv1").weight
+    assert isinstance(weight, torch.Tensor)
+    norms = weight.detach().flatten(1).norm(dim=1)
+    kept = next(group.name for group in task.table.groups if group.producers == ("conv1",))
+    expected = norms.topk(len(network.kept[kept])).indices.sort().values
+    assert torch.equal(network.kept[kept], expected)
+
+
+def test_dense_continued_is_not_cut(task: Task) -> None:
+    network, floors = cut_by(task, "dense_continued")
+    assert (macs(task, network), floors) == (1.0, [])
+
+
+def test_draws_depend_on_seed_and_stage(task: Task) -> None:
+    def kept(stage: Stage = HALF, seed: int = 0) -> list[list[int]]:
+        return [units.tolist() for units in cut_by(task, "random", stage, seed)[0].kept.values()]
+
+    assert kept() == kept()
+    assert kept() != kept(seed=1)
+    assert kept() != kept(replace(HALF, label="rung 1"))
+
+
+def test_a_budget_below_the_floors_names_the_least(task: Task) -> None:
+    with pytest.raises(CellError, match=r"keep macs=0.001 cannot be reached: floors leave at least 0\.0\d+"):
+        cut_by(task, "magnitude", replace(HALF, keep=0.001))
+    with pytest.raises(CellError, match=r"floors leave at least 0\.0\d+, at rung 20 on the way down"):
+        cut_by(task, "magnitude", replace(HALF, keep=0.01, kind="rung", label="rung 20"))
+
+
+def test_groups_at_their_floor_are_named(task: Task) -> None:
+    least = task.costs.cost({group.name: group.units // 10 for group in task.table.groups}).macs
+    _, floors = cut_by(task, "magnitude", replace(HALF, keep=least / task.costs.dense.macs))
+    assert sorted(floors) == sorted(group.name for group in task.table.groups)
+
+
+def test_coupled_groups_can_be_left_alone() -> None:
+    protocol = Protocol(coupled=False, calibration=64)
+    task = make_task("digits", "resnet20", protocol, Path("/nowhere"), False, ())
+    network, _ = cut_by(task, "magnitude", replace(HALF, keep=0.7))
+    for group in task.table.groups:
+        assert (network.units[group.name] < group.units) == (len(group.producers) == 1)
+
+
+def test_the_published_ranking_is_the_criterions_own() -> None:
+    task = make_task("digits", "lenet5", Protocol(ranking="published", calibration=64), Path("/nowhere"), False, ())
+    ours = make_task("digits", "lenet5", Protocol(calibration=64), Path("/nowhere"), False, ())
+    assert cut_by(task, "magnitude")[0].units == cut_by(ours, "magnitude")[0].units  # Li et al.: per layer
+    name = next(n for n, e in registry(()).criteria.items() if e.record.published.name == "global" and n != "l0")
+    assert cut_by(task, name)[0].units != cut_by(ours, name)[0].units
+
+
+def test_widths_are_copied_and_units_are_not(task: Task) -> None:
+    model, dense = cut_by(task, "magnitude")[0], task.fresh(0, CPU)
+    one, same, other = (cut_like(task.structure("macs"), dense, model, seed, HALF) for seed in (0, 0, 1))
+    assert one.units == model.units == other.units
+    kept = [[units.tolist() for units in network.kept.values()] for network in (one, same, other, model)]
+    assert kept[0] == kept[1]
+    assert kept[0] != kept[2]
+    assert kept[0] != kept[3]
+    assert dense.units == {group.name: group.units for group in task.table.groups}

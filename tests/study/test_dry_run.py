@@ -1,0 +1,62 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prunebench.study.dry_run import describe
+from prunebench.study.grid import make_grid
+
+Make = Callable[..., Any]
+
+
+def cells(text: str) -> dict[tuple[str, str], str]:
+    rows = [line.rsplit("  ", 2) for line in text.splitlines() if " | " in line]
+    return {(cell.split(" | ")[1], keep.strip()): state.strip() for cell, keep, state in rows}
+
+
+def row(text: str) -> list[str]:
+    line = next(line for line in text.splitlines() if line.startswith("digits x lenet5  "))
+    return [part.strip() for part in line.split("  ") if part.strip()]
+
+
+def test_everything_is_to_do_in_a_new_folder(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prunebench.study.trajectory.train", lambda *_: pytest.fail("trained"))
+    spec = tiny(tmp_path, criteria="magnitude l1 dense_continued", keep="0.7,0.5", finetune_epochs=4)
+    text = describe(make_grid(spec))
+    names = ("magnitude", "l1", "dense_continued")
+    assert cells(text) == {(name, keep): "to do" for name in names for keep in ("macs=0.7", "macs=0.5")}
+    _, points, stages, epochs, *_ = row(text)
+    assert points == "6"
+    assert sorted(stages.split(", ")) == ["1 dense", "2 sparse", "6 point", "9 rung"]
+    assert int(epochs) == 3 + 2 * 1 + 9 * 1 + 6 * 4
+
+
+def test_the_macs_by_hand(tiny: Make, tmp_path: Path) -> None:
+    text = describe(make_grid(tiny(tmp_path, criteria="magnitude", keep="0.9")))
+    pictures = round(1437 * 0.4 * 0.9)
+    dense = 8 * 8 * 20 * 25 + 4 * 4 * 50 * 20 * 25 + 500 * 200 + 10 * 500
+    assert float(row(text)[4]) == pytest.approx(3 * dense * pictures * (3 + 1 + 0.9), rel=0.01)
+
+
+def test_single_weights_cost_as_much_as_none(tiny: Make, tmp_path: Path) -> None:
+    texts = (describe(make_grid(tiny(tmp_path, criteria="magnitude", keep=f"{m}=0.9"))) for m in ("macs", "weights"))
+    whole, ninth = (row(text) for text in texts)
+    assert float(ninth[4]) / float(whole[4]) == pytest.approx((3 + 1 + 1) / (3 + 1 + 0.9), rel=0.01)
+
+
+def test_finished_cells_cost_nothing(computed: Any, tiny: Make) -> None:
+    spec = tiny(computed.spec.results, criteria="magnitude taylor", keep="0.7,0.3")
+    text = describe(make_grid(spec))
+    assert cells(text) == {
+        ("magnitude", "macs=0.7"): "finished",
+        ("magnitude", "macs=0.3"): "finished",
+        ("taylor", "macs=0.7"): "to do",
+        ("taylor", "macs=0.3"): "to do",
+    }
+    assert row(text)[1:4] == ["2", "5 rung, 2 point", "7"] or row(text)[1:4] == ["2", "2 point, 5 rung", "7"]
+
+
+def test_a_control_needs_what_it_copies(tiny: Make, tmp_path: Path) -> None:
+    stages = row(describe(make_grid(tiny(tmp_path, criteria="shuffle:l1", keep="0.7"))))[2]
+    assert sorted(stages.split(", ")) == ["1 dense", "1 sparse", "2 point", "2 rung"]

@@ -1,0 +1,141 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from prunebench.errors import UserError
+from prunebench.plugins.registry import Registry
+from prunebench.study.grid import Grid, Job, find_device, make_grid, method_of
+from prunebench.study.spec import Spec, make_spec
+
+Make = Callable[..., Any]
+
+
+def grid(tiny: Make, **changes: Any) -> Grid:
+    return make_grid(tiny(Path("/nowhere"), **changes))
+
+
+def test_neighbours_lie_in_different_blocks(tiny: Make) -> None:
+    found = grid(tiny, criteria="taylor magnitude", models="lenet5 vgg11:width=0.125", seeds="0-1")
+    assert [str(job) for job in found.jobs[:5]] == [
+        "digits x lenet5 | taylor | seed 0",
+        "digits x lenet5 | taylor | seed 1",
+        "digits x vgg11:width=0.125 | taylor | seed 0",
+        "digits x vgg11:width=0.125 | taylor | seed 1",
+        "digits x lenet5 | magnitude | seed 0",
+    ]
+    assert len(found.jobs) == 8
+
+
+def test_keeps_go_down_whatever_order_they_are_given_in(tiny: Make) -> None:
+    found = grid(tiny, keep="params=0.25,0.75,0.5")
+    assert (found.metric, found.keeps) == ("params", (0.75, 0.5, 0.25))
+
+
+def test_one_criterion_written_in_two_ways_is_one_job(tiny: Make) -> None:
+    found = grid(tiny, criteria=["magnitude:p=1", "magnitude:p=1.0", "magnitude"])
+    assert [job.criterion for job in found.jobs] == ["magnitude:p=1", "magnitude"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["magnitude", "magnitude:p=1", "reg_obd", "hsqgl12+obd", "shuffle:l1", "scratch:hsqgl12+obd", "dense_continued"],
+)
+def test_a_jobs_name_finds_its_criterion_again(tiny: Make, name: str) -> None:
+    found = grid(tiny, criteria=[name])
+    assert method_of(found.spec, found.jobs[0]).name == found.jobs[0].criterion == name
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"criteria": "magnitude tailor"}, "unknown criterion 'tailor'; did you mean 'taylor'"),
+        ({"criteria": "shuffle:tailor"}, "unknown criterion 'tailor'; did you mean 'taylor'"),
+        ({"criteria": "magnitude:q=1"}, "unknown option 'q'"),
+        ({"datasets": "digitz"}, "unknown dataset 'digitz'; did you mean 'digits'"),
+        ({"models": "lenet"}, "unknown model 'lenet'; did you mean 'lenet5'"),
+        ({"models": "lenet5:width=2"}, "unknown option 'width'"),
+        ({"seeds": "3-1"}, "the range 3-1 is empty"),
+        ({"seeds": ""}, "seeds ''"),
+        ({"keep": "0"}, r"0 is outside \(0, 1\]"),
+        ({"keep": "1.5"}, r"1.5 is outside \(0, 1\]"),
+        ({"keep": "flops=0.5"}, "unknown budget metric 'flops'"),
+        ({"device": "tpu"}, "--device tpu: allowed are auto, cpu, cuda, cuda:N and mps"),
+        ({"datasets": "mnist", "data_root": "/nowhere"}, "MNIST is not in /nowhere.*--download"),
+        ({"plugin": "/nowhere/x.py"}, "--plugin /nowhere/x.py: no such file"),
+    ],
+)
+def test_every_wrong_name_ends_before_anything_is_computed(tiny: Make, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message) as error:
+        grid(tiny, **changes)
+    assert "\n" not in str(error.value)
+
+
+def test_an_installed_package_that_fails_to_import_is_named(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    known = Registry()
+    known.failures["entry point broken 1.0"] = "ModuleNotFoundError: No module named 'not_there'"
+    monkeypatch.setattr("prunebench.study.grid.registry", lambda plugins: known)
+    assert grid(tiny, criteria="magnitude").jobs
+    assert "entry point broken 1.0: ModuleNotFoundError: No module named 'not_there'" in caplog.text
+
+
+def test_a_plugin_that_fails_to_import_ends_it(tiny: Make, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("import not_there")
+    with pytest.raises(
+        UserError, match=r"broken\.py cannot be loaded: ModuleNotFoundError: No module named 'not_there'"
+    ):
+        grid(tiny, criteria="magnitude", plugin=str(tmp_path / "broken.py"))
+
+
+def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert find_device("auto") == torch.device("cuda")
+    assert find_device("cuda:1") == torch.device("cuda:1")
+    assert find_device("cpu") == torch.device("cpu")
+    with pytest.raises(UserError, match="--device cuda:2: this machine has 2 CUDA devices; use cpu or auto"):
+        find_device("cuda:2")
+    with pytest.raises(UserError, match="--device mps: this machine has no MPS device"):
+        find_device("mps")
+
+
+def test_a_machine_without_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert find_device("auto") == torch.device("cpu")
+    with pytest.raises(UserError, match="--device cuda: this machine has 0 CUDA devices"):
+        find_device("cuda")
+
+
+def test_a_job_is_plain_values() -> None:
+    assert hash(Job("a", "b", "c", 0)) == hash(Job("a", "b", "c", 0))
+
+
+@pytest.mark.parametrize("option", ["mixed_precision", "tf32"])
+def test_options_of_a_gpu_are_refused_without_one(tiny: Callable[..., Spec], tmp_path: Path, option: str) -> None:
+    with pytest.raises(UserError, match=f"--{option.replace('_', '-')} needs a CUDA device, this run is on cpu"):
+        make_grid(tiny(tmp_path, **{option: True}))
+
+
+def test_a_keep_below_the_floors_is_refused_before_training(tiny: Callable[..., Spec], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"keep macs=0\.001 cannot be reached on digits x lenet5: floors leave"):
+        make_grid(tiny(tmp_path, keep="macs=0.001"))
+
+
+def test_layers_that_keep_their_units_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spec = make_spec({"models": "torchvision:shufflenet_v2_x0_5", "keep": "0.7", "results": tmp_path, "batch": 16})
+    make_grid(spec)
+    assert "19 layers keep all their units ('stage2.0.branch1.2': a reshape that mixes channels)" in caplog.text
+
+
+def test_what_uncoupled_groups_leave_is_counted() -> None:
+    options = {"models": "torchvision:mobilenet_v3_small", "datasets": "digits:size=32,channels=3", "batch": 16}
+    make_grid(make_spec({**options, "keep": "0.5"}))
+    with pytest.raises(UserError, match=r"the 1[0-9] coupled groups that --no-coupled keeps whole leave at least 0\."):
+        make_grid(make_spec({**options, "keep": "0.3", "coupled": False}))

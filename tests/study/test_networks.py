@@ -1,0 +1,140 @@
+import json
+import textwrap
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import prunebench
+from prunebench.errors import UserError
+from prunebench.models.resnet import RESNET20
+from prunebench.pruning.analysis import analyse
+from prunebench.pruning.network import Network, Table
+from prunebench.pruning.removal import mask, remove
+from prunebench.study.networks import load_into, save
+
+ORIGIN = {"model": "resnet20", "channels": 3, "size": 16, "classes": 4}
+
+
+@pytest.fixture(scope="module")
+def table() -> Table:
+    return analyse(RESNET20(3, 16, 4), torch.zeros(1, 3, 16, 16), check=False)
+
+
+def pruned(table: Table) -> tuple[Network, Tensor]:
+    """Prune twice, give it gates and a mask; channels_last, as training leaves it."""
+    torch.manual_seed(3)
+    network = Network.dense(RESNET20(3, 16, 4).to(memory_format=torch.channels_last), table)
+    network.gates = {"conv1": torch.randn(16)}
+    network = remove(network, {"conv1": torch.tensor([0, 5]), "layer3.0.conv2": torch.arange(40)})
+    network = remove(network, {"layer2.0.conv2": torch.tensor([31, 7])})
+    mask(network, {"layer1.0.conv1": torch.tensor([2])})
+    pictures = torch.randn(8, 3, 16, 16)
+    network.model.train()(pictures)  # moves the running statistics
+    network.model.eval()
+    return network, pictures
+
+
+def test_round_trip(table: Table, tmp_path: Path) -> None:
+    network, pictures = pruned(table)
+    save(network, tmp_path / "new" / "folder")
+    dense = RESNET20(3, 16, 4)
+    loaded = load_into(dense, table, tmp_path / "new" / "folder")
+    state = loaded.model.state_dict()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in network.model.state_dict().items())
+    assert all(torch.equal(kept, loaded.kept[group]) for group, kept in network.kept.items())
+    assert torch.equal(loaded.gates["conv1"], network.gates["conv1"]) and len(loaded.gates) == 1
+    assert torch.equal(loaded.model.eval()(pictures), network.model.to(memory_format=torch.contiguous_format)(pictures))
+    assert dense.conv1.out_channels == 16
+    again = remove(loaded, {"conv1": torch.tensor([1])})  # goes on with original numbers
+    assert again.units["conv1"] == 13
+
+
+def test_load_builds_from_the_registry_and_draws_nothing(table: Table, tmp_path: Path) -> None:
+    network, pictures = pruned(table)
+    save(network, tmp_path, ORIGIN)
+    state = torch.get_rng_state()
+    model: nn.Module = prunebench.load(tmp_path)
+    assert torch.equal(torch.get_rng_state(), state) and not model.training
+    expected = network.model.to(memory_format=torch.contiguous_format)(pictures)
+    assert torch.equal(model(pictures), expected)
+
+
+def test_no_pickle(table: Table, tmp_path: Path) -> None:
+    save(pruned(table)[0], tmp_path, ORIGIN)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "gates.safetensors",
+        "weights.safetensors",
+        "widths.json",
+    ]
+    data = json.loads((tmp_path / "widths.json").read_text())
+    assert data["kept"]["layer2.0.conv2"] == [n for n in range(32) if n not in (7, 31)] and data["model"] == ORIGIN
+
+
+def test_a_folder_without_origin_is_not_loaded(table: Table, tmp_path: Path) -> None:
+    save(pruned(table)[0], tmp_path)
+    with pytest.raises(UserError, match="does not say which model it is"):
+        prunebench.load(tmp_path)
+
+
+def spoil(folder: Path, how: str) -> None:
+    widths = folder / "widths.json"
+    data = json.loads(widths.read_text())
+    match how:
+        case "missing":
+            widths.unlink()
+        case "json":
+            widths.write_text("{")
+        case "schema":
+            widths.write_text(json.dumps(data | {"schema_version": 99}))
+        case "groups":
+            widths.write_text(json.dumps(data | {"kept": {"other": [0]}}))
+        case "range":
+            data["kept"]["conv1"] = [0, 99]
+            widths.write_text(json.dumps(data))
+        case "shape":
+            data["kept"]["conv1"] = [0, 1]
+            widths.write_text(json.dumps(data))
+        case "weights":
+            (folder / "weights.safetensors").write_bytes(b"no tensors")
+
+
+SPOILT = {
+    "missing": "no saved network here",
+    "json": "widths.json: corrupt",
+    "schema": "schema 99, this version reads schema 1",
+    "groups": "has other groups of units",
+    "range": "group 'conv1' has 16 units",
+    "shape": "does not fit the model: Error",
+    "weights": "weights.safetensors: cannot be read",
+}
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_what_does_not_fit_is_one_line(table: Table, tmp_path: Path, how: str) -> None:
+    save(pruned(table)[0], tmp_path)
+    spoil(tmp_path, how)
+    with pytest.raises(UserError, match=SPOILT[how]) as caught:
+        load_into(RESNET20(3, 16, 4), table, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_layers_that_the_check_had_fixed_are_whole_when_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = """
+        from torch import nn
+
+        def net(channels, classes):
+            first = nn.Conv2d(channels, 8, 1), nn.Conv2d(8, 8, 1), nn.GLU(1), nn.Conv2d(4, 4, 1)
+            return nn.Sequential(*first, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, classes))
+    """
+    (tmp_path / "gated.py").write_text(textwrap.dedent(text))
+    monkeypatch.syspath_prepend(tmp_path)
+    model = import_module("gated").net(3, 2).eval()
+    network = Network.dense(model, analyse(model, torch.zeros(1, 3, 4, 4)))
+    assert list(network.table.fixed) == ["1"]
+    small = remove(network, {"0": torch.arange(3)})
+    save(small, tmp_path, {"model": "gated:net", "channels": 3, "size": 4, "classes": 2})
+    pictures = torch.randn(2, 3, 4, 4)
+    assert torch.equal(prunebench.load(tmp_path)(pictures), small.model(pictures))

@@ -1,0 +1,42 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prunebench.study.grid import make_grid, task
+from prunebench.study.pace import Pace, measure
+from prunebench.study.stages import Stage
+from prunebench.study.store import Store
+
+
+def test_seconds_lie_on_the_line_through_the_two_networks() -> None:
+    pace = Pace(dense=1.0, smallest=0.4, keep=0.2)
+    assert [pace(keep) for keep in (1.0, 0.2, 0.6)] == pytest.approx([1.0, 0.4, 0.7])
+    assert Pace(1.0, 1.0, 1.0)(1.0) == 1.0
+
+
+def test_finished_stages_correct_the_estimate(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    stages = [Stage("dense", "dense", "a", 4), Stage("point", "finetune", "b", 2, keep=0.2)]
+    for stage, seconds in zip(stages, (60.0, 9.6), strict=True):
+        store.stage(stage.key).mkdir()
+        (store.stage(stage.key) / "facts.json").write_text(json.dumps({"seconds": seconds}))
+    pace = Pace(1.0, 0.4, 0.2).corrected(stages, store, lambda stage: stage.epochs * 10.0)
+    assert pace.correction == pytest.approx((60 + 9.6) / (40 * 1.0 + 20 * 0.4))
+    assert pace(1.0) == pytest.approx(1.45)
+    assert Pace(1.0, 0.4, 0.2).corrected([], store, lambda _: 1.0).correction == 1.0
+
+
+def test_a_small_network_is_timed_too(tiny: Callable[..., Any], tmp_path: Path) -> None:
+    grid = make_grid(tiny(tmp_path, keep="0.3", models="vgg11_bn:width=0.25", batch=16))
+    pace = measure(grid, task(grid.spec, "digits", "vgg11_bn:width=0.25"))
+    assert pace.keep == pytest.approx(0.3, abs=0.03)
+    assert 0 < pace.smallest < pace.dense
+
+
+def test_single_weights_save_no_time(tiny: Callable[..., Any], tmp_path: Path) -> None:
+    grid = make_grid(tiny(tmp_path, criteria="magnitude", keep="weights=0.1"))
+    pace = measure(grid, task(grid.spec, "digits", "lenet5"))
+    assert pace(0.1) == pace(1.0) == pace.dense > 0

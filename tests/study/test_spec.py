@@ -1,0 +1,153 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prunebench.errors import UserError
+from prunebench.records.protocol import Protocol
+from prunebench.study.spec import Spec, make_spec, presets, split_list
+
+
+def toml(folder: Path, text: str) -> Path:
+    path = folder / "c.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_command_line_wins_over_the_file_and_that_over_the_preset(tmp_path: Path) -> None:
+    config = toml(tmp_path, 'preset = "quick"\nepochs = 7\nfinetune-epochs = 3\nseeds = "5"')
+    spec = make_spec({"epochs": "2", "criteria": None, "plugin": ()}, config, default_preset="quick")
+    preset = make_spec({"preset": "quick"})
+    assert (spec.epochs, spec.finetune_epochs, spec.seeds) == (2, 3, "5")
+    assert spec.criteria == preset.criteria
+    assert spec.sparse_epochs == preset.sparse_epochs
+
+
+def test_a_preset_may_be_named_in_the_file(tmp_path: Path) -> None:
+    assert make_spec({}, toml(tmp_path, 'preset = "quick"')).criteria == make_spec({"preset": "quick"}).criteria
+
+
+def test_quick_is_what_the_readme_says() -> None:
+    spec = make_spec({}, default_preset="quick")
+    assert spec.criteria == ("magnitude", "taylor", "obd", "l1", "l0", "reg_obd", "random")
+    assert (spec.datasets, spec.models, spec.seeds, spec.keep) == (("digits",), ("lenet5",), "0-2", "macs=0.5,0.25")
+
+
+@pytest.mark.parametrize("name", presets())
+def test_every_preset_can_be_read_and_says_what_for(name: str) -> None:
+    assert make_spec({"preset": name}).preset == name
+    assert len(presets()[name]) > 10
+
+
+def test_a_changed_preset_is_not_that_preset() -> None:
+    assert make_spec({"preset": "quick", "results": "/tmp/x", "workers": "2"}).preset == "quick"
+    assert make_spec({"preset": "quick", "epochs": "3"}).preset == ""
+
+
+def test_what_was_not_given_is_the_default() -> None:
+    assert make_spec({"seeds": None, "criteria": [], "plugin": ()}) == make_spec({})
+
+
+def test_relative_folders_are_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    spec = make_spec({"results": "here", "data_root": "~/data"})
+    assert spec.results == tmp_path / "here"
+    assert spec.data_root == Path("/home/somebody/data")
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"epochs": "abc"}, "--epochs abc: Input should be a valid integer"),
+        ({"epochs": "-1"}, "--epochs -1: Input should be greater than or equal to 0"),
+        ({"train_fraction": "1.5"}, "--train-fraction 1.5: "),
+        ({"ranking": "lokal"}, "--ranking lokal: Input should be 'local'"),
+        ({"preset": "quik"}, "unknown preset 'quik'; did you mean 'quick'?"),
+    ],
+)
+def test_wrong_values_are_one_line_that_names_the_option(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(UserError) as error:
+        make_spec(options)
+    assert str(error.value).startswith(text)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epoch = 3", "unknown option 'epoch' in .*c.toml; did you mean 'epochs'"),
+        ("[protocol]\nepochs = 3", "unknown option 'protocol'"),
+        ("epochs = ", "c.toml: not valid TOML"),
+        ("criteria = [1]", "--criteria 1: Input should be a valid string"),
+        ("criteria = []", "--criteria .*at least 1"),
+        ("criteria = 3", "--criteria 3: "),
+        ('epochs = "three"', "--epochs three: Input should be a valid integer"),
+        ("download = 'maybe'", "--download maybe: "),
+    ],
+)
+def test_a_wrong_file_is_one_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as error:
+        make_spec({}, toml(tmp_path, text))
+    assert "\n" not in str(error.value)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be read: No such file"):
+        make_spec({}, tmp_path / "absent.toml")
+    with pytest.raises(UserError, match="cannot be read: Is a directory"):
+        make_spec({}, tmp_path)
+    (tmp_path / "c.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match="not valid TOML"):
+        make_spec({}, str(tmp_path / "c.toml"))
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ("magnitude,obd", ("magnitude", "obd")),
+        ("  magnitude \n obd ", ("magnitude", "obd")),
+        ("l0:strength=1e-3,curvature=exact,obd", ("l0:strength=1e-3,curvature=exact", "obd")),
+        (["a b", "c"], ("a", "b", "c")),
+        ("a a,a", ("a",)),
+        ("hsqgl12+obd shuffle:l1", ("hsqgl12+obd", "shuffle:l1")),
+        ("", ()),
+    ],
+)
+def test_lists_are_split_but_not_inside_options(given: Any, names: tuple[str, ...]) -> None:
+    assert split_list(given) == names
+
+
+def test_a_file_with_a_blank_in_its_path_is_one_name(tmp_path: Path) -> None:
+    file = tmp_path / "my dir" / "mine.py"
+    file.parent.mkdir()
+    file.touch()
+    assert split_list((str(file), "taylor obd")) == (str(file), "taylor", "obd")
+
+
+def test_the_protocol_is_the_part_that_decides_results() -> None:
+    spec = make_spec({"epochs": "4", "results": "/tmp/x", "seeds": "9"})
+    assert spec.protocol() == Protocol(epochs=4)
+    assert set(Protocol.model_fields) < set(Spec.model_fields)
+
+
+def test_a_checkpoint_is_for_one_model() -> None:
+    assert make_spec({"models": "resnet20", "weights": "x.th"}).weights == str(Path.cwd() / "x.th")
+    with pytest.raises(UserError, match="--weights is for one model, this run has 2: resnet20, resnet56"):
+        make_spec({"models": "resnet20 resnet56", "weights": "x.th"})
+
+
+def test_tasks_stand_for_datasets_and_models(tmp_path: Path) -> None:
+    config = toml(tmp_path, 'tasks = ["mnist x lenet5", "folder:/a b,size=32 x resnet20:shortcut=B"]')
+    assert make_spec({}, config).pairs == [("mnist", "lenet5"), ("folder:/a b,size=32", "resnet20:shortcut=B")]
+    assert make_spec({"tasks": ["digits x resnet20"]}, config).pairs == [("digits", "resnet20")]
+    both = {"datasets": "digits mnist", "models": "lenet5"}
+    assert make_spec(both, config).pairs == [("digits", "lenet5"), ("mnist", "lenet5")]
+    assert make_spec({"tasks": ["digits x resnet20"], "preset": "quick"}).pairs == [("digits", "resnet20")]
+    for options, message in (
+        ({"models": "lenet5"}, "--models: the configuration below names tasks"),
+        ({"models": "lenet5", "tasks": ["a x b"]}, "--tasks stands for --datasets and --models"),
+        ({"tasks": ["digits lenet5"]}, "--tasks digits lenet5: write dataset x model"),
+    ):
+        with pytest.raises(UserError, match=message):
+            make_spec(options, config)

@@ -1,0 +1,200 @@
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from prunebench.errors import CellError
+from prunebench.records.record import Record
+from prunebench.study import trajectory as trajectories
+from prunebench.study.grid import Job, trajectory
+from prunebench.study.networks import load
+from prunebench.study.store import Store
+from prunebench.study.trajectory import Trajectory
+from prunebench.training.evaluate import Result, evaluate
+
+KEEPS = (0.9, 0.7, 0.5, 0.3)
+
+
+def path(computed: Any, criterion: str) -> Trajectory:
+    job = Job("digits", "lenet5", criterion, 0)
+    return trajectory(computed.spec, Store(computed.spec.results), job, "macs")
+
+
+def epochs(record: Record) -> Counter[str]:
+    return Counter(epoch.stage for epoch in record.curves)
+
+
+def test_four_keeps_cost_the_deepest_ladder_and_a_branch_each(computed: Any) -> None:
+    trained = Counter(computed.trained)
+    ladders = 5  # all but scratch
+    assert trained == {
+        "dense": 1,
+        "sparse": 2,  # the plain one is shared, l1 has its own
+        **{f"rung {number}": ladders for number in (1, 2, 3, 4, 5)},  # .8 .64 .512 .4096 .32768
+        **{f"finetune {keep:g}": ladders for keep in KEEPS},
+        **{f"scratch {keep:g}": 1 for keep in KEEPS},
+    }
+    stages = [folder for folder in (computed.spec.results / "stages").iterdir() if folder.is_dir()]
+    assert len(stages) == trained.total()
+
+
+def test_every_point_stands(computed: Any) -> None:
+    assert len(computed.records) == 6 * 4
+    assert {(r.status, r.reason) for r in computed.records.values()} == {("ok", "")}
+
+
+@pytest.mark.parametrize("keep", KEEPS)
+def test_achieved_keeps(computed: Any, keep: float) -> None:
+    for (criterion, asked), record in computed.records.items():
+        if asked == keep and criterion != "dense_continued":
+            assert keep - 0.05 < record.keep["macs"] <= keep
+            assert record.keep["macs"] == record.pruned.macs / record.dense.macs
+
+
+@pytest.mark.parametrize("keep", KEEPS)
+def test_controls_have_exactly_the_widths_that_they_copy(computed: Any, keep: float) -> None:
+    widths = computed.records["magnitude", keep].widths
+    assert any(after < before for before, after in widths.values())
+    for criterion in ("shuffle:magnitude", "scratch:magnitude"):
+        assert computed.records[criterion, keep].widths == widths
+        assert computed.records[criterion, keep].per_image != computed.records["magnitude", keep].per_image
+
+
+def test_dense_continued_keeps_everything(computed: Any) -> None:
+    for keep in KEEPS:
+        record = computed.records["dense_continued", keep]
+        assert record.keep == {"macs": 1.0, "params": 1.0, "units": 1.0}
+        assert record.cell.keep == keep
+
+
+@pytest.mark.parametrize(("keep", "rungs"), [(0.9, 0), (0.7, 1), (0.5, 3), (0.3, 5)])
+def test_everybody_trains_as_long(computed: Any, keep: float, rungs: int) -> None:
+    ladder = {f"rung {number}": 1 for number in range(1, rungs + 1)}
+    for criterion in ("magnitude", "random", "l1", "shuffle:magnitude", "dense_continued"):
+        found = epochs(computed.records[criterion, keep])
+        assert found == {"dense": 3, "sparse": 1, **ladder, f"finetune {keep:g}": 1}
+    scratch = epochs(computed.records["scratch:magnitude", keep])
+    assert scratch == {"dense": 3, f"scratch {keep:g}": 3 + 1 + rungs + 1}
+
+
+def test_a_block_shares_its_dense_network(computed: Any) -> None:
+    assert len({(r.accuracy.dense, r.loss.dense) for r in computed.records.values()}) == 1
+    assert len({r.dense for r in computed.records.values()}) == 1
+
+
+def test_scratch_forgets_the_trained_weights(computed: Any) -> None:
+    scratch, shuffled = (computed.records[f"{name}:magnitude", 0.9] for name in ("scratch", "shuffle"))
+    assert scratch.loss.cut > 2.2  # of ten classes: log(10) = 2.3 for a network that knows nothing
+    assert shuffled.loss.cut < 2.2
+
+
+def test_the_regulariser_is_in_its_own_records_only(computed: Any) -> None:
+    assert computed.records["l1", 0.5].sparse.before > computed.records["l1", 0.5].sparse.after > 0
+    assert computed.records["magnitude", 0.5].sparse is None
+    assert computed.records["l1", 0.5].evidence == ("weight",)
+
+
+def test_numbers_of_a_record_fit_together(computed: Any) -> None:
+    task = path(computed, "magnitude").task
+    labels = task.loaded.test.labels.numpy()
+    for record in computed.records.values():
+        right = record.per_image.predicted.unpack() == labels
+        assert record.per_image.correct is not None
+        assert np.array_equal(record.per_image.correct.unpack(), right)
+        assert record.accuracy.finetuned == right.mean()
+        assert record.loss.finetuned == pytest.approx(record.per_image.loss.unpack().astype(float).mean(), rel=1e-3)
+        assert record.top5 is None
+        assert record.environment.threads == 1
+        assert set(record.environment.seconds) == {label.split(" 0.")[0] for label in epochs(record)}
+
+
+def test_a_saved_network_gives_the_recorded_predictions(computed: Any) -> None:
+    ready = path(computed, "l1")
+    stage = ready.plan.point(ready.method, 0.5)
+    model = load(Store(computed.spec.results).stage(stage.key))
+    result = evaluate(model.to(memory_format=torch.channels_last), ready.data.test)
+    record = computed.records["l1", 0.5]
+    assert np.array_equal(result.predicted.numpy(), record.per_image.predicted.unpack())
+    assert result.accuracy == record.accuracy.finetuned
+
+
+def test_a_keep_does_not_depend_on_the_others_or_on_the_order_of_criteria(
+    computed: Any, tiny: Callable[..., Any], computing: Callable[..., Any], tmp_path: Path
+) -> None:
+    # Controls first: they have to compute what they copy. One keep only; a fresh folder, so all is computed again.
+    criteria = ("shuffle:magnitude", "scratch:magnitude", "l1", "magnitude")
+    again = computing(tiny(tmp_path, criteria=criteria, keep="0.3"))
+    assert set(again.records) == {(name, 0.3) for name in criteria}
+    for cell, record in again.records.items():
+        assert record.facts() == computed.records[cell].facts()
+
+
+def test_a_killed_run_goes_on_where_it_was(
+    computed: Any, tiny: Callable[..., Any], computing: Callable[..., Any], tmp_path: Path
+) -> None:
+    spec = tiny(tmp_path, criteria=("l1", "shuffle:magnitude"), keep="0.7,0.3")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("prunebench.study.trajectory.train", killed_at("rung 3"))
+        with pytest.raises(KeyboardInterrupt):
+            computing(spec)
+    assert not list(tmp_path.rglob("*.part"))
+    assert len(list((tmp_path / "records").rglob("*.json"))) == 1  # l1 at .7
+    rest = computing(spec)
+    assert {"dense", "rung 3"} & set(rest.trained) == {"rung 3"}
+    assert rest.trained.count("sparse") == 1  # the plain one, for the control
+    for cell, record in rest.records.items():
+        assert record.facts() == computed.records[cell].facts()
+
+
+def killed_at(stage: str) -> Callable[..., Any]:
+    from prunebench.training.train import train as original
+
+    def train(network: Any, data: Any, plan: Any, *others: Any) -> Any:
+        if plan.stage == stage:
+            raise KeyboardInterrupt
+        return original(network, data, plan, *others)
+
+    return train
+
+
+def test_a_network_that_gives_no_numbers_ends_the_cell() -> None:
+    nothing = torch.tensor([1.0, float("nan")])
+    with pytest.raises(CellError, match="loss on the test pictures is nan: training diverged, or was too short"):
+        trajectories._numbers(Result(nothing, nothing, nothing, nothing))
+
+
+def test_restart_gives_each_keep_the_same_epochs_from_the_dense_network(
+    computed: Any, tiny: Callable[..., Any], computing: Callable[..., Any], tmp_path: Path
+) -> None:
+    again = computing(tiny(tmp_path, criteria="magnitude", keep="0.5,0.3", restart=True))
+    assert Counter(again.trained) == {"dense": 1, "sparse": 1, "finetune 0.5": 1, "finetune 0.3": 1}
+    for keep in (0.5, 0.3):
+        one, other = again.records["magnitude", keep], computed.records["magnitude", keep]
+        assert len(one.curves) == len(other.curves)
+        assert one.widths == other.widths
+        assert one.per_image != other.per_image
+
+
+def test_a_record_names_the_folder_of_its_network(computed: Any) -> None:
+    record = computed.records["magnitude", 0.5]
+    model = load(computed.spec.results / "stages" / record.network)
+    assert sum(parameter.numel() for parameter in model.parameters()) == record.pruned.params
+
+
+def test_a_transferred_network_gets_its_classifier_first(
+    computed: Any, tiny: Callable[..., Any], computing: Callable[..., Any], tmp_path: Path
+) -> None:
+    plan = trajectory(computed.spec, Store(computed.spec.results), Job("digits", "lenet5", "random", 0), "macs").plan
+    start = computed.spec.results / "stages" / plan.dense().key / "weights.safetensors"
+    whole = computing(tiny(tmp_path / "whole", criteria="random", keep="0.9", weights=str(start), epochs=0))
+    new = computing(
+        tiny(tmp_path / "new", criteria="random", keep="0.9", weights=str(start), frozen_epochs=2, frozen_rate=0.5)
+    )
+    assert whole.records["random", 0.9].accuracy.dense == computed.records["random", 0.9].accuracy.dense
+    curves = [epoch for epoch in new.records["random", 0.9].curves if epoch.stage in ("classifier", "dense")]
+    assert [epoch.stage for epoch in curves] == ["classifier"] * 2 + ["dense"] * 3
+    assert max(epoch.rate for epoch in curves[:2]) < 0.5 * 0.05

@@ -1,0 +1,79 @@
+"""The contract suite passes every registered criterion; what it finds is in test_mutants."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from prunebench.errors import CellError
+from prunebench.plugins.criterion import Criterion, ModelScore
+from prunebench.plugins.registry import Registry
+from prunebench.plugins.regulariser import Penalty
+from prunebench.pruning.analysis import analyse
+from prunebench.pruning.network import Group
+from prunebench.testing import toys
+from prunebench.testing.criterion import check_criterion, checks, run_checks
+
+REGISTERED = {name: entry.record for name, entry in Registry().criteria.items()}
+
+
+@pytest.mark.parametrize(
+    "check", [pytest.param(c, id=f"{name} {check}") for name, r in REGISTERED.items() for check, c in checks(r)]
+)
+def test_every_registered_criterion_keeps_the_contract(check: Any) -> None:
+    check()
+
+
+def failures(record: Criterion | ModelScore) -> dict[str, str]:
+    return {outcome.name: outcome.message for outcome in run_checks(record) if not outcome.ok}
+
+
+def sound(weight: Tensor) -> Tensor:
+    return weight.square().sum(1)
+
+
+def test_a_sound_criterion_passes() -> None:
+    assert failures(Criterion(sound)) == {}
+    assert all(outcome.ok for outcome in run_checks(Criterion(sound)))
+
+
+def test_a_regulariser_may_refuse_a_network() -> None:
+    class Needy(Penalty):
+        def attach(self, network: Any, generator: Any) -> Any:
+            if not network.table.norm:
+                raise CellError("no BatchNorm")
+            return super().attach(network, generator)
+
+    assert failures(Criterion(sound, Needy(lambda weight: weight.abs().sum(), 1.0))) == {}
+
+
+def test_a_model_score_is_checked_too() -> None:
+    def size(model: nn.Module, batches: Any, generator: Any) -> dict[str, Tensor]:
+        return {
+            n: m.weight.flatten(1).norm(dim=1) for n, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)
+        }
+
+    assert failures(ModelScore(size)) == {}
+
+
+def single(weight: Tensor) -> Tensor:
+    return weight.square().sum(1).float()
+
+
+def test_the_error_names_every_failed_check() -> None:
+    with pytest.raises(AssertionError, match=r"criterion 'single' fails 1 checks\nkeeps float64: group '0' has scores"):
+        check_criterion(Criterion(single))
+
+
+@pytest.mark.parametrize("toy", ["chain", "residual", "depthwise"])
+def test_the_tables_of_the_toys_are_those_of_the_analysis(toy: str) -> None:
+    network = toys.TOYS[toy]()
+    table = analyse(network.model, torch.zeros(1, *toys.PICTURE, dtype=torch.float64))
+    assert (dict(table.positions), dict(table.norm)) == (dict(network.table.positions), dict(network.table.norm))
+    assert dict(table.tail) == dict(network.table.tail)
+
+    def facts(group: Group) -> Any:
+        return group.name, group.units, group.producers, {(s.layer, s.side): s.index.tolist() for s in group.slices}
+
+    assert [facts(g) for g in table.groups] == [facts(g) for g in network.table.groups]

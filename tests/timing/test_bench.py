@@ -1,0 +1,63 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prunebench.study.grid import Job
+from prunebench.timing.bench import Bench, Entry
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+def bench(computed: Any) -> Bench:
+    changes = {"criteria": ("magnitude", "random"), "keep": "macs=0.5,0.3", "timing_batch": 2, "timing_rounds": 4}
+    return Bench(computed.spec.model_copy(update=changes))
+
+
+def test_entries_are_the_dense_networks_and_then_the_points(bench: Bench) -> None:
+    assert [str(entry) for entry in bench.entries.values()] == [
+        "digits-lenet5-dense",
+        "digits-lenet5-magnitude-macs=0.5-seed0",
+        "digits-lenet5-magnitude-macs=0.3-seed0",
+        "digits-lenet5-random-macs=0.5-seed0",
+        "digits-lenet5-random-macs=0.3-seed0",
+    ]
+    assert [entry.record_wanted for entry in bench.entries.values()] == [False] + [True] * 4
+    assert {entry.task for entry in bench.entries.values()} == {"digits x lenet5"}
+
+
+def test_only_what_was_selected_is_trained(tiny: Make, tmp_path: Path) -> None:
+    spec = tiny(tmp_path, criteria="magnitude random", keep="0.9,0.7", finetune_epochs=0, epochs=1, sparse_epochs=0)
+    bench = Bench(spec)
+    wanted = Entry(Job("digits", "lenet5", "random", 0), "macs", 0.9)
+    bench.train([wanted])
+    assert list(bench.records) == [wanted]
+    assert len(list((tmp_path / "records").rglob("*.json"))) == 1
+
+
+def test_facts_of_a_point_and_of_a_dense_network(bench: Bench, computed: Any) -> None:
+    dense, point, *_ = bench.entries.values()
+    bench.train([entry for entry in bench.entries.values() if entry.keep == 0.5 and "magnitude" in str(entry)])
+    record = computed.records["magnitude", 0.5]
+    assert bench.record(dense) is None
+    assert bench.record(point) == record
+    assert bench.facts(dense, lambda: 0) == {"dense": record.dense.model_dump()}
+    facts = bench.facts(point, bench.timer.pruned(point.job, record))
+    assert facts["record"] == record.model_dump(mode="json")
+    assert facts["latency"]["key"] == record.key
+    assert bench.summary()["untimed"] == []
+
+
+def test_the_summary_names_the_failed_cells(bench: Bench, computed: Any) -> None:
+    point = list(bench.entries.values())[1]
+    bench.records[point] = computed.records["magnitude", 0.5].model_copy(update={"status": "failed", "reason": "r"})
+    summary = bench.summary()
+    assert summary["schema_version"] == 1
+    assert [(r["status"], r["reason"]) for r in summary["untimed"]] == [("failed", "r")]
+
+
+def test_jobs_carry_the_models_own_label(tiny: Make, tmp_path: Path) -> None:
+    bench = Bench(tiny(tmp_path, models="vgg11:width=.125", criteria="magnitude"))
+    assert {entry.job.model for entry in bench.entries.values()} == {"vgg11:width=0.125"}
