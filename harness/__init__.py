@@ -10,14 +10,14 @@ from typing import Any
 _HOMES = {
     "Criterion": "plugins.criterion",
     "ModelScore": "plugins.criterion",
-    "Ranking": "plugins.criterion",
+    "Ranking": "pruning.selection",
     "Penalty": "plugins.regulariser",
     "Dataset": "plugins.dataset",
     "Model": "plugins.model",
     "Network": "pruning.network",
     "analyse": "pruning.analysis",
     "load": "study.networks",
-    "resize": "pruning.removal",
+    "resize": "pruning.analysis",
     "Record": "records.record",
     "UserError": "errors",
 }

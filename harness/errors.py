@@ -33,3 +33,9 @@ def unknown(kind: str, given: str, known: Iterable[str], where: str = "") -> Use
     hint = f" did you mean '{near[0]}'?" if near else ""
     place = f" in {where}" if where else ""
     return UserError(f"unknown {kind} '{given}'{place};{hint} Known: {', '.join(names) or 'none'}")
+
+
+def check_choice(where: str, field: str, given: str, allowed: Iterable[str]) -> None:
+    """Raise `UserError` for a value that a field cannot have."""
+    if given not in set(allowed):
+        raise unknown(field, str(given), allowed, where)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from prunebench.reports.analysis.family import TOLERANCE
+from prunebench.reports.grid import TOLERANCE
 from prunebench.reports.statistics.intervals import Interval
 
 NONE = "n/a"  # never an empty field: what is missing is said

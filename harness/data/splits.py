@@ -7,9 +7,9 @@ from typing import overload
 import torch
 from torch import Tensor
 
+from prunebench.data.loaded import Loaded
 from prunebench.data.pictures import Samples, central
 from prunebench.errors import UserError
-from prunebench.plugins.dataset import Loaded
 from prunebench.records.protocol import Protocol
 from prunebench.seeding import generator
 

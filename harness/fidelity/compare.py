@@ -14,9 +14,9 @@ from torch import Tensor
 from prunebench.errors import UserError, reason
 from prunebench.fidelity.truth import truth, truth_key
 from prunebench.plugins.criterion import AnyCriterion, Criterion
-from prunebench.plugins.expressions import Metric
 from prunebench.plugins.options import keyword_defaults
 from prunebench.records.fidelity import Fidelity, Ranked, Scoring, read_fidelity
+from prunebench.records.names import Metric
 from prunebench.records.record import Packed
 from prunebench.scoring.score import score
 from prunebench.seeding import generator

@@ -11,16 +11,14 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor
 
-from prunebench.errors import UserError, unknown
-from prunebench.plugins.declaration import check_choice, check_function
+from prunebench.errors import UserError, check_choice, unknown
 from prunebench.plugins.options import Value, check_choices, convert, keyword_defaults, label
 from prunebench.plugins.regulariser import Regulariser
+from prunebench.pruning.selection import Ranking
 
 Scale = Literal["loss", "arbitrary"]
 Coupling = Literal["sum", "mean", "first", "joint"]
-Normalise = Literal["none", "l2", "mean", "max"]
 Pass = Literal["none", "inputs", "gradients", "curvature", "activations"]
-RankingName = Literal["local", "per-cost", "per-memory", "global", "published"]
 
 EVIDENCE: dict[str, Pass] = {
     "weight": "none",  # (units, fan_in)
@@ -43,24 +41,6 @@ EVIDENCE: dict[str, Pass] = {
 }
 CURVATURES = ("sampled", "exact", "empirical", "hessian", "hutchinson", "lecun")
 DRAWS = {"sampled": 0.5, "hutchinson": 1.0}  # vectors per picture, probes per batch: option `draws`
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """How units of different layers are ranked together.
-
-    ``local``: one ratio for all groups, the criterion decides which units. ``global``: all units by score.
-    ``per-cost``: all units by score divided by the cost (MACs or parameters) that removing the unit saves;
-    ``per-memory``: by score divided by the bytes of the feature maps that go with the unit.
-    `normalise` divides a layer's scores by their l2 norm, mean or maximum before they are compared across layers.
-    """
-
-    name: Literal["local", "per-cost", "per-memory", "global"] = "local"
-    normalise: Normalise = "none"
-
-    def __post_init__(self) -> None:
-        check_choice("a published ranking", "ranking", self.name, ("local", "per-cost", "per-memory", "global"))
-        check_choice("a published ranking", "normalise", self.normalise, get_args(Normalise))
 
 
 @dataclass(frozen=True)
@@ -104,7 +84,7 @@ class Criterion:
         if not self.name:
             object.__setattr__(self, "name", getattr(self.score, "__name__", ""))
         where = f"criterion '{self.name}'"
-        check_function(where, self.score)
+        _check_function(where, self.score)
         for name in self.evidence:
             check_choice(where, "evidence", name, EVIDENCE)
         check_choice(where, "curvature", self.curvature, CURVATURES)
@@ -157,6 +137,20 @@ class Criterion:
             curvature=str(values.get("curvature", self.curvature)),
             stochastic=self.stochastic or kind == "hutchinson",  # its probes do not move with the units
         )
+
+
+def _check_function(where: str, function: Callable[..., Any]) -> None:
+    """Raise `UserError` for what is no function, takes `*args`, or tells options and arguments apart wrongly."""
+    if not callable(function):
+        raise UserError(f"{where}: the score is a {type(function).__name__}, not a function")
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise UserError(f"{where}: its score takes {parameter}; name each argument")
+        option, default = parameter.kind is parameter.KEYWORD_ONLY, parameter.default is not parameter.empty
+        if option and not default:
+            raise UserError(f"{where}: option '{parameter.name}' of its score has no default")
+        if default and not option:
+            raise UserError(f"{where}: '{parameter.name}' has a default; options come after a *, evidence has none")
 
 
 def _check_published(where: str, published: object) -> None:
@@ -227,7 +221,7 @@ class ModelScore:
         if not self.name:
             object.__setattr__(self, "name", getattr(self.score, "__name__", ""))
         where = f"model score '{self.name}'"
-        check_function(where, self.score)
+        _check_function(where, self.score)
         check_choice(where, "scale", self.scale, get_args(Scale))
         check_choice(where, "coupling", self.coupling, set(get_args(Coupling)) - {"joint"})
         _check_published(where, self.published)

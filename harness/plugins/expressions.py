@@ -14,11 +14,9 @@ from prunebench.plugins.criterion import AnyCriterion
 from prunebench.plugins.options import keyword_defaults, label, split_name
 from prunebench.plugins.registry import Registry, get_criterion
 from prunebench.plugins.regulariser import Regulariser
-from prunebench.pruning.selection import METRICS
-from prunebench.records.names import ALIASES, CONTROLS, PLUS, parts
+from prunebench.records.names import ALIASES, CONTROLS, METRICS, PLUS, Metric, parts
 
 Kind = Literal["criterion", "dense_continued", "shuffle", "scratch"]
-Metric = Literal["macs", "params", "units", "weights"]
 TUNED = "tuned"  # as a strength
 
 

@@ -1,13 +1,16 @@
 """The table of units: which positions of which layers go together."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from prunebench.errors import UserError
+from prunebench.errors import UserError, unknown
 from prunebench.pruning.dependencies import dependencies
 from prunebench.pruning.grouping import groups
-from prunebench.pruning.network import Group, Table
+from prunebench.pruning.network import Group, Network, Table
+from prunebench.pruning.removal import remove
 from prunebench.pruning.tracing import KINDS
 from prunebench.pruning.verification import skeleton, twin, verify
 
@@ -52,6 +55,42 @@ def analyse(
         except UserError as error:
             raise UserError(f"{name} cannot be pruned: {error}") from error
     return table
+
+
+def resize(model: nn.Module, widths: Mapping[str, int], example: Tensor) -> nn.Module:
+    """Give a narrower copy of a network; the first units of every group stay, with their weights.
+
+    Args:
+        model: a dense network.
+        widths: units to keep, by group or by any convolution or linear layer of a group.
+        example: pictures of the right size (batch, channels, height, width).
+
+    Raises:
+        UserError: a layer that does not exist or cannot be narrowed; a width of 0 or more than there are; two widths
+            for one group.
+
+    >>> net = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 4, 2))
+    >>> resize(net, {"0": 3}, torch.zeros(1, 1, 4, 4))[3]
+    Linear(in_features=12, out_features=2, bias=True)
+    """
+    table = analyse(model, example)
+    chosen = _widths(table, widths)
+    gone = {group.name: torch.arange(chosen[group.name], group.units) for group in table.groups if group.name in chosen}
+    return remove(Network.dense(model, table), gone).model
+
+
+def _widths(table: Table, widths: Mapping[str, int]) -> dict[str, int]:
+    homes: dict[str, Group] = {layer: group for group in table.groups for layer in group.producers}
+    chosen: dict[str, int] = {}
+    for layer, width in widths.items():
+        if layer not in homes:
+            raise unknown("layer with removable units", layer, homes)
+        group = homes[layer]
+        if not 1 <= width <= group.units:
+            raise UserError(f"width {width} of '{layer}' must be between 1 and {group.units}")
+        if chosen.setdefault(group.name, width) != width:
+            raise UserError(f"width {width} of '{layer}' contradicts {chosen[group.name]}: its group is '{group.name}'")
+    return chosen
 
 
 def _refuse(model: nn.Module) -> None:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from prunebench.pruning.network import Network
+from prunebench.pruning.network import Network, weight_of
 from prunebench.pruning.removal import remove
-from prunebench.scoring.evidence import weight_of
 
 
 def kept_weights(network: Network) -> dict[str, Tensor]:

@@ -132,3 +132,8 @@ class Network:
         removed = torch.cat(gone).sort().values
         now = index[self.kept[group.name]]
         return now - torch.searchsorted(removed[removed >= 0], now)
+
+
+def weight_of(network: Network, layer: str) -> Tensor:
+    """Weight of a layer, without graph, in its own shape."""
+    return network.model.get_parameter(f"{layer}.weight").detach()

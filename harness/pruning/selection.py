@@ -8,17 +8,17 @@ one unit fewer removed would be above it, tied scores or not.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from prunebench.errors import CellError, UserError, unknown
-from prunebench.plugins.criterion import Normalise
+from prunebench.errors import CellError, UserError, check_choice
+from prunebench.records.names import METRICS, Metric, ScoreRanking
 
-METRICS = ("macs", "params", "units", "weights")
+Normalise = Literal["none", "l2", "mean", "max"]
 PER = ("per-cost", "per-memory")  # rankings that divide scores by what is saved
 
 
@@ -48,26 +48,42 @@ class Costs(Protocol):
 class Budget:
     """What may be kept: a fraction in (0, 1] of the dense network's MACs, parameters, units or single weights."""
 
-    metric: str
+    metric: Metric
     keep: float
 
     def __post_init__(self) -> None:
-        if self.metric not in METRICS:
-            raise unknown("budget metric", self.metric, METRICS)
+        check_choice("a budget", "metric", self.metric, METRICS)
         if not 0 < self.keep <= 1:
             raise UserError(f"keep {self.metric}={self.keep:g} must be in (0, 1]")
 
 
 @dataclass(frozen=True)
+class Ranking:
+    """How units of different layers are ranked together.
+
+    ``local``: one ratio for all groups, the criterion decides which units. ``global``: all units by score.
+    ``per-cost``: all units by score divided by the cost (MACs or parameters) that removing the unit saves;
+    ``per-memory``: by score divided by the bytes of the feature maps that go with the unit.
+    `normalise` divides a layer's scores by their l2 norm, mean or maximum before they are compared across layers.
+    """
+
+    name: ScoreRanking = "local"
+    normalise: Normalise = "none"
+
+    def __post_init__(self) -> None:
+        check_choice("a published ranking", "ranking", self.name, get_args(ScoreRanking))
+        check_choice("a published ranking", "normalise", self.normalise, get_args(Normalise))
+
+
+@dataclass(frozen=True)
 class Rule:
-    """How units are ranked; see `prunebench.plugins.criterion.Ranking` for name and normalise.
+    """How units are ranked, and which stay whatever their scores.
 
     floor: share of its dense units that a group never falls below (and at least one unit). round_to: groups are cut to
     multiples of this. skip: groups that are not pruned.
     """
 
-    name: Literal["local", "per-cost", "per-memory", "global"] = "local"
-    normalise: Normalise = "none"
+    ranking: Ranking = Ranking()
     floor: float = 0.1
     round_to: int = 1
     skip: frozenset[str] = frozenset()
@@ -160,7 +176,7 @@ def _check(group: str, scores: Tensor | None, units: int, rule: Rule) -> None:
         raise CellError(f"group '{group}' has {units} units and needs as many scores, got {given}")
     if not scores.isfinite().all():
         raise CellError(f"group '{group}' has scores that are not finite")
-    if rule.name in PER and bool((scores < 0).any()):
+    if rule.ranking.name in PER and bool((scores < 0).any()):
         raise CellError(f"group '{group}' has negative scores: divided by a cost they would keep the expensive units")
 
 
@@ -176,8 +192,8 @@ def lowest(units: int, rule: Rule) -> int:
 
 def _steps(scores: Mapping[str, Tensor], pool: Pool, costs: Costs, budget: Budget, rule: Rule) -> dict[str, _Steps]:
     widths = {group: len(kept) for group, kept in pool.kept.items()}
-    metric = "memory" if rule.name == "per-memory" else budget.metric
-    saving = costs.saving(widths, metric) if rule.name in PER else {}
+    metric = "memory" if rule.ranking.name == "per-memory" else budget.metric
+    saving = costs.saving(widths, metric) if rule.ranking.name in PER else {}
     return {
         group: _steps_of(scores[group], saving.get(group, 1), widths[group], units, rule)
         for group, units in costs.counts.items()
@@ -191,10 +207,10 @@ def _steps_of(scores: Tensor, saving: int, width: int, units: int, rule: Rule) -
     before = np.concatenate([[width], targets[:-1]])[: len(targets)]
     # The share of the dense units at which rounding turns from the width before to this one.
     ratio = -(targets + 0.5 * (before - targets)) / units
-    if rule.name == "local":
+    if rule.ranking.name == "local":
         return _Steps(np.full(len(targets), -math.inf), ratio, targets)
     ranked = _comparable(scores, rule).sort().values
-    ranked = ranked / saving if rule.name in PER else ranked
+    ranked = ranked / saving if rule.ranking.name in PER else ranked
     if rule.round_to == 1:
         return _Steps(ranked[: len(targets)].numpy(), ratio, targets)
     # Units that go together count with their mean.
@@ -214,7 +230,7 @@ def _order(steps: list[_Steps]) -> NDArray[np.int64]:
 def _comparable(scores: Tensor, rule: Rule) -> Tensor:
     values = scores.detach().to("cpu", torch.float64)
     norms = {"none": 1.0, "l2": values.norm(), "mean": values.abs().mean(), "max": values.abs().max()}
-    norm = float(norms[rule.normalise])
+    norm = float(norms[rule.ranking.normalise])
     return values / norm if norm > 0 else values
 
 

@@ -1,7 +1,14 @@
-"""Names of criteria with a fixed meaning. Torch-free: reports read them too."""
+"""Names with a fixed meaning: budget metrics, rankings, aliases and controls. Torch-free: reports read them too."""
 
 import re
 from collections.abc import Mapping
+from typing import Literal, get_args
+
+Metric = Literal["macs", "params", "units", "weights"]
+METRICS: tuple[Metric, ...] = get_args(Metric)
+ScoreRanking = Literal["local", "per-cost", "per-memory", "global"]  # what a paper can have published
+RankingName = Literal[ScoreRanking, "published"]
+RANKINGS: tuple[RankingName, ...] = get_args(RankingName)
 
 ALIASES: Mapping[str, str] = {
     "reg_obd": "hsqgl12+obd",

@@ -4,9 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from prunebench.records.names import RankingName
 from prunebench.records.record import Frozen
-
-RankingChoice = Literal["local", "per-cost", "per-memory", "global", "published"]
 
 
 class Protocol(Frozen):
@@ -32,7 +31,7 @@ class Protocol(Frozen):
     finetune_rate: Annotated[float, Field(gt=0)] | Literal["swept"] = Field(
         0.3, description="peak rate of fine-tuning, as a share of the dense one, or: swept"
     )
-    ranking: RankingChoice = Field("local", description="how units of different layers are ranked together")
+    ranking: RankingName = Field("local", description="how units of different layers are ranked together")
     coupled: bool = Field(True, description="prune units that several layers write (residual streams)")
     restart: bool = Field(False, description="prune each keep in one cut after sparse training, with the same epochs")
     floor: float = Field(0.1, ge=0, lt=1, description="share of its units that every group keeps")

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.dataclasses import dataclass
 
 from prunebench.errors import UserError
+from prunebench.records.names import Metric, RankingName
 
 SCHEMA = 1
 
@@ -33,9 +34,9 @@ class Cell(Frozen):
     model: str
     criterion: str
     seed: int
-    metric: Literal["macs", "params", "units", "weights"]
+    metric: Metric
     keep: float
-    ranking: Literal["local", "per-cost", "per-memory", "global", "published"]
+    ranking: RankingName
 
     @property
     def task(self) -> str:

@@ -1,8 +1,8 @@
 """What a run was asked for, as its folder remembers it, so that a report can say what is not there. Torch-free."""
 
 from collections.abc import Iterator
-from typing import Literal
 
+from prunebench.records.names import Metric, RankingName
 from prunebench.records.record import Cell, Frozen
 
 
@@ -18,8 +18,8 @@ class Trajectories(Frozen):
 class Asked(Frozen):
     """Trajectories that one command asked for, each at all keeps."""
 
-    ranking: Literal["local", "per-cost", "per-memory", "global", "published"]
-    metric: Literal["macs", "params", "units", "weights"]
+    ranking: RankingName
+    metric: Metric
     keeps: tuple[float, ...]
     trajectories: tuple[Trajectories, ...]
 

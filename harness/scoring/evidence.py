@@ -18,7 +18,7 @@ from prunebench.curvature.diagonals import diagonals
 from prunebench.errors import CellError
 from prunebench.plugins.criterion import EVIDENCE
 from prunebench.pruning.layers import ChannelPad
-from prunebench.pruning.network import Group, Network
+from prunebench.pruning.network import Group, Network, weight_of
 from prunebench.pruning.tracing import NORMS
 
 Evidence = dict[str, Tensor]
@@ -117,11 +117,6 @@ def _writers(network: Network, group: Group) -> int:
     """Count what writes a group's units, shortcuts that pad and depthwise convolutions with others beside them, too."""
     passing = {layer for layer, read in network.table.depthwise.items() if read}
     return len({*group.producers, *pads(network, group)} - passing)
-
-
-def weight_of(network: Network, layer: str) -> Tensor:
-    """Weight of a layer, without graph, in its own shape."""
-    return network.model.get_parameter(f"{layer}.weight").detach()
 
 
 def constant(network: Network, layer: str, names: frozenset[str]) -> Evidence:

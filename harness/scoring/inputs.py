@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prunebench.pruning.network import Network
-from prunebench.scoring.evidence import producers, undisturbed, weight_of
+from prunebench.pruning.network import Network, weight_of
+from prunebench.scoring.evidence import producers, undisturbed
 
 
 def input_norms(network: Network, batches: Sequence[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:

@@ -10,8 +10,8 @@ from torch import Tensor
 from prunebench.errors import CellError
 from prunebench.plugins.criterion import EVIDENCE, AnyCriterion, Criterion
 from prunebench.plugins.guard import called
-from prunebench.pruning.network import Group, Network
-from prunebench.scoring.evidence import ACTIVATION, GATED, NORMED, constant, gather, pads, producers, weight_of
+from prunebench.pruning.network import Group, Network, weight_of
+from prunebench.scoring.evidence import ACTIVATION, GATED, NORMED, constant, gather, pads, producers
 from prunebench.scoring.inputs import input_norms
 from prunebench.scoring.weight_view import SingleWeights
 

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from prunebench.pruning.masks import kept_weights
-from prunebench.pruning.network import Group, Network, Slice
-from prunebench.scoring.evidence import weight_of
+from prunebench.pruning.network import Group, Network, Slice, weight_of
 
 MATRICES = ("weight", "grad", "curvature", "input_norm")  # (units, fan_in)
 ABSENT = ("bias", "bias_grad", "bias_curvature")  # a weight has no bias of its own: zeros

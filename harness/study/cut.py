@@ -6,11 +6,11 @@ import torch
 
 from prunebench.data.splits import BlockData
 from prunebench.errors import CellError, UserError
-from prunebench.plugins.criterion import Ranking
-from prunebench.plugins.expressions import Method, Metric
+from prunebench.plugins.expressions import Method
 from prunebench.pruning.network import Network
 from prunebench.pruning.removal import remove
-from prunebench.pruning.selection import Budget, random_like, select
+from prunebench.pruning.selection import Budget, Ranking, random_like, select
+from prunebench.records.names import Metric
 from prunebench.seeding import generator
 from prunebench.study.stages import Stage
 from prunebench.study.structure import Structure, counts
@@ -31,8 +31,8 @@ def cut(
     draws = generator(seed, "score", stage.label)
     batches = data.calibration.batches(protocol.calibration_batch)
     scores = structure.score(method.score, parent, batches, draws)
-    rule = method.score.published if protocol.ranking == "published" else Ranking(protocol.ranking)
-    selected = replace(structure.rule, name=rule.name, normalise=rule.normalise)
+    ranking = method.score.published if protocol.ranking == "published" else Ranking(protocol.ranking)
+    selected = replace(structure.rule, ranking=ranking)
     try:
         selection = select(scores, structure.pool(parent), structure.costs, Budget(metric, stage.keep), selected)
     except UserError as error:

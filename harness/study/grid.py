@@ -7,9 +7,10 @@ from itertools import product
 import torch
 
 from prunebench.errors import UserError
-from prunebench.plugins.expressions import Method, Metric, parse_keeps, parse_method, parse_seeds
+from prunebench.plugins.expressions import Method, parse_keeps, parse_method, parse_seeds
 from prunebench.plugins.registry import registry
 from prunebench.pruning.selection import lowest
+from prunebench.records.names import Metric
 from prunebench.study.single_weights import check_for_weights
 from prunebench.study.spec import Spec
 from prunebench.study.store import Store

@@ -14,9 +14,9 @@ import torch
 
 from prunebench.data.streaming import set_decoders
 from prunebench.errors import UserError, reason
-from prunebench.plugins.expressions import Metric
 from prunebench.processes import cores, end_with_parent
 from prunebench.records.files import read_json
+from prunebench.records.names import Metric
 from prunebench.records.record import SCHEMA, Record
 from prunebench.records.requested import Asked, Trajectories
 from prunebench.study.grid import Grid, Job, schedule, trajectory

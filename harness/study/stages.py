@@ -6,9 +6,10 @@ from importlib.metadata import version
 from typing import Any, Literal
 
 from prunebench.plugins.criterion import AnyCriterion
-from prunebench.plugins.expressions import Method, Metric
+from prunebench.plugins.expressions import Method
 from prunebench.plugins.identity import identity
 from prunebench.records.files import TRIAL
+from prunebench.records.names import Metric
 from prunebench.records.protocol import Protocol
 from prunebench.study.store import key_of
 

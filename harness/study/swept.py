@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from prunebench.errors import UserError
-from prunebench.plugins.expressions import Metric
 from prunebench.records.files import read_json
+from prunebench.records.names import Metric
 from prunebench.records.record import Frozen, validated
 from prunebench.study.stages import Plan
 from prunebench.study.store import key_of

@@ -14,7 +14,6 @@ from prunebench.data.loaded import IMAGENET
 from prunebench.data.splits import BlockData, check_sizes, draw
 from prunebench.errors import UserError
 from prunebench.plugins.dataset import Dataset, Loaded, Source
-from prunebench.plugins.expressions import Metric
 from prunebench.plugins.identity import identity
 from prunebench.plugins.model import Model
 from prunebench.plugins.options import split_name
@@ -24,6 +23,7 @@ from prunebench.pruning.cost import CostModel, costs
 from prunebench.pruning.network import Network, Table
 from prunebench.pruning.selection import Rule
 from prunebench.pruning.verification import twin
+from prunebench.records.names import Metric
 from prunebench.records.protocol import Protocol
 from prunebench.seeding import seeded
 from prunebench.study.checkpoint import load_weights, weights_digest

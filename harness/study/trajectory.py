@@ -12,11 +12,12 @@ import torch
 
 from prunebench.data.splits import BlockData
 from prunebench.errors import CellError, UserError, reason
-from prunebench.plugins.expressions import Method, Metric
+from prunebench.plugins.expressions import Method
 from prunebench.plugins.regulariser import Regulariser
 from prunebench.pruning.masks import zero
 from prunebench.pruning.network import Network
 from prunebench.pruning.removal import remove
+from prunebench.records.names import Metric
 from prunebench.records.record import Cell, Environment, Epoch, Packed, PerImage, Record, Scores
 from prunebench.seeding import seeded
 from prunebench.study import environment

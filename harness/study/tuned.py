@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from prunebench.errors import UserError
-from prunebench.plugins.expressions import TUNED, Method, Metric, parse_method, with_strength
+from prunebench.plugins.expressions import TUNED, Method, parse_method, with_strength
 from prunebench.plugins.identity import identity
 from prunebench.plugins.registry import Registry
 from prunebench.plugins.regulariser import Regulariser
+from prunebench.records.names import Metric
 from prunebench.records.tuning import read_tuning
 from prunebench.study.stages import score_facts
 from prunebench.study.swept import lacking, schedule_key

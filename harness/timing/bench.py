@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from prunebench.fidelity.compare import compare_scores, forget_dense, gated, score_jobs
-from prunebench.plugins.expressions import Metric
 from prunebench.records.fidelity import Fidelity
+from prunebench.records.names import Metric
 from prunebench.records.record import Record
 from prunebench.records.tuning import read_tuning
 from prunebench.study.grid import Grid, Job, make_grid, task

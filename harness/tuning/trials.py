@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from prunebench.errors import UserError, reason
-from prunebench.plugins.expressions import Metric
+from prunebench.records.names import Metric
 from prunebench.study.grid import Grid, Job, trajectory
 from prunebench.study.progress import Progress
 from prunebench.study.run import start, work_off

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from prunebench.reports.grid import TOLERANCE
 from prunebench.reports.statistics.multiplicity import holm
 
 ALPHA = 0.05
-TOLERANCE = 0.02  # achieved keeps further apart than this are flagged: the networks do not cost the same
 
 BETTER, WORSE, OPEN = "better", "worse", "not told apart"
 TOO_FEW = "too few seeds"  # whatever the seeds had given, the test could not have decided

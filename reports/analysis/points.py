@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from prunebench.records.names import RANKINGS
 from prunebench.records.record import Record
-from prunebench.reports.grid import RANKINGS, order
+from prunebench.reports.grid import order
 from prunebench.reports.results import Results
 
 

@@ -16,9 +16,9 @@ from prunebench.reports.figures.speed import speed_figure
 from prunebench.reports.formatting import NONE
 from prunebench.reports.output.latex import latex
 from prunebench.reports.output.parquet import need_pyarrow, parquet
+from prunebench.reports.output.tables import make_tables
 from prunebench.reports.results import Results
 from prunebench.reports.sections.report import make_document
-from prunebench.reports.tables.all import make_tables
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 TITLES = {

@@ -4,10 +4,9 @@ from typing import Any
 
 import pandas as pd
 
-from prunebench.reports.analysis.family import TOLERANCE
 from prunebench.reports.document import Block, Section, Table, Text
 from prunebench.reports.formatting import BEYOND, BEYOND_NOTE, NONE, accuracy, difference, percent, times
-from prunebench.reports.grid import METRICS, is_control, order
+from prunebench.reports.grid import METRICS, TOLERANCE, is_control, order
 from prunebench.reports.sections.contrasts import contrast_blocks
 from prunebench.reports.tables.speed import NOISY
 

@@ -1,17 +1,15 @@
-"""What scores cost: as a table, and as a section."""
+"""The section on what scores cost."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
-from prunebench.records.scoring_cost import Price
 from prunebench.reports.document import Section, Table, Text
+from prunebench.reports.tables.scoring_cost import PEAKS
 
 TITLE = "Cost of scores"
 HEADER = ("criterion", "evidence", "plain passes", "score, ms", "plain pass, ms", "peak, MiB", "plain peak, MiB")
-COLUMNS = ("model", "pictures", "criterion", "evidence", "ratio", "seconds", "plain_seconds")
-PEAKS = ("peak_bytes", "plain_peak_bytes")
 MISSING = "It was not measured: `pytest benchmarks/test_scoring.py` measures it, and is part of `pytest benchmarks/`."
 MEANING = (
     "What it takes to score all units of an untrained network once, evidence included, beside one plain "
@@ -20,15 +18,6 @@ MEANING = (
     "the smallest of three of each. Peak: the most that either adds to the memory that the process holds; -: the "
     "system does not tell. One measurement on one machine, without an interval."
 )
-
-
-def prices_table(prices: Sequence[Price]) -> pd.DataFrame:
-    """One row per model, number of pictures and criterion, cheapest first: seconds, their ratio, peak bytes."""
-    models = list(dict.fromkeys((price.model, price.pictures) for price in prices))
-    ordered = sorted(prices, key=lambda price: (models.index((price.model, price.pictures)), price.ratio))
-    more = [{"evidence": ", ".join(p.needs) or "no data", "pictures": p.pictures or float("nan")} for p in ordered]
-    rows = [price.model_dump() | columns for price, columns in zip(ordered, more, strict=True)]
-    return pd.DataFrame(rows, columns=[*COLUMNS, *PEAKS])
 
 
 def prices_section(prices: pd.DataFrame) -> Section:

@@ -5,8 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+from prunebench.records.names import RANKINGS
 from prunebench.records.record import Record, Scores
-from prunebench.reports.grid import GROUP, RANKINGS, order
+from prunebench.reports.grid import GROUP, order
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.intervals import t_interval
 

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from prunebench.records.names import RANKINGS
 from prunebench.records.record import Record
 from prunebench.reports.formatting import count
-from prunebench.reports.grid import GROUP, RANKINGS, order
+from prunebench.reports.grid import GROUP, order
 from prunebench.reports.results import Results
 
 COLUMNS = [*GROUP, "layer", "dense", "width", "n", "at_floor"]

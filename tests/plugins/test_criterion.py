@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from prunebench.errors import UserError
-from prunebench.plugins.criterion import EVIDENCE, Criterion, ModelScore, Ranking
+from prunebench.plugins.criterion import EVIDENCE, Criterion, ModelScore
 from prunebench.plugins.regulariser import Penalty
+from prunebench.pruning.selection import Ranking
 
 
 def saliency(weight: Tensor, grad: Tensor, *, power: float = 2.0, signed: bool = False) -> Tensor:

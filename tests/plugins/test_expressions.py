@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 
 from prunebench.errors import UserError
-from prunebench.plugins.expressions import Metric, parse_keeps, parse_method, parse_seeds
+from prunebench.plugins.expressions import parse_keeps, parse_method, parse_seeds
 from prunebench.plugins.registry import registry
+from prunebench.records.names import Metric
 
 FOUND = registry(())
 

@@ -7,9 +7,8 @@ from torch import nn
 
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.masks import held, kept_weights, without, zero
-from prunebench.pruning.network import Network
+from prunebench.pruning.network import Network, weight_of
 from prunebench.pruning.removal import remove
-from prunebench.scoring.evidence import weight_of
 from prunebench.study.networks import load_into, save
 
 

@@ -15,9 +15,8 @@ from prunebench.plugins.criterion import Criterion
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.cost import costs
 from prunebench.pruning.masks import kept_weights
-from prunebench.pruning.network import Network
+from prunebench.pruning.network import Network, weight_of
 from prunebench.pruning.selection import Budget, Rule, random_like, select
-from prunebench.scoring.evidence import weight_of
 from prunebench.study.grid import Job, make_grid, trajectory
 from prunebench.study.networks import load, load_into
 from prunebench.study.single_weights import WeightCosts, Weights

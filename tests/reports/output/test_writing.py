@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from prunebench.errors import UserError
+from prunebench.reports.output.tables import make_tables
 from prunebench.reports.output.writing import write_report
 from prunebench.reports.reading import read_results
 from prunebench.reports.results import gather
-from prunebench.reports.tables.all import make_tables
 
 NAN = re.compile(r"\bnan\b|\bNaN\b|\bNone\b(?!:)")
 

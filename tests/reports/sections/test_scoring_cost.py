@@ -10,7 +10,8 @@ from prunebench.errors import UserError
 from prunebench.reports.document import Table
 from prunebench.reports.output.writing import write_report
 from prunebench.reports.reading import read_results
-from prunebench.reports.sections.scoring_cost import prices_section, prices_table
+from prunebench.reports.sections.scoring_cost import prices_section
+from prunebench.reports.tables.scoring_cost import prices_table
 
 OBD = {
     "criterion": "obd",

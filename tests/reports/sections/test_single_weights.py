@@ -11,9 +11,9 @@ from prunebench.reports.analysis.tasks import over_tasks
 from prunebench.reports.figures.accuracy import accuracy_figure
 from prunebench.reports.output.compare import compare_runs
 from prunebench.reports.output.show import layer_table
+from prunebench.reports.output.tables import make_tables
 from prunebench.reports.output.writing import write_report
 from prunebench.reports.results import Results, gather
-from prunebench.reports.tables.all import make_tables
 from prunebench.reports.tables.speed import speed_table
 
 TASK, SINGLE = "mnist x lenet5", "mnist x lenet5, single weights"

@@ -12,8 +12,8 @@ from prunebench.reports.analysis.power import power_table
 from prunebench.reports.analysis.score_matrix import matrix_table
 from prunebench.reports.analysis.tasks import aggregates_table, over_tasks, ranks_table, wilcoxon_table
 from prunebench.reports.results import Results
-from prunebench.reports.sections.scoring_cost import prices_table
 from prunebench.reports.tables.points import records_table
+from prunebench.reports.tables.scoring_cost import prices_table
 from prunebench.reports.tables.speed import speed_table
 from prunebench.reports.tables.stages import stages_table
 from prunebench.reports.tables.summary import summary_table

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from prunebench.errors import UserError
-from prunebench.reports import calibration
+from prunebench.reports.output import calibration
 from prunebench.reports.results import gather
 
 REPETITIONS = 2_000  # a standard error of half a point

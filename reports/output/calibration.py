@@ -1,4 +1,4 @@
-"""What the statistics are worth, by simulation: `python -m prunebench.reports.calibration [RESULTS]` prints the tables.
+"""What the statistics are worth, by simulation; `python -m prunebench.reports.output.calibration [RESULTS]` prints it.
 
 With results folders the residuals of their paired differences are resampled as well, so that the shape of real noise
 counts, and how the contrasts of a family go together.

@@ -1,0 +1,19 @@
+"""What scores cost, as a tidy table."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from prunebench.records.scoring_cost import Price
+
+PEAKS = ("peak_bytes", "plain_peak_bytes")
+COLUMNS = ("model", "pictures", "criterion", "evidence", "ratio", "seconds", "plain_seconds", *PEAKS)
+
+
+def prices_table(prices: Sequence[Price]) -> pd.DataFrame:
+    """One row per model, number of pictures and criterion, cheapest first: seconds, their ratio, peak bytes."""
+    models = list(dict.fromkeys((price.model, price.pictures) for price in prices))
+    ordered = sorted(prices, key=lambda price: (models.index((price.model, price.pictures)), price.ratio))
+    more = [{"evidence": ", ".join(p.needs) or "no data", "pictures": p.pictures or float("nan")} for p in ordered]
+    rows = [price.model_dump() | columns for price, columns in zip(ordered, more, strict=True)]
+    return pd.DataFrame(rows, columns=[*COLUMNS])
