@@ -19,7 +19,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prunebench.plugins.criterion import CURVATURES, AnyCriterion
+from prunebench.curvature.kinds import CURVATURES
+from prunebench.plugins.criterion import AnyCriterion
 from prunebench.plugins.expressions import parse_method
 from prunebench.plugins.registry import Registry, get_model, registry
 from prunebench.pruning.analysis import analyse

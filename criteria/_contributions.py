@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from prunebench.pruning.network import Network
+from prunebench import Network
 
 
 def reader_grams(

@@ -1,18 +1,12 @@
 """ADMM: training that pulls the weights towards a network with fewer units (Zhang et al., ECCV 2018)."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from prunebench import Criterion, Network, Ranking, UserError, check_strength, unit_weights
 from prunebench.criteria.magnitude import magnitude
-from prunebench.errors import UserError
-from prunebench.plugins.criterion import Criterion, Ranking
-from prunebench.plugins.options import Value
-from prunebench.plugins.regulariser import check_strength, with_fields
-from prunebench.pruning.network import Network
-from prunebench.pruning.unit_weights import unit_weights
 
 
 def projection(weights: Tensor, share: float) -> Tensor:
@@ -54,12 +48,6 @@ class Admm:
     def attach(self, network: Network, generator: torch.Generator) -> "AttachedAdmm":
         """Begin with the projection of the weights."""
         return AttachedAdmm(self, network)
-
-    def with_options(
-        self, where: str, given: Mapping[str, str], also: Mapping[str, Value]
-    ) -> tuple["Admm", dict[str, Value]]:
-        """Set `strength`, `every` and `share` by name."""
-        return with_fields(self, where, given, also)
 
 
 class AttachedAdmm:

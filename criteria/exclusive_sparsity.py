@@ -3,10 +3,9 @@
 import torch
 from torch import Tensor
 
+from prunebench import Criterion, Penalty, Ranking
 from prunebench.criteria._blocks import Alignment, Form, grouped
 from prunebench.criteria.magnitude import magnitude
-from prunebench.plugins.criterion import Criterion, Ranking
-from prunebench.plugins.regulariser import Penalty
 
 
 def exclusive_sparsity(

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from prunebench.plugins.criterion import Criterion, Ranking
+from prunebench import Criterion, Ranking
 
 
 def fisher(output: Tensor, output_grad: Tensor) -> Tensor:

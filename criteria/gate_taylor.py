@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from prunebench.plugins.criterion import Criterion, Ranking
+from prunebench import Criterion, Ranking
 
 
 def gate_taylor(normed: Tensor, normed_grad: Tensor, *, per_example: bool = False) -> Tensor:

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prunebench.errors import CellError
-from prunebench.plugins.criterion import ModelScore, Ranking
+from prunebench import CellError, ModelScore, Ranking
 
 
 def grasp(

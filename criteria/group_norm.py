@@ -1,17 +1,12 @@
 """Group norm: a penalty on all weights that go with a unit, weaker for stronger units (DepGraph, Fang et al. 2023)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from prunebench.errors import UserError
-from prunebench.plugins.criterion import ModelScore, Ranking
-from prunebench.plugins.options import Value
-from prunebench.plugins.regulariser import AttachedTerm, check_strength, with_fields
-from prunebench.pruning.network import Network
-from prunebench.pruning.unit_weights import UnitWeights, unit_weights
+from prunebench import AttachedTerm, ModelScore, Network, Ranking, UnitWeights, UserError, check_strength, unit_weights
 
 
 def shrinkage(importance: Tensor, alpha: float) -> Tensor:
@@ -54,12 +49,6 @@ class GroupNorm:
         """Put the term on all units of a network that are still there."""
         groups = [unit_weights(network, group) for group in network.table.groups]
         return AttachedTerm(lambda: self.strength * torch.stack([self._term(pieces) for pieces in groups]).sum())
-
-    def with_options(
-        self, where: str, given: Mapping[str, str], also: Mapping[str, Value]
-    ) -> tuple["GroupNorm", dict[str, Value]]:
-        """Set `strength`, `alpha`, `lasso` and `eps` by name."""
-        return with_fields(self, where, given, also)
 
     def _term(self, pieces: list[UnitWeights]) -> Tensor:
         squares = sum_of_squares(pieces)

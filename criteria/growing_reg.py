@@ -1,17 +1,11 @@
 """Growing regularisation: an L2 penalty on the units to be removed, whose factor grows (Wang et al., ICLR 2021)."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from prunebench.errors import UserError
-from prunebench.plugins.criterion import Criterion, Ranking
-from prunebench.plugins.options import Value
-from prunebench.plugins.regulariser import check_strength, with_fields
-from prunebench.pruning.network import Network
-from prunebench.pruning.unit_weights import UnitWeights, unit_weights
+from prunebench import Criterion, Network, Ranking, UnitWeights, UserError, check_strength, unit_weights
 
 
 @dataclass(frozen=True)
@@ -42,12 +36,6 @@ class Growing:
     def attach(self, network: Network, generator: torch.Generator) -> "AttachedGrowing":
         """Choose the units and begin with the first increment."""
         return AttachedGrowing(self, network)
-
-    def with_options(
-        self, where: str, given: Mapping[str, str], also: Mapping[str, Value]
-    ) -> tuple["Growing", dict[str, Value]]:
-        """Set `strength`, `every`, `share` and `ceiling` by name."""
-        return with_fields(self, where, given, also)
 
 
 class AttachedGrowing:

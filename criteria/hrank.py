@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from prunebench.plugins.criterion import Criterion, Ranking
+from prunebench import Criterion, Ranking
 
 
 def hrank(feature_map: Tensor) -> Tensor:

@@ -3,9 +3,8 @@
 import torch
 from torch import Tensor
 
+from prunebench import Criterion, Penalty, Ranking
 from prunebench.criteria._blocks import Alignment, over_group
-from prunebench.plugins.criterion import Criterion, Ranking
-from prunebench.plugins.regulariser import Penalty
 
 
 def hierarchical_squared_group_l12(

@@ -17,8 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prunebench.errors import CellError, unknown
-from prunebench.plugins.criterion import ModelScore, Ranking
+from prunebench import CellError, ModelScore, Ranking, unknown
 
 Outputs = dict[str, Tensor]
 LABELS = ("sampled", "true")

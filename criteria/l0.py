@@ -2,8 +2,7 @@
 
 from torch import Tensor
 
-from prunebench.plugins.criterion import Criterion, Ranking
-from prunebench.training.gates import Gates, open_probability
+from prunebench import Criterion, Gates, Ranking, open_probability
 
 
 def l0(gate: Tensor) -> Tensor:

@@ -2,8 +2,7 @@
 
 from torch import Tensor
 
-from prunebench.plugins.criterion import Criterion, Ranking
-from prunebench.plugins.regulariser import Penalty
+from prunebench import Criterion, Penalty, Ranking
 
 
 def l1_norm(weight: Tensor) -> Tensor:

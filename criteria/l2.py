@@ -2,9 +2,8 @@
 
 from torch import Tensor
 
+from prunebench import Criterion, Penalty, Ranking
 from prunebench.criteria.magnitude import magnitude
-from prunebench.plugins.criterion import Criterion, Ranking
-from prunebench.plugins.regulariser import Penalty
 
 
 def l2(weight: Tensor, *, eps: float = 1e-12) -> Tensor:

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
+from prunebench import Group, ModelScore, Network, Ranking, unit_weights
 from prunebench.criteria._contributions import reader_grams
-from prunebench.plugins.criterion import ModelScore, Ranking
-from prunebench.plugins.options import AtLeast
-from prunebench.pruning.network import Group, Network
-from prunebench.pruning.unit_weights import unit_weights
 
 
 def entries(gram: Tensor, norms: Tensor, instances: int) -> Tensor:
@@ -55,7 +53,7 @@ def lasso(
     batches: Sequence[tuple[Tensor, Tensor]],
     generator: torch.Generator,
     *,
-    locations: Annotated[int, AtLeast(1)] = 10,
+    locations: Annotated[int, Field(ge=1)] = 10,
 ) -> dict[str, Tensor]:
     """Give the lambda at which a unit enters the LASSO path of the outputs of the layers reading it.
 

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
+from prunebench import Criterion, Ranking
 from prunebench.criteria.taylor_activation import l2_normalised
-from prunebench.plugins.criterion import Criterion, Ranking
 
 
 def mean_activation(feature_map: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from prunebench.plugins.criterion import Criterion
+from prunebench import Criterion
 
 
 def random(weight: Tensor, generator: torch.Generator) -> Tensor:

@@ -1,16 +1,11 @@
 """Network slimming: sparse training with the L1 norm of BatchNorm weights, then their size (Liu et al., ICCV 2017)."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from prunebench.errors import CellError
-from prunebench.plugins.criterion import Criterion, Ranking
-from prunebench.plugins.options import Value
-from prunebench.plugins.regulariser import AttachedTerm, check_strength, with_fields
-from prunebench.pruning.network import Network
+from prunebench import AttachedTerm, CellError, Criterion, Network, Ranking, check_strength
 
 
 @dataclass(frozen=True)
@@ -29,12 +24,6 @@ class BatchNormL1:
         if not gammas:
             raise CellError("slimming needs BatchNorm with weights, this network has none")
         return AttachedTerm(lambda: self.strength * torch.stack([gamma.abs().sum() for gamma in gammas]).sum())
-
-    def with_options(
-        self, where: str, given: Mapping[str, str], also: Mapping[str, Value]
-    ) -> tuple["BatchNormL1", dict[str, Value]]:
-        """Set `strength` by name."""
-        return with_fields(self, where, given, also)
 
 
 def slimming(gamma: Tensor) -> Tensor:

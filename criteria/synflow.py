@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from prunebench.plugins.criterion import ModelScore, Ranking
+from prunebench import ModelScore, Ranking
 
 
 def synflow(

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from prunebench.plugins.criterion import Criterion, Ranking
+from prunebench import Criterion, Ranking
 
 
 def taylor_sum(weight: Tensor, grad: Tensor, bias: Tensor, bias_grad: Tensor) -> Tensor:

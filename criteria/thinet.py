@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
+from prunebench import ModelScore, Network, Ranking
 from prunebench.criteria._contributions import reader_grams
-from prunebench.plugins.criterion import ModelScore, Ranking
-from prunebench.plugins.options import AtLeast
-from prunebench.pruning.network import Network
 
 
 def removal_order(gram: Tensor) -> Tensor:
@@ -38,7 +37,7 @@ def thinet(
     batches: Sequence[tuple[Tensor, Tensor]],
     generator: torch.Generator,
     *,
-    locations: Annotated[int, AtLeast(1)] = 10,
+    locations: Annotated[int, Field(ge=1)] = 10,
 ) -> dict[str, Tensor]:
     """Place of a unit in the greedy order that keeps the outputs of the layers reading it as they are.
 

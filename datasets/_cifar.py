@@ -1,8 +1,7 @@
 """The common part of CIFAR-10 and CIFAR-100."""
 
-from prunebench.datasets._common import Moments
+from prunebench import Loaded, Moments, Source
 from prunebench.datasets._torchvision import fetch, pictures
-from prunebench.plugins.dataset import Loaded, Source
 
 CITATION = """@techreport{krizhevsky2009learning,
   title={Learning Multiple Layers of Features from Tiny Images},

@@ -9,8 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from prunebench.errors import UserError
-from prunebench.plugins.dataset import Pictures
+from prunebench import Pictures, UserError
 
 NAMES = tuple(f"{split}-{kind}-ubyte" for split in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
 

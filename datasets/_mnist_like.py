@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
+from prunebench import Loaded, Source, UserError
 from prunebench.datasets._idx import find_idx, read_split
-from prunebench.errors import UserError
-from prunebench.plugins.dataset import Loaded, Source
 
 
 def load(

@@ -7,8 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from prunebench.errors import UserError
-from prunebench.plugins.dataset import Pictures, Source
+from prunebench import Pictures, Source, UserError
 
 
 def fetch(name: str, source: Source, files: str, *splits: Mapping[str, Any]) -> list[Any]:

@@ -1,7 +1,7 @@
 """CIFAR-10 (Krizhevsky, technical report, 2009)."""
 
+from prunebench import Dataset, Loaded, Source
 from prunebench.datasets import _cifar
-from prunebench.plugins.dataset import Dataset, Loaded, Source
 
 MOMENTS = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
 

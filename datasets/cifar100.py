@@ -1,7 +1,7 @@
 """CIFAR-100 (Krizhevsky, technical report, 2009), with its hundred fine labels."""
 
+from prunebench import Dataset, Loaded, Source
 from prunebench.datasets import _cifar
-from prunebench.plugins.dataset import Dataset, Loaded, Source
 
 MOMENTS = ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
 

@@ -2,8 +2,7 @@
 
 import torch
 
-from prunebench.datasets._common import histogram, moments, split_test
-from prunebench.plugins.dataset import Dataset, Loaded, Pictures, Source
+from prunebench import Dataset, Loaded, Pictures, Source, histogram, moments, split_test
 
 TEST = (
     360  # a fifth, as scikit-learn has no test split; always the same ones, so that all seeds share the test pictures

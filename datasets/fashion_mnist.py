@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from prunebench import Dataset, Loaded, Source
 from prunebench.datasets import _mnist_like
-from prunebench.plugins.dataset import Dataset, Loaded, Source
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 CLASSES = (

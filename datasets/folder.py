@@ -2,11 +2,19 @@
 
 from pathlib import Path
 
-from prunebench.data.preparing import chosen_classes
-from prunebench.datasets._common import split_test
-from prunebench.datasets._imagefolder import Wanted, class_names, listed, load, same_classes
-from prunebench.errors import UserError
-from prunebench.plugins.dataset import Dataset, Loaded, Source
+from prunebench import (
+    Dataset,
+    Loaded,
+    ReadOptions,
+    Source,
+    UserError,
+    chosen_classes,
+    class_folders,
+    common_classes,
+    list_pictures,
+    read_pictures,
+    split_test,
+)
 
 VALIDATION = ("val", "valid", "validation")
 TEST_SHARE = 0.2
@@ -30,18 +38,18 @@ def folder(source: Source, *, size: int = 0, classes: str = "", channels: int = 
         UserError: for what is missing, unreadable or does not fit together.
     """
     path = _find(source)
-    wanted = Wanted(f"folder:{path}", size, channels, memory)
+    wanted = ReadOptions(f"folder:{path}", size, channels, memory)
     split = (path / "train").is_dir()
     if split and not (path / "test").is_dir():
         raise UserError(f"{path} has train/ but no test/; the test pictures need a folder of their own")
     splits = ["train", "test", *[name for name in VALIDATION if (path / name).is_dir()][:1]]
-    names = same_classes(path, splits) if split else class_names(path)
+    names = common_classes(path, splits) if split else class_folders(path)
     if classes:
         names = tuple(names[number] for number in chosen_classes(classes, names, "folder"))
     if split:
-        return load([listed(path, name, names) for name in splits], names, wanted)
-    every = listed(path, "", names)
-    return load(split_test(every, round(len(every) * TEST_SHARE)), names, wanted)
+        return read_pictures([list_pictures(path, name, names) for name in splits], names, wanted)
+    every = list_pictures(path, "", names)
+    return read_pictures(split_test(every, round(len(every) * TEST_SHARE)), names, wanted)
 
 
 def _find(source: Source) -> Path:
@@ -56,7 +64,7 @@ def _find(source: Source) -> Path:
 
 DATASET = Dataset(
     folder,
-    augment=("crop", "flip"),  # usual for small natural pictures since CIFAR; large ones: `_imagefolder.load`
+    augment=("crop", "flip"),  # usual for small natural pictures since CIFAR; large ones: `read_pictures`
     takes_argument="PATH",
     licence="that of the pictures in the folder",
     citation="that of the pictures in the folder",

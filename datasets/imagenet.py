@@ -2,11 +2,18 @@
 
 from pathlib import Path
 
-from prunebench.data.loaded import IMAGENET
-from prunebench.data.preparing import chosen_classes
-from prunebench.datasets._imagefolder import Wanted, listed, load, same_classes
-from prunebench.errors import UserError
-from prunebench.plugins.dataset import Dataset, Loaded, Source
+from prunebench import (
+    IMAGENET_MOMENTS,
+    Dataset,
+    Loaded,
+    ReadOptions,
+    Source,
+    UserError,
+    chosen_classes,
+    common_classes,
+    list_pictures,
+    read_pictures,
+)
 
 ARCHIVES = ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar", "ILSVRC2012_devkit_t12.tar.gz")
 
@@ -32,11 +39,11 @@ def imagenet(source: Source, *, size: int = 224, classes: str = "", memory: floa
     for split in ("train", "val"):
         if not (path / split).is_dir():
             _unpack(path, split)
-    names = same_classes(path, ("train", "val"))
+    names = common_classes(path, ("train", "val"))
     if classes:
         names = tuple(names[number] for number in chosen_classes(classes, names, "imagenet"))
-    parts = [listed(path, split, names) for split in ("train", "val")]
-    return load(parts, names, Wanted("imagenet", size, memory=memory, moments=IMAGENET))
+    parts = [list_pictures(path, split, names) for split in ("train", "val")]
+    return read_pictures(parts, names, ReadOptions("imagenet", size, memory=memory, moments=IMAGENET_MOMENTS))
 
 
 def _unpack(path: Path, split: str) -> None:

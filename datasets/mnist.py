@@ -1,7 +1,7 @@
 """MNIST (LeCun, Bottou, Bengio, Haffner, Proc. IEEE 1998)."""
 
+from prunebench import Dataset, Loaded, Source
 from prunebench.datasets import _mnist_like
-from prunebench.plugins.dataset import Dataset, Loaded, Source
 
 
 def mnist(source: Source) -> Loaded:

@@ -1,7 +1,7 @@
 """STL-10 (Coates, Lee, Ng, AISTATS 2011), its labelled pictures."""
 
+from prunebench import Dataset, Loaded, Source
 from prunebench.datasets._torchvision import fetch, pictures
-from prunebench.plugins.dataset import Dataset, Loaded, Source
 
 MEAN, STD = (0.4467, 0.4398, 0.4066), (0.2603, 0.2566, 0.2713)
 

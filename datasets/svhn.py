@@ -1,7 +1,7 @@
 """SVHN, Street View House Numbers (Netzer et al., NIPS workshop 2011), the cropped digits."""
 
+from prunebench import Dataset, Loaded, Source
 from prunebench.datasets._torchvision import fetch, pictures
-from prunebench.plugins.dataset import Dataset, Loaded, Source
 
 MEAN, STD = (0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)
 FILES = "train_32x32.mat and DIR/test_32x32.mat"

@@ -1,25 +1,77 @@
 """PruneBench: compare pruning criteria on CNNs.
 
-The package is lazy: importing it does not import torch, so a report can be made where there is none.
+The package is lazy: importing it does not import torch, so a report can be made where there is none. Names of this
+module are the public interface; files of criteria, datasets and models import from here alone.
 """
 
 from importlib import import_module
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from prunebench.data.folders import (
+        ReadOptions as ReadOptions,
+        class_folders as class_folders,
+        common_classes as common_classes,
+        list_pictures as list_pictures,
+        read_pictures as read_pictures,
+    )
+    from prunebench.data.loaded import IMAGENET_MOMENTS as IMAGENET_MOMENTS, Loaded as Loaded
+    from prunebench.data.pictures import Pictures as Pictures
+    from prunebench.data.preparing import chosen_classes as chosen_classes
+    from prunebench.data.sources import (
+        Moments as Moments,
+        histogram as histogram,
+        moments as moments,
+        split_test as split_test,
+    )
+    from prunebench.errors import CellError as CellError, UserError as UserError, unknown as unknown
+    from prunebench.plugins.criterion import Criterion as Criterion, ModelScore as ModelScore
+    from prunebench.plugins.dataset import Dataset as Dataset, Source as Source
+    from prunebench.plugins.model import Model as Model, Training as Training, last_layer as last_layer
+    from prunebench.plugins.regulariser import (
+        Attached as Attached,
+        AttachedTerm as AttachedTerm,
+        Penalty as Penalty,
+        Regulariser as Regulariser,
+        check_strength as check_strength,
+    )
+    from prunebench.pruning.analysis import analyse as analyse, resize as resize
+    from prunebench.pruning.layers import ChannelPad as ChannelPad
+    from prunebench.pruning.network import Group as Group, Network as Network
+    from prunebench.pruning.removal import remove as remove
+    from prunebench.pruning.selection import Ranking as Ranking
+    from prunebench.pruning.unit_weights import UnitWeights as UnitWeights, unit_weights as unit_weights
+    from prunebench.records.record import Record as Record
+    from prunebench.scoring.score import score as score
+    from prunebench.study.networks import load as load
+    from prunebench.training.gates import Gates as Gates, open_probability as open_probability
 
 _HOMES = {
-    "Criterion": "plugins.criterion",
-    "ModelScore": "plugins.criterion",
-    "Ranking": "pruning.selection",
-    "Penalty": "plugins.regulariser",
-    "Dataset": "plugins.dataset",
-    "Model": "plugins.model",
-    "Network": "pruning.network",
-    "analyse": "pruning.analysis",
-    "load": "study.networks",
-    "resize": "pruning.analysis",
-    "Record": "records.record",
-    "UserError": "errors",
+    name: home
+    for home, names in {
+        "data.folders": "ReadOptions class_folders common_classes list_pictures read_pictures",
+        "data.loaded": "IMAGENET_MOMENTS Loaded",
+        "data.pictures": "Pictures",
+        "data.preparing": "chosen_classes",
+        "data.sources": "Moments histogram moments split_test",
+        "errors": "CellError UserError unknown",
+        "plugins.criterion": "Criterion ModelScore",
+        "plugins.dataset": "Dataset Source",
+        "plugins.model": "Model Training last_layer",
+        "plugins.regulariser": "Attached AttachedTerm Penalty Regulariser check_strength",
+        "pruning.analysis": "analyse resize",
+        "pruning.layers": "ChannelPad",
+        "pruning.network": "Group Network",
+        "pruning.removal": "remove",
+        "pruning.selection": "Ranking",
+        "pruning.unit_weights": "UnitWeights unit_weights",
+        "records.record": "Record",
+        "scoring.score": "score",
+        "study.networks": "load",
+        "training.gates": "Gates open_probability",
+    }.items()
+    for name in names.split()
 }
 
 __all__ = [*_HOMES, "__version__"]
@@ -27,6 +79,14 @@ __version__ = version("prunebench")
 
 
 def __getattr__(name: str) -> Any:
+    """Import a public name from its home when it is first used."""
     if name not in _HOMES:
         raise AttributeError(f"module 'prunebench' has no attribute '{name}'")
-    return getattr(import_module(f"prunebench.{_HOMES[name]}"), name)
+    value = getattr(import_module(f"prunebench.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, for completion."""
+    return sorted(__all__)

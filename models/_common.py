@@ -1,6 +1,6 @@
 """What several families share."""
 
-from prunebench.errors import UserError
+from prunebench import UserError
 
 
 def check_size(name: str, size: int, smallest: int) -> None:

@@ -7,10 +7,9 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor, nn
 
-from prunebench.errors import UserError, unknown
+from prunebench import UserError, last_layer, unknown
 from prunebench.models._common import check_size
 from prunebench.models._torchvision_init import RULES, family
-from prunebench.plugins.model import last_layer
 
 CLASSES = 1000  # of the published weights
 LARGEST = 512

@@ -11,7 +11,7 @@ from functools import partial
 from torch import Tensor, nn
 from torch.nn import init
 
-from prunebench.plugins.model import last_layer
+from prunebench import last_layer
 
 Draw = Callable[[Tensor], object]
 

@@ -3,9 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from prunebench.errors import UserError
+from prunebench import Model, Training, UserError
 from prunebench.models._common import check_size
-from prunebench.plugins.model import Model, Training
 
 SMALLEST = 8
 

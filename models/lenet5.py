@@ -4,8 +4,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-from prunebench.errors import UserError
-from prunebench.plugins.model import Model, Training
+from prunebench import Model, Training, UserError
 
 
 def lenet5(channels: int, size: int, classes: int) -> nn.Sequential:

@@ -4,9 +4,9 @@ from typing import Any
 
 from torch import nn
 
+from prunebench import Model, Training
 from prunebench.models._common import check_size, check_width
 from prunebench.models._torchvision_init import RULES, initialise
-from prunebench.plugins.model import Model, Training
 
 SMALLEST = 8
 STAGES = [  # expansion, units, blocks, stride of the first block: 1 in the second stage, where for ImageNet it is 2

@@ -2,10 +2,8 @@
 
 from torch import Tensor, nn
 
-from prunebench.errors import UserError
+from prunebench import ChannelPad, Model, Training, UserError
 from prunebench.models._common import check_size
-from prunebench.plugins.model import Model, Training
-from prunebench.pruning.layers import ChannelPad
 
 SMALLEST = 8
 

@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
+from prunebench import Model, Training
 from prunebench.models._common import check_size
-from prunebench.plugins.model import Model, Training
 
 SMALLEST = 8
 STAGES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}

@@ -2,10 +2,9 @@
 
 from torch import nn
 
-from prunebench.errors import UserError, unknown
+from prunebench import Model, Training, UserError, unknown
 from prunebench.models._torchvision import names, network
 from prunebench.models._torchvision_init import initialise
-from prunebench.plugins.model import Model, Training
 
 TRANSFORMERS = ("vit_", "swin_", "maxvit_")
 

@@ -5,8 +5,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from prunebench.errors import UserError
-from prunebench.plugins.model import Model, Training
+from prunebench import Model, Training, UserError
 
 Depth = Literal[11, 13, 16, 19]
 STAGES: dict[Depth, tuple[int, ...]] = {

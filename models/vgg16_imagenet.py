@@ -2,9 +2,9 @@
 
 from torch import nn
 
+from prunebench import Model, Training
 from prunebench.models._torchvision import network
 from prunebench.models._torchvision_init import initialise
-from prunebench.plugins.model import Model, Training
 
 HEAD = ("classifier",)
 

@@ -51,8 +51,7 @@ def run(
     """Train, prune and measure a grid; finished points are reused."""
     from prunebench.study.grid import make_grid
     from prunebench.study.progress import Progress
-    from prunebench.study.run import configure
-    from prunebench.study.run import run as run_grid
+    from prunebench.study.run import configure, run as run_grid
     from prunebench.study.spec import make_spec
 
     _log(log_level)
@@ -83,8 +82,7 @@ def sweep(
     from prunebench.study.progress import Progress
     from prunebench.study.run import configure
     from prunebench.study.spec import make_spec
-    from prunebench.tuning.finetune_rate import sweep as sweep_rates
-    from prunebench.tuning.finetune_rate import table
+    from prunebench.tuning.finetune_rate import sweep as sweep_rates, table
 
     _log(log_level)
     options = values(given)
@@ -111,8 +109,7 @@ def tune(
     from prunebench.study.progress import Progress
     from prunebench.study.run import configure
     from prunebench.study.spec import make_spec
-    from prunebench.tuning.strength import table
-    from prunebench.tuning.strength import tune as tune_strengths
+    from prunebench.tuning.strength import table, tune as tune_strengths
 
     _log(log_level)
     spec = make_spec(values(given), config, default_preset="quick")

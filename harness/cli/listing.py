@@ -1,15 +1,15 @@
 """What `prunebench list` and `prunebench models` print."""
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
 
 from tabulate import tabulate
 
 from prunebench.data.preparing import prepare
 from prunebench.errors import UserError, unknown
-from prunebench.plugins.criterion import AnyCriterion, Criterion
-from prunebench.plugins.options import Value, keyword_defaults
+from prunebench.plugins.criterion import AnyCriterion
+from prunebench.plugins.options import keyword_defaults
 from prunebench.plugins.registry import Registry, get_model
+from prunebench.plugins.regulariser import regulariser_options
 from prunebench.records.names import ALIASES
 from prunebench.study.spec import presets, split_list
 
@@ -50,15 +50,8 @@ def _criteria(registry: Registry) -> str:
 
 def _options(record: AnyCriterion) -> str:
     """List the options of a criterion and of its regulariser with their defaults."""
-    found = dict(keyword_defaults(record.score))
-    if isinstance(record, Criterion) and "curvature" in record.needs:
-        found["curvature"] = record.curvature
-        found |= {"draws": record.draws} if record.draws else {}
-    regulariser = record.regulariser
-    if regulariser is not None and is_dataclass(regulariser):
-        found |= {f.name: v for f in fields(regulariser) if isinstance(v := getattr(regulariser, f.name), Value)}
-        found |= keyword_defaults(getattr(regulariser, "function", len))
-    return ", ".join(f"{name}={value}" for name, value in found.items())
+    found = record.own_options | (regulariser_options(record.regulariser) if record.regulariser else {})
+    return ", ".join(f"{name}={option.default}" for name, option in found.items())
 
 
 def _datasets(registry: Registry) -> str:

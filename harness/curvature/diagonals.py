@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from prunebench.curvature.hessian import hessian, hutchinson
+from prunebench.curvature.kinds import Curvature
 from prunebench.curvature.layer_gradients import squares
 from prunebench.curvature.lecun import lecun
 from prunebench.curvature.sampling import draw, times_root
@@ -34,32 +35,34 @@ PICTURES, VECTORS = 16, 16  # whose gradients `exact` holds at once: as many val
 def diagonals(
     network: Network,
     layers: Sequence[str],
-    pictures: Tensor,
-    labels: Tensor,
+    batch: tuple[Tensor, Tensor],
     generator: torch.Generator,
-    kind: str = "sampled",
-    draws: float = 0.5,
+    curvature: Curvature | None = None,
 ) -> Diagonals:
     """Give the diagonal of each layer's weight, (units, fan_in), and bias, (units,), mean over the samples.
 
     Args:
         network: in eval mode, its parameters frozen.
         layers: names of convolutions and linear layers.
-        pictures: (batch, channels, height, width), where the network is.
-        labels: (batch,), there too.
+        batch: pictures (batch, channels, height, width) and labels (batch,), where the network is.
         generator: for what is random.
-        kind: one of `prunebench.plugins.criterion.CURVATURES`.
-        draws: vectors per picture of ``sampled``, probes per batch of ``hutchinson``.
+        curvature: which diagonal; ``sampled`` with its usual draws if not given.
     """
-    if kind == "sampled":
-        return _sampled(network, layers, pictures, generator, draws)
-    if kind == "exact":
-        return _exact(network, layers, pictures)
-    if kind == "empirical":
-        return _empirical(network, layers, pictures, labels)
-    if kind == "hutchinson":
-        return hutchinson(network, layers, pictures, labels, generator, int(draws))
-    return {"hessian": hessian, "lecun": lecun}[kind](network, layers, pictures, labels)
+    pictures, labels = batch
+    curvature = curvature or Curvature()
+    match curvature.kind:
+        case "sampled":
+            return _sampled(network, layers, pictures, generator, curvature.draws)
+        case "exact":
+            return _exact(network, layers, pictures)
+        case "empirical":
+            return _empirical(network, layers, pictures, labels)
+        case "hutchinson":
+            return hutchinson(network, layers, batch, generator, probes=int(curvature.draws))
+        case "hessian":
+            return hessian(network, layers, pictures, labels)
+        case "lecun":
+            return lecun(network, layers, pictures, labels)
 
 
 def _sampled(

@@ -21,12 +21,13 @@ CHUNK = 16  # Hessian-vector products made at once: memory grows with it
 
 
 def hutchinson(
-    network: Network, layers: Sequence[str], pictures: Tensor, labels: Tensor, generator: torch.Generator, probes: int
+    network: Network, layers: Sequence[str], batch: tuple[Tensor, Tensor], generator: torch.Generator, *, probes: int
 ) -> Diagonals:
     """Mean of z * (H z) over random signs z (Bekas, Kokiopoulou & Saad, 2007): unbiased, and noisy.
 
     Costs a forward-backward pass, and about another two for each probe.
     """
+    pictures, labels = batch
     parameters = {layer: _free(network.layer(layer)) for layer in layers}
     flat = [tensor for tensors in parameters.values() for tensor in tensors]
     first = _derivative([F.cross_entropy(network.model(pictures), labels)], flat, create_graph=True)

@@ -8,7 +8,7 @@ from prunebench.data.pictures import Samples
 from prunebench.errors import UserError
 
 # mean and deviation that all users of ImageNet normalise with, since PyTorch's first examples
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+IMAGENET_MOMENTS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from torch import Tensor
 from prunebench.errors import UserError, reason
 from prunebench.fidelity.truth import truth, truth_key
 from prunebench.plugins.criterion import AnyCriterion, Criterion
-from prunebench.plugins.options import keyword_defaults
 from prunebench.records.fidelity import Fidelity, Ranked, Scoring, read_fidelity
 from prunebench.records.names import Metric
 from prunebench.records.record import Packed
@@ -59,7 +58,7 @@ def reads_gates(criterion: AnyCriterion) -> bool:
 
 def score_part(criterion: AnyCriterion) -> AnyCriterion:
     """Give a criterion without its regulariser and the options of that."""
-    own = {*keyword_defaults(criterion.score), "curvature", "draws"}
+    own = criterion.own_options
     return replace(criterion, regulariser=None, options={k: v for k, v in criterion.options.items() if k in own})
 
 

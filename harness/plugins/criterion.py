@@ -5,15 +5,17 @@ Axis convention, everywhere: a prunable layer is shown to a score as ``weight: (
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from torch import Tensor
+from pydantic import Field
+from torch import Generator, Tensor
 
-from prunebench.errors import UserError, check_choice, unknown
-from prunebench.plugins.options import Value, check_choices, convert, keyword_defaults, label
-from prunebench.plugins.regulariser import Regulariser
+from prunebench.curvature.kinds import CURVATURES, DRAWS, Curvature, CurvatureKind
+from prunebench.errors import UserError, check_choice
+from prunebench.plugins.options import Option, Options, Value, convert, function_options, label
+from prunebench.plugins.regulariser import Regulariser, regulariser_options, with_values
 from prunebench.pruning.selection import Ranking
 
 Scale = Literal["loss", "arbitrary"]
@@ -39,8 +41,7 @@ EVIDENCE: dict[str, Pass] = {
     "curvature": "curvature",  # (units, fan_in), a diagonal of the loss's curvature, mean over samples
     "bias_curvature": "curvature",  # (units,)
 }
-CURVATURES = ("sampled", "exact", "empirical", "hessian", "hutchinson", "lecun")
-DRAWS = {"sampled": 0.5, "hutchinson": 1.0}  # vectors per picture, probes per batch: option `draws`
+DRAW_KINDS = {"sampled": Annotated[float, Field(gt=0, le=1000)], "hutchinson": Annotated[int, Field(ge=1, le=1000)]}
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Criterion:
     finish: Callable[[Tensor], Tensor] | None = None
     stochastic: bool = False
     published: Ranking = field(default_factory=Ranking)
-    curvature: str = "sampled"
+    curvature: CurvatureKind = "sampled"
     reference: str = ""
     options: Mapping[str, Value] = field(default_factory=dict)
     units_only: bool = False
@@ -109,34 +110,55 @@ class Criterion:
         return label(self.name, self.options)
 
     @property
-    def draws(self) -> float:
-        """How many draws a random curvature makes, see `DRAWS`."""
-        return float(self.options.get("draws", DRAWS.get(self.curvature, 0)))
+    def estimate(self) -> Curvature:
+        """The curvature that the score asks for, with the number of draws."""
+        return Curvature(self.curvature, float(self.options.get("draws", DRAWS.get(self.curvature, 0))))
+
+    @property
+    def own_options(self) -> Options:
+        """The options of the score and of its curvature; the others are the regulariser's."""
+        own = function_options(self.score)
+        if "curvature" in self.needs:
+            own["curvature"] = Option(CurvatureKind, self.curvature)
+            if self.curvature in DRAW_KINDS:
+                own["draws"] = Option(DRAW_KINDS[self.curvature], DRAWS[self.curvature])
+        return own
 
     def __call__(self, evidence: Mapping[str, Any]) -> Tensor:
         """Score the units of one layer. evidence: by name. Returns (units,)."""
-        own = _of_score(self.score, self.options)
+        own = {name: value for name, value in self.options.items() if name in function_options(self.score)}
         return self.score(**{name: evidence[name] for name in self.evidence}, **own)
 
     def with_options(self, given: Mapping[str, str]) -> "Criterion":
-        """Set options by name: of the score, `curvature` and `draws` where used, and those of the regulariser."""
+        """Set options by name: of the score, of the curvature, and of the regulariser."""
         kind = given.get("curvature", self.curvature)
-        allowed = keyword_defaults(self.score)
-        if "curvature" in self.needs:
-            if kind not in CURVATURES:
-                raise unknown("curvature", kind, CURVATURES, where=f"criterion '{self.name}'")
-            allowed["curvature"] = self.curvature
-            allowed |= {"draws": DRAWS[kind]} if kind in DRAWS else {}
-            _check_draws(self.name, kind, given.get("draws", ""))
-        regulariser, values = _set_options(self.name, given, allowed, self.regulariser)
-        check_choices(self.name, self.score, values)
-        return replace(
-            self,
-            regulariser=regulariser,
-            options={**self.options, **values},
-            curvature=str(values.get("curvature", self.curvature)),
-            stochastic=self.stochastic or kind == "hutchinson",  # its probes do not move with the units
-        )
+        if "curvature" in self.needs and kind in CURVATURES and kind != self.curvature:
+            options = {name: value for name, value in self.options.items() if name != "draws"}
+            base = replace(self, curvature=kind, options=options)
+        else:
+            base = self
+        if "draws" in given and "curvature" in self.needs and base.curvature not in DRAWS:
+            what = f"curvature={kind} draws nothing, only {' and '.join(DRAWS)} do"
+            raise UserError(f"option draws={given['draws']} of '{self.name}': {what}")
+        changed = _with_options(base, given)
+        return replace(changed, stochastic=self.stochastic or changed.curvature == "hutchinson")
+
+
+C = TypeVar("C", "Criterion", "ModelScore")
+
+
+def _with_options(criterion: C, given: Mapping[str, str]) -> C:
+    """Set options of a criterion's score and of its regulariser, each of which knows its own."""
+    regulariser, own = criterion.regulariser, criterion.own_options
+    allowed = own if regulariser is None else regulariser_options(regulariser) | own
+    values = convert(criterion.name, given, allowed)
+    of_regulariser = {name: value for name, value in values.items() if name not in own}
+    if regulariser is not None and of_regulariser:
+        try:
+            regulariser = with_values(regulariser, of_regulariser)
+        except UserError as error:
+            raise UserError(f"'{criterion.name}': {error}") from None
+    return replace(criterion, regulariser=regulariser, options={**criterion.options, **values})
 
 
 def _check_function(where: str, function: Callable[..., Any]) -> None:
@@ -156,43 +178,6 @@ def _check_function(where: str, function: Callable[..., Any]) -> None:
 def _check_published(where: str, published: object) -> None:
     if not isinstance(published, Ranking):
         raise UserError(f"{where}: published={published!r} must be a Ranking, such as Ranking('global')")
-
-
-def _of_score(score: Callable[..., Any], options: Mapping[str, Value]) -> dict[str, Value]:
-    return {name: value for name, value in options.items() if name in keyword_defaults(score)}
-
-
-def _set_options(
-    name: str, given: Mapping[str, str], allowed: Mapping[str, Value], regulariser: Regulariser | None
-) -> tuple[Regulariser | None, dict[str, Value]]:
-    """Convert what is allowed of the score; the rest is for the regulariser."""
-    rest = {k: v for k, v in given.items() if k not in allowed}
-    values = convert(name, {k: v for k, v in given.items() if k in allowed}, allowed)
-    if rest:
-        if regulariser is None:
-            raise unknown("option", next(iter(rest)), allowed, where=f"'{name}'")
-        try:
-            regulariser, set_options = regulariser.with_options(name, rest, also=allowed)
-        except UserError as error:
-            raise error if f"'{name}'" in str(error) else UserError(f"'{name}': {error}") from None
-        values |= set_options
-    return regulariser, values
-
-
-def _check_draws(name: str, kind: str, given: str) -> None:
-    """Refuse a number of draws that means nothing; what is not a number is refused later."""
-    if given and kind not in DRAWS:
-        raise UserError(
-            f"option draws={given} of '{name}': curvature={kind} draws nothing, only {' and '.join(DRAWS)} do"
-        )
-    try:
-        draws = float(given or 1)
-    except ValueError:
-        return
-    if kind == "hutchinson" and (draws < 1 or draws % 1):
-        raise UserError(f"option draws={given} of '{name}' must be a whole number of probes, 1 or more")
-    if not draws > 0 or draws > 1000:
-        raise UserError(f"option draws={given} of '{name}' must be vectors per picture, more than 0 and at most 1000")
 
 
 @dataclass(frozen=True)
@@ -236,9 +221,9 @@ class ModelScore:
         return label(self.name, self.options)
 
     @property
-    def own_options(self) -> dict[str, Value]:
-        """The options that the score takes; the others are the regulariser's."""
-        return _of_score(self.score, self.options)
+    def own_options(self) -> Options:
+        """The options of the score; the others are the regulariser's."""
+        return function_options(self.score)
 
     @property
     def evidence(self) -> tuple[str, ...]:
@@ -251,10 +236,13 @@ class ModelScore:
         return frozenset() if self.data_free else frozenset({"gradients"})
 
     def with_options(self, given: Mapping[str, str]) -> "ModelScore":
-        """Set options by name: of the score, and those of the regulariser."""
-        regulariser, values = _set_options(self.name, given, keyword_defaults(self.score), self.regulariser)
-        check_choices(self.name, self.score, values)
-        return replace(self, regulariser=regulariser, options={**self.options, **values})
+        """Set options by name: of the score, and of the regulariser."""
+        return _with_options(self, given)
+
+    def __call__(self, subject: object, batches: Sequence[tuple[Tensor, Tensor]], generator: Generator) -> Any:
+        """Score all layers of a model (or network) with the options that were given."""
+        own = {name: value for name, value in self.options.items() if name in self.own_options}
+        return self.score(subject, batches, generator, **own)
 
 
 AnyCriterion = Criterion | ModelScore

@@ -7,12 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from prunebench.data.loaded import Loaded
-from prunebench.data.pictures import Pictures
 from prunebench.data.preparing import prepare
 from prunebench.errors import unknown
-from prunebench.plugins.options import Value, convert, keyword_defaults
-
-__all__ = ["AUGMENTATIONS", "Dataset", "Loaded", "Pictures", "Source"]
+from prunebench.plugins.options import Value, convert, function_options, keyword_defaults
 
 AUGMENTATIONS = ("shift", "crop", "resized_crop", "flip")
 
@@ -61,7 +58,7 @@ class Dataset:
 
     def with_options(self, given: Mapping[str, str]) -> "Dataset":
         """Set options; what `load` does not take itself is done to what it gives, by `prepare`."""
-        values = convert(self.name, given, self.options)
+        values = convert(self.name, given, function_options(prepare) | function_options(self.load))
         own = {key: values.pop(key) for key in keyword_defaults(self.load) if key in values}
         load = partial(self.load, **own) if own else self.load
         return replace(self, load=partial(_prepared, load, self.name, values) if values else load)

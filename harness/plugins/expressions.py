@@ -11,7 +11,7 @@ from typing import Literal, cast
 
 from prunebench.errors import UserError, unknown
 from prunebench.plugins.criterion import AnyCriterion
-from prunebench.plugins.options import keyword_defaults, label, split_name
+from prunebench.plugins.options import label, split_name
 from prunebench.plugins.registry import Registry, get_criterion
 from prunebench.plugins.regulariser import Regulariser
 from prunebench.records.names import ALIASES, CONTROLS, METRICS, PLUS, Metric, parts
@@ -78,7 +78,7 @@ def _pair(text: str, one: str, two: str, registry: Registry) -> Method:
         has = ", ".join(name for name, entry in registry.criteria.items() if entry.record.regulariser is not None)
         raise UserError(f"'{text}': {which}, A+B needs exactly one; criteria with one: {has or 'none'}")
     score, used, typed = (first, second, two) if first.regulariser is None else (second, first, one)
-    idle = set(split_name(typed)[1]) & {*keyword_defaults(used.score), "curvature", "draws"}
+    idle = set(split_name(typed)[1]) & used.own_options.keys()
     if idle:
         raise UserError(f"'{text}': {min(idle)} is an option of the score of '{used.name}', which is not used here")
     before, after = first.regulariser, second.regulariser
@@ -167,4 +167,4 @@ def parse_keeps(text: str) -> tuple[Metric, tuple[float, ...]]:
             raise UserError(f"keep '{text}': {keep:g} is outside (0, 1]; 0.25 keeps a quarter of the dense {metric}")
     if len(set(keeps)) < len(keeps):
         raise UserError(f"keep '{text}': a fraction is given twice; each may be there once")
-    return cast(Metric, metric), keeps
+    return metric, keeps

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import nn
 
 from prunebench.errors import CellError, UserError
-from prunebench.plugins.options import Value, convert, keyword_defaults, label
+from prunebench.plugins.options import Value, convert, function_options, keyword_defaults, label
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Model:
 
     def with_options(self, given: Mapping[str, str]) -> "Model":
         """Set the keyword-only options of `build`."""
-        values = convert(self.name, given, keyword_defaults(self.build))
+        values = convert(self.name, given, function_options(self.build))
         return replace(self, options={**self.options, **values})
 
     def without_weights(self) -> "Model":

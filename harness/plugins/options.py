@@ -3,8 +3,10 @@
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args, get_origin
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, get_type_hints
+
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from prunebench.errors import UserError, unknown
 
@@ -39,60 +41,108 @@ def split_name(text: str) -> tuple[str, dict[str, str], str]:
     return head, options, argument
 
 
+@dataclass(frozen=True)
+class Option:
+    """One option. kind: its type, with the values that the type allows; default: its value where none is given."""
+
+    kind: Any
+    default: Value
+
+
+Options = dict[str, Option]
+
+
+def function_options(function: Callable[..., Any]) -> Options:
+    """Give the options of a function: its keyword-only arguments that have a default.
+
+    The annotation says which values are allowed. pydantic checks the value, so `Literal["a", "b"]` and
+    `Annotated[int, Field(ge=1)]` work.
+
+    >>> def magnitude(weight, *, p: float = 2.0): ...
+    >>> function_options(magnitude)
+    {'p': Option(kind=<class 'float'>, default=2.0)}
+    """
+    parameters = inspect.signature(function).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and isinstance(p.default, Value)}
+    return _options(function, defaults)
+
+
+def field_options(record: Any) -> Options:
+    """Give the options of a frozen dataclass: its fields that hold a number, a text or a truth value.
+
+    An object that is no dataclass has no options.
+    """
+    if not is_dataclass(record):
+        return {}
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
+    return _options(type(record), {name: value for name, value in values.items() if isinstance(value, Value)})
+
+
 def keyword_defaults(function: Callable[..., Any]) -> dict[str, Value]:
-    """Give the keyword-only arguments of a function with their defaults: these are its options.
+    """Give the options of a function with their defaults.
 
     >>> def magnitude(weight, *, p=2.0): ...
     >>> keyword_defaults(magnitude)
     {'p': 2.0}
     """
-    parameters = inspect.signature(function).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and isinstance(p.default, Value)}
+    return {name: option.default for name, option in function_options(function).items()}
 
 
-@dataclass(frozen=True)
-class AtLeast:
-    """The lowest value that an option may have: `locations: Annotated[int, AtLeast(1)] = 10`."""
+def convert(where: str, given: Mapping[str, str], allowed: Options) -> dict[str, Value]:
+    """Convert texts to the types of the options. Raises `UserError` for an unknown name and for a wrong value.
 
-    least: float
-
-
-def check_choices(where: str, function: Callable[..., Any], values: Mapping[str, Value]) -> None:
-    """Refuse values of a function's options that their annotations exclude: a `Literal`, or one with `AtLeast`."""
-    for name, parameter in inspect.signature(function).parameters.items():
-        kind, allowed = get_origin(parameter.annotation), get_args(parameter.annotation)
-        if kind is Literal and name in values and values[name] not in allowed:
-            raise unknown(name, str(values[name]), allowed, where=f"'{where}'")
-        for bound in allowed if kind is Annotated and name in values else ():
-            if isinstance(bound, AtLeast) and float(values[name]) < bound.least:
-                raise UserError(f"option {name}={_text(values[name])} of '{where}' must be at least {bound.least:g}")
-
-
-def convert(where: str, given: Mapping[str, str | Value], defaults: Mapping[str, Value]) -> dict[str, Value]:
-    """Convert the given texts to the types of the defaults; unknown keys and wrong values are user errors.
-
-    >>> convert("magnitude", {"p": "1"}, {"p": 2.0})
+    >>> convert("magnitude", {"p": "1"}, {"p": Option(float, 2.0)})
     {'p': 1.0}
     """
-    result: dict[str, Value] = {}
-    for key, text in given.items():
-        if key not in defaults:
-            raise unknown("option", key, defaults, where=f"'{where}'")
-        result[key] = _value(where, key, str(text), defaults[key])
-    return result
+    for name in given:
+        if name not in allowed:
+            raise unknown("option", name, allowed, where=f"'{where}'")
+    return {name: _value(where, name, text, allowed[name]) for name, text in given.items()}
 
 
-def _value(where: str, key: str, text: str, default: Value) -> Value:
+def _options(owner: Any, defaults: Mapping[str, Value]) -> Options:
     try:
-        if isinstance(default, bool):
-            return {"true": True, "false": False, "1": True, "0": False}[text.lower()]
-        value = type(default)(text)
-        if value != value:  # not a number
-            raise ValueError
-        return value
-    except (ValueError, KeyError):
-        kind = {bool: "true or false", int: "a whole number", float: "a number"}.get(type(default), "text")
-        raise UserError(f"option {key}={text} of '{where}' must be {kind}") from None
+        kinds = get_type_hints(owner, include_extras=True)
+    except (NameError, TypeError):  # annotations that name what is not there, and objects that have none
+        kinds = {}
+    return {name: Option(kinds.get(name, type(default)), default) for name, default in defaults.items()}
+
+
+def _value(where: str, name: str, text: str, option: Option) -> Value:
+    try:
+        value: Value = _adapter(option).validate_python(text)
+    except ValidationError as error:
+        raise _wrong(where, name, text, error.errors()[0]) from None
+    if value != value:
+        raise UserError(f"option {name}={text} of '{where}' must be a number")
+    return value
+
+
+def _adapter(option: Option) -> TypeAdapter[Any]:
+    try:
+        return TypeAdapter(option.kind)
+    except PydanticUserError:  # an annotation of the plugin's own
+        return TypeAdapter(type(option.default))
+
+
+_KINDS = {"bool_parsing": "true or false", "int_parsing": "a whole number", "float_parsing": "a number"}
+_BOUNDS = {
+    "greater_than": ("gt", "more than"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "less than"),
+    "less_than_equal": ("le", "at most"),
+}
+
+
+def _wrong(where: str, name: str, text: str, error: Any) -> UserError:
+    kind = error["type"]
+    if kind == "literal_error":
+        return unknown(name, text, re.findall(r"'([^']*)'", error["ctx"]["expected"]), where=f"'{where}'")
+    if kind in _BOUNDS:
+        key, words = _BOUNDS[kind]
+        return UserError(f"option {name}={text} of '{where}' must be {words} {error['ctx'][key]:g}")
+    allowed = _KINDS.get(kind) or ("a whole number" if kind.startswith("int") else error["msg"])
+    return UserError(f"option {name}={text} of '{where}' must be {allowed}")
 
 
 def label(head: str, options: Mapping[str, Value], argument: str = "") -> str:

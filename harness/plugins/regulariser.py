@@ -2,18 +2,15 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from prunebench.errors import CellError, UserError
-from prunebench.plugins.options import Value, check_choices, convert, keyword_defaults
-
-if TYPE_CHECKING:
-    from prunebench.pruning.network import Network
-
+from prunebench.plugins.options import Options, Value, field_options, function_options
+from prunebench.pruning.network import Network
 
 R = TypeVar("R", bound="Regulariser")
 
@@ -38,33 +35,23 @@ class Attached(Protocol):
 
 
 class Regulariser(Protocol):
-    """What a `Criterion` may bring for its sparse-training phase."""
+    """What a `Criterion` may bring for its sparse-training phase.
+
+    A frozen dataclass: each field that holds a number, a text or a truth value is an option of the criterion.
+    """
 
     @property
     def strength(self) -> float:
         """The factor of the term."""
 
-    def attach(self, network: "Network", generator: torch.Generator) -> Attached:
+    def attach(self, network: Network, generator: torch.Generator) -> Attached:
         """Put the regulariser to work on a network."""
-
-    def with_options(
-        self, where: str, given: Mapping[str, str], also: Mapping[str, Value]
-    ) -> "tuple[Regulariser, dict[str, Value]]":
-        """Set options by name; `also` names the others that were allowed, for the error. Gives those set, too."""
 
 
 def check_strength(strength: float) -> None:
     """Raise `UserError` for a strength that would reward what it is to punish."""
     if not 0 <= strength < math.inf:
         raise UserError(f"strength={strength:g}: a regulariser's strength must be zero or a positive number")
-
-
-def with_fields(rule: R, where: str, given: Mapping[str, str], also: Mapping[str, Value]) -> tuple[R, dict[str, Value]]:
-    """Set options of a regulariser that is a frozen dataclass: its fields, by name. See `Regulariser.with_options`."""
-    own: dict[str, Value] = {f.name: getattr(rule, f.name) for f in fields(rule)}  # type: ignore[arg-type]
-    values = convert(where, given, {**also, **own})
-    mine: dict[str, Any] = {name: value for name, value in values.items() if name in own}
-    return replace(rule, **mine), values  # type: ignore[type-var]
 
 
 @dataclass(frozen=True)
@@ -86,7 +73,7 @@ class Penalty:
     def __post_init__(self) -> None:
         check_strength(self.strength)
 
-    def attach(self, network: "Network", generator: torch.Generator) -> "AttachedTerm":
+    def attach(self, network: Network, generator: torch.Generator) -> "AttachedTerm":
         """Put the penalty on the layers of a network; the generator is not used."""
         kinds = (nn.Conv2d, nn.Linear) if self.linear else (nn.Conv2d,)
         weights = [m.weight for m in network.model.modules() if isinstance(m, kinds)]
@@ -98,22 +85,21 @@ class Penalty:
         terms = [_scalar(self.function, w.reshape(w.shape[0], w.shape[1], -1), options) for w in weights]
         return torch.stack(terms).sum() if terms else torch.zeros(())
 
-    def with_options(
-        self, where: str, given: Mapping[str, str], also: Mapping[str, Value]
-    ) -> "tuple[Penalty, dict[str, Value]]":
-        """Set `strength`, `linear` and the function's own options by name."""
-        own = keyword_defaults(self.function)
-        base: dict[str, Value] = {"strength": self.strength, "linear": self.linear}
-        values = convert(where, given, {**also, **base, **own})
-        check_choices(where, self.function, values)
-        merged = {**dict(self.options), **{k: v for k, v in values.items() if k in own}}
-        changed = replace(
-            self,
-            strength=float(values.get("strength", self.strength)),
-            linear=bool(values.get("linear", self.linear)),
-            options=tuple(sorted(merged.items())),
-        )
-        return changed, values
+
+def regulariser_options(regulariser: Regulariser) -> Options:
+    """Give the options of a regulariser: the fields of its dataclass, and those of a penalty's function."""
+    own = function_options(regulariser.function) if isinstance(regulariser, Penalty) else {}
+    return field_options(regulariser) | own
+
+
+def with_values(regulariser: R, values: Mapping[str, Any]) -> R:
+    """Give a regulariser with other values of some of its options."""
+    own = field_options(regulariser)
+    changes = {name: value for name, value in values.items() if name in own}
+    if isinstance(regulariser, Penalty):
+        of_function = {name: value for name, value in values.items() if name not in own}
+        changes["options"] = tuple(sorted({**dict(regulariser.options), **of_function}.items()))
+    return replace(regulariser, **changes)  # type: ignore[type-var]
 
 
 def _scalar(function: Callable[..., Tensor], weight: Tensor, options: Mapping[str, Value]) -> Tensor:

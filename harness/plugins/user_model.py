@@ -15,7 +15,7 @@ from torch import nn
 from prunebench.errors import UserError, unknown
 from prunebench.plugins.discovery import failure
 from prunebench.plugins.model import Model
-from prunebench.plugins.options import Value, convert
+from prunebench.plugins.options import Option, Value, convert
 
 PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 FACTS = ("channels", "size", "classes", "num_classes")
@@ -59,7 +59,8 @@ def user_model(module: str, function: str, options: Mapping[str, str]) -> Model:
             f"model '{label}': {function} is of type {type(found).__name__}, not a function that gives a network"
         )
     taken = {name: default for name, default in _parameters(found).items() if name not in FACTS}
-    values = convert(label, options, {name: default for name, default in taken.items() if isinstance(default, Value)})
+    allowed = {name: Option(type(default), default) for name, default in taken.items() if isinstance(default, Value)}
+    values = convert(label, options, allowed)
     return Model(_Call(found, label), name=module, argument=function, options=values, reference="the user's own")
 
 

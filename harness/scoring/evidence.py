@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from prunebench.curvature.diagonals import diagonals
+from prunebench.curvature.kinds import Curvature
 from prunebench.errors import CellError
 from prunebench.plugins.criterion import EVIDENCE
 from prunebench.pruning.layers import ChannelPad
@@ -34,11 +35,9 @@ GATED = frozenset({"normed", "normed_grad", "grad", "bias_grad", "output_grad"})
 def gather(
     network: Network,
     names: frozenset[str],
-    pictures: Tensor,
-    labels: Tensor,
+    batch: tuple[Tensor, Tensor],
     generator: torch.Generator,
-    curvature: str = "sampled",
-    draws: float = 0.5,
+    curvature: Curvature | None = None,
 ) -> dict[str, Evidence]:
     """Give the evidence of one batch for every layer that has units of a group; shapes as in `criterion.EVIDENCE`.
 
@@ -50,11 +49,9 @@ def gather(
         network: dense or already pruned.
         names: of the evidence; `generator` is not evidence of a layer, and `input_norm` none of one batch
             (`inputs.input_norms`): they are left out.
-        pictures: one batch, (batch, channels, height, width), normalised.
-        labels: (batch,).
+        batch: pictures (batch, channels, height, width), normalised, and labels (batch,).
         generator: for random curvatures.
-        curvature: one of `criterion.CURVATURES`.
-        draws: how many a random one makes, see `criterion.DRAWS`.
+        curvature: which diagonal `curvature` is.
     """
     layers = producers(network)
     evidence = {layer: constant(network, layer, names) for layer in layers}
@@ -62,14 +59,14 @@ def gather(
     if not passes:
         return evidence
     seen: Seen = {layer: {} for layer in layers}
-    images, labels = pictures.detach().to(network.device, network.dtype), labels.to(network.device)
+    images, labels = batch[0].detach().to(network.device, network.dtype), batch[1].to(network.device)
     with undisturbed(network.model):
         if passes - {"curvature"}:
             _first_order(network, names, images, labels, seen, evidence)
         if "curvature" in passes:
             network.model.requires_grad_(False)
             with torch.enable_grad():
-                found = diagonals(network, layers, images, labels, generator, curvature, draws)
+                found = diagonals(network, layers, (images, labels), generator, curvature)
             for layer, pair in found.items():
                 evidence[layer] |= zip(("curvature", "bias_curvature"), pair, strict=True)
     for layer, kept in seen.items():

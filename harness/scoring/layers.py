@@ -44,9 +44,9 @@ class LayerScores:
         if self.criterion.needs <= {"inputs"}:
             return {part: self._scored(part, evidence).clone() for part, evidence in fixed.items()}
         totals: dict[str, Tensor] = {}
-        for pictures, labels in batches:
-            for part, values in self._one_batch(fixed, pictures, labels).items():
-                weighted = values * len(labels)
+        for batch in batches:
+            for part, values in self._one_batch(fixed, batch).items():
+                weighted = values * len(batch[1])
                 totals[part] = totals[part].add_(weighted) if part in totals else weighted
         samples = sum(len(labels) for _, labels in batches)
         return {part: total / samples for part, total in totals.items()}
@@ -60,11 +60,10 @@ class LayerScores:
                 layers[layer]["input_norm"] = norm
         return self._parts(layers)
 
-    def _one_batch(self, fixed: Mapping[str, Evidence], pictures: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def _one_batch(self, fixed: Mapping[str, Evidence], batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         criterion = self.criterion
         names = frozenset(name for name in criterion.evidence if EVIDENCE[name] not in ("none", "inputs"))
-        curvature = criterion.curvature, criterion.draws
-        moving = self._parts(gather(self.network, names, pictures, labels, self.generator, *curvature))
+        moving = self._parts(gather(self.network, names, batch, self.generator, criterion.estimate))
         return {part: self._scored(part, {**fixed[part], **moving[part]}) for part in fixed}
 
     def _scored(self, part: str, evidence: Evidence) -> Tensor:

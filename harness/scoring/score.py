@@ -82,7 +82,7 @@ def _by_model(
         network.model.requires_grad_(True)
         subject = network if "network" in signature(criterion.score).parameters else network.model
         with watch:
-            given = called(who, lambda: criterion.score(subject, batches, generator, **criterion.own_options))
+            given = called(who, lambda: criterion(subject, batches, generator))
     if not isinstance(given, Mapping):
         raise CellError(f"{who} gives a {type(given).__name__}, not scores by the names of layers")
     by_layer: dict[str, Tensor] = {}

@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from prunebench.data.loaded import IMAGENET
+from prunebench.data.loaded import IMAGENET_MOMENTS, Loaded
 from prunebench.data.splits import BlockData, check_sizes, draw
 from prunebench.errors import UserError
-from prunebench.plugins.dataset import Dataset, Loaded, Source
+from prunebench.plugins.dataset import Dataset, Source
 from prunebench.plugins.identity import identity
 from prunebench.plugins.model import Model
 from prunebench.plugins.options import split_name
@@ -199,5 +199,5 @@ def _filled(protocol: Protocol, model: Model, weights: Path | None, complete: bo
 
 def _as_imagenet(loaded: Loaded) -> Loaded:
     """Normalise as ImageNet's weights want it (grey pictures by the mean over the colours), and many of CIFAR."""
-    mean, std = IMAGENET if loaded.shape[0] == 3 else ((sum(numbers) / 3,) for numbers in IMAGENET)
+    mean, std = IMAGENET_MOMENTS if loaded.shape[0] == 3 else ((sum(numbers) / 3,) for numbers in IMAGENET_MOMENTS)
     return dataclasses.replace(loaded, mean=mean, std=std)

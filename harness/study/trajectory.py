@@ -27,8 +27,7 @@ from prunebench.study.stages import Plan, Stage
 from prunebench.study.store import Store, key_of
 from prunebench.study.task import Task, place
 from prunebench.training.evaluate import Result, evaluate, with_batchnorm_reestimated
-from prunebench.training.train import Plan as TrainingPlan
-from prunebench.training.train import Tick, train
+from prunebench.training.train import Plan as TrainingPlan, Tick, train
 
 _FAILED: dict[tuple[Path, str], str] = {}  # why stages failed in this process, by results folder and key
 

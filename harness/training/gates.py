@@ -6,7 +6,6 @@ after it and not before, too: it would act twice on the way.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from prunebench.errors import CellError
-from prunebench.plugins.options import Value
-from prunebench.plugins.regulariser import check_strength, with_fields
+from prunebench.plugins.regulariser import check_strength
 from prunebench.pruning.layers import ChannelPad
 from prunebench.pruning.network import Group, Network
 
@@ -84,12 +82,6 @@ class Gates:
         before that BatchNorm.
         """
         return AttachedGates(self, network, generator)
-
-    def with_options(
-        self, where: str, given: Mapping[str, str], also: Mapping[str, Value]
-    ) -> "tuple[Gates, dict[str, Value]]":
-        """Set `strength`, `start` and `rate` by name."""
-        return with_fields(self, where, given, also)
 
 
 class AttachedGates:

@@ -13,8 +13,7 @@ from prunebench.reports.sections import costs, details, evidence
 from prunebench.reports.sections.comparison import comparison_sections
 from prunebench.reports.sections.fidelity import fidelity_section
 from prunebench.reports.sections.many_tasks import tasks_section
-from prunebench.reports.sections.reestimated import TITLE as REESTIMATED
-from prunebench.reports.sections.reestimated import reestimated_sections
+from prunebench.reports.sections.reestimated import TITLE as REESTIMATED, reestimated_sections
 from prunebench.reports.sections.schedule import schedule_section
 from prunebench.reports.sections.scoring_cost import prices_section
 from prunebench.reports.sections.verdicts import verdicts_section

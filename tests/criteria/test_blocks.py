@@ -110,7 +110,7 @@ def test_which_units_an_alignment_shrinks(alignment: str, unit_norms: tuple[int,
     side = "in" if alignment == "feature-wise" else "out"
     assert ("2", side) in {(piece.layer, piece.side) for piece in group.slices}
 
-    rule, _ = Penalty(group_lasso, 1.0).with_options("group_lasso", {"alignment": alignment}, {})
+    rule = Penalty(group_lasso, 1.0, options=(("alignment", alignment),))
     attached = rule.attach(network, torch.Generator())
     weight = network.layer("2").get_parameter("weight")
     optimiser = torch.optim.SGD([weight], lr=0.02)

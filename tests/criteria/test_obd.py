@@ -7,7 +7,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from prunebench.criteria.obd import CRITERION
-from prunebench.plugins.criterion import CURVATURES
+from prunebench.curvature.kinds import CURVATURES
 from prunebench.scoring.score import score
 from prunebench.testing import toys
 from prunebench.testing.criterion import check_criterion

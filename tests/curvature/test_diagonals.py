@@ -9,10 +9,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, jacrev, vmap
 from torch.nn import functional as F
 
-from prunebench.curvature import diagonals as curvatures
-from prunebench.curvature import layer_gradients as module
+from prunebench.curvature import diagonals as curvatures, layer_gradients as module
+from prunebench.curvature.kinds import CURVATURES, DRAWS, Curvature
 from prunebench.errors import CellError
-from prunebench.plugins.criterion import CURVATURES, DRAWS
 from prunebench.pruning.network import Group, Network, Slice, Table
 from prunebench.scoring.evidence import gather
 from prunebench.testing import toys
@@ -79,7 +78,7 @@ def data() -> tuple[Tensor, Tensor]:
 
 
 def curvature(network: Network, kind: str, seed: int = 0, draws: float = 1) -> dict[str, dict[str, Tensor]]:
-    return gather(network, NAMES, *data(), torch.Generator().manual_seed(seed), kind, draws)
+    return gather(network, NAMES, data(), torch.Generator().manual_seed(seed), Curvature(kind, draws))
 
 
 def per_sample(network: Network, function: Callable[[Tensor, Tensor], Tensor], derive: Any) -> dict[str, Tensor]:
@@ -185,7 +184,7 @@ def test_an_unknown_layer_is_refused() -> None:
 def test_the_square_of_the_mean_gradient_is_something_else() -> None:
     network = CASES["plain"]()
     found = curvature(network, "empirical")["0"]["curvature"]
-    mean = gather(network, frozenset({"grad"}), *data(), torch.Generator())["0"]["grad"]
+    mean = gather(network, frozenset({"grad"}), data(), torch.Generator())["0"]["grad"]
     assert (found >= mean.square()).all()
     assert (found > 1.5 * mean.square()).any()
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from prunebench.curvature.kinds import Curvature
 from prunebench.pruning.network import Group, Network, Slice, Table
 from prunebench.scoring.evidence import gather
 from prunebench.testing import toys
@@ -42,7 +43,7 @@ def test_it_agrees_with_backpack(kind: str, extension: str, nonlinear: type[nn.M
     network = Network.dense(model(nonlinear), Table(tuple(groups), {}))
     names = frozenset({"curvature", "bias_curvature"})
     wanted = theirs(extension, nonlinear)
-    for layer, found in gather(network, names, *toys.batches()[0], torch.Generator(), kind).items():
+    for layer, found in gather(network, names, toys.batches()[0], torch.Generator(), Curvature(kind)).items():
         expected = wanted[f"{layer}.weight"].flatten(1)
         torch.testing.assert_close(found["curvature"], expected, rtol=1e-8, atol=1e-14)
         torch.testing.assert_close(found["bias_curvature"], wanted[f"{layer}.bias"], rtol=1e-8, atol=1e-14)

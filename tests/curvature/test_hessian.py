@@ -7,6 +7,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from prunebench.curvature import hessian as module
+from prunebench.curvature.kinds import Curvature
 from prunebench.errors import CellError
 from prunebench.pruning.network import Group, Network, Slice, Table
 from prunebench.scoring.evidence import gather
@@ -51,7 +52,7 @@ def network(model: nn.Module) -> Network:
 
 
 def curvature(net: Network, kind: str, seed: int = 0, draws: int = 1) -> dict[str, dict[str, Tensor]]:
-    return gather(net, NAMES, *toys.batches()[0], torch.Generator().manual_seed(seed), kind, draws)
+    return gather(net, NAMES, toys.batches()[0], torch.Generator().manual_seed(seed), Curvature(kind, draws))
 
 
 def brute_force(net: Network, layer: str) -> dict[str, Tensor]:

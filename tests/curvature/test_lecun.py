@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.autograd.functional import jacobian
 from torch.nn import functional as F
 
+from prunebench.curvature.kinds import Curvature
 from prunebench.curvature.lecun import SquaredJacobians
 from prunebench.errors import CellError
 from prunebench.pruning.network import Network
@@ -18,7 +19,7 @@ NAMES = frozenset({"curvature", "bias_curvature"})
 
 
 def curvature(network: Network, kind: str = "lecun") -> dict[str, dict[str, Tensor]]:
-    return gather(network, NAMES, *toys.batches()[0], torch.Generator().manual_seed(0), kind)
+    return gather(network, NAMES, toys.batches()[0], torch.Generator().manual_seed(0), Curvature(kind))
 
 
 def shared(inputs: Tensor, second: Tensor, size: int, stride: int, padding: int) -> Tensor:

@@ -3,9 +3,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from prunebench.data.loaded import Loaded
+from prunebench.data.pictures import Pictures
 from prunebench.data.splits import BlockData, Split, draw
 from prunebench.errors import UserError
-from prunebench.plugins.dataset import Loaded, Pictures
 from prunebench.records.protocol import Protocol
 
 CPU = torch.device("cpu")

@@ -5,9 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
+from prunebench.data.loaded import Loaded
 from prunebench.datasets.folder import DATASET
 from prunebench.errors import UserError
-from prunebench.plugins.dataset import Loaded, Source
+from prunebench.plugins.dataset import Source
 
 
 def picture(path: Path, level: int, size: tuple[int, int] = (8, 8), mode: str = "L") -> None:

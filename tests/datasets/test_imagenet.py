@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 from scipy.io import savemat
 
+from prunebench.data.pictures import Pictures
 from prunebench.data.streaming import Files
 from prunebench.datasets.imagenet import ARCHIVES, DATASET
 from prunebench.errors import UserError
-from prunebench.plugins.dataset import Pictures, Source
+from prunebench.plugins.dataset import Source
 
 WORDS = {"n01440764": "tench, Tinca tinca", "n01443537": "goldfish", "n01484850": "great white shark"}
 COLOURS = [(200, 10, 10), (10, 200, 10), (10, 10, 200)]

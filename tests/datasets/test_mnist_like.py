@@ -7,8 +7,8 @@ import torch
 import torchvision.datasets
 from torch import Tensor
 
+from prunebench.data.sources import histogram, moments
 from prunebench.datasets import fashion_mnist
-from prunebench.datasets._common import histogram, moments
 from prunebench.datasets._idx import read_idx
 from prunebench.datasets.fashion_mnist import DATASET as FASHION
 from prunebench.datasets.mnist import DATASET as MNIST

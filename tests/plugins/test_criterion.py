@@ -54,7 +54,7 @@ def test_unknown_evidence_is_refused_when_the_record_is_made() -> None:
 def test_curvature_is_an_option_where_it_is_used() -> None:
     record = Criterion(curved).with_options({"curvature": "exact"})
     assert (record.curvature, record.label) == ("exact", "curved:curvature=exact")
-    with pytest.raises(UserError, match="unknown curvature 'exakt' in criterion 'curved'; did you mean 'exact'"):
+    with pytest.raises(UserError, match="unknown curvature 'exakt' in 'curved'; did you mean 'exact'"):
         Criterion(curved).with_options({"curvature": "exakt"})
     with pytest.raises(UserError, match="unknown option 'curvature' in 'saliency'"):
         Criterion(saliency).with_options({"curvature": "exact"})
@@ -88,7 +88,7 @@ def test_a_model_score_has_three_arguments() -> None:
     assert ModelScore(good).with_options({"rounds": "5"}).label == "good:rounds=5"
     both = ModelScore(good, regulariser=Penalty(norm, 0.1)).with_options({"rounds": "5", "strength": "0.2"})
     assert both.label == "good:rounds=5,strength=0.2"
-    assert both.own_options == {"rounds": 5} and both.regulariser == Penalty(norm, 0.2)
+    assert both({}, [], torch.Generator()) == {} and both.regulariser == Penalty(norm, 0.2)
     assert ModelScore(good).needs == {"gradients"} and not ModelScore(good, data_free=True).needs
     with pytest.raises(UserError, match=r"must take \(model, batches, generator\), or .*, not \(model, data\)"):
         ModelScore(bad)
@@ -129,14 +129,14 @@ def test_a_record_that_cannot_be_meant_is_refused_when_it_is_made() -> None:
 )
 def test_draws_are_an_option_where_something_is_drawn(kind: str, draws: str, number: float) -> None:
     record = Criterion(curved).with_options({"curvature": kind, "draws": draws})
-    assert record.draws == number
+    assert record.estimate.draws == number
     assert record.label == f"curved:curvature={kind},draws={draws}"
 
 
 def test_draws_have_defaults() -> None:
-    assert Criterion(curved).draws == 0.5
-    assert Criterion(curved).with_options({"draws": "3"}).draws == 3
-    assert Criterion(curved).with_options({"curvature": "hutchinson"}).draws == 1
+    assert Criterion(curved).estimate.draws == 0.5
+    assert Criterion(curved).with_options({"draws": "3"}).estimate.draws == 3
+    assert Criterion(curved).with_options({"curvature": "hutchinson"}).estimate.draws == 1
     assert Criterion(curved).with_options({"curvature": "hutchinson"}).stochastic
 
 
@@ -147,10 +147,10 @@ def test_draws_have_defaults() -> None:
             {"curvature": "exact", "draws": "3"},
             "draws=3 of 'curved': curvature=exact draws nothing, only sampled",
         ),
-        ({"curvature": "hutchinson", "draws": "1.5"}, "must be a whole number of probes, 1 or more"),
-        ({"draws": "0"}, "must be vectors per picture, more than 0 and at most 1000"),
-        ({"draws": "-1"}, "must be vectors per picture, more than 0"),
-        ({"draws": "nan"}, "must be vectors per picture, more than 0"),
+        ({"curvature": "hutchinson", "draws": "1.5"}, "draws=1.5 of 'curved' must be a whole number"),
+        ({"draws": "0"}, "draws=0 of 'curved' must be more than 0"),
+        ({"draws": "1001"}, "draws=1001 of 'curved' must be at most 1000"),
+        ({"draws": "nan"}, "must be more than 0"),
         ({"draws": "few"}, "option draws=few of 'curved' must be a number"),
     ],
 )

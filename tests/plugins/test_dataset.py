@@ -3,8 +3,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from prunebench.data.loaded import Loaded
+from prunebench.data.pictures import Pictures
 from prunebench.errors import UserError
-from prunebench.plugins.dataset import Dataset, Loaded, Pictures, Source
+from prunebench.plugins.dataset import Dataset, Source
 
 
 def pictures(count: int, level: int = 0) -> Pictures:

@@ -1,9 +1,14 @@
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import pytest
+from pydantic import Field
 
 from prunebench.errors import UserError
-from prunebench.plugins.options import AtLeast, check_choices, convert, keyword_defaults, label, split_name
+from prunebench.plugins.options import Option, convert, function_options, keyword_defaults, label, split_name
+
+
+def plain(defaults: dict[str, Any]) -> dict[str, Option]:
+    return {name: Option(type(default), default) for name, default in defaults.items()}
 
 
 @pytest.mark.parametrize(
@@ -30,12 +35,31 @@ def test_another_separator_is_said(text: str) -> None:
         split_name(text)
 
 
-def test_a_value_below_what_an_option_may_be_is_refused() -> None:
-    def score(*, rounds: Annotated[int, AtLeast(1)] = 3) -> None: ...
+def test_annotations_say_which_values_are_allowed() -> None:
+    def score(
+        *, rounds: Annotated[int, Field(ge=1)] = 3, side: Literal["in", "out"] = "in", ratio: float = 1
+    ) -> None: ...
 
-    check_choices("mine", score, {"rounds": 1})
+    allowed = function_options(score)
+    assert convert("mine", {"rounds": "1", "side": "out", "ratio": "0.5"}, allowed) == {
+        "rounds": 1,
+        "side": "out",
+        "ratio": 0.5,
+    }
     with pytest.raises(UserError, match="option rounds=0 of 'mine' must be at least 1"):
-        check_choices("mine", score, {"rounds": 0})
+        convert("mine", {"rounds": "0"}, allowed)
+    with pytest.raises(UserError, match="unknown side 'ot' in 'mine'; did you mean 'out'"):
+        convert("mine", {"side": "ot"}, allowed)
+
+
+def test_an_annotation_that_says_nothing_leaves_the_type_of_the_default() -> None:
+    def score(*, power=2.0, flag: "Missing" = True) -> None: ...  # type: ignore[no-untyped-def] # noqa: F821
+
+    class Bare:
+        def __call__(self, *, rounds=3): ...  # type: ignore[no-untyped-def]
+
+    assert convert("mine", {"power": "3", "flag": "false"}, function_options(score)) == {"power": 3.0, "flag": False}
+    assert convert("mine", {"rounds": "4"}, function_options(Bare())) == {"rounds": 4}
 
 
 def test_keyword_defaults_are_the_keyword_only_ones() -> None:
@@ -47,7 +71,7 @@ def test_keyword_defaults_are_the_keyword_only_ones() -> None:
 def test_convert_follows_the_types_of_the_defaults() -> None:
     defaults = {"flag": False, "count": 1, "rate": 0.5, "mode": "a"}
     given = {"flag": "True", "count": "7", "rate": "1e-3", "mode": "b"}
-    assert convert("x", given, defaults) == {"flag": True, "count": 7, "rate": 0.001, "mode": "b"}
+    assert convert("x", given, plain(defaults)) == {"flag": True, "count": 7, "rate": 0.001, "mode": "b"}
 
 
 @pytest.mark.parametrize(
@@ -61,14 +85,14 @@ def test_convert_follows_the_types_of_the_defaults() -> None:
 )
 def test_wrong_values(given: dict[str, str], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        convert("x", given, {"flag": False, "count": 1, "rate": 0.5})
+        convert("x", given, plain({"flag": False, "count": 1, "rate": 0.5}))
 
 
 @pytest.mark.parametrize("rate", [1e-5, 0.1, 1.0, 1.23456789e-05, 1 / 3, 123456789.0])
 def test_label_is_the_inverse_of_split_name(rate: float) -> None:
     options = {"rate": rate, "flag": True, "mode": "b"}
     head, given, _ = split_name(label("x", options))
-    assert (head, convert(head, given, {"rate": 0.0, "flag": False, "mode": ""})) == ("x", options)
+    assert (head, convert(head, given, plain({"rate": 0.0, "flag": False, "mode": ""}))) == ("x", options)
 
 
 def test_an_option_given_twice_is_refused() -> None:

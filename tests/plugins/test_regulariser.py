@@ -1,13 +1,15 @@
 """Penalties: what they act on, their value and their options."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from prunebench.errors import UserError
-from prunebench.plugins.regulariser import Penalty
+from prunebench.plugins.regulariser import Penalty, regulariser_options, with_values
 from prunebench.pruning.network import Network
 from prunebench.testing import toys
+from prunebench.training.gates import Gates
 
 
 def entries(weight: Tensor, *, scale: float = 1.0) -> Tensor:
@@ -48,11 +50,23 @@ def test_the_term_follows_training_and_leaves_nothing_behind() -> None:
     assert (attached.parameters, attached.rate_factor, attached.detach()) == ([], 1.0, {})
 
 
-def test_options() -> None:
-    rule, values = Penalty(entries, 1.0).with_options("l1", {"strength": "2", "linear": "true", "scale": "3"}, {})
+def test_options_of_a_penalty_are_its_fields_and_those_of_its_function() -> None:
+    assert regulariser_options(Penalty(entries, 1.0)).keys() == {"strength", "linear", "scale"}
+    rule = with_values(Penalty(entries, 1.0), {"strength": 2.0, "linear": True, "scale": 3.0})
     assert (rule.strength, rule.linear, dict(rule.options)) == (2.0, True, {"scale": 3.0})
-    assert values == {"strength": 2.0, "linear": True, "scale": 3.0}
-    again, _ = rule.with_options("l1", {"strength": "4"}, {})
-    assert (again.strength, dict(again.options)) == (4.0, {"scale": 3.0})
-    with pytest.raises(UserError, match="Known: linear, p, scale, strength"):
-        rule.with_options("l1", {"x": "1"}, {"p": 1.0})
+    again = with_values(rule, {"strength": 4.0})
+    assert (again.strength, again.linear, dict(again.options)) == (4.0, True, {"scale": 3.0})
+
+
+def test_options_of_another_regulariser_are_its_fields() -> None:
+    assert regulariser_options(Gates(1.0)).keys() == {"strength", "start", "rate"}
+    assert with_values(Gates(1.0), {"rate": 3.0}) == Gates(1.0, rate=3.0)
+
+
+def test_an_object_that_is_no_dataclass_has_no_options() -> None:
+    class Own:
+        strength = 1.0
+
+        def attach(self, network: Any, generator: Any) -> Any: ...
+
+    assert regulariser_options(Own()) == {}

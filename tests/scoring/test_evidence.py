@@ -21,7 +21,7 @@ FLOW = frozenset({"output", "output_grad", "activation", "activation_grad"})
 
 
 def observe(network: Network, names: frozenset[str]) -> dict[str, dict[str, Tensor]]:
-    return gather(network, names, *toys.batches()[0], torch.Generator().manual_seed(0))
+    return gather(network, names, toys.batches()[0], torch.Generator().manual_seed(0))
 
 
 def single(model: nn.Module, layers: tuple[str, ...], tail: dict[str, str] | None = None) -> Network:
@@ -133,7 +133,7 @@ def test_activations_of_a_torchvision_resnet_are_those_of_a_forward_pass_by_hand
     pictures = torch.randn(2, 3, 32, 32, dtype=torch.float64)
     network = Network.dense(model, analyse(model, pictures, check=False))
     names = frozenset({"activation", "feature_map"})
-    found = gather(network, names, pictures, torch.tensor([0, 2]), torch.Generator())
+    found = gather(network, names, (pictures, torch.tensor([0, 2])), torch.Generator())
     expected = {"conv1": model.bn1(model.conv1(pictures)).relu()}
     stream = F.max_pool2d(expected["conv1"], 3, 2, 1)
     joined: dict[str, Tensor] = {}
@@ -173,14 +173,14 @@ def test_a_linear_layer_on_sequences_shows_units_second() -> None:
 def test_what_needs_no_data() -> None:
     network = toys.residual()
     names = frozenset({"weight", "bias", "gamma", "gate"})
-    found = gather(network, names, torch.empty(0), torch.empty(0), torch.Generator())
+    found = gather(network, names, (torch.empty(0), torch.empty(0)), torch.Generator())
     assert producers(network) == list(found) == ["stem", "conv"]
     assert found["stem"]["weight"].shape == (5, 9)
     assert found["stem"]["bias"].tolist() == [0.0] * 5
     assert torch.equal(found["conv"]["gamma"], network.layer("bn2").get_parameter("weight"))
     assert torch.equal(found["conv"]["gate"], network.gates["stem"])
     assert not any(value.requires_grad for value in found["conv"].values())
-    assert gather(toys.grouped(), names, torch.empty(0), torch.empty(0), torch.Generator())["2"]["gamma"].eq(1).all()
+    assert gather(toys.grouped(), names, (torch.empty(0), torch.empty(0)), torch.Generator())["2"]["gamma"].eq(1).all()
 
 
 def test_the_gate_of_tied_positions_is_the_units() -> None:
@@ -324,7 +324,7 @@ def test_a_shortcut_that_runs_before_a_shared_relu_is_read_behind_the_addition()
 def test_a_stream_that_a_shortcut_pads_is_read_behind_its_addition() -> None:
     model, pictures = CifarResnet(1, 1, 3, True).double().eval(), torch.randn(2, 1, 8, 8, dtype=torch.float64)
     network = Network.dense(model, analyse(model, pictures))
-    found = gather(network, frozenset({"feature_map"}), pictures, torch.tensor([0, 1]), torch.Generator())
+    found = gather(network, frozenset({"feature_map"}), (pictures, torch.tensor([0, 1])), torch.Generator())
     layers: Any = model
     stream = F.relu(layers.bn1(layers.conv1(pictures)))
     for block in (layers.layer1[0], layers.layer2[0], layers.layer3[0]):  # each the only one of its stage
@@ -369,9 +369,9 @@ def test_a_layer_that_runs_twice_or_never_is_refused() -> None:
 def test_it_is_the_same_where_gradients_are_switched_off(names: set[str]) -> None:
     pictures, labels = toys.batches()[0]
     wanted = frozenset(names)
-    found = [gather(toys.chain(), wanted, pictures, labels, torch.Generator().manual_seed(0))]
+    found = [gather(toys.chain(), wanted, (pictures, labels), torch.Generator().manual_seed(0))]
     with torch.no_grad():
-        found.append(gather(toys.chain(), wanted, pictures, labels, torch.Generator().manual_seed(0)))
+        found.append(gather(toys.chain(), wanted, (pictures, labels), torch.Generator().manual_seed(0)))
     for layer, values in found[0].items():
         for name, value in values.items():
             assert torch.equal(value, found[1][layer][name])

@@ -26,7 +26,7 @@ NORMED = frozenset({"normed", "normed_grad"})
 
 
 def observe(network: Network, pictures: Tensor, labels: Tensor, also: frozenset[str] = frozenset()) -> Any:
-    return gather(network, NORMED | also, pictures, labels, torch.Generator().manual_seed(0))
+    return gather(network, NORMED | also, (pictures, labels), torch.Generator().manual_seed(0))
 
 
 def real(model: nn.Module, size: int = 16) -> tuple[Network, Tensor, Tensor]:

@@ -302,7 +302,7 @@ def test_a_model_score_is_joined_and_leaves_no_gradients() -> None:
     assert scores["stem"].shape == (5,)
     assert all(p.grad is None and p.requires_grad for p in network.model.parameters())
     assert torch.equal(run(record.with_options({"sign": "-1"}), network)["stem"], -scores["stem"])
-    grads = [gather(network, frozenset({"grad", "weight"}), *b, torch.Generator()) for b in toys.batches()]
+    grads = [gather(network, frozenset({"grad", "weight"}), b, torch.Generator()) for b in toys.batches()]
     expected = sum((grads[0][n]["weight"] * (grads[0][n]["grad"] + grads[1][n]["grad"])).abs().sum(1) for n in grads[0])
     torch.testing.assert_close(scores["stem"], expected)
 

@@ -12,8 +12,7 @@ from prunebench.records.record import Record, read_record
 from prunebench.reports.reading import read_results
 from prunebench.study.grid import make_grid
 from prunebench.study.progress import Progress
-from prunebench.study.run import asked as asked_for
-from prunebench.study.run import configure, note, run
+from prunebench.study.run import asked as asked_for, configure, note, run
 from prunebench.study.store import Store
 
 Make = Callable[..., Any]
@@ -39,9 +38,6 @@ class Broken:
     strength = 1.0
     def attach(self, network, generator):
         raise RuntimeError("cannot attach")
-    def with_options(self, where, given, also):
-        return self, {}
-
 RAISING, NOWHERE, NARROW, FINE = Criterion(raising), Criterion(nowhere), Criterion(narrow), Criterion(fine)
 UNATTACHED = Criterion(fine, name="unattached", regulariser=Broken())
 """

@@ -16,7 +16,9 @@ PLUGIN = """
 import torch
 from PIL import Image
 from torch import nn
-from prunebench.plugins.dataset import Dataset, Loaded, Pictures
+from prunebench.data.loaded import Loaded
+from prunebench.data.pictures import Pictures
+from prunebench.plugins.dataset import Dataset
 from prunebench.errors import UserError
 from prunebench.plugins.model import Model
 

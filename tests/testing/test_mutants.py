@@ -228,9 +228,6 @@ class Own:
         self.layer, self.generator = network.layer(network.table.groups[0].producers[0]), generator
         return self
 
-    def with_options(self, where: Any, given: Any, also: Any) -> Any:
-        return self, {}
-
     def draw(self) -> None: ...
 
     def penalty(self) -> Tensor:

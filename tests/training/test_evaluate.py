@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from prunebench.data.pictures import Pictures
 from prunebench.data.splits import Split
-from prunebench.plugins.dataset import Pictures
 from prunebench.training.evaluate import evaluate, with_batchnorm_reestimated
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from prunebench.errors import CellError, UserError
+from prunebench.errors import CellError
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.layers import ChannelPad
 from prunebench.pruning.network import Group, Network, Slice, Table
@@ -240,11 +240,3 @@ def test_a_batchnorm_without_weight_is_refused() -> None:
     network.model.bn2 = nn.BatchNorm2d(5, affine=False).double()
     with pytest.raises(CellError, match="'bn2' without weight"):
         attached(network)
-
-
-def test_options() -> None:
-    rule, values = Gates(1.0).with_options("l0", {"strength": "1e-2", "rate": "3"}, {})
-    assert (rule.strength, rule.rate, rule.start) == (0.01, 3.0, Gates(1.0).start)
-    assert values == {"strength": 0.01, "rate": 3.0}
-    with pytest.raises(UserError, match=r"unknown option 'rat'.*did you mean 'rate'"):
-        Gates(1.0).with_options("l0", {"rat": "3"}, {})

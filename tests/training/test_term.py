@@ -85,9 +85,6 @@ class Own:
     def attach(self, network: Any, generator: Any) -> Any:
         return self
 
-    def with_options(self, where: Any, given: Any, also: Any) -> Any:
-        return self, {}
-
     def draw(self) -> None: ...
 
     def penalty(self) -> Any:

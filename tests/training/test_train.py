@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from prunebench.data.pictures import Pictures
 from prunebench.data.splits import BlockData, Split
 from prunebench.errors import CellError
-from prunebench.plugins.dataset import Pictures
 from prunebench.plugins.regulariser import AttachedTerm, Penalty
 from prunebench.pruning.network import Network, Table
 from prunebench.seeding import generator
@@ -73,11 +73,6 @@ class Gates:
     def detach(self) -> dict[str, Tensor]:
         self.detached = True
         return {"group": self.parameters[0].detach()}
-
-    def with_options(
-        self, where: str, given: object, also: object
-    ) -> "tuple[Gates, dict[str, bool | int | float | str]]":
-        return self, {}
 
 
 def test_the_rate_warms_up_and_then_falls_as_a_cosine() -> None:

@@ -146,7 +146,7 @@ def test_to_go_on_from_an_end_adds_to_what_was_tried(
 STUBBORN = """
 from dataclasses import dataclass, replace
 from prunebench import Criterion, UserError
-from prunebench.plugins.regulariser import AttachedTerm, with_fields
+from prunebench.plugins.regulariser import AttachedTerm
 @dataclass(frozen=True)
 class Stubborn:
     strength: float
@@ -155,10 +155,7 @@ class Stubborn:
             raise UserError("a strength of 0 is refused")
     def attach(self, network, generator):
         weight = next(network.model.parameters())
-        return AttachedTerm(lambda: self.strength * weight.square().sum())
-    def with_options(self, where, given, also):
-        return with_fields(self, where, given, also)
-def stubborn(weight):
+        return AttachedTerm(lambda: self.strength * weight.square().sum())def stubborn(weight):
     return weight.norm(dim=1)
 CRITERION = Criterion(stubborn, regulariser=Stubborn(0.1))
 """

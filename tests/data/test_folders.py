@@ -9,12 +9,14 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from prunebench.data import folders
+from prunebench.data.loaded import Loaded
+from prunebench.data.pictures import Pictures
 from prunebench.data.splits import BlockData, draw
 from prunebench.data.streaming import Files
-from prunebench.datasets import _imagefolder
 from prunebench.datasets.folder import DATASET
 from prunebench.errors import UserError
-from prunebench.plugins.dataset import Loaded, Pictures, Source
+from prunebench.plugins.dataset import Source
 from prunebench.pruning.network import Network, Table
 from prunebench.records.protocol import Protocol
 from prunebench.training.evaluate import evaluate
@@ -94,7 +96,7 @@ def test_the_moments_of_a_large_set_are_those_of_a_sample_that_is_always_the_sam
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(tmp_path, 40)
-    monkeypatch.setattr(_imagefolder, "LOOKED_AT", 20)
+    monkeypatch.setattr(folders, "LOOKED_AT", 20)
     one, same = load(tmp_path, size=8, memory=0), load(tmp_path, size=8, memory=0)
     held = load(tmp_path, size=8)
     assert one.mean == same.mean != held.mean
@@ -198,14 +200,14 @@ def test_names_are_sorted_as_paths_are(tmp_path: Path) -> None:
     for name in ("b/1.png", "b-/0.png", "b/a/2.PNG", "b/.hidden.png", "b/notes.txt"):
         (tmp_path / "cat" / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (4, 4)).save(tmp_path / "cat" / name, format="png")
-    found = _imagefolder.listed(tmp_path, "", ("cat",)).paths()
+    found = folders.list_pictures(tmp_path, "", ("cat",)).paths()
     kept = [f for f in (tmp_path / "cat").rglob("*") if f.suffix.lower() == ".png" and not f.name.startswith(".")]
     assert [Path(file) for file in found] == sorted(kept)
 
 
 def test_a_part_of_a_split_keeps_names_and_labels_together(tmp_path: Path) -> None:
     fill(tmp_path, 3)
-    files = _imagefolder.listed(tmp_path, "", ("class 0", "class 1"))
+    files = folders.list_pictures(tmp_path, "", ("class 0", "class 1"))
     part = files[torch.tensor([5, 0])]
     assert [Path(file).name for file in part.paths()] == ["2.png", "0.png"]
     assert part.labels.tolist() == [1, 0]

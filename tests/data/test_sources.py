@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from prunebench.datasets._common import histogram, moments, split_test
+from prunebench.data.pictures import Pictures
+from prunebench.data.sources import histogram, moments, split_test
 from prunebench.errors import UserError
-from prunebench.plugins.dataset import Pictures
 
 
 def test_moments_per_channel() -> None:

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 
 from prunebench.data.decoding import Array, Form, decode, header
+from prunebench.data.loaded import Loaded
+from prunebench.data.pictures import Pictures
+from prunebench.data.sources import Moments, histogram, moments
 from prunebench.data.streaming import Files
-from prunebench.datasets._common import Moments, histogram, moments
 from prunebench.errors import UserError
-from prunebench.plugins.dataset import Loaded, Pictures
 from prunebench.seeding import generator
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -21,7 +22,7 @@ LOOKED_AT = 2048  # training pictures that channels, shape and moments of a stre
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ReadOptions:
     """How pictures are to be read.
 
     Args:
@@ -56,7 +57,7 @@ class Wanted:
         return self.size if self.size < LARGE else round(self.size * 256 / 224)
 
 
-def class_names(path: Path) -> tuple[str, ...]:
+def class_folders(path: Path) -> tuple[str, ...]:
     """Give the folders of classes, sorted. Raises `UserError` where there are none."""
     names = tuple(sorted(p.name for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")))
     if not names:
@@ -64,18 +65,18 @@ def class_names(path: Path) -> tuple[str, ...]:
     return names
 
 
-def same_classes(path: Path, splits: Sequence[str]) -> tuple[str, ...]:
+def common_classes(path: Path, splits: Sequence[str]) -> tuple[str, ...]:
     """Give the classes of several splits, folders in `path`. Raises `UserError` where they differ."""
     first, *others = splits
-    names = class_names(path / first)
+    names = class_folders(path / first)
     for other in others:
-        if class_names(path / other) != names:
+        if class_folders(path / other) != names:
             shown = ", ".join(names) if len(names) <= 10 else f"the {len(names)} of {first}/"
             raise UserError(f"{path}: {first}/ and {other}/ have different classes; each needs {shown}")
     return names
 
 
-def listed(path: Path, split: str, classes: Sequence[str]) -> Files:
+def list_pictures(path: Path, split: str, classes: Sequence[str]) -> Files:
     """List the pictures of one split, a folder in `path`, sorted by class and name; hidden files are left out."""
     names: list[bytes] = []
     counts: list[int] = []
@@ -95,7 +96,7 @@ def _below(path: Path, folder: Path) -> Iterable[str]:
         yield from (f"{inside}/{f}" for f in files if f.lower().endswith(SUFFIXES) and not f.startswith("."))
 
 
-def load(parts: Sequence[Files], classes: Sequence[str], wanted: Wanted) -> Loaded:
+def read_pictures(parts: Sequence[Files], classes: Sequence[str], wanted: ReadOptions) -> Loaded:
     """Read the pictures of train, test and perhaps validation into memory, or leave them in their files.
 
     They are left there if their pixels, counted with the channels (and the size, where none is wanted) of the first
@@ -123,7 +124,7 @@ def load(parts: Sequence[Files], classes: Sequence[str], wanted: Wanted) -> Load
     )
 
 
-def _surveyed(train: Files, wanted: Wanted) -> tuple[Form, Moments]:
+def _surveyed(train: Files, wanted: ReadOptions) -> tuple[Form, Moments]:
     """Find channels, side and moments of a set that stays in its files, from a sample that is always the same."""
     if wanted.moments is not None:
         return Form(len(wanted.moments[0]), wanted.stored, resize=True), wanted.moments
@@ -135,7 +136,7 @@ def _surveyed(train: Files, wanted: Wanted) -> tuple[Form, Moments]:
     return Form(channels, next(iter(seen.shapes))[0], resize=wanted.size > 0), moments(counts)
 
 
-def _in_memory(parts: Sequence[Files], wanted: Wanted, shape: tuple[int, int]) -> list[Pictures]:
+def _in_memory(parts: Sequence[Files], wanted: ReadOptions, shape: tuple[int, int]) -> list[Pictures]:
     """Read the splits, with as many channels as the most colourful picture has. shape: of the first one."""
     splits = [_decoded(part, wanted, shape) for part in parts]
     channels = max(images.shape[1] for images in splits)
@@ -143,7 +144,7 @@ def _in_memory(parts: Sequence[Files], wanted: Wanted, shape: tuple[int, int]) -
     return [Pictures(torch.from_numpy(images), part.labels) for images, part in zip(wide, parts, strict=True)]
 
 
-def _decoded(part: Files, wanted: Wanted, shape: tuple[int, int]) -> Array:
+def _decoded(part: Files, wanted: ReadOptions, shape: tuple[int, int]) -> Array:
     """Decode a split where it stays: (n, channels, height, width), three channels if one picture is in colour."""
     images = np.empty((len(part), wanted.channels or 1, *shape), np.uint8)  # what is not filled yet takes no memory
     for number, file in enumerate(part.paths()):
@@ -155,7 +156,7 @@ def _decoded(part: Files, wanted: Wanted, shape: tuple[int, int]) -> Array:
     return images
 
 
-def _check_shapes(found: Iterable[tuple[int, ...]], path: Path, wanted: Wanted) -> None:
+def _check_shapes(found: Iterable[tuple[int, ...]], path: Path, wanted: ReadOptions) -> None:
     shapes = sorted(found)
     if len(shapes) > 1 or shapes[0][0] != shapes[0][1]:
         shown = " and ".join(f"{width} x {height}" for height, width in (shapes[:1] + shapes[-1:])[: len(shapes)])
