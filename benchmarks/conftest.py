@@ -11,7 +11,7 @@ from prunebench.fidelity.compare import NO_GATES
 from prunebench.plugins.expressions import parse_method
 from prunebench.plugins.registry import Registry, registry
 from prunebench.study.spec import make_spec
-from prunebench.timing.bench import Bench, Entry
+from prunebench.timing.bench import Bench, TimedNetwork
 
 BENCH = pytest.StashKey[Bench]()
 
@@ -97,7 +97,7 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
 
 
 @pytest.fixture
-def entry(cell: str, bench: Bench) -> Entry:
+def entry(cell: str, bench: Bench) -> TimedNetwork:
     """Give the entry that a test is about."""
     return bench.entries[cell]
 

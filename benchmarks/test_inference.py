@@ -3,12 +3,12 @@
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from prunebench.timing.bench import Bench, Entry
+from prunebench.timing.bench import Bench, TimedNetwork
 
 
 # a failed cell fails before it is timed; pytest-benchmark would add a warning, which is an error here, to its one line
 @pytest.mark.filterwarnings("ignore:Benchmark fixture was not used at all")
-def test_inference(benchmark: BenchmarkFixture, bench: Bench, entry: Entry) -> None:
+def test_inference(benchmark: BenchmarkFixture, bench: Bench, entry: TimedNetwork) -> None:
     benchmark.group = entry.task
     record = bench.record(entry)
     if record is not None and record.status == "failed":

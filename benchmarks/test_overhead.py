@@ -21,7 +21,8 @@ from prunebench.pruning.analysis import analyse
 from prunebench.pruning.cost import costs, count
 from prunebench.pruning.network import Network
 from prunebench.pruning.removal import remove
-from prunebench.pruning.selection import Budget, Rule, select
+from prunebench.pruning.selection import Rule, select
+from prunebench.records.budget import Keep
 from prunebench.scoring.score import score
 
 KEEP = 0.5
@@ -35,7 +36,7 @@ CASES = [
 def prune(model: nn.Module, pictures: Tensor, check: bool) -> Network:
     network = Network.dense(model, analyse(model, pictures, check=check))
     scores = score(CRITERION, network, [], torch.Generator())
-    selection = select(scores, network, costs(model, network.table), Budget("macs", KEEP), Rule())
+    selection = select(scores, network, costs(model, network.table), Keep("macs", KEEP), Rule())
     return remove(network, selection.remove)
 
 

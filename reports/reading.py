@@ -12,9 +12,9 @@ from prunebench.errors import UserError
 from prunebench.records.fidelity import Fidelity, parse_fidelity, read_fidelity
 from prunebench.records.latency import Latency
 from prunebench.records.record import SCHEMA, Record, parse_record, read_record, validated
-from prunebench.records.requested import Asked
+from prunebench.records.requested import Requested
 from prunebench.records.scoring_cost import Price
-from prunebench.records.tuning import Tuning, read_tuning
+from prunebench.records.tuning import Choice, read_choice
 from prunebench.reports.results import Results, gather
 
 
@@ -51,8 +51,8 @@ def _read_folder(folder: Path) -> Results:
     records = [read_record(path) for path in paths]
     fidelity = [read_fidelity(path) for path in scored]
     found = gather(str(folder), records, latencies, _text(facts.get("preset")), _text(facts.get("command")), fidelity)
-    asked = [validated(Asked, one, f"{run}: asked") for one in _list(facts.get("asked", []), str(run), "asked")]
-    tunings = [read_tuning(path) for path in sorted((folder / "strengths").glob("*.json"))]
+    asked = [validated(Requested, one, f"{run}: asked") for one in _list(facts.get("asked", []), str(run), "asked")]
+    tunings = [read_choice(path) for path in sorted((folder / "strengths").glob("*.json"))]
     return replace(found, asked=tuple(asked), tunings=tuple(tunings))
 
 
@@ -90,7 +90,7 @@ def _read_benchmark(path: Path) -> Results:
         raise UserError(f"{path}: no PruneBench records in this benchmark JSON; was it made by another suite?")
     found = gather(str(path), records, latencies, _text(facts.get("preset")), _text(facts.get("command")), fidelity)
     known = _list(facts.get("tunings", []), str(path), "tunings")
-    tunings = tuple(validated(Tuning, one, f"{path}: corrupt tuning") for one in known)
+    tunings = tuple(validated(Choice, one, f"{path}: corrupt tuning") for one in known)
     return replace(found, prices=tuple(prices), machine=_machine(data), tunings=tunings)
 
 

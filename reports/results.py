@@ -7,9 +7,9 @@ from prunebench.errors import UserError
 from prunebench.records.fidelity import Fidelity, Scoring
 from prunebench.records.latency import Latency
 from prunebench.records.record import Cell, Record
-from prunebench.records.requested import Asked
+from prunebench.records.requested import Requested
 from prunebench.records.scoring_cost import Price
-from prunebench.records.tuning import Tuning
+from prunebench.records.tuning import Choice
 from prunebench.reports.protocols import name_tasks
 
 
@@ -40,8 +40,8 @@ class Results:
     notes: tuple[str, ...] = ()
     fidelity: tuple[Fidelity, ...] = ()
     prices: tuple[Price, ...] = ()
-    tunings: tuple[Tuning, ...] = ()
-    asked: tuple[Asked, ...] = ()
+    tunings: tuple[Choice, ...] = ()
+    asked: tuple[Requested, ...] = ()
     machine: str | None = None
 
     @property

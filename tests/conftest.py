@@ -58,9 +58,9 @@ def compute(spec: Spec) -> Computed:
     """Run a spec and note what was trained."""
     trained: list[str] = []
 
-    def train(network: Any, data: Any, plan: Any, *others: Any) -> Any:
-        trained.append(plan.stage)
-        return original(network, data, plan, *others)
+    def train(network: Any, data: Any, settings: Any, *others: Any) -> Any:
+        trained.append(settings.stage)
+        return original(network, data, settings, *others)
 
     original = trajectory.train
     with pytest.MonkeyPatch.context() as patch:

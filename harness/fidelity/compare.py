@@ -12,10 +12,9 @@ from dataclasses import replace
 from torch import Tensor
 
 from prunebench.errors import UserError, reason
-from prunebench.fidelity.truth import truth, truth_key
+from prunebench.fidelity.truth import read_truth, truth_key
 from prunebench.plugins.criterion import AnyCriterion, Criterion
 from prunebench.records.fidelity import Fidelity, Ranked, Scoring, read_fidelity
-from prunebench.records.names import Metric
 from prunebench.records.record import Packed
 from prunebench.scoring.score import score
 from prunebench.seeding import generator
@@ -45,7 +44,7 @@ def score_jobs(grid: Grid) -> tuple[Job, ...]:
     return tuple(dict.fromkeys(jobs))
 
 
-def gated(grid: Grid) -> tuple[str, ...]:
+def criteria_that_read_gates(grid: Grid) -> tuple[str, ...]:
     """Name the criteria of a grid that cannot score a dense network."""
     methods = {job.criterion: method_of(grid.spec, job).score for job in grid.jobs}
     return tuple(name for name, found in methods.items() if found is not None and reads_gates(found))
@@ -65,22 +64,20 @@ def score_part(criterion: AnyCriterion) -> AnyCriterion:
 def compare_scores(grid: Grid, jobs: tuple[Job, ...], progress: Progress) -> dict[Job, Fidelity]:
     """Compute the fidelity of every job, failed ones included; what is in the results folder is read from there.
 
-    grid: for its spec and metric. Raises `UserError` where nothing more can be written.
+    grid: for its spec. Raises `UserError` where nothing more can be written.
     """
     note(Store(grid.spec.results), grid.spec)
     log.info(f"fidelity of {len(jobs)} scores")
     progress.begin(len(jobs))
-    return {job: found[0] for job, found in work_off(Grid(grid.spec, jobs, grid.metric, ()), progress, score_job)}
+    return {job: found[0] for job, found in work_off(replace(grid, jobs=jobs), progress, score_job)}
 
 
-def score_job(
-    spec: Spec, job: Job, metric: Metric, keeps: tuple[float, ...], progress: Progress | None = None
-) -> list[Fidelity]:
-    """Compute one; a failure is its record."""
-    path = start(spec, job, metric, progress)
-    blank = _blank(path)
+def score_job(spec: Spec, job: Job, progress: Progress | None = None) -> list[Fidelity]:
+    """Compute the fidelity of one score; a failure is its record."""
+    trajectory = start(spec, job, progress)
+    blank = _blank(trajectory)
     try:
-        return [_stored(path.store, blank) or _compute(path, blank)]
+        return [_stored(trajectory.store, blank) or _compute(trajectory, blank)]
     except UserError:
         raise
     except Exception as error:
@@ -88,21 +85,20 @@ def score_job(
         return [blank.model_copy(update={"status": "failed", "reason": reason(error)})]
 
 
-def _criterion(path: Trajectory) -> AnyCriterion:
-    assert path.method.score is not None
-    return score_part(path.method.score)
+def _criterion(trajectory: Trajectory) -> AnyCriterion:
+    assert trajectory.method.score is not None
+    return score_part(trajectory.method.score)
 
 
-def _blank(path: Trajectory) -> Fidelity:
+def _blank(trajectory: Trajectory) -> Fidelity:
     """Say what is asked for, and its key."""
-    cell = Scoring(
-        dataset=path.task.dataset_label, model=path.task.model.label, criterion=path.method.name, seed=path.seed
-    )
-    options = {name: getattr(path.protocol, name) for name in SCORING}
+    task, name = trajectory.task, trajectory.method.name
+    cell = Scoring(dataset=task.dataset_label, model=task.model.label, criterion=name, seed=trajectory.seed)
+    options = {name: getattr(trajectory.protocol, name) for name in SCORING}
     calibration = {name: options[name] for name in ("calibration", "calibration_batch")}
-    facts = {**score_facts(_criterion(path)), "cell": cell.model_dump(), **calibration}
-    key = key_of(truth_key(path), facts)
-    return Fidelity(key=key, cell=cell, protocol=options, fingerprint=path.task.fingerprint)
+    facts = {**score_facts(_criterion(trajectory)), "cell": cell.model_dump(), **calibration}
+    key = key_of(truth_key(trajectory), facts)
+    return Fidelity(key=key, cell=cell, protocol=options, fingerprint=task.fingerprint)
 
 
 def _stored(store: Store, blank: Fidelity) -> Fidelity | None:
@@ -114,13 +110,13 @@ def _stored(store: Store, blank: Fidelity) -> Fidelity | None:
     return found if found.key == blank.key else None
 
 
-def _compute(path: Trajectory, blank: Fidelity) -> Fidelity:
-    criterion, known = _criterion(path), truth(path)
-    network = path.network(path.plan.dense())
-    path.tick(f"scores of {criterion.label}")
+def _compute(trajectory: Trajectory, blank: Fidelity) -> Fidelity:
+    criterion, known = _criterion(trajectory), read_truth(trajectory)
+    network = trajectory.network(trajectory.plan.dense())
+    trajectory.tick(f"scores of {criterion.label}")
     began = time.perf_counter()
-    batches = path.data.calibration.batches(path.protocol.calibration_batch)
-    scores = score(criterion, network, batches, generator(path.seed, "score", "fidelity"))
+    batches = trajectory.data.calibration.batches(trajectory.protocol.calibration_batch)
+    scores = score(criterion, network, batches, generator(trajectory.seed, "score", "fidelity"))
     seconds = time.perf_counter() - began
     groups = {
         name: Ranked(
@@ -141,16 +137,16 @@ def _compute(path: Trajectory, blank: Fidelity) -> Fidelity:
             "seconds": {"scores": round(seconds, 4), "oracle": round(known.seconds, 4)},
         }
     )
-    path.store.write_json(path.store.fidelity_path(found), found.model_dump(mode="json"))
+    trajectory.store.write_json(trajectory.store.fidelity_path(found), found.model_dump(mode="json"))
     return found
 
 
 def _packed(values: Tensor) -> Packed:
-    return Packed.of(values.numpy(), "float64")
+    return Packed.pack(values.numpy(), "float64")
 
 
 def forget_dense(grid: Grid, jobs: tuple[Job, ...]) -> None:
     """Forget the dense networks, where `--save none` asks for it."""
     store = Store(grid.spec.results)
     for job in jobs if grid.spec.save == "none" else ():
-        store.drop_stage(start(grid.spec, job, grid.metric, None).plan.dense().key)
+        store.drop_stage(start(grid.spec, job).plan.dense().key)

@@ -15,6 +15,7 @@ from prunebench.errors import CellError
 from prunebench.fidelity.oracle import loss_changes
 from prunebench.pruning.network import Network
 from prunebench.records.files import read_json
+from prunebench.records.stage import FACTS
 from prunebench.seeding import generator
 from prunebench.study.store import key_of
 from prunebench.study.trajectory import Trajectory
@@ -33,29 +34,30 @@ class Truth:
     seconds: float
 
 
-def truth_key(path: Trajectory) -> str:
+def truth_key(trajectory: Trajectory) -> str:
     """Hash all that decides a block's truth."""
-    facts = {"oracle": {"units": UNITS, "pictures": PICTURES, "skip": sorted(path.task.rule.skip)}}
-    return key_of(path.plan.dense().key, facts)
+    facts = {"oracle": {"units": UNITS, "pictures": PICTURES, "skip": sorted(trajectory.task.rule.skip)}}
+    return key_of(trajectory.plan.dense().key, facts)
 
 
-def truth(path: Trajectory) -> Truth:
+def read_truth(trajectory: Trajectory) -> Truth:
     """Read a block's truth from the store, or compute it on the dense network and write it there."""
-    key = truth_key(path)
-    file = path.store.stage(key) / "facts.json"
+    key = truth_key(trajectory)
+    file = trajectory.store.stage(key) / FACTS
     if not file.exists():
-        network = path.network(path.plan.dense())
-        with path.store.lock(key):
+        network = trajectory.network(trajectory.plan.dense())
+        with trajectory.store.lock(key):
             if not file.exists():
-                facts = _compute(path, network)
-                path.store.finish_stage(key, lambda folder: _write(folder, facts))
+                facts = _compute(trajectory, network)
+                trajectory.store.finish_stage(key, lambda folder: _write(folder, facts))
     return _read(file)
 
 
-def _compute(path: Trajectory, network: Network) -> dict[str, Any]:
-    path.tick("oracle")
+def _compute(trajectory: Trajectory, network: Network) -> dict[str, Any]:
+    trajectory.tick("oracle")
     began = time.perf_counter()
-    held, units = held_out(path.data.validation, path.seed), sample(network, path.task.rule.skip, path.seed)
+    held = held_out(trajectory.data.validation, trajectory.seed)
+    units = sample(network, trajectory.task.rule.skip, trajectory.seed)
     half = len(held) // 2
     if not half:
         raise CellError(f"{len(held)} validation picture cannot be halved: raise --validation-fraction")
@@ -92,7 +94,7 @@ def _split(changes: Tensor, half: int) -> tuple[Tensor, Tensor]:
 
 
 def _write(folder: Path, facts: dict[str, Any]) -> None:
-    (folder / "facts.json").write_text(json.dumps(facts))
+    (folder / FACTS).write_text(json.dumps(facts))
 
 
 def _read(file: Path) -> Truth:

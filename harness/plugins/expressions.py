@@ -1,4 +1,4 @@
-"""The grammar of criterion expressions, seeds and keeps.
+"""The grammar of criterion expressions and of seeds.
 
 An expression is `name[:key=value,...]`, `A+B` in the order of execution (`hsqgl12+obd` regularises, then prunes by OBD;
 `obd+hsqgl12` prunes by OBD, then regularises while fine-tuning), an alias, or a control: `dense_continued`, `shuffle:X`
@@ -14,7 +14,7 @@ from prunebench.plugins.criterion import AnyCriterion
 from prunebench.plugins.options import label, split_name
 from prunebench.plugins.registry import Registry, get_criterion
 from prunebench.plugins.regulariser import Regulariser
-from prunebench.records.names import ALIASES, CONTROLS, METRICS, PLUS, Metric, parts
+from prunebench.records.names import ALIASES, CONTROLS, PLUS, parts
 
 Kind = Literal["criterion", "dense_continued", "shuffle", "scratch"]
 TUNED = "tuned"  # as a strength
@@ -140,31 +140,3 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     if len(set(seeds)) < len(seeds):
         raise UserError(f"seeds '{text}': a seed is given twice; each may be there once")
     return tuple(seeds)
-
-
-def parse_keeps(text: str) -> tuple[Metric, tuple[float, ...]]:
-    """Read fractions to keep of a budget metric; without its name of the MACs.
-
-    MACs, parameters and units are kept by removing whole units, weights by removing single ones.
-
-    >>> parse_keeps("params=0.5,0.25"), parse_keeps("0.5")
-    (('params', (0.5, 0.25)), ('macs', (0.5,)))
-    """
-    head, equals, rest = text.strip().rpartition("=")
-    metric = head.strip() if equals else "macs"
-    if "=" in head:
-        raise UserError(
-            f"keep '{text}': a run has one budget metric; write macs=0.5,0.25, or params=, units= or weights="
-        )
-    if metric not in METRICS:
-        raise unknown("budget metric", metric, METRICS, where=f"keep '{text}'")
-    try:
-        keeps = tuple(float(item) for item in rest.split(","))
-    except ValueError:
-        raise UserError(f"keep '{text}': write fractions in (0, 1], such as {metric}=0.5,0.25") from None
-    for keep in keeps:
-        if not 0 < keep <= 1:
-            raise UserError(f"keep '{text}': {keep:g} is outside (0, 1]; 0.25 keeps a quarter of the dense {metric}")
-    if len(set(keeps)) < len(keeps):
-        raise UserError(f"keep '{text}': a fraction is given twice; each may be there once")
-    return metric, keeps

@@ -25,14 +25,14 @@ def count(network: Network) -> Cost:
     model = network.model
     tensors = [*model.parameters(), *model.buffers()]
     return Cost(
-        macs=sum(places * _weights(network.layer(name)) for name, places in network.table.positions.items()),
+        macs=sum(places * _weight_count(network.layer(name)) for name, places in network.table.positions.items()),
         params=sum(parameter.numel() for parameter in model.parameters()),
         units=sum(network.units.values()),
         bytes=sum(tensor.numel() * tensor.element_size() for tensor in tensors),
     )
 
 
-def _weights(layer: nn.Module) -> int:
+def _weight_count(layer: nn.Module) -> int:
     assert isinstance(layer, nn.Conv2d | nn.Linear)
     return layer.weight.numel()
 
@@ -73,7 +73,7 @@ class CostModel:
         return dict(zip(self.groups, self.dense_units.tolist(), strict=True))
 
     @property
-    def weights(self) -> dict[str, int]:
+    def weight_counts(self) -> dict[str, int]:
         """Weights of every convolution and linear layer of the dense network, in the order of the model."""
         numbers = self._outs(self.dense_units) * self._ins(self.dense_units) * self.params
         return {layer: int(numbers[term]) for layer, term in self.layers.items()}

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from prunebench.errors import CellError, UserError, check_choice
-from prunebench.records.names import METRICS, Metric, ScoreRanking
+from prunebench.records.budget import Keep
+from prunebench.records.names import ScoreRanking
 
 Normalise = Literal["none", "l2", "mean", "max"]
 PER = ("per-cost", "per-memory")  # rankings that divide scores by what is saved
@@ -42,19 +43,6 @@ class Costs(Protocol):
 
     def saving(self, units: Mapping[str, int], metric: str) -> dict[str, int]:
         """Give what removing one unit of a group from a network with these units saves."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What may be kept: a fraction in (0, 1] of the dense network's MACs, parameters, units or single weights."""
-
-    metric: Metric
-    keep: float
-
-    def __post_init__(self) -> None:
-        check_choice("a budget", "metric", self.metric, METRICS)
-        if not 0 < self.keep <= 1:
-            raise UserError(f"keep {self.metric}={self.keep:g} must be in (0, 1]")
 
 
 @dataclass(frozen=True)
@@ -110,7 +98,7 @@ class _Steps:
     widths: NDArray[np.int64]
 
 
-def select(scores: Mapping[str, Tensor], pool: Pool, costs: Costs, budget: Budget, rule: Rule) -> Selection:
+def select(scores: Mapping[str, Tensor], pool: Pool, costs: Costs, keep: Keep, rule: Rule) -> Selection:
     """Choose the units to remove from a network so that it meets a budget.
 
     `local`: groups are narrowed so that all keep the same share of their dense units, to within one unit; only the
@@ -122,7 +110,7 @@ def select(scores: Mapping[str, Tensor], pool: Pool, costs: Costs, budget: Budge
         scores: by group, (units still there,), low = remove first.
         pool: a network, dense or already pruned, or what of it is pruned.
         costs: of the dense network, which the budget is a fraction of.
-        budget: what may be kept.
+        keep: what the network may have left.
         rule: how units are ranked.
 
     Raises:
@@ -132,7 +120,7 @@ def select(scores: Mapping[str, Tensor], pool: Pool, costs: Costs, budget: Budge
     for group, kept in pool.kept.items():
         if group not in rule.skip:
             _check(group, scores.get(group), len(kept), rule)
-    steps = _steps(scores, pool, costs, budget, rule)
+    steps = _steps(scores, pool, costs, keep, rule)
     order = _order(list(steps.values()))
 
     def after(number: int) -> dict[str, int]:
@@ -141,12 +129,12 @@ def select(scores: Mapping[str, Tensor], pool: Pool, costs: Costs, budget: Budge
         return {group: len(kept) for group, kept in pool.kept.items()} | done
 
     def share(number: int) -> float:
-        return costs.shares(after(number))[budget.metric]
+        return costs.shares(after(number))[keep.metric]
 
-    limit = budget.keep * (1 + 1e-9)
+    limit = keep.fraction * (1 + 1e-9)
     if share(len(order)) > limit:
         least = share(len(order))
-        raise UserError(f"keep {budget.metric}={budget.keep:g} cannot be reached: floors leave at least {least:.4f}")
+        raise UserError(f"keep {keep} cannot be reached: floors leave at least {least:.4f}")
     low, high = 0, len(order)
     while low < high:
         middle = (low + high) // 2
@@ -190,9 +178,9 @@ def lowest(units: int, rule: Rule) -> int:
     return min(units, -(-floor // rule.round_to) * rule.round_to)
 
 
-def _steps(scores: Mapping[str, Tensor], pool: Pool, costs: Costs, budget: Budget, rule: Rule) -> dict[str, _Steps]:
+def _steps(scores: Mapping[str, Tensor], pool: Pool, costs: Costs, keep: Keep, rule: Rule) -> dict[str, _Steps]:
     widths = {group: len(kept) for group, kept in pool.kept.items()}
-    metric = "memory" if rule.ranking.name == "per-memory" else budget.metric
+    metric = "memory" if rule.ranking.name == "per-memory" else keep.metric
     saving = costs.saving(widths, metric) if rule.ranking.name in PER else {}
     return {
         group: _steps_of(scores[group], saving.get(group, 1), widths[group], units, rule)

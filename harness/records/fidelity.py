@@ -76,7 +76,7 @@ class Fidelity(Frozen):
         """Mean change of the loss over all held-out pictures, (units,)."""
         return np.average(self.halves(group), axis=0, weights=self.pictures)
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """Say in a few words what came out."""
         units = sum(len(group.units) for group in self.groups.values())
         return f"FAILED: {self.reason}" if self.status == "failed" else f"{units} units in {len(self.groups)} groups"

@@ -56,7 +56,7 @@ class Cost(Frozen):
     bytes: int
 
 
-class Scores(Frozen):
+class Stages(Frozen):
     """A number for the dense network, right after the cut, with BatchNorm re-estimated, and fine-tuned."""
 
     dense: float
@@ -72,10 +72,10 @@ class Packed(Frozen):
     data: str
 
     @classmethod
-    def of(cls, values: Sequence[float] | NDArray[Any], dtype: str) -> "Packed":
+    def pack(cls, values: Sequence[float] | NDArray[Any], dtype: str) -> "Packed":
         """Pack a vector.
 
-        >>> Packed.of([1, 0, 2], "uint8").unpack().tolist()
+        >>> Packed.pack([1, 0, 2], "uint8").unpack().tolist()
         [1, 0, 2]
         """
         raw = np.asarray(values).astype(np.dtype(dtype).newbyteorder("<")).tobytes()
@@ -89,12 +89,12 @@ class Packed(Frozen):
 class PerImage(Frozen):
     """Per test picture, in the order of the test split, of the fine-tuned network.
 
-    predicted: the label it gives; loss: in nats; correct: 1 where that is right, 0 where not (older records lack it).
+    predicted: the label it gives; loss: in nats; correct: 1 where the label is right, 0 where not.
     """
 
     predicted: Packed
     loss: Packed
-    correct: Packed | None = None
+    correct: Packed
 
 
 @dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
@@ -162,9 +162,9 @@ class Record(Frozen):
     protocol: dict[str, Any]
     fingerprint: str
     evidence: tuple[str, ...] = ()
-    accuracy: Scores | None = None
-    loss: Scores | None = None
-    top5: Scores | None = None
+    accuracy: Stages | None = None
+    loss: Stages | None = None
+    top5: Stages | None = None
     dense: Cost | None = None
     pruned: Cost | None = None
     keep: dict[str, float] = {}
@@ -187,7 +187,7 @@ class Record(Frozen):
         """Everything that two runs of the same command on one CPU share bit for bit."""
         return self.model_dump(mode="json", exclude={"environment"})
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """Say in a few words what came out."""
         keep = f"{self.cell.metric}={self.cell.keep:g}"
         if self.accuracy is None:

@@ -6,7 +6,7 @@ from prunebench.records.names import Metric, RankingName
 from prunebench.records.record import Cell, Frozen
 
 
-class Trajectories(Frozen):
+class RequestedTrajectories(Frozen):
     """One criterion on one task: a trajectory for each seed."""
 
     dataset: str
@@ -15,19 +15,19 @@ class Trajectories(Frozen):
     seeds: tuple[int, ...]
 
 
-class Asked(Frozen):
-    """Trajectories that one command asked for, each at all keeps."""
+class Requested(Frozen):
+    """RequestedTrajectories that one command asked for, each at all keeps."""
 
     ranking: RankingName
     metric: Metric
     keeps: tuple[float, ...]
-    trajectories: tuple[Trajectories, ...]
+    trajectories: tuple[RequestedTrajectories, ...]
 
     def cells(self) -> Iterator[Cell]:
         """Give every cell.
 
-        >>> of_one = Trajectories(dataset="digits", model="lenet5", criterion="taylor", seeds=(0, 1))
-        >>> asked = Asked(ranking="local", metric="macs", keeps=(0.5, 0.25), trajectories=(of_one,))
+        >>> of_one = RequestedTrajectories(dataset="digits", model="lenet5", criterion="taylor", seeds=(0, 1))
+        >>> asked = Requested(ranking="local", metric="macs", keeps=(0.5, 0.25), trajectories=(of_one,))
         >>> [(cell.criterion, cell.seed, cell.keep) for cell in asked.cells()]
         [('taylor', 0, 0.5), ('taylor', 0, 0.25), ('taylor', 1, 0.5), ('taylor', 1, 0.25)]
         """

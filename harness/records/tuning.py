@@ -1,4 +1,4 @@
-"""What `prunebench tune` found, as it is written into the results folder. Torch-free."""
+"""A setting that was chosen on validation pictures, as the results folder keeps it. Torch-free."""
 
 from pathlib import Path
 
@@ -6,17 +6,18 @@ from prunebench.records.files import read_json
 from prunebench.records.record import Frozen, validated
 
 
-class Tuning(Frozen):
-    """What a tuning found. validation: mean accuracy by strength, None where a trial failed.
+class Choice(Frozen):
+    """A setting that was chosen for one criterion on one task: a fine-tuning rate, or a regulariser's strength.
 
-    strength: the best one. ineffective: those that did nothing, the term fell by less than 5 % in some trial. keeps and
-    seeds: those it was averaged over. trials: strengths, seeds and keeps that were trained. seconds: of their training,
-    behind the dense networks.
+    criterion: `random` where the choice is a fine-tuning rate. value: the best one. validation: mean accuracy by
+    value, None where a trial failed. metric, keeps, seeds: what the accuracy was averaged over. trials: values times
+    seeds times keeps that were trained. seconds: of their training behind the dense networks. ineffective: strengths
+    that did nothing, since the term fell by less than 5 % in at least one trial.
     """
 
     task: str
     criterion: str
-    strength: float
+    value: float
     validation: dict[str, float | None]
     metric: str
     keeps: tuple[float, ...]
@@ -27,11 +28,11 @@ class Tuning(Frozen):
 
     @property
     def at_an_end(self) -> bool:
-        """Tell whether the best strength is the lowest or the highest one tried."""
+        """Tell whether the best value is the lowest or the highest one tried."""
         tried = [float(text) for text in self.validation]
-        return self.strength in (min(tried), max(tried))
+        return self.value in (min(tried), max(tried))
 
 
-def read_tuning(path: Path) -> Tuning:
-    """Read what a tuning found."""
-    return validated(Tuning, read_json(path), str(path))
+def read_choice(path: Path) -> Choice:
+    """Read a choice. Raises `UserError` where the file cannot be read."""
+    return validated(Choice, read_json(path), str(path))

@@ -13,7 +13,7 @@ from prunebench.plugins.guard import called
 from prunebench.pruning.network import Group, Network, weight_of
 from prunebench.scoring.evidence import ACTIVATION, GATED, NORMED, constant, gather, pads, producers
 from prunebench.scoring.inputs import input_norms
-from prunebench.scoring.weight_view import SingleWeights
+from prunebench.scoring.single_weights import WeightView
 
 Batches = Sequence[tuple[Tensor, Tensor]]
 Evidence = Mapping[str, Tensor]
@@ -77,7 +77,7 @@ class LayerScores:
         return scores
 
     def _parts(self, layers: Mapping[str, Evidence]) -> dict[str, Evidence]:
-        if isinstance(self.network, SingleWeights):
+        if isinstance(self.network, WeightView):
             return {layer: self.network.show(layer, layers[layer]) for layer in producers(self.network)}
         if self.criterion.coupling != "joint":
             return {layer: layers[layer] for layer in producers(self.network)}
@@ -115,8 +115,8 @@ class LayerScores:
         return [layer for layer in group.producers if layer not in passed]
 
     def _template(self, part: str) -> Tensor:
-        if isinstance(self.network, SingleWeights):
-            return self.network.weights(part)
+        if isinstance(self.network, WeightView):
+            return self.network.kept_weights(part)
         if self.criterion.coupling == "joint":
             return torch.empty(self.network.units[part], device=self.network.device)
         return of_units(self.network, part)

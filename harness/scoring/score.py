@@ -13,7 +13,7 @@ from prunebench.plugins.guard import called, keeping_globals, watching
 from prunebench.pruning.network import Group, Network
 from prunebench.scoring.evidence import producers, undisturbed
 from prunebench.scoring.layers import Batches, LayerScores, checked, of_units
-from prunebench.scoring.weight_view import SingleWeights
+from prunebench.scoring.single_weights import WeightView, for_units_only
 
 
 def score(
@@ -50,9 +50,23 @@ def score(
     else:
         with watch:
             parts = LayerScores(criterion, network, generator, watched).of(batches)
-        if criterion.coupling == "joint" or isinstance(network, SingleWeights):
+        if criterion.coupling == "joint" or isinstance(network, WeightView):
             return parts
     return {g.name: _join(criterion.coupling, _members(network, g, parts)) for g in network.table.groups}
+
+
+def score_weights(
+    criterion: AnyCriterion, network: Network, batches: Batches, generator: torch.Generator, watched: bool = True
+) -> dict[str, Tensor]:
+    """Score the weights still there: (weights,) by layer, in their flat order, low = remove first.
+
+    Averaging over batches and `finish` are those of `score`; every weight stands for itself, so nothing is
+    coupled. Raises `CellError` for a criterion that is for units only, and as `score` does.
+    """
+    reason = for_units_only(criterion)
+    if reason:
+        raise CellError(reason)
+    return score(criterion, WeightView.over(network), batches, generator, watched)
 
 
 def _members(network: Network, group: Group, by_layer: Mapping[str, Tensor]) -> list[Tensor]:

@@ -1,28 +1,49 @@
-"""Scores of single weights by the criteria of units."""
+"""Single weights as a score sees them: each weight is a unit with a fan-in of one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from prunebench.errors import CellError
 from prunebench.plugins.criterion import AnyCriterion, Criterion
-from prunebench.pruning.network import Network
-from prunebench.scoring.layers import Batches
-from prunebench.scoring.score import score
-from prunebench.scoring.weight_view import SHOWN, SingleWeights
+from prunebench.pruning.masks import kept_weights
+from prunebench.pruning.network import Group, Network, Slice, weight_of
+
+MATRICES = ("weight", "grad", "curvature", "input_norm")  # (units, fan_in)
+ABSENT = ("bias", "bias_grad", "bias_curvature")  # a weight has no bias of its own: zeros
+SHOWN = (*MATRICES, *ABSENT, "generator")
 
 
-def score_weights(
-    criterion: AnyCriterion, network: Network, batches: Batches, generator: torch.Generator, watched: bool = True
-) -> dict[str, Tensor]:
-    """Score the weights still there: (weights,) by layer, in their flat order, low = remove first.
+@dataclass(eq=False)
+class WeightView(Network):
+    """A network whose weights are scored one by one: in its table every convolution and linear layer is a group."""
 
-    Averaging over batches and `finish` are those of `scoring.score`; every weight stands for itself, so nothing is
-    coupled. Raises `CellError` for a criterion that is for units only, and as `scoring.score` does.
-    """
-    reason = for_units_only(criterion)
-    if reason:
-        raise CellError(reason)
-    return score(criterion, SingleWeights.of(network), batches, generator, watched)
+    @classmethod
+    def over(cls, network: Network) -> "WeightView":
+        """Show the weights of a network one by one."""
+        groups = []
+        for layer in network.table.positions:
+            units = len(weight_of(network, layer))
+            groups.append(Group(layer, units, (layer,), (Slice(layer, "out", torch.arange(units)[:, None]),)))
+        kept = {group.name: torch.arange(group.units) for group in groups}
+        return cls(network.model, replace(network.table, groups=tuple(groups)), kept, masks=network.masks)
+
+    def __post_init__(self) -> None:
+        self._still = kept_weights(self)
+
+    def kept_weights(self, layer: str) -> Tensor:
+        """Give the weights of a layer that are still there, (weights,) in their flat order."""
+        return self._pick(layer, weight_of(self, layer))
+
+    def show(self, layer: str, evidence: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Turn matrices (units, fan_in) into (weights, 1), the parts of biases into zeros (weights,)."""
+        zeros = torch.zeros_like(self.kept_weights(layer))
+        shown = {name: self._pick(layer, value)[:, None] for name, value in evidence.items() if name in MATRICES}
+        return shown | dict.fromkeys(ABSENT, zeros)
+
+    def _pick(self, layer: str, values: Tensor) -> Tensor:
+        return values.flatten()[self._still[layer].to(values.device)]
 
 
 def for_units_only(criterion: AnyCriterion) -> str:

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 from tabulate import tabulate
 
-from prunebench.study.grid import Grid, schedule, task, trajectory
+from prunebench.records.budget import Keep
+from prunebench.records.stage import FACTS
+from prunebench.study.grid import Grid, make_trajectory, schedule, task
 from prunebench.study.pace import measure
 from prunebench.study.stages import Stage
 from prunebench.study.store import Store
@@ -25,12 +27,15 @@ def describe(grid: Grid) -> str:
         done: dict[str, Stage] = {}
         open_points = 0
         for job in jobs:
-            path = trajectory(grid.spec, store, job, grid.metric)
-            for keep in grid.keeps:
-                finished, point = store.get(path.blank(keep)) is not None, path.plan.point(path.method, keep)
+            trajectory = make_trajectory(grid.spec, store, job)
+            for keep in grid.spec.keep.fractions:
+                finished, point = (
+                    store.get(trajectory.blank(keep)) is not None,
+                    trajectory.plan.point(trajectory.method, keep),
+                )
                 open_points += not finished
-                cells.append([str(job), f"{grid.metric}={keep:g}", "finished" if finished else "to do"])
-                done |= {s.key: s for s in point.chain() if (store.stage(s.key) / "facts.json").exists()}
+                cells.append([str(job), str(Keep(grid.spec.keep.metric, keep)), "finished" if finished else "to do"])
+                done |= {s.key: s for s in point.chain() if (store.stage(s.key) / FACTS).exists()}
                 if not finished:
                     stages |= {s.key: s for s in _needed(point, store)}
         costs.append(_costs(grid, ready, names, list(stages.values()), list(done.values()), open_points))
@@ -62,7 +67,7 @@ def _costs(
     pictures = round(len(ready.loaded.train) * ready.protocol.train_fraction * (1 - ready.protocol.validation_fraction))
     dense = ready.costs.dense
     epochs = sum(stage.epochs for stage in stages)
-    left = {s.key: 1.0 if grid.metric == "weights" else s.keep for s in stages}  # of a dense network's MACs and bytes
+    left = {s.key: 1.0 if grid.spec.keep.metric == "weights" else s.keep for s in stages}
     share = sum(stage.epochs * left[stage.key] for stage in stages)
     macs = 3 * dense.macs * pictures * share
     seconds = 0.0

@@ -7,17 +7,16 @@ from itertools import product
 import torch
 
 from prunebench.errors import UserError
-from prunebench.plugins.expressions import Method, parse_keeps, parse_method, parse_seeds
+from prunebench.plugins.expressions import Method, parse_method, parse_seeds
 from prunebench.plugins.registry import registry
 from prunebench.pruning.selection import lowest
-from prunebench.records.names import Metric
-from prunebench.study.single_weights import check_for_weights
+from prunebench.records.budget import Keep
+from prunebench.study.choices import resolve, with_swept_rate
 from prunebench.study.spec import Spec
 from prunebench.study.store import Store
-from prunebench.study.swept import with_swept_rate
+from prunebench.study.structure import check_for_weights
 from prunebench.study.task import Task, make_task
 from prunebench.study.trajectory import Trajectory
-from prunebench.study.tuned import resolve
 from prunebench.training.train import Tick
 
 log = logging.getLogger("prunebench")
@@ -38,12 +37,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Grid:
-    """A spec with its names resolved. keeps: descending."""
+    """A spec with its names resolved."""
 
     spec: Spec
     jobs: tuple[Job, ...]
-    metric: Metric
-    keeps: tuple[float, ...]
 
 
 def schedule(grid: Grid) -> str:
@@ -52,7 +49,7 @@ def schedule(grid: Grid) -> str:
     pairs = dict.fromkeys((job.dataset, job.model) for job in grid.jobs)
     dense = ", ".join(dict.fromkeys(str(task(spec, *pair).protocol.epochs) for pair in pairs))
     epochs = f"dense {dense}, sparse {spec.sparse_epochs}, rung {spec.rung_epochs}, fine-tuning {spec.finetune_epochs}"
-    size = f"{len(grid.jobs)} trajectories x {len(grid.keeps)} keeps"
+    size = f"{len(grid.jobs)} trajectories x {len(spec.keep.fractions)} keeps"
     return f"{size}; preset: {spec.preset or 'none'}; epochs: {epochs}; ranking: {spec.ranking}"
 
 
@@ -67,8 +64,7 @@ def make_grid(spec: Spec) -> Grid:
         log.warning("not loaded: %s: %s", source, reason)
     methods = [parse_method(text, known) for text in spec.criteria]
     seeds = parse_seeds(spec.seeds)
-    metric, keeps = parse_keeps(spec.keep)
-    if metric == "weights":
+    if spec.keep.metric == "weights":
         check_for_weights(spec.protocol(), methods)
     device = find_device(spec.device)
     for name in ("mixed_precision", "tf32"):
@@ -76,7 +72,7 @@ def make_grid(spec: Spec) -> Grid:
             raise UserError(f"--{name.replace('_', '-')} needs a CUDA device, this run is on {device.type}")
     ready = [task(spec, dataset, model) for dataset, model in spec.pairs]
     for one in ready:
-        _check_reachable(one, metric, min(keeps))
+        _check_reachable(one, spec.keep.keeps[-1])
         if one.table.fixed:
             layer, why = next(iter(one.table.fixed.items()))
             log.warning(f"{one.model.label}: {len(one.table.fixed)} layers keep all their units ('{layer}': {why})")
@@ -85,16 +81,16 @@ def make_grid(spec: Spec) -> Grid:
     jobs = tuple(Job(dataset, model, method, seed) for method, (dataset, model), seed in order)
     for job in jobs:
         method_of(spec, job)  # a strength that has not been tuned is said before anything is computed
-    return Grid(spec, jobs, metric, tuple(sorted(keeps, reverse=True)))
+    return Grid(spec, jobs)
 
 
-def _check_reachable(ready: Task, metric: Metric, keep: float) -> None:
-    rule, costs = ready.structure(metric).rule, ready.structure(metric).costs
-    least = costs.shares({g: n if g in rule.skip else lowest(n, rule) for g, n in costs.counts.items()})[metric]
-    if least > keep:
-        what = f"keep {metric}={keep:g} cannot be reached on {ready.dataset_label} x {ready.model.label}"
+def _check_reachable(ready: Task, keep: Keep) -> None:
+    rule, costs = ready.structure(keep.metric).rule, ready.structure(keep.metric).costs
+    least = costs.shares({g: n if g in rule.skip else lowest(n, rule) for g, n in costs.counts.items()})[keep.metric]
+    if least > keep.fraction:
+        what = f"keep {keep} cannot be reached on {ready.dataset_label} x {ready.model.label}"
         cause, cure = "floors", "lower --floor or ask for more"
-        if metric == "weights":
+        if keep.metric == "weights":
             raise UserError(f"{what}: one weight of every layer stays, {least:.2g} of all; ask for more")
         if rule.skip:
             cause = f"floors and the {len(rule.skip)} coupled groups that --no-coupled keeps whole"
@@ -105,20 +101,29 @@ def task(spec: Spec, dataset: str, model: str) -> Task:
     """Make one task of a spec ready (once per process)."""
     ready = make_task(dataset, model, spec.protocol(), spec.data_root, spec.download, spec.plugin)
     if spec.finetune_rate == "swept":
-        return with_swept_rate(ready, spec.results, parse_keeps(spec.keep)[0])
+        return with_swept_rate(ready, spec.results, spec.keep.metric)
     return ready
 
 
 def method_of(spec: Spec, job: Job) -> Method:
     """Resolve a job's criterion."""
     ready = task(spec, job.dataset, job.model)
-    return resolve(job.criterion, ready, job.seed, spec.results, registry(spec.plugin), parse_keeps(spec.keep)[0])
+    known = registry(spec.plugin)
+    return resolve(job.criterion, ready, job.seed, results=spec.results, metric=spec.keep.metric, registry=known)
 
 
-def trajectory(spec: Spec, store: Store, job: Job, metric: Metric, tick: Tick = lambda _: None) -> Trajectory:
+def make_trajectory(spec: Spec, store: Store, job: Job, tick: Tick = lambda _: None) -> Trajectory:
     """Set up a job's trajectory."""
     ready = task(spec, job.dataset, job.model)
-    return Trajectory(ready, method_of(spec, job), job.seed, metric, store, find_device(spec.device), tick=tick)
+    return Trajectory(
+        task=ready,
+        method=method_of(spec, job),
+        seed=job.seed,
+        metric=spec.keep.metric,
+        store=store,
+        device=find_device(spec.device),
+        tick=tick,
+    )
 
 
 def find_device(name: str) -> torch.device:

@@ -1,6 +1,5 @@
 """How long stages will take: training steps timed now at two sizes, corrected by stages that are already finished."""
 
-import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -10,12 +9,13 @@ import torch
 from prunebench.data.splits import BlockData
 from prunebench.pruning.network import Network
 from prunebench.pruning.removal import remove
-from prunebench.pruning.selection import Budget, select
+from prunebench.pruning.selection import select
+from prunebench.records.stage import read_stage_facts
 from prunebench.study.grid import Grid, find_device
 from prunebench.study.stages import Stage
 from prunebench.study.store import Store
 from prunebench.study.task import Task
-from prunebench.training.train import Plan, train
+from prunebench.training.train import TrainingSettings, train
 
 _BATCHES = 10
 
@@ -45,18 +45,18 @@ class Pace:
 
 
 def _seconds(stage: Stage, store: Store) -> float:
-    return float(json.loads((store.stage(stage.key) / "facts.json").read_text())["seconds"])
+    return read_stage_facts(store.stage(stage.key)).seconds
 
 
 def measure(grid: Grid, ready: Task) -> Pace:
     """Time a few training steps of a task's dense network and of one pruned to the grid's smallest keep."""
-    device, keep = find_device(grid.spec.device), min(grid.keeps)
+    device, keep = find_device(grid.spec.device), grid.spec.keep.keeps[-1]
     data, dense = ready.data(0, device), ready.fresh(0, device)
-    if keep == 1 or grid.metric == "weights":  # dense kernels take their time for zeros, too
+    if keep.fraction == 1 or keep.metric == "weights":  # dense kernels take their time for zeros, too
         seconds = _timed(dense, ready, data)
         return Pace(seconds, seconds, 1.0)
     noise = {name: torch.rand(units) for name, units in dense.units.items()}
-    selection = select(noise, dense, ready.costs, Budget(grid.metric, keep), ready.rule)
+    selection = select(noise, dense, ready.costs, keep, ready.rule)
     small = remove(dense, selection.remove)
     return Pace(_timed(dense, ready, data), _timed(small, ready, data), selection.keep["macs"])
 
@@ -68,7 +68,7 @@ def _timed(network: Network, ready: Task, data: BlockData) -> float:
     few = replace(data.train, pictures=data.train.pictures[torch.arange(min(len(data.train), _BATCHES * batch))])
     one = replace(data.validation, pictures=data.validation.pictures[torch.arange(1)])
     small = replace(data, train=few, validation=one)
-    plan = Plan("estimate", 1, protocol.rate or 0.01, batch, protocol.weight_decay or 0.0, 0)
+    plan = TrainingSettings("estimate", 1, protocol.rate or 0.01, batch, protocol.weight_decay or 0.0, 0)
     train(network, small, plan)
     start = time.perf_counter()
     train(network, small, plan)

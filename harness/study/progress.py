@@ -25,7 +25,7 @@ class Result(Protocol):
     def status(self) -> str:
         """Say `ok` or `failed`."""
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """Say in a few words what came out."""
 
 
@@ -68,6 +68,8 @@ class Progress:
         self.done += 1
         self.bar.update(self.current, completed=self.done)
         elapsed = time.perf_counter() - self.started
-        line = f"[{self.done}/{self.total}] {name} | {' '.join(result.told() for result in results)} | {elapsed:.0f} s"
+        line = (
+            f"[{self.done}/{self.total}] {name} | {' '.join(result.summary() for result in results)} | {elapsed:.0f} s"
+        )
         failed = any(result.status == "failed" for result in results)
         log.log(logging.WARNING if failed else logging.INFO, line)

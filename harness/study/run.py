@@ -16,10 +16,9 @@ from prunebench.data.streaming import set_decoders
 from prunebench.errors import UserError, reason
 from prunebench.processes import cores, end_with_parent
 from prunebench.records.files import read_json
-from prunebench.records.names import Metric
 from prunebench.records.record import SCHEMA, Record
-from prunebench.records.requested import Asked, Trajectories
-from prunebench.study.grid import Grid, Job, schedule, trajectory
+from prunebench.records.requested import Requested, RequestedTrajectories
+from prunebench.study.grid import Grid, Job, make_trajectory, schedule
 from prunebench.study.progress import Progress, Result
 from prunebench.study.spec import Spec
 from prunebench.study.store import Store
@@ -28,7 +27,7 @@ from prunebench.study.trajectory import Trajectory, forget_failures
 log = logging.getLogger("prunebench")
 
 R = TypeVar("R", bound=Result)
-Work = Callable[..., list[R]]  # (spec, job, metric, keeps, progress=None) -> what came out, such as a record per keep
+Work = Callable[..., list[R]]  # (spec, job, progress=None) -> the results, such as a record per keep
 
 
 def run(grid: Grid, progress: Progress) -> list[Record]:
@@ -37,7 +36,7 @@ def run(grid: Grid, progress: Progress) -> list[Record]:
     Finished points are read from the results folder. Raises `UserError` where nothing more can be written.
     """
     store = Store(grid.spec.results)
-    note(store, grid.spec, asked(grid))
+    note(store, grid.spec, requested(grid))
     done: dict[Job, list[Record]] = {}
     log.info(schedule(grid))
     progress.begin(len(grid.jobs))
@@ -65,19 +64,24 @@ def about(spec: Spec) -> dict[str, object]:
     return {"schema_version": SCHEMA, "preset": spec.preset or None, "command": command}
 
 
-def asked(grid: Grid) -> Asked:
+def requested(grid: Grid) -> Requested:
     """Say what a grid asks for."""
     seeds: dict[tuple[str, str, str], list[int]] = {}
     for job in grid.jobs:
         seeds.setdefault((job.dataset, job.model, job.criterion), []).append(job.seed)
     trajectories = tuple(
-        Trajectories(dataset=dataset, model=model, criterion=criterion, seeds=tuple(found))
+        RequestedTrajectories(dataset=dataset, model=model, criterion=criterion, seeds=tuple(found))
         for (dataset, model, criterion), found in seeds.items()
     )
-    return Asked(ranking=grid.spec.ranking, metric=grid.metric, keeps=grid.keeps, trajectories=trajectories)
+    return Requested(
+        ranking=grid.spec.ranking,
+        metric=grid.spec.keep.metric,
+        keeps=grid.spec.keep.fractions,
+        trajectories=trajectories,
+    )
 
 
-def note(store: Store, spec: Spec, *wanted: Asked) -> None:
+def note(store: Store, spec: Spec, *wanted: Requested) -> None:
     """Add this run to what the folder says of itself; once a demonstration is in it, it says so."""
     path, now = store.folder / "run.json", about(spec)
     old = read_json(path) if path.exists() else {}
@@ -89,18 +93,16 @@ def note(store: Store, spec: Spec, *wanted: Asked) -> None:
     store.write_json(path, now | {"preset": preset, "command": command, "asked": cells})
 
 
-def run_job(
-    spec: Spec, job: Job, metric: Metric, keeps: tuple[float, ...], progress: Progress | None = None
-) -> list[Record]:
+def run_job(spec: Spec, job: Job, progress: Progress | None = None) -> list[Record]:
     """Compute one trajectory; a point that fails gives a failed record and leaves the others standing."""
-    path = start(spec, job, metric, progress)
-    return [_point(path, keep) for keep in keeps]
+    trajectory = start(spec, job, progress)
+    return [_point(trajectory, keep) for keep in spec.keep.fractions]
 
 
-def start(spec: Spec, job: Job, metric: Metric, progress: Progress | None) -> Trajectory:
+def start(spec: Spec, job: Job, progress: Progress | None = None) -> Trajectory:
     """Set up a job's trajectory in this process."""
     configure(spec)
-    return trajectory(spec, Store(spec.results), job, metric, progress.step if progress else (lambda _: None))
+    return make_trajectory(spec, Store(spec.results), job, progress.step if progress else (lambda _: None))
 
 
 def configure(spec: Spec) -> None:
@@ -112,35 +114,35 @@ def configure(spec: Spec) -> None:
     torch.backends.cudnn.benchmark = False
 
 
-def _point(path: Trajectory, keep: float) -> Record:
+def _point(trajectory: Trajectory, keep: float) -> Record:
     """Read a finished point from the store, or compute it and write it there."""
-    record = path.finished(keep)
+    record = trajectory.finished(keep)
     if record is None:
-        record = attempt(path, keep)
-        path.store.put(record)
+        record = attempt(trajectory, keep)
+        trajectory.store.put(record)
     return record
 
 
-def attempt(path: Trajectory, keep: float) -> Record:
+def attempt(trajectory: Trajectory, keep: float) -> Record:
     """Compute a point; a failure is its record."""
     try:
-        return path.point(keep)
+        return trajectory.point(keep)
     except UserError:
         raise
     except Exception as error:  # a plugin's error is this cell's, whatever it is
         log.debug("traceback of the failed cell", exc_info=True)
-        return path.blank(keep).model_copy(update={"status": "failed", "reason": reason(error)})
+        return trajectory.blank(keep).model_copy(update={"status": "failed", "reason": reason(error)})
 
 
 def _in_turn(grid: Grid, work: Work[R], progress: Progress) -> Iterator[tuple[Job, list[R]]]:
     for job in grid.jobs:
-        yield job, work(grid.spec, job, grid.metric, grid.keeps, progress)
+        yield job, work(grid.spec, job, progress)
 
 
 def _in_processes(grid: Grid, work: Work[R]) -> Iterator[tuple[Job, list[R]]]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(grid.spec.workers, mp_context=context, initializer=end_with_parent) as pool:
-        futures = {pool.submit(work, grid.spec, job, grid.metric, grid.keeps): job for job in grid.jobs}
+        futures = {pool.submit(work, grid.spec, job): job for job in grid.jobs}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
@@ -158,9 +160,9 @@ def _tidy(grid: Grid, store: Store) -> None:
     if grid.spec.save == "all":
         return
     for job in grid.jobs:
-        path = trajectory(grid.spec, store, job, grid.metric)
-        for keep in grid.keeps:
-            point = path.plan.point(path.method, keep)
+        trajectory = make_trajectory(grid.spec, store, job)
+        for keep in grid.spec.keep.fractions:
+            point = trajectory.plan.point(trajectory.method, keep)
             for stage in [*point.chain(), *(point.copies.chain() if point.copies else [])]:
                 if grid.spec.save == "none" or stage.kind == "rung":
                     store.drop_stage(stage.key)

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from importlib import resources
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from prunebench.errors import UserError, unknown
+from prunebench.records.budget import Budget, parse_budget
 from prunebench.records.protocol import Protocol
 
 _TASKS = {"datasets", "models", "tasks"}
@@ -31,8 +32,8 @@ class Spec(Protocol):
         (), description="pairs such as 'cifar10 x resnet20', not every dataset with every model"
     )
     seeds: str = Field("0-2", description="seeds: 0-4 or 0,3,7")
-    keep: str = Field(
-        "macs=0.5,0.25",
+    keep: Annotated[Budget, BeforeValidator(parse_budget)] = Field(
+        Budget("macs", (0.5, 0.25)),
         description="fractions to keep of macs, params or units; of weights to prune single weights: weights=0.1,0.05",
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
@@ -92,9 +93,8 @@ def make_spec(options: Mapping[str, Any], config: Path | str | None = None, defa
         value = merged.get(name)
         if isinstance(value, str) or (isinstance(value, list | tuple) and all(isinstance(v, str) for v in value)):
             merged[name] = split_list(value)
-    for name in ("seeds", "keep"):
-        if isinstance(merged.get(name), int | float | list):
-            merged[name] = str(merged[name]).strip("[]")
+    if isinstance(merged.get("seeds"), int | list):
+        merged["seeds"] = str(merged["seeds"]).strip("[]")
     try:
         spec = Spec.model_validate(merged)
     except ValidationError as error:

@@ -58,7 +58,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Plan:
+class StagePlan:
     """Plans the trajectories of one block.
 
     block: JSON facts of task, data, seed and device type; metric: what keeps are a fraction of.
@@ -69,7 +69,7 @@ class Plan:
     metric: Metric
 
     def dense(self) -> Stage:
-        """Plan the block's one dense training."""
+        """StagePlan the block's one dense training."""
         packages = {name: version(name) for name in ("torch", "torchvision", "torch-pruning")}
         facts = {"block": self.block, "packages": packages, "harness": HARNESS, **self._options(*_DENSE)}
         facts |= {name: value for name, value in self._options(*_START).items() if value not in _USUAL[name]}
@@ -79,13 +79,13 @@ class Plan:
         return Stage("dense", "dense", key_of("", facts), epochs)
 
     def sparse(self, method: Method) -> Stage:
-        """Plan sparse training; without a regulariser it is plain and shared by the block's criteria."""
+        """StagePlan sparse training; without a regulariser it is plain and shared by the block's criteria."""
         dense = self.dense()
         facts = {"sparse": identity(method.before), **self._options("sparse_epochs", "sparse_rate")}
         return Stage("sparse", "sparse", key_of(dense.key, facts), self.protocol.sparse_epochs, parent=dense)
 
     def point(self, method: Method, keep: float) -> Stage:
-        """Plan the stages that lead to a requested keep."""
+        """StagePlan the stages that lead to a requested keep."""
         if method.kind == "scratch":
             return self._scratch(method, keep)
         rungs = self.protocol.rungs_above(keep)

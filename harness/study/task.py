@@ -27,8 +27,7 @@ from prunebench.records.names import Metric
 from prunebench.records.protocol import Protocol
 from prunebench.seeding import seeded
 from prunebench.study.checkpoint import load_weights, weights_digest
-from prunebench.study.single_weights import WeightCosts, Weights
-from prunebench.study.structure import Structure, Units
+from prunebench.study.structure import SingleWeights, Structure, WeightCosts, WholeUnits
 
 IMAGENET_CLASSES = 1000
 
@@ -69,7 +68,11 @@ class Task:
 
     def structure(self, metric: Metric) -> Structure:
         """Give what is removed for a budget: single weights for one of weights, otherwise units."""
-        return Weights(WeightCosts.of(self.costs)) if metric == "weights" else Units(self.costs, self.rule)
+        return (
+            SingleWeights(WeightCosts.from_units(self.costs))
+            if metric == "weights"
+            else WholeUnits(self.costs, self.rule)
+        )
 
     def data(self, seed: int, device: torch.device) -> BlockData:
         """Draw a block's splits."""

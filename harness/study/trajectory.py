@@ -1,9 +1,7 @@
-"""Runs the stages that lead to a point, each once, and writes the record."""
+"""Runs the stages that lead to a point, each once, and makes the record."""
 
-import json
-import math
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,16 +16,18 @@ from prunebench.pruning.masks import zero
 from prunebench.pruning.network import Network
 from prunebench.pruning.removal import remove
 from prunebench.records.names import Metric
-from prunebench.records.record import Cell, Environment, Epoch, Packed, PerImage, Record, Scores
+from prunebench.records.record import Cell, Epoch, Record
+from prunebench.records.stage import FACTS, StageFacts, read_stage_facts
 from prunebench.seeding import seeded
-from prunebench.study import environment
-from prunebench.study.cut import cut, cut_like
+from prunebench.study.cut import Cutter
+from prunebench.study.environment import peak_memory, restart_peak
 from prunebench.study.networks import load_into, save
-from prunebench.study.stages import Plan, Stage
+from prunebench.study.outcome import environment, measured, per_image, results
+from prunebench.study.stages import Stage, StagePlan
 from prunebench.study.store import Store, key_of
 from prunebench.study.task import Task, place
-from prunebench.training.evaluate import Result, evaluate, with_batchnorm_reestimated
-from prunebench.training.train import Plan as TrainingPlan, Tick, train
+from prunebench.training.evaluate import evaluate, with_batchnorm_reestimated
+from prunebench.training.train import Tick, TrainingSettings, train
 
 _FAILED: dict[tuple[Path, str], str] = {}  # why stages failed in this process, by results folder and key
 
@@ -37,7 +37,7 @@ def forget_failures() -> None:
     _FAILED.clear()
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, kw_only=True)
 class Trajectory:
     """One criterion going down the ladder in one block."""
 
@@ -53,7 +53,8 @@ class Trajectory:
 
     def __post_init__(self) -> None:
         self.protocol, self.structure = self.task.protocol, self.task.structure(self.metric)
-        self.plan = Plan(self.protocol, self.task.facts(self.seed, self.device), self.metric)
+        self.plan = StagePlan(self.protocol, self.task.facts(self.seed, self.device), self.metric)
+        self.cutter = Cutter(self.task, self.structure, self.metric, self.seed)
 
     @cached_property
     def data(self) -> BlockData:
@@ -85,18 +86,19 @@ class Trajectory:
         del self._memory[stage.key]
         return record
 
-    def facts(self, stage: Stage) -> dict[str, Any]:
-        """Give what a stage left behind beside its network, which is computed where it never was."""
-        if not (self.store.stage(stage.key) / "facts.json").exists():
+    def facts(self, stage: Stage) -> StageFacts:
+        """Give what a stage left behind beside its network; a stage that was never computed is computed now."""
+        folder = self.store.stage(stage.key)
+        if not (folder / FACTS).exists():
             self.network(stage)
             del self._memory[stage.key]
-        return self._facts(stage)
+        return read_stage_facts(folder)
 
     def network(self, stage: Stage) -> Network:
         """Give a stage's network: from memory, from the store, or by computing it."""
-        place = (self.store.folder, stage.key)
-        if place in _FAILED:
-            raise CellError(_FAILED[place])
+        failed = (self.store.folder, stage.key)
+        if failed in _FAILED:
+            raise CellError(_FAILED[failed])
         if stage.key not in self._memory:
             if not self.store.has(stage.key):
                 for needed in (stage.parent, stage.copies):
@@ -108,7 +110,7 @@ class Trajectory:
             except UserError:
                 raise
             except Exception as error:  # once is enough: it would come again at every keep and criterion
-                _FAILED[place] = reason(error)
+                _FAILED[failed] = reason(error)
                 self._memory.clear()  # a plugin may have changed a network that other keeps start from
                 raise
         return self._memory[stage.key]
@@ -121,35 +123,41 @@ class Trajectory:
 
     def _compute(self, stage: Stage) -> Network:
         start = time.perf_counter()
-        environment.restart_peak(str(self.device))
-        network, facts = self._start(stage)
-        cut = None
+        restart_peak(str(self.device))
+        network, found = self._start(stage)
         tested = stage.kind in ("dense", "point") and not stage.trial
+        after_cut = None
         if tested and stage.kind == "point":
-            cut = evaluate(network.model, self.data.test)
-            facts["cut"] = _numbers(cut)
+            after_cut = evaluate(network.model, self.data.test)
+            found["cut"] = measured(after_cut)
             copy = with_batchnorm_reestimated(network.model, self.data.calibration, self.protocol.calibration_batch)
-            facts["cut_bn"] = _numbers(evaluate(copy, self.data.test))
+            found["cut_bn"] = measured(evaluate(copy, self.data.test))
         curve = self._new_classifier(network) if stage.kind == "dense" else []
-        trained = train(network, self.data, self._training(stage), self._regulariser(stage), self.tick)
-        facts["curve"] = [asdict(epoch) for epoch in (*curve, *trained.curve)]
-        facts["sparse"] = trained.sparse.model_dump() if trained.sparse else None
+        trained = train(network, self.data, self._settings(stage), self._regulariser(stage), self.tick)
         if tested:
-            result = cut if cut and not stage.epochs else evaluate(network.model, self.data.test)
-            facts["final"], facts["images"] = _numbers(result), self._images(result)
-        facts["seconds"] = time.perf_counter() - start
-        facts["memory"] = environment.peak_memory(str(self.device))
+            result = after_cut if after_cut and not stage.epochs else evaluate(network.model, self.data.test)
+            found |= {"final": measured(result), "images": per_image(result, self.data.classes)}
+        facts = StageFacts(
+            seconds=time.perf_counter() - start,
+            memory=peak_memory(str(self.device)),
+            curve=(*curve, *trained.curve),
+            sparse=trained.sparse,
+            **found,
+        )
+        self._store(stage, network, facts)
+        return network
+
+    def _store(self, stage: Stage, network: Network, facts: StageFacts) -> None:
         described = {"model": self.task.model.label, **self.task.shape}
 
         def fill(folder: Path) -> None:
             save(network, folder, described)
-            (folder / "facts.json").write_text(json.dumps(facts))
+            facts.write(folder)
 
         self.store.finish_stage(stage.key, fill)
-        return network
 
     def _start(self, stage: Stage) -> tuple[Network, dict[str, Any]]:
-        """Give the network that a stage trains: fresh, the parent's, or the parent's after a cut."""
+        """Give the network that a stage trains, with the facts of its cut: fresh, the parent's, or the parent cut."""
         if stage.parent is None:
             return self.task.fresh(self.seed, self.device), {}
         parent = self.network(stage.parent)
@@ -157,17 +165,17 @@ class Trajectory:
             return remove(parent, {}), {}
         start = time.perf_counter()
         if stage.label == "scratch" and stage.copies is not None:
-            network = cut_like(self.structure, parent, self.network(stage.copies), self.seed, stage)
+            network = self.cutter.to_widths_of(self.network(stage.copies), parent, stage)
             with seeded(self.seed, "scratch"):
                 self.task.model.reset(network.model)
             zero(network)
             return network, {}
+        floors: tuple[str, ...] = ()
         if stage.copies is not None:
-            like = self.network(stage.copies)
-            network, floors = cut_like(self.structure, parent, like, self.seed, stage), list[str]()
+            network = self.cutter.to_widths_of(self.network(stage.copies), parent, stage)
         else:
-            method = self.method.of or self.method  # a control comes here for the stages of the X that it copies
-            network, floors = cut(self.task, self.data, method, parent, stage, self.metric, self.seed)
+            method = self.method.of or self.method  # a control computes the stages of the X that it copies
+            network, floors = self.cutter.by_scores(parent, method, self.data, stage)
         return network, {"floors": floors, "cut_seconds": time.perf_counter() - start}
 
     def _new_classifier(self, network: Network) -> list[Epoch]:
@@ -175,14 +183,14 @@ class Trajectory:
         protocol = self.protocol
         if not protocol.frozen_epochs:
             return []
-        plan = replace(
-            self._training(self.plan.dense()),
+        settings = replace(
+            self._settings(self.plan.dense()),
             stage="classifier",
             epochs=protocol.frozen_epochs,
             rate=protocol.frozen_rate * (protocol.rate or 0.0),
             only=self.task.model.head_of(network.model),
         )
-        return train(network, self.data, plan, None, self.tick).curve
+        return train(network, self.data, settings, None, self.tick).curve
 
     def _regulariser(self, stage: Stage) -> Regulariser | None:
         method = self.method.of or self.method
@@ -190,14 +198,14 @@ class Trajectory:
             return method.before
         return method.after if stage.kind in ("rung", "point") and stage.label != "scratch" else None
 
-    def _training(self, stage: Stage) -> TrainingPlan:
+    def _settings(self, stage: Stage) -> TrainingSettings:
         assert isinstance(self.protocol.finetune_rate, float)
         share = {"dense": 1.0, "sparse": self.protocol.sparse_rate}.get(stage.kind, self.protocol.finetune_rate)
         if stage.label == "scratch":
             share = 1.0
         assert self.protocol.batch and self.protocol.rate and self.protocol.weight_decay is not None
         half = torch.bfloat16 if self.protocol.mixed_precision and self.device.type == "cuda" else None
-        return TrainingPlan(
+        return TrainingSettings(
             stage=stage.label if stage.kind != "point" else f"{stage.label} {stage.keep:g}",
             epochs=stage.epochs - (self.protocol.frozen_epochs if stage.kind == "dense" else 0),
             rate=share * self.protocol.rate,
@@ -207,59 +215,18 @@ class Trajectory:
             precision=half,
         )
 
-    def _images(self, result: Result) -> dict[str, Any]:
-        kind = "uint8" if self.data.classes <= 256 else "uint16"
-        predicted, loss = Packed.of(result.predicted.numpy(), kind), Packed.of(result.loss.numpy(), "float16")
-        correct = Packed.of(result.correct.numpy(), "uint8")
-        return PerImage(predicted=predicted, loss=loss, correct=correct).model_dump()
-
-    def _facts(self, stage: Stage) -> dict[str, Any]:
-        facts: dict[str, Any] = json.loads((self.store.stage(stage.key) / "facts.json").read_text())
-        return facts
-
     def _record(self, blank: Record, stage: Stage, network: Network) -> Record:
-        chain = [(s, self._facts(s)) for s in stage.chain()]
-        point, dense = chain[-1][1], chain[0][1]
-        parts = {"dense": dense["final"], "cut": point["cut"], "cut_bn": point["cut_bn"], "finetuned": point["final"]}
-        scores = {
-            name: Scores(**{part: values[name] for part, values in parts.items()})
-            for name in (("accuracy", "loss", "top5") if self.data.classes >= 100 else ("accuracy", "loss"))
-        }
+        facts = {one.label: self.facts(one) for one in stage.chain()}
         return Record.model_validate(
             {
                 **blank.model_dump(),
-                **scores,
+                **results(list(facts.values()), self.data.classes),
+                **self.structure.left(network),
                 "evidence": tuple(getattr(self.method.score, "evidence", ())),
                 "dense": self.task.costs.dense,
-                **self.structure.left(network),
                 "widths": self.task.costs.widths(network.units),
-                "floors": tuple(point.get("floors", ())),
-                "per_image": PerImage.model_validate(point["images"]),
-                "curves": tuple(epoch for _, facts in chain for epoch in facts["curve"]),
-                "sparse": next((facts["sparse"] for _, facts in reversed(chain) if facts["sparse"]), None),
                 "strength": (self.method.of or self.method).strength,
                 "network": stage.key,
-                "environment": self._environment(chain),
+                "environment": environment(facts, tuple(dict.fromkeys(self._reused)), str(self.device)),
             }
         )
-
-    def _environment(self, chain: list[tuple[Stage, dict[str, Any]]]) -> Environment:
-        return Environment(
-            versions=environment.versions(),
-            device=environment.device_name(str(self.device)),
-            cpu=environment.cpu_name(),
-            threads=torch.get_num_threads(),
-            commit=environment.commit(),
-            seconds={s.label: round(facts["seconds"], 4) for s, facts in chain},
-            cutting_seconds=round(sum(facts.get("cut_seconds", 0.0) for _, facts in chain), 4),
-            reused=tuple(dict.fromkeys(self._reused)),
-            memory={s.label: facts.get("memory", 0) for s, facts in chain},
-            peak_memory=max(facts.get("memory", 0) for _, facts in chain),
-        )
-
-
-def _numbers(result: Result) -> dict[str, float]:
-    if not math.isfinite(result.mean_loss):
-        why = "training diverged, or was too short for the statistics of BatchNorm"
-        raise CellError(f"the network's loss on the test pictures is {result.mean_loss}: {why}")
-    return {"accuracy": result.accuracy, "loss": result.mean_loss, "top5": result.top5}

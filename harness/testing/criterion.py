@@ -19,8 +19,8 @@ from prunebench.plugins.criterion import AnyCriterion
 from prunebench.plugins.guard import watching
 from prunebench.pruning.masks import kept_weights, without
 from prunebench.pruning.network import Network
-from prunebench.scoring.score import score
-from prunebench.scoring.single_weights import for_units_only, score_weights
+from prunebench.scoring.score import score, score_weights
+from prunebench.scoring.single_weights import for_units_only
 from prunebench.testing import toys
 from prunebench.testing.regulariser import REGULARISER_CHECKS, require
 

@@ -15,9 +15,10 @@ from prunebench.pruning.analysis import analyse
 from prunebench.pruning.cost import CostModel, costs, count
 from prunebench.pruning.network import Group, Network, Table
 from prunebench.pruning.removal import remove
-from prunebench.pruning.selection import Budget, Rule, lowest, select
+from prunebench.pruning.selection import Rule, lowest, select
 from prunebench.pruning.tracing import trace
 from prunebench.pruning.verification import difference, randomised, skeleton, twin
+from prunebench.records.budget import Keep
 from prunebench.study.networks import load_into, save
 
 Build = Callable[[int, int, int], nn.Module]
@@ -88,7 +89,7 @@ def _selected(network: Network, keep: float) -> dict[str, Tensor]:
     """Choose units at random for a keep of MACs, the least that floors allow if that is more."""
     cost, draws = costs(network.model, network.table), torch.Generator().manual_seed(1)
     scores = {name: torch.rand(units, generator=draws) for name, units in network.units.items()}
-    budget = Budget("macs", max(keep, _least(cost, network.table)))
+    budget = Keep("macs", max(keep, _least(cost, network.table)))
     return select(scores, network, cost, budget, Rule()).remove
 
 

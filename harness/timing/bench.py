@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from prunebench.fidelity.compare import compare_scores, forget_dense, gated, score_jobs
+from prunebench.fidelity.compare import compare_scores, criteria_that_read_gates, forget_dense, score_jobs
+from prunebench.records.budget import Budget
 from prunebench.records.fidelity import Fidelity
 from prunebench.records.names import Metric
 from prunebench.records.record import Record
-from prunebench.records.tuning import read_tuning
+from prunebench.records.tuning import read_choice
 from prunebench.study.grid import Grid, Job, make_grid, task
 from prunebench.study.progress import Progress
 from prunebench.study.run import about, configure, run
@@ -22,7 +23,7 @@ from prunebench.timing.timer import Timer
 
 
 @dataclass(frozen=True)
-class Entry:
+class TimedNetwork:
     """One timed network: a task's dense one (no keep), or a point."""
 
     job: Job
@@ -68,18 +69,18 @@ class Bench:
         check_backend(spec.backend)
         self.spec = spec
         self.grid = make_grid(spec)
-        self.records: dict[Entry, Record] = {}
+        self.records: dict[TimedNetwork, Record] = {}
         self.fidelity: dict[Job, Fidelity] = {}
-        self.timed: set[Entry] = set()
+        self.timed: set[TimedNetwork] = set()
         self.timer = Timer(self.grid)
 
     @cached_property
-    def entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, TimedNetwork]:
         """The dense network of every task, then the points, by their names."""
-        metric = self.grid.metric
+        metric = self.spec.keep.metric
         tasks = dict.fromkeys((job.dataset, job.model) for job in self.grid.jobs)
-        dense = [Entry(Job(*names, "dense", 0), metric) for names in tasks]
-        points = [Entry(job, metric, keep) for job in self.grid.jobs for keep in self.grid.keeps]
+        dense = [TimedNetwork(Job(*names, "dense", 0), metric) for names in tasks]
+        points = [TimedNetwork(job, metric, keep) for job in self.grid.jobs for keep in self.spec.keep.fractions]
         return {str(entry): entry for entry in dense + points}
 
     @cached_property
@@ -91,7 +92,7 @@ class Bench:
     @cached_property
     def gated(self) -> tuple[str, ...]:
         """The criteria that cannot score a dense network."""
-        return gated(self.grid)
+        return criteria_that_read_gates(self.grid)
 
     def compare(self, jobs: tuple[Job, ...]) -> None:
         """Compute the fidelity of some scores, or read it from the store."""
@@ -102,17 +103,18 @@ class Bench:
         """Forget the dense networks that only fidelity needed, where none are to be kept."""
         forget_dense(self.grid, tuple(self.fidelity))
 
-    def train(self, entries: list[Entry]) -> None:
+    def train(self, entries: list[TimedNetwork]) -> None:
         """Compute the points of some entries, or read them from the store."""
         jobs = tuple(dict.fromkeys(entry.job for entry in entries))
-        keeps = tuple(keep for keep in self.grid.keeps if any(entry.keep == keep for entry in entries))
+        keeps = tuple(f for f in self.spec.keep.fractions if any(entry.keep == f for entry in entries))
+        spec = self.spec.model_copy(update={"keep": Budget(self.spec.keep.metric, keeps)})
         with _lines_shown(), Progress() as progress:
-            for record in run(Grid(self.spec, jobs, self.grid.metric, keeps), progress):
+            for record in run(Grid(spec, jobs), progress):
                 cell = record.cell
                 job = Job(cell.dataset, cell.model, cell.criterion, cell.seed)
-                self.records[Entry(job, cell.metric, cell.keep)] = record
+                self.records[TimedNetwork(job, cell.metric, cell.keep)] = record
 
-    def record(self, entry: Entry) -> Record | None:
+    def record(self, entry: TimedNetwork) -> Record | None:
         """Give an entry's record; a dense network has none."""
         return self.records[entry] if entry.record_wanted else None
 
@@ -120,7 +122,7 @@ class Bench:
         """Say how often a timed round repeats its call."""
         return repeats(call)
 
-    def facts(self, entry: Entry, call: Call) -> dict[str, Any]:
+    def facts(self, entry: TimedNetwork, call: Call) -> dict[str, Any]:
         """Give what the benchmark entry carries: cost of the dense network, or record and paired latency."""
         record = self.record(entry)
         if record is None:
@@ -134,5 +136,5 @@ class Bench:
         """Say what the file is, with the records that have no time: pytest-benchmark leaves failed tests out."""
         untimed = [r.model_dump(mode="json") for entry, r in self.records.items() if entry not in self.timed]
         found = sorted((self.spec.results / "strengths").glob("*.json"))
-        tunings = [read_tuning(path).model_dump(mode="json") for path in found]
+        tunings = [read_choice(path).model_dump(mode="json") for path in found]
         return {**about(self.spec), "untimed": untimed, "tunings": tunings}

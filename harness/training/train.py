@@ -24,7 +24,7 @@ Tick = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingSettings:
     """What one stage does.
 
     rate: peak learning rate. precision: autocast type on a GPU, or None. only: names of the modules to train, with
@@ -62,7 +62,11 @@ def rate_at(step: int, steps: int, peak: float) -> float:
 
 
 def train(
-    network: Network, data: BlockData, plan: Plan, regulariser: Regulariser | None = None, tick: Tick = lambda _: None
+    network: Network,
+    data: BlockData,
+    settings: TrainingSettings,
+    regulariser: Regulariser | None = None,
+    tick: Tick = lambda _: None,
 ) -> Trained:
     """Train a network in place.
 
@@ -71,21 +75,21 @@ def train(
     Raises `CellError` when the loss or the term is no longer finite, or the term has no gradient.
     """
     trained = Trained()
-    if plan.epochs == 0:
+    if settings.epochs == 0:
         return trained
     attached = None
     if regulariser is not None:
-        attached = attach(regulariser, network, generator(plan.seed, plan.stage, "regulariser"))
+        attached = attach(regulariser, network, generator(settings.seed, settings.stage, "regulariser"))
         before = float(attached.measure().detach())
-        ratio = _gradient_ratio(network, regulariser, attached, data, plan)
-    with seeded(plan.seed, plan.stage, "dropout"), _frozen(network.model, plan.only), held(network):
-        for epoch, rate, loss in _epochs(network.model, data, plan, attached):
+        ratio = _gradient_ratio(network, regulariser, attached, data, settings)
+    with seeded(settings.seed, settings.stage, "dropout"), _frozen(network.model, settings.only), held(network):
+        for epoch, rate, loss in _epochs(network.model, data, settings, attached):
             if attached is not None and regulariser is not None:
                 term_of(regulariser, attached)
-            last = epoch == plan.epochs
+            last = epoch == settings.epochs
             accuracy = evaluate(network.model, data.validation).accuracy if last else None
-            trained.curve.append(Epoch(stage=plan.stage, epoch=epoch, rate=rate, loss=loss, validation=accuracy))
-            tick(f"{plan.stage} epoch {epoch}/{plan.epochs}")
+            trained.curve.append(Epoch(stage=settings.stage, epoch=epoch, rate=rate, loss=loss, validation=accuracy))
+            tick(f"{settings.stage} epoch {epoch}/{settings.epochs}")
     if attached is not None:
         after = float(attached.measure().detach())
         trained.sparse = SparseFacts(
@@ -97,28 +101,28 @@ def train(
 
 
 def _epochs(
-    model: nn.Module, data: BlockData, plan: Plan, attached: Attached | None
+    model: nn.Module, data: BlockData, settings: TrainingSettings, attached: Attached | None
 ) -> Iterator[tuple[int, float, float]]:
     """Yield (epoch, rate, mean loss) after each epoch."""
-    order = generator(plan.seed, plan.stage, "order")
-    optimiser = _optimiser(model, plan, attached)
-    batches = len([c for c in torch.split(torch.arange(len(data.train)), plan.batch) if len(c) > 1])
-    steps, step = batches * plan.epochs, 0
-    for epoch in range(1, plan.epochs + 1):
-        _train_mode(model, plan.only)
+    order = generator(settings.seed, settings.stage, "order")
+    optimiser = _optimiser(model, settings, attached)
+    batches = len([c for c in torch.split(torch.arange(len(data.train)), settings.batch) if len(c) > 1])
+    steps, step = batches * settings.epochs, 0
+    for epoch in range(1, settings.epochs + 1):
+        _train_mode(model, settings.only)
         total = torch.zeros((), device=data.train.mean.device)
-        drawn = torch.split(torch.randperm(len(data.train), generator=order), plan.batch)
+        drawn = torch.split(torch.randperm(len(data.train), generator=order), settings.batch)
         chosen = [index for index in drawn if len(index) > 1]  # BatchNorm cannot normalise one picture
         for images, labels in data.train.pictures.batches(chosen):
             inputs = data.train.floats(augment(images, data.augment, order, data.train.side))
-            rate = rate_at(step, steps, plan.rate)
+            rate = rate_at(step, steps, settings.rate)
             for group in optimiser.param_groups:
                 group["lr"] = rate * group["factor"]
-            total += _step(model, inputs, labels, plan, attached, optimiser)
+            total += _step(model, inputs, labels, settings, attached, optimiser)
             step += 1
         loss = float(total) / batches
         if not math.isfinite(loss):
-            raise CellError(f"training diverged in stage '{plan.stage}', epoch {epoch}: the loss is {loss}")
+            raise CellError(f"training diverged in stage '{settings.stage}', epoch {epoch}: the loss is {loss}")
         yield epoch, rate, loss
 
 
@@ -147,13 +151,13 @@ def _step(
     model: nn.Module,
     inputs: Tensor,
     labels: Tensor,
-    plan: Plan,
+    settings: TrainingSettings,
     attached: Attached | None,
     optimiser: torch.optim.Optimizer,
 ) -> Tensor:
     if attached is not None:
         attached.draw()
-    with torch.autocast(inputs.device.type, plan.precision, enabled=plan.precision is not None):
+    with torch.autocast(inputs.device.type, settings.precision, enabled=settings.precision is not None):
         loss = F.cross_entropy(model(inputs).float(), labels)
     objective = loss if attached is None else loss + attached.penalty()
     optimiser.zero_grad(set_to_none=True)
@@ -162,21 +166,21 @@ def _step(
     return loss.detach()
 
 
-def _optimiser(model: nn.Module, plan: Plan, attached: Attached | None) -> torch.optim.SGD:
-    groups = [{"params": list(model.parameters()), "weight_decay": plan.weight_decay, "factor": 1.0}]
+def _optimiser(model: nn.Module, settings: TrainingSettings, attached: Attached | None) -> torch.optim.SGD:
+    groups = [{"params": list(model.parameters()), "weight_decay": settings.weight_decay, "factor": 1.0}]
     if attached is not None and attached.parameters:
         groups.append({"params": attached.parameters, "weight_decay": 0.0, "factor": attached.rate_factor})
-    return torch.optim.SGD(groups, lr=plan.rate, momentum=0.9, nesterov=True)
+    return torch.optim.SGD(groups, lr=settings.rate, momentum=0.9, nesterov=True)
 
 
 def _gradient_ratio(
-    network: Network, regulariser: Regulariser, attached: Attached, data: BlockData, plan: Plan
+    network: Network, regulariser: Regulariser, attached: Attached, data: BlockData, settings: TrainingSettings
 ) -> dict[str, float]:
     """Norm of the term's gradient over the loss's, by parameter that the term acts on, on one batch."""
     named = dict(network.model.named_parameters())
     named |= {f"gates {number}": gate for number, gate in enumerate(attached.parameters)}
     attached.draw()
-    pictures, labels = data.train.batches(plan.batch)[0]
+    pictures, labels = data.train.batches(settings.batch)[0]
     network.model.eval()
     loss = F.cross_entropy(network.model(pictures), labels)
     ours = gradients_of(regulariser, attached, named)

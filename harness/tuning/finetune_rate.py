@@ -5,65 +5,44 @@ say in it: the units are those of `random`, the accuracy is that of the validati
 """
 
 from collections.abc import Sequence
-from itertools import chain
 
 from tabulate import tabulate
 
 from prunebench.errors import UserError
-from prunebench.plugins.expressions import parse_seeds
+from prunebench.records.tuning import Choice
+from prunebench.study.choices import rate_place
 from prunebench.study.grid import Grid, make_grid, task
 from prunebench.study.progress import Progress
 from prunebench.study.spec import Spec
-from prunebench.study.store import Store
-from prunebench.study.swept import Sweep, sweep_path
-from prunebench.tuning.trials import best, first_reason, of, run_trials, seconds, shown, validation
+from prunebench.tuning.choose import Search, choose, marked_percent
+from prunebench.tuning.trials import run_trials, trials_of
 
 SHARES = (1.0, 0.3, 0.1, 0.03)  # of the dense peak rate
 
 
-def sweep(spec: Spec, progress: Progress) -> list[Sweep]:
-    """Try every share on every task of a spec, and write what was found for `--finetune-rate swept`.
+def sweep(spec: Spec, progress: Progress) -> list[Choice]:
+    """Try every share on every task of a spec, and write the best one for `--finetune-rate swept`.
 
     Dense and sparse-trained networks are those of a run with the same options; no records are written.
     """
     if not spec.finetune_epochs:
         raise UserError("--finetune-epochs 0: without fine-tuning there is no rate to choose")
     grids = [_grid(spec, share) for share in SHARES]
-    grid, store = grids[0], Store(spec.results)
-    tasks = dict.fromkeys((job.dataset, job.model) for job in grid.jobs)
-    paths = {names: sweep_path(task(grid.spec, *names), spec.results, grid.metric) for names in tasks}
+    grid = grids[0]
     found = dict(zip(SHARES, run_trials(grids, progress, apart=("rung", "point")), strict=True))
-    sweeps, failures = [], []
-    for dataset, model in tasks:
-        name = f"{dataset} x {model}"
-        ours = {share: of(trials, dataset=dataset, model=model) for share, trials in found.items()}
-        means = {share: validation(trials) for share, trials in ours.items()}
-        share, all_ours = best(means), list(chain.from_iterable(ours.values()))
-        if share is None:
-            why = first_reason(all_ours)
-            failures.append(f"{name}: no share can be chosen, each failed at some point: {why}")
-            continue
-        done = Sweep(
-            task=name,
-            share=share,
-            validation={f"{share:g}": mean for share, mean in means.items()},
-            metric=grid.metric,
-            keeps=grid.keeps,
-            seeds=parse_seeds(spec.seeds),
-            seconds=seconds(all_ours),
-        )
-        store.write_json(paths[dataset, model], done.model_dump(mode="json"))
-        sweeps.append(done)
-    if failures:
-        raise UserError("; ".join(failures))
-    return sweeps
+    searches = {}
+    for dataset, model in dict.fromkeys((job.dataset, job.model) for job in grid.jobs):
+        path = rate_place(task(grid.spec, dataset, model)).path(spec.results, spec.keep.metric)
+        ours = {share: trials_of(trials, dataset=dataset, model=model) for share, trials in found.items()}
+        searches[Search(dataset, model, "random", path)] = ours
+    return choose(searches, grid, prefer=lambda share, _: share)
 
 
-def table(sweeps: Sequence[Sweep]) -> str:
+def table(choices: Sequence[Choice]) -> str:
     """Print what was found: validation accuracy in % by share of the dense peak, the best one marked."""
     rows = [
-        [one.task, *(shown(one.validation[f"{share:g}"], "*" * (share == one.share)) for share in SHARES)]
-        for one in sweeps
+        [one.task, *(marked_percent(one.validation[f"{share:g}"], "*" * (share == one.value)) for share in SHARES)]
+        for one in choices
     ]
     head = ["share of the dense peak", *(f"{share:g}" for share in SHARES)]
     return tabulate(rows, head, "simple", stralign="right", disable_numparse=True)

@@ -5,52 +5,28 @@ compared later. Every criterion gets the same number of trials, and more where i
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
-from pathlib import Path
 
 from tabulate import tabulate
 
 from prunebench.errors import UserError
 from prunebench.plugins.expressions import TUNED, parse_method, parse_seeds, with_strength
 from prunebench.plugins.registry import Registry, registry
-from prunebench.records.tuning import Tuning, read_tuning
-from prunebench.study.grid import Grid, Job, make_grid, task
+from prunebench.records.tuning import Choice, read_choice
+from prunebench.study.choices import strength_place, strength_rule
+from prunebench.study.grid import Job, make_grid, task
 from prunebench.study.progress import Progress
 from prunebench.study.spec import Spec
-from prunebench.study.store import Store
-from prunebench.study.tuned import strength_rule, tuning_path
-from prunebench.tuning.trials import Trial, best, first_reason, of, run_trials, seconds, shown, validation
+from prunebench.tuning.choose import Search, choose, marked_percent
+from prunebench.tuning.trials import run_trials, trials_of
 
 FACTORS = (0.01, 0.1, 1.0, 10.0, 100.0)  # of the strength given, or of the regulariser's default
 FIRST_SEED = 1000
 
 
-@dataclass(frozen=True)
-class _Search:
-    """What is to be tuned: a criterion on a task. tries: the criterion at each strength; path: of the result."""
-
-    dataset: str
-    model: str
-    criterion: str
-    tries: Mapping[float, str]
-    path: Path
-
-    def __str__(self) -> str:
-        return f"{self.dataset} x {self.model}, {self.criterion}"
-
-    def jobs(self, seeds: Sequence[int]) -> list[Job]:
-        """Give the trajectories to train."""
-        return [Job(self.dataset, self.model, text, seed) for text in self.tries.values() for seed in seeds]
-
-    def of(self, trials: Sequence[Trial]) -> dict[float, list[Trial]]:
-        """Pick the trials of each strength."""
-        here = {"dataset": self.dataset, "model": self.model}
-        return {x: of(trials, **here, criterion=text) for x, text in self.tries.items()}
-
-
-def tune(spec: Spec, progress: Progress) -> list[Tuning]:
+def tune(spec: Spec, progress: Progress) -> list[Choice]:
     """Try five strengths of every criterion with a regulariser, and write the best for `strength=tuned`.
 
     The middle one is the strength given in a criterion's name, else its default. Those that an earlier tuning tried
@@ -66,39 +42,41 @@ def tune(spec: Spec, progress: Progress) -> list[Tuning]:
     seeds = tuple(FIRST_SEED + seed for seed in parse_seeds(spec.seeds))
     grid = make_grid(spec.model_copy(update={"criteria": texts, "seeds": ",".join(map(str, seeds))}))
     tasks = dict.fromkeys((job.dataset, job.model) for job in grid.jobs)
-    searches = [_search(spec, names, name, tries, grid) for names, (name, tries) in product(tasks, ranges.items())]
-    more = [job for search in searches for job in search.jobs(seeds)]
+    tries = {}
+    for (dataset, model), (name, strengths) in product(tasks, ranges.items()):
+        search = _search(spec, dataset, model, name)
+        tries[search] = dict(sorted((strengths | _earlier(search, known)).items()))
+    more = [
+        Job(search.dataset, search.model, text, seed)
+        for search, strengths in tries.items()
+        for text in strengths.values()
+        for seed in seeds
+    ]
     grid = replace(grid, jobs=tuple(dict.fromkeys((*grid.jobs, *more))))
     (trials,) = run_trials([grid], progress, apart=("sparse", "rung", "point"))
-    store, tunings, failures = Store(spec.results), [], []
-    for search in searches:
-        ours = search.of(trials)
-        done = _chosen(search, ours, grid, seeds)
-        if done is None:
-            why = first_reason(trial for found in ours.values() for trial in found)
-            failures.append(f"{search}: each strength failed at some point: {why}")
-            continue
-        store.write_json(search.path, done.model_dump(mode="json"))
-        tunings.append(done)
-    if failures:
-        others = ", ".join(f"{one.task} {one.criterion} {one.strength:g}" for one in tunings)
-        raise UserError("; ".join([*failures, *([f"written for the others: {others}"] if others else [])]))
-    return tunings
+    found = {
+        search: {
+            strength: trials_of(trials, dataset=search.dataset, model=search.model, criterion=text)
+            for strength, text in strengths.items()
+        }
+        for search, strengths in tries.items()
+    }
+    return choose(found, grid, prefer=_distance_from_the_middle)
 
 
-def table(tunings: Sequence[Tuning]) -> str:
+def table(choices: Sequence[Choice]) -> str:
     """Print what was found: validation accuracy in % by strength, the best one marked; and what to do at an end."""
     rows, notes = [], ["*: the best"]
-    if any(one.ineffective for one in tunings):
+    if any(one.ineffective for one in choices):
         notes.append("~: did nothing: the regulariser's term fell by less than 5 % in at least one trial")
-    for one in tunings:
+    for one in choices:
         cells = []
         for text, mean in one.validation.items():
-            marks = "*" * (float(text) == one.strength) + "~" * (float(text) in one.ineffective)
-            cells.append(f"{text} {shown(mean, marks)}")
+            marks = "*" * (float(text) == one.value) + "~" * (float(text) in one.ineffective)
+            cells.append(f"{text} {marked_percent(mean, marks)}")
         rows.append([one.task, one.criterion, one.trials, f"{one.seconds:.0f}", *cells])
         if one.at_an_end:
-            again = one.criterion.replace(f"strength={TUNED}", f"strength={one.strength:g}")
+            again = one.criterion.replace(f"strength={TUNED}", f"strength={one.value:g}")
             notes.append(f"{one.task}: the best strength is at the end of its range; to go on: --criteria {again}")
     head = ["task", "criterion", "trials", "seconds", "strength and validation accuracy in %"]
     head += [""] * (max(len(row) for row in rows) - len(head))
@@ -137,35 +115,19 @@ def _tries(name: str, strengths: Sequence[float], known: Registry) -> dict[float
     return {x: parse_method(with_strength(name, known, repr(x)), known).name for x in strengths}
 
 
-def _search(spec: Spec, names: tuple[str, str], criterion: str, tries: Mapping[float, str], grid: Grid) -> _Search:
-    """Plan a tuning of a criterion on a task, the strengths of an earlier one included."""
-    known = registry(spec.plugin)
-    path = tuning_path(task(spec, *names), criterion, known, spec.results, grid.metric)
-    earlier = [float(text) for text in read_tuning(path).validation] if path.exists() else []
-    united = dict(tries) | _tries(criterion, earlier, known)
-    return _Search(*names, criterion, dict(sorted(united.items())), path)
+def _search(spec: Spec, dataset: str, model: str, criterion: str) -> Search:
+    place = strength_place(task(spec, dataset, model), criterion, registry(spec.plugin))
+    return Search(dataset, model, criterion, place.path(spec.results, spec.keep.metric))
 
 
-def _chosen(
-    search: _Search, trials: Mapping[float, Sequence[Trial]], grid: Grid, seeds: tuple[int, ...]
-) -> Tuning | None:
-    """Choose the best strength on one task; nothing where all failed."""
-    means = {x: validation(ours) for x, ours in trials.items()}
-    strength = best(means)
-    if strength is None:
-        return None
-    equal = [x for x, mean in means.items() if mean == means[strength]]
-    middle = list(means)[len(means) // 2]
-    strength = min(equal, key=lambda x: (abs(math.log(x / middle)), x))  # what cannot be told apart says nothing
-    return Tuning(
-        task=f"{search.dataset} x {search.model}",
-        criterion=search.criterion,
-        strength=strength,
-        validation={f"{x:g}": mean for x, mean in means.items()},
-        metric=grid.metric,
-        keeps=grid.keeps,
-        seeds=seeds,
-        trials=sum(map(len, trials.values())),
-        seconds=seconds(trial for ours in trials.values() for trial in ours),
-        ineffective=tuple(x for x, ours in trials.items() if any(trial.ineffective for trial in ours)),
-    )
+def _earlier(search: Search, known: Registry) -> dict[float, str]:
+    """Give the strengths that an earlier tuning tried."""
+    if not search.path.exists():
+        return {}
+    return _tries(search.criterion, [float(text) for text in read_choice(search.path).validation], known)
+
+
+def _distance_from_the_middle(strength: float, tried: Sequence[float]) -> tuple[float, float]:
+    """Prefer the middle of the range among equals: strengths that cannot be told apart say nothing."""
+    middle = tried[len(tried) // 2]
+    return abs(math.log(strength / middle)), strength

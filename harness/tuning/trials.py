@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from prunebench.errors import UserError, reason
-from prunebench.records.names import Metric
-from prunebench.study.grid import Grid, Job, trajectory
+from prunebench.records.budget import Keep
+from prunebench.study.grid import Grid, Job, make_trajectory
 from prunebench.study.progress import Progress
 from prunebench.study.run import start, work_off
 from prunebench.study.spec import Spec
@@ -43,7 +43,7 @@ class Trial:
         """Say `ok` or `failed`."""
         return "failed" if self.validation is None else "ok"
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """Say in a few words what came out."""
         if self.validation is None:
             return f"{self.keep} FAILED: {self.reason}"
@@ -51,103 +51,63 @@ class Trial:
 
 
 def run_trials(grids: Sequence[Grid], progress: Progress, apart: Container[str]) -> list[list[Trial]]:
-    """Run some grids of one results folder; gives what came out of each.
+    """Run some grids of one results folder; gives the trials of each.
 
-    apart: kinds of stages that no run shares with a trial. Their networks are forgotten when all is done.
+    apart: kinds of stages that no run shares with a trial. Their networks are forgotten when all trials are done.
     """
     progress.begin(sum(len(grid.jobs) for grid in grids))
     store = Store(grids[0].spec.results)
     with store.trying():
-        work = partial(measure, apart=apart)
+        work = partial(run_trial_job, apart=apart)
         found = [[one for _, trials in work_off(grid, progress, work) for one in trials] for grid in grids]
         for grid in grids:
             for job in grid.jobs:
-                path = trajectory(grid.spec, store, job, grid.metric)
-                _forget(path, [stage for keep in grid.keeps for stage in _chain(path, keep, apart)])
+                _forget(make_trajectory(grid.spec, store, job), grid.spec, apart)
     store.forget_trials()
     return found
 
 
-def measure(
-    spec: Spec,
-    job: Job,
-    metric: Metric,
-    keeps: tuple[float, ...],
-    progress: Progress | None = None,
-    apart: Container[str] = (),
-) -> list[Trial]:
-    """Do the trials of a job; rungs and points are of no use to another one."""
-    path = start(spec, job, metric, progress)
-    found = [_trial(path, job, keep, apart) for keep in keeps]
-    _forget(path, [stage for keep in keeps for stage in _chain(path, keep, apart) if stage.kind in ("rung", "point")])
+def run_trial_job(spec: Spec, job: Job, progress: Progress | None = None, *, apart: Container[str] = ()) -> list[Trial]:
+    """Do the trials of a job, then forget its rungs and points, which no other job needs."""
+    trajectory = start(spec, job, progress)
+    found = [_trial(trajectory, job, keep, apart) for keep in spec.keep.keeps]
+    _forget(trajectory, spec, apart, kinds=("rung", "point"))
     return found
 
 
-def _trial(path: Trajectory, job: Job, keep: float, apart: Container[str]) -> Trial:
-    asked = f"{path.metric}={keep:g}"
-    _, *stages, point = _chain(path, keep, apart)
+def _trial(trajectory: Trajectory, job: Job, keep: Keep, apart: Container[str]) -> Trial:
+    _, *stages, point = _chain(trajectory, keep.fraction, apart)
     try:
-        last = path.facts(point)
-        facts = {stage.key: path.facts(stage) for stage in stages} | {point.key: last}
+        last = trajectory.facts(point)
+        facts = {stage.key: trajectory.facts(stage) for stage in stages} | {point.key: last}
     except UserError:
         raise
-    except Exception as error:  # a plugin's error is this trial's, whatever it is
+    except Exception as error:  # an error in a plugin ends this trial alone
         log.debug("traceback of the failed trial", exc_info=True)
-        return Trial(job, asked, reason=reason(error))
+        return Trial(job, str(keep), reason=reason(error))
     return Trial(
         job,
-        asked,
-        validation=last["curve"][-1]["validation"],
-        seconds={key: float(one["seconds"]) for key, one in facts.items()},
-        ineffective=next((one["sparse"]["ineffective"] for one in reversed(facts.values()) if one["sparse"]), False),
+        str(keep),
+        validation=last.curve[-1].validation,
+        seconds={key: one.seconds for key, one in facts.items()},
+        ineffective=next((one.sparse.ineffective for one in reversed(facts.values()) if one.sparse), False),
     )
 
 
-def _chain(path: Trajectory, keep: float, apart: Container[str]) -> list[Stage]:
-    return path.plan.point(path.method, keep).on_trial(apart).chain()
+def _chain(trajectory: Trajectory, fraction: float, apart: Container[str]) -> list[Stage]:
+    return trajectory.plan.point(trajectory.method, fraction).on_trial(apart).chain()
 
 
-def _forget(path: Trajectory, stages: Iterable[Stage]) -> None:
-    for stage in stages:
-        if stage.trial:
-            path.store.drop_stage(stage.key)
+def _forget(
+    trajectory: Trajectory, spec: Spec, apart: Container[str], kinds: Container[str] = ("sparse", "rung", "point")
+) -> None:
+    """Forget the networks of trials alone, of some kinds of stages."""
+    for fraction in spec.keep.fractions:
+        for stage in _chain(trajectory, fraction, apart):
+            if stage.trial and stage.kind in kinds:
+                trajectory.store.drop_stage(stage.key)
 
 
-def of(trials: Iterable[Trial], **job: str) -> list[Trial]:
+def trials_of(trials: Iterable[Trial], **job: str) -> list[Trial]:
     """Pick the trials of the jobs with some dataset, model or criterion."""
     return [trial for trial in trials if all(getattr(trial.job, name) == text for name, text in job.items())]
-
-
-def validation(trials: Sequence[Trial]) -> float | None:
-    """Average the validation accuracy; nothing where a trial failed."""
-    known = [trial.validation for trial in trials if trial.validation is not None]
-    return sum(known) / len(known) if known and len(known) == len(trials) else None
-
-
-def seconds(trials: Iterable[Trial]) -> float:
-    """Sum up what trials took, each stage once."""
-    return sum({key: took for trial in trials for key, took in trial.seconds.items()}.values())
-
-
-def best(means: Mapping[float, float | None]) -> float | None:
-    """Choose the setting of the highest mean, the lower one of two equals; nothing where all failed.
-
-    >>> best({1.0: 0.9, 0.1: 0.9, 0.01: 0.5, 10.0: None}), best({1.0: None})
-    (0.1, None)
-    """
-    known = {setting: mean for setting, mean in means.items() if mean is not None}
-    return max(known, key=lambda setting: (known[setting], -setting), default=None)
-
-
-def first_reason(trials: Iterable[Trial]) -> str:
-    """Say why trials failed."""
-    return min((trial.reason for trial in trials if trial.reason), default="no point was reached")
-
-
-def shown(accuracy: float | None, marks: str = "") -> str:
-    """Print an accuracy in %, with marks behind it.
-
-    >>> shown(0.5, "*"), shown(0.5), shown(None)
-    ('50.00 *', '50.00', 'failed')
-    """
-    return "failed" if accuracy is None else f"{100 * accuracy:.2f} {marks}".rstrip()

@@ -2,7 +2,7 @@
 
 from tabulate import tabulate
 
-from prunebench.records.record import Cost, Record, Scores
+from prunebench.records.record import Cost, Record, Stages
 from prunebench.reports.formatting import percent, times
 from prunebench.reports.grid import METRICS
 
@@ -40,7 +40,7 @@ def _costs(dense: Cost, pruned: Cost) -> str:
     return tabulate(rows, header, disable_numparse=True, colalign=["left", *["right"] * 4])
 
 
-def _accuracies(scores: Scores) -> str:
+def _accuracies(scores: Stages) -> str:
     return (
         f"accuracy: dense {percent(scores.dense)}, cut {percent(scores.cut)}, "
         f"BatchNorm re-estimated {percent(scores.cut_bn)}, fine-tuned {percent(scores.finetuned)}"

@@ -122,10 +122,10 @@ def _trials(results: Results, record: Record) -> str:
     cell = record.cell
     wanted = (f"{cell.dataset} x {cell.model}", cell.criterion, record.strength, cell.metric == "weights")
     for one in results.tunings:
-        if (one.task, one.criterion, one.strength, one.metric == "weights") == wanted:
+        if (one.task, one.criterion, one.value, one.metric == "weights") == wanted:
             tried = f"{count(len(one.validation), 'strength')} in {count(one.trials, 'trial')}"
             warning = ", at an end of the range" * one.at_an_end
-            warning += ", where the term hardly fell" * (one.strength in one.ineffective)
+            warning += ", where the term hardly fell" * (one.value in one.ineffective)
             return f", the best of {tried}, {duration(one.seconds)} of training{warning}"
     return ""
 

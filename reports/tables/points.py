@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from prunebench.records.names import RANKINGS
-from prunebench.records.record import Record, Scores
+from prunebench.records.record import Record, Stages
 from prunebench.reports.grid import GROUP, order
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.intervals import t_interval
@@ -45,7 +45,7 @@ def cell_columns(record: Record, task: str) -> dict[str, Any]:
 def _row(record: Record, task: str) -> dict[str, Any]:
     row = cell_columns(record, task) | {"evidence": ", ".join(record.evidence) or "none"}
     for name in ("accuracy", "loss", "top5"):
-        scores: Scores | None = getattr(record, name)
+        scores: Stages | None = getattr(record, name)
         row |= {f"{name}_{stage}": getattr(scores, stage, None) for stage in STAGES}
     row |= {f"keep_{metric}": value for metric, value in record.keep.items()}
     for cost in COSTS:

@@ -8,8 +8,7 @@ from torch.nn import functional as F
 
 from prunebench.criteria.snip import CRITERION
 from prunebench.pruning.network import Network
-from prunebench.scoring.score import score
-from prunebench.scoring.single_weights import score_weights
+from prunebench.scoring.score import score, score_weights
 from prunebench.testing import toys
 
 

@@ -9,8 +9,7 @@ from torch.nn import functional as F
 from prunebench.criteria.taylor import CRITERION as TAYLOR
 from prunebench.criteria.taylor_sum import CRITERION
 from prunebench.pruning.network import Network
-from prunebench.scoring.score import score
-from prunebench.scoring.single_weights import score_weights
+from prunebench.scoring.score import score, score_weights
 from prunebench.testing import toys
 
 

@@ -4,8 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from prunebench.criteria.wanda import CRITERION
-from prunebench.scoring.score import score
-from prunebench.scoring.single_weights import score_weights
+from prunebench.scoring.score import score, score_weights
 from prunebench.testing import toys
 
 

@@ -20,7 +20,7 @@ from prunebench.plugins.dataset import Source
 from prunebench.pruning.network import Network, Table
 from prunebench.records.protocol import Protocol
 from prunebench.training.evaluate import evaluate
-from prunebench.training.train import Plan, train
+from prunebench.training.train import TrainingSettings, train
 
 CPU = torch.device("cpu")
 
@@ -69,7 +69,7 @@ def test_streamed_and_held_pictures_give_the_same_batches_networks_and_answers(
         batches = [images for part in (data.train, data.calibration, data.test) for images, _ in part.batches(7)]
         torch.manual_seed(0)
         model = nn.Sequential(nn.Conv2d(loaded.shape[0], 4, 3), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 2))
-        train(Network.dense(model, Table((), {})), data, Plan("dense", 2, 0.1, 8, 0.0, seed=3))
+        train(Network.dense(model, Table((), {})), data, TrainingSettings("dense", 2, 0.1, 8, 0.0, seed=3))
         results.append((batches, [p.detach() for p in model.parameters()], evaluate(model, data.test).loss))
     for streamed, held in zip(results[0][0] + results[0][1], results[1][0] + results[1][1], strict=True):
         assert torch.equal(streamed, held)

@@ -10,7 +10,7 @@ import torch
 
 from prunebench.errors import CellError
 from prunebench.fidelity import compare as module
-from prunebench.fidelity.compare import compare_scores, gated, score_jobs, score_part
+from prunebench.fidelity.compare import compare_scores, criteria_that_read_gates, score_jobs, score_part
 from prunebench.plugins.registry import get_criterion, registry
 from prunebench.records.merge import merge
 from prunebench.reports.reading import read_results
@@ -29,7 +29,7 @@ def found(tiny: Make, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, An
 def test_scores_without_regulariser_gates_and_controls_are_compared(found: tuple[Any, Any]) -> None:
     grid, by_job = found
     assert [job.criterion for job in by_job] == ["magnitude", "taylor", "obd"]
-    assert gated(grid) == ("l0",)
+    assert criteria_that_read_gates(grid) == ("l0",)
     truths = [{name: one.truth(name).tolist() for name in one.groups} for one in by_job.values()]
     assert truths[0] == truths[1] == truths[2]  # one oracle for all criteria of a block
     assert {name: len(group.units) for name, group in next(iter(by_job.values())).groups.items()} == {
@@ -48,8 +48,8 @@ def test_options_of_the_score_stay() -> None:
 def test_the_scores_are_those_of_the_dense_network(found: tuple[Any, Any]) -> None:
     grid, by_job = found
     job = next(job for job in by_job if job.criterion == "magnitude")
-    path = module.start(grid.spec, job, grid.metric, None)
-    weight = path.network(path.plan.dense()).layer("conv1").get_parameter("weight").detach()
+    trajectory = module.start(grid.spec, job)
+    weight = trajectory.network(trajectory.plan.dense()).layer("conv1").get_parameter("weight").detach()
     np.testing.assert_allclose(by_job[job].scores("conv1"), weight.flatten(1).norm(dim=1).double(), rtol=1e-6)
 
 
@@ -73,7 +73,7 @@ def test_a_score_that_fails_fails_alone(tiny: Make, tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(module, "score", failing)
     grid = make_grid(tiny(tmp_path, criteria="taylor magnitude"))
-    told = {job.criterion: one.told() for job, one in compare_scores(grid, score_jobs(grid), Progress()).items()}
+    told = {job.criterion: one.summary() for job, one in compare_scores(grid, score_jobs(grid), Progress()).items()}
     assert told == {
         "taylor": "FAILED: criterion 'taylor' has a bad day",
         "magnitude": "134 units in 3 groups",

@@ -9,7 +9,7 @@ import torch
 
 from prunebench.fidelity import truth as module
 from prunebench.fidelity.oracle import loss_changes
-from prunebench.fidelity.truth import held_out, sample, truth
+from prunebench.fidelity.truth import held_out, read_truth, sample
 from prunebench.study.grid import make_grid
 from prunebench.study.run import start
 from prunebench.study.trajectory import Trajectory
@@ -18,14 +18,14 @@ Make = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def path(tiny: Make, tmp_path_factory: pytest.TempPathFactory) -> Trajectory:
+def trajectory(tiny: Make, tmp_path_factory: pytest.TempPathFactory) -> Trajectory:
     grid = make_grid(tiny(tmp_path_factory.mktemp("truth"), criteria="magnitude"))
-    return start(grid.spec, grid.jobs[0], grid.metric, None)
+    return start(grid.spec, grid.jobs[0])
 
 
-def test_the_halves_are_those_of_the_validation_pictures(path: Trajectory) -> None:
-    found, network = truth(path), path.network(path.plan.dense())
-    held = held_out(path.data.validation, path.seed)
+def test_the_halves_are_those_of_the_validation_pictures(trajectory: Trajectory) -> None:
+    found, network = read_truth(trajectory), trajectory.network(trajectory.plan.dense())
+    held = held_out(trajectory.data.validation, trajectory.seed)
     half = len(held) // 2
     assert found.pictures == (half, len(held) - half)
     (batch,) = held.batches(len(held))
@@ -36,9 +36,9 @@ def test_the_halves_are_those_of_the_validation_pictures(path: Trajectory) -> No
 
 
 def test_held_out_pictures_are_drawn_once_each_and_no_more_than_wanted(
-    path: Trajectory, monkeypatch: pytest.MonkeyPatch
+    trajectory: Trajectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    validation = path.data.validation
+    validation = trajectory.data.validation
     monkeypatch.setattr(module, "PICTURES", 20)
     (some,) = held_out(validation, 0).batches(100)
     (again,), (other,) = held_out(validation, 0).batches(100), held_out(validation, 1).batches(100)
@@ -49,20 +49,22 @@ def test_held_out_pictures_are_drawn_once_each_and_no_more_than_wanted(
     assert {tuple(picture.flatten().tolist()) for picture in some[0]} <= rows
 
 
-def test_units_are_drawn_from_every_group_that_may_be_pruned(path: Trajectory, monkeypatch: pytest.MonkeyPatch) -> None:
-    network = path.network(path.plan.dense())
+def test_units_are_drawn_from_every_group_that_may_be_pruned(
+    trajectory: Trajectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = trajectory.network(trajectory.plan.dense())
     monkeypatch.setattr(module, "UNITS", 8)
     chosen = sample(network, frozenset({"conv1"}), 0)
     assert {name: len(units) for name, units in chosen.items()} == {"conv2": 8, "fc1": 8}
     assert all(torch.equal(units, units.unique()) for units in chosen.values())
 
 
-def test_it_is_computed_once(path: Trajectory, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = truth(path)
+def test_it_is_computed_once(trajectory: Trajectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = read_truth(trajectory)
 
     def never(*_: Any) -> Any:
         raise AssertionError("computed again")
 
     monkeypatch.setattr(module, "_compute", never)
-    assert truth(path).halves["conv1"][0].tolist() == first.halves["conv1"][0].tolist()
-    assert Path(path.store.stage(module.truth_key(path)) / "facts.json").is_file()
+    assert read_truth(trajectory).halves["conv1"][0].tolist() == first.halves["conv1"][0].tolist()
+    assert Path(trajectory.store.stage(module.truth_key(trajectory)) / "facts.json").is_file()

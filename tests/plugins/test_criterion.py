@@ -150,7 +150,7 @@ def test_draws_have_defaults() -> None:
         ({"curvature": "hutchinson", "draws": "1.5"}, "draws=1.5 of 'curved' must be a whole number"),
         ({"draws": "0"}, "draws=0 of 'curved' must be more than 0"),
         ({"draws": "1001"}, "draws=1001 of 'curved' must be at most 1000"),
-        ({"draws": "nan"}, "must be more than 0"),
+        ({"draws": "nan"}, "draws=nan of 'curved' must be a number"),
         ({"draws": "few"}, "option draws=few of 'curved' must be a number"),
     ],
 )

@@ -3,9 +3,8 @@ from pathlib import Path
 import pytest
 
 from prunebench.errors import UserError
-from prunebench.plugins.expressions import parse_keeps, parse_method, parse_seeds
+from prunebench.plugins.expressions import parse_method, parse_seeds
 from prunebench.plugins.registry import registry
-from prunebench.records.names import Metric
 
 FOUND = registry(())
 
@@ -141,39 +140,3 @@ def test_seeds(text: str, seeds: tuple[int, ...]) -> None:
 def test_seeds_that_are_wrong(text: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         parse_seeds(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "metric", "keeps"),
-    [
-        ("macs=0.5,0.25", "macs", (0.5, 0.25)),
-        ("0.5,.25", "macs", (0.5, 0.25)),
-        ("params=1", "params", (1.0,)),
-        ("units = 1e-1", "units", (0.1,)),
-    ],
-)
-def test_keeps(text: str, metric: Metric, keeps: tuple[float, ...]) -> None:
-    assert parse_keeps(text) == (metric, keeps)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("0", r"0 is outside \(0, 1\]"),
-        ("macs=0.5,1.5", r"1.5 is outside \(0, 1\]; 0.25 keeps a quarter of the dense macs"),
-        ("-0.5", r"-0.5 is outside"),
-        ("nan", r"nan is outside"),
-        ("mac=0.5", "unknown budget metric 'mac' in keep 'mac=0.5'; did you mean 'macs'"),
-        ("macs=", r"write fractions in \(0, 1\], such as macs=0.5,0.25"),
-        ("macs=half", "write fractions"),
-        ("0.5,0.50", "a fraction is given twice"),
-    ],
-)
-def test_keeps_that_are_wrong(text: str, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        parse_keeps(text)
-
-
-def test_two_budget_metrics_are_refused() -> None:
-    with pytest.raises(UserError, match=r"keep 'units=0\.5,params=0\.2': a run has one budget metric"):
-        parse_keeps("units=0.5,params=0.2")

@@ -25,7 +25,7 @@ def test_lenet5_by_hand() -> None:
     params = 20 * 26 + 50 * (500 + 1) + 500 * 801 + 10 * 501
     expected = {"macs": macs, "params": params, "units": 570, "bytes": 4 * params}
     assert count(network).model_dump() == model.dense.model_dump() == expected
-    assert model.weights == {"conv1": 20 * 25, "conv2": 50 * 20 * 25, "fc1": 500 * 800, "fc2": 10 * 500}
+    assert model.weight_counts == {"conv1": 20 * 25, "conv2": 50 * 20 * 25, "fc1": 500 * 800, "fc2": 10 * 500}
     assert model.counts == {"conv1": 20, "conv2": 50, "fc1": 500}
     assert model.shares({"conv1": 10, "conv2": 25, "fc1": 250})["units"] == 0.5
     half = model.cost({"conv1": 10, "conv2": 25, "fc1": 250})

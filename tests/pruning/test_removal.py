@@ -8,9 +8,9 @@ from torchvision.models import mobilenet_v2, resnet18, squeezenet1_1
 from prunebench.errors import UserError
 from prunebench.models.lenet5 import lenet5
 from prunebench.models.resnet import RESNET20
-from prunebench.pruning.analysis import analyse
+from prunebench.pruning.analysis import analyse, resize
 from prunebench.pruning.network import Network
-from prunebench.pruning.removal import mask, remove, resize
+from prunebench.pruning.removal import mask, remove
 
 
 class Dense(nn.Module):

@@ -11,7 +11,7 @@ import pytest
 
 from prunebench.errors import UserError
 from prunebench.records.merge import merge
-from prunebench.records.record import Cell, Environment, Record, Scores
+from prunebench.records.record import Cell, Environment, Record, Stages
 from prunebench.reports.reading import read_results
 from prunebench.study.store import Store
 
@@ -33,7 +33,7 @@ def record(seed: int = 0, key: str = "a", accuracy: float = 0.9, seconds: float 
         peak_memory=1,
     )
     fields = {"key": key * 24, "cell": cell, "protocol": {"epochs": 3}, "fingerprint": "f", "environment": environment}
-    done = {"accuracy": Scores(dense=0.95, cut=0.5, cut_bn=0.5, finetuned=accuracy), "dense": cost, "pruned": cost}
+    done = {"accuracy": Stages(dense=0.95, cut=0.5, cut_bn=0.5, finetuned=accuracy), "dense": cost, "pruned": cost}
     return Record.model_validate(fields | done | changes)
 
 

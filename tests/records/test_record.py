@@ -22,7 +22,7 @@ from prunebench.records.record import (
     Packed,
     PerImage,
     Record,
-    Scores,
+    Stages,
     parse_json,
     parse_record,
     read_record,
@@ -36,9 +36,9 @@ def make_record(**changes: Any) -> Record:
         "cell": cell,
         "protocol": {"epochs": 2},
         "fingerprint": "f",
-        "accuracy": Scores(dense=0.9, cut=0.1 + 0.2, cut_bn=1e-17, finetuned=0.8),
+        "accuracy": Stages(dense=0.9, cut=0.1 + 0.2, cut_bn=1e-17, finetuned=0.8),
         "widths": {"conv1": (20, 10)},
-        "per_image": PerImage(predicted=Packed.of([1, 2], "uint8"), loss=Packed.of([0.1, 0.2], "float32")),
+        "per_image": PerImage(predicted=Packed.pack([1, 2], "uint8"), loss=Packed.pack([0.1, 0.2], "float32")),
     }
     return Record(**{**fields, **changes})
 
@@ -65,19 +65,19 @@ def test_importing_does_not_import_torch() -> None:
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int64", "float32", "float64"])
 def test_packed_values_come_back_with_their_type(dtype: str) -> None:
     values = np.arange(200, dtype=dtype)[::-1]
-    unpacked = Packed.of(values, dtype).unpack()
+    unpacked = Packed.pack(values, dtype).unpack()
     assert_array_equal(unpacked, values)
     assert unpacked.dtype == np.dtype(dtype)
 
 
 def test_packed_bytes_are_little_endian_on_every_machine() -> None:
     big = np.array([1, 256], dtype=">u2")
-    assert Packed.of(big, "uint16") == Packed.of([1, 256], "uint16")
-    assert Packed.of(big, "uint16").unpack().tobytes() == b"\x01\x00\x00\x01"
+    assert Packed.pack(big, "uint16") == Packed.pack([1, 256], "uint16")
+    assert Packed.pack(big, "uint16").unpack().tobytes() == b"\x01\x00\x00\x01"
 
 
 def test_packed_keeps_what_is_not_finite() -> None:
-    assert_array_equal(Packed.of([np.nan, np.inf], "float32").unpack(), [np.nan, np.inf])
+    assert_array_equal(Packed.pack([np.nan, np.inf], "float32").unpack(), [np.nan, np.inf])
 
 
 def test_a_record_survives_json_exactly() -> None:

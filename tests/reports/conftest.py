@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from prunebench.records.latency import Latency
-from prunebench.records.record import Cell, Cost, Environment, Record, Scores, SparseFacts
+from prunebench.records.record import Cell, Cost, Environment, Record, SparseFacts, Stages
 
 DENSE = {"conv1": 20, "conv2": 50, "fc1": 500, "fc2": 10}
 METHODS = ("magnitude", "taylor", "obd", "l1", "l0", "reg_obd", "random")
@@ -47,7 +47,7 @@ def make_record(
     level = LEVEL.get(head, 0.0) - (0.15 if floors else 0.0)
     finetuned = base - loss + level * (0.5 / keep) + 0.003 * rng.standard_normal() if accuracy is None else accuracy
     cut = max(0.1, finetuned - 0.3)
-    scores = Scores(dense=base, cut=cut, cut_bn=cut + 0.01, finetuned=finetuned)
+    scores = Stages(dense=base, cut=cut, cut_bn=cut + 0.01, finetuned=finetuned)
     sparse = None
     if head in ("l1", "l0", "reg_obd"):
         after = 97.0 if (head, seed) == ("l1", 0) else 41.0
@@ -66,7 +66,7 @@ def make_record(
             head, ("weight",)
         ),
         "accuracy": scores,
-        "loss": Scores(dense=0.08, cut=1.1, cut_bn=1.1, finetuned=0.12),
+        "loss": Stages(dense=0.08, cut=1.1, cut_bn=1.1, finetuned=0.12),
         "dense": dense,
         "pruned": pruned,
         "keep": {m: getattr(pruned, m) / getattr(dense, m) for m in ("macs", "params", "units")},

@@ -91,7 +91,7 @@ def test_a_folder_of_another_schema(place: str, make: SimpleNamespace, tmp_path:
 
 def test_tunings_are_read_from_a_folder_and_from_a_benchmark_json(make: SimpleNamespace, tmp_path: Path) -> None:
     facts = {"task": "mnist x lenet5", "criterion": "l1:strength=tuned", "metric": "macs", "keeps": [0.5]}
-    facts |= {"seeds": [1000], "strength": 0.1, "validation": {"0.1": 0.9}, "trials": 1, "seconds": 2.0}
+    facts |= {"seeds": [1000], "value": 0.1, "validation": {"0.1": 0.9}, "trials": 1, "seconds": 2.0}
     folder, file = make.folder(tmp_path / "r", [make.record()]), make.benchmark(tmp_path / "out.json", [make.record()])
     (folder / "strengths").mkdir()
     (folder / "strengths" / "key.json").write_text(json.dumps(facts))
@@ -99,7 +99,7 @@ def test_tunings_are_read_from_a_folder_and_from_a_benchmark_json(make: SimpleNa
     data["prunebench"]["tunings"] = [facts]
     file.write_text(json.dumps(data))
     for source in (folder, file):
-        assert [one.strength for one in read_results(source).tunings] == [0.1]
+        assert [one.value for one in read_results(source).tunings] == [0.1]
     data["prunebench"]["tunings"] = [{"task": "mnist x lenet5"}]
     file.write_text(json.dumps(data))
     with pytest.raises(UserError, match=r"out\.json: corrupt tuning: criterion"):

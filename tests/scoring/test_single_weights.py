@@ -17,7 +17,8 @@ from prunebench.plugins.criterion import Criterion, ModelScore
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.masks import without
 from prunebench.pruning.network import Network
-from prunebench.scoring.single_weights import for_units_only, score_weights
+from prunebench.scoring.score import score_weights
+from prunebench.scoring.single_weights import for_units_only
 
 
 @pytest.fixture

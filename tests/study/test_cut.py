@@ -9,7 +9,7 @@ from prunebench.plugins.expressions import parse_method
 from prunebench.plugins.registry import registry
 from prunebench.pruning.network import Network
 from prunebench.records.protocol import Protocol
-from prunebench.study.cut import cut, cut_like
+from prunebench.study.cut import Cutter
 from prunebench.study.stages import Stage
 from prunebench.study.task import Task, make_task
 
@@ -22,8 +22,13 @@ def task() -> Task:
     return make_task("digits", "lenet5", Protocol(calibration=64), Path("/nowhere"), False, ())
 
 
-def cut_by(task: Task, name: str, stage: Stage = HALF, seed: int = 0) -> tuple[Network, list[str]]:
-    return cut(task, task.data(0, CPU), parse_method(name, registry(())), task.fresh(0, CPU), stage, "macs", seed)
+def cutter(task: Task, seed: int = 0) -> Cutter:
+    return Cutter(task, task.structure("macs"), "macs", seed)
+
+
+def cut_by(task: Task, name: str, stage: Stage = HALF, seed: int = 0) -> tuple[Network, tuple[str, ...]]:
+    method = parse_method(name, registry(()))
+    return cutter(task, seed).by_scores(task.fresh(0, CPU), method, task.data(0, CPU), stage)
 
 
 def macs(task: Task, network: Network) -> float:
@@ -33,7 +38,7 @@ def macs(task: Task, network: Network) -> float:
 def test_magnitude_takes_the_units_of_the_smallest_norm(task: Task) -> None:
     network, floors = cut_by(task, "magnitude")
     assert 0.45 < macs(task, network) <= 0.5
-    assert floors == []
+    assert floors == ()
     weight = task.fresh(0, CPU).layer("conv1").weight
     assert isinstance(weight, torch.Tensor)
     norms = weight.detach().flatten(1).norm(dim=1)
@@ -44,7 +49,7 @@ def test_magnitude_takes_the_units_of_the_smallest_norm(task: Task) -> None:
 
 def test_dense_continued_is_not_cut(task: Task) -> None:
     network, floors = cut_by(task, "dense_continued")
-    assert (macs(task, network), floors) == (1.0, [])
+    assert (macs(task, network), floors) == (1.0, ())
 
 
 def test_draws_depend_on_seed_and_stage(task: Task) -> None:
@@ -87,7 +92,7 @@ def test_the_published_ranking_is_the_criterions_own() -> None:
 
 def test_widths_are_copied_and_units_are_not(task: Task) -> None:
     model, dense = cut_by(task, "magnitude")[0], task.fresh(0, CPU)
-    one, same, other = (cut_like(task.structure("macs"), dense, model, seed, HALF) for seed in (0, 0, 1))
+    one, same, other = (cutter(task, seed).to_widths_of(model, dense, HALF) for seed in (0, 0, 1))
     assert one.units == model.units == other.units
     kept = [[units.tolist() for units in network.kept.values()] for network in (one, same, other, model)]
     assert kept[0] == kept[1]

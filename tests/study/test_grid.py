@@ -31,7 +31,7 @@ def test_neighbours_lie_in_different_blocks(tiny: Make) -> None:
 
 def test_keeps_go_down_whatever_order_they_are_given_in(tiny: Make) -> None:
     found = grid(tiny, keep="params=0.25,0.75,0.5")
-    assert (found.metric, found.keeps) == ("params", (0.75, 0.5, 0.25))
+    assert (found.spec.keep.metric, found.spec.keep.fractions) == ("params", (0.75, 0.5, 0.25))
 
 
 def test_one_criterion_written_in_two_ways_is_one_job(tiny: Make) -> None:

@@ -10,9 +10,9 @@ import torch
 from prunebench.plugins.registry import registry
 from prunebench.records.record import Record, read_record
 from prunebench.reports.reading import read_results
-from prunebench.study.grid import make_grid
+from prunebench.study.grid import make_grid, make_trajectory
 from prunebench.study.progress import Progress
-from prunebench.study.run import asked as asked_for, configure, note, run
+from prunebench.study.run import configure, note, requested as asked_for, run
 from prunebench.study.store import Store
 
 Make = Callable[..., Any]
@@ -169,10 +169,8 @@ def test_only_the_networks_that_were_asked_for_stay(
     spec = tiny(tmp_path, criteria="magnitude", keep="0.7", save=save)
     computing(spec)
     store, kinds = Store(tmp_path), {"dense": "dense", "sparse": "sparse", "rung 1": "rung", "finetune": "point"}
-    from prunebench.study.grid import trajectory
-
-    path = trajectory(spec, store, make_grid(spec).jobs[0], "macs")
-    chain = path.plan.point(path.method, 0.7).chain()
+    trajectory = make_trajectory(spec, store, make_grid(spec).jobs[0])
+    chain = trajectory.plan.point(trajectory.method, 0.7).chain()
     assert {kinds[stage.label] for stage in chain if store.has(stage.key)} == kept
     assert computing(spec).trained == []
 

@@ -16,12 +16,12 @@ from prunebench.pruning.analysis import analyse
 from prunebench.pruning.cost import costs
 from prunebench.pruning.masks import kept_weights
 from prunebench.pruning.network import Network, weight_of
-from prunebench.pruning.selection import Budget, Rule, random_like, select
-from prunebench.study.grid import Job, make_grid, trajectory
+from prunebench.pruning.selection import Ranking, Rule, random_like, select
+from prunebench.records.budget import Keep
+from prunebench.study.grid import Job, make_grid, make_trajectory
 from prunebench.study.networks import load, load_into
-from prunebench.study.single_weights import WeightCosts, Weights
 from prunebench.study.store import Store
-from prunebench.study.structure import counts
+from prunebench.study.structure import SingleWeights, WeightCosts, unit_counts
 from prunebench.study.trajectory import Trajectory
 from prunebench.training.evaluate import evaluate
 
@@ -37,14 +37,16 @@ def lenet() -> Network:
 
 
 @pytest.fixture(scope="module")
-def weights(lenet: Network) -> Weights:
-    return Weights(WeightCosts.of(costs(lenet.model, lenet.table)))
+def weights(lenet: Network) -> SingleWeights:
+    return SingleWeights(WeightCosts.from_units(costs(lenet.model, lenet.table)))
 
 
-def cut(weights: Weights, network: Network, keep: float, ranking: Any, criterion: Criterion = MAGNITUDE) -> Network:
+def cut(
+    weights: SingleWeights, network: Network, keep: float, ranking: Any, criterion: Criterion = MAGNITUDE
+) -> Network:
     scores = weights.score(criterion, network, [], torch.Generator().manual_seed(0))
-    rule = Rule(ranking, floor=weights.rule.floor)
-    selection = select(scores, weights.pool(network), weights.costs, Budget("weights", keep), rule)
+    rule = Rule(Ranking(ranking), floor=weights.rule.floor)
+    selection = select(scores, weights.pool(network), weights.costs, Keep("weights", keep), rule)
     return weights.remove(network, selection.remove)
 
 
@@ -61,7 +63,7 @@ def theirs(lenet: Network, apply: Callable[[nn.Module], None]) -> dict[str, Tens
 
 
 @pytest.mark.parametrize("keep", [0.5, 0.1, 0.02])
-def test_global_magnitude_has_the_masks_of_torch(lenet: Network, weights: Weights, keep: float) -> None:
+def test_global_magnitude_has_the_masks_of_torch(lenet: Network, weights: SingleWeights, keep: float) -> None:
     ours = cut(weights, lenet, keep, "global")
     total = sum(weights.costs.counts.values())
     amount = total - int(keep * total)
@@ -74,7 +76,7 @@ def test_global_magnitude_has_the_masks_of_torch(lenet: Network, weights: Weight
     assert all(torch.equal(mask, expected[layer]) for layer, mask in ours.masks.items())
 
 
-def test_local_magnitude_has_the_masks_of_torch(lenet: Network, weights: Weights) -> None:
+def test_local_magnitude_has_the_masks_of_torch(lenet: Network, weights: SingleWeights) -> None:
     ours = cut(weights, lenet, 0.5, "local")
 
     def apply(model: nn.Module) -> None:
@@ -86,29 +88,31 @@ def test_local_magnitude_has_the_masks_of_torch(lenet: Network, weights: Weights
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.07])
-def test_local_gives_every_layer_its_share_to_within_one_weight(lenet: Network, weights: Weights, keep: float) -> None:
-    left = counts(weights.pool(cut(weights, lenet, keep, "local")))
+def test_local_gives_every_layer_its_share_to_within_one_weight(
+    lenet: Network, weights: SingleWeights, keep: float
+) -> None:
+    left = unit_counts(weights.pool(cut(weights, lenet, keep, "local")))
     for layer, dense in weights.costs.counts.items():
         assert abs(left[layer] - keep * dense) <= 1
     assert sum(left.values()) == int(keep * sum(weights.costs.counts.values()))
 
 
-def test_a_ladder_leads_to_the_counts_of_one_step(lenet: Network, weights: Weights) -> None:
+def test_a_ladder_leads_to_the_counts_of_one_step(lenet: Network, weights: SingleWeights) -> None:
     step = lenet
     for keep in (0.6, 0.33, 0.1):
         step = cut(weights, step, keep, "local")
-    assert counts(weights.pool(step)) == counts(weights.pool(cut(weights, lenet, 0.1, "local")))
+    assert unit_counts(weights.pool(step)) == unit_counts(weights.pool(cut(weights, lenet, 0.1, "local")))
 
 
-def test_random_like_has_the_counts_and_other_weights(lenet: Network, weights: Weights) -> None:
+def test_random_like_has_the_counts_and_other_weights(lenet: Network, weights: SingleWeights) -> None:
     model = cut(weights, lenet, 0.2, "global")
-    gone = random_like(counts(weights.pool(model)), weights.pool(lenet), torch.Generator().manual_seed(0))
+    gone = random_like(unit_counts(weights.pool(model)), weights.pool(lenet), torch.Generator().manual_seed(0))
     shuffled = weights.remove(lenet, gone)
-    assert counts(weights.pool(shuffled)) == counts(weights.pool(model))
+    assert unit_counts(weights.pool(shuffled)) == unit_counts(weights.pool(model))
     assert not torch.equal(shuffled.masks["fc1"], model.masks["fc1"])
 
 
-def test_costs_by_hand(lenet: Network, weights: Weights) -> None:
+def test_costs_by_hand(lenet: Network, weights: SingleWeights) -> None:
     """LeNet-5 (20-50-500) at 28 pixels: 500 + 25,000 + 400,000 + 5,000 weights and 580 biases."""
     assert weights.costs.counts == {"conv1": 500, "conv2": 25_000, "fc1": 400_000, "fc2": 5_000}
     assert weights.costs.dense.params == 431_080
@@ -123,17 +127,17 @@ def test_costs_by_hand(lenet: Network, weights: Weights) -> None:
     assert (cost.params, cost.macs, cost.bytes) == (43_630, weights.costs.dense.macs, weights.costs.dense.bytes)
 
 
-def test_the_last_weight_of_a_layer_stays(lenet: Network, weights: Weights) -> None:
+def test_the_last_weight_of_a_layer_stays(lenet: Network, weights: SingleWeights) -> None:
     def first_layer_worst(weight: Tensor) -> Tensor:
         return weight[:, 0].abs() * (len(weight) > 500)
 
     ours = cut(weights, lenet, 0.01, "global", Criterion(first_layer_worst))
-    assert counts(weights.pool(ours))["conv1"] == 1
+    assert unit_counts(weights.pool(ours))["conv1"] == 1
 
 
-def test_units_of_a_group_are_not_single_weights(weights: Weights, lenet: Network) -> None:
+def test_units_of_a_group_are_not_single_weights(weights: SingleWeights, lenet: Network) -> None:
     with pytest.raises(CellError, match="group 'conv1' has 500 units and needs as many scores"):
-        select({"conv1": torch.ones(20)}, weights.pool(lenet), weights.costs, Budget("weights", 0.5), Rule())
+        select({"conv1": torch.ones(20)}, weights.pool(lenet), weights.costs, Keep("weights", 0.5), Rule())
 
 
 @pytest.mark.parametrize(
@@ -163,12 +167,12 @@ def pruned(tiny: Callable[..., Any], computing: Callable[..., Any], tmp_path_fac
     return computing(tiny(folder, criteria=CRITERIA, keep="weights=0.5,0.1", rung=0.5, ranking="global"))
 
 
-def path(pruned: Any, criterion: str) -> Trajectory:
-    return trajectory(pruned.spec, Store(pruned.spec.results), Job("digits", "lenet5", criterion, 0), "weights")
+def trajectory_of(pruned: Any, criterion: str) -> Trajectory:
+    return make_trajectory(pruned.spec, Store(pruned.spec.results), Job("digits", "lenet5", criterion, 0))
 
 
 def saved(pruned: Any, record: Any) -> Network:
-    task = path(pruned, "magnitude").task
+    task = trajectory_of(pruned, "magnitude").task
     return load_into(task.shell(), task.table, Store(pruned.spec.results).stage(record.network))
 
 
@@ -209,7 +213,7 @@ def test_controls_have_the_counts_that_they_copy(pruned: Any) -> None:
 def test_the_loaded_network_gives_the_recorded_predictions(pruned: Any) -> None:
     record = pruned.records["magnitude", 0.1]
     model = load(Store(pruned.spec.results).stage(record.network))
-    result = evaluate(model.to(memory_format=torch.channels_last), path(pruned, "magnitude").data.test)
+    result = evaluate(model.to(memory_format=torch.channels_last), trajectory_of(pruned, "magnitude").data.test)
     assert np.array_equal(result.predicted.numpy(), record.per_image.predicted.unpack())
     assert result.accuracy == record.accuracy.finetuned
 
@@ -237,10 +241,10 @@ def test_a_killed_run_goes_on_and_a_repeat_is_the_same_to_the_bit(
 def killed_at(stage: str) -> Callable[..., Any]:
     from prunebench.training.train import train as original
 
-    def train(network: Any, data: Any, plan: Any, *others: Any) -> Any:
-        if plan.stage == stage:
+    def train(network: Any, data: Any, settings: Any, *others: Any) -> Any:
+        if settings.stage == stage:
             raise KeyboardInterrupt
-        return original(network, data, plan, *others)
+        return original(network, data, settings, *others)
 
     return train
 

@@ -30,7 +30,12 @@ def test_a_preset_may_be_named_in_the_file(tmp_path: Path) -> None:
 def test_quick_is_what_the_readme_says() -> None:
     spec = make_spec({}, default_preset="quick")
     assert spec.criteria == ("magnitude", "taylor", "obd", "l1", "l0", "reg_obd", "random")
-    assert (spec.datasets, spec.models, spec.seeds, spec.keep) == (("digits",), ("lenet5",), "0-2", "macs=0.5,0.25")
+    assert (spec.datasets, spec.models, spec.seeds, str(spec.keep)) == (
+        ("digits",),
+        ("lenet5",),
+        "0-2",
+        "macs=0.5,0.25",
+    )
 
 
 @pytest.mark.parametrize("name", presets())

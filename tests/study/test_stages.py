@@ -9,15 +9,15 @@ from prunebench.plugins.expressions import Method, parse_method
 from prunebench.plugins.registry import Registry
 from prunebench.records.protocol import Protocol
 from prunebench.study import stages
-from prunebench.study.stages import Plan, Stage
+from prunebench.study.stages import Stage, StagePlan
 
 REGISTRY = Registry()
 Point = Callable[..., Stage]
 
 
-def plan(**options: Any) -> Plan:
+def plan(**options: Any) -> StagePlan:
     block = {"seed": options.pop("seed", 0)}
-    return Plan(Protocol.model_validate({"epochs": 3} | options), block, "macs")
+    return StagePlan(Protocol.model_validate({"epochs": 3} | options), block, "macs")
 
 
 def point(name: str, keep: float = 0.5, **options: Any) -> Stage:
@@ -134,8 +134,8 @@ def test_every_option_of_the_protocol_is_tried_above() -> None:
 
 
 def test_the_budget_metric_counts_for_criteria() -> None:
-    macs = Plan(Protocol(), {}, "macs").point(parse_method("magnitude", REGISTRY), 0.5)
-    params = Plan(Protocol(), {}, "params").point(parse_method("magnitude", REGISTRY), 0.5)
+    macs = StagePlan(Protocol(), {}, "macs").point(parse_method("magnitude", REGISTRY), 0.5)
+    params = StagePlan(Protocol(), {}, "params").point(parse_method("magnitude", REGISTRY), 0.5)
     assert macs.chain()[1].key == params.chain()[1].key
     assert macs.key != params.key
 

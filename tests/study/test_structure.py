@@ -5,8 +5,7 @@ import torch
 
 from prunebench.pruning.masks import without
 from prunebench.records.protocol import Protocol
-from prunebench.study.single_weights import Weights
-from prunebench.study.structure import Units, counts
+from prunebench.study.structure import SingleWeights, WholeUnits, unit_counts
 from prunebench.study.task import Task, make_task
 
 CPU = torch.device("cpu")
@@ -18,15 +17,15 @@ def task() -> Task:
 
 
 def test_the_metric_says_what_is_removed(task: Task) -> None:
-    assert all(isinstance(task.structure(metric), Units) for metric in ("macs", "params", "units"))
-    assert isinstance(task.structure("weights"), Weights)
+    assert all(isinstance(task.structure(metric), WholeUnits) for metric in ("macs", "params", "units"))
+    assert isinstance(task.structure("weights"), SingleWeights)
 
 
 def test_what_is_left_of_units(task: Task) -> None:
     structure, network = task.structure("macs"), task.fresh(0, CPU)
     gone = {"conv1": torch.arange(10)}
     small = structure.remove(network, gone)
-    assert counts(structure.pool(small)) == {"conv1": 10, "conv2": 50, "fc1": 500}
+    assert unit_counts(structure.pool(small)) == {"conv1": 10, "conv2": 50, "fc1": 500}
     left = structure.left(small)
     assert set(left) == {"pruned", "keep"}
     assert left["keep"]["units"] == 560 / 570 and left["pruned"].params == 131_080 - 10 * 26 - 10 * 50 * 25

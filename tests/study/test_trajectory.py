@@ -9,9 +9,9 @@ import torch
 
 from prunebench.errors import CellError
 from prunebench.records.record import Record
-from prunebench.study import trajectory as trajectories
-from prunebench.study.grid import Job, trajectory
+from prunebench.study.grid import Job, make_trajectory
 from prunebench.study.networks import load
+from prunebench.study.outcome import measured
 from prunebench.study.store import Store
 from prunebench.study.trajectory import Trajectory
 from prunebench.training.evaluate import Result, evaluate
@@ -19,9 +19,9 @@ from prunebench.training.evaluate import Result, evaluate
 KEEPS = (0.9, 0.7, 0.5, 0.3)
 
 
-def path(computed: Any, criterion: str) -> Trajectory:
+def trajectory_of(computed: Any, criterion: str) -> Trajectory:
     job = Job("digits", "lenet5", criterion, 0)
-    return trajectory(computed.spec, Store(computed.spec.results), job, "macs")
+    return make_trajectory(computed.spec, Store(computed.spec.results), job)
 
 
 def epochs(record: Record) -> Counter[str]:
@@ -99,7 +99,7 @@ def test_the_regulariser_is_in_its_own_records_only(computed: Any) -> None:
 
 
 def test_numbers_of_a_record_fit_together(computed: Any) -> None:
-    task = path(computed, "magnitude").task
+    task = trajectory_of(computed, "magnitude").task
     labels = task.loaded.test.labels.numpy()
     for record in computed.records.values():
         right = record.per_image.predicted.unpack() == labels
@@ -113,7 +113,7 @@ def test_numbers_of_a_record_fit_together(computed: Any) -> None:
 
 
 def test_a_saved_network_gives_the_recorded_predictions(computed: Any) -> None:
-    ready = path(computed, "l1")
+    ready = trajectory_of(computed, "l1")
     stage = ready.plan.point(ready.method, 0.5)
     model = load(Store(computed.spec.results).stage(stage.key))
     result = evaluate(model.to(memory_format=torch.channels_last), ready.data.test)
@@ -153,10 +153,10 @@ def test_a_killed_run_goes_on_where_it_was(
 def killed_at(stage: str) -> Callable[..., Any]:
     from prunebench.training.train import train as original
 
-    def train(network: Any, data: Any, plan: Any, *others: Any) -> Any:
-        if plan.stage == stage:
+    def train(network: Any, data: Any, settings: Any, *others: Any) -> Any:
+        if settings.stage == stage:
             raise KeyboardInterrupt
-        return original(network, data, plan, *others)
+        return original(network, data, settings, *others)
 
     return train
 
@@ -164,7 +164,7 @@ def killed_at(stage: str) -> Callable[..., Any]:
 def test_a_network_that_gives_no_numbers_ends_the_cell() -> None:
     nothing = torch.tensor([1.0, float("nan")])
     with pytest.raises(CellError, match="loss on the test pictures is nan: training diverged, or was too short"):
-        trajectories._numbers(Result(nothing, nothing, nothing, nothing))
+        measured(Result(nothing, nothing, nothing, nothing))
 
 
 def test_restart_gives_each_keep_the_same_epochs_from_the_dense_network(
@@ -188,7 +188,7 @@ def test_a_record_names_the_folder_of_its_network(computed: Any) -> None:
 def test_a_transferred_network_gets_its_classifier_first(
     computed: Any, tiny: Callable[..., Any], computing: Callable[..., Any], tmp_path: Path
 ) -> None:
-    plan = trajectory(computed.spec, Store(computed.spec.results), Job("digits", "lenet5", "random", 0), "macs").plan
+    plan = trajectory_of(computed, "random").plan
     start = computed.spec.results / "stages" / plan.dense().key / "weights.safetensors"
     whole = computing(tiny(tmp_path / "whole", criteria="random", keep="0.9", weights=str(start), epochs=0))
     new = computing(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from prunebench.study.grid import Job
-from prunebench.timing.bench import Bench, Entry
+from prunebench.timing.bench import Bench, TimedNetwork
 
 Make = Callable[..., Any]
 
@@ -31,7 +31,7 @@ def test_entries_are_the_dense_networks_and_then_the_points(bench: Bench) -> Non
 def test_only_what_was_selected_is_trained(tiny: Make, tmp_path: Path) -> None:
     spec = tiny(tmp_path, criteria="magnitude random", keep="0.9,0.7", finetune_epochs=0, epochs=1, sparse_epochs=0)
     bench = Bench(spec)
-    wanted = Entry(Job("digits", "lenet5", "random", 0), "macs", 0.9)
+    wanted = TimedNetwork(Job("digits", "lenet5", "random", 0), "macs", 0.9)
     bench.train([wanted])
     assert list(bench.records) == [wanted]
     assert len(list((tmp_path / "records").rglob("*.json"))) == 1

@@ -14,7 +14,7 @@ from prunebench.errors import CellError
 from prunebench.plugins.regulariser import AttachedTerm, Penalty
 from prunebench.pruning.network import Network, Table
 from prunebench.seeding import generator
-from prunebench.training.train import Plan, rate_at, train
+from prunebench.training.train import TrainingSettings, rate_at, train
 
 
 def split(count: int, seed: int = 0) -> Split:
@@ -34,7 +34,7 @@ def network(seed: int = 0, *extra: nn.Module) -> Network:
     return Network.dense(model, Table((), {}))
 
 
-PLAN = Plan("dense", epochs=2, rate=0.1, batch=8, weight_decay=0.01, seed=0)
+PLAN = TrainingSettings("dense", epochs=2, rate=0.1, batch=8, weight_decay=0.01, seed=0)
 
 
 def test_only_what_is_named_learns() -> None:
@@ -87,7 +87,9 @@ def test_one_step_has_the_peak_rate() -> None:
     assert rate_at(0, 1, 0.3) == 0.3
 
 
-def by_hand(model: nn.Module, blocks: BlockData, plan: Plan, term: Callable[[nn.Module], Tensor]) -> list[float]:
+def by_hand(
+    model: nn.Module, blocks: BlockData, plan: TrainingSettings, term: Callable[[nn.Module], Tensor]
+) -> list[float]:
     """Train with torch.optim, as the docstrings say; gives the mean loss of each epoch."""
     order = generator(plan.seed, plan.stage, "order")
     optimiser = torch.optim.SGD(model.parameters(), lr=1.0, momentum=0.9, nesterov=True, weight_decay=plan.weight_decay)

@@ -10,8 +10,8 @@ import pytest
 from prunebench.errors import UserError
 from prunebench.plugins.expressions import parse_method, with_strength
 from prunebench.plugins.registry import registry
-from prunebench.records.tuning import Tuning
-from prunebench.study.grid import make_grid, trajectory
+from prunebench.records.tuning import Choice
+from prunebench.study.grid import make_grid, make_trajectory
 from prunebench.study.progress import Progress
 from prunebench.study.store import Store
 from prunebench.tuning import trials
@@ -30,23 +30,23 @@ def faked(
     """Let no trial train: its validation accuracy is that of its criterion, None if it diverges. idle: did nothing."""
     jobs = []
 
-    def measure(spec: Any, job: Any, metric: Any, keeps: Any, progress: Any = None, apart: Any = ()) -> list[Trial]:
+    def run_trial_job(spec: Any, job: Any, progress: Any = None, apart: Any = ()) -> list[Trial]:
         jobs.append(job)
         found = accuracy(job.criterion)
-        took = {f"{job} {keep}": 2.0 if job.criterion.startswith("l1") else 3.0 for keep in keeps}
+        took = {f"{job} {keep}": 2.0 if job.criterion.startswith("l1") else 3.0 for keep in spec.keep.keeps}
         return [
             Trial(
                 job,
-                f"{metric}={keep:g}",
+                str(keep),
                 found,
                 {f"{job} {keep}": took[f"{job} {keep}"]},
                 idle(job.criterion),
                 reason="" if found is not None else "training diverged",
             )
-            for keep in keeps
+            for keep in spec.keep.keeps
         ]
 
-    monkeypatch.setattr(trials, "measure", measure)
+    monkeypatch.setattr(trials, "run_trial_job", run_trial_job)
     return jobs
 
 
@@ -55,49 +55,49 @@ def strength_of(criterion: str) -> float:
 
 
 @pytest.fixture(scope="module")
-def made(tiny: Make, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Tuning]:
+def made(tiny: Make, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Choice]:
     spec = tiny(tmp_path_factory.mktemp("tune"), criteria="random l1", keep="0.9")
     (found,) = tune(spec, Progress())
     return spec, found
 
 
-def test_five_strengths_are_tried_with_seeds_of_their_own(made: tuple[Any, Tuning]) -> None:
+def test_five_strengths_are_tried_with_seeds_of_their_own(made: tuple[Any, Choice]) -> None:
     spec, found = made
     assert [float(text) for text in found.validation] == list(TRIED)
-    assert found.validation[f"{found.strength:g}"] == max(value for value in found.validation.values() if value)
+    assert found.validation[f"{found.value:g}"] == max(value for value in found.validation.values() if value)
     assert (found.task, found.criterion) == ("digits x lenet5", "l1:strength=tuned")
     assert (found.keeps, found.seeds, found.trials) == ((0.9,), (1000,), 5)
     assert found.seconds > 0
     (path,) = (spec.results / "strengths").iterdir()
-    assert Tuning.model_validate(json.loads(path.read_text())) == found
+    assert Choice.model_validate(json.loads(path.read_text())) == found
     assert not (spec.results / "records").exists()
     kept = [p.parent for p in (spec.results / "stages").glob("*/weights.safetensors")]
     assert len(kept) == 1  # the dense network
 
 
-def test_a_run_uses_it_and_says_so(made: tuple[Any, Tuning], tiny: Make, computing: Callable[..., Any]) -> None:
+def test_a_run_uses_it_and_says_so(made: tuple[Any, Choice], tiny: Make, computing: Callable[..., Any]) -> None:
     spec, found = made
-    criteria = ["l1:strength=tuned", f"l1:strength={found.strength:g}"]
+    criteria = ["l1:strength=tuned", f"l1:strength={found.value:g}"]
     done = computing(tiny(spec.results, criteria=criteria, keep="0.9"))
     tuned, typed = (done.records[name, 0.9] for name in criteria)
-    assert (tuned.status, tuned.strength, typed.strength) == ("ok", found.strength, None)
+    assert (tuned.status, tuned.strength, typed.strength) == ("ok", found.value, None)
     assert tuned.network == typed.network  # one and the same stage: the number is in its key
     assert tuned.key != typed.key
 
 
 def test_the_strength_is_in_the_keys_of_those_that_use_it(
-    made: tuple[Any, Tuning], tiny: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    made: tuple[Any, Choice], tiny: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     keys = {}
     names = "l1:strength=tuned scratch:l1:strength=tuned obd+l1:strength=tuned l1:strength=tuned+obd"
     for best in (1e-4, 1e-2):
         faked(monkeypatch, lambda criterion, best=best: float(strength_of(criterion) == best))  # type: ignore[misc]
         spec = tiny(tmp_path, criteria=f"{names} magnitude", keep="0.9")
-        assert {one.strength for one in tune(spec, Progress())} == {best}
+        assert {one.value for one in tune(spec, Progress())} == {best}
         grid = make_grid(spec)
-        paths = [trajectory(spec, Store(tmp_path), job, grid.metric) for job in grid.jobs]
-        keys[best] = [path.plan.point(path.method, 0.9).key for path in paths]
-        assert [(p.method.of or p.method).strength for p in paths] == [best] * 4 + [None]
+        trajectories = [make_trajectory(spec, Store(tmp_path), job) for job in grid.jobs]
+        keys[best] = [t.plan.point(t.method, 0.9).key for t in trajectories]
+        assert [(p.method.of or p.method).strength for p in trajectories] == [best] * 4 + [None]
     assert [one == other for one, other in zip(*keys.values(), strict=True)] == [False] * 4 + [True]
 
 
@@ -108,7 +108,7 @@ def test_of_equals_the_one_nearest_to_the_middle_and_a_diverging_one_leaves_the_
     spec = tiny(tmp_path, criteria="l1 obd+l1:strength=0.1 shuffle:l1", seeds="0-1", keep="0.9,0.8")
     one, other = tune(spec, Progress())
     assert one.validation == {"1e-05": 0.5, "0.0001": 0.5, "0.001": 0.5, "0.01": 0.5, "0.1": None}
-    assert (one.strength, one.trials, one.seeds) == (1e-3, 20, (1000, 1001))
+    assert (one.value, one.trials, one.seeds) == (1e-3, 20, (1000, 1001))
     assert other.criterion == "obd+l1:strength=tuned"
     assert list(other.validation) == ["0.001", "0.01", "0.1", "1", "10"]  # around the strength given
     assert (other.strength, other.validation["1"]) == (0.01, None)
@@ -135,12 +135,12 @@ def test_to_go_on_from_an_end_adds_to_what_was_tried(
     tune(tiny(tmp_path, criteria="l1", seeds="0", keep="0.9"), Progress())
     (one,) = tune(tiny(tmp_path, criteria="l1:strength=1e-05", seeds="0", keep="0.9"), Progress())
     assert [float(text) for text in one.validation] == [1e-7, 1e-6, *TRIED]
-    assert (one.strength, one.at_an_end, one.trials) == (1e-5, False, 7)
+    assert (one.value, one.at_an_end, one.trials) == (1e-5, False, 7)
     row = table([one]).splitlines()[2]
     assert row.split()[:7] == ["digits", "x", "lenet5", "l1:strength=tuned", "7", "14", "1e-07"]
     assert "1e-06 70.00" in row and "1e-05 80.00 *" in row
     (path,) = (tmp_path / "strengths").iterdir()
-    assert Tuning.model_validate(json.loads(path.read_text())) == one
+    assert Choice.model_validate(json.loads(path.read_text())) == one
 
 
 STUBBORN = """
@@ -168,10 +168,10 @@ def test_a_regulariser_that_refuses_a_strength_of_zero(
     faked(monkeypatch, lambda criterion: strength_of(criterion) / 10)
     spec = tiny(tmp_path / "r", criteria="stubborn", plugin=[str(tmp_path / "mine.py")], keep="0.9")
     (one,) = tune(spec, Progress())
-    assert one.strength == 10
+    assert one.value == 10
     tuned = spec.model_copy(update={"criteria": ("stubborn:strength=tuned",)})
     (job,) = make_grid(tuned).jobs
-    assert trajectory(tuned, Store(spec.results), job, "macs").method.strength == 10
+    assert make_trajectory(tuned, Store(spec.results), job).method.strength == 10
 
 
 def test_what_can_fail_fails_before_the_trials(tiny: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -191,14 +191,12 @@ def test_a_tuning_for_units_is_none_for_single_weights(
 ) -> None:
     faked(monkeypatch, lambda _: 0.5)
     tune(tiny(tmp_path, criteria="l1", keep="0.9"), Progress())
-    says = (
-        "'l1:strength=tuned': the tuning of it on digits x lenet5 in .* is for units and this run prunes single weights"
-    )
+    says = "'l1:strength=tuned': the tune of digits x lenet5 in .* is for units; this run prunes single weights"
     with pytest.raises(UserError, match=says):
         make_grid(tiny(tmp_path, criteria="l1:strength=tuned", keep="weights=0.9"))
     tune(tiny(tmp_path / "w", criteria="l1", keep="weights=0.9"), Progress())
     with pytest.raises(
-        UserError, match="is for single weights and this run prunes units, which have one of their own; run"
+        UserError, match="is for single weights; this run prunes units, which need a choice of their own; run"
     ):
         make_grid(tiny(tmp_path / "w", criteria="l1:strength=tuned", keep="params=0.9"))
 
@@ -208,7 +206,7 @@ def test_a_best_strength_at_an_end_is_said_with_how_to_go_on(
 ) -> None:
     faked(monkeypatch, lambda criterion: 0.5 - strength_of(criterion))
     (one,) = tune(tiny(tmp_path, criteria="l1", seeds="0", keep="0.9"), Progress())
-    assert one.strength == 1e-5
+    assert one.value == 1e-5
     end = "the best strength is at the end of its range; to go on: --criteria l1:strength=1e-05"
     assert table([one]).splitlines()[-1] == f"digits x lenet5: {end}"
 
@@ -222,12 +220,12 @@ def test_without_training_there_is_nothing_to_tune(tiny: Make, tmp_path: Path, o
 def test_the_table_says_nothing_of_ends_where_the_best_lies_within() -> None:
     facts = {"task": "t", "criterion": "l1:strength=tuned", "metric": "macs", "keeps": (0.5,), "seeds": (1000,)}
     means = dict(zip(map("{:g}".format, TRIED), (0.5, 0.6, 0.7, 0.6, None), strict=True))
-    one = Tuning(**facts, strength=1e-3, validation=means, trials=5, seconds=1.0)
+    one = Choice(**facts, value=1e-3, validation=means, trials=5, seconds=1.0)
     assert len(table([one]).splitlines()) == 4
 
 
 def test_what_cannot_be_tuned_or_used_is_one_line(
-    made: tuple[Any, Tuning], tiny: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    made: tuple[Any, Choice], tiny: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     spec, _ = made
     with pytest.raises(UserError, match=r"none of these criteria has a regulariser.*; with one: .*group_lasso.*l0, l1"):
@@ -236,9 +234,7 @@ def test_what_cannot_be_tuned_or_used_is_one_line(
         tune(tiny(tmp_path, criteria="l1:strength=0"), Progress())
     with pytest.raises(UserError, match="'l1:strength=tuned' is to be tuned around 1 and around 2"):
         tune(tiny(tmp_path, criteria="l1:strength=1 l1:strength=2"), Progress())
-    with pytest.raises(
-        UserError, match=r"'l1:strength=tuned': .* has no tuning of it on digits x lenet5 with this sch"
-    ):
+    with pytest.raises(UserError, match=r"'l1:strength=tuned': .* has no tune of digits x lenet5 with this sch"):
         make_grid(tiny(spec.results, criteria="l1:strength=tuned", finetune_epochs=2))
     with pytest.raises(UserError, match="seed 1000 was used to tune it on digits x lenet5; results need other seeds"):
         make_grid(tiny(spec.results, criteria="l1:strength=tuned", seeds="0,1000"))

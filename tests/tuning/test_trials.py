@@ -14,10 +14,10 @@ from prunebench.study.grid import make_grid
 from prunebench.study.progress import Progress
 from prunebench.study.run import run
 from prunebench.study.store import Store
-from prunebench.tuning import trials
+from prunebench.tuning.choose import first_failure, mean_validation, total_seconds
 from prunebench.tuning.finetune_rate import sweep
 from prunebench.tuning.strength import tune
-from prunebench.tuning.trials import Trial, seconds, validation
+from prunebench.tuning.trials import Trial
 
 Make = Callable[..., Any]
 JOB: Any = None
@@ -37,11 +37,11 @@ def counted(monkeypatch: pytest.MonkeyPatch, stop_at: int = 0) -> list[str]:
     trained: list[str] = []
     original = trajectory.train
 
-    def train(network: Any, data: Any, plan: Any, *others: Any) -> Any:
-        trained.append(plan.stage)
+    def train(network: Any, data: Any, settings: Any, *others: Any) -> Any:
+        trained.append(settings.stage)
         if len(trained) == stop_at:
             raise KeyboardInterrupt
-        return original(network, data, plan, *others)
+        return original(network, data, settings, *others)
 
     monkeypatch.setattr(trajectory, "train", train)
     return trained
@@ -61,7 +61,7 @@ def test_only_a_dense_network_is_measured_on_test_pictures(
     assert networks(tmp_path) == [dense]
     assert all(key.startswith("trial-") and "cut" not in one for key, one in kept.items() if key != dense)
     lines = [record.message for record in caplog.records if record.message.startswith("[")]
-    best = found.validation[f"{found.strength:g}"]
+    best = found.validation[f"{found.value:g}"]
     assert best is not None
     assert any(f"| macs=0.7 {100 * best:.2f} % of the validation pictures |" in line for line in lines)
     assert found.seconds == pytest.approx(sum(one["seconds"] for key, one in kept.items() if key != dense))
@@ -127,12 +127,12 @@ def test_a_failed_trial_has_its_reason_and_no_mean() -> None:
     ok = Trial(JOB, "macs=0.5", validation=0.5, seconds={"sparse": 2.0, "point": 1.0})
     other = Trial(JOB, "macs=0.3", validation=0.3, seconds={"sparse": 2.0, "other": 3.0})
     bad = Trial(JOB, "macs=0.1", reason="too hot")
-    assert validation([ok, other]) == pytest.approx(0.4)
-    assert validation([ok, bad]) is None and validation([]) is None
-    assert seconds([ok, other, bad]) == 6.0  # the common stage once
-    assert (bad.status, bad.told(), ok.told()) == (
+    assert mean_validation([ok, other]) == pytest.approx(0.4)
+    assert mean_validation([ok, bad]) is None and mean_validation([]) is None
+    assert total_seconds([ok, other, bad]) == 6.0  # the common stage once
+    assert (bad.status, bad.summary(), ok.summary()) == (
         "failed",
         "macs=0.1 FAILED: too hot",
         "macs=0.5 50.00 % of the validation pictures",
     )
-    assert trials.first_reason([ok, bad]) == "too hot"
+    assert first_failure([ok, bad]) == "too hot"

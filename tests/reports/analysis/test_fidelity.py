@@ -17,7 +17,7 @@ LAYERS = ("a", "b")
 
 
 def packed(values: Sequence[float]) -> Packed:
-    return Packed.of(np.asarray(values, dtype=np.float64), "float64")
+    return Packed.pack(np.asarray(values, dtype=np.float64), "float64")
 
 
 def fidelity(criterion: str, seed: int) -> Fidelity:

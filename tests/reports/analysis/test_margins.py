@@ -3,13 +3,13 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from prunebench.records.record import Scores
+from prunebench.records.record import Stages
 from prunebench.reports.analysis.margins import failed_points, held_table, margins_table
 from prunebench.reports.results import gather
 
 
-def scores(dense: float, finetuned: float) -> Scores:
-    return Scores(dense=dense, cut=0.1, cut_bn=0.1, finetuned=finetuned)
+def scores(dense: float, finetuned: float) -> Stages:
+    return Stages(dense=dense, cut=0.1, cut_bn=0.1, finetuned=finetuned)
 
 
 def records(make: SimpleNamespace, criterion: str, keep: float, changes: tuple[float, ...]) -> list[object]:

@@ -11,8 +11,8 @@ from prunebench.reports.statistics.crossed import crossed_interval
 
 
 def pictures(right: Any) -> PerImage:
-    empty = Packed.of([0], "uint8")
-    return PerImage(predicted=empty, loss=empty, correct=Packed.of(right, "uint8"))
+    empty = Packed.pack([0], "uint8")
+    return PerImage(predicted=empty, loss=empty, correct=Packed.pack(right, "uint8"))
 
 
 def test_pairs_are_by_seed_not_by_position(make: SimpleNamespace) -> None:

@@ -2,8 +2,8 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 from prunebench.records.record import Record
-from prunebench.records.requested import Asked, Trajectories
-from prunebench.records.tuning import Tuning
+from prunebench.records.requested import Requested, RequestedTrajectories
+from prunebench.records.tuning import Choice
 from prunebench.reports.analysis.curves import areas_table
 from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.document import Items, Section, Table, Text
@@ -46,10 +46,10 @@ def test_below_random_is_not_claimed_without_random(make: SimpleNamespace) -> No
     assert "No criterion" in text(details.below_random_section(results, differences_table(results)))
 
 
-def asked(criteria: tuple[str, ...], keeps: tuple[float, ...], seeds: tuple[int, ...] = (0, 1, 2)) -> Asked:
+def asked(criteria: tuple[str, ...], keeps: tuple[float, ...], seeds: tuple[int, ...] = (0, 1, 2)) -> Requested:
     one = {"dataset": "mnist", "model": "lenet5", "seeds": seeds}
-    trajectories = tuple(Trajectories(criterion=criterion, **one) for criterion in criteria)  # type: ignore[arg-type]
-    return Asked(ranking="local", metric="macs", keeps=keeps, trajectories=trajectories)
+    trajectories = tuple(RequestedTrajectories(criterion=criterion, **one) for criterion in criteria)  # type: ignore[arg-type]
+    return Requested(ranking="local", metric="macs", keeps=keeps, trajectories=trajectories)
 
 
 def test_failures_have_reasons_and_gaps_are_listed(make: SimpleNamespace) -> None:
@@ -104,7 +104,7 @@ def test_tuned_strengths_are_said(make: SimpleNamespace) -> None:
     assert "l0 on mnist x lenet5: strength 0.0003" in text(details.sparse_section(gather("x", records)))
     found = {"1e-05": 0.8, "0.0001": 0.9, "0.0003": 0.95}
     facts = {"task": "mnist x lenet5", "criterion": "l0", "metric": "macs", "keeps": (0.5,), "seeds": (1000,)}
-    tuning = Tuning(**facts, strength=3e-4, validation=found, trials=15, seconds=42.0)
+    tuning = Choice(**facts, value=3e-4, validation=found, trials=15, seconds=42.0)
     told = text(details.sparse_section(replace(gather("x", records), tunings=(tuning,))))
     assert "strength 0.0003, the best of 3 strengths in 15 trials, 42.0 s of training, at an end of the range" in told
     of_weights = tuning.model_copy(update={"metric": "weights", "trials": 3})

@@ -1,0 +1,46 @@
+"""The facts of one stage: what a stage leaves behind beside its network, as JSON. Torch-free."""
+
+from pathlib import Path
+
+from prunebench.records.files import read_json
+from prunebench.records.record import Epoch, Frozen, PerImage, SparseFacts, validated
+
+FACTS = "facts.json"
+
+
+class Measured(Frozen):
+    """Accuracy and top-5 accuracy (fractions) and mean loss (nats) of one network on the test pictures."""
+
+    accuracy: float
+    loss: float
+    top5: float
+
+
+class StageFacts(Frozen):
+    """What one stage did.
+
+    cut, cut_bn, final: the network on the test pictures right after the cut, with BatchNorm re-estimated, and at the
+    end; images: its results per picture. Stages between dense network and point have none of these four.
+    floors: groups at their floor. cut_seconds: of `seconds`, for scoring, selection and removal. memory: in bytes.
+    """
+
+    seconds: float
+    memory: int
+    curve: tuple[Epoch, ...] = ()
+    sparse: SparseFacts | None = None
+    floors: tuple[str, ...] = ()
+    cut_seconds: float = 0.0
+    cut: Measured | None = None
+    cut_bn: Measured | None = None
+    final: Measured | None = None
+    images: PerImage | None = None
+
+    def write(self, folder: Path) -> None:
+        """Write the facts into a stage's folder."""
+        (folder / FACTS).write_text(self.model_dump_json(exclude_defaults=True))
+
+
+def read_stage_facts(folder: Path) -> StageFacts:
+    """Read the facts in a stage's folder. Raises `UserError` where they cannot be read."""
+    path = folder / FACTS
+    return validated(StageFacts, read_json(path), str(path))

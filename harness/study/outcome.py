@@ -1,0 +1,63 @@
+"""What a record says of a point, put together from the facts of the stages that led to it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from prunebench.errors import CellError
+from prunebench.records.record import Environment, Packed, PerImage, Stages
+from prunebench.records.stage import Measured, StageFacts
+from prunebench.study.environment import commit, cpu_name, device_name, versions
+from prunebench.training.evaluate import Result
+
+TOP5_FROM = 100  # classes from which top-5 accuracy is reported
+
+
+def measured(result: Result) -> Measured:
+    """Sum up the results on the test pictures. Raises `CellError` where the loss is not finite."""
+    if not math.isfinite(result.mean_loss):
+        why = "training diverged, or was too short for the statistics of BatchNorm"
+        raise CellError(f"the network's loss on the test pictures is {result.mean_loss}: {why}")
+    return Measured(accuracy=result.accuracy, loss=result.mean_loss, top5=result.top5)
+
+
+def per_image(result: Result, classes: int) -> PerImage:
+    """Pack the results of every test picture."""
+    return PerImage(
+        predicted=Packed.pack(result.predicted.numpy(), "uint8" if classes <= 256 else "uint16"),
+        loss=Packed.pack(result.loss.numpy(), "float16"),
+        correct=Packed.pack(result.correct.numpy(), "uint8"),
+    )
+
+
+def results(chain: Sequence[StageFacts], classes: int) -> dict[str, Any]:
+    """Give the fields of a record that the stages decide. chain: from the dense stage to the point."""
+    dense, point = chain[0], chain[-1]
+    parts = {"dense": dense.final, "cut": point.cut, "cut_bn": point.cut_bn, "finetuned": point.final}
+    names = ("accuracy", "loss", "top5") if classes >= TOP5_FROM else ("accuracy", "loss")
+    numbers = {name: Stages(**{part: getattr(found, name) for part, found in parts.items()}) for name in names}
+    return {
+        **numbers,
+        "floors": point.floors,
+        "per_image": point.images,
+        "curves": tuple(epoch for facts in chain for epoch in facts.curve),
+        "sparse": next((facts.sparse for facts in reversed(chain) if facts.sparse), None),
+    }
+
+
+def environment(facts: Mapping[str, StageFacts], reused: tuple[str, ...], device: str) -> Environment:
+    """Say where a point was computed and at what cost. facts: by the label of the stage."""
+    return Environment(
+        versions=versions(),
+        device=device_name(device),
+        cpu=cpu_name(),
+        threads=torch.get_num_threads(),
+        commit=commit(),
+        seconds={label: round(one.seconds, 4) for label, one in facts.items()},
+        cutting_seconds=round(sum(one.cut_seconds for one in facts.values()), 4),
+        reused=reused,
+        memory={label: one.memory for label, one in facts.items()},
+        peak_memory=max(one.memory for one in facts.values()),
+    )

@@ -1,0 +1,100 @@
+"""How a setting is chosen: the value with the best mean accuracy on validation pictures."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prunebench.errors import UserError
+from prunebench.plugins.expressions import parse_seeds
+from prunebench.records.tuning import Choice
+from prunebench.study.grid import Grid
+from prunebench.study.store import Store
+from prunebench.tuning.trials import Trial
+
+Found = Mapping[float, Sequence[Trial]]  # the trials of each value
+
+
+@dataclass(frozen=True)
+class Search:
+    """A setting to choose for a criterion on a task. path: where the choice is written."""
+
+    dataset: str
+    model: str
+    criterion: str
+    path: Path
+
+    @property
+    def task(self) -> str:
+        """Dataset x model."""
+        return f"{self.dataset} x {self.model}"
+
+
+def choose(searches: Mapping[Search, Found], grid: Grid, prefer: Callable[[float, list[float]], Any]) -> list[Choice]:
+    """Choose and write the best value of every search.
+
+    prefer: sort key of a value, given all values; of equal means the value with the lowest key is taken. Raises
+    `UserError` for searches of which each value failed, after the others are written.
+    """
+    store, choices, failures = Store(grid.spec.results), list[Choice](), list[str]()
+    for search, found in searches.items():
+        value = _best({one: mean_validation(trials) for one, trials in found.items()}, prefer)
+        if value is None:
+            why = first_failure(trial for trials in found.values() for trial in trials)
+            failures.append(f"{search.task}, {search.criterion}: each value failed at some point: {why}")
+            continue
+        choice = _choice(search, value, found, grid)
+        store.write_json(search.path, choice.model_dump(mode="json"))
+        choices.append(choice)
+    if failures:
+        written = ", ".join(f"{one.task} {one.criterion} {one.value:g}" for one in choices)
+        raise UserError("; ".join([*failures, *([f"written for the others: {written}"] if written else [])]))
+    return choices
+
+
+def _choice(search: Search, value: float, found: Found, grid: Grid) -> Choice:
+    return Choice(
+        task=search.task,
+        criterion=search.criterion,
+        value=value,
+        validation={f"{one:g}": mean_validation(trials) for one, trials in found.items()},
+        metric=grid.spec.keep.metric,
+        keeps=grid.spec.keep.fractions,
+        seeds=parse_seeds(grid.spec.seeds),
+        trials=sum(map(len, found.values())),
+        seconds=total_seconds(trial for trials in found.values() for trial in trials),
+        ineffective=tuple(one for one, trials in found.items() if any(trial.ineffective for trial in trials)),
+    )
+
+
+def _best(means: Mapping[float, float | None], prefer: Callable[[float, list[float]], Any]) -> float | None:
+    known = {value: mean for value, mean in means.items() if mean is not None}
+    if not known:
+        return None
+    equal = [value for value, mean in known.items() if mean == max(known.values())]
+    return min(equal, key=lambda value: prefer(value, list(means)))
+
+
+def mean_validation(trials: Sequence[Trial]) -> float | None:
+    """Average the validation accuracy; None where a trial failed."""
+    known = [trial.validation for trial in trials if trial.validation is not None]
+    return sum(known) / len(known) if known and len(known) == len(trials) else None
+
+
+def total_seconds(trials: Iterable[Trial]) -> float:
+    """Sum up what trials took, each stage once."""
+    return sum({key: took for trial in trials for key, took in trial.seconds.items()}.values())
+
+
+def first_failure(trials: Iterable[Trial]) -> str:
+    """Say why trials failed: the first reason in the order of the alphabet."""
+    return min((trial.reason for trial in trials if trial.reason), default="no point was reached")
+
+
+def marked_percent(accuracy: float | None, marks: str = "") -> str:
+    """Print an accuracy in %, with marks behind it.
+
+    >>> marked_percent(0.5, "*"), marked_percent(0.5), marked_percent(None)
+    ('50.00 *', '50.00', 'failed')
+    """
+    return "failed" if accuracy is None else f"{100 * accuracy:.2f} {marks}".rstrip()
