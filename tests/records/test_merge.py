@@ -141,8 +141,9 @@ def test_what_is_there_is_left_and_an_output_is_added_to(two: Two, tmp_path: Pat
     a, c = two[0], tmp_path / "c"
     merge(two, c)
     before = contents(c), inodes(c)
-    text = merge([*two, a, c], c)
+    text = merge([*two, two[1] / ".." / "a", c], c)
     assert (contents(c), inodes(c)) == before
+    assert [line.split()[0] for line in text.splitlines()[2:]] == [*map(str, two), str(c)]
     assert text.splitlines()[2].split() == [str(a), *"000000"]
     put(tmp_path / "e", record(7))
     merge([tmp_path / "e"], c)
@@ -172,6 +173,8 @@ def test_a_killed_merge_can_be_repeated(two: Two, tmp_path: Path, monkeypatch: p
         with pytest.raises(KeyboardInterrupt):
             merge(two, tmp_path / "c")
     assert len(list((tmp_path / "c").rglob("*.part"))) == 1
+    if list((tmp_path / "c").glob("records/**/*.json")):
+        assert len(list((tmp_path / "c").glob("stages/*/facts.json"))) == 3  # all that records may name
     for part in (tmp_path / "c" / "stages").glob("*.part"):
         (part / "half.safetensors").touch()
     merge(two, tmp_path / "c")
