@@ -1,125 +1,233 @@
-"""Joins results folders, such as those of the machines of a batch queue, into one. Torch-free."""
+"""Merges results folders of several machines: copies what is missing, refuses what contradicts. Torch-free."""
 
-import errno
+import filecmp
 import json
 import os
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
 
 from prunebench.errors import UserError
-from prunebench.records.files import read_json
-from prunebench.records.merge_parts import Point
-from prunebench.records.merge_plan import Plan, plan_merge
-from prunebench.records.record import SCHEMA
+from prunebench.records.fidelity import Fidelity, read_fidelity
+from prunebench.records.files import WEIGHTS, read_json
+from prunebench.records.latency import Latency
+from prunebench.records.record import SCHEMA, Record, read_record, validated
 
-NAMED = 10  # lines of a list that is printed; the rest is counted
+KINDS = ("stages", "records", "fidelity", "rates", "strengths", "timing")  # records come after the stages they name
+NAMED = 5  # files that a line of the summary names; the others are counted
+UNLIKE_STAGES = "stages with different networks (the first is kept)"
+UNLIKE_CHOICES = "sweeps or tunings with different choices (the newest is kept)"
 
 
 def merge(stores: Sequence[Path], output: Path) -> str:
-    """Join stores into a folder, which takes part where it is a store itself, and give a summary.
+    """Copy into the output what it lacks of the stores, and give a summary.
 
-    Everything is a copy that keeps its time; each file appears as a whole, so a killed merge can be repeated. Raises
-    `UserError`, before anything is written, where the stores cannot be joined.
+    An output that exists is added to. Every file and stage appears as a whole, so a killed merge can be repeated.
+    Raises `UserError` before anything is written where finished results contradict each other.
     """
-    plan = plan_merge(stores, output)
+    plan = MergePlan(_checked_folders(stores, output), output)
+    if plan.contradictions:
+        found = "; ".join(plan.contradictions)
+        raise UserError(f"{output}: nothing was merged: results contradict each other: {found}; keep one file of each")
     try:
-        _write(plan)
+        plan.write()
     except OSError as error:
-        why = "the disk is full" if error.errno == errno.ENOSPC else f"{error.filename}: {error.strerror}"
-        raise UserError(f"{output}: the merge is not finished: {why}; give the same command again to go on") from None
-    return _summary(plan)
+        raise UserError(f"{output}: the merge broke off: {error}; mend that and give the same command again") from None
+    return plan.summary()
 
 
-def _write(plan: Plan) -> None:
-    """Write what the merged store lacks: stages before the records that name them, what it is of at the end."""
-    if plan.output not in plan.stores:
-        _put_json(plan.output / "store.json", {"schema_version": SCHEMA})
-    (plan.output / "stages").mkdir(exist_ok=True)
-    for path, store in plan.stages.items():
-        _take(store, plan.output, path, shutil.copytree)
-    for path, store in (*plan.rates.items(), *((point.path, point.store) for point in plan.points)):
-        _take(store, plan.output, path, shutil.copy2)
-    for path, timings in plan.timings.items():
-        if any(store != plan.output for store in timings.stores):
-            _put_json(plan.output / path, {"schema_version": SCHEMA, "latencies": timings.entries}, timings.time)
-    run = plan.output / "run.json"
-    if not run.exists() or read_json(run) != plan.run:
-        _put_json(run, plan.run)
+class MergePlan:
+    """Decides which folder's copy of every file and stage the output will hold.
+
+    folders: those that take part, the output first where it exists. copies: the folder that each path is copied from.
+    united: content and time of the files that unite several. copied: number of copies by folder and kind. held:
+    number of things that the output will hold, by kind. contradictions: the files of each finished point that
+    disagree. unlike: other files of one key that disagree, by what that means. keys: of finished points, by task and
+    by what was asked for.
+    """
+
+    def __init__(self, folders: Sequence[Path], output: Path) -> None:
+        self.folders, self.output = folders, output
+        self.copies: dict[Path, Path] = {}
+        self.united: dict[Path, tuple[dict[str, Any], int]] = {}
+        self.copied: Counter[tuple[Path, str]] = Counter()
+        self.held: Counter[str] = Counter()
+        self.contradictions: list[str] = []
+        self.unlike: defaultdict[str, list[str]] = defaultdict(list)
+        self.keys: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        self._plan_copies("stages", self._choose_stage)
+        self._plan_copies("records", partial(self._choose_point, read_record))
+        self._plan_copies("fidelity", partial(self._choose_point, read_fidelity))
+        self._plan_copies("rates", self._choose_newest)
+        self._plan_copies("strengths", self._choose_newest)
+        for path, holders in _find_holders(folders, "timing").items():
+            self._unite_timings(path, holders)
+        self._unite_runs()
+
+    def _plan_copies(self, kind: str, choose: Callable[[Path, list[Path]], Path]) -> None:
+        for path, holders in _find_holders(self.folders, kind).items():
+            source = choose(path, holders)
+            self.held[kind] += 1
+            if source != self.output:
+                self.copies[path] = source
+                self.copied[source, kind] += 1
+
+    def _choose_point(self, read: Callable[[Path], Record | Fidelity], path: Path, holders: list[Path]) -> Path:
+        """Choose a finished point before a failed one, then the newest; reports order the keys of a point by time."""
+        points = {folder: read(folder / path) for folder in holders}
+        finished = [folder for folder in holders if points[folder].status == "ok"]
+        source = _newest(path, finished or holders)
+        if len({_as_text(points[folder].facts()) for folder in finished}) > 1:
+            self.contradictions.append(_joined(path, finished))
+        if finished:
+            point = points[source]
+            asked = _as_text([point.cell.model_dump(), point.protocol, point.fingerprint])
+            self.keys[point.cell.task, asked].add(point.key)
+        return source
+
+    def _choose_stage(self, path: Path, holders: list[Path]) -> Path:
+        """Choose the first folder that has the stage's network, else its facts."""
+        trained = [folder for folder in holders if (folder / path / WEIGHTS).exists()]
+        if any(not filecmp.cmp(trained[0] / path / WEIGHTS, folder / path / WEIGHTS) for folder in trained[1:]):
+            self.unlike[UNLIKE_STAGES].append(_joined(path, trained))
+        return (trained or holders)[0]
+
+    def _choose_newest(self, path: Path, holders: list[Path]) -> Path:
+        """Choose the newest sweep or tuning: one with other seeds replaces an earlier one under the same key."""
+        found = [read_json(folder / path) for folder in holders]
+        if len({_as_text([facts.get("share"), facts.get("strength")]) for facts in found}) > 1:
+            self.unlike[UNLIKE_CHOICES].append(_joined(path, holders))
+        return _newest(path, holders)
+
+    def _unite_timings(self, path: Path, holders: list[Path]) -> None:
+        """Unite the timings of one machine and backend; the newest file counts where several timed the same point."""
+        times = {folder: _modified(folder / path) for folder in holders}
+        timings = {folder: _read_timings(folder / path) for folder in holders}
+        ours = timings.get(self.output, {})
+        united: dict[tuple[object, ...], tuple[Latency, Path]] = {}
+        for folder in sorted(holders, key=times.__getitem__):
+            united |= {setting: (latency, folder) for setting, latency in timings[folder].items()}
+        new = [folder for setting, (latency, folder) in united.items() if ours.get(setting) != latency]
+        self.held["timing"] += len(united)
+        self.copied.update((folder, "timing") for folder in new)
+        if new:
+            entries = [latency.model_dump(mode="json") for latency, _ in united.values()]
+            self.united[path] = {"schema_version": SCHEMA, "latencies": entries}, max(times.values())
+
+    def _unite_runs(self) -> None:
+        """Unite what the runs were asked for. A demonstration stays one; another preset must be that of all runs."""
+        path = Path("run.json")
+        runs = {folder: _read_checked(folder / path) for folder in self.folders if (folder / path).is_file()}
+        commands = [text for run in runs.values() for text in str(run.get("command") or "").split(" ; ") if text]
+        presets = {run.get("preset") for run in runs.values()}
+        united = {
+            "schema_version": SCHEMA,
+            "preset": "quick" if "quick" in presets else presets.pop() if len(presets) == 1 else None,
+            "command": " ; ".join(dict.fromkeys(commands)) or None,
+            "asked": list({_as_text(one): one for run in runs.values() for one in run.get("asked", [])}.values()),
+        }
+        if runs and runs.get(self.output) != united:
+            self.united[path] = united, max(_modified(folder / path) for folder in runs)
+
+    def write(self) -> None:
+        """Copy and write what the output lacks; stages come before the records that name them."""
+        if self.output not in self.folders:
+            _put(self.output / "store.json", partial(_write_json, {"schema_version": SCHEMA}))
+        for path, folder in self.copies.items():
+            source = folder / path
+            _put(self.output / path, partial(shutil.copytree if source.is_dir() else shutil.copy2, source))
+        for path, (data, time) in self.united.items():
+            _put(self.output / path, partial(_write_json, data, time=time))
+
+    def summary(self) -> str:
+        """Say what was copied from where, and what a user should look at."""
+        rows = [[folder, *(self.copied[folder, k] for k in KINDS)] for folder in self.folders if folder != self.output]
+        rows.append([f"{self.output} now", *(self.held[kind] for kind in KINDS)])
+        lines = [tabulate(rows, ["copied from", *KINDS], "simple")]
+        several = Counter(task for (task, _), keys in self.keys.items() if len(keys) > 1)
+        why = "other code, packages or tuned strength; reports take the newest"
+        lines += [f"points of {task} with several keys ({why}): {number}" for task, number in several.items()]
+        for what, files in self.unlike.items():
+            more = f"; and {len(files) - NAMED} more" if len(files) > NAMED else ""
+            lines.append(f"{what}: {'; '.join(files[:NAMED])}{more}")
+        return "\n".join(lines)
 
 
-def _take(store: Path, output: Path, path: Path, copy: Callable[[Path, Path], object]) -> None:
-    if store != output:
-        _put(output / path, lambda part: copy(store / path, part))
+def _checked_folders(stores: Sequence[Path], output: Path) -> tuple[Path, ...]:
+    """Give the folders that take part, each once, the output first where it is a results folder."""
+    exists = (output / "store.json").is_file()
+    foreign = output.is_dir() and any(path.name != "store.json.part" for path in output.iterdir())
+    if not exists and (foreign or output.is_file()):
+        raise UserError(f"{output}: not a results folder (no store.json) and not empty; give another --output")
+    folders: dict[Path, Path] = {}
+    for folder in (*((output,) if exists else ()), *stores):
+        if not (folder / "store.json").is_file():
+            raise UserError(f"{folder}: not a results folder (no store.json); give folders that `run` has written")
+        _read_checked(folder / "store.json")
+        folders.setdefault(folder.resolve(), folder)
+    return tuple(folders.values())
 
 
-def _put_json(path: Path, data: Any, time: int | None = None) -> None:
-    def fill(part: Path) -> None:
-        part.write_text(json.dumps(data, separators=(",", ":")))
-        if time is not None:
-            os.utime(part, ns=(time, time))
+def _find_holders(folders: Sequence[Path], kind: str) -> dict[Path, list[Path]]:
+    """Give every path of a kind with the folders that have it."""
+    holders: defaultdict[Path, list[Path]] = defaultdict(list)
+    stages = kind == "stages"
+    for folder in folders:
+        for path in sorted(folder.glob("stages/*" if stages else f"{kind}/**/*.json")):
+            if path.is_dir() == stages and path.suffix != ".part":
+                holders[path.relative_to(folder)].append(folder)
+    return holders
 
-    _put(path, fill)
+
+def _newest(path: Path, holders: Sequence[Path]) -> Path:
+    return max(holders, key=lambda folder: _modified(folder / path))
+
+
+def _modified(path: Path) -> int:
+    return path.stat().st_mtime_ns
+
+
+def _as_text(facts: Any) -> str:
+    return json.dumps(facts, sort_keys=True)  # nan is not equal to itself, its text is
+
+
+def _joined(path: Path, folders: Sequence[Path]) -> str:
+    return ", ".join(str(folder / path) for folder in folders)
+
+
+def _read_checked(path: Path) -> dict[str, Any]:
+    data = read_json(path)
+    if (found := data.get("schema_version")) != SCHEMA:
+        raise UserError(f"{path}: schema {found}, but this version merges schema {SCHEMA}; use the version that ran it")
+    return data
+
+
+def _read_timings(path: Path) -> dict[tuple[object, ...], Latency]:
+    entries = _read_checked(path).get("latencies")
+    if not isinstance(entries, list):
+        raise UserError(f"{path}: 'latencies' must be a list; time the points again")
+    found = [validated(Latency, entry, f"{path}: corrupt latency") for entry in entries]
+    return {(x.key, x.machine, x.backend, x.batch, x.threads): x for x in found}
 
 
 def _put(path: Path, fill: Callable[[Path], object]) -> None:
-    """Fill a file or folder aside, then move it into place; what a killed merge left aside is taken away."""
+    """Fill a file or folder beside a path, in place of what a killed merge left there; then move it to the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
-    _remove(part)
-    try:
-        fill(part)
-        if path.is_dir():
-            shutil.rmtree(path)
-        part.replace(path)
-    except BaseException:
-        _remove(part)
-        raise
-
-
-def _remove(path: Path) -> None:
+    if part.is_dir():
+        shutil.rmtree(part)
+    fill(part)
     if path.is_dir():
         shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    part.replace(path)
 
 
-def _summary(plan: Plan) -> str:
-    records = Counter(point.store for point in plan.points)
-    stages, rates = Counter(plan.stages.values()), Counter(plan.rates.values())
-    timed = Counter(store for timings in plan.timings.values() for store in timings.stores)
-    parts = (records, stages, timed, rates)
-    rows = [[str(store), *(part[store] for part in parts)] for store in plan.stores]
-    rows.append([f"{plan.output} now", *(part.total() for part in parts)])
-    lines = [tabulate(rows, ["taken from", "records", "stages", "timings", "choices and fidelity"], "simple")]
-    if plan.same:
-        lines.append(f"{plan.same} copies of the same results were left out")
-    twice = list(_several_keys(plan.points))
-    if twice:
-        what = "points are there under several keys (another version of code or packages); reports take the newest"
-        lines += [f"{len(twice)} {what}:", *_first(twice)]
-    if plan.unlike:
-        what = "files of one key differ between the stores; the first of a stage and the newest of a rate were taken"
-        lines += [f"{len(plan.unlike)} {what}:", *_first(plan.unlike)]
-    return "\n".join(lines)
-
-
-def _several_keys(points: Sequence[Point]) -> Iterator[str]:
-    """Name the points that are finished under several keys, the newest file first, as a report orders them."""
-    groups: dict[str, list[Point]] = defaultdict(list)
-    for point in points:
-        if point.finished:
-            groups[point.what].append(point)
-    for group in groups.values():
-        if len({point.key for point in group}) > 1:
-            group.sort(key=lambda point: (point.time, str(point.path)), reverse=True)
-            yield f"{group[0].label}: {', '.join(str(point.store / point.path) for point in group)}"
-
-
-def _first(lines: Sequence[str]) -> list[str]:
-    rest = [f"  and {len(lines) - NAMED} more"] if len(lines) > NAMED else []
-    return [*(f"  {line}" for line in lines[:NAMED]), *rest]
+def _write_json(data: dict[str, Any], path: Path, time: int | None = None) -> None:
+    path.write_text(json.dumps(data, separators=(",", ":")))
+    if time is not None:
+        os.utime(path, ns=(time, time))
