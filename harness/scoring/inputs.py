@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from prunebench.pruning.network import Network, weight_of
-from prunebench.scoring.evidence import producers, undisturbed
+from prunebench.scoring.evidence import undisturbed
+from prunebench.scoring.places import producers
 
 
 def input_norms(network: Network, batches: Sequence[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:

@@ -11,8 +11,10 @@ from prunebench.errors import CellError
 from prunebench.plugins.criterion import EVIDENCE, AnyCriterion, Criterion
 from prunebench.plugins.guard import called
 from prunebench.pruning.network import Group, Network, weight_of
-from prunebench.scoring.evidence import ACTIVATION, GATED, NORMED, constant, gather, pads, producers
+from prunebench.scoring.evidence import GATED, constant, gather
+from prunebench.scoring.hooks import ACTIVATION, NORMED
 from prunebench.scoring.inputs import input_norms
+from prunebench.scoring.places import pads, producers
 from prunebench.scoring.single_weights import WeightView
 
 Batches = Sequence[tuple[Tensor, Tensor]]

@@ -11,8 +11,9 @@ from prunebench.errors import CellError
 from prunebench.plugins.criterion import AnyCriterion, ModelScore
 from prunebench.plugins.guard import called, keeping_globals, watching
 from prunebench.pruning.network import Group, Network
-from prunebench.scoring.evidence import producers, undisturbed
+from prunebench.scoring.evidence import undisturbed
 from prunebench.scoring.layers import Batches, LayerScores, checked, of_units
+from prunebench.scoring.places import producers
 from prunebench.scoring.single_weights import WeightView, for_units_only
 
 

@@ -13,7 +13,8 @@ from prunebench.models.resnet import CifarResnet
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.network import Group, Network, Slice, Table
 from prunebench.pruning.removal import remove
-from prunebench.scoring.evidence import gather, producers, undisturbed
+from prunebench.scoring.evidence import gather, undisturbed
+from prunebench.scoring.places import producers
 from prunebench.testing import toys
 
 FIRST = frozenset({"grad", "bias_grad"})

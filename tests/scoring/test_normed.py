@@ -18,7 +18,8 @@ from prunebench.pruning.layers import ChannelPad
 from prunebench.pruning.network import Network
 from prunebench.pruning.removal import remove
 from prunebench.pruning.verification import randomised
-from prunebench.scoring.evidence import gather, normaliser
+from prunebench.scoring.evidence import gather
+from prunebench.scoring.places import normaliser
 from prunebench.scoring.score import score
 from prunebench.testing import toys
 

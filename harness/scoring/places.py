@@ -1,0 +1,46 @@
+"""Where evidence is read: the layers that write units, and the modules whose output is `normed` or `feature_map`."""
+
+from prunebench.pruning.layers import ChannelPad
+from prunebench.pruning.network import Group, Network
+from prunebench.pruning.tracing import NORMS
+
+
+def producers(network: Network) -> list[str]:
+    """Names of the layers whose output units are in a group, each once, in the order of the table."""
+    return list(dict.fromkeys(layer for group in network.table.groups for layer in group.producers))
+
+
+def pads(network: Network, group: Group) -> list[str]:
+    """Names of the shortcuts without parameters that write units of a group."""
+    outs = dict.fromkeys(piece.layer for piece in group.slices if piece.side == "out")
+    return [name for name in outs if isinstance(network.layer(name), ChannelPad)]
+
+
+def normaliser(network: Network, layer: str) -> str:
+    """Name the module whose output is `normed`: the BatchNorm that follows a layer, or the layer itself.
+
+    It is the layer itself, too, where a BatchNorm that belongs to no layer reads the same units (DenseNet).
+    """
+    owned = set(network.table.norm.values())
+    for group in network.table.groups:
+        read = {piece.layer for piece in group.slices if isinstance(network.layer(piece.layer), NORMS)}
+        if layer in group.producers and read - owned:
+            return layer
+    return network.table.norm.get(layer, layer)
+
+
+def feature_map_place(network: Network, layer: str) -> tuple[str, int]:
+    """Name the module whose output is `feature_map`: the end of a layer's chain, or what a stream goes through next.
+
+    With the number of its call, 0 for the first after the layer ran.
+    """
+    tail = network.table.tail.get(layer, layer), 0
+    if any(layer in group.producers and count_writers(network, group) > 1 for group in network.table.groups):
+        return network.table.joined.get(layer, tail)
+    return tail
+
+
+def count_writers(network: Network, group: Group) -> int:
+    """Count what writes a group's units, shortcuts that pad and depthwise convolutions with others beside them, too."""
+    passing = {layer for layer, read in network.table.depthwise.items() if read}
+    return len({*group.producers, *pads(network, group)} - passing)
