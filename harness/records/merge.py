@@ -33,7 +33,7 @@ def merge(stores: Sequence[Path], output: Path) -> str:
     plan = MergePlan(_checked_folders(stores, output), output)
     if plan.contradictions:
         found = "; ".join(plan.contradictions)
-        raise UserError(f"{output}: nothing was merged: results contradict each other: {found}; keep one file of each")
+        raise UserError(f"{output}: nothing was merged: finished points differ: {found}; keep one file of each point")
     try:
         plan.write()
     except OSError as error:

@@ -219,11 +219,11 @@ def test_all_contradictions_are_one_line_and_nothing_is_written(two: Two, tmp_pa
     put(b, record(0, accuracy=0.8), record(1, accuracy=0.7))
     put_fidelity(a, "arbitrary")
     before = contents(tmp_path)
-    with pytest.raises(UserError, match="nothing was merged: results contradict each other: ") as error:
+    with pytest.raises(UserError, match="nothing was merged: finished points differ: ") as error:
         merge([b] if into_one else two, a if into_one else tmp_path / "c")
     for path in [*(a / "records").rglob("*.json"), *(a / "fidelity").rglob("*.json")]:
         assert f"{path}, {b / path.relative_to(a)}" in str(error.value)
-    assert str(error.value).endswith("; keep one file of each")
+    assert str(error.value).endswith("; keep one file of each point")
     assert "\n" not in str(error.value)
     assert contents(tmp_path) == before
     assert not (tmp_path / "c").exists()
