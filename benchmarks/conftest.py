@@ -9,7 +9,7 @@ from prunebench.cli.options import options, values
 from prunebench.errors import UserError
 from prunebench.fidelity.compare import NO_GATES
 from prunebench.plugins.expressions import parse_method
-from prunebench.plugins.registry import Registry, registry
+from prunebench.plugins.registry import Registry, load_registry
 from prunebench.study.spec import make_spec
 from prunebench.timing.bench import Bench, TimedNetwork
 
@@ -41,12 +41,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test per dense network and per point; one per score and block."""
-    bench = metafunc.config.stash[BENCH]
+    session = metafunc.config.stash[BENCH]
     if "cell" in metafunc.fixturenames:
-        metafunc.parametrize("cell", list(bench.entries))
+        metafunc.parametrize("cell", list(session.entries))
     if "scored" in metafunc.fixturenames:
         without = pytest.mark.skip(reason=NO_GATES)
-        metafunc.parametrize("scored", [*bench.scores, *(pytest.param(name, marks=without) for name in bench.gated)])
+        metafunc.parametrize(
+            "scored", [*session.scores, *(pytest.param(name, marks=without) for name in session.gated)]
+        )
     if "priced" in metafunc.fixturenames:
         metafunc.parametrize("priced", metafunc.module.cases(*_asked(metafunc.config)))
     if "grown" in metafunc.fixturenames:
@@ -57,7 +59,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _asked(config: pytest.Config) -> tuple[list[str], Registry]:
     """Give the criteria that were named and have a score, none where none was named, and what there is."""
     spec = config.stash[BENCH].spec
-    known = registry(spec.plugin)
+    known = load_registry(spec.plugin)
     named = spec.criteria if config.getoption("criteria") or config.getoption("prunebench_config") else ()
     return [name for name in named if parse_method(name, known).score is not None], known
 
@@ -73,19 +75,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Iterator[Any]:
     """Train everything that the selected tests need, before the first is timed."""
-    bench = session.config.stash[BENCH]
+    grid = session.config.stash[BENCH]
     parameters = [item.callspec.params for item in session.items if hasattr(item, "callspec")]
-    wanted = [bench.entries[params["cell"]] for params in parameters if "cell" in params]
-    scored = [bench.scores[params["scored"]] for params in parameters if params.get("scored") in bench.scores]
+    wanted = [grid.entries[params["cell"]] for params in parameters if "cell" in params]
+    scored = [grid.scores[params["scored"]] for params in parameters if params.get("scored") in grid.scores]
     if (wanted or scored) and not session.config.option.collectonly:
         capture = session.config.pluginmanager.getplugin("capturemanager")
         try:
             with capture.global_and_fixture_disabled():
                 if scored:
-                    bench.compare(tuple(scored))
+                    grid.compare(tuple(scored))
                 if wanted:
-                    bench.train([entry for entry in wanted if entry.record_wanted])
-                bench.tidy()
+                    grid.train([network for network in wanted if network.record_wanted])
+                grid.tidy()
         except UserError as error:
             raise pytest.UsageError(str(error)) from None
     return (yield)
@@ -96,13 +98,13 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
     output_json["prunebench"] = config.stash[BENCH].summary()
 
 
-@pytest.fixture
-def entry(cell: str, bench: Bench) -> TimedNetwork:
-    """Give the entry that a test is about."""
+@pytest.fixture(name="entry")
+def _entry(cell: str, bench: Bench) -> TimedNetwork:
+    """Give the network that a test is about."""
     return bench.entries[cell]
 
 
-@pytest.fixture
-def bench(pytestconfig: pytest.Config) -> Bench:
+@pytest.fixture(name="bench")
+def _bench(pytestconfig: pytest.Config) -> Bench:
     """Give the session's trained grid."""
     return pytestconfig.stash[BENCH]

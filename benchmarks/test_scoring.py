@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from prunebench.curvature.kinds import CURVATURES
 from prunebench.plugins.criterion import AnyCriterion
 from prunebench.plugins.expressions import parse_method
-from prunebench.plugins.registry import Registry, get_model, registry
+from prunebench.plugins.registry import Registry, get_model, load_registry
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.network import Network
 from prunebench.scoring.score import score
@@ -62,7 +62,7 @@ def cases(asked: Sequence[str], known: Registry) -> list[Any]:
 
 def network_of(name: str, channels: int, size: int) -> Network:
     torch.manual_seed(0)
-    model = get_model(name, registry(()))(channels, size, 10).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = get_model(name, load_registry(()))(channels, size, 10).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network = Network.dense(model, analyse(model, torch.randn(2, channels, size, size), check=False))
     network.gates = {group.name: torch.randn(group.units) for group in network.table.groups}
     return network
@@ -107,7 +107,7 @@ def _kilobytes(facts: Path, name: str) -> int:
 
 
 def chosen(name: str, bench: Bench) -> AnyCriterion:
-    criterion = parse_method(name, registry(bench.spec.plugin)).score
+    criterion = parse_method(name, load_registry(bench.spec.plugin)).score
     assert criterion is not None
     return criterion
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from prunebench import Criterion, Network, Ranking, UnitWeights, UserError, check_strength, unit_weights
+from prunebench.criteria.l1 import l1
 
 
 @dataclass(frozen=True)
@@ -77,19 +78,9 @@ class AttachedGrowing:
         return torch.stack([piece.sums(torch.square)[units].sum() for piece, units in self._chosen]).sum()
 
 
-def growing_reg(weight: Tensor) -> Tensor:
-    """L1 norm of each unit's weights, which also chose the units whose factor grew.
-
-    weight: (units, fan_in). Returns (units,).
-
-    >>> growing_reg(torch.tensor([[1.0, -2.0], [0.0, 0.5]])).tolist()
-    [3.0, 0.5]
-    """
-    return weight.abs().sum(dim=1)
-
-
 CRITERION = Criterion(
-    growing_reg,
+    l1,  # the norm that also chose the units whose factor grew
+    name="growing_reg",
     regulariser=Growing(strength=1e-2),
     published=Ranking("local"),
     reference="Wang, Qin, Zhang, Fu. Neural Pruning via Growing Regularization. ICLR 2021 (GReg-1)",

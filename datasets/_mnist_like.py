@@ -10,6 +10,7 @@ def load(
     source: Source,
     torchvision_class: str,
     classes: tuple[str, ...],
+    *,
     moments: tuple[float, float],
     elsewhere: tuple[Path, ...] = (),
     hint: str = "",

@@ -30,7 +30,7 @@ class Vgg(nn.Module):
         width: factor of the convolutions' widths 64 128 256 512 512.
     """
 
-    def __init__(self, depth: Depth, norm: bool, channels: int, size: int, classes: int, width: float) -> None:
+    def __init__(self, depth: Depth, norm: bool, channels: int, size: int, classes: int, *, width: float) -> None:
         super().__init__()
         self.size = size
         layers: list[nn.Module] = []
@@ -86,7 +86,7 @@ def _member(depth: Depth, norm: bool) -> Model:
             )
         if not 0 < width <= 8:
             raise UserError(f"option width={width:g} of '{name}' must be in (0, 8]")
-        model = Vgg(depth, norm, channels, size, classes, width)
+        model = Vgg(depth, norm, channels, size, classes, width=width)
         initialise(model)
         return model
 

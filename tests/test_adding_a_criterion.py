@@ -34,7 +34,7 @@ def test_a_criterion_of_the_page_passes_the_check(tmp_path: Path, name: str) -> 
 def test_every_check_and_all_evidence_is_on_the_page() -> None:
     section = TEXT.partition("### Checking")[2].partition("###")[0]
     entries = Registry().criteria
-    named = {name for entry in ("obd", "hsqgl12", "magnitude") for name, _ in checks(entries[entry].record)}
+    named = {name for entry in ("obd", "hsqgl12", "magnitude") for name, _ in checks(entries[entry].plugin)}
     for name in named:
         words = name.removeprefix("scores ")
         assert words in section or words.startswith("regulariser: "), name

@@ -147,8 +147,8 @@ def report(
         typer.echo(path)
 
 
-@app.command()
-def power(
+@app.command("power")
+def seeds_needed(
     source: SourceArgument,
     difference: Annotated[float, typer.Option(help="points of accuracy that shall be found")] = _MARGIN,
     power: Annotated[float, typer.Option(help="probability of finding them")] = 0.8,
@@ -231,6 +231,7 @@ def new(
 @app.command()
 def models(
     names: Annotated[list[str] | None, typer.Argument(help="models, such as resnet20 torchvision:resnet50")] = None,
+    *,
     all_: Annotated[bool, typer.Option("--all", help="the package's own and all of torchvision's")] = False,
     size: Annotated[int, typer.Option(help="pixels on a side; 0: the first of 32, 64, 96, 224 that fits")] = 0,
     channels: Annotated[int, typer.Option(help="channels of the pictures")] = 3,
@@ -240,8 +241,14 @@ def models(
     """Check models: whether they are pruned exactly, what is pruned in each, why others are refused."""
     from prunebench.cli.listing import check_models
 
-    sizes = (size,) if size else ()
-    text, passed = check_models(tuple(names or ()), all_, tuple(plugin or ()), sizes, channels, classes)
+    text, passed = check_models(
+        tuple(names or ()),
+        everything=all_,
+        plugins=tuple(plugin or ()),
+        sizes=(size,) if size else (),
+        channels=channels,
+        classes=classes,
+    )
     typer.echo(text)
     if not passed:
         raise typer.Exit(1)

@@ -45,12 +45,12 @@ def _chosen(
     for name in given:
         yield from _of_file(name, registry) if name in files else [_named(name, registry)]
     for name, entry in registry.criteria.items() if everything else ():
-        yield name, entry.record
+        yield name, entry.plugin
 
 
 def _of_file(file: str, registry: Registry) -> list[tuple[str, AnyCriterion]]:
     path = Path(file).expanduser().resolve()
-    found = [(name, entry.record) for name, entry in registry.criteria.items() if entry.source == path]
+    found = [(name, entry.plugin) for name, entry in registry.criteria.items() if entry.source == path]
     if not found:
         raise UserError(f"{file} has no criterion: it needs a line such as CRITERION = Criterion(function)")
     return found

@@ -40,7 +40,7 @@ def listing(kind: str, plugins: tuple[str, ...]) -> str:
 def _criteria(registry: Registry) -> str:
     rows = []
     for name, entry in sorted(registry.criteria.items()):
-        record = entry.record
+        record = entry.plugin
         evidence = ", ".join(record.evidence)
         rows.append([name, evidence, _options(record), record.reference, entry.origin])
     rows += [[name, "", "", f"= {meaning}", "alias"] for name, meaning in ALIASES.items()] + _CONTROLS
@@ -57,7 +57,7 @@ def _options(record: AnyCriterion) -> str:
 def _datasets(registry: Registry) -> str:
     rows = []
     for name, entry in sorted(registry.datasets.items()):
-        record = entry.record
+        record = entry.plugin
         label = f"{name}:{record.takes_argument}" if record.takes_argument else name
         own = [f"{key}={value}" for key, value in record.options.items() if _EVERY.get(key) != value]
         rows.append([label, ", ".join(own), ", ".join(record.augment), record.licence, record.source, entry.origin])
@@ -69,7 +69,7 @@ def _datasets(registry: Registry) -> str:
 def _models(registry: Registry) -> str:
     rows = []
     for name, entry in sorted(registry.models.items()):
-        record = entry.record
+        record = entry.plugin
         label = f"{name}:{record.takes_argument}" if record.takes_argument else name
         options = ", ".join(f"{key}={value}" for key, value in keyword_defaults(record.build).items())
         rows.append([label, options, record.reference, entry.origin])
@@ -79,6 +79,7 @@ def _models(registry: Registry) -> str:
 
 def check_models(
     names: tuple[str, ...],
+    *,
     everything: bool,
     plugins: tuple[str, ...],
     sizes: tuple[int, ...] = (),
@@ -95,7 +96,7 @@ def check_models(
     registry = Registry(plugins)
     labels = list(split_list(names))
     if everything:
-        labels += [name for name, entry in sorted(registry.models.items()) if not entry.record.takes_argument]
+        labels += [name for name, entry in sorted(registry.models.items()) if not entry.plugin.takes_argument]
         labels += [f"torchvision:{name}" for name in torchvision_names()]
     if not labels:
         known = ", ".join(sorted(registry.models))

@@ -35,8 +35,8 @@ def gradient(layer: nn.Module, inputs: Tensor, output_grad: Tensor) -> tuple[Ten
         weight = conv2d_weight(inputs, shape, output_grad, *geometry)  # type: ignore[no-untyped-call]
         return weight.flatten(1), output_grad.sum(dim=(0, 2, 3))
     _check(layer)
-    rows = output_grad.flatten(0, -2)
-    return rows.T @ inputs.flatten(0, -2), rows.sum(dim=0)
+    flat = output_grad.flatten(0, -2)
+    return flat.T @ inputs.flatten(0, -2), flat.sum(dim=0)
 
 
 def squares(layer: nn.Module, inputs: Tensor, output_grads: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,19 +21,21 @@ def histogram(images: Tensor) -> Tensor:
     return counts
 
 
-def moments(histogram: Tensor) -> Moments:
-    """Mean and standard deviation of every channel, of pictures scaled to [0, 1]. histogram: (channels, 256).
+def moments(levels: Tensor) -> Moments:
+    """Give mean and standard deviation of every channel, of pictures scaled to [0, 1].
 
-    Exact to float64, and large sets need no copy in float. One level only: a deviation of 1.
+    They are exact to float64, and large sets need no copy in float. A channel of one level has a deviation of 1.
+
+    levels: (channels, 256), as `histogram` counts them.
 
     >>> moments(histogram(torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1)))
     ((0.5,), (0.5,))
     """
-    levels = torch.arange(256, dtype=torch.float64) / 255
+    values = torch.arange(256, dtype=torch.float64) / 255
     means, deviations = [], []
-    for counts in histogram.double():
-        mean = (counts * levels).sum() / counts.sum()
-        deviation = ((counts * (levels - mean).square()).sum() / counts.sum()).sqrt()
+    for counts in levels.double():
+        mean = (counts * values).sum() / counts.sum()
+        deviation = ((counts * (values - mean).square()).sum() / counts.sum()).sqrt()
         means.append(float(mean))
         deviations.append(float(deviation) if int((counts > 0).sum()) > 1 else 1.0)
     return tuple(means), tuple(deviations)

@@ -47,8 +47,12 @@ def loss_changes(
             pictures, labels = pictures.to(network.device, network.dtype), labels.to(network.device)
             before = _losses(whole, pictures, labels)
             for name, numbers in units.items():
-                rows = [_without(working, network, name, unit, pictures, labels, repair) for unit in numbers.unbind()]
-                changes[name].append(torch.stack([row - before for row in rows]).cpu())
+                rows = []
+                for unit in numbers.unbind():
+                    mask(working, {name: unit[None]})
+                    rows.append(_losses(repair(working.model), pictures, labels) - before)
+                    _give_back(working, network, name)
+                changes[name].append(torch.stack(rows).cpu())
     return {name: torch.cat(parts, dim=1) for name, parts in changes.items()}
 
 
@@ -56,12 +60,7 @@ def _losses(model: nn.Module, pictures: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(model(pictures), labels, reduction="none")
 
 
-def _without(
-    working: Network, network: Network, group: str, unit: Tensor, pictures: Tensor, labels: Tensor, repair: Repair
-) -> Tensor:
-    """Losses without one unit, (pictures,); the working copy gets it back from the network."""
-    mask(working, {group: unit[None]})
-    losses = _losses(repair(working.model), pictures, labels)
+def _give_back(working: Network, network: Network, group: str) -> None:
+    """Undo the masking of a group's units in the working copy."""
     for layer in {piece.layer for piece in network.table.group(group).slices}:
         working.layer(layer).load_state_dict(network.layer(layer).state_dict())
-    return losses

@@ -75,7 +75,7 @@ def _pair(text: str, one: str, two: str, registry: Registry) -> Method:
     (first, first_name), (second, second_name) = _criterion(one, registry), _criterion(two, registry)
     if (first.regulariser is None) == (second.regulariser is None):
         which = "neither part has a regulariser" if first.regulariser is None else "both parts have a regulariser"
-        has = ", ".join(name for name, entry in registry.criteria.items() if entry.record.regulariser is not None)
+        has = ", ".join(name for name, entry in registry.criteria.items() if entry.plugin.regulariser is not None)
         raise UserError(f"'{text}': {which}, A+B needs exactly one; criteria with one: {has or 'none'}")
     score, used, typed = (first, second, two) if first.regulariser is None else (second, first, one)
     idle = set(split_name(typed)[1]) & used.own_options.keys()
@@ -117,7 +117,7 @@ def with_strength(expression: str, registry: Registry, strength: str) -> str:
     written = []
     for part in parts(expression):
         name, options, argument = split_name(part)
-        regulariser = registry.criteria[name].record.regulariser
+        regulariser = registry.criteria[name].plugin.regulariser
         written.append(label(name, options | ({"strength": strength} if regulariser is not None else {}), argument))
     return "+".join(written)
 

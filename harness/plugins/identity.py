@@ -13,12 +13,6 @@ from prunebench.errors import UserError
 from prunebench.plugins.discovery import FAMILIES, source_hash
 
 _PROSE = {"reference", "licence", "citation", "source", "takes_argument"}
-_LATER = {
-    "argument",
-    "head",
-    "units_only",
-    "data_free",
-}  # left out while empty: keys from before there were such fields stay what they were
 
 
 def identity(thing: Any) -> Any:
@@ -35,7 +29,7 @@ def identity(thing: Any) -> Any:
         return [identity(thing.func), identity(thing.args), identity(thing.keywords)]
     if is_dataclass(thing) and not isinstance(thing, type):
         values = {f.name: getattr(thing, f.name) for f in fields(thing) if f.name not in _PROSE}
-        parts = {name: identity(value) for name, value in values.items() if value or name not in _LATER}
+        parts = {name: identity(value) for name, value in values.items()}
         return {"type": type(thing).__qualname__, "file": _file_hash(type(thing)), **parts}
     if isinstance(thing, Mapping):
         return {str(key): identity(value) for key, value in sorted(thing.items())}

@@ -19,18 +19,18 @@ from prunebench.plugins.options import split_name
 from prunebench.plugins.user_model import user_model
 from prunebench.records.names import ALIASES, CONTROLS
 
-Record = Criterion | ModelScore | Dataset | Model
-R = TypeVar("R", bound=Record)
+Plugin = Criterion | ModelScore | Dataset | Model
+P = TypeVar("P", bound=Plugin)
 
 RESERVED = dict.fromkeys((*ALIASES, *CONTROLS), "PruneBench itself")
 NAME = re.compile(r"[A-Za-z_][\w.-]*")
 
 
 @dataclass(frozen=True)
-class Entry(Generic[R]):
-    """A record with where it was found. origin: for people; source: the file."""
+class Entry(Generic[P]):
+    """A plugin with where it was found. origin: for people; source: the file."""
 
-    record: R
+    plugin: P
     origin: str
     source: Path
 
@@ -63,7 +63,7 @@ class Registry:
     def _take(self, place: discovery.Place, files: set[Path]) -> None:
         try:
             module = place.load()
-            records = _records(module, place.attribute)
+            found = _plugins_in(module, place.attribute)
             file = _file(module)
         except (Exception, SystemExit) as error:
             self.failures[place.origin] = discovery.failure(error)
@@ -72,26 +72,26 @@ class Registry:
             return  # the same file under another name, or given twice
         if not place.attribute:
             files.add(file)
-        for record in records:
-            self._add(record, module, place.origin)
+        for plugin in found:
+            self._add(plugin, module, place.origin)
 
-    def _add(self, record: Record, module: ModuleType, origin: str) -> None:
-        kind, table = self._table(record)
-        home = _home(record, module)
+    def _add(self, plugin: Plugin, module: ModuleType, origin: str) -> None:
+        kind, table = self._table(plugin)
+        home = _home(plugin, module)
         origin = home.__name__ if home.__name__.startswith(discovery.FAMILIES) else origin
-        old = table.get(record.name)
-        if old is not None and old.record is record:
+        old = table.get(plugin.name)
+        if old is not None and old.plugin is plugin:
             return
-        if not NAME.fullmatch(record.name):
-            self.failures[origin] = f"{kind} '{record.name}': a name has letters, digits, _ . and - only"
+        if not NAME.fullmatch(plugin.name):
+            self.failures[origin] = f"{kind} '{plugin.name}': a name has letters, digits, _ . and - only"
             return
-        taken = old.origin if old else RESERVED.get(record.name) if kind == "criterion" else None
+        taken = old.origin if old else RESERVED.get(plugin.name) if kind == "criterion" else None
         if taken:
-            raise UserError(f"{kind} '{record.name}' is defined twice: by {taken} and by {origin}")
-        table[record.name] = Entry(record, origin, _file(home))
+            raise UserError(f"{kind} '{plugin.name}' is defined twice: by {taken} and by {origin}")
+        table[plugin.name] = Entry(plugin, origin, _file(home))
 
-    def _table(self, record: Record) -> tuple[str, dict[str, Any]]:
-        match record:
+    def _table(self, plugin: Plugin) -> tuple[str, dict[str, Any]]:
+        match plugin:
             case Dataset():
                 return "dataset", self.datasets
             case Model():
@@ -106,7 +106,7 @@ def is_plugin(origin: str) -> bool:
 
 
 @cache
-def registry(plugins: tuple[str, ...]) -> Registry:
+def load_registry(plugins: tuple[str, ...]) -> Registry:
     """Give the registry with some plugins; made once a process."""
     return Registry(plugins)
 
@@ -114,7 +114,7 @@ def registry(plugins: tuple[str, ...]) -> Registry:
 def get_criterion(text: str, registry: Registry) -> AnyCriterion:
     """Find a criterion and set its options, `obd:curvature=exact`."""
     name, options = _plain(text)
-    return _find("criterion", name, registry.criteria).record.with_options(options)
+    return _find("criterion", name, registry.criteria).plugin.with_options(options)
 
 
 def get_model(text: str, registry: Registry) -> Model:
@@ -125,7 +125,7 @@ def get_model(text: str, registry: Registry) -> Model:
     name, options, argument = split_name(text)
     if name not in registry.models and argument:
         return user_model(name, argument, options)
-    model = _find("model", name, registry.models).record
+    model = _find("model", name, registry.models).plugin
     _check_argument("model", name, model.takes_argument, argument)
     return replace(model, argument=argument).with_options(options)
 
@@ -133,7 +133,7 @@ def get_model(text: str, registry: Registry) -> Model:
 def get_dataset(text: str, registry: Registry) -> tuple[Dataset, str]:
     """Find a dataset and set its options; gives the argument, too: PATH of `folder:PATH,size=32`."""
     name, options, argument = split_name(text)
-    dataset = _find("dataset", name, registry.datasets).record
+    dataset = _find("dataset", name, registry.datasets).plugin
     _check_argument("dataset", name, dataset.takes_argument, argument)
     return dataset.with_options(options), argument
 
@@ -151,28 +151,28 @@ def _check_argument(kind: str, name: str, wanted: str, argument: str) -> None:
         raise UserError(f"{kind} '{name}' {what}")
 
 
-def _find(kind: str, name: str, table: Mapping[str, Entry[R]]) -> Entry[R]:
+def _find(kind: str, name: str, table: Mapping[str, Entry[P]]) -> Entry[P]:
     if name not in table:
         raise unknown(kind, name, table)
     return table[name]
 
 
-def _records(module: ModuleType, attribute: str) -> list[Record]:
+def _plugins_in(module: ModuleType, attribute: str) -> list[Plugin]:
     if not attribute:
-        return [value for value in vars(module).values() if isinstance(value, Record)]
+        return [value for value in vars(module).values() if isinstance(value, Plugin)]
     value = attrgetter(attribute)(module)
-    if not isinstance(value, Record):
+    if not isinstance(value, Plugin):
         raise ImportError(f"{attribute} is a {type(value).__name__}, not a criterion, dataset or model")
     return [value]
 
 
-def _home(record: Record, module: ModuleType) -> ModuleType:
+def _home(plugin: Plugin, module: ModuleType) -> ModuleType:
     """Find the module that a record was made in: `module` may have imported it."""
     function = (
-        record.load if isinstance(record, Dataset) else record.build if isinstance(record, Model) else record.score
+        plugin.load if isinstance(plugin, Dataset) else plugin.build if isinstance(plugin, Model) else plugin.score
     )
     other = sys.modules.get(getattr(function, "__module__", ""))
-    made_there = other is not None and any(value is record for value in vars(other).values())
+    made_there = other is not None and any(value is plugin for value in vars(other).values())
     return other if other is not None and made_there else module
 
 

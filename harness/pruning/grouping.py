@@ -124,6 +124,6 @@ def _single(model: nn.Module, parts: Iterable[Part], width: int) -> str:
 
 def _whole(model: nn.Module, part: Part, places: Ints) -> bool:
     """Tell whether every unit has its positions in all groups of a grouped convolution. places: (units, k)."""
-    groups = getattr(model.get_submodule(part[0]), "groups", 1)
+    tied = getattr(model.get_submodule(part[0]), "groups", 1)
     period = _period(model, part)
-    return period == NONE or all(len(np.unique(row % period)) * groups == len(row) for row in places)
+    return period == NONE or all(len(np.unique(row % period)) * tied == len(row) for row in places)

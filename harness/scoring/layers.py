@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -33,13 +33,16 @@ class LayerScores:
     generator: torch.Generator
     watched: bool
 
-    def of(self, batches: Batches) -> dict[str, Tensor]:
+    def compute(self, batches: Batches) -> dict[str, Tensor]:
         """Score the units (units,) of every part: the mean over samples, then `finish`."""
         means = self._means(batches)
         finish = self.criterion.finish
         if finish is None:
             return means
-        return {p: checked(self.criterion, p, v.reshape(len(v), -1)[:, 0], finish, v) for p, v in means.items()}
+        return {
+            part: checked(self.criterion, part, mean.reshape(len(mean), -1)[:, 0], partial(finish, mean))
+            for part, mean in means.items()
+        }
 
     def _means(self, batches: Batches) -> dict[str, Tensor]:
         fixed = self._fixed(batches)
@@ -71,7 +74,7 @@ class LayerScores:
     def _scored(self, part: str, evidence: Evidence) -> Tensor:
         versions = {name: value._version for name, value in evidence.items()}
         given, more = {**evidence, "generator": self.generator}, self.criterion.finish is not None
-        scores = checked(self.criterion, part, self._template(part), self.criterion, given, more)
+        scores = checked(self.criterion, part, self._template(part), partial(self.criterion, given), more=more)
         changed = [name for name, value in evidence.items() if value._version != versions[name]]
         if changed and self.watched:
             where = f"criterion '{self.criterion.label}' on layer '{part}'"
@@ -121,22 +124,17 @@ class LayerScores:
             return self.network.kept_weights(part)
         if self.criterion.coupling == "joint":
             return torch.empty(self.network.units[part], device=self.network.device)
-        return of_units(self.network, part)
+        return unit_template(self.network, part)
 
 
-def of_units(network: Network, layer: str) -> Tensor:
+def unit_template(network: Network, layer: str) -> Tensor:
     """Give a tensor of the shape and device of a layer's scores."""
     weight = weight_of(network, layer)
     return weight.new_empty(len(weight))
 
 
 def checked(
-    criterion: AnyCriterion,
-    part: str,
-    template: Tensor,
-    function: Callable[[Any], Tensor],
-    given: Any,
-    more: bool = False,
+    criterion: AnyCriterion, part: str, template: Tensor, compute: Callable[[], Tensor], *, more: bool = False
 ) -> Tensor:
     """Compute scores; whatever is wrong with them is said with the names of criterion and layer.
 
@@ -144,7 +142,7 @@ def checked(
     """
     where = f"criterion '{criterion.label}' on layer '{part}'"
     with torch.no_grad():
-        values = called(where, lambda: function(given))
+        values = called(where, compute)
     if not isinstance(values, Tensor):
         raise CellError(f"{where} gives a {type(values).__name__}, not a tensor")
     if values.shape != template.shape and not (more and values.shape[:1] == template.shape):

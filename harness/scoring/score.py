@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from inspect import signature
 
 import torch
@@ -12,7 +13,7 @@ from prunebench.plugins.criterion import AnyCriterion, ModelScore
 from prunebench.plugins.guard import called, keeping_globals, watching
 from prunebench.pruning.network import Group, Network
 from prunebench.scoring.evidence import undisturbed
-from prunebench.scoring.layers import Batches, LayerScores, checked, of_units
+from prunebench.scoring.layers import Batches, LayerScores, checked, unit_template
 from prunebench.scoring.places import producers
 from prunebench.scoring.single_weights import WeightView, for_units_only
 
@@ -50,7 +51,7 @@ def score(
         parts = _by_model(criterion, network, batches, generator, watch)
     else:
         with watch:
-            parts = LayerScores(criterion, network, generator, watched).of(batches)
+            parts = LayerScores(criterion, network, generator, watched).compute(batches)
         if criterion.coupling == "joint" or isinstance(network, WeightView):
             return parts
     return {g.name: _join(criterion.coupling, _members(network, g, parts)) for g in network.table.groups}
@@ -104,5 +105,5 @@ def _by_model(
     for layer in producers(network):
         if layer not in given:
             raise CellError(f"{who} gives no scores for layer '{layer}'")
-        by_layer[layer] = checked(criterion, layer, of_units(network, layer), given.__getitem__, layer)
+        by_layer[layer] = checked(criterion, layer, unit_template(network, layer), partial(given.__getitem__, layer))
     return by_layer

@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from tabulate import tabulate
 
-from prunebench.records.budget import Keep
 from prunebench.records.stage import FACTS
 from prunebench.study.grid import Grid, make_trajectory, schedule, task
 from prunebench.study.pace import measure
@@ -16,29 +16,34 @@ from prunebench.study.task import Task
 _RECORD_BYTES_PER_PICTURE = 2  # measured: labels and losses of a record, compressed, per test picture
 
 
+@dataclass
+class _Work:
+    """What is left of one task. stages: by key, not computed yet; done: by key, finished; points: not finished."""
+
+    task: Task
+    stages: dict[str, Stage] = field(default_factory=dict)
+    done: dict[str, Stage] = field(default_factory=dict)
+    points: int = 0
+
+
 def describe(grid: Grid) -> str:
     """List a grid's cells and, for each task, what its unfinished stages will cost."""
     store = Store(grid.spec.results, make=False)
-    cells, costs = [], []
-    for names in dict.fromkeys((job.dataset, job.model) for job in grid.jobs):
-        jobs = [job for job in grid.jobs if (job.dataset, job.model) == names]
-        ready = task(grid.spec, *names)
-        stages: dict[str, Stage] = {}
-        done: dict[str, Stage] = {}
-        open_points = 0
-        for job in jobs:
-            trajectory = make_trajectory(grid.spec, store, job)
-            for keep in grid.spec.keep.fractions:
-                finished, point = (
-                    store.get(trajectory.blank(keep)) is not None,
-                    trajectory.plan.point(trajectory.method, keep),
-                )
-                open_points += not finished
-                cells.append([str(job), str(Keep(grid.spec.keep.metric, keep)), "finished" if finished else "to do"])
-                done |= {s.key: s for s in point.chain() if (store.stage(s.key) / FACTS).exists()}
-                if not finished:
-                    stages |= {s.key: s for s in _needed(point, store)}
-        costs.append(_costs(grid, ready, names, list(stages.values()), list(done.values()), open_points))
+    cells: list[list[str]] = []
+    works: dict[tuple[str, str], _Work] = {}
+    for job in grid.jobs:
+        names = job.dataset, job.model
+        work = works.setdefault(names, _Work(task(grid.spec, *names)))
+        trajectory = make_trajectory(grid.spec, store, job)
+        for keep in grid.spec.keep.keeps:
+            finished = store.get(trajectory.blank(keep.fraction)) is not None
+            point = trajectory.plan.point(trajectory.method, keep.fraction)
+            cells.append([str(job), str(keep), "finished" if finished else "to do"])
+            work.done |= {s.key: s for s in point.chain() if (store.stage(s.key) / FACTS).exists()}
+            if not finished:
+                work.points += 1
+                work.stages |= {s.key: s for s in _needed(point, store)}
+    costs = [[" x ".join(names), *_costs(grid, work)] for names, work in works.items()]
     workers = f"{grid.spec.workers} worker{'s' * (grid.spec.workers > 1)}"
     head = ["task", "points", "stages", "epochs", "training MACs", "about", "disk"]
     return "\n\n".join(
@@ -61,30 +66,28 @@ def _needed(stage: Stage, store: Store) -> Iterator[Stage]:
             yield from _needed(other, store)
 
 
-def _costs(
-    grid: Grid, ready: Task, names: tuple[str, str], stages: list[Stage], done: list[Stage], points: int
-) -> list[str]:
+def _costs(grid: Grid, work: _Work) -> list[str]:
+    """Give points, stages, epochs, MACs, time and disk of a task, as texts."""
+    ready, stages = work.task, list(work.stages.values())
     pictures = round(len(ready.loaded.train) * ready.protocol.train_fraction * (1 - ready.protocol.validation_fraction))
     dense = ready.costs.dense
-    epochs = sum(stage.epochs for stage in stages)
-    left = {s.key: 1.0 if grid.spec.keep.metric == "weights" else s.keep for s in stages}
-    share = sum(stage.epochs * left[stage.key] for stage in stages)
-    macs = 3 * dense.macs * pictures * share
+    left = {s.key: 1.0 if grid.spec.keep.metric == "weights" else s.keep for s in stages}  # of MACs and bytes
+    macs = 3 * dense.macs * pictures * sum(stage.epochs * left[stage.key] for stage in stages)
     seconds = 0.0
     if stages:
         store = Store(grid.spec.results, make=False)
-        pace = measure(grid, ready).corrected(done, store, lambda s: _work(s, ready, pictures))
-        seconds = sum(_work(stage, ready, pictures) * pace(stage.keep) for stage in stages) / grid.spec.workers
-    kept = {"none": (), "final": ("dense", "sparse", "point"), "all": ("dense", "sparse", "rung", "point")}
-    disk = sum(dense.bytes * left[s.key] for s in stages if s.kind in kept[grid.spec.save])
-    disk += points * _RECORD_BYTES_PER_PICTURE * len(ready.loaded.test)
+        pace = measure(grid, ready).corrected(work.done.values(), store, lambda s: _trained(s, ready, pictures))
+        seconds = sum(_trained(stage, ready, pictures) * pace(stage.keep) for stage in stages) / grid.spec.workers
+    saved = {"none": (), "final": ("dense", "sparse", "point"), "all": ("dense", "sparse", "rung", "point")}
+    disk = sum(dense.bytes * left[s.key] for s in stages if s.kind in saved[grid.spec.save])
+    disk += work.points * _RECORD_BYTES_PER_PICTURE * len(ready.loaded.test)
     kinds = Counter(stage.kind for stage in stages)
     listed = ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "none"
-    about, size = _duration(seconds), f"{disk / 2**20:.0f} MiB"
-    return [" x ".join(names), str(points), listed, str(epochs), f"{macs:.2e}", about, size]
+    epochs, size = sum(stage.epochs for stage in stages), f"{disk / 2**20:.0f} MiB"
+    return [str(work.points), listed, str(epochs), f"{macs:.2e}", _duration(seconds), size]
 
 
-def _work(stage: Stage, ready: Task, pictures: int) -> float:
+def _trained(stage: Stage, ready: Task, pictures: int) -> float:
     """Give a stage's work in trained pictures; scoring and testing count as what they cost."""
     test = len(ready.loaded.test)
     scored = 1.5 * ready.protocol.calibration if stage.kind in ("rung", "point") else 0.0

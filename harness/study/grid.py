@@ -7,8 +7,9 @@ from itertools import product
 import torch
 
 from prunebench.errors import UserError
+from prunebench.plugins.dataset import Source
 from prunebench.plugins.expressions import Method, parse_method, parse_seeds
-from prunebench.plugins.registry import registry
+from prunebench.plugins.registry import load_registry
 from prunebench.pruning.selection import lowest
 from prunebench.records.budget import Keep
 from prunebench.study.choices import resolve, with_swept_rate
@@ -59,7 +60,7 @@ def make_grid(spec: Spec) -> Grid:
     Jobs are ordered so that neighbours lie in different blocks: processes that work side by side do not wait for
     each other's dense training.
     """
-    known = registry(spec.plugin)
+    known = load_registry(spec.plugin)
     for source, reason in known.failures.items():
         log.warning("not loaded: %s: %s", source, reason)
     methods = [parse_method(text, known) for text in spec.criteria]
@@ -99,7 +100,7 @@ def _check_reachable(ready: Task, keep: Keep) -> None:
 
 def task(spec: Spec, dataset: str, model: str) -> Task:
     """Make one task of a spec ready (once per process)."""
-    ready = make_task(dataset, model, spec.protocol(), spec.data_root, spec.download, spec.plugin)
+    ready = make_task(dataset, model, spec.protocol(), Source(spec.data_root, spec.download), spec.plugin)
     if spec.finetune_rate == "swept":
         return with_swept_rate(ready, spec.results, spec.keep.metric)
     return ready
@@ -108,7 +109,7 @@ def task(spec: Spec, dataset: str, model: str) -> Task:
 def method_of(spec: Spec, job: Job) -> Method:
     """Resolve a job's criterion."""
     ready = task(spec, job.dataset, job.model)
-    known = registry(spec.plugin)
+    known = load_registry(spec.plugin)
     return resolve(job.criterion, ready, job.seed, results=spec.results, metric=spec.keep.metric, registry=known)
 
 

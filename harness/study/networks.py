@@ -69,7 +69,7 @@ def load(folder: Path | str, plugins: tuple[str, ...] = ()) -> nn.Module:
 
     Raises `UserError` where the folder holds no network, or one of a model that the registry does not know.
     """
-    from prunebench.plugins.registry import get_model, registry
+    from prunebench.plugins.registry import get_model, load_registry
     from prunebench.pruning.analysis import analyse
 
     folder = Path(folder)
@@ -78,7 +78,7 @@ def load(folder: Path | str, plugins: tuple[str, ...] = ()) -> nn.Module:
     if not given:
         raise UserError(f"{folder}: does not say which model it is; rebuild it with study.networks.load_into")
     with torch.random.fork_rng(devices=[]):
-        model = get_model(given["model"], registry(plugins)).without_weights()
+        model = get_model(given["model"], load_registry(plugins)).without_weights()
         dense = model(given["channels"], given["size"], given["classes"])
     example = torch.zeros(1, given["channels"], given["size"], given["size"])
     table = analyse(dense, example, given["model"], check=False)

@@ -28,6 +28,9 @@ def score_facts(score: AnyCriterion | None) -> dict[str, Any]:
     return facts
 
 
+Kind = Literal["dense", "sparse", "rung", "point"]
+
+
 @dataclass(frozen=True)
 class Stage:
     """One step from dense to pruned.
@@ -36,7 +39,7 @@ class Stage:
     takes over. trial: whether it is one of those that choose a setting, on validation pictures alone.
     """
 
-    kind: Literal["dense", "sparse", "rung", "point"]
+    kind: Kind
     label: str
     key: str
     epochs: int
@@ -69,23 +72,22 @@ class StagePlan:
     metric: Metric
 
     def dense(self) -> Stage:
-        """StagePlan the block's one dense training."""
+        """Plan the block's one dense training."""
         packages = {name: version(name) for name in ("torch", "torchvision", "torch-pruning")}
-        facts = {"block": self.block, "packages": packages, "harness": HARNESS, **self._options(*_DENSE)}
-        facts |= {name: value for name, value in self._options(*_START).items() if value not in _USUAL[name]}
+        facts = {"block": self.block, "packages": packages, "harness": HARNESS, **self._options(*_DENSE, *_START)}
         if self.protocol.weights:
             facts["weights"] = self.protocol.weights.rpartition(" ")[2]  # the digest: a file may be renamed
         epochs = self.protocol.frozen_epochs + (self.protocol.epochs or 0)
         return Stage("dense", "dense", key_of("", facts), epochs)
 
     def sparse(self, method: Method) -> Stage:
-        """StagePlan sparse training; without a regulariser it is plain and shared by the block's criteria."""
+        """Plan sparse training; without a regulariser it is plain and shared by the block's criteria."""
         dense = self.dense()
         facts = {"sparse": identity(method.before), **self._options("sparse_epochs", "sparse_rate")}
         return Stage("sparse", "sparse", key_of(dense.key, facts), self.protocol.sparse_epochs, parent=dense)
 
     def point(self, method: Method, keep: float) -> Stage:
-        """StagePlan the stages that lead to a requested keep."""
+        """Plan the stages that lead to a requested keep."""
         if method.kind == "scratch":
             return self._scratch(method, keep)
         rungs = self.protocol.rungs_above(keep)
@@ -94,26 +96,24 @@ class StagePlan:
             parent, epochs = self._trunk(method, 0), epochs + rungs * self.protocol.rung_epochs
         else:
             parent = self._trunk(method, rungs)
-        return self._cut("point", "finetune", method, parent, keep, epochs)
+        return self._cut("point", method, parent, "finetune", keep=keep, epochs=epochs)
 
     def _trunk(self, method: Method, rungs: int) -> Stage:
         stage = self.sparse(method.of if method.of is not None else method)
         for number in range(1, rungs + 1):
             keep = self.protocol.rung_keep(number)
-            stage = self._cut("rung", f"rung {number}", method, stage, keep, self.protocol.rung_epochs)
+            stage = self._cut("rung", method, stage, f"rung {number}", keep=keep, epochs=self.protocol.rung_epochs)
         return stage
 
-    def _cut(
-        self, kind: Literal["rung", "point"], label: str, method: Method, parent: Stage, keep: float, epochs: int
-    ) -> Stage:
+    def _cut(self, kind: Kind, method: Method, parent: Stage, label: str, *, keep: float, epochs: int) -> Stage:
         copies = self._copied(kind, label, method, keep)
         facts: dict[str, Any] = {"kind": kind, "epochs": epochs, "keep": keep, **self._options("finetune_rate")}
         if copies is not None:
             facts["shuffled"] = copies.key
         elif method.kind == "criterion":
             facts |= {**score_facts(method.score), "metric": self.metric, **self._options(*_SELECTION)}
-        else:  # what a control's point shows of re-estimated BatchNorm depends on the pictures it is estimated with
-            facts |= {name: value for name, value in self._options(*_CALIBRATION).items() if value != _DEFAULT[name]}
+        else:  # a control re-estimates BatchNorm with the calibration pictures
+            facts |= self._options(*_CALIBRATION)
         facts["after"] = identity(method.after)
         return Stage(kind, label, key_of(parent.key, facts), epochs, keep, parent, copies)
 
@@ -135,9 +135,7 @@ class StagePlan:
 
 
 _START = ("normalise", "frozen_epochs", "frozen_rate")
-_USUAL = {name: (Protocol.model_fields[name].default, "data") for name in _START}
 _DENSE = ("epochs", "batch", "rate", "weight_decay", "train_fraction", "validation_fraction", "mixed_precision", "tf32")
 _CALIBRATION = ("calibration", "calibration_batch")
-_DEFAULT = {name: Protocol.model_fields[name].default for name in _CALIBRATION}
 SCORING = (*_DENSE, *_START, "weights", *_CALIBRATION, "coupled")  # what decides the scores of a dense network
-_SELECTION = ("ranking", "coupled", "floor", "round_to", "calibration", "calibration_batch")
+_SELECTION = ("ranking", "coupled", "floor", "round_to", *_CALIBRATION)

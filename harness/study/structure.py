@@ -159,8 +159,8 @@ def check_for_weights(protocol: Protocol, methods: Iterable[Method]) -> None:
         if getattr(protocol, name) != Protocol.model_fields[name].default:
             raise UserError(f"{off}: {what}, and this is for units; leave it out")
     for method in methods:
-        score = (method.of or method).score
-        if score is not None and (reason := for_units_only(score)):
+        criterion = (method.of or method).score
+        if criterion is not None and (reason := for_units_only(criterion)):
             raise UserError(f"'{method.name}': {what}, and {reason}")
 
 

@@ -17,7 +17,7 @@ from prunebench.plugins.dataset import Dataset, Source
 from prunebench.plugins.identity import identity
 from prunebench.plugins.model import Model
 from prunebench.plugins.options import split_name
-from prunebench.plugins.registry import get_dataset, get_model, registry
+from prunebench.plugins.registry import get_dataset, get_model, load_registry
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.cost import CostModel, costs
 from prunebench.pruning.network import Network, Table
@@ -110,11 +110,11 @@ def place(model: nn.Module, device: torch.device) -> nn.Module:
 
 
 @functools.cache
-def load_dataset(label: str, root: Path, download: bool, plugins: tuple[str, ...]) -> tuple[Dataset, Loaded, str]:
+def load_dataset(label: str, source: Source, plugins: tuple[str, ...] = ()) -> tuple[Dataset, Loaded, str]:
     """Load a dataset once per process; gives its record, data and fingerprint."""
-    dataset, argument = get_dataset(label, registry(plugins))
+    dataset, argument = get_dataset(label, load_registry(plugins))
     with _named("dataset", label):
-        loaded = dataset.load(Source(root, download, argument))
+        loaded = dataset.load(dataclasses.replace(source, argument=argument))
     if loaded.augment is not None:
         dataset = dataclasses.replace(dataset, augment=loaded.augment)
     return dataset, loaded, loaded.fingerprint()
@@ -134,11 +134,14 @@ def _named(kind: str, label: str) -> Iterator[None]:
 
 @functools.cache  # the jobs of a grid go through all its tasks again and again
 def make_task(
-    dataset_label: str, model_label: str, protocol: Protocol, root: Path, download: bool, plugins: tuple[str, ...]
+    dataset_label: str, model_label: str, protocol: Protocol, source: Source, plugins: tuple[str, ...] = ()
 ) -> Task:
-    """Make a task ready. Raises `UserError` for data that are missing or do not fit, models that cannot be pruned."""
-    dataset, loaded, fingerprint = load_dataset(dataset_label, root, download, plugins)
-    model = get_model(model_label, registry(plugins))
+    """Make a task ready. source: where the data lie, and whether they may be downloaded.
+
+    Raises `UserError` for data that are missing or do not fit, and for models that cannot be pruned.
+    """
+    dataset, loaded, fingerprint = load_dataset(dataset_label, source, plugins)
+    model = get_model(model_label, load_registry(plugins))
     channels, height, width = loaded.shape
     if height != width:
         raise UserError(

@@ -118,7 +118,7 @@ def _epochs(
             rate = rate_at(step, steps, settings.rate)
             for group in optimiser.param_groups:
                 group["lr"] = rate * group["factor"]
-            total += _step(model, inputs, labels, settings, attached, optimiser)
+            total += _step(model, (inputs, labels), settings.precision, attached, optimiser)
             step += 1
         loss = float(total) / batches
         if not math.isfinite(loss):
@@ -149,15 +149,16 @@ def _train_mode(model: nn.Module, only: tuple[str, ...]) -> None:
 
 def _step(
     model: nn.Module,
-    inputs: Tensor,
-    labels: Tensor,
-    settings: TrainingSettings,
+    batch: tuple[Tensor, Tensor],
+    precision: torch.dtype | None,
     attached: Attached | None,
     optimiser: torch.optim.Optimizer,
 ) -> Tensor:
+    """Take one training step; gives the loss without the regulariser's term."""
+    inputs, labels = batch
     if attached is not None:
         attached.draw()
-    with torch.autocast(inputs.device.type, settings.precision, enabled=settings.precision is not None):
+    with torch.autocast(inputs.device.type, precision, enabled=precision is not None):
         loss = F.cross_entropy(model(inputs).float(), labels)
     objective = loss if attached is None else loss + attached.penalty()
     optimiser.zero_grad(set_to_none=True)

@@ -13,7 +13,7 @@ from tabulate import tabulate
 
 from prunebench.errors import UserError
 from prunebench.plugins.expressions import TUNED, parse_method, parse_seeds, with_strength
-from prunebench.plugins.registry import Registry, registry
+from prunebench.plugins.registry import Registry, load_registry
 from prunebench.records.tuning import Choice, read_choice
 from prunebench.study.choices import strength_place, strength_rule
 from prunebench.study.grid import Job, make_grid, task
@@ -34,7 +34,7 @@ def tune(spec: Spec, progress: Progress) -> list[Choice]:
     """
     if not spec.finetune_epochs:
         raise UserError("--finetune-epochs 0: without fine-tuning there is no accuracy to choose a strength by")
-    known = registry(spec.plugin)
+    known = load_registry(spec.plugin)
     if not spec.sparse_epochs and any(parse_method(text, known).before is not None for text in spec.criteria):
         raise UserError("--sparse-epochs 0: without sparse training a regulariser does nothing, whatever its strength")
     ranges = {name: _range(name, middle, known) for name, middle in _middles(spec, known).items()}
@@ -100,7 +100,7 @@ def _middles(spec: Spec, known: Registry) -> dict[str, float]:
             both = f"around {middles[name]:g} and around {rule.strength:g}"
             raise UserError(f"'{name}' is to be tuned {both}; give one of them")
     if not middles:
-        having = ", ".join(n for n, e in sorted(known.criteria.items()) if e.record.regulariser is not None)
+        having = ", ".join(n for n, e in sorted(known.criteria.items()) if e.plugin.regulariser is not None)
         what = "none of these criteria has a regulariser, there is no strength to tune"
         raise UserError(f"--criteria {' '.join(spec.criteria)}: {what}; with one: {having or 'none'}")
     return middles
@@ -116,7 +116,7 @@ def _tries(name: str, strengths: Sequence[float], known: Registry) -> dict[float
 
 
 def _search(spec: Spec, dataset: str, model: str, criterion: str) -> Search:
-    place = strength_place(task(spec, dataset, model), criterion, registry(spec.plugin))
+    place = strength_place(task(spec, dataset, model), criterion, load_registry(spec.plugin))
     return Search(dataset, model, criterion, place.path(spec.results, spec.keep.metric))
 
 

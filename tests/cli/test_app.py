@@ -13,7 +13,7 @@ import pytest
 
 from prunebench.cli import app as cli
 from prunebench.cli.options import options
-from prunebench.plugins.registry import registry
+from prunebench.plugins.registry import load_registry
 
 TINY = [
     *("--seeds", "0", "--keep", "0.9", "--device", "cpu", "--train-fraction", "0.2", "--calibration", "64"),
@@ -135,7 +135,7 @@ def test_a_failed_cell_is_exit_code_1_and_the_others_stand(main: Main, tmp_path:
     code, out, _ = main(*arguments, "--criteria", "magnitude")
     assert (code, out) == (0, f"1 points in {tmp_path / 'r'}\n")
     plugin.write_text(plugin.read_text().replace("raise ValueError('no')", "return weight.sum(1)"))
-    registry.cache_clear()
+    load_registry.cache_clear()
     code, out, _ = main(*arguments, "--criteria", "broken magnitude")
     assert (code, out) == (0, f"2 points in {tmp_path / 'r'}\n")
 

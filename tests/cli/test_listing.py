@@ -64,13 +64,13 @@ def test_options_are_listed() -> None:
 
 
 def test_models_are_checked_by_name() -> None:
-    text, passed = check_models(("lenet5 resnet20:shortcut=B",), False, (), (16,))
+    text, passed = check_models(("lenet5 resnet20:shortcut=B",), everything=False, plugins=(), sizes=(16,))
     assert passed
     assert [line.split("|")[1].strip() for line in text.splitlines()[2:]] == ["lenet5", "resnet20:shortcut=B"]
-    for arguments, message in (
-        (((), False, ()), "no model to check: give names or --all; known: .*lenet5"),
-        ((("lenet",), False, ()), "unknown model 'lenet'; did you mean 'lenet5'"),
-        ((("lenet5",), False, (), (), 3, 1), "--size 0, --channels 3, --classes 1: pictures have"),
+    for names, classes, message in (
+        ((), 10, "no model to check: give names or --all; known: .*lenet5"),
+        (("lenet",), 10, "unknown model 'lenet'; did you mean 'lenet5'"),
+        (("lenet5",), 1, "--size 0, --channels 3, --classes 1: pictures have"),
     ):
         with pytest.raises(UserError, match=message):
-            check_models(*arguments)
+            check_models(names, everything=False, plugins=(), classes=classes)

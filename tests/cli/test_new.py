@@ -25,7 +25,7 @@ def test_what_is_written_is_a_criterion(tmp_path: Path, evidence: str) -> None:
     path = tmp_path / "new" / "mine.py"
     text, passed = check_criteria((str(path),), False, ())
     assert passed, text
-    assert evidence in Registry((str(path),)).criteria["mine"].record.evidence  # type: ignore[union-attr]
+    assert evidence in Registry((str(path),)).criteria["mine"].plugin.evidence  # type: ignore[union-attr]
     spec = spec_from_file_location("mine", path)
     assert spec is not None and spec.loader is not None
     module = module_from_spec(spec)

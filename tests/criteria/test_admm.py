@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from prunebench.criteria.admm import CRITERION, Admm, projection
 from prunebench.errors import UserError
 from prunebench.plugins.expressions import parse_method
-from prunebench.plugins.registry import registry
+from prunebench.plugins.registry import load_registry
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.network import Network
 from prunebench.scoring.score import score
@@ -141,4 +141,4 @@ def test_options_and_what_is_refused() -> None:
             CRITERION.with_options(options)
     with pytest.raises(UserError, match="a regulariser's strength must be zero or a positive number"):
         CRITERION.with_options({"strength": "-1"})
-    assert parse_method("admm+obd", registry(())).before == CRITERION.regulariser
+    assert parse_method("admm+obd", load_registry(())).before == CRITERION.regulariser

@@ -13,7 +13,7 @@ from prunebench.criteria.group_lasso import group_lasso
 from prunebench.criteria.hsqgl12 import hierarchical_squared_group_l12
 from prunebench.errors import UserError
 from prunebench.plugins.expressions import parse_method
-from prunebench.plugins.registry import registry
+from prunebench.plugins.registry import load_registry
 from prunebench.plugins.regulariser import Penalty
 from prunebench.pruning.network import Network
 from prunebench.testing import toys
@@ -131,7 +131,7 @@ def test_which_units_an_alignment_shrinks(alignment: str, unit_norms: tuple[int,
 
 
 def test_a_wrong_form_or_alignment_is_refused_by_name() -> None:
-    known = registry(())
+    known = load_registry(())
     for text in ("group_lasso:form=square", "hsqgl12:alignment=feature", "obd+group_l12:form=cubed"):
         with pytest.raises(UserError, match=r"unknown (form|alignment) '\w+' in '\w+';.* Known: "):
             parse_method(text, known)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from prunebench.criteria.growing_reg import CRITERION, Growing, growing_reg
+from prunebench.criteria.growing_reg import CRITERION, Growing
 from prunebench.errors import UserError
 from prunebench.pruning.network import Network
 from prunebench.testing import toys
@@ -59,4 +59,4 @@ def test_options_and_what_is_refused() -> None:
     for options in ({"every": "0"}, {"share": "1"}, {"ceiling": "0"}):
         with pytest.raises(UserError, match="every must be at least 1, share between 0 and 1"):
             CRITERION.with_options(options)
-    assert growing_reg(torch.tensor([[1.0, -2.0]])).item() == 3.0
+    assert CRITERION({"weight": torch.tensor([[1.0, -2.0]])}).item() == 3.0

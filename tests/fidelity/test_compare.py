@@ -11,7 +11,7 @@ import torch
 from prunebench.errors import CellError
 from prunebench.fidelity import compare as module
 from prunebench.fidelity.compare import compare_scores, criteria_that_read_gates, score_jobs, score_part
-from prunebench.plugins.registry import get_criterion, registry
+from prunebench.plugins.registry import get_criterion, load_registry
 from prunebench.records.merge import merge
 from prunebench.reports.reading import read_results
 from prunebench.study.grid import make_grid
@@ -41,7 +41,7 @@ def test_scores_without_regulariser_gates_and_controls_are_compared(found: tuple
 
 def test_options_of_the_score_stay() -> None:
     for name in ("obd:draws=30", "obd:curvature=hutchinson,draws=50"):
-        record = get_criterion(name, registry(()))
+        record = get_criterion(name, load_registry(()))
         assert (score_part(record).label, score_part(record)) == (name, record)
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from prunebench.fidelity.oracle import loss_changes
-from prunebench.plugins.registry import get_model, registry
+from prunebench.plugins.registry import get_model, load_registry
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.network import Network
 from prunebench.pruning.removal import remove
@@ -39,7 +39,7 @@ def by_removal(network: Network, batches: list[tuple[Tensor, Tensor]]) -> dict[s
 def resnet20() -> Network:
     """Build the network with option-A shortcuts, every statistic a number that matters."""
     torch.manual_seed(0)
-    net = get_model("resnet20", registry(()))(1, 16, toys.CLASSES).double()
+    net = get_model("resnet20", load_registry(()))(1, 16, toys.CLASSES).double()
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
             for tensor in (module.weight.data, module.bias.data, module.running_mean, module.running_var):

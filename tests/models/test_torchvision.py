@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from prunebench.errors import UserError
 from prunebench.models.torchvision import MODEL
 from prunebench.plugins.model import Model
-from prunebench.plugins.registry import get_model, registry
+from prunebench.plugins.registry import get_model, load_registry
 
 HEADS = {
     "alexnet": "classifier.6",
@@ -27,7 +27,7 @@ HEADS = {
 
 
 def model(name: str, weights: str = "") -> Model:
-    return get_model(f"torchvision:{name}" + (f",weights={weights}" if weights else ""), registry(()))
+    return get_model(f"torchvision:{name}" + (f",weights={weights}" if weights else ""), load_registry(()))
 
 
 def deviation(weight: Tensor) -> tuple[float, float]:

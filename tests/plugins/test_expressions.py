@@ -4,24 +4,24 @@ import pytest
 
 from prunebench.errors import UserError
 from prunebench.plugins.expressions import parse_method, parse_seeds
-from prunebench.plugins.registry import registry
+from prunebench.plugins.registry import load_registry
 
-FOUND = registry(())
+FOUND = load_registry(())
 
 
 def of_hsqgl12() -> object:
-    return FOUND.criteria["hsqgl12"].record.regulariser
+    return FOUND.criteria["hsqgl12"].plugin.regulariser
 
 
 def test_a_plain_criterion() -> None:
     method = parse_method(" taylor ", FOUND)
     assert (method.name, method.kind, method.of) == ("taylor", "criterion", None)
-    assert (method.score, method.before, method.after) == (FOUND.criteria["taylor"].record, None, None)
+    assert (method.score, method.before, method.after) == (FOUND.criteria["taylor"].plugin, None, None)
 
 
 def test_a_criterion_with_a_regulariser_trains_sparsely_with_its_own() -> None:
     method = parse_method("l1", FOUND)
-    record = FOUND.criteria["l1"].record
+    record = FOUND.criteria["l1"].plugin
     assert (method.score, method.before, method.after) == (record, record.regulariser, None)
     assert method.before is not None
 
@@ -29,13 +29,13 @@ def test_a_criterion_with_a_regulariser_trains_sparsely_with_its_own() -> None:
 def test_regularise_then_prune() -> None:
     method = parse_method("hsqgl12+obd", FOUND)
     assert method.name == "hsqgl12+obd"
-    assert (method.score, method.before, method.after) == (FOUND.criteria["obd"].record, of_hsqgl12(), None)
+    assert (method.score, method.before, method.after) == (FOUND.criteria["obd"].plugin, of_hsqgl12(), None)
 
 
 def test_prune_then_regularise() -> None:
     method = parse_method("obd + hsqgl12", FOUND)
     assert method.name == "obd+hsqgl12"
-    assert (method.score, method.before, method.after) == (FOUND.criteria["obd"].record, None, of_hsqgl12())
+    assert (method.score, method.before, method.after) == (FOUND.criteria["obd"].plugin, None, of_hsqgl12())
 
 
 def test_the_alias_keeps_its_name() -> None:
@@ -110,7 +110,7 @@ def test_an_option_of_a_score_that_is_not_used_is_refused(tmp_path: Path) -> Non
         "def mine(weight, *, power=1.0): ...\n"
         "RECORD = Criterion(mine, regulariser=Penalty(lambda weight: weight.sum(), strength=1.0))\n"
     )
-    found = registry((str(plugin),))
+    found = load_registry((str(plugin),))
     assert parse_method("mine:power=2,strength=3", found).name == "mine:power=2,strength=3"
     assert parse_method("mine:strength=3+obd", found).name == "mine:strength=3+obd"
     with pytest.raises(UserError, match="power is an option of the score of 'mine', which is not used here"):

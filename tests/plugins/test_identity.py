@@ -47,7 +47,7 @@ def key(registry: Registry, name: str) -> str:
 def test_every_registered_thing_can_be_described() -> None:
     registry = Registry()
     for entry in (*registry.criteria.values(), *registry.models.values()):
-        assert key_of("", {"": identity(entry.record)})
+        assert key_of("", {"": identity(entry.plugin)})
 
 
 def test_equal_things_are_equal_and_options_count(tmp_path: Path) -> None:

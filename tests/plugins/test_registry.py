@@ -9,7 +9,7 @@ import pytest
 from prunebench.errors import UserError
 from prunebench.plugins.discovery import code, source_hash
 from prunebench.plugins.identity import identity
-from prunebench.plugins.registry import Registry, get_criterion, get_dataset, get_model, registry
+from prunebench.plugins.registry import Registry, get_criterion, get_dataset, get_model, load_registry
 
 CRITERION = """
     from prunebench.plugins.criterion import Criterion
@@ -164,7 +164,7 @@ def test_the_source_hash_follows_edits_and_imports_of_the_same_family(
     plugin = criterion(tmp_path, "mine")
 
     def found() -> object:
-        return identity(Registry((str(plugin),)).criteria["mine"].record)
+        return identity(Registry((str(plugin),)).criteria["mine"].plugin)
 
     first = found()
     plugin.write_text(f'"""What it is."""\n# why\n{plugin.read_text()}')
@@ -222,4 +222,4 @@ def test_lookup_errors(get: object, text: str, message: str) -> None:
 
 
 def test_the_constructor_function_gives_one_registry_a_process() -> None:
-    assert registry(()) is registry(())
+    assert load_registry(()) is load_registry(())

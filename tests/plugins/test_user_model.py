@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from prunebench.errors import UserError
+from prunebench.plugins.dataset import Source
 from prunebench.plugins.identity import identity
 from prunebench.plugins.model import Model
 from prunebench.plugins.registry import Registry, get_model
@@ -74,7 +75,7 @@ def test_it_is_called_with_what_it_takes_by_name(folder: Path) -> None:
 
 
 def test_a_run_takes_it_by_name(folder: Path) -> None:
-    task = make_task("digits", "mynets:small,width=5", Protocol(), folder, False, ())
+    task = make_task("digits", "mynets:small,width=5", Protocol(), Source(folder))
     assert [group.units for group in task.table.groups] == [5, 5]
     assert task.protocol.rate == 0.05
 

@@ -38,7 +38,11 @@ def make_record(**changes: Any) -> Record:
         "fingerprint": "f",
         "accuracy": Stages(dense=0.9, cut=0.1 + 0.2, cut_bn=1e-17, finetuned=0.8),
         "widths": {"conv1": (20, 10)},
-        "per_image": PerImage(predicted=Packed.pack([1, 2], "uint8"), loss=Packed.pack([0.1, 0.2], "float32")),
+        "per_image": PerImage(
+            predicted=Packed.pack([1, 2], "uint8"),
+            loss=Packed.pack([0.1, 0.2], "float32"),
+            correct=Packed.pack([1, 0], "uint8"),
+        ),
     }
     return Record(**{**fields, **changes})
 

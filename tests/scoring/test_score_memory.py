@@ -11,17 +11,17 @@ import sys
 import torch
 from prunebench.study.environment import peak_memory
 from prunebench.pruning.network import Network
-from prunebench.plugins.registry import get_criterion, get_model, registry
+from prunebench.plugins.registry import get_criterion, get_model, load_registry
 from prunebench.scoring.score import score
 from prunebench.pruning.analysis import analyse
 
 torch.set_num_threads(1)
-model = get_model("vgg11_bn:width=0.5", registry(()))(3, 32, 10)
+model = get_model("vgg11_bn:width=0.5", load_registry(()))(3, 32, 10)
 network = Network.dense(model, analyse(model, torch.randn(2, 3, 32, 32), check=False))
 draws = torch.Generator().manual_seed(0)
 pictures, labels = torch.randn(32, 3, 32, 32, generator=draws), torch.randint(0, 10, (32,), generator=draws)
 before = peak_memory("cpu")
-score(get_criterion(sys.argv[1], registry(())), network, [(pictures, labels)] * int(sys.argv[2]), draws)
+score(get_criterion(sys.argv[1], load_registry(())), network, [(pictures, labels)] * int(sys.argv[2]), draws)
 print(before, peak_memory("cpu"))
 """
 

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from prunebench.errors import CellError
+from prunebench.plugins.dataset import Source
 from prunebench.plugins.expressions import parse_method
-from prunebench.plugins.registry import registry
+from prunebench.plugins.registry import load_registry
 from prunebench.pruning.network import Network
 from prunebench.records.protocol import Protocol
 from prunebench.study.cut import Cutter
@@ -19,7 +20,7 @@ HALF = Stage("point", "finetune", "k", 0, 0.5)
 
 @pytest.fixture(scope="module")
 def task() -> Task:
-    return make_task("digits", "lenet5", Protocol(calibration=64), Path("/nowhere"), False, ())
+    return make_task("digits", "lenet5", Protocol(calibration=64), Source(Path("/nowhere")))
 
 
 def cutter(task: Task, seed: int = 0) -> Cutter:
@@ -27,7 +28,7 @@ def cutter(task: Task, seed: int = 0) -> Cutter:
 
 
 def cut_by(task: Task, name: str, stage: Stage = HALF, seed: int = 0) -> tuple[Network, tuple[str, ...]]:
-    method = parse_method(name, registry(()))
+    method = parse_method(name, load_registry(()))
     return cutter(task, seed).by_scores(task.fresh(0, CPU), method, task.data(0, CPU), stage)
 
 
@@ -76,17 +77,17 @@ def test_groups_at_their_floor_are_named(task: Task) -> None:
 
 def test_coupled_groups_can_be_left_alone() -> None:
     protocol = Protocol(coupled=False, calibration=64)
-    task = make_task("digits", "resnet20", protocol, Path("/nowhere"), False, ())
+    task = make_task("digits", "resnet20", protocol, Source(Path("/nowhere")))
     network, _ = cut_by(task, "magnitude", replace(HALF, keep=0.7))
     for group in task.table.groups:
         assert (network.units[group.name] < group.units) == (len(group.producers) == 1)
 
 
 def test_the_published_ranking_is_the_criterions_own() -> None:
-    task = make_task("digits", "lenet5", Protocol(ranking="published", calibration=64), Path("/nowhere"), False, ())
-    ours = make_task("digits", "lenet5", Protocol(calibration=64), Path("/nowhere"), False, ())
+    task = make_task("digits", "lenet5", Protocol(ranking="published", calibration=64), Source(Path("/nowhere")))
+    ours = make_task("digits", "lenet5", Protocol(calibration=64), Source(Path("/nowhere")))
     assert cut_by(task, "magnitude")[0].units == cut_by(ours, "magnitude")[0].units  # Li et al.: per layer
-    name = next(n for n, e in registry(()).criteria.items() if e.record.published.name == "global" and n != "l0")
+    name = next(n for n, e in load_registry(()).criteria.items() if e.plugin.published.name == "global" and n != "l0")
     assert cut_by(task, name)[0].units != cut_by(ours, name)[0].units
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from prunebench.plugins.registry import registry
+from prunebench.plugins.registry import load_registry
 from prunebench.records.record import Record, read_record
 from prunebench.reports.reading import read_results
 from prunebench.study.grid import make_grid, make_trajectory
@@ -54,7 +54,7 @@ def edit(plugin: Path, old: str, new: str) -> None:
     """Edit a plugin as a user does between two commands."""
     assert old in plugin.read_text()
     plugin.write_text(plugin.read_text().replace(old, new))
-    registry.cache_clear()
+    load_registry.cache_clear()
 
 
 def test_a_finished_run_computes_nothing(computed: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from prunebench.plugins.dataset import Source
 from prunebench.pruning.masks import without
 from prunebench.records.protocol import Protocol
 from prunebench.study.structure import SingleWeights, WholeUnits, unit_counts
@@ -13,7 +14,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def task() -> Task:
-    return make_task("digits", "lenet5", Protocol(), Path("/nowhere"), False, ())
+    return make_task("digits", "lenet5", Protocol(), Source(Path("/nowhere")))
 
 
 def test_the_metric_says_what_is_removed(task: Task) -> None:

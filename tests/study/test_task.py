@@ -8,6 +8,7 @@ from PIL import Image
 
 from prunebench.errors import UserError
 from prunebench.models.lenet5 import MODEL
+from prunebench.plugins.dataset import Source
 from prunebench.records.protocol import Protocol
 from prunebench.study.task import Task, load_dataset, make_task
 
@@ -59,7 +60,7 @@ EXPLODING, PICKY, FLAT = Model(exploding), Model(picky), Model(flat)
 
 
 def task(dataset: str = "digits", model: str = "lenet5", plugins: tuple[str, ...] = (), **options: Any) -> Task:
-    return make_task(dataset, model, Protocol.model_validate(options), Path("/nowhere"), False, plugins)
+    return make_task(dataset, model, Protocol.model_validate(options), Source(Path("/nowhere")), plugins)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ def test_a_seed_gives_the_same_dense_network_again() -> None:
 def test_the_facts_of_a_block() -> None:
     facts = task().facts(0, CPU)
     assert facts == task().facts(0, CPU)
-    assert facts["fingerprint"] == load_dataset("digits", Path("/nowhere"), False, ())[2]
+    assert facts["fingerprint"] == load_dataset("digits", Source(Path("/nowhere")))[2]
     assert (facts["dataset"], facts["seed"], facts["device"]) == ("digits", 0, "cpu")
     assert facts != task().facts(1, CPU)
     assert facts != task(model="vgg11_bn:width=0.125").facts(0, CPU)

@@ -103,7 +103,6 @@ def test_numbers_of_a_record_fit_together(computed: Any) -> None:
     labels = task.loaded.test.labels.numpy()
     for record in computed.records.values():
         right = record.per_image.predicted.unpack() == labels
-        assert record.per_image.correct is not None
         assert np.array_equal(record.per_image.correct.unpack(), right)
         assert record.accuracy.finetuned == right.mean()
         assert record.loss.finetuned == pytest.approx(record.per_image.loss.unpack().astype(float).mean(), rel=1e-3)

@@ -15,7 +15,7 @@ from prunebench.pruning.network import Group
 from prunebench.testing import toys
 from prunebench.testing.criterion import check_criterion, checks, run_checks
 
-REGISTERED = {name: entry.record for name, entry in Registry().criteria.items()}
+REGISTERED = {name: entry.plugin for name, entry in Registry().criteria.items()}
 
 
 @pytest.mark.parametrize(

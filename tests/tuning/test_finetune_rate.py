@@ -7,7 +7,7 @@ import pytest
 
 from prunebench.errors import UserError
 from prunebench.plugins.expressions import parse_method
-from prunebench.plugins.registry import registry
+from prunebench.plugins.registry import load_registry
 from prunebench.records.tuning import Choice
 from prunebench.study.grid import make_grid, task
 from prunebench.study.progress import Progress
@@ -63,7 +63,7 @@ def test_single_weights_have_a_rate_of_their_own(made: tuple[Any, Choice], tiny:
 
 def trajectory_rate(spec: Any) -> Any:
     grid = make_grid(spec)
-    assert parse_method("taylor", registry(())).name == grid.jobs[0].criterion
+    assert parse_method("taylor", load_registry(())).name == grid.jobs[0].criterion
     return task(spec, "digits", "lenet5").protocol.finetune_rate
 
 

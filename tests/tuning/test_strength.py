@@ -9,7 +9,7 @@ import pytest
 
 from prunebench.errors import UserError
 from prunebench.plugins.expressions import parse_method, with_strength
-from prunebench.plugins.registry import registry
+from prunebench.plugins.registry import load_registry
 from prunebench.records.tuning import Choice
 from prunebench.study.grid import make_grid, make_trajectory
 from prunebench.study.progress import Progress
@@ -248,7 +248,7 @@ def test_what_cannot_be_tuned_or_used_is_one_line(
 
 
 def test_names_with_a_tuned_strength() -> None:
-    known = registry(())
+    known = load_registry(())
     method = parse_method("hsqgl12:strength=tuned,mix=1+obd", known)
     assert (method.name, method.tuned, method.strength) == ("hsqgl12:mix=1,strength=tuned+obd", True, None)
     assert not parse_method("l1:strength=0.1", known).tuned
