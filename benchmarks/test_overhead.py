@@ -46,7 +46,7 @@ def prune_by_theirs(model: nn.Module, pictures: Tensor, keep_units: float) -> No
     tp.pruner.MetaPruner(model, pictures, importance, pruning_ratio=1 - keep_units, ignored_layers=[last]).step()
 
 
-def seconds(call: Callable[[], object]) -> float:
+def time_call(call: Callable[[], object]) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
@@ -63,10 +63,10 @@ def test_overhead(benchmark: BenchmarkFixture, name: str, size: int, check: bool
 
     def before() -> None:
         copy = deepcopy(model)
-        theirs.append(seconds(lambda: prune_by_theirs(copy, pictures, keep_units)))
+        theirs.append(time_call(lambda: prune_by_theirs(copy, pictures, keep_units)))
 
     def timed() -> None:
-        mine.append(seconds(lambda: prune(model, pictures, check)))
+        mine.append(time_call(lambda: prune(model, pictures, check)))
 
     benchmark.group = "overhead"
     benchmark.pedantic(timed, setup=before, rounds=ROUNDS)

@@ -82,7 +82,7 @@ def plain(model: nn.Module, batches: Batches) -> None:
         model.zero_grad(set_to_none=True)
 
 
-def seconds(call: Callable[[], object]) -> float:
+def time_call(call: Callable[[], object]) -> float:
     start = time.process_time()
     call()
     return time.process_time() - start
@@ -116,8 +116,8 @@ def compare(criterion: AnyCriterion, network: Network, batches: Batches) -> dict
     """Seconds of scores and of plain passes, in turn, and the ratio of the smallest."""
     mine, theirs = [], []
     for _ in range(ROUNDS):
-        theirs.append(seconds(lambda: plain(network.model, batches)))
-        mine.append(seconds(lambda: score(criterion, network, batches, torch.Generator().manual_seed(0))))
+        theirs.append(time_call(lambda: plain(network.model, batches)))
+        mine.append(time_call(lambda: score(criterion, network, batches, torch.Generator().manual_seed(0))))
     return {"seconds": min(mine), "plain_seconds": min(theirs), "ratio": min(mine) / min(theirs)}
 
 

@@ -60,12 +60,12 @@ class Batches(Sequence[tuple[Tensor, Tensor]]):
     def __getitem__(self, number: int | slice) -> tuple[Tensor, Tensor] | Sequence[tuple[Tensor, Tensor]]:
         if isinstance(number, slice):
             return [self[n] for n in range(len(self))[number]]
-        return next(self._of([range(len(self))[number]]))
+        return next(self._load([range(len(self))[number]]))
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return self._of(range(len(self)))
+        return self._load(range(len(self)))
 
-    def _of(self, numbers: Iterable[int]) -> Iterator[tuple[Tensor, Tensor]]:
+    def _load(self, numbers: Iterable[int]) -> Iterator[tuple[Tensor, Tensor]]:
         every = torch.split(torch.arange(len(self.split)), self.size)
         for images, labels in self.split.pictures.batches(every[number] for number in numbers):
             yield self.split.floats(images), labels

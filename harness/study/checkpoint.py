@@ -21,7 +21,7 @@ _PAD = ("index", "scale")
 COUNTER = "num_batches_tracked"  # of a BatchNorm; decides nothing while its momentum is a number
 
 
-def load_weights(model: nn.Module, path: Path, name: str, *, skip: Collection[str] = ()) -> None:
+def load_checkpoint(model: nn.Module, path: Path, name: str, *, skip: Collection[str] = ()) -> None:
     """Load the weights in a file into a network, in place, on its device and in its dtype.
 
     The file holds a state dict (by ``torch.save``, or safetensors by its suffix), or a dict with one under one of
@@ -57,7 +57,7 @@ def load_weights(model: nn.Module, path: Path, name: str, *, skip: Collection[st
             wanted[key].copy_(given[key])
 
 
-def weights_digest(path: Path) -> str:
+def checkpoint_digest(path: Path) -> str:
     """Hash a file: SHA-256, 16 hex digits. Raises `UserError` where it cannot be read."""
     try:
         with path.open("rb") as file:

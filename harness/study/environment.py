@@ -114,7 +114,8 @@ def commit() -> str | None:
     """
     package = Path(__file__).resolve().parents[1]
     mark = Path(__file__).relative_to(Path(__file__).parents[1])
-    for checkout in (package.parent, Path.cwd()):
+    editable = [package.parent] if package.name == "harness" else []
+    for checkout in (*editable, Path.cwd()):
         tracked = _output("git", "-C", str(checkout), "ls-files", str("harness" / mark))
         if tracked and _same_code(package, checkout):
             return _output("git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
@@ -209,11 +210,11 @@ def text(facts: dict[str, Any], indent: str = "") -> str:
         if isinstance(value, dict):
             lines.append(f"{indent}{key}:\n{text(value, indent + '  ')}")
         else:
-            lines.append(f"{indent}{key}: {_shown(key, value)}")
+            lines.append(f"{indent}{key}: {_value_text(key, value)}")
     return "\n".join(lines)
 
 
-def _shown(key: str, value: Any) -> str:
+def _value_text(key: str, value: Any) -> str:
     if key == "memory" and value:
         return f"{value / 2**30:.1f} GiB"
     if isinstance(value, bool):

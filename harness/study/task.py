@@ -26,17 +26,17 @@ from prunebench.pruning.verification import twin
 from prunebench.records.names import Metric
 from prunebench.records.protocol import Protocol
 from prunebench.seeding import seeded
-from prunebench.study.checkpoint import load_weights, weights_digest
+from prunebench.study.checkpoint import checkpoint_digest, load_checkpoint
 from prunebench.study.structure import SingleWeights, Structure, WeightCosts, WholeUnits
 
 IMAGENET_CLASSES = 1000
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Task:
     """Dataset x model.
 
-    costs: of the dense network's parts. protocol: with the model family's defaults filled in. weights: the checkpoint
+    costs: of the dense network's parts. protocol: with the model family's defaults filled in. checkpoint: the file
     that dense networks start from; the protocol holds its name and digest.
     """
 
@@ -48,7 +48,7 @@ class Task:
     table: Table
     costs: CostModel
     protocol: Protocol
-    weights: Path | None = None
+    checkpoint: Path | None = None
 
     @property
     def shape(self) -> dict[str, int]:
@@ -82,9 +82,9 @@ class Task:
         """Build a block's dense network with its initial weights."""
         with seeded(seed, "initialisation"):
             model = self.model(**self.shape)
-            if self.weights is not None:
+            if self.checkpoint is not None:
                 new = self.model.classifier(model) if self.protocol.frozen_epochs else ()
-                load_weights(model, self.weights, self.model.label, skip=new)
+                load_checkpoint(model, self.checkpoint, self.model.label, skip=new)
         return Network.dense(place(model, device), self.table)
 
     def shell(self) -> nn.Module:
@@ -147,9 +147,9 @@ def make_task(
         raise UserError(
             f"'{dataset_label}' has pictures of {height} x {width} pixels; models take square ones: give a size"
         )
-    weights = Path(protocol.weights) if protocol.weights else None
+    checkpoint = Path(protocol.weights) if protocol.weights else None
     complete = model.pretrained and channels == 3 and len(loaded.classes) == IMAGENET_CLASSES
-    protocol = _filled(protocol, model, weights, complete)
+    protocol = _filled(protocol, model, checkpoint, complete)
     if protocol.normalise == "imagenet":
         loaded = _as_imagenet(loaded)
     check_sizes(loaded, protocol)
@@ -158,8 +158,18 @@ def make_task(
         example = torch.randn(2, channels, height, width)
         table = analyse(network, example, model.label, classes=len(loaded.classes))
         _check_training(network, example, model.label)
-    ready = Task(dataset_label, dataset, loaded, fingerprint, model, table, costs(network, table), protocol, weights)
-    if weights is not None:
+    ready = Task(
+        dataset_label=dataset_label,
+        dataset=dataset,
+        loaded=loaded,
+        fingerprint=fingerprint,
+        model=model,
+        table=table,
+        costs=costs(network, table),
+        protocol=protocol,
+        checkpoint=checkpoint,
+    )
+    if checkpoint is not None:
         ready.fresh(0, torch.device("cpu"))  # a checkpoint that does not fit is refused before anything is computed
     return ready
 
@@ -180,7 +190,7 @@ def _check_training(network: nn.Module, example: torch.Tensor, label: str) -> No
         raise UserError(f"{label} cannot be trained: {what}; build it without auxiliary outputs")
 
 
-def _filled(protocol: Protocol, model: Model, weights: Path | None, complete: bool) -> Protocol:
+def _filled(protocol: Protocol, model: Model, checkpoint: Path | None, complete: bool) -> Protocol:
     """Fill what was not given with the model family's defaults, and name the checkpoint by what is in it.
 
     complete: the model comes trained for these classes, its classifier included.
@@ -189,10 +199,10 @@ def _filled(protocol: Protocol, model: Model, weights: Path | None, complete: bo
     if complete:
         missing["epochs"] = 0
     filled = {name: value for name, value in missing.items() if getattr(protocol, name) is None}
-    if weights is not None:
-        filled["weights"] = f"{weights.name} {weights_digest(weights)}"
+    if checkpoint is not None:
+        filled["weights"] = f"{checkpoint.name} {checkpoint_digest(checkpoint)}"
     protocol = Protocol.model_validate(protocol.model_dump() | filled)
-    trained = weights is not None or model.pretrained
+    trained = checkpoint is not None or model.pretrained
     if protocol.frozen_rate != 1 and not protocol.frozen_epochs:
         raise UserError(f"--frozen-rate {protocol.frozen_rate:g} is for --frozen-epochs, which is 0")
     if protocol.epochs == 0 and not trained:

@@ -125,14 +125,14 @@ def _frozen(model: nn.Module, table: Table, example: Tensor) -> Iterator[str]:
     last = list(table.positions)[-1]
     frozen.get_submodule(last).requires_grad_(True)
     found = [group for group in analyse(frozen, example, check=False).groups if group.name not in table.fixed]
-    if _shown(found) != _shown(table.groups):
+    if _comparable(found) != _comparable(table.groups):
         yield "with frozen layers other units are found"
     small = remove(Network.dense(frozen, table), {g.name: torch.arange(g.units // 2) for g in table.groups}).model
     if any(p.requires_grad != name.startswith(f"{last}.") for name, p in small.named_parameters()):
         yield "frozen layers do not stay frozen"
 
 
-def _shown(groups: Iterable[Group]) -> list[object]:
+def _comparable(groups: Iterable[Group]) -> list[object]:
     return [(g.name, g.producers, [(s.layer, s.side, s.index.tolist()) for s in g.slices]) for g in groups]
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from prunebench.errors import UserError
 from prunebench.models.resnet import RESNET20, RESNET32
 from prunebench.plugins.model import Model
-from prunebench.study.checkpoint import load_weights, weights_digest
+from prunebench.study.checkpoint import checkpoint_digest, load_checkpoint
 
 REAL = Path(os.environ.get("PRUNEBENCH_TEST_DATA", "no folder given"), "cifar10-resnets")
 State = dict[str, Tensor]
@@ -55,7 +55,7 @@ def test_published_forms(wrap: Callable[[State], Any], state: State, tmp_path: P
     torch.save(wrap(state), tmp_path / "weights.th")
     model = network()
     pads = {key: buffer.clone() for key, buffer in model.named_buffers() if ".shortcut." in key}
-    load_weights(model, tmp_path / "weights.th", "resnet20")
+    load_checkpoint(model, tmp_path / "weights.th", "resnet20")
     assert_loaded(model, state)
     assert_loaded(model, pads)
 
@@ -63,14 +63,14 @@ def test_published_forms(wrap: Callable[[State], Any], state: State, tmp_path: P
 def test_safetensors_and_other_dtypes(state: State, tmp_path: Path) -> None:
     save_file({f"module.{key}": tensor for key, tensor in state.items()}, tmp_path / "weights.safetensors")
     model = network().double()
-    load_weights(model, tmp_path / "weights.safetensors", "resnet20")
+    load_checkpoint(model, tmp_path / "weights.safetensors", "resnet20")
     assert_loaded(model, {key: tensor.double() for key, tensor in state.items()})
 
 
 def test_a_prefix_that_belongs_to_the_network_stays(tmp_path: Path) -> None:
     model, other = (nn.ModuleDict({"net": nn.Linear(2, 2)}) for _ in range(2))
     torch.save(other.state_dict(), tmp_path / "w.pt")
-    load_weights(model, tmp_path / "w.pt", "mine")
+    load_checkpoint(model, tmp_path / "w.pt", "mine")
     assert_loaded(model, other.state_dict())
 
 
@@ -78,12 +78,12 @@ def test_a_new_classifier_stays_as_it_is(state: State, tmp_path: Path) -> None:
     torch.save(state, tmp_path / "w.pt")
     model = network(classes=7)
     before = model.get_parameter("linear.weight").clone()
-    load_weights(model, tmp_path / "w.pt", "resnet20", skip=RESNET20.classifier(model))
+    load_checkpoint(model, tmp_path / "w.pt", "resnet20", skip=RESNET20.classifier(model))
     assert torch.equal(model.get_parameter("linear.weight"), before)
     assert_loaded(model, {key: tensor for key, tensor in state.items() if not key.startswith("linear")})
     short = {key: tensor for key, tensor in state.items() if not key.startswith("linear")}
     torch.save(short, tmp_path / "features.pt")
-    load_weights(model, tmp_path / "features.pt", "resnet20", skip=RESNET20.classifier(model))
+    load_checkpoint(model, tmp_path / "features.pt", "resnet20", skip=RESNET20.classifier(model))
 
 
 def test_the_buffers_of_a_new_classifier_stay_too(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_the_buffers_of_a_new_classifier_stay_too(tmp_path: Path) -> None:
     model = Model(build, head=("1", "2"))
     torch.save(model(3, 1, 2)[:1].state_dict(), tmp_path / "w.pt")  # type: ignore[index]
     network = model(3, 1, 5)
-    load_weights(network, tmp_path / "w.pt", "mine", skip=model.classifier(network))
+    load_checkpoint(network, tmp_path / "w.pt", "mine", skip=model.classifier(network))
 
 
 @pytest.mark.parametrize(
@@ -122,20 +122,20 @@ def test_other_networks(model: Callable[[], nn.Module], message: str, state: Sta
     built = model()
     before = {key: tensor.clone() for key, tensor in built.state_dict().items()}
     with pytest.raises(UserError, match=message):
-        load_weights(built, tmp_path / "w.pt", "mine")
+        load_checkpoint(built, tmp_path / "w.pt", "mine")
     assert_loaded(built, before)  # nothing was loaded before the error
 
 
 def test_another_width(state: State, tmp_path: Path) -> None:
     torch.save(state | {"layer1.0.conv1.weight": torch.zeros(8, 16, 3, 3)}, tmp_path / "w.pt")
     with pytest.raises(UserError, match=r"'layer1.0.conv1.weight' is 8 x 16 x 3 x 3 .*: another width or form"):
-        load_weights(network(), tmp_path / "w.pt", "resnet20")
+        load_checkpoint(network(), tmp_path / "w.pt", "resnet20")
 
 
 def test_bad_files(tmp_path: Path) -> None:
     def check(name: str, message: str) -> None:
         with pytest.raises(UserError, match=message) as caught:
-            load_weights(network(), tmp_path / name, "resnet20")
+            load_checkpoint(network(), tmp_path / name, "resnet20")
         assert str(caught.value).startswith(f"--weights {tmp_path / name}: ") and "\n" not in str(caught.value)
 
     check("absent.pt", "no such file")
@@ -152,16 +152,18 @@ def test_bad_files(tmp_path: Path) -> None:
 
 def test_digest(tmp_path: Path) -> None:
     (tmp_path / "w.pt").write_bytes(b"weights")
-    assert weights_digest(tmp_path / "w.pt") == hashlib.sha256(b"weights").hexdigest()[:16]
+    assert checkpoint_digest(tmp_path / "w.pt") == hashlib.sha256(b"weights").hexdigest()[:16]
     with pytest.raises(UserError, match="cannot be read: No such file"):
-        weights_digest(tmp_path / "absent.pt")
+        checkpoint_digest(tmp_path / "absent.pt")
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="PRUNEBENCH_TEST_DATA does not name a folder with cifar10-resnets/")
 def test_the_published_checkpoint() -> None:
     model = RESNET20(3, 32, 10)
     path = next(REAL.glob("resnet20-*.th"))
-    load_weights(model, path, "resnet20")
-    assert weights_digest(path).startswith(path.stem.partition("-")[2])  # published under the first digits of its hash
+    load_checkpoint(model, path, "resnet20")
+    assert checkpoint_digest(path).startswith(
+        path.stem.partition("-")[2]
+    )  # published under the first digits of its hash
     published = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
     assert_loaded(model, {key.removeprefix("module."): tensor for key, tensor in published.items()})

@@ -22,7 +22,7 @@ def test_finished_stages_correct_the_estimate(tmp_path: Path) -> None:
     stages = [Stage("dense", "dense", "a", 4), Stage("point", "finetune", "b", 2, keep=0.2)]
     for stage, seconds in zip(stages, (60.0, 9.6), strict=True):
         store.stage(stage.key).mkdir()
-        (store.stage(stage.key) / "facts.json").write_text(json.dumps({"seconds": seconds}))
+        (store.stage(stage.key) / "facts.json").write_text(json.dumps({"seconds": seconds, "memory": 0}))
     pace = Pace(1.0, 0.4, 0.2).corrected(stages, store, lambda stage: stage.epochs * 10.0)
     assert pace.correction == pytest.approx((60 + 9.6) / (40 * 1.0 + 20 * 0.4))
     assert pace(1.0) == pytest.approx(1.45)

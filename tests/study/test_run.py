@@ -128,7 +128,7 @@ def test_a_failed_cell_is_tried_again(
         raise MemoryError("no more")
 
     with monkeypatch.context() as patch:
-        patch.setattr("prunebench.study.trajectory.cut", out_of_memory)
+        patch.setattr("prunebench.study.cut.select", out_of_memory)
         failed = computing(spec).records["magnitude", 0.9]
     assert (failed.status, failed.reason) == ("failed", "MemoryError: no more")
     again = computing(spec)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from prunebench.records.budget import parse_budget
 from prunebench.study.grid import Job
 from prunebench.timing.bench import Bench, TimedNetwork
 
@@ -12,7 +13,12 @@ Make = Callable[..., Any]
 
 @pytest.fixture
 def bench(computed: Any) -> Bench:
-    changes = {"criteria": ("magnitude", "random"), "keep": "macs=0.5,0.3", "timing_batch": 2, "timing_rounds": 4}
+    changes: dict[str, Any] = {
+        "criteria": ("magnitude", "random"),
+        "keep": parse_budget("macs=0.5,0.3"),
+        "timing_batch": 2,
+        "timing_rounds": 4,
+    }
     return Bench(computed.spec.model_copy(update=changes))
 
 

@@ -111,7 +111,7 @@ def test_of_equals_the_one_nearest_to_the_middle_and_a_diverging_one_leaves_the_
     assert (one.value, one.trials, one.seeds) == (1e-3, 20, (1000, 1001))
     assert other.criterion == "obd+l1:strength=tuned"
     assert list(other.validation) == ["0.001", "0.01", "0.1", "1", "10"]  # around the strength given
-    assert (other.strength, other.validation["1"]) == (0.01, None)
+    assert (other.value, other.validation["1"]) == (0.01, None)
     assert len(jobs) == 2 * 2 * len(FACTORS)
     lines = table([one, other]).splitlines()
     assert "0.001 50.00 *" in lines[2] and "0.1 failed" in lines[2]
@@ -145,8 +145,7 @@ def test_to_go_on_from_an_end_adds_to_what_was_tried(
 
 STUBBORN = """
 from dataclasses import dataclass, replace
-from prunebench import Criterion, UserError
-from prunebench.plugins.regulariser import AttachedTerm
+from prunebench import AttachedTerm, Criterion, UserError
 @dataclass(frozen=True)
 class Stubborn:
     strength: float
@@ -155,7 +154,8 @@ class Stubborn:
             raise UserError("a strength of 0 is refused")
     def attach(self, network, generator):
         weight = next(network.model.parameters())
-        return AttachedTerm(lambda: self.strength * weight.square().sum())def stubborn(weight):
+        return AttachedTerm(lambda: self.strength * weight.square().sum())
+def stubborn(weight):
     return weight.norm(dim=1)
 CRITERION = Criterion(stubborn, regulariser=Stubborn(0.1))
 """
@@ -241,9 +241,7 @@ def test_what_cannot_be_tuned_or_used_is_one_line(
     with pytest.raises(UserError, match="'magnitude' has no regulariser whose strength could be tuned"):
         make_grid(tiny(spec.results, criteria="magnitude:strength=tuned"))
     faked(monkeypatch, lambda _: None)
-    with pytest.raises(
-        UserError, match=r"digits x lenet5, l1:strength=tuned: each strength failed .*: training diverged"
-    ):
+    with pytest.raises(UserError, match=r"digits x lenet5, l1:strength=tuned: each value failed .*: training diverged"):
         tune(tiny(tmp_path, criteria="l1"), Progress())
 
 
