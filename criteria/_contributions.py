@@ -47,8 +47,8 @@ def contributions(layer: nn.Module, inputs: Tensor, locations: int, generator: t
         output = layer.forward(leaf).flatten(1)
     added = []
     for _ in range(locations):
-        drawn = torch.randint(output.shape[1], (len(output), 1), generator=generator).to(output.device)
-        (gradient,) = torch.autograd.grad(output, leaf, torch.zeros_like(output).scatter_(1, drawn, 1.0), True)
+        elements = torch.randint(output.shape[1], (len(output), 1), generator=generator).to(output.device)
+        (gradient,) = torch.autograd.grad(output, leaf, torch.zeros_like(output).scatter_(1, elements, 1.0), True)
         product = leaf.detach() * gradient
         channels = product if isinstance(layer, nn.Conv2d) else product.movedim(-1, 1)
         added.append(channels.reshape(*channels.shape[:2], -1).sum(dim=2))

@@ -10,7 +10,7 @@ from prunebench.criteria.magnitude import magnitude
 
 
 def projection(weights: Tensor, share: float) -> Tensor:
-    """Set a share of the units to zero, those of least L2 norm: the nearest weights with so many zero units.
+    """Set the units of least L2 norm, a given share, to zero: the nearest weights with so many zero units.
 
     weights: (units, fan_in), the layers of a coupled group concatenated along fan_in. Returns the same shape.
 

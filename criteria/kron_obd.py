@@ -43,7 +43,7 @@ def kron_obd(
     factors = {name: layer.weight.new_zeros(2, len(layer.weight)) for name, layer in layers.items()}
     for pictures, true_labels in batches:
         outputs, logits = _forward(model, layers, pictures)
-        target = _drawn(logits, generator) if labels == "sampled" else true_labels.to(logits.device)
+        target = _sampled_labels(logits, generator) if labels == "sampled" else true_labels.to(logits.device)
         loss = F.cross_entropy(logits, target, reduction="sum")
         gradients = torch.autograd.grad(loss, list(outputs.values()), allow_unused=True, materialize_grads=True)
         for (name, output), gradient in zip(outputs.items(), gradients, strict=True):
@@ -57,7 +57,7 @@ def kron_obd(
 def _forward(model: nn.Module, layers: dict[str, nn.Conv2d | nn.Linear], pictures: Tensor) -> tuple[Outputs, Tensor]:
     outputs: Outputs = {}
     first = next(model.parameters())
-    handles = [layer.register_forward_hook(_keep(outputs, name)) for name, layer in layers.items()]
+    handles = [layer.register_forward_hook(_store_output(outputs, name)) for name, layer in layers.items()]
     try:
         return outputs, model(pictures.to(first.device, first.dtype))
     finally:
@@ -65,7 +65,7 @@ def _forward(model: nn.Module, layers: dict[str, nn.Conv2d | nn.Linear], picture
             handle.remove()
 
 
-def _keep(outputs: Outputs, name: str) -> Callable[[nn.Module, Any, Tensor], Tensor]:
+def _store_output(outputs: Outputs, name: str) -> Callable[[nn.Module, Any, Tensor], Tensor]:
     def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
         if name in outputs:
             raise CellError(f"layer '{name}' runs more than once in a forward pass; its evidence would be mixed")
@@ -75,7 +75,7 @@ def _keep(outputs: Outputs, name: str) -> Callable[[nn.Module, Any, Tensor], Ten
     return hook
 
 
-def _drawn(logits: Tensor, generator: torch.Generator) -> Tensor:
+def _sampled_labels(logits: Tensor, generator: torch.Generator) -> Tensor:
     probabilities = logits.detach().softmax(dim=1).cpu()
     return torch.multinomial(probabilities, 1, generator=generator).squeeze(1).to(logits.device)
 

@@ -10,10 +10,8 @@ def obd(weight: Tensor, curvature: Tensor, bias: Tensor, bias_curvature: Tensor)
 
     The option `curvature` chooses the diagonal h:
 
-    - `sampled` (default): unbiased estimate of the Gauss-Newton diagonal from `draws` vectors per picture; never
-      negative.
-    - `exact`: the Gauss-Newton diagonal, from (classes - 1) backward passes; equals `hessian` with ReLU and
-      max-pooling.
+    - `sampled` (default): unbiased Gauss-Newton estimate from `draws` vectors per picture; never negative.
+    - `exact`: the Gauss-Newton diagonal from (classes - 1) backward passes; equals `hessian` for ReLU and max-pooling.
     - `empirical`: the empirical Fisher diagonal, from the true labels.
     - `lecun`: the diagonal that LeCun et al. propagate back (eq. 6), without the cross terms inside a layer.
     - `hessian`: the Hessian's diagonal, from thousands of passes.
