@@ -1,7 +1,7 @@
-"""Penalties on groups of weights: sums over blocks, the spatial weights of one output and one input channel.
+"""Group penalties on blocks: a block holds the spatial weights of one output and one input channel.
 
-Feature-wise groups are the input channels of a layer, that is the units of the layer before; neuron-wise groups are its
-output channels, the units that a score ranks. In a grouped convolution an input is that of one of its groups.
+A feature-wise group is an input channel of a layer, so a unit of the layer before. A neuron-wise group is an output
+channel, so a unit that the score ranks. A grouped convolution numbers its input channels within one convolution group.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Function = Callable[[Tensor], Tensor]
 
 
 def over_group(blocks: Tensor, alignment: Alignment) -> Tensor:
-    """Sum over the blocks of each group. blocks: (units, inputs). Returns (inputs,), or (units,) if neuron-wise.
+    """Sum the blocks of each group. blocks: (units, inputs). Returns (inputs,), or (units,) if neuron-wise.
 
     >>> import torch
     >>> blocks = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
@@ -26,7 +26,7 @@ def over_group(blocks: Tensor, alignment: Alignment) -> Tensor:
 
 
 def grouped(blocks: Tensor, function: Function, form: Form, alignment: Alignment, eps: float) -> Tensor:
-    """Sum over groups g in one of three forms (Mitsuno et al. 2020), b being the blocks of a group.
+    """Sum a penalty over groups g with blocks b, in one of three forms (Mitsuno et al. 2020).
 
     plain: sum_g f(sum b); hierarchical square-rooted: sum_g (sum f(b))^(1/2); hierarchical squared: sum_g (sum f(b))^2.
 

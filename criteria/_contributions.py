@@ -1,4 +1,4 @@
-"""What each unit adds to random elements of the outputs of the layers that read it, as a Gram matrix per group."""
+"""Gram matrices, one per group, of what each unit adds to random elements of the next layers' outputs."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,10 +12,10 @@ from prunebench import Network
 def reader_grams(
     network: Network, batches: Sequence[tuple[Tensor, Tensor]], generator: torch.Generator, locations: int
 ) -> dict[str, Tensor]:
-    """Give sum_i x_ij x_ik by group, (units, units) in float64, x_ij being what unit j adds to instance i.
+    """Sum x_ij x_ik over instances i. Returns (units, units) by group, in float64.
 
-    Instances are random elements of the outputs, `locations` of each picture and reading layer; those of all layers
-    that read a coupled group's units are of one sum.
+    x_ij is what unit j adds to instance i. Instances are random elements of the outputs of the layers that read the
+    unit, `locations` for each picture and layer. Where several layers read a coupled group, one sum covers them all.
     """
     grams: dict[str, Tensor] = {}
     handles = []
@@ -38,18 +38,18 @@ def reader_grams(
 
 
 def contributions(layer: nn.Module, inputs: Tensor, locations: int, generator: torch.Generator) -> Tensor:
-    """Give what each input channel adds to random elements of every example's output: (locations x batch, channels).
+    """Compute what each input channel adds to random elements of a layer's output, (locations x batch, channels).
 
-    The layer is linear in its input, so that is the sum over positions of the input times the element's gradient.
+    The layer is linear in its input. So a channel adds its input times the element's gradient, summed over positions.
     """
-    given = inputs.detach().clone().requires_grad_()
+    leaf = inputs.detach().clone().requires_grad_()
     with torch.enable_grad():
-        output = layer.forward(given).flatten(1)
+        output = layer.forward(leaf).flatten(1)
     added = []
     for _ in range(locations):
-        drawn = torch.randint(output.shape[1], (len(output), 1), generator=generator).to(output.device)
-        (gradient,) = torch.autograd.grad(output, given, torch.zeros_like(output).scatter_(1, drawn, 1.0), True)
-        product = given.detach() * gradient
+        elements = torch.randint(output.shape[1], (len(output), 1), generator=generator).to(output.device)
+        (gradient,) = torch.autograd.grad(output, leaf, torch.zeros_like(output).scatter_(1, elements, 1.0), True)
+        product = leaf.detach() * gradient
         channels = product if isinstance(layer, nn.Conv2d) else product.movedim(-1, 1)
         added.append(channels.reshape(*channels.shape[:2], -1).sum(dim=2))
     return torch.cat(added)
@@ -58,11 +58,11 @@ def contributions(layer: nn.Module, inputs: Tensor, locations: int, generator: t
 def _add_to(
     gram: Tensor, index: Tensor, locations: int, generator: torch.Generator
 ) -> Callable[[nn.Module, Any], None]:
-    """Make a hook that adds sum_i x_ij x_ik of a reader's input to `gram`; index: (units, k), its channels."""
+    """Make a hook that adds sum_i x_ij x_ik to `gram`. index: the reader's input channels of each unit, (units, k)."""
 
     def hook(layer: nn.Module, inputs: Any) -> None:
         added = contributions(layer, inputs[0], locations, generator)
-        of_units = added[:, index.to(added.device)].sum(dim=2).to(gram.dtype)
-        gram.add_(of_units.T @ of_units)
+        per_unit = added[:, index.to(added.device)].sum(dim=2).to(gram.dtype)
+        gram.add_(per_unit.T @ per_unit)
 
     return hook

@@ -10,9 +10,9 @@ from prunebench.criteria.magnitude import magnitude
 
 
 def projection(weights: Tensor, share: float) -> Tensor:
-    """Give the nearest weights of which a share of the units is zero: those of least L2 norm.
+    """Set the units of least L2 norm, a given share, to zero: the nearest weights with so many zero units.
 
-    weights: (units, fan_in), the layers of a coupled group side by side. Returns the same shape.
+    weights: (units, fan_in), the layers of a coupled group concatenated along fan_in. Returns the same shape.
 
     >>> projection(torch.tensor([[3.0, 4.0], [1.0, -1.0]]), 0.5).tolist()
     [[3.0, 4.0], [0.0, 0.0]]
@@ -23,16 +23,16 @@ def projection(weights: Tensor, share: float) -> Tensor:
 
 @dataclass(frozen=True)
 class Admm:
-    """The term rho/2 sum ||W - Z + U||^2, over groups; W the weights of a group's units in all layers that write them.
+    """The ADMM term rho/2 sum ||W - Z + U||^2, summed over coupled groups.
 
-    At the start Z = projection(W) and U = 0; after so many steps Z = projection(W + U), then U = U + W - Z. The
-    projection is StructADMM's filter-wise one. What is pruned in the end goes by the keep that was asked for, not by
-    `share`.
+    W holds the weights of a group's units in all layers that write them. At the start, Z = projection(W) and U = 0. An
+    update sets Z = projection(W + U), then U = U + W - Z. The projection is the filter-wise one of StructADMM. `share`
+    acts on training only: the requested keep decides how many units are pruned.
 
     Args:
         strength: rho.
-        every: training steps from one update of Z and U to the next (some epochs in the papers).
-        share: of each group's units, those that are zero in Z; whatever the keep.
+        every: training steps between two updates of Z and U; some epochs in the papers.
+        share: fraction of each group's units that are zero in Z, whatever the keep.
     """
 
     strength: float
@@ -43,20 +43,20 @@ class Admm:
         check_strength(self.strength)
         if self.every < 1 or not 0 < self.share < 1:
             given = f"every={self.every}, share={self.share:g}"
-            raise UserError(f"{given}: every must be at least 1, share between 0 and 1")
+            raise UserError(f"{given}: need every >= 1 and 0 < share < 1")
 
     def attach(self, network: Network, generator: torch.Generator) -> "AttachedAdmm":
-        """Begin with the projection of the weights."""
+        """Start with Z as the projection of the weights."""
         return AttachedAdmm(self, network)
 
 
 class AttachedAdmm:
-    """The iteration at work on one network: Z and U of each group, (units, fan_in)."""
+    """The iteration on one network, with Z and U of each group: (units, fan_in)."""
 
     def __init__(self, rule: Admm, network: Network) -> None:
         self.rule, self.parameters, self.rate_factor = rule, list[nn.Parameter](), 1.0
         self._steps = 0
-        self._pieces = [
+        self._layers = [
             [p for p in unit_weights(network, group) if p.side == "out" and p.layer in group.producers]
             for group in network.table.groups
         ]
@@ -65,7 +65,7 @@ class AttachedAdmm:
         self.u = [torch.zeros_like(w) for w in weights]
 
     def draw(self) -> None:
-        """Begin a step: every so many of them Z and U follow the weights."""
+        """Begin a step; update Z and U every `every` steps."""
         if self._steps and self._steps % self.rule.every == 0:
             weights = [w.detach() for w in self._weights()]
             self.z = [projection(w + u, self.rule.share) for w, u in zip(weights, self.u, strict=True)]
@@ -73,21 +73,21 @@ class AttachedAdmm:
         self._steps += 1
 
     def penalty(self) -> Tensor:
-        """Half of rho times the squared distance of W from Z - U; a scalar."""
-        apart = [(w - z + u).square().sum() for w, z, u in zip(self._weights(), self.z, self.u, strict=True)]
-        return 0.5 * self.rule.strength * torch.stack(apart).sum()
+        """Return rho/2 times the squared distance of W from Z - U; a scalar."""
+        squares = [(w - z + u).square().sum() for w, z, u in zip(self._weights(), self.z, self.u, strict=True)]
+        return 0.5 * self.rule.strength * torch.stack(squares).sum()
 
     def measure(self) -> Tensor:
-        """Give the term with Z and U as they begin: the distance of W from its own projection; a scalar."""
-        apart = [(w - projection(w, self.rule.share).detach()).square().sum() for w in self._weights()]
-        return 0.5 * self.rule.strength * torch.stack(apart).sum()
+        """Return the term with the initial Z and U: the distance of W from its projection; a scalar."""
+        squares = [(w - projection(w, self.rule.share).detach()).square().sum() for w in self._weights()]
+        return 0.5 * self.rule.strength * torch.stack(squares).sum()
 
     def detach(self) -> dict[str, Tensor]:
-        """Leave nothing behind."""
+        """Return nothing: the term leaves nothing in the network."""
         return {}
 
     def _weights(self) -> list[Tensor]:
-        return [torch.cat([piece.rows() for piece in pieces], dim=1) for pieces in self._pieces]
+        return [torch.cat([layer.rows() for layer in layers], dim=1) for layers in self._layers]
 
 
 CRITERION = Criterion(

@@ -6,13 +6,13 @@ from prunebench import Criterion, Ranking
 
 
 def apoz(feature_map: Tensor) -> Tensor:
-    """Share of examples and positions at which a unit is active: 1 - APoZ, the average percentage of zeros (eq. 1).
+    """Fraction of examples and positions at which a unit is active: 1 - APoZ, the average percentage of zeros (eq. 1).
 
-    What is not positive counts as zero. After ReLU that is the paper's count; where another nonlinearity or none
-    follows, it is what a ReLU would let through.
+    Values that are not positive count as zero. After a ReLU, this is the paper's count. After another nonlinearity or
+    none, it counts what a ReLU would let through.
 
-    feature_map: (batch, units, positions...), after BatchNorm and nonlinearity; of a layer that writes to a residual
-    stream, the stream behind the addition and its nonlinearity, if any. Returns (units,), in [0, 1].
+    feature_map: (batch, units, positions...), after BatchNorm and nonlinearity. For a layer that writes to a residual
+    stream, feature_map is the stream after the addition and its nonlinearity, if any. Returns (units,), in [0, 1].
 
     >>> import torch
     >>> apoz(torch.tensor([[[0.0, 3.0], [0.0, 0.0]], [[2.0, 1.0], [0.5, 0.0]]]))

@@ -1,4 +1,4 @@
-"""BatchNorm scale: the factor that a unit's BatchNorm gives it (Liu et al., Network Slimming, ICCV 2017)."""
+"""BatchNorm scale: the absolute weight of a unit's BatchNorm (Liu et al., Network Slimming, ICCV 2017)."""
 
 import torch
 from torch import Tensor
@@ -7,11 +7,11 @@ from prunebench import Criterion, Ranking
 
 
 def bn_scale(gamma: Tensor, weight: Tensor) -> Tensor:
-    """Absolute BatchNorm weight of each unit, |gamma_f|; in a layer without BatchNorm ||W_f||_2.
+    """Absolute BatchNorm weight of each unit, |gamma_f|; in a layer without BatchNorm, ||W_f||_2.
 
-    Liu et al. rank networks in which every pruned layer has a BatchNorm. Factors that are all one, because no BatchNorm
-    follows the layer or it was never trained, rank nothing; there the unit's norm takes their place, which is the
-    factor that weight normalisation gives it (Salimans & Kingma, NIPS 2016, eq. 2). The two are not on one scale.
+    Liu et al. rank networks in which every pruned layer has a BatchNorm. Where no BatchNorm follows, or the BatchNorm
+    was never trained, all gamma are one and rank nothing. There the score is the unit's norm: the factor that weight
+    normalisation gives the unit (Salimans & Kingma, NIPS 2016, eq. 2). The two scores are not on one scale.
 
     gamma: (units,); weight: (units, fan_in). Returns (units,).
 

@@ -13,9 +13,9 @@ def exclusive_sparsity(
 ) -> Tensor:
     """Sum over groups g of ||W_g||_1^2; hierarchical: of (sum_b ||W_b||_1^2)^(1/2) or (sum_b ||W_b||_1^2)^2.
 
-    The plain form makes weights of one group compete, so it thins groups out rather than emptying them. A block b holds
-    the spatial weights of one output and one input channel; a feature-wise group, as published, one *input* channel's
-    blocks, a neuron-wise one an output channel's. eps: added inside the root.
+    The plain form makes the weights of a group compete: it thins groups out rather than emptying them. A block b holds
+    the spatial weights of one output and one input channel. A feature-wise group, as published, holds the blocks of one
+    *input* channel, a neuron-wise group those of one output channel. eps: added inside the root.
 
     weight: (units, inputs, positions). Returns a scalar.
 

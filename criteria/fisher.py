@@ -1,4 +1,4 @@
-"""Fisher pruning: second-order saliency of a whole unit with the block of the Fisher matrix (Theis et al., 2018)."""
+"""Fisher pruning: second-order saliency of a unit, with its block of the Fisher matrix (Theis et al., 2018)."""
 
 from torch import Tensor
 
@@ -8,14 +8,14 @@ from prunebench import Criterion, Ranking
 def fisher(output: Tensor, output_grad: Tensor) -> Tensor:
     """Half the mean squared first-order change of each sample's loss when a unit is set to zero.
 
-    1/2 mean_n (sum_i g_ni w_i + b db_n)^2 = 1/2 W_f^T F W_f with F the empirical Fisher block of the unit (true
-    labels), off-diagonals and bias included. The inner sum is the sum over positions of output times its gradient.
+    1/2 mean_n (sum_i g_ni w_i + b db_n)^2 = 1/2 W_f^T F W_f. F is the unit's block of the empirical Fisher matrix (true
+    labels), off-diagonals and bias included. The inner sum is the output times its gradient, summed over positions.
 
-    Of weights and bias alone: where a BatchNorm follows, its shift stays (`group_fisher` sees it). Where a depthwise
-    convolution alone reads the unit, it is the depthwise filter's: a unit that is set to zero in both is removed once.
+    Weights and bias alone count: a BatchNorm's shift stays (`group_fisher` includes the shift). Where only a depthwise
+    convolution reads the unit, the depthwise filter alone is scored: two scores would count one removal twice.
 
     output, output_grad: (batch, units, positions...), the layer's own output and the gradient of each sample's own
-    loss; a coupled group's layers come concatenated along positions. Returns (units,), loss.
+    loss. The layers of a coupled group come concatenated along positions. Returns (units,), loss.
 
     >>> import torch
     >>> fisher(torch.tensor([[[1.0, 2.0]], [[1.0, 0.0]]]), torch.tensor([[[2.0, 1.0]], [[-2.0, 5.0]]]))

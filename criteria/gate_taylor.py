@@ -1,4 +1,4 @@
-"""First-order Taylor saliency of a gate behind the BatchNorm (Molchanov et al., CVPR 2019, "gate after BN")."""
+"""First-order Taylor saliency of a gate after the BatchNorm (Molchanov et al., CVPR 2019, "gate after BN")."""
 
 from torch import Tensor
 
@@ -6,19 +6,19 @@ from prunebench import Criterion, Ranking
 
 
 def gate_taylor(normed: Tensor, normed_grad: Tensor, *, per_example: bool = False) -> Tensor:
-    """Squared derivative of the loss by a unit's gate, z = 1 on what leaves its BatchNorm: (dL/dz)^2.
+    """Squared derivative of the loss by a unit's gate, (dL/dz)^2; the gate z = 1 multiplies the BatchNorm's output.
 
-    dL/dz is the sum over positions of the BatchNorm's output times its gradient, gamma dgamma + beta dbeta. So,
-    unlike the weight form `taylor`, it sees that a removed unit loses its BatchNorm's shift, too. Computed on each
-    mini-batch's mean gradient and averaged over mini-batches; `gate_taylor:per_example=true` squares each example's own
-    (the paper's "full gradient").
+    dL/dz is the BatchNorm's output times its gradient, summed over positions: gamma dgamma + beta dbeta. So the score,
+    unlike the weight form `taylor`, includes the BatchNorm's shift, which a removal takes away. The score is computed
+    on each mini-batch's mean gradient and averaged over mini-batches. `gate_taylor:per_example=true` squares each
+    example's derivative (the paper's "full gradient").
 
-    A residual stream has one gate behind everything that writes to it, as a removal would have it. The authors' code
-    puts it behind every block's addition, where what early blocks write is counted again in every later one, and
-    divides by the number of blocks.
+    A residual stream has one gate, after all layers that write to the stream: a removal acts there, too. The authors'
+    code has a gate after every block's addition and divides by the number of blocks. There, what early blocks write
+    counts again in every later block.
 
-    normed, normed_grad: (batch, units, positions...), the gradient of each example's own loss; a coupled group has one
-    gate, behind each of its layers: they come concatenated along positions. Returns (units,), loss squared.
+    normed, normed_grad: (batch, units, positions...), with each example's own gradient. A coupled group has one gate,
+    which stands after each of its layers; the layers come concatenated along positions. Returns (units,), loss squared.
 
     >>> import torch
     >>> y, g = torch.tensor([[[1.0, 2.0]], [[1.0, 0.0]]]), torch.tensor([[[2.0, 1.0]], [[-2.0, 5.0]]])

@@ -16,18 +16,18 @@ def grasp(
     *,
     temperature: float = 200.0,
 ) -> dict[str, Tensor]:
-    """Sum over a unit's weights of w (Hg), with g the loss's gradient and H its Hessian: what its removal does to g.
+    """Sum of w (Hg) over a unit's weights, with the loss gradient g and Hessian H: what a removal does to g.
 
-    To first order, removing weights w changes g^T g by -2 w^T H g. The paper gives a weight the score -w (Hg) and
-    removes the highest, those whose removal leaves the gradient largest. With low = remove first the sign turns.
+    To first order, removing weights w changes g^T g by -2 w^T H g. The paper scores a weight by -w (Hg) and removes the
+    highest scores: their removal leaves the largest gradient. Here low = remove first, so the sign turns.
 
-    g and H are of the mean loss over all samples and with respect to the weights of convolutions and linear layers, as
-    in the authors' code, which also divides the logits by a `temperature` of 200. They score networks before training;
-    here the network is what it is, with BatchNorm in eval mode. The price is a gradient of a gradient: on a CPU more
-    than ten times that of a forward pass.
+    As in the authors' code, g and H are derivatives of the mean loss over all samples by the weights of convolutions
+    and linear layers. The logits are divided by a `temperature`, 200 in their code. The authors score networks before
+    training. Here the network is scored as it is, with BatchNorm in eval mode. A gradient of a gradient costs more than
+    ten forward passes on a CPU.
 
-    batches: of (pictures, labels). generator: not used. Returns (units,) by layer. Raises `CellError` for a temperature
-    that is not positive.
+    batches: pairs (pictures, labels). generator: not used. Returns (units,) by layer. Raises `CellError` for a
+    temperature that is not positive.
 
     >>> net = nn.Linear(1, 2, bias=False)  # p = (1/2, 1/2), g = (-1, 1) / 2, Hg = (-1, 1) / 4
     >>> _ = nn.init.constant_(net.weight, 4.0)
@@ -36,7 +36,7 @@ def grasp(
     [-1.0, 1.0]
     """
     if not temperature > 0:
-        raise CellError(f"option temperature={temperature:g} of 'grasp' must be positive")
+        raise CellError(f"option temperature={temperature:g} of 'grasp' must be positive; the authors' code has 200")
     layers = {name: m for name, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)}
     weights = [layer.weight for layer in layers.values()]
     samples = sum(len(labels) for _, labels in batches)
@@ -53,9 +53,9 @@ def grasp(
     products = [torch.zeros_like(w) for w in weights]
     for pictures, labels in batches:
         pairs = zip(mean, gradients(pictures, labels, graph=True), strict=True)
-        along = torch.stack([(g * gradient).sum() for g, gradient in pairs]).sum()
-        again = torch.autograd.grad(along, weights, allow_unused=True, materialize_grads=True)
-        for total, product in zip(products, again, strict=True):
+        inner = torch.stack([(g * gradient).sum() for g, gradient in pairs]).sum()
+        gradients_again = torch.autograd.grad(inner, weights, allow_unused=True, materialize_grads=True)
+        for total, product in zip(products, gradients_again, strict=True):
             total += product
     scores = zip(layers, weights, products, strict=True)
     return {name: (w.detach() * product).flatten(1).sum(dim=1) for name, w, product in scores}

@@ -6,20 +6,21 @@ from prunebench import Criterion, Ranking
 
 
 def group_fisher(activation: Tensor, activation_grad: Tensor) -> Tensor:
-    """Half the mean squared derivative of each sample's loss by a unit's mask, m = 1 on what its readers read.
+    """Half the mean squared derivative of each sample's loss by a unit's mask, 1/2 mean_n (dL_n/dm)^2 at m = 1.
 
-    1/2 mean_n (dL_n/dm)^2, where dL_n/dm is the sum over positions of the feature map times its gradient, added over
-    all layers that share the mask before it is squared. The paper's masks stand before the layers that *read* a
-    residual stream. Here they stand behind those that *write* it, which for a stream of ReLU is the same: scaling
-    all that is written scales all that is read (Euler's theorem), sample by sample.
+    The mask multiplies the feature map that the next layers read. dL_n/dm is the feature map times its gradient, summed
+    over positions. The terms of all layers that share the mask are added before squaring.
 
-    Where a depthwise convolution reads the unit, the mask acts on what it reads and on what is read from it, as in the
-    paper: twice on the way.
+    The paper's masks stand before the layers that *read* a residual stream. Here the masks stand after the layers that
+    *write* the stream. On a stream of ReLU both give the same derivative of each sample's loss: scaling all that is
+    written scales all that is read (Euler's theorem).
 
-    The paper divides by the memory that goes with the unit (ranking `per-memory`) or by its MACs (`per-cost`).
+    Where a depthwise convolution reads the unit, the mask acts twice, as in the paper: on the convolution's input and
+    on its output. The paper divides by the memory that is removed with the unit (ranking `per-memory`) or by its MACs
+    (`per-cost`).
 
-    activation, activation_grad: (batch, units, positions...), the gradient of each sample's own loss; a coupled
-    group's layers come concatenated along positions. Returns (units,), loss.
+    activation, activation_grad: (batch, units, positions...), with the gradient of each sample's own loss. The layers
+    of a coupled group come concatenated along positions. Returns (units,), loss.
 
     >>> import torch
     >>> group_fisher(torch.tensor([[[1.0, 2.0]], [[1.0, 0.0]]]), torch.tensor([[[2.0, 1.0]], [[-2.0, 5.0]]]))

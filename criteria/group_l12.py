@@ -12,9 +12,9 @@ def group_l12(
 ) -> Tensor:
     """Sum over groups g of |W_g|^(1/2); hierarchical: of (sum_b |W_b|^(1/2))^(1/2) or of (sum_b |W_b|^(1/2))^2.
 
-    |.| is the L1 norm. A block b holds the spatial weights of one output and one input channel; a feature-wise group,
-    as published, one *input* channel's blocks, a neuron-wise one an output channel's. The squared form, mixed with L1,
-    is `hsqgl12`. eps: added inside every root.
+    |.| is the L1 norm. A block b holds the spatial weights of one output and one input channel. A feature-wise group,
+    as published, holds the blocks of one *input* channel, a neuron-wise group those of one output channel. The squared
+    form, mixed with L1, is `hsqgl12`. eps: added inside every root.
 
     weight: (units, inputs, positions). Returns a scalar.
 

@@ -12,8 +12,8 @@ def group_lasso(
 ) -> Tensor:
     """Sum over groups g of ||W_g||_2; hierarchical: of (sum_b ||W_b||_2)^(1/2) or of (sum_b ||W_b||_2)^2.
 
-    A block b holds the spatial weights of one output and one input channel; a feature-wise group, as published, one
-    *input* channel's blocks, a neuron-wise one an output channel's. eps: added inside every root.
+    A block b holds the spatial weights of one output and one input channel. A feature-wise group, as published, holds
+    the blocks of one *input* channel, a neuron-wise group those of one output channel. eps: added inside every root.
 
     weight: (units, inputs, positions). Returns a scalar.
 

@@ -1,4 +1,4 @@
-"""Group norm: a penalty on all weights that go with a unit, weaker for stronger units (DepGraph, Fang et al. 2023)."""
+"""Group norm: a penalty on all weights removed with a unit, weaker for stronger units (DepGraph, Fang et al. 2023)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from prunebench import AttachedTerm, ModelScore, Network, Ranking, UnitWeights, 
 
 
 def shrinkage(importance: Tensor, alpha: float) -> Tensor:
-    """Factors from 1, for the strongest unit, to 2^alpha, for the weakest; ones where all are equal.
+    """Factors from 1 for the strongest unit to 2^alpha for the weakest; ones if all units are equal.
 
     gamma_k = 2^(alpha (I_max - I_k) / (I_max - I_min)). importance: (units,). Returns (units,).
 
@@ -24,15 +24,15 @@ def shrinkage(importance: Tensor, alpha: float) -> Tensor:
 
 @dataclass(frozen=True)
 class GroupNorm:
-    """Sum over groups and units k of gamma_k I_k: I_k the sum of squares of everything that goes with unit k.
+    """Sum of gamma_k I_k over groups and units k, with I_k the sum of squares of all weights removed with unit k.
 
-    These are the weights of its outputs in all layers that write it, of their BatchNorms, and of the inputs of all
-    layers that read it. The factors gamma_k (see `shrinkage`) follow the weights and are constants in the gradient.
+    These are the weights of the unit's outputs in all layers that write it, of their BatchNorms, and of the inputs of
+    all layers that read it. The factors gamma_k (see `shrinkage`) follow the weights and are constants in the gradient.
 
     Args:
         strength: the factor of the sum.
         alpha: the factors lie between 1 and 2^alpha; 4 in the paper.
-        lasso: take the root of I_k, the group lasso over coupled units, with `eps` inside it.
+        lasso: take the root of I_k, the group lasso over coupled units, with `eps` inside the root.
     """
 
     strength: float
@@ -43,10 +43,10 @@ class GroupNorm:
     def __post_init__(self) -> None:
         check_strength(self.strength)
         if self.alpha < 0:
-            raise UserError(f"alpha={self.alpha:g}: it must not be negative, strong units would be punished most")
+            raise UserError(f"alpha={self.alpha:g} must be zero or positive, else strong units are punished most")
 
     def attach(self, network: Network, generator: torch.Generator) -> AttachedTerm:
-        """Put the term on all units of a network that are still there."""
+        """Penalise all units that the network still has."""
         groups = [unit_weights(network, group) for group in network.table.groups]
         return AttachedTerm(lambda: self.strength * torch.stack([self._term(pieces) for pieces in groups]).sum())
 
@@ -57,17 +57,17 @@ class GroupNorm:
 
 
 def sum_of_squares(pieces: Sequence[UnitWeights]) -> Tensor:
-    """I_k, over all that goes with a unit. Returns (units,)."""
+    """Sum of squares I_k of all weights removed with each unit. Returns (units,)."""
     return torch.stack([piece.sums(torch.square) for piece in pieces]).sum(dim=0)
 
 
 def group_norm(
     network: Network, batches: Sequence[tuple[Tensor, Tensor]], generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """Sum of the squares of everything that goes with a unit, I_k of the penalty `GroupNorm` (eq. 4).
+    """Sum of the squares of all weights removed with a unit, I_k of the penalty `GroupNorm` (eq. 4).
 
-    Nothing is asked of the data. The authors divide by the group's mean before units of different groups are compared,
-    and by the number of layers, which changes nothing then. Returns (units,) by layer.
+    The batches are not used. The authors divide by the group's mean before they compare units of different groups. They
+    also divide by the number of layers, which then changes nothing. Returns (units,) by layer.
     """
     scores = {group.name: sum_of_squares(unit_weights(network, group)).detach() for group in network.table.groups}
     return network.by_layer(scores)

@@ -9,17 +9,16 @@ from prunebench import Criterion, Ranking
 def hrank(feature_map: Tensor) -> Tensor:
     """Mean over examples of the rank of a unit's feature map after its nonlinearity.
 
-    That of a layer which writes to a residual stream is the stream behind the addition and its ReLU, as in the authors'
-    code. A map that no ReLU follows (LeNet-5, linear bottlenecks) has full rank nearly always: such layers are hardly
-    ranked.
+    For a layer that writes to a residual stream, the feature map is the stream after the addition and its ReLU, as in
+    the authors' code. A map that no ReLU follows (LeNet-5, linear bottlenecks) nearly always has full rank: the score
+    hardly ranks such layers.
 
-    The rank of a map of height x width is the number of its singular values above max(height, width) eps times the
-    largest, with eps that of the map's type. A linear layer's output is a map of one row: rank one, or zero
-    where all is zero.
+    The rank of a height x width map is the number of singular values above max(height, width) eps times the largest,
+    with the eps of the map's type. A linear layer's output is a map of one row: rank one, or zero where all is zero.
 
-    The price is a singular value decomposition of every map of every example: on one core under a minute for a
-    ResNet-20 and 1,024 pictures of 32 pixels, an estimated twenty minutes for a VGG-16 and as many of 224. Lin et al.
-    take 500.
+    Every map of every example needs a singular value decomposition. With 1,024 pictures, one core takes under a minute
+    for a ResNet-20 at 32 pixels, and an estimated twenty minutes for a VGG-16 at 224 pixels. Lin et al. take 500
+    pictures.
 
     feature_map: (batch, units, height, width) or (batch, units, positions...). Returns (units,).
 

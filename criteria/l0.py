@@ -1,4 +1,4 @@
-"""L0: sparse training with hard-concrete gates on the units, then their probability of being open (Louizos 2018)."""
+"""L0: sparse training with hard-concrete gates, then each gate's probability of being open (Louizos et al. 2018)."""
 
 from torch import Tensor
 
@@ -6,10 +6,10 @@ from prunebench import Criterion, Gates, Ranking, open_probability
 
 
 def l0(gate: Tensor) -> Tensor:
-    """Probability that each unit's gate is open (eq. 12). Never the gate of test time: many of those are exactly one.
+    """Probability that each unit's gate is open (eq. 12).
 
-    gate: log alpha, (units,), one for a coupled group. Returns (units,), in double precision:
-    float32 has ties near one.
+    The gate of test time is no score: many of these gates are exactly one. gate: log alpha, (units,), shared by a
+    coupled group. Returns (units,), in double precision: float32 has ties near one.
 
     >>> import torch
     >>> l0(torch.tensor([9.0, -1.6])).round(decimals=3).tolist()

@@ -1,4 +1,4 @@
-"""L2: sparse training with the norm of each layer's weights, not squared, then the L2 norm of a unit as score."""
+"""L2: sparse training with the norm (not squared) of each layer's weights, then the L2 norm of a unit as score."""
 
 from torch import Tensor
 
@@ -7,7 +7,7 @@ from prunebench.criteria.magnitude import magnitude
 
 
 def l2(weight: Tensor, *, eps: float = 1e-12) -> Tensor:
-    """Norm of a layer's weights, ||W||_2. Weight decay is its square; this pulls at every layer alike, small or large.
+    """Norm of a layer's weights, ||W||_2. Unlike weight decay, its square, it pulls at small and large layers alike.
 
     weight: (units, inputs, positions). eps: added inside the root. Returns a scalar.
 

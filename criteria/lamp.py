@@ -1,4 +1,4 @@
-"""LAMP: magnitude on a scale that layers share (Lee et al., Layer-adaptive Sparsity, ICLR 2021)."""
+"""LAMP: magnitude on a scale that all layers share (Lee et al., Layer-adaptive Sparsity, ICLR 2021)."""
 
 import torch
 from torch import Tensor
@@ -7,13 +7,13 @@ from prunebench import Criterion, Ranking
 
 
 def lamp(weight: Tensor) -> Tensor:
-    """Squared norm of a unit's weights over the sum of all those in the layer that are not smaller.
+    """Squared norm of a unit's weights, divided by the sum of the layer's squared norms that are not smaller.
 
-    Lee et al. score single weights, w_u^2 / sum_{v >= u} w_v^2 in ascending order; here a weight is a unit with its
-    norm. Units of equal norm have equal scores: each counts in the other's sum. The largest norm has the score one.
-    Within an uncoupled layer the order is that of `magnitude`; between layers it is not.
+    Lee et al. score single weights by w_u^2 / sum_{v >= u} w_v^2 in ascending order. Here a unit's norm takes the place
+    of a weight. Units of equal norm have equal scores: each counts in the other's sum. The largest norm has the score
+    one. Within an uncoupled layer the order is that of `magnitude`; between layers the order differs.
 
-    weight: (units, fan_in); a coupled group's layers come concatenated along fan_in and count as one layer. Returns
+    weight: (units, fan_in). A coupled group's layers come concatenated along fan_in and count as one layer. Returns
     (units,), in [0, 1]; zeros in a layer of zeros.
 
     >>> lamp(torch.tensor([[2.0, 0.0], [1.0, 1.0], [1.0, 3.0], [0.0, 2.0]])).tolist()  # squares 4, 2, 10, 4

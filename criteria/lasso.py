@@ -1,4 +1,4 @@
-"""LASSO: the units that a sparse regression of the next layer's outputs can do without (He, Zhang & Sun, ICCV 2017)."""
+"""LASSO: units ranked by a sparse regression of the next layer's outputs (He, Zhang & Sun, ICCV 2017)."""
 
 import random
 import warnings
@@ -14,28 +14,28 @@ from prunebench.criteria._contributions import reader_grams
 
 
 def entries(gram: Tensor, norms: Tensor, instances: int) -> Tensor:
-    """Give the largest lambda at which each beta_j is not zero, 0 where that is never (eq. 3, step i).
+    """Largest lambda at which each beta_j is not zero; 0 where beta_j is always zero (eq. 3, step i).
 
-    With x_ij what unit j adds to instance i of the outputs reading it, ||W_j|| the norm of the weights that read it,
-    beta minimises sum_i (sum_j x_ij - sum_j beta_j x_ij / ||W_j||)^2 / 2N + lambda sum_j |beta_j|.
+    Let x_ij be what unit j adds to instance i of the outputs reading the unit. Let ||W_j|| be the norm of the weights
+    that read unit j. beta minimises sum_i (sum_j x_ij - sum_j beta_j x_ij / ||W_j||)^2 / 2N + lambda sum_j |beta_j|.
 
-    gram: (units, units), sum_i x_ij x_ik. norms: (units,). instances: N. Returns (units,) in float64.
+    gram: (units, units), sum_i x_ij x_ik. norms: (units,), ||W_j||. instances: N. Returns (units,) in float64.
 
     >>> x = torch.diag(torch.tensor([3.0, 4.0, 2.0]))  # orthogonal: lambda_j = sum_i x_ij^2 / ||W_j|| / N
     >>> entries(x.T @ x, torch.tensor([1.0, 4.0, 0.5]), 1).tolist()
     [9.0, 4.0, 8.0]
     """
-    drawn = random.getstate()  # loading scikit-learn may draw, through what it loads
+    random_state = random.getstate()  # the import of scikit-learn may draw random numbers
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import lars_path_gram
 
-    random.setstate(drawn)
+    random.setstate(random_state)
     scale = torch.where(norms > 0, 1 / norms.double(), 0)
     target = scale * gram.double().sum(dim=1)
     scaled = scale[:, None] * gram.double() * scale
-    size = float(scaled.diagonal().mean().clamp_min(torch.finfo(torch.float64).tiny))  # its thresholds are absolute
+    size = float(scaled.diagonal().mean().clamp_min(torch.finfo(torch.float64).tiny))  # LARS has absolute thresholds
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # of units that others replace: they do not enter
+        warnings.simplefilter("ignore", ConvergenceWarning)  # from units that others replace: these never enter
         knots, _, betas = lars_path_gram(
             (target / size).cpu().numpy(),
             (scaled / size).cpu().numpy(),
@@ -43,9 +43,9 @@ def entries(gram: Tensor, norms: Tensor, instances: int) -> Tensor:
             max_iter=10 * len(gram),
             method="lasso",
         )
-    there = torch.from_numpy(betas != 0)  # (units, knots); a beta is still zero at the knot where its unit enters
-    entered = torch.from_numpy(knots)[(there.int().argmax(dim=1) - 1).clamp_min(0)]
-    return torch.where(there.any(dim=1), entered, 0).to(gram.device) * size / instances
+    nonzero = torch.from_numpy(betas != 0)  # (units, knots); a beta is still zero at the knot where its unit enters
+    entered = torch.from_numpy(knots)[(nonzero.int().argmax(dim=1) - 1).clamp_min(0)]
+    return torch.where(nonzero.any(dim=1), entered, 0).to(gram.device) * size / instances
 
 
 def lasso(
@@ -55,18 +55,19 @@ def lasso(
     *,
     locations: Annotated[int, Field(ge=1)] = 10,
 ) -> dict[str, Tensor]:
-    """Give the lambda at which a unit enters the LASSO path of the outputs of the layers reading it.
+    """Largest lambda at which a unit is on the LASSO path of the outputs of the layers that read the unit.
 
-    He et al. raise lambda until no more units than wanted have a beta that is not zero. As long as none leaves while
-    lambda falls from its top to that one, these are those of the highest scores here, for every number wanted; one that
-    leaves and comes back counts from where it came first. Units that never enter, since they add nothing or others
-    replace them exactly, share the score 0. As in the paper ||W_j||_F = 1 for the weights that read a unit (in all
-    layers reading it, if several do; their instances then make one regression), no bias is in the target, nothing is
-    centred, and the weights stay as they are while beta is sought; they are not reconstructed afterwards (step ii).
-    Instances are random elements of the outputs, `locations` of each picture and layer, where the paper takes all
-    channels at random positions.
+    He et al. raise lambda until no more units than wanted have a beta that is not zero. For every wanted number, these
+    are the units of the highest scores here, unless a unit leaves the path while lambda falls. A unit that comes back
+    counts from its first entry. Units that never enter, since they add nothing or others replace them exactly, share
+    the score 0.
 
-    batches: of (pictures, labels). generator: draws the elements. Returns (units,) by layer.
+    As in the paper, the weights that read a unit have ||W_j||_F = 1 and are fixed while beta is sought. The target has
+    no bias, and nothing is centred. Where several layers read a unit, the norm covers all of them, and their instances
+    make one regression. Step ii, the reconstruction of the weights, is left out. Instances are random elements of the
+    outputs, `locations` for each picture and layer; the paper takes all channels at random positions.
+
+    batches: pairs (pictures, labels). generator: draws the elements. Returns (units,) by layer.
     """
     grams = reader_grams(network, batches, generator, locations)
     instances = locations * sum(len(labels) for _, labels in batches)

@@ -7,9 +7,9 @@ from prunebench import Criterion, Ranking
 
 
 def magnitude(weight: Tensor, *, p: float = 2.0) -> Tensor:
-    """Norm of each unit's weights, ||W_f||_p; the bias is not counted.
+    """Norm of each unit's weights, ||W_f||_p, without the bias.
 
-    Li et al. use p = 1 (`magnitude:p=1`) and find p = 2 alike (section 4.4).
+    Li et al. use p = 1 (`magnitude:p=1`) and find p = 2 similar (section 4.4).
 
     weight: (units, fan_in). Returns (units,).
 

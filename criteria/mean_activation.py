@@ -7,13 +7,13 @@ from prunebench.criteria.taylor_activation import l2_normalised
 
 
 def mean_activation(feature_map: Tensor) -> Tensor:
-    """Mean over examples and positions of |z|, with z the unit's feature map after its nonlinearity.
+    """Mean of |z| over examples and positions, with z the unit's feature map after its nonlinearity.
 
-    After ReLU that is the paper's mean of z. The absolute value matters where none follows: the mean of a signed map
-    says nothing about its size.
+    After a ReLU, this is the paper's mean of z. Where no ReLU follows, the absolute value matters: the mean of a signed
+    map does not tell its size.
 
-    feature_map: (batch, units, positions...), after BatchNorm and nonlinearity; of a layer that writes to a residual
-    stream, the stream behind the addition and its nonlinearity, if any. Returns (units,).
+    feature_map: (batch, units, positions...), after BatchNorm and nonlinearity. For a layer that writes to a residual
+    stream, feature_map is the stream after the addition and its nonlinearity, if any. Returns (units,).
 
     >>> import torch
     >>> mean_activation(torch.tensor([[[0.0, 3.0], [0.0, 0.0]], [[2.0, 1.0], [0.5, 0.0]]]))

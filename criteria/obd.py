@@ -8,12 +8,16 @@ from prunebench import Criterion, Ranking
 def obd(weight: Tensor, curvature: Tensor, bias: Tensor, bias_curvature: Tensor) -> Tensor:
     """Half the curvature times the squared parameters, summed over a unit: 1/2 sum_i h_ii w_i^2, bias included.
 
-    Here h is by default an unbiased estimate of the Gauss-Newton matrix's diagonal (`obd:curvature=sampled`, with
-    `draws` vectors per picture), which is never negative; `exact` computes it without sampling, one backward pass per
-    class but one, and equals the Hessian's diagonal on networks of ReLU and max-pooling. `empirical` takes the true
-    labels. `lecun` is what LeCun et al. propagate back themselves (eq. 6), without the cross terms inside a layer.
-    `hessian` is the Hessian's diagonal, by thousands of passes, and `hutchinson` a noisy estimate of it from `draws`
-    probes. These two can be negative: such a score is kept, it says that the loss falls, and its unit goes first.
+    The option `curvature` chooses the diagonal h:
+
+    - `sampled` (default): unbiased Gauss-Newton estimate from `draws` vectors per picture; never negative.
+    - `exact`: the Gauss-Newton diagonal from (classes - 1) backward passes; equals `hessian` for ReLU and max-pooling.
+    - `empirical`: the empirical Fisher diagonal, from the true labels.
+    - `lecun`: the diagonal that LeCun et al. propagate back (eq. 6), without the cross terms inside a layer.
+    - `hessian`: the Hessian's diagonal, from thousands of passes.
+    - `hutchinson`: a noisy estimate of the Hessian's diagonal, from `draws` probes.
+
+    The last two can be negative. A negative score is kept: the loss falls without the unit, which goes first.
 
     weight, curvature: (units, fan_in); bias, bias_curvature: (units,). Returns (units,), loss.
 

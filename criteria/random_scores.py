@@ -7,9 +7,9 @@ from prunebench import Criterion
 
 
 def random(weight: Tensor, generator: torch.Generator) -> Tensor:
-    """Independent draws, uniform on [0, 1); one for a coupled group.
+    """Independent draws, uniform on [0, 1); a coupled group has one draw per unit.
 
-    weight: (units, fan_in), for the number of units. Returns (units,).
+    weight: (units, fan_in), gives the number of units. Returns (units,).
 
     >>> random(torch.zeros(3, 2), torch.Generator().manual_seed(0)).shape
     torch.Size([3])

@@ -1,4 +1,4 @@
-"""Network slimming: sparse training with the L1 norm of BatchNorm weights, then their size (Liu et al., ICCV 2017)."""
+"""Network slimming: sparse training with the L1 norm of BatchNorm weights, then |gamma| (Liu et al., ICCV 2017)."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from prunebench import AttachedTerm, CellError, Criterion, Network, Ranking, che
 
 @dataclass(frozen=True)
 class BatchNormL1:
-    """The L1 norm of the weights gamma of all BatchNorms (eq. 1, g(gamma) = |gamma|); its gradient at zero is zero."""
+    """L1 norm of the weights gamma of all BatchNorms (eq. 1, g(gamma) = |gamma|); its gradient at zero is zero."""
 
     strength: float
 
@@ -18,16 +18,16 @@ class BatchNormL1:
         check_strength(self.strength)
 
     def attach(self, network: Network, generator: torch.Generator) -> AttachedTerm:
-        """Put the term on a network's BatchNorms. Raises `CellError` where it has none."""
+        """Penalise a network's BatchNorms. Raises `CellError` if the network has none with weights."""
         norms = [m for m in network.model.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
         gammas = [m.weight for m in norms if m.affine]
         if not gammas:
-            raise CellError("slimming needs BatchNorm with weights, this network has none")
+            raise CellError("slimming needs BatchNorm weights, this network has none; choose a model with BatchNorm")
         return AttachedTerm(lambda: self.strength * torch.stack([gamma.abs().sum() for gamma in gammas]).sum())
 
 
 def slimming(gamma: Tensor) -> Tensor:
-    """Size of the weight of the BatchNorm that follows, |gamma|; ones where none does.
+    """Absolute weight of the BatchNorm that follows, |gamma|; one where no BatchNorm follows.
 
     gamma: (units,). Returns (units,).
 

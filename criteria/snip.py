@@ -7,14 +7,14 @@ from prunebench import Criterion, Ranking
 
 
 def snip(weight: Tensor, grad: Tensor, bias: Tensor, bias_grad: Tensor) -> Tensor:
-    """Differentiate the loss by each connection's mask, c = 1: dL/dc_i = g_i w_i.
+    """Sensitivity of the loss to each connection's mask, its derivative at c = 1: dL/dc_i = g_i w_i.
 
-    Biases are connections, too, as in the paper's code. The paper takes the absolute value of the
-    derivative of one mini-batch's *mean* loss. Here all calibration pictures are that mini-batch: the derivatives are
-    averaged over batches first, so the score does not depend on how the pictures are cut into batches. (The mean of
-    each batch's absolute values would be larger, the more so the smaller the batches are.)
+    As in the paper's code, biases are connections, too. The paper takes absolute derivatives of one mini-batch's *mean*
+    loss. Here that mini-batch is all calibration pictures: derivatives are averaged over batches first, so the score
+    does not depend on the batch size. (The mean of each batch's absolute values would be larger, most of all for small
+    batches.)
 
-    weight, grad: (units, fan_in); bias, bias_grad: (units,). Returns (units, fan_in + 1), with sign.
+    weight, grad: (units, fan_in); bias, bias_grad: (units,). Returns (units, fan_in + 1), signed.
 
     >>> w, g, b, db = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -1.0]]), torch.tensor([2.0]), torch.tensor([0.5])
     >>> snip(w, g, b, db)
@@ -24,7 +24,7 @@ def snip(weight: Tensor, grad: Tensor, bias: Tensor, bias_grad: Tensor) -> Tenso
 
 
 def total_sensitivity(derivatives: Tensor) -> Tensor:
-    """Sum over a unit's connections of |dL/dc_i|; the paper removes single connections. (units, n) to (units,).
+    """Sum of |dL/dc_i| over a unit's connections; the paper removes single ones. (units, n) -> (units,).
 
     >>> total_sensitivity(torch.tensor([[3.0, -2.0, 1.0]]))
     tensor([6.])

@@ -15,18 +15,18 @@ from prunebench import ModelScore, Ranking
 def synflow(
     model: nn.Module, batches: Sequence[tuple[Tensor, Tensor]], generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """Sum over a unit's weights of (dR/dw) w, with R the summed output for a picture of ones through absolute weights.
+    """Sum of (dR/dw) w over a unit's weights; R is the summed output of absolute weights for a picture of ones.
 
     On plain networks without biases R = 1^T |W_L| ... |W_1| 1, and the scores of every layer add up to R (theorem 2).
-    As in the authors' code BatchNorm is in eval mode and all numbers of the network, its biases and running statistics
-    included, are taken absolutely; before training BatchNorm then changes nothing, afterwards it still subtracts its
-    means. R grows exponentially with depth: it is computed in double precision, on copies.
+    As in the authors' code, BatchNorm is in eval mode. Biases and running statistics are taken absolutely, too. So
+    before training BatchNorm changes nothing; afterwards it still subtracts its means. R grows exponentially with depth
+    and is computed in double precision, on copies.
 
-    Clips such as ReLU6's are lifted: the flow is far above them, and they would let no gradient through.
+    Clips such as ReLU6's are lifted: the flow is far above them, where no gradient passes.
 
-    Tanaka et al. prune in 100 rounds, each with new scores; of one round alone they find that whole layers vanish.
+    Tanaka et al. prune in 100 rounds, each with new scores. In a single round, they find, whole layers vanish.
 
-    batches: the first tells the size of the pictures; no data are used. generator: not used. Returns (units,) by layer,
+    batches: the first gives the size of the pictures; no data are used. generator: not used. Returns (units,) by layer,
     never negative, in double precision.
 
     >>> net = nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU(), nn.Linear(2, 1, bias=False))
@@ -35,8 +35,8 @@ def synflow(
     >>> {name: scores.tolist() for name, scores in flow.items()}  # 3 x 1 and 3 x 2
     {'0': [3.0, 6.0], '2': [9.0]}
     """
-    numbers = chain(model.named_parameters(), model.named_buffers())
-    absolute = {name: value.detach().abs().double() for name, value in numbers if value.is_floating_point()}
+    tensors = chain(model.named_parameters(), model.named_buffers())
+    absolute = {name: value.detach().abs().double() for name, value in tensors if value.is_floating_point()}
     layers = [name for name, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     weights = [absolute[f"{name}.weight"].requires_grad_() for name in layers]
     ones = torch.ones_like(batches[0][0][:1], dtype=torch.float64, device=weights[0].device)
@@ -49,7 +49,7 @@ def synflow(
 
 @contextmanager
 def _unclipped(model: nn.Module) -> Iterator[None]:
-    """Let ReLU6 and its like pass everything: the flow is far above their limit, where no gradient goes through."""
+    """Lift the limit of ReLU6 and similar clips: the flow is far above the limit, where no gradient passes."""
     clips = [(module, module.max_val) for module in model.modules() if isinstance(module, nn.Hardtanh)]
     try:
         for module, _ in clips:

@@ -8,13 +8,13 @@ from prunebench import Criterion, Ranking
 def taylor(weight: Tensor, grad: Tensor, bias: Tensor, bias_grad: Tensor) -> Tensor:
     """Squared first-order change of the loss when a unit's weights and bias are set to zero: (sum_i g_i w_i + b db)^2.
 
-    Computed on each mini-batch's mean gradient and averaged over mini-batches, as in the paper; so it depends on the
-    batch size, and with batches of one sample it is exactly twice `fisher`.
+    As in the paper, the score is computed on each mini-batch's mean gradient and averaged over mini-batches. So it
+    depends on the batch size; with batches of one sample it is exactly twice `fisher`.
 
-    Of weights and bias alone: where a BatchNorm follows, its shift stays (`gate_taylor` sees it). Where a depthwise
-    convolution alone reads the unit, it is the depthwise filter's: a unit that is set to zero in both is removed once.
+    Weights and bias alone count: a BatchNorm's shift stays (`gate_taylor` includes the shift). Where only a depthwise
+    convolution reads the unit, the depthwise filter alone is scored: two scores would count one removal twice.
 
-    weight, grad: (units, fan_in); bias, bias_grad: (units,), or (units, layers) for a coupled group, whose first-order
+    weight, grad: (units, fan_in). bias, bias_grad: (units,), or (units, layers) for a coupled group, whose first-order
     terms are added before squaring. Returns (units,), loss squared.
 
     >>> import torch

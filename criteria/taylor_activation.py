@@ -8,11 +8,11 @@ from prunebench import Criterion, Ranking
 def taylor_activation(activation: Tensor, activation_grad: Tensor) -> Tensor:
     """Mean over examples of |mean over positions of dL/dz z|, with z the unit's feature map after its nonlinearity.
 
-    The absolute value is taken per example, as in the paper; published code that averages the signed product over the
-    batch first computes something else.
+    As in the paper, the absolute value is taken per example. Published code that first averages the signed product over
+    the batch computes another score (`taylor_activation_signed`).
 
-    activation, activation_grad: (batch, units, positions...), the gradient of each example's own loss.
-    Returns (units,).
+    activation, activation_grad: (batch, units, positions...), with the gradient of each example's own loss. Returns
+    (units,).
 
     >>> import torch
     >>> z, g = torch.tensor([[[1.0, 2.0]], [[1.0, 0.0]]]), torch.tensor([[[2.0, 1.0]], [[-2.0, 5.0]]])
@@ -24,7 +24,7 @@ def taylor_activation(activation: Tensor, activation_grad: Tensor) -> Tensor:
 
 
 def l2_normalised(scores: Tensor) -> Tensor:
-    """Divide a layer's scores by their l2 norm, as the paper does; zeros stay zeros. (units,) to (units,)."""
+    """Divide a layer's scores by their l2 norm, as the paper does; zeros stay zeros. (units,) -> (units,)."""
     norm = scores.norm()
     return scores / norm if norm > 0 else scores
 

@@ -8,10 +8,10 @@ from prunebench import Criterion, Ranking
 def taylor_sum(weight: Tensor, grad: Tensor, bias: Tensor, bias_grad: Tensor) -> Tensor:
     """Sum of the squared first-order changes of the loss when single weights are set to zero: sum_i (g_i w_i)^2.
 
-    The alternative to the joint form `taylor`, (sum_i g_i w_i)^2: changes of opposite sign do not cancel, and a unit's
-    weights count as if they were removed one at a time. It is what the authors' code computes for weights
-    (`Taylor_weight`); here the bias is included, since it goes with the unit. Computed on each mini-batch's mean
-    gradient and averaged over mini-batches.
+    The joint form `taylor` is (sum_i g_i w_i)^2. In the sum form, changes of opposite sign do not cancel: a unit's
+    weights count as if they were removed one at a time. The authors' code computes this form for weights
+    (`Taylor_weight`). Here the bias is included, since it is removed with the unit. The score is computed on each
+    mini-batch's mean gradient and averaged over mini-batches.
 
     weight, grad: (units, fan_in); bias, bias_grad: (units,). Returns (units,), loss squared.
 

@@ -1,4 +1,4 @@
-"""ThiNet: the units that the next layer misses least, chosen greedily (Luo, Wu & Lin, ICCV 2017)."""
+"""ThiNet: greedy removal of the units that change the next layer least (Luo, Wu & Lin, ICCV 2017)."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -14,8 +14,8 @@ from prunebench.criteria._contributions import reader_grams
 def removal_order(gram: Tensor) -> Tensor:
     """Place of each unit in the greedy order of removal: 0 goes first (algorithm 1).
 
-    With x_ij what unit j adds to instance i of the next layer's output, the next to go is the one that makes the error
-    sum_i (sum_{j in T} x_ij)^2 of all units T gone by then smallest (eq. 6).
+    Let x_ij be what unit j adds to instance i of the next layer's output, and T the set of removed units. The next unit
+    to go is the one that makes the error sum_i (sum_{j in T} x_ij)^2 smallest (eq. 6).
 
     gram: (units, units), sum_i x_ij x_ik. Returns (units,).
 
@@ -24,7 +24,7 @@ def removal_order(gram: Tensor) -> Tensor:
     [0, 2, 1]
     """
     place = torch.full((len(gram),), -1)
-    error = gram.diagonal().cpu().clone()  # of removing a unit next, less the error that there is already
+    error = gram.diagonal().cpu().clone()  # what the removal of a unit would add to the error
     for step in range(len(gram)):
         unit = int(torch.where(place < 0, error, torch.inf).argmin())
         place[unit] = step
@@ -39,12 +39,12 @@ def thinet(
     *,
     locations: Annotated[int, Field(ge=1)] = 10,
 ) -> dict[str, Tensor]:
-    """Place of a unit in the greedy order that keeps the outputs of the layers reading it as they are.
+    """Place of each unit in the greedy order that changes the outputs of the layers reading the unit least.
 
-    As in the paper the instances are random elements of those outputs, `locations` of each picture and layer. Where
+    As in the paper, the instances are random elements of those outputs, `locations` for each picture and layer. Where
     several layers read a coupled group's units, their errors add up. Places of different layers cannot be compared.
 
-    batches: of (pictures, labels). generator: draws the elements. Returns (units,) by layer, 0 = remove first.
+    batches: pairs (pictures, labels). generator: draws the elements. Returns (units,) by layer, 0 = remove first.
     """
     grams = reader_grams(network, batches, generator, locations)
     return network.by_layer({group: removal_order(gram) for group, gram in grams.items()})

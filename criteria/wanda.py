@@ -6,12 +6,12 @@ from prunebench import Criterion, Ranking
 
 
 def wanda(weight: Tensor, input_norm: Tensor) -> Tensor:
-    """Sum over a unit's weights of |w_ij| ||x_j||_2 (eq. 1).
+    """Sum of |w_ij| ||x_j||_2 over a unit's weights (eq. 1).
 
-    Sun et al. score the single weights of linear layers. Here x_j is what weight j meets at all positions of the
+    Sun et al. score the single weights of linear layers. Here x_j holds the inputs of weight j at all positions of the
     output, so an input channel of a k x k convolution has k x k norms.
 
-    Single weights are compared within a layer by `local` ranking; the paper compares within a row.
+    For single weights, `local` ranking compares weights within a layer; the paper compares weights within a row.
 
     weight, input_norm: (units, fan_in). Returns (units,).
 

@@ -1,4 +1,4 @@
-"""The common part of MNIST and Fashion-MNIST: four IDX files, found or downloaded."""
+"""Code shared by MNIST and Fashion-MNIST: four IDX files, found or downloaded."""
 
 from pathlib import Path
 
@@ -15,10 +15,10 @@ def load(
     elsewhere: tuple[Path, ...] = (),
     hint: str = "",
 ) -> Loaded:
-    """Read the four files under ``ROOT/<torchvision_class>/raw`` or in one of the folders `elsewhere`.
+    """Read the four files in ``ROOT/<torchvision_class>/raw`` or in one of the folders `elsewhere`.
 
-    moments: mean and standard deviation of the training pictures scaled to [0, 1]. hint: another way to get the data.
-    Raises `UserError` where they are missing and `source.download` is not set, or the download fails.
+    moments: mean and standard deviation of the training pictures, scaled to [0, 1]. hint: another way to get the data.
+    Raises `UserError` if the files are missing and `source.download` is not set, or if the download fails.
     """
     raw = source.root / torchvision_class / "raw"
     folders = (raw, *elsewhere)
@@ -28,7 +28,7 @@ def load(
         files = find_idx(folders)
     if files is None:
         missing = f"{torchvision_class} is not in {raw}"
-        raise UserError(f"{missing}: add --download, or --data-root DIR with DIR/{torchvision_class}/raw{hint}")
+        raise UserError(f"{missing}: add --download, or give --data-root DIR with DIR/{torchvision_class}/raw{hint}")
     train, test = (read_split(files, split, len(classes)) for split in ("train", "t10k"))
     return Loaded(train, test, classes, mean=moments[:1], std=moments[1:])
 
@@ -40,4 +40,5 @@ def _download(torchvision_class: str, root: Path) -> None:
         getattr(torchvision.datasets, torchvision_class)(str(root), download=True)
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"{torchvision_class} could not be downloaded to {root}: {reason}") from None
+        instead = f"try again, or give --data-root DIR with DIR/{torchvision_class}/raw"
+        raise UserError(f"{torchvision_class} could not be downloaded to {root}: {reason}; {instead}") from None

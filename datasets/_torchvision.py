@@ -1,4 +1,4 @@
-"""The common part of what torchvision reads: its own classes with their downloads and checksums."""
+"""Code shared by the datasets that torchvision reads, downloads and checks."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,9 +11,10 @@ from prunebench import Pictures, Source, UserError
 
 
 def fetch(name: str, source: Source, files: str, *splits: Mapping[str, Any]) -> list[Any]:
-    """Make torchvision's dataset `name` in the data root, once for the arguments of each split.
+    """Build torchvision's dataset `name` in the data root, once with the arguments of each split.
 
-    files: what must lie there, for messages. Raises `UserError` where it is missing or damaged, or cannot be had.
+    files: the files that must be there, for messages. Raises `UserError` if files are missing, damaged or not
+    downloadable.
     """
     import torchvision.datasets
 
@@ -21,13 +22,14 @@ def fetch(name: str, source: Source, files: str, *splits: Mapping[str, Any]) -> 
     try:
         return [make(source.root, download=source.download, **split) for split in splits]
     except (OSError, RuntimeError) as error:
+        instead = f"or give --data-root DIR with DIR/{files}"
         if source.download:
             reason = " ".join(str(error).split())
-            raise UserError(f"{name} could not be downloaded to {source.root}: {reason}") from None
-        where = f"add --download, or --data-root DIR with DIR/{files}"
-        raise UserError(f"{name} is missing or damaged in {source.root}: {where}") from None
+            what = f"{name} could not be downloaded to {source.root}: {reason}"
+            raise UserError(f"{what}; try again, {instead}") from None
+        raise UserError(f"{name} is missing or damaged in {source.root}: add --download, {instead}") from None
 
 
 def pictures(images: NDArray[np.uint8], labels: Sequence[int] | NDArray[np.integer[Any]]) -> Pictures:
-    """Take torchvision's arrays. images: (n, channels, height, width)."""
+    """Convert torchvision's arrays to `Pictures`. images: (n, channels, height, width)."""
     return Pictures(torch.from_numpy(np.ascontiguousarray(images)), torch.as_tensor(labels).long())

@@ -7,7 +7,7 @@ MOMENTS = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
 
 
 def cifar10(source: Source) -> Loaded:
-    """Read 50,000 + 10,000 pictures of ten kinds of things, (3, 32, 32)."""
+    """Read 50,000 training and 10,000 test pictures of ten classes, (3, 32, 32)."""
     return _cifar.load(source, "CIFAR10", "cifar-10-batches-py", MOMENTS)
 
 

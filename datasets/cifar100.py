@@ -7,7 +7,7 @@ MOMENTS = ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
 
 
 def cifar100(source: Source) -> Loaded:
-    """Read 50,000 + 10,000 pictures of a hundred kinds of things, (3, 32, 32)."""
+    """Read 50,000 training and 10,000 test pictures of a hundred classes, (3, 32, 32)."""
     return _cifar.load(source, "CIFAR100", "cifar-100-python", MOMENTS)
 
 

@@ -1,16 +1,14 @@
-"""The handwritten digits that scikit-learn brings along: no download anywhere."""
+"""The handwritten digits that come with scikit-learn; nothing is downloaded."""
 
 import torch
 
 from prunebench import Dataset, Loaded, Pictures, Source, histogram, moments, split_test
 
-TEST = (
-    360  # a fifth, as scikit-learn has no test split; always the same ones, so that all seeds share the test pictures
-)
+TEST = 360  # a fifth, since scikit-learn has no test split; all seeds share these test pictures
 
 
 def digits(source: Source) -> Loaded:
-    """Read 1,437 + 360 handwritten digits, (1, 8, 8), their 17 grey levels spread over 0..255. `source` is not used."""
+    """Read 1,437 training and 360 test digits, (1, 8, 8), 17 grey levels spread over 0..255. `source` is not used."""
     from sklearn.datasets import load_digits
 
     data = load_digits()
@@ -22,7 +20,7 @@ def digits(source: Source) -> Loaded:
 
 DATASET = Dataset(
     digits,
-    augment=("shift",),  # a mirrored digit is another sign or none, so no flips
+    augment=("shift",),  # no flips: a mirrored digit is another sign or none
     licence="CC BY 4.0 (UCI Machine Learning Repository); scikit-learn ships the test part of the original",
     citation="""@misc{alpaydin1998optical,
   title={Optical Recognition of Handwritten Digits},

@@ -21,17 +21,14 @@ CLASSES = (
 
 
 def fashion_mnist(source: Source) -> Loaded:
-    """Read 60,000 + 10,000 pictures of articles of clothing, (1, 28, 28); those of Debian's package as they lie."""
+    """Read 60,000 training and 10,000 test pictures of clothes, (1, 28, 28); Debian's package is read in place."""
     hint = ", or run: apt-get install dataset-fashion-mnist"
     return _mnist_like.load(source, "FashionMNIST", CLASSES, moments=(0.2860, 0.3530), elsewhere=(DEBIAN,), hint=hint)
 
 
 DATASET = Dataset(
     fashion_mnist,
-    augment=(
-        "shift",
-        "flip",
-    ),  # shift and flip are its usual augmentation (Zhong et al., AAAI 2020); clothes may be mirrored
+    augment=("shift", "flip"),  # the usual augmentation (Zhong et al., AAAI 2020); clothes may be mirrored
     licence="MIT, Copyright (c) 2017 Zalando SE",
     citation="""@article{xiao2017fashion,
   title={Fashion-{MNIST}: a novel image dataset for benchmarking machine learning algorithms},

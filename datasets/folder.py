@@ -1,4 +1,4 @@
-"""Any folder of pictures with a folder for each class (torchvision's ImageFolder layout)."""
+"""Any folder of pictures with one folder per class (torchvision's ImageFolder layout)."""
 
 from pathlib import Path
 
@@ -21,27 +21,27 @@ TEST_SHARE = 0.2
 
 
 def folder(source: Source, *, size: int = 0, classes: str = "", channels: int = 0, memory: float = 4.0) -> Loaded:
-    """Read ``PATH/train/CLASS/*``, ``PATH/test/CLASS/*`` and, if there, ``PATH/val/CLASS/*``; or ``PATH/CLASS/*``.
+    """Read ``PATH/train/CLASS/*``, ``PATH/test/CLASS/*`` and, if present, ``PATH/val/CLASS/*``; or ``PATH/CLASS/*``.
 
-    The latter is split: a fifth of each class for the test, the same pictures always. A relative PATH is sought in the
-    working folder, then in the data root. Pictures are (1, s, s) if all are grey, else (3, s, s).
+    Without train/, a fifth of each class is the test split, always the same pictures. A relative PATH is looked up in
+    the working folder, then in the data root. Pictures are (1, s, s) if all are grey, else (3, s, s).
 
     Args:
         source: its argument is the PATH.
-        size: the side s: the shorter side is resized to it and the centre cut out. 0: as they are, all square and of
-            one size. From 96 on, training crops at random out of 8/7 of it.
-        classes: ``10`` for the first ten, ``cat/dog`` for these.
-        channels: 3: colour, even if all are grey.
-        memory: GiB of pixels; larger sets stay in their files and are decoded by worker processes. 0: always.
+        size: the side s. The shorter side is resized to s and the centre is cut out. From 96 on, training crops at
+            random from a side of 8/7 s. With 0, pictures keep their size; all must be square and equally large.
+        classes: ``10`` for the first ten, ``cat/dog`` for these two.
+        channels: 3 for colour, even if all pictures are grey.
+        memory: GiB of pixels. Worker processes decode larger sets from their files; with 0, all sets.
 
     Raises:
-        UserError: for what is missing, unreadable or does not fit together.
+        UserError: files are missing, unreadable or do not fit together.
     """
     path = _find(source)
     wanted = ReadOptions(f"folder:{path}", size, channels, memory)
     split = (path / "train").is_dir()
     if split and not (path / "test").is_dir():
-        raise UserError(f"{path} has train/ but no test/; the test pictures need a folder of their own")
+        raise UserError(f"{path} has train/ but no test/; put the test pictures into {path}/test/CLASS")
     splits = ["train", "test", *[name for name in VALIDATION if (path / name).is_dir()][:1]]
     names = common_classes(path, splits) if split else class_folders(path)
     if classes:
@@ -64,9 +64,9 @@ def _find(source: Source) -> Path:
 
 DATASET = Dataset(
     folder,
-    augment=("crop", "flip"),  # usual for small natural pictures since CIFAR; large ones: `read_pictures`
+    augment=("crop", "flip"),  # usual for small natural pictures since CIFAR; `read_pictures` augments large ones
     takes_argument="PATH",
-    licence="that of the pictures in the folder",
-    citation="that of the pictures in the folder",
+    licence="the licence of your pictures",
+    citation="the citation of your pictures",
     source="PATH",
 )

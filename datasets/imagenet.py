@@ -19,22 +19,23 @@ ARCHIVES = ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar", "ILSVRC2012_de
 
 
 def imagenet(source: Source, *, size: int = 224, classes: str = "", memory: float = 4.0) -> Loaded:
-    """Read 1,281,167 pictures, and for the test the 50,000 of the public validation split, (3, size, size).
+    """Read 1,281,167 training pictures and, as test split, the 50,000 public validation pictures, (3, size, size).
 
-    They lie in ``ROOT/imagenet``: the three archives, which torchvision checks and unpacks once, or folders ``train``
-    and ``val`` of classes (WordNet numbers, `n01440764`). The labels are those of the usual checkpoints.
+    The data lie in ``ROOT/imagenet``: the three archives, which torchvision checks and unpacks once, or ``train`` and
+    ``val`` with one folder per class (WordNet numbers, `n01440764`). Labels are numbered as in the usual checkpoints.
 
     Args:
-        source: where data lie; nothing can be downloaded.
-        size: side of the pictures: evaluation takes the centre of 8/7 of it, training crops at random out of that.
-        classes: ``10`` for the first ten, ``n01440764/n01443537`` for these.
-        memory: GiB of pixels; larger sets stay in their files and are decoded by worker processes. 0: always.
+        source: where the data lie; nothing can be downloaded.
+        size: side of the pictures. Evaluation takes the centre of a side of 8/7 size; training crops from there at
+            random.
+        classes: ``10`` for the first ten, ``n01440764/n01443537`` for these two.
+        memory: GiB of pixels. Worker processes decode larger sets from their files; with 0, all sets.
 
     Raises:
-        UserError: for what is missing or does not fit together.
+        UserError: files are missing or do not fit together.
     """
     if size < 1:
-        raise UserError(f"option size={size} of 'imagenet' must be a number of pixels")
+        raise UserError(f"option size={size} of 'imagenet' must be a number of pixels, such as 224")
     path = source.root / "imagenet"
     for split in ("train", "val"):
         if not (path / split).is_dir():

@@ -5,13 +5,13 @@ from prunebench.datasets import _mnist_like
 
 
 def mnist(source: Source) -> Loaded:
-    """Read 60,000 + 10,000 handwritten digits, (1, 28, 28)."""
+    """Read 60,000 training and 10,000 test pictures of handwritten digits, (1, 28, 28)."""
     return _mnist_like.load(source, "MNIST", tuple("0123456789"), moments=(0.1307, 0.3081))
 
 
 DATASET = Dataset(
     mnist,
-    augment=("shift",),  # a mirrored digit is another sign or none, so no flips
+    augment=("shift",),  # no flips: a mirrored digit is another sign or none
     licence="CC BY-SA 3.0, as stated by the copies in use; the original pages name no licence",
     citation="""@article{lecun1998gradient,
   title={Gradient-based learning applied to document recognition},

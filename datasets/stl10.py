@@ -7,7 +7,7 @@ MEAN, STD = (0.4467, 0.4398, 0.4066), (0.2603, 0.2566, 0.2713)
 
 
 def stl10(source: Source) -> Loaded:
-    """Read 5,000 + 8,000 pictures of ten kinds of things, (3, 96, 96)."""
+    """Read 5,000 training and 8,000 test pictures of ten classes, (3, 96, 96)."""
     train, test = fetch("STL10", source, "stl10_binary", {"split": "train"}, {"split": "test"})
     splits = [pictures(part.data, part.labels) for part in (train, test)]
     return Loaded(splits[0], splits[1], tuple(train.classes), MEAN, STD)

@@ -8,7 +8,7 @@ FILES = "train_32x32.mat and DIR/test_32x32.mat"
 
 
 def svhn(source: Source) -> Loaded:
-    """Read 73,257 + 26,032 digits of house numbers, (3, 32, 32); the 531,131 easy `extra` ones are left out."""
+    """Read 73,257 training and 26,032 test digits of house numbers, (3, 32, 32), without the 531,131 `extra` ones."""
     train, test = fetch("SVHN", source, FILES, {"split": "train"}, {"split": "test"})
     splits = [pictures(part.data, part.labels) for part in (train, test)]
     return Loaded(splits[0], splits[1], tuple("0123456789"), MEAN, STD)

@@ -1,15 +1,16 @@
-"""What several families share."""
+"""Checks shared by several model families."""
 
 from prunebench import UserError
 
 
 def check_size(name: str, size: int, smallest: int) -> None:
-    """Raise `UserError` for pictures that are too small for a network."""
+    """Raise `UserError` if pictures are too small for a network."""
     if size < smallest:
-        raise UserError(f"{name} needs pictures of at least {smallest} x {smallest} pixels, these have {size} x {size}")
+        needed = f"{name} needs pictures of at least {smallest} x {smallest} pixels"
+        raise UserError(f"{needed}, these have {size} x {size}; give the dataset size={smallest}")
 
 
 def check_width(name: str, width: float) -> None:
-    """Raise `UserError` for a factor of widths that gives no sensible network."""
+    """Raise `UserError` if a width factor is outside (0, 8]."""
     if not 0 < width <= 8:
-        raise UserError(f"option width={width:g} of '{name}' must be in (0, 8]")
+        raise UserError(f"option width={width:g} of '{name}' must be in (0, 8]; 0.5 halves all widths")

@@ -1,4 +1,4 @@
-"""torchvision's CNNs for the pictures and classes at hand, with its ImageNet weights where wanted."""
+"""torchvision's CNNs for given pictures and classes, with torchvision's ImageNet weights on request."""
 
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,12 +13,12 @@ from prunebench.models._torchvision_init import RULES, family
 
 CLASSES = 1000  # of the published weights
 LARGEST = 512
-_MEAN = [0.485, 0.456, 0.406]  # ImageNet's, which pictures for published weights are normalised with
+_MEAN = [0.485, 0.456, 0.406]  # of ImageNet; published weights expect pictures normalised with it
 
 
 def names() -> list[str]:
     """List torchvision's classification CNNs."""
-    from torchvision import models  # here and below, as it takes a second
+    from torchvision import models  # imported in functions, since the import takes a second
 
     every = models.list_models(module=models)
     return [name for name in every if family(models.get_model_builder(name)) in RULES]
@@ -29,15 +29,15 @@ def network(
 ) -> nn.Module:
     """Build one of torchvision's CNNs without its auxiliary classifiers.
 
-    (batch, channels, size, size) -> (batch, classes). Other than three channels get a new first convolution. Of
-    published weights, the classifier is kept for 1,000 classes and three channels only, else it is fresh; and for grey
-    pictures the first convolution is theirs, summed over the colours: it then does to a grey picture what it did to
-    that in three equal channels.
+    (batch, channels, size, size) -> (batch, classes). Other than three channels get a new first convolution. A
+    published classifier is kept for 1,000 classes and three channels only, else the classifier is fresh. For grey
+    pictures, the published first convolution is summed over the colours. A grey picture then gives the same as three
+    equal channels.
 
-    name: in `torchvision.models`. weights: which, empty for fresh ones. label: how errors call the network. head: the
-    modules that make the classifier, if not the last layer alone.
+    name: in `torchvision.models`. weights: name of published weights; empty for fresh ones. label: how errors call the
+    network. head: the modules of the classifier, if it is more than the last layer.
 
-    Raises `UserError` for weights that do not exist or cannot be had, and pictures that are too small.
+    Raises `UserError` for weights that do not exist or cannot be loaded, and for pictures that are too small.
     """
     chosen = _choose(name, weights, label) if weights else None
     model = _raw(name, classes, transform_input=channels == 3)
@@ -53,7 +53,7 @@ def network(
 
 
 def _raw(name: str, classes: int, transform_input: bool) -> nn.Module:
-    """Build with fresh weights. GoogLeNet and Inception turn ImageNet's normalisation into their own by themselves."""
+    """Build with fresh weights. GoogLeNet and Inception convert ImageNet's normalisation to their own."""
     from torchvision import models
 
     special: dict[str, Any] = {}
@@ -74,7 +74,7 @@ def _check_size(label: str, model: nn.Module, size: int) -> None:
 
 
 def _runs(model: nn.Module, size: int) -> bool:
-    """Try a size without computing anything: tensors on the meta device have a shape only."""
+    """Try a picture size without computing: tensors on the meta device have a shape only."""
     tensors = {name: tensor.to("meta") for name, tensor in model.state_dict().items()}
     training = model.training
     try:
@@ -94,7 +94,7 @@ def _first(old: nn.Conv2d, channels: int, kind: str) -> nn.Conv2d:
 
 
 def _choose(name: str, weights: str, label: str) -> Any:
-    """Find published weights by name, of those for pictures normalised as all ImageNet's are."""
+    """Find published weights by name, among those for pictures normalised with ImageNet's mean."""
     from torchvision import models
 
     choices = models.get_model_weights(name)
@@ -106,30 +106,28 @@ def _choose(name: str, weights: str, label: str) -> Any:
 
 
 def _pretrained(name: str, chosen: Any, label: str) -> nn.Module:
-    """Build with published weights, through torchvision's own loading: its cache, its check of the file's hash."""
+    """Build with published weights by torchvision's loader, which caches the file and checks its hash."""
     from torchvision import models
 
     cached = Path(torch.hub.get_dir(), "checkpoints", PurePosixPath(urlparse(chosen.url).path).name)
     try:
         model: nn.Module = models.get_model(name, weights=chosen, progress=False)
-    except Exception as error:  # of the network, of the file's hash, of unpickling, of loading
+    except Exception as error:  # from the download, the file's hash, unpickling or loading
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        what = f"cannot be fetched ({reason}) and {cached} does not exist"
+        what = f"{chosen} cannot be downloaded ({reason}), and {cached} does not exist"
         cure = "copy the file there, or leave the option weights out and give --weights PATH"
         if cached.exists():
-            what, cure = f"is not what {cached} holds ({reason})", "delete the file to fetch it again"
-        raise UserError(f"{label}: {chosen} {what}; {cure}") from None
+            what, cure = f"{cached} does not hold {chosen} ({reason})", "delete the file to download it again"
+        raise UserError(f"{label}: {what}; {cure}") from None
     return model
 
 
 @torch.no_grad()
 def _copy(trained: nn.Module, model: nn.Module, new: tuple[str, ...], first: str) -> None:
-    """Copy all tensors but those of new modules."""
-    own = model.state_dict()
+    """Copy all tensors except those of new modules."""
+    own, fresh = model.state_dict(), tuple(f"{module}." for module in new)
     for name, tensor in trained.state_dict().items():
-        if name not in own or name.startswith(
-            tuple(f"{module}." for module in new)
-        ):  # Inception's auxiliary classifier
+        if name not in own or name.startswith(fresh):  # Inception's auxiliary classifier is not in `own`
             continue
         if name == first and tensor.shape != own[name].shape:
             if own[name].shape[1] != 1:
@@ -139,5 +137,5 @@ def _copy(trained: nn.Module, model: nn.Module, new: tuple[str, ...], first: str
 
 
 def _grey(weight: Tensor) -> Tensor:
-    """(units, 3, k, k) -> (units, 1, k, k)."""
+    """Sum over the colours: (units, 3, k, k) -> (units, 1, k, k)."""
     return weight.sum(1, keepdim=True)

@@ -1,7 +1,7 @@
-"""The weights that torchvision draws for a fresh network, by family, for networks of any widths.
+"""Initial weights as torchvision draws them, by family, for networks of any widths.
 
-torchvision draws them while it builds a network, so a pruned one cannot be drawn afresh there. The rules are those in
-torchvision.models' files (0.21 to 0.29); where one says nothing, the layer's own `reset_parameters` has drawn already.
+torchvision draws weights while it builds a network, so it cannot draw them for a pruned network. The rules here follow
+the files of torchvision.models (0.21 to 0.29). Where a file has no rule, the layer's `reset_parameters` has drawn.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Draw = Callable[[Tensor], object]
 
 @dataclass(frozen=True)
 class Rule:
-    """How a family draws the weights of convolutions and linear layers, and in which of them the bias is zero."""
+    """How a family draws the weights of convolutions and linear layers. unbiased: the layers whose bias is zero."""
 
     convolution: Draw | None = None
     linear: Draw | None = None
@@ -36,7 +36,7 @@ class Rule:
 
 
 def _by_outputs(weight: Tensor) -> None:
-    """He et al., 2015, by the outputs; of a depthwise convolution, too, all of them are counted."""
+    """Draw by fan-out (He et al., 2015); in a depthwise convolution, too, all outputs count."""
     init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
 
 
@@ -68,13 +68,13 @@ RULES = {
 
 
 def family(thing: object) -> str:
-    """Name the family of a network, its class or its builder: the file of torchvision.models that it comes from."""
+    """Name the family of a network, its class or its builder: the file of torchvision.models that defines it."""
     module = getattr(thing, "__module__", "") or type(thing).__module__
     return module.rpartition(".")[2]
 
 
 def initialise(model: nn.Module) -> None:
-    """Draw the weights of one of torchvision's CNNs as torchvision does, after `reset_parameters` of all its layers."""
+    """Draw the weights of a torchvision CNN as torchvision does, after `reset_parameters` of all its layers."""
     rule = RULES[family(model)]
     for module in model.modules():
         rule.draw(module)

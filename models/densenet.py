@@ -10,9 +10,9 @@ SMALLEST = 8
 
 
 class Layer(nn.Module):
-    """BatchNorm, ReLU and a 3 x 3 convolution, whose `growth` maps are added behind those that came in.
+    """BatchNorm, ReLU and a 3 x 3 convolution, whose `growth` feature maps are appended to the input.
 
-    bottleneck: a 1 x 1 convolution to four times `growth` maps goes before, with its own BatchNorm and ReLU.
+    bottleneck: begin with BatchNorm, ReLU and a 1 x 1 convolution to four times `growth` maps.
     """
 
     def __init__(self, inputs: int, growth: int, bottleneck: bool) -> None:
@@ -30,12 +30,12 @@ class Layer(nn.Module):
 
 
 class Densenet(nn.Module):
-    """A 3 x 3 convolution, three dense blocks with a 1 x 1 convolution and a 2 x 2 average pool between them.
+    """A 3 x 3 convolution and three dense blocks, with a 1 x 1 convolution and a 2 x 2 average pool between blocks.
 
     Args:
         depth: number of convolutions and linear layers.
-        growth: maps that a layer adds, k.
-        compressed: the BC form: bottlenecks, halved maps between blocks, 2k maps at first in place of 16.
+        growth: feature maps that a layer adds, k.
+        compressed: the BC form: bottlenecks, half the maps between blocks, and 2k maps at first in place of 16.
         channels, classes: of the pictures, (batch, channels, size, size) -> (batch, classes).
     """
 
@@ -78,7 +78,7 @@ def _member(depth: int, compressed: bool) -> Model:
     def build(channels: int, size: int, classes: int, *, growth: int = 12) -> nn.Module:
         check_size(name, size, SMALLEST)
         if not 1 <= growth <= 256:
-            raise UserError(f"option growth={growth} of '{name}' must be in 1 ... 256")
+            raise UserError(f"option growth={growth} of '{name}' must be between 1 and 256; the paper has 12")
         model = Densenet(depth, growth, compressed, channels, classes)
         initialise(model)
         return model

@@ -11,14 +11,15 @@ def lenet5(channels: int, size: int, classes: int) -> nn.Sequential:
     """Build conv 20, pool, conv 50, pool, linear 500, ReLU, linear. As in Caffe no ReLU follows the convolutions.
 
     (batch, channels, size, size) -> (batch, classes). Pictures of less than 16 pixels (digits: 8) would shrink to
-    nothing in the 5 x 5 convolutions: these are padded to keep the size then, everything else is the same.
+    nothing in the 5 x 5 convolutions. There the convolutions are padded and keep the size; everything else is the same.
     Raises `UserError` below 4 pixels.
 
     >>> sum(p.numel() for p in lenet5(1, 28, 10).parameters())
     431080
     """
     if size < 4:
-        raise UserError(f"lenet5 needs pictures of at least 4 x 4 pixels, these have {size} x {size}")
+        needed = "lenet5 needs pictures of at least 4 x 4 pixels"
+        raise UserError(f"{needed}, these have {size} x {size}; give the dataset size=8")
     padding = 0 if size >= 16 else 2
     first = (size + 2 * padding - 4) // 2
     second = (first + 2 * padding - 4) // 2

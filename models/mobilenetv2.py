@@ -9,7 +9,7 @@ from prunebench.models._common import check_size, check_width
 from prunebench.models._torchvision_init import RULES, initialise
 
 SMALLEST = 8
-STAGES = [  # expansion, units, blocks, stride of the first block: 1 in the second stage, where for ImageNet it is 2
+STAGES = [  # expansion, units, blocks, stride of the first block; for ImageNet, 2 in the second stage
     [1, 16, 1, 1],
     [6, 24, 2, 1],
     [6, 32, 3, 2],
@@ -23,15 +23,15 @@ STAGES = [  # expansion, units, blocks, stride of the first block: 1 in the seco
 def mobilenetv2(channels: int, size: int, classes: int, *, width: float = 1.0) -> nn.Module:
     """Build MobileNetV2 with stride 1 in the first convolution and the second stage: 32 pixels end as 4 x 4.
 
-    These are the strides of kuangliu/pytorch-cifar; the shortcuts are the paper's: none where the shape changes.
-    (batch, channels, size, size) -> (batch, classes). The names in its state dict are torchvision's.
+    The strides are those of kuangliu/pytorch-cifar. As in the paper, no shortcut stands where the shape changes.
+    (batch, channels, size, size) -> (batch, classes). The names in the state dict are torchvision's.
 
     width: factor of all widths, which are rounded to multiples of 8. Raises `UserError` below 8 pixels.
 
     >>> sum(p.numel() for p in mobilenetv2(3, 32, 10).parameters())
     2236682
     """
-    from torchvision.models import MobileNetV2  # here, as it takes a second
+    from torchvision.models import MobileNetV2  # here, since the import takes a second
 
     check_size("mobilenetv2", size, SMALLEST)
     check_width("mobilenetv2", width)

@@ -11,8 +11,8 @@ SMALLEST = 8
 class BasicBlock(nn.Module):
     """Two 3 x 3 convolutions with BatchNorm, added to a shortcut.
 
-    option_a: where the shape changes the shortcut has no parameters and pads with zero channels; else it is a 1 x 1
-    convolution with BatchNorm (option B).
+    option_a: where the shape changes, the shortcut has no parameters and pads with zero channels. Otherwise it is a 1 x
+    1 convolution with BatchNorm (option B).
     """
 
     def __init__(self, inputs: int, units: int, stride: int, option_a: bool) -> None:

@@ -32,7 +32,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Convolutions of 1 x 1, 3 x 3 (which has the stride) and 1 x 1 to four times the units, added to a shortcut."""
+    """Convolutions of 1 x 1, 3 x 3 (with the stride) and 1 x 1 to four times the units, added to a shortcut."""
 
     expansion = 4
 
@@ -72,8 +72,8 @@ class Resnet(nn.Module):
     The names in its state dict are torchvision's.
 
     Args:
-        block: of two convolutions, or of three with a bottleneck.
-        blocks: how many in each stage.
+        block: `BasicBlock` or `Bottleneck`.
+        blocks: number of blocks in each stage.
         channels, classes: of the pictures, (batch, channels, size, size) -> (batch, classes).
     """
 
@@ -99,8 +99,8 @@ class Resnet(nn.Module):
 
 
 def _stage(block: Block, blocks: int, inputs: int, units: int, stride: int) -> nn.Sequential:
-    others = (block(units * block.expansion, units, 1) for _ in range(blocks - 1))
-    return nn.Sequential(block(inputs, units, stride), *others)
+    rest = (block(units * block.expansion, units, 1) for _ in range(blocks - 1))
+    return nn.Sequential(block(inputs, units, stride), *rest)
 
 
 def initialise(model: nn.Module) -> None:

@@ -12,9 +12,8 @@ TRANSFORMERS = ("vit_", "swin_", "maxvit_")
 def build(name: str, channels: int, size: int, classes: int, *, weights: str = "") -> nn.Module:
     """Build torchvision's network of that name, (batch, channels, size, size) -> (batch, classes).
 
-    weights: the name of published ImageNet weights, such as IMAGENET1K_V1 or DEFAULT; empty: fresh weights.
-    Raises `UserError` for names that do not exist, transformers, pictures that are too small and weights that cannot
-    be had.
+    weights: the name of published ImageNet weights, such as IMAGENET1K_V1 or DEFAULT; empty for fresh weights. Raises
+    `UserError` for unknown names, transformers, pictures that are too small and weights that cannot be loaded.
 
     >>> with __import__("torch").device("meta"):
     ...     sum(p.numel() for p in build("resnet50", 3, 224, 1000).parameters())
@@ -22,7 +21,7 @@ def build(name: str, channels: int, size: int, classes: int, *, weights: str = "
     """
     known = names()
     if name.startswith(TRANSFORMERS):
-        raise UserError(f"torchvision:{name} is a transformer, only CNNs can be pruned; known: {', '.join(known)}")
+        raise UserError(f"torchvision:{name} is a transformer, but only CNNs can be pruned; known: {', '.join(known)}")
     if name not in known:
         raise unknown("network", name, known, where="torchvision")
     return network(name, channels, size, classes, weights=weights, label=f"torchvision:{name}")

@@ -21,7 +21,7 @@ SMALLEST = 8
 class Vgg(nn.Module):
     """3 x 3 convolutions in five stages with a 2 x 2 max-pool after each, global average pool, one linear layer.
 
-    A pool that would leave nothing is left out: pictures of 8 pixels are pooled three times, of 28 four times.
+    A pool is left out where one pixel remains: pictures of 8 pixels are pooled three times, of 28 pixels four times.
 
     Args:
         depth: 11, 13, 16 or 19: the number of layers of the original.
@@ -58,10 +58,10 @@ class Vgg(nn.Module):
 
 
 def initialise(model: nn.Module) -> None:
-    """Draw weights that keep the variance through ReLU (He et al., 2015), fan_in counted inside the picture.
+    """Draw weights that keep the variance through ReLU (He et al., 2015), with fan_in counted inside the picture.
 
-    Small pictures end at one pixel, where eight ninths of a 3 x 3 window are padding: drawn for nine, a signal shrinks
-    to a third in every layer, and a net without BatchNorm stays at chance.
+    Small pictures end at one pixel, where eight ninths of a 3 x 3 window are padding. Weights drawn for nine pixels
+    would shrink the signal to a third in every layer, and a network without BatchNorm would stay at chance.
     """
     size = model.size if isinstance(model, Vgg) else 224
     for module in model.modules():
@@ -81,11 +81,10 @@ def _member(depth: Depth, norm: bool) -> Model:
 
     def build(channels: int, size: int, classes: int, *, width: float = 1.0) -> nn.Module:
         if size < SMALLEST:
-            raise UserError(
-                f"{name} needs pictures of at least {SMALLEST} x {SMALLEST} pixels, these have {size} x {size}"
-            )
+            needed = f"{name} needs pictures of at least {SMALLEST} x {SMALLEST} pixels"
+            raise UserError(f"{needed}, these have {size} x {size}; give the dataset size={SMALLEST}")
         if not 0 < width <= 8:
-            raise UserError(f"option width={width:g} of '{name}' must be in (0, 8]")
+            raise UserError(f"option width={width:g} of '{name}' must be in (0, 8]; 0.5 halves all widths")
         model = Vgg(depth, norm, channels, size, classes, width=width)
         initialise(model)
         return model

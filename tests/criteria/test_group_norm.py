@@ -101,5 +101,5 @@ def test_options() -> None:
     rule = CRITERION.with_options({"alpha": "2", "lasso": "true", "strength": "1e-3"}).regulariser
     assert rule == GroupNorm(1e-3, alpha=2.0, lasso=True)
     assert score(CRITERION.with_options({"alpha": "2"}), toys.chain(), [], torch.Generator()).keys() == {"0", "2", "6"}
-    with pytest.raises(UserError, match="alpha=-1: it must not be negative"):
+    with pytest.raises(UserError, match="alpha=-1 must be zero or positive"):
         CRITERION.with_options({"alpha": "-1"})

@@ -23,7 +23,7 @@ def test_the_term_is_the_l1_norm_of_the_gammas_alone() -> None:
 
 
 def test_a_network_without_batchnorm_is_refused() -> None:
-    with pytest.raises(CellError, match="slimming needs BatchNorm with weights"):
+    with pytest.raises(CellError, match="slimming needs BatchNorm weights"):
         BatchNormL1(0.1).attach(toys.grouped(), torch.Generator())
 
 

@@ -151,18 +151,18 @@ def test_weights_that_cannot_be_had(cache: Path) -> None:
     with pytest.raises(UserError) as caught:
         wanted(3, 64, 10)
     text = str(caught.value)
-    for part in ("ResNet18_Weights.IMAGENET1K_V1 cannot be fetched", "no network", f"{cache}/resnet18-f37072fd.pth"):
+    for part in ("ResNet18_Weights.IMAGENET1K_V1 cannot be downloaded", "no network", f"{cache}/resnet18-f37072fd.pth"):
         assert part in text
     assert "leave the option weights out and give --weights PATH" in text and "\n" not in text
     (cache / "resnet18-f37072fd.pth").write_bytes(b"an error page")
-    with pytest.raises(UserError, match=r"is not what .*/resnet18-f37072fd\.pth holds .*; delete the file"):
+    with pytest.raises(UserError, match=r"resnet18-f37072fd\.pth does not hold ResNet18_Weights.*; delete the file"):
         wanted(3, 64, 10)
 
 
 @pytest.mark.parametrize(
     ("text", "size", "message"),
     [
-        ("vit_b_16", 64, "torchvision:vit_b_16 is a transformer, only CNNs can be pruned; known: alexnet, "),
+        ("vit_b_16", 64, "torchvision:vit_b_16 is a transformer, but only CNNs can be pruned; known: alexnet, "),
         ("resnet19", 64, "unknown network 'resnet19' in torchvision; did you mean 'resnet1"),
         ("alexnet", 32, "torchvision:alexnet needs pictures of at least 63 x 63 pixels, these have 32 x 32"),
         ("inception_v3", 74, "torchvision:inception_v3 needs pictures of at least 75 x 75 pixels"),

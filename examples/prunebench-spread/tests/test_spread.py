@@ -1,4 +1,4 @@
-"""The contract that every criterion keeps, a score worked by hand, and that PruneBench finds it."""
+"""Tests of `spread`: the contract suite, a score worked by hand, and the entry point."""
 
 from collections.abc import Callable
 
@@ -12,19 +12,19 @@ from prunebench.testing import checks
 
 @pytest.mark.parametrize("check", [pytest.param(check, id=name) for name, check in checks(CRITERION)])
 def test_contract(check: Callable[[], None]) -> None:
-    """See `prunebench check spread`."""
+    """Run one check of `prunebench check spread`."""
     check()
 
 
 def test_the_score_worked_by_hand() -> None:
-    """1, 1, 3, 3 have mean 2 and lie 1 from it; 0, 0, 0, 4 have mean 1 and variance (1 + 1 + 1 + 9) / 4 = 3."""
+    """1, 1, 3, 3 have mean 2 and variance 1; 0, 0, 0, 4 have mean 1 and variance (1 + 1 + 1 + 9) / 4 = 3."""
     weight = torch.tensor([[1.0, 1.0, 3.0, 3.0], [0.0, 0.0, 0.0, 4.0], [5.0, 5.0, 5.0, 5.0]])
     torch.testing.assert_close(spread(weight), torch.tensor([1.0, 3.0**0.5, 0.0]))
     torch.testing.assert_close(spread(weight, power=2.0), torch.tensor([1.0, 3.0, 0.0]))
 
 
 def test_the_entry_point_is_found() -> None:
-    """Fails where the package is not installed."""
+    """Needs the installed package."""
     found = Registry()
     assert found.criteria["spread"].origin == "entry point prunebench-spread 0.1.0 (prunebench_spread.spread)"
     assert found.criteria["spread"].record is CRITERION
