@@ -1,11 +1,13 @@
 """ADMM: training that pulls the weights towards a network with fewer units (Zhang et al., ECCV 2018)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from prunebench import Criterion, Network, Ranking, UserError, check_strength, unit_weights
+from prunebench import Criterion, Network, Ranking, check_strength, unit_weights
 from prunebench.criteria.magnitude import magnitude
 
 
@@ -36,14 +38,11 @@ class Admm:
     """
 
     strength: float
-    every: int = 10
-    share: float = 0.5
+    every: Annotated[int, Field(ge=1)] = 10
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.5
 
     def __post_init__(self) -> None:
         check_strength(self.strength)
-        if self.every < 1 or not 0 < self.share < 1:
-            given = f"every={self.every}, share={self.share:g}"
-            raise UserError(f"{given}: need every >= 1 and 0 < share < 1")
 
     def attach(self, network: Network, generator: torch.Generator) -> "AttachedAdmm":
         """Start with Z as the projection of the weights."""

@@ -1,12 +1,14 @@
 """GraSP: gradient signal preservation (Wang, Zhang & Grosse, ICLR 2020), summed over a unit."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prunebench import CellError, ModelScore, Ranking
+from prunebench import ModelScore, Ranking
 
 
 def grasp(
@@ -14,7 +16,7 @@ def grasp(
     batches: Sequence[tuple[Tensor, Tensor]],
     generator: torch.Generator,
     *,
-    temperature: float = 200.0,
+    temperature: Annotated[float, Field(gt=0)] = 200.0,
 ) -> dict[str, Tensor]:
     """Sum of w (Hg) over a unit's weights, with the loss gradient g and Hessian H: what a removal does to g.
 
@@ -26,8 +28,7 @@ def grasp(
     training. Here the network is scored as it is, with BatchNorm in eval mode. A gradient of a gradient costs more than
     ten forward passes on a CPU.
 
-    batches: pairs (pictures, labels). generator: not used. Returns (units,) by layer. Raises `CellError` for a
-    temperature that is not positive.
+    batches: pairs (pictures, labels). generator: not used. Returns (units,) by layer.
 
     >>> net = nn.Linear(1, 2, bias=False)  # p = (1/2, 1/2), g = (-1, 1) / 2, Hg = (-1, 1) / 4
     >>> _ = nn.init.constant_(net.weight, 4.0)
@@ -35,8 +36,6 @@ def grasp(
     >>> scores["0"].tolist()
     [-1.0, 1.0]
     """
-    if not temperature > 0:
-        raise CellError(f"option temperature={temperature:g} of 'grasp' must be positive; the authors' code has 200")
     layers = {name: m for name, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)}
     weights = [layer.weight for layer in layers.values()]
     samples = sum(len(labels) for _, labels in batches)

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from prunebench import AttachedTerm, ModelScore, Network, Ranking, UnitWeights, UserError, check_strength, unit_weights
+from prunebench import AttachedTerm, ModelScore, Network, Ranking, UnitWeights, check_strength, unit_weights
 
 
 def shrinkage(importance: Tensor, alpha: float) -> Tensor:
@@ -36,14 +38,12 @@ class GroupNorm:
     """
 
     strength: float
-    alpha: float = 4.0
+    alpha: Annotated[float, Field(ge=0)] = 4.0  # below zero, strong units would be punished most
     lasso: bool = False
     eps: float = 1e-12
 
     def __post_init__(self) -> None:
         check_strength(self.strength)
-        if self.alpha < 0:
-            raise UserError(f"alpha={self.alpha:g} must be zero or positive, else strong units are punished most")
 
     def attach(self, network: Network, generator: torch.Generator) -> AttachedTerm:
         """Penalise all units that the network still has."""

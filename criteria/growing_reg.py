@@ -1,11 +1,13 @@
 """Growing regularisation: an L2 penalty, with a growing factor, on the units to remove (Wang et al., ICLR 2021)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from prunebench import Criterion, Network, Ranking, UnitWeights, UserError, check_strength, unit_weights
+from prunebench import Criterion, Network, Ranking, UnitWeights, check_strength, unit_weights
 from prunebench.criteria.l1 import l1
 
 
@@ -24,15 +26,12 @@ class Growing:
     """
 
     strength: float
-    every: int = 10
-    share: float = 0.5
-    ceiling: float = 1.0
+    every: Annotated[int, Field(ge=1)] = 10
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    ceiling: Annotated[float, Field(gt=0)] = 1.0
 
     def __post_init__(self) -> None:
         check_strength(self.strength)
-        if self.every < 1 or not 0 < self.share < 1 or not self.ceiling > 0:
-            given = f"every={self.every}, share={self.share:g}, ceiling={self.ceiling:g}"
-            raise UserError(f"{given}: need every >= 1, 0 < share < 1 and ceiling > 0")
 
     def attach(self, network: Network, generator: torch.Generator) -> "AttachedGrowing":
         """Choose the units and begin with the first increment."""

@@ -11,20 +11,24 @@ A_jk in place of theta_i^T A theta_i.)
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prunebench import CellError, ModelScore, Ranking, unknown
+from prunebench import CellError, ModelScore, Ranking
 
 Outputs = dict[str, Tensor]
-LABELS = ("sampled", "true")
+Labels = Literal["sampled", "true"]
 
 
 def kron_obd(
-    model: nn.Module, batches: Sequence[tuple[Tensor, Tensor]], generator: torch.Generator, *, labels: str = "sampled"
+    model: nn.Module,
+    batches: Sequence[tuple[Tensor, Tensor]],
+    generator: torch.Generator,
+    *,
+    labels: Labels = "sampled",
 ) -> dict[str, Tensor]:
     """1/2 S_ii theta_i^T A theta_i; each factor is averaged over all samples before the factors are multiplied.
 
@@ -37,8 +41,6 @@ def kron_obd(
     Returns:
         {layer: (units,)} for every convolution and linear layer, loss.
     """
-    if labels not in LABELS:
-        raise unknown("labels", labels, LABELS, where="'kron_obd'")
     layers = {name: m for name, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)}
     factors = {name: layer.weight.new_zeros(2, len(layer.weight)) for name, layer in layers.items()}
     for pictures, true_labels in batches:

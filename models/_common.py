@@ -1,6 +1,12 @@
 """Checks shared by several model families."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from prunebench import UserError
+
+Width = Annotated[float, Field(gt=0, le=8)]  # factor of all widths
 
 
 def check_size(name: str, size: int, smallest: int) -> None:
@@ -8,9 +14,3 @@ def check_size(name: str, size: int, smallest: int) -> None:
     if size < smallest:
         needed = f"{name} needs pictures of at least {smallest} x {smallest} pixels"
         raise UserError(f"{needed}, these have {size} x {size}; give the dataset size={smallest}")
-
-
-def check_width(name: str, width: float) -> None:
-    """Raise `UserError` if a width factor is outside (0, 8]."""
-    if not 0 < width <= 8:
-        raise UserError(f"option width={width:g} of '{name}' must be in (0, 8]; 0.5 halves all widths")

@@ -1,9 +1,12 @@
 """DenseNets for CIFAR (Huang et al., CVPR 2017, section 3): DenseNet-40 and DenseNet-BC-100."""
 
+from typing import Annotated
+
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from prunebench import Model, Training, UserError
+from prunebench import Model, Training
 from prunebench.models._common import check_size
 
 SMALLEST = 8
@@ -75,10 +78,8 @@ def initialise(model: nn.Module) -> None:
 def _member(depth: int, compressed: bool) -> Model:
     name = f"densenet{depth}{'_bc' if compressed else ''}"
 
-    def build(channels: int, size: int, classes: int, *, growth: int = 12) -> nn.Module:
+    def build(channels: int, size: int, classes: int, *, growth: Annotated[int, Field(ge=1, le=256)] = 12) -> nn.Module:
         check_size(name, size, SMALLEST)
-        if not 1 <= growth <= 256:
-            raise UserError(f"option growth={growth} of '{name}' must be between 1 and 256; the paper has 12")
         model = Densenet(depth, growth, compressed, channels, classes)
         initialise(model)
         return model

@@ -4,7 +4,8 @@ from collections import OrderedDict
 
 from torch import nn
 
-from prunebench import Model, Training, UserError
+from prunebench import Model, Training
+from prunebench.models._common import check_size
 
 
 def lenet5(channels: int, size: int, classes: int) -> nn.Sequential:
@@ -17,9 +18,7 @@ def lenet5(channels: int, size: int, classes: int) -> nn.Sequential:
     >>> sum(p.numel() for p in lenet5(1, 28, 10).parameters())
     431080
     """
-    if size < 4:
-        needed = "lenet5 needs pictures of at least 4 x 4 pixels"
-        raise UserError(f"{needed}, these have {size} x {size}; give the dataset size=8")
+    check_size("lenet5", size, 4)
     padding = 0 if size >= 16 else 2
     first = (size + 2 * padding - 4) // 2
     second = (first + 2 * padding - 4) // 2

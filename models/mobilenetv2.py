@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 from prunebench import Model, Training
-from prunebench.models._common import check_size, check_width
+from prunebench.models._common import Width, check_size
 from prunebench.models._torchvision_init import RULES, initialise
 
 SMALLEST = 8
@@ -20,7 +20,7 @@ STAGES = [  # expansion, units, blocks, stride of the first block; for ImageNet,
 ]
 
 
-def mobilenetv2(channels: int, size: int, classes: int, *, width: float = 1.0) -> nn.Module:
+def mobilenetv2(channels: int, size: int, classes: int, *, width: Width = 1.0) -> nn.Module:
     """Build MobileNetV2 with stride 1 in the first convolution and the second stage: 32 pixels end as 4 x 4.
 
     The strides are those of kuangliu/pytorch-cifar. As in the paper, no shortcut stands where the shape changes.
@@ -34,7 +34,6 @@ def mobilenetv2(channels: int, size: int, classes: int, *, width: float = 1.0) -
     from torchvision.models import MobileNetV2  # here, since the import takes a second
 
     check_size("mobilenetv2", size, SMALLEST)
-    check_width("mobilenetv2", width)
     model: nn.Module = MobileNetV2(num_classes=classes, width_mult=width, inverted_residual_setting=STAGES, dropout=0.0)
     stem: Any = model.get_submodule("features.0.0")
     first = nn.Conv2d(channels, stem.out_channels, 3, padding=1, bias=False)

@@ -1,8 +1,10 @@
 """CIFAR ResNets of 6n + 2 layers (He et al., CVPR 2016, section 4.2)."""
 
+from typing import Literal
+
 from torch import Tensor, nn
 
-from prunebench import ChannelPad, Model, Training, UserError
+from prunebench import ChannelPad, Model, Training
 from prunebench.models._common import check_size
 
 SMALLEST = 8
@@ -85,12 +87,8 @@ def initialise(model: nn.Module) -> None:
 def _member(depth: int) -> Model:
     name = f"resnet{depth}"
 
-    def build(channels: int, size: int, classes: int, *, shortcut: str = "A") -> nn.Module:
+    def build(channels: int, size: int, classes: int, *, shortcut: Literal["A", "B"] = "A") -> nn.Module:
         check_size(name, size, SMALLEST)
-        if shortcut not in ("A", "B"):
-            raise UserError(
-                f"option shortcut={shortcut} of '{name}' must be A (zero channels) or B (1 x 1 convolution)"
-            )
         model = CifarResnet((depth - 2) // 6, channels, classes, shortcut == "A")
         initialise(model)
         return model

@@ -5,7 +5,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from prunebench import Model, Training, UserError
+from prunebench import Model, Training
+from prunebench.models._common import Width, check_size
 
 Depth = Literal[11, 13, 16, 19]
 STAGES: dict[Depth, tuple[int, ...]] = {
@@ -79,12 +80,8 @@ def initialise(model: nn.Module) -> None:
 def _member(depth: Depth, norm: bool) -> Model:
     name = f"vgg{depth}{'_bn' if norm else ''}"
 
-    def build(channels: int, size: int, classes: int, *, width: float = 1.0) -> nn.Module:
-        if size < SMALLEST:
-            needed = f"{name} needs pictures of at least {SMALLEST} x {SMALLEST} pixels"
-            raise UserError(f"{needed}, these have {size} x {size}; give the dataset size={SMALLEST}")
-        if not 0 < width <= 8:
-            raise UserError(f"option width={width:g} of '{name}' must be in (0, 8]; 0.5 halves all widths")
+    def build(channels: int, size: int, classes: int, *, width: Width = 1.0) -> nn.Module:
+        check_size(name, size, SMALLEST)
         model = Vgg(depth, norm, channels, size, classes, width=width)
         initialise(model)
         return model

@@ -109,12 +109,12 @@ def _options(owner: Any, defaults: Mapping[str, Value]) -> Options:
 
 
 def _value(where: str, name: str, text: str, option: Option) -> Value:
+    if not isinstance(option.default, str) and text.strip(" +-").lower() == "nan":
+        raise UserError(f"option {name}={text} of '{where}' must be a number")
     try:
         value: Value = _adapter(option).validate_python(text)
     except ValidationError as error:
         raise _wrong(where, name, text, error.errors()[0]) from None
-    if value != value:
-        raise UserError(f"option {name}={text} of '{where}' must be a number")
     return value
 
 

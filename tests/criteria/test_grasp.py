@@ -7,7 +7,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from prunebench.criteria.grasp import CRITERION
-from prunebench.errors import CellError
+from prunebench.errors import UserError
 from prunebench.pruning.network import Group, Network
 from prunebench.scoring.score import score
 from prunebench.testing import toys
@@ -81,5 +81,5 @@ def test_the_temperature_divides_the_logits() -> None:
 
 
 def test_a_temperature_that_is_none() -> None:
-    with pytest.raises(CellError, match="option temperature=-1 of 'grasp' must be positive"):
-        score(CRITERION.with_options({"temperature": "-1"}), toys.chain(), toys.batches(), torch.Generator())
+    with pytest.raises(UserError, match="option temperature=-1 of 'grasp' must be more than 0"):
+        CRITERION.with_options({"temperature": "-1"})

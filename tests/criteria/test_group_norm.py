@@ -101,5 +101,5 @@ def test_options() -> None:
     rule = CRITERION.with_options({"alpha": "2", "lasso": "true", "strength": "1e-3"}).regulariser
     assert rule == GroupNorm(1e-3, alpha=2.0, lasso=True)
     assert score(CRITERION.with_options({"alpha": "2"}), toys.chain(), [], torch.Generator()).keys() == {"0", "2", "6"}
-    with pytest.raises(UserError, match="alpha=-1 must be zero or positive"):
+    with pytest.raises(UserError, match="option alpha=-1 of 'group_norm' must be at least 0"):
         CRITERION.with_options({"alpha": "-1"})

@@ -165,7 +165,7 @@ def test_the_default_draws_labels_from_the_generator_alone() -> None:
 
 def test_labels_that_do_not_exist() -> None:
     with pytest.raises(UserError, match=r"labels 'drawn'.*sampled"):
-        kron_obd(toys.chain().model, toys.batches(), generator(), labels="drawn")
+        CRITERION.with_options({"labels": "drawn"})
     assert CRITERION.with_options({"labels": "true"}).label == "kron_obd:labels=true"
 
 

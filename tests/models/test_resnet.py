@@ -82,7 +82,7 @@ def test_every_nonlinearity_is_a_module_of_its_own() -> None:
     ("options", "size", "message"),
     [
         ({}, 4, "resnet20 needs pictures of at least 8 x 8 pixels, these have 4 x 4"),
-        ({"shortcut": "C"}, 32, "option shortcut=C of 'resnet20' must be A"),
+        ({"shortcut": "C"}, 32, "unknown shortcut 'C' in 'resnet20'"),
     ],
 )
 def test_bad_input(options: dict[str, str], size: int, message: str) -> None:

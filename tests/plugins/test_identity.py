@@ -1,12 +1,11 @@
 import functools
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from prunebench.errors import UserError
-from prunebench.plugins.criterion import Criterion, ModelScore
+from prunebench.plugins.criterion import Criterion
 from prunebench.plugins.discovery import source_hash
 from prunebench.plugins.expressions import parse_method
 from prunebench.plugins.identity import identity
@@ -83,19 +82,6 @@ def test_prose_does_not_count() -> None:
 
     assert identity(Criterion(score, reference="a")) == identity(Criterion(score, reference="b"))
     assert identity(Criterion(score)) != identity(Criterion(score, coupling="mean"))
-
-
-def test_keys_from_before_there_was_a_field_stay() -> None:
-    def score(weight: torch.Tensor) -> torch.Tensor:
-        return weight.sum(1)
-
-    def whole(model: Any, batches: Any, generator: Any) -> dict[str, torch.Tensor]:
-        return {}
-
-    assert "units_only" not in identity(Criterion(score))
-    assert identity(Criterion(score)) != identity(Criterion(score, units_only=True))
-    assert "data_free" not in identity(ModelScore(whole))
-    assert "data_free" in identity(ModelScore(whole, data_free=True))
 
 
 def test_functions_are_their_name_and_the_hash_of_their_file() -> None:

@@ -53,8 +53,8 @@ def test_an_argument_is_given_to_build_first_and_is_part_of_the_label() -> None:
     assert "argument" in identity(model) and identity(model) != identity(Model(named, takes_argument="NAME"))
 
 
-def test_what_is_not_given_stays_out_of_the_identity() -> None:
-    assert not {"argument", "head", "takes_argument"} & set(identity(Model(tiny)))
+def test_the_identity_has_what_decides_the_network_and_no_prose() -> None:
+    assert "takes_argument" not in identity(Model(tiny, takes_argument="NAME"))
     assert identity(Model(tiny, head=("3",)))["head"] == ["3"]
 
 

@@ -27,5 +27,5 @@ def test_the_entry_point_is_found() -> None:
     """Needs the installed package."""
     found = Registry()
     assert found.criteria["spread"].origin == "entry point prunebench-spread 0.1.0 (prunebench_spread.spread)"
-    assert found.criteria["spread"].record is CRITERION
+    assert found.criteria["spread"].plugin is CRITERION
     assert get_criterion("spread:power=2", found).label == "spread:power=2"
