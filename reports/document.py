@@ -41,11 +41,11 @@ class Table:
         cells = [[cell.replace("|", "\\|") for cell in row] for row in self.rows]
         return tabulate(cells, self.header, tablefmt="pipe", disable_numparse=True, colalign=align)
 
-    def has(self, sign: str) -> bool:
+    def contains(self, sign: str) -> bool:
         """Tell whether a sign is in any cell, which then wants a note."""
         return any(sign in cell for row in self.rows for cell in row)
 
-    def starts(self) -> tuple[bool, ...]:
+    def group_starts(self) -> tuple[bool, ...]:
         """Tell for every row whether its first cell differs from the one above: a group begins."""
         firsts = [row[0] for row in self.rows]
         return tuple(i > 0 and firsts[i] != firsts[i - 1] for i in range(len(firsts)))

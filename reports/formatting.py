@@ -5,13 +5,13 @@ from typing import Any
 
 import pandas as pd
 
-from prunebench.reports.grid import TOLERANCE
+from prunebench.reports.grid import KEEP_TOLERANCE
 from prunebench.reports.statistics.intervals import Interval
 
-NONE = "n/a"  # never an empty field: what is missing is said
-BEYOND = "§"
-BEYOND_NOTE = (
-    f"{BEYOND} the t interval reaches beyond what the number can be (an accuracy: 0 or 100 %), as it does near a bound "
+MISSING = "n/a"  # never an empty field: what is missing is said
+BEYOND_BOUND = "§"
+BEYOND_BOUND_NOTE = (
+    f"{BEYOND_BOUND} the t interval reaches beyond what the number can be (an accuracy: 0 or 100 %), as it does near a bound "
     "or with few seeds: read the bound there. Half of it is 12.7 standard errors with two seeds, 4.3 with three, "
     "2.3 with ten."
 )
@@ -26,25 +26,25 @@ def percent(fraction: float, digits: int = 2) -> str:
     return f"{100 * fraction:.{digits}f} %"
 
 
-def accuracy(mean: float, half: float | None) -> str:
-    """Write a mean accuracy in percent with half its interval, where there is one; see `with_half`.
+def accuracy_with_half(mean: float, half: float | None) -> str:
+    """Write a mean accuracy in percent with half its interval, where there is one; see `mean_with_half`.
 
-    >>> accuracy(0.9876, 0.0123), accuracy(0.9876, 0.0126), accuracy(0.9876, None), accuracy(0.9, 0.0)
+    >>> accuracy_with_half(0.9876, 0.0123), accuracy_with_half(0.9876, 0.0126), accuracy_with_half(0.9876, None), accuracy_with_half(0.9, 0.0)
     ('98.76 ± 1.23', '98.76 ± 1.26 §', '98.76', '90.00 (all equal)')
     """
-    return with_half(100 * mean, None if half is None else 100 * half, (0.0, 100.0))
+    return mean_with_half(100 * mean, None if half is None else 100 * half, (0.0, 100.0))
 
 
-def correlation(mean: float, half: float | None, least: float = -1.0) -> str:
-    """Write a correlation or a share (least: 0) with half its interval; see `with_half`.
+def correlation_with_half(mean: float, half: float | None, least: float = -1.0) -> str:
+    """Write a correlation or a share (least: 0) with half its interval; see `mean_with_half`.
 
-    >>> correlation(0.714, 0.05), correlation(-0.0012, None), correlation(0.25, 0.3), correlation(0.25, 0.3, least=0.0)
+    >>> correlation_with_half(0.714, 0.05), correlation_with_half(-0.0012, None), correlation_with_half(0.25, 0.3), correlation_with_half(0.25, 0.3, least=0.0)
     ('0.71 ± 0.05', '0.00', '0.25 ± 0.30', '0.25 ± 0.30 §')
     """
-    return with_half(mean, half, (least, 1.0))
+    return mean_with_half(mean, half, (least, 1.0))
 
 
-def with_half(mean: float, half: float | None, bounds: tuple[float, float]) -> str:
+def mean_with_half(mean: float, half: float | None, bounds: tuple[float, float]) -> str:
     """Write a mean with half its t interval, where there is one; what rounds to zero has no sign.
 
     Values without spread have no interval worth the name. One that reaches beyond the bounds of what the number can be
@@ -57,64 +57,64 @@ def with_half(mean: float, half: float | None, bounds: tuple[float, float]) -> s
     if half == 0:
         return f"{text} (all equal)"
     beyond = mean - half < bounds[0] or mean + half > bounds[1]
-    return f"{text} ± {half:.2f}" + (f" {BEYOND}" if beyond else "")
+    return f"{text} ± {half:.2f}" + (f" {BEYOND_BOUND}" if beyond else "")
 
 
-def points(interval: Interval) -> str:
+def signed_interval(interval: Interval) -> str:
     """Write a difference of accuracies in signed points, with its interval; or say why it has none.
 
-    >>> points(Interval(3, 0.012, -0.001, 0.025)), points(Interval(1, -0.012)), points(Interval(3, 0.0, 0.0, 0.0))
+    >>> signed_interval(Interval(3, 0.012, -0.001, 0.025)), signed_interval(Interval(1, -0.012)), signed_interval(Interval(3, 0.0, 0.0, 0.0))
     ('+1.20 [-0.10, +2.50]', '-1.20 (n = 1)', '0.00 (all 3 equal)')
     """
     if interval.low is None or interval.high is None:
-        return f"{signed(interval.mean)} (n = {interval.n})"
+        return f"{signed_points(interval.mean)} (n = {interval.n})"
     if interval.low == interval.high:
-        return f"{signed(interval.mean)} (all {interval.n} equal)"
-    return f"{signed(interval.mean)} {ends(interval.low, interval.high)}"
+        return f"{signed_points(interval.mean)} (all {interval.n} equal)"
+    return f"{signed_points(interval.mean)} {interval_ends(interval.low, interval.high)}"
 
 
-def ends(low: float, high: float) -> str:
+def interval_ends(low: float, high: float) -> str:
     """Write the ends of an interval of differences in signed points.
 
-    >>> ends(-0.001, 0.025)
+    >>> interval_ends(-0.001, 0.025)
     '[-0.10, +2.50]'
     """
-    return f"[{signed(low)}, {signed(high)}]"
+    return f"[{signed_points(low)}, {signed_points(high)}]"
 
 
-def difference(row: dict[Any, Any]) -> str:
+def difference_cell(row: dict[Any, Any]) -> str:
     """Write one row of the differences in points; a dagger marks achieved keeps that differ, ties count from half."""
     if row["n"] == 0:
         return "no shared seed"
     low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("low", "high"))
     gap = row.get("keep_gap", 0.0)
-    mark = " †" if not pd.isna(gap) and abs(gap) > TOLERANCE and row["reference"] != "dense_continued" else ""
-    return points(Interval(int(row["n"]), float(row["difference"]), low, high)) + ties(row) + mark
+    mark = " †" if not pd.isna(gap) and abs(gap) > KEEP_TOLERANCE and row["reference"] != "dense_continued" else ""
+    return signed_interval(Interval(int(row["n"]), float(row["difference"]), low, high)) + tie_note(row) + mark
 
 
-def ties(row: dict[Any, Any]) -> str:
+def tie_note(row: dict[Any, Any]) -> str:
     """Say how many seeds tie where they are half or more, but not all: then the interval covers too little.
 
-    >>> ties({"n": 20, "ties": 14}), ties({"n": 20, "ties": 9}), ties({"n": 3, "ties": 3})
+    >>> tie_note({"n": 20, "ties": 14}), tie_note({"n": 20, "ties": 9}), tie_note({"n": 3, "ties": 3})
     (' (14 of 20 tie)', '', '')
     """
     n, tied = row["n"], row.get("ties", 0)
     return f" ({tied:g} of {n:g} tie)" if n > tied >= n / 2 else ""
 
 
-def times(ratio: float, half: float | None = None) -> str:
+def as_multiple(ratio: float, half: float | None = None) -> str:
     """Write a ratio, such as a speed-up.
 
-    >>> times(2.5), times(2.5, 0.125)
+    >>> as_multiple(2.5), as_multiple(2.5, 0.125)
     ('2.50x', '2.50 ± 0.12x')
     """
     return f"{ratio:.2f}x" if half is None or pd.isna(half) else f"{ratio:.2f} ± {half:.2f}x"
 
 
-def seeds(values: Iterable[int]) -> str:
+def seed_ranges(values: Iterable[int]) -> str:
     """Write seeds as ranges.
 
-    >>> seeds([4, 0, 1, 2, 7])
+    >>> seed_ranges([4, 0, 1, 2, 7])
     '0-2, 4, 7'
     """
     ranges: list[list[int]] = []
@@ -126,10 +126,10 @@ def seeds(values: Iterable[int]) -> str:
     return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in ranges)
 
 
-def count(number: int, thing: str) -> str:
+def counted(number: int, thing: str) -> str:
     """Write how many there are of a thing, whose plural is regular.
 
-    >>> count(1, "seed"), count(2_000, "seed")
+    >>> counted(1, "seed"), counted(2_000, "seed")
     ('1 seed', '2,000 seeds')
     """
     return f"{number:,} {thing}" + ("" if number == 1 else "s")
@@ -151,10 +151,10 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def signed(fraction: float) -> str:
+def signed_points(fraction: float) -> str:
     """Write a difference of accuracies in signed points; what rounds to zero has no sign.
 
-    >>> signed(0.0123), signed(-0.00001)
+    >>> signed_points(0.0123), signed_points(-0.00001)
     ('+1.23', '0.00')
     """
     text = f"{100 * fraction:+.2f}"

@@ -2,17 +2,17 @@
 
 from prunebench.records import names as reserved
 
-GROUP = ["task", "ranking", "metric", "keep", "criterion"]
+POINT_COLUMNS = ["task", "ranking", "metric", "keep", "criterion"]
 BASELINE = "magnitude"
-TOLERANCE = 0.02  # achieved keeps further apart than this are flagged: the networks do not cost the same
-METRICS: dict[object, str] = {"macs": "MACs", "params": "parameters", "units": "units", "weights": "weights"}
+KEEP_TOLERANCE = 0.02  # achieved keeps further apart than this are flagged: the networks do not cost the same
+METRIC_WORDS: dict[object, str] = {"macs": "MACs", "params": "parameters", "units": "units", "weights": "weights"}
 CONTROLS = ("random", *reserved.CONTROLS)
 
 
-def compared_by(metric: str) -> str:
+def cost_metric(metric: str) -> str:
     """Name the cost that points of a budget are compared at: MACs, but single weights leave those as they are.
 
-    >>> compared_by("params"), compared_by("weights")
+    >>> cost_metric("params"), cost_metric("weights")
     ('macs', 'weights')
     """
     return "weights" if metric == "weights" else "macs"
@@ -27,10 +27,10 @@ def is_control(criterion: str) -> bool:
     return criterion.partition(":")[0] in CONTROLS
 
 
-def order(criterion: str) -> tuple[int, str]:
+def table_order(criterion: str) -> tuple[int, str]:
     """Sort key: the baseline, then methods by name, then controls. Results do not decide the order.
 
-    >>> sorted(["random", "taylor", "magnitude", "l1"], key=order)
+    >>> sorted(["random", "taylor", "magnitude", "l1"], key=table_order)
     ['magnitude', 'l1', 'taylor', 'random']
     """
     if is_control(criterion):

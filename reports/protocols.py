@@ -7,7 +7,7 @@ from typing import Any
 from prunebench.records.fidelity import Fidelity
 from prunebench.records.record import Cell, Record
 
-ASKED = {*Cell.model_fields, "criteria", "datasets", "models", "seeds", "keeps"}  # varies within one comparison
+VARIED = {*Cell.model_fields, "criteria", "datasets", "models", "seeds", "keeps"}  # varies within one comparison
 
 
 def name_tasks(records: Iterable[Record | Fidelity], word: str = "protocol") -> tuple[dict[str, str], tuple[str, ...]]:
@@ -34,7 +34,7 @@ def name_tasks(records: Iterable[Record | Fidelity], word: str = "protocol") -> 
 
 
 def _options(record: Record | Fidelity) -> dict[str, Any]:
-    options = {k: v for k, v in record.protocol.items() if k not in ASKED}
+    options = {k: v for k, v in record.protocol.items() if k not in VARIED}
     return options | {"dataset fingerprint": record.fingerprint}
 
 

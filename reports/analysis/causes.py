@@ -8,9 +8,17 @@ import pandas as pd
 
 from prunebench.records.names import parts
 from prunebench.reports.analysis.margins import failed_points
-from prunebench.reports.analysis.pairing import compare, shared, summarise
-from prunebench.reports.analysis.points import Point, Seeds, dense, distinct, finetuned, panels, points
+from prunebench.reports.analysis.pairing import compare_points, describe_differences, shared_seeds
 from prunebench.reports.grid import is_control
+from prunebench.reports.points import (
+    Point,
+    RecordBySeed,
+    dense_accuracy,
+    distinct_seeds,
+    finetuned_accuracy,
+    group_by_panel,
+    group_by_point,
+)
 from prunebench.reports.results import Results
 
 CAUSES = ("units", "weights", "pruning", "training", "allocation", "combination")
@@ -19,7 +27,7 @@ COLUMNS = [*Point._fields, "cause", "reference", "reference_ranking", "n"]
 
 
 def causes_table(results: Results) -> pd.DataFrame:
-    """One row per point, cause and control that isolates it; see `pairing.compare` for the columns of the comparison.
+    """One row per point, cause and control that isolates it; see `pairing.compare_points` for the columns of the comparison.
 
     units: X against `shuffle:X`, the same widths with random units (under `local` ranking `random` is that too, for an
     X without sparse training). weights: X against `scratch:X`, the same widths with fresh weights. pruning: X against
@@ -27,13 +35,13 @@ def causes_table(results: Results) -> pd.DataFrame:
     it began with, what the extra epochs gave alone. allocation: X against X under `local` ranking. combination: A+B
     against A and against B.
     """
-    found = points(results)
+    found = group_by_point(results)
     rows = []
-    for panel in panels(found):
+    for panel in group_by_panel(found):
         for cause, ours, reference in _controls(panel, found):
             row = ours._asdict() | {"cause": cause, "reference": reference.criterion}
             row |= {"reference_ranking": reference.ranking}
-            rows.append(row | compare(found[ours], found[reference], ours.metric))
+            rows.append(row | compare_points(found[ours], found[reference], ours.metric))
         rows += [_training(point, found[point]) for point in panel if point.criterion == "dense_continued"]
     frame = pd.DataFrame(rows, columns=None if rows else COLUMNS)
     by_cause = frame["cause"].map({cause: number for number, cause in enumerate(CAUSES)})
@@ -42,9 +50,9 @@ def causes_table(results: Results) -> pd.DataFrame:
 
 def parts_without_pair(results: Results) -> Iterator[tuple[Point, str, str]]:
     """Give every point, each part of it, or control for its units, that it lacks where others have it, and why."""
-    found, failed = points(results), set(failed_points(results))
+    found, failed = group_by_point(results), set(failed_points(results))
     controlled = {
-        ours.panel for panel in panels(found) for cause, ours, _ in _controls(panel, found) if cause == "units"
+        ours.panel for panel in group_by_panel(found) for cause, ours, _ in _controls(panel, found) if cause == "units"
     }
     for ours in found:
         sparse = not is_control(ours.criterion) and _random(ours, found) is None
@@ -52,7 +60,7 @@ def parts_without_pair(results: Results) -> Iterator[tuple[Point, str, str]]:
         for other in [*units, *_parts(ours)]:
             if other not in found:
                 yield ours, other.criterion, "failed" if other in failed else "was not run"
-            elif not shared(found[ours], found[other]):
+            elif not shared_seeds(found[ours], found[other]):
                 yield ours, other.criterion, "has no seed in common"
 
 
@@ -61,7 +69,7 @@ def _parts(ours: Point) -> list[Point]:
     return [ours._replace(criterion=name) for name in names] if len(names) > 1 else []
 
 
-def _controls(panel: list[Point], found: Mapping[Point, Seeds]) -> Iterator[tuple[str, Point, Point]]:
+def _controls(panel: list[Point], found: Mapping[Point, RecordBySeed]) -> Iterator[tuple[str, Point, Point]]:
     here = dict.fromkeys(panel)
     scratch = [point for point in panel if point.criterion.startswith("scratch:") and point.ranking == "local"]
     for ours in panel:
@@ -82,12 +90,14 @@ def _controls(panel: list[Point], found: Mapping[Point, Seeds]) -> Iterator[tupl
         yield from (("combination", ours, part) for part in _parts(ours) if part in here)
 
 
-def _random(ours: Point, found: Mapping[Point, Seeds]) -> Point | None:
+def _random(ours: Point, found: Mapping[Point, RecordBySeed]) -> Point | None:
     sparse = any(record.sparse is not None for record in found[ours].values())
     return None if sparse else ours._replace(criterion="random")
 
 
-def _training(point: Point, seeds: Seeds) -> dict[str, Any]:
-    gained = np.array([finetuned(record) - dense(record) for record in distinct(seeds).values()])
+def _training(point: Point, seeds: RecordBySeed) -> dict[str, Any]:
+    gained = np.array(
+        [finetuned_accuracy(record) - dense_accuracy(record) for record in distinct_seeds(seeds).values()]
+    )
     row = point._asdict() | {"cause": "training", "reference": DENSE, "reference_ranking": point.ranking}
-    return row | summarise(gained)
+    return row | describe_differences(gained)

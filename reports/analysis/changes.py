@@ -8,14 +8,14 @@ import pandas as pd
 
 from prunebench.errors import UserError
 from prunebench.records.record import Record
-from prunebench.reports.analysis.family import ALPHA, correct
-from prunebench.reports.analysis.pairing import differences, shared
-from prunebench.reports.analysis.points import Point, Seeds, points
-from prunebench.reports.protocols import ASKED
+from prunebench.reports.analysis.family import ALPHA, add_holm
+from prunebench.reports.analysis.pairing import paired_differences, shared_seeds
+from prunebench.reports.points import Point, RecordBySeed, group_by_point
+from prunebench.reports.protocols import VARIED
 from prunebench.reports.results import Results
-from prunebench.reports.statistics.margin import against_margin
 from prunebench.reports.statistics.multiplicity import holm
-from prunebench.reports.statistics.one_sided import ROUNDING, above
+from prunebench.reports.statistics.noninferiority import margin_tests
+from prunebench.reports.statistics.one_sided import ROUNDING, one_sided_test
 
 SAME, HELD, IMPROVED, REGRESSED, OPEN = "identical", "held", "improved", "regressed", "open"
 FELL = "fell, too few seeds"
@@ -34,8 +34,8 @@ def changes_table(before: Results, after: Results, margin: float) -> pd.DataFram
     few seeds`, it fell by more than the margin and no p_holm <= 0.05 was possible; `failed now`, a point that came out
     before; otherwise `open`.
     """
-    old, new = points(before), points(after)
-    both = [point for point in old if point in new and shared(old[point], new[point])]
+    old, new = group_by_point(before), group_by_point(after)
+    both = [point for point in old if point in new and shared_seeds(old[point], new[point])]
     rows = [_row(point, old[point], new[point], margin) for point in both]
     _correct(rows)
     for row in rows:
@@ -52,15 +52,15 @@ def check_comparable(before: Results, after: Results) -> None:
     for results in (before, after):
         if results.notes:
             raise UserError(f"{results.source}: {results.notes[0]} Compare folders that hold one protocol of a task")
-    old, new = points(before), points(after)
-    if not any(point in new and shared(old[point], new[point]) for point in old):
+    old, new = group_by_point(before), group_by_point(after)
+    if not any(point in new and shared_seeds(old[point], new[point]) for point in old):
         raise UserError(
             f"{before.source} and {after.source} have no cell in common; the same task, criterion, ranking, keep and "
             "seed are needed in both"
         )
 
 
-def surroundings(before: Results, after: Results) -> Iterator[tuple[str, str, str]]:
+def changed_surroundings(before: Results, after: Results) -> Iterator[tuple[str, str, str]]:
     """Give what differs around the cells: (name, before, after), of packages, machines, commits, options and data."""
     old, new = _facts(before), _facts(after)
     for name in dict.fromkeys((*old, *new)):
@@ -69,22 +69,22 @@ def surroundings(before: Results, after: Results) -> Iterator[tuple[str, str, st
             yield name, one, other
 
 
-def _row(point: Point, old: Seeds, new: Seeds, margin: float) -> dict[str, Any]:
-    pairs, d = shared(new, old), differences(new, old)
-    found = against_margin(d, margin)
+def _row(point: Point, old: RecordBySeed, new: RecordBySeed, margin: float) -> dict[str, Any]:
+    pairs, d = shared_seeds(new, old), paired_differences(new, old)
+    found = margin_tests(d, margin)
     same = sum(_compared(old[seed]) == _compared(new[seed]) for seed in pairs)
     sizes = [_size(new[seed]) / _size(old[seed]) for seed in pairs]
     row = point._asdict() | {"n": len(d), "identical": same, "difference": found.mean, "low": found.low}
     row |= {"high": found.high, "held": found.noninferior, "size": float(np.mean(sizes))}
     if len(d) == 1:
         return row
-    worse = above(-d, 0.0)
+    worse = one_sided_test(-d, 0.0)
     return row | {"p_worse": worse.p, "smallest_p": worse.smallest}
 
 
 def _correct(rows: Sequence[dict[str, Any]]) -> None:
     """Add p_holm, and the smallest that is possible; one seed has none that could tell."""
-    correct(rows, "p_worse")
+    add_holm(rows, "p_worse")
     tested = [row for row in rows if "p_worse" in row]
     for row, least in zip(tested, holm([row["smallest_p"] for row in tested]), strict=True):
         row["smallest_holm"] = least
@@ -115,10 +115,10 @@ def _compared(record: Record) -> dict[str, Any]:
     )
 
 
-def _time(old: Seeds, new: Seeds, before: Results, after: Results) -> dict[str, float]:
+def _time(old: RecordBySeed, new: RecordBySeed, before: Results, after: Results) -> dict[str, float]:
     """Measured seconds after / before, where a seed was timed with the same backend, batch and threads in both."""
     ratios = []
-    for seed in shared(new, old):
+    for seed in shared_seeds(new, old):
         first, second = (
             {(x.backend, x.batch, x.threads): x.pruned_seconds for x in results.latencies.get(record.key, ())}
             for results, record in ((before, old[seed]), (after, new[seed]))
@@ -131,7 +131,7 @@ def _facts(results: Results) -> dict[str, set[str]]:
     """Collect what a run says of its surroundings, by name."""
     found: dict[str, set[str]] = {}
     for record in results.records:
-        facts = {f"option {name}": repr(value) for name, value in record.protocol.items() if name not in ASKED}
+        facts = {f"option {name}": repr(value) for name, value in record.protocol.items() if name not in VARIED}
         facts |= {f"data of {record.cell.dataset}": record.fingerprint[:12]}
         if record.environment is not None:
             e = record.environment

@@ -8,12 +8,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from prunebench.records.names import parts
-from prunebench.reports.analysis.family import judge
-from prunebench.reports.analysis.pairing import summarise
-from prunebench.reports.analysis.points import Point, Seeds, distinct, finetuned, points
-from prunebench.reports.grid import BASELINE, compared_by, is_control
+from prunebench.reports.analysis.family import judge_families
+from prunebench.reports.analysis.pairing import describe_differences
+from prunebench.reports.grid import BASELINE, cost_metric, is_control
+from prunebench.reports.points import Point, RecordBySeed, distinct_seeds, finetuned_accuracy, group_by_point
 from prunebench.reports.results import Results
-from prunebench.reports.statistics.curves import area, interpolate, shared_range
+from prunebench.reports.statistics.curves import area_under_curve, interpolate_accuracy, shared_range
 from prunebench.reports.statistics.intervals import t_interval
 
 COLUMNS = ["task", "ranking", "metric", "criterion", "seeds", "from_keep", "to_keep", "area"]
@@ -28,10 +28,10 @@ class Line(NamedTuple):
     criterion: str
 
 
-Curve = tuple[list[float], list[float]]  # achieved keeps of `grid.compared_by`, accuracies
+Curve = tuple[list[float], list[float]]  # achieved keeps of `grid.cost_metric`, accuracies
 
 
-def curves(found: Mapping[Point, Seeds]) -> dict[Line, dict[int, Curve]]:
+def curves_by_line(found: Mapping[Point, RecordBySeed]) -> dict[Line, dict[int, Curve]]:
     """Give the curve of every line and seed; a keep that was achieved twice counts once. `dense_continued` has none."""
     lines: dict[Line, dict[int, Curve]] = {}
     for point, seeds in found.items():
@@ -40,20 +40,20 @@ def curves(found: Mapping[Point, Seeds]) -> dict[Line, dict[int, Curve]]:
         line = _line(point)
         for seed, record in seeds.items():
             keeps, accuracies = lines.setdefault(line, {}).setdefault(seed, ([], []))
-            keep = record.keep.get(compared_by(line.metric))
+            keep = record.keep.get(cost_metric(line.metric))
             if keep is not None and keep not in keeps:
                 keeps.append(keep)
-                accuracies.append(finetuned(record))
+                accuracies.append(finetuned_accuracy(record))
     return lines
 
 
-def at_equal_macs(ours: Mapping[int, Curve], other: Mapping[int, Curve], keep: float) -> NDArray[np.float64]:
+def differences_at_keep(ours: Mapping[int, Curve], other: Mapping[int, Curve], keep: float) -> NDArray[np.float64]:
     """Differences ours - other at one achieved keep of the MACs, interpolated: of the shared seeds that reach it."""
     found = []
     for seed in ours:
         both = (ours[seed], other[seed]) if seed in other else ()
         if both and all(min(keeps) <= keep <= max(keeps) for keeps, _ in both):
-            one, two = (float(interpolate(keeps, accuracies, [keep])[0]) for keeps, accuracies in both)
+            one, two = (float(interpolate_accuracy(keeps, accuracies, [keep])[0]) for keeps, accuracies in both)
             found.append(one - two)
     return np.array(found)
 
@@ -63,25 +63,28 @@ def areas_table(results: Results) -> pd.DataFrame:
 
     area: accuracy averaged over log(MACs kept) from `from_keep` to `to_keep`, mean over the criterion's seeds, with
     area_half, half of its 95 % t interval. Methods have a row for each of their primary contrasts on the area (see
-    `pairing.compare` and `family.judge`), one family per task, ranking and metric. Seeds that lack a keep are left out.
+    `pairing.compare_points` and `family.judge_families`), one family per task, ranking and metric. Seeds that lack a keep are left out.
     Empty where there is one keep only.
     """
     rows: list[dict[str, Any]] = []
-    found = points(results)
-    lines, copies = curves(found), _copies(found)
+    found = group_by_point(results)
+    lines, copies = curves_by_line(found), _copies(found)
     for key in dict.fromkeys((line.task, line.metric) for line in lines):
         panel = _whole({line: lines[line] for line in lines if (line.task, line.metric) == key})
         limits = shared_range([keeps for seeds in panel.values() for keeps, _ in seeds.values()])
         if limits is None:
             continue
-        areas = {line: {seed: area(*curve, *limits) for seed, curve in seeds.items()} for line, seeds in panel.items()}
-        rows += judge([row for line in areas for row in _rows(line, areas, limits, copies)])
+        areas = {
+            line: {seed: area_under_curve(*curve, *limits) for seed, curve in seeds.items()}
+            for line, seeds in panel.items()
+        }
+        rows += judge_families([row for line in areas for row in _rows(line, areas, limits, copies)])
     return pd.DataFrame(rows, columns=None if rows else COLUMNS)
 
 
-def _copies(found: Mapping[Point, Seeds]) -> set[Line]:
-    """Give the lines whose seeds repeat one computation at every keep (`points.distinct`)."""
-    varied = {_line(point) for point, seeds in found.items() if len(distinct(seeds)) == len(seeds)}
+def _copies(found: Mapping[Point, RecordBySeed]) -> set[Line]:
+    """Give the lines whose seeds repeat one computation at every keep (`points.distinct_seeds`)."""
+    varied = {_line(point) for point, seeds in found.items() if len(distinct_seeds(seeds)) == len(seeds)}
     return {_line(point) for point in found} - varied
 
 
@@ -112,6 +115,6 @@ def _rows(
             continue
         pairs = [own[seed] - other[seed] for seed in own if seed in other]
         pairs = pairs[:1] if {line, reference} <= copies else pairs
-        columns = summarise(np.array(pairs)) if pairs else {"n": 0}
+        columns = describe_differences(np.array(pairs)) if pairs else {"n": 0}
         compared.append(row | {"reference": name, "primary": True, "keep_gap": 0.0} | columns)
     return compared or [row | {"primary": False}]

@@ -6,11 +6,11 @@ from typing import Any
 import pandas as pd
 
 from prunebench.records.names import parts
-from prunebench.reports.analysis.curves import Curve, Line, at_equal_macs, curves
-from prunebench.reports.analysis.family import OTHER_BUDGET, judge
-from prunebench.reports.analysis.pairing import compare
-from prunebench.reports.analysis.points import Point, Seeds, panels, points
+from prunebench.reports.analysis.curves import Curve, Line, curves_by_line, differences_at_keep
+from prunebench.reports.analysis.family import OTHER_BUDGET, judge_families
+from prunebench.reports.analysis.pairing import compare_points
 from prunebench.reports.grid import BASELINE, is_control
+from prunebench.reports.points import Point, RecordBySeed, group_by_panel, group_by_point
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.curves import shared_range
 from prunebench.reports.statistics.intervals import t_interval
@@ -19,26 +19,26 @@ COLUMNS = [*Point._fields, "reference", "reference_ranking", "n", "primary"]
 
 
 def differences_table(results: Results) -> pd.DataFrame:
-    """One row per point and reference; see `pairing.compare` for the columns of the comparison.
+    """One row per point and reference; see `pairing.compare_points` for the columns of the comparison.
 
-    References are `magnitude`, for `A+B` also A and B, of the same ranking (`primary`, see `family.judge` for what is
+    References are `magnitude`, for `A+B` also A and B, of the same ranking (`primary`, see `family.judge_families` for what is
     added to these), and the controls. A control that was only run under `local` serves the other rankings too (its
     units do not depend on scores). Where a primary contrast's achieved keeps differ, equal_* compare at MACs that both
     reached, interpolated on their curves. `shuffle:X` stands beside X only, `scratch:X` beside every method under
     `local`, where widths are equal, and beside X elsewhere.
     """
-    found = points(results)
-    lines = curves(found)
-    rows = [row for panel in panels(found) for row in judge(_rows(panel, found))]
+    found = group_by_point(results)
+    lines = curves_by_line(found)
+    rows = [row for panel in group_by_panel(found) for row in judge_families(_rows(panel, found))]
     rows = [row | _at_equal_macs(row, lines) for row in rows]
     return pd.DataFrame(rows, columns=None if rows else COLUMNS)
 
 
-def _rows(panel: list[Point], found: Mapping[Point, Seeds]) -> list[dict[str, Any]]:
+def _rows(panel: list[Point], found: Mapping[Point, RecordBySeed]) -> list[dict[str, Any]]:
     rows = []
     for ours, reference in _contrasts(panel):
         row = ours._asdict() | {"reference": reference.criterion, "reference_ranking": reference.ranking}
-        row |= compare(found[ours], found[reference], ours.metric)
+        row |= compare_points(found[ours], found[reference], ours.metric)
         rows.append(row | {"primary": is_primary(ours.criterion, reference.criterion)})
     return rows
 
@@ -53,7 +53,7 @@ def _at_equal_macs(row: dict[str, Any], lines: Mapping[Line, Mapping[int, Curve]
     if limits is None:
         return {}
     keep = min(max(row["keep"], limits[0]), limits[1])
-    interval = t_interval(at_equal_macs(*pair, keep))
+    interval = t_interval(differences_at_keep(*pair, keep))
     return {
         "equal_keep": keep,
         "equal_n": interval.n,

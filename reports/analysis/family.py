@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from prunebench.reports.grid import TOLERANCE
+from prunebench.reports.grid import KEEP_TOLERANCE
 from prunebench.reports.statistics.multiplicity import holm
 
 ALPHA = 0.05
@@ -15,7 +15,7 @@ OTHER_BUDGET = "different budgets"
 NO_PAIRS = "no shared seed"
 
 
-def judge(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def judge_families(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Correct the primary rows and say what they show; `rows` are those of one task, metric and keep.
 
     A family is the primary contrasts of one task, ranking, metric and keep that were tested: what one reads together to
@@ -26,7 +26,7 @@ def judge(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     tested = [row for row in rows if row["primary"] and "p" in row]
     for ranking in dict.fromkeys(row["ranking"] for row in tested):
         family = [row for row in tested if row["ranking"] == ranking]
-        correct(family)
+        add_holm(family)
         smallest, untied = holm([r["smallest_p"] for r in family]), holm([2.0 ** (1 - r["n"]) for r in family])
         for row, least, design in zip(family, smallest, untied, strict=True):
             row |= {"family": len(family), "smallest_holm": least, "verdict": _verdict(row, least, design)}
@@ -50,10 +50,10 @@ def _verdict(row: dict[str, Any], smallest: float, untied: float) -> str:
 def _untested(row: dict[str, Any]) -> str | None:
     if row["n"] == 0:
         return NO_PAIRS
-    return OTHER_BUDGET if abs(row["keep_gap"]) > TOLERANCE else None
+    return OTHER_BUDGET if abs(row["keep_gap"]) > KEEP_TOLERANCE else None
 
 
-def correct(rows: Iterable[dict[str, Any]], name: str = "p") -> None:
+def add_holm(rows: Iterable[dict[str, Any]], name: str = "p") -> None:
     """Add `p_holm` to all rows that have the p of that name, as one family."""
     tested = [row for row in rows if name in row]
     for row, p in zip(tested, holm([row[name] for row in tested]), strict=True):

@@ -8,10 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from prunebench.records.fidelity import Fidelity
-from prunebench.reports.grid import order
+from prunebench.reports.grid import table_order
 from prunebench.reports.protocols import name_tasks
-from prunebench.reports.statistics.agreement import agreement, reachable
-from prunebench.reports.tables.points import interval_columns
+from prunebench.reports.statistics.agreement import rank_agreement, reachable_correlation
+from prunebench.reports.tables.records import mean_and_half
 
 MEASURES = ("spearman", "kendall", "weighted", "lowest")
 WITHIN, OVER_ALL = "mean over layers", "all layers"
@@ -44,7 +44,7 @@ def fidelity_table(found: Sequence[Fidelity]) -> pd.DataFrame:
     return pd.DataFrame([_over_seeds(groups[key]) for key in sorted(groups, key=_place)], columns=_columns())
 
 
-def large(one: Fidelity) -> list[str]:
+def large_groups(one: Fidelity) -> list[str]:
     """Name the groups that have units enough for an order."""
     return [name for name, group in one.groups.items() if len(group.units) >= FEWEST]
 
@@ -55,7 +55,7 @@ def _of_criterion(one: Fidelity, task: str) -> Iterator[Row]:
     base |= {"evidence": ", ".join(one.evidence) or "none"}
     for truth, change in TRUTHS.items():
         changed = {layer: (change(true), scores) for layer, (true, scores) in pairs.items()}
-        yield from _rows(base | {"truth": truth}, changed, large(one))
+        yield from _rows(base | {"truth": truth}, changed, large_groups(one))
 
 
 def _of_oracle(one: Fidelity, task: str) -> Iterator[Row]:
@@ -63,7 +63,7 @@ def _of_oracle(one: Fidelity, task: str) -> Iterator[Row]:
     base |= {"evidence": "held-out pictures"}
     for truth, change in TRUTHS.items():
         halves = {layer: (change(one.halves(layer)[0]), change(one.halves(layer)[1])) for layer in one.groups}
-        rows = _rows(base | {"truth": truth}, halves, large(one))
+        rows = _rows(base | {"truth": truth}, halves, large_groups(one))
         yield from [*rows, *_limits(rows)]
 
 
@@ -71,7 +71,7 @@ def _limits(rows: Sequence[Row]) -> list[Row]:
     """Turn the agreement of the oracle's halves into what can be reached; only known for correlations."""
     limits = [row | dict.fromkeys(MEASURES) | {"criterion": REACHABLE, "seconds": None} for row in rows]
     for limit, row in zip(limits, rows, strict=True):
-        limit["spearman"] = None if row["spearman"] is None else reachable(row["spearman"])
+        limit["spearman"] = None if row["spearman"] is None else reachable_correlation(row["spearman"])
     inside = [limit["spearman"] for limit in limits if limit["layer"] not in (WITHIN, OVER_ALL)]
     limits[0]["spearman"] = _mean(inside)
     return limits
@@ -88,7 +88,7 @@ def _rows(base: Row, pairs: Mapping[str, Pair], layers: Sequence[str]) -> list[R
 
 
 def _compared(base: Row, layer: str, pair: Pair) -> Row:
-    found = agreement(*pair)
+    found = rank_agreement(*pair)
     row = base | {"layer": layer, "units": len(pair[0]), "layers": 1, "constant": int(found is None)}
     return row | {name: getattr(found, name, None) for name in MEASURES}
 
@@ -99,7 +99,7 @@ def _over_seeds(rows: Sequence[Row]) -> Row:
     joined["seconds"] = _mean(row["seconds"] for row in rows)
     for name in MEASURES:
         values = [row[name] for row in rows if row[name] is not None]
-        joined |= interval_columns(name, values) if values else {name: None, f"{name}_half": None}
+        joined |= mean_and_half(name, values) if values else {name: None, f"{name}_half": None}
     return joined
 
 
@@ -115,4 +115,8 @@ def _columns() -> list[str]:
 def _place(key: tuple[str, ...]) -> tuple[Any, ...]:
     """Sort key of a group; layers stay in the order of the model."""
     task, criterion, truth, _ = key
-    return task, (9, criterion) if criterion in (HALVES, REACHABLE) else order(criterion), list(TRUTHS).index(truth)
+    return (
+        task,
+        (9, criterion) if criterion in (HALVES, REACHABLE) else table_order(criterion),
+        list(TRUTHS).index(truth),
+    )

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from prunebench.reports.statistics.pareto import front
+from prunebench.reports.statistics.pareto import pareto_front
 
 SIZES = {"keep_macs": "MACs", "keep_params": "parameters", "inverse_speed": "measured time"}
 SIZES_OF_WEIGHTS = {"keep_weights": "weights"}  # single ones; they make a task of their own
@@ -35,6 +35,6 @@ def fronts_table(summary: pd.DataFrame) -> pd.DataFrame:
 
 def _front(part: pd.DataFrame, size: str) -> pd.DataFrame:
     kept, accuracy = part[size].to_numpy(float), part["accuracy_finetuned"].to_numpy(float)
-    flags = front(kept, accuracy).tolist() if len(part) else list[bool]()
+    flags = pareto_front(kept, accuracy).tolist() if len(part) else list[bool]()
     marked = part.assign(cost=(SIZES | SIZES_OF_WEIGHTS)[size], kept=kept, accuracy=accuracy, on_front=flags)
     return marked.sort_values(["kept", "accuracy"], ascending=[True, False], kind="stable")

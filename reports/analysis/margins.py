@@ -5,10 +5,17 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from prunebench.reports.analysis.pairing import differences
-from prunebench.reports.analysis.points import Point, Seeds, dense, distinct, finetuned, points
+from prunebench.reports.analysis.pairing import paired_differences
+from prunebench.reports.points import (
+    Point,
+    RecordBySeed,
+    dense_accuracy,
+    distinct_seeds,
+    finetuned_accuracy,
+    group_by_point,
+)
 from prunebench.reports.results import Results
-from prunebench.reports.statistics.margin import Margin, against_margin, held_down_to
+from prunebench.reports.statistics.noninferiority import Margin, margin_tests, smallest_keep_held
 
 MARGIN = 0.005  # half a point of accuracy
 DENSE, CONTINUED = "dense", "dense_continued"
@@ -24,11 +31,11 @@ def margins_table(results: Results, margin: float = MARGIN) -> pd.DataFrame:
     which takes the gain of training out of the question. difference, low, high: paired, 95 % t interval;
     noninferior, equivalent: true or false, missing for one seed; p_noninferior, p_equivalent: see `statistics.margin`.
     """
-    found = points(results)
+    found = group_by_point(results)
     rows = [
         point._asdict()
         | {"reference": reference, "params_kept": _params_kept(found[point])}
-        | _columns(against_margin(d, margin))
+        | _columns(margin_tests(d, margin))
         for point in found
         if point.criterion != CONTINUED
         for reference, d in _references(point, found)
@@ -42,7 +49,7 @@ def failed_points(results: Results) -> list[Point]:
     return [Point(task, cell.ranking, cell.metric, cell.keep, cell.criterion) for task, cell in cells]
 
 
-def held_table(margins: pd.DataFrame, failed: Iterable[Point] = ()) -> pd.DataFrame:
+def smallest_keeps_table(margins: pd.DataFrame, failed: Iterable[Point] = ()) -> pd.DataFrame:
     """One row per task, ranking, metric, criterion and reference: the smallest keep that is non-inferior.
 
     margins: as `margins_table` makes it; failed: as `failed_points`. The keeps are tested from the largest down and the
@@ -63,23 +70,26 @@ def held_table(margins: pd.DataFrame, failed: Iterable[Point] = ()) -> pd.DataFr
         held |= dict.fromkeys(lost, False)
         left = dict(zip(part["keep"], part["params_kept"], strict=True))
         row = dict(zip(KEY, values, strict=True)) | {"n": int(part["n"].min()), "margin": part["margin"].iloc[0]}
-        smallest = held_down_to(list(held), list(held.values()))
+        smallest = smallest_keep_held(list(held), list(held.values()))
         row |= {"smallest_keep": smallest, "params_kept": left.get(smallest) if smallest else None}
         rows.append(row | {"tested_to": min(left), "failed_at": max(lost, default=None)})
     return pd.DataFrame(rows, columns=HELD)
 
 
-def _references(point: Point, found: Mapping[Point, Seeds]) -> Iterator[tuple[str, np.ndarray]]:
+def _references(point: Point, found: Mapping[Point, RecordBySeed]) -> Iterator[tuple[str, np.ndarray]]:
     ours = found[point]
-    yield DENSE, np.array([finetuned(record) - dense(record) for record in distinct(ours).values()])
+    yield (
+        DENSE,
+        np.array([finetuned_accuracy(record) - dense_accuracy(record) for record in distinct_seeds(ours).values()]),
+    )
     for ranking in (point.ranking, "local"):
         reference = found.get(point._replace(criterion=CONTINUED, ranking=ranking))
-        if reference is not None and len(paired := differences(ours, reference)):
+        if reference is not None and len(paired := paired_differences(ours, reference)):
             yield CONTINUED, paired
             return
 
 
-def _params_kept(seeds: Seeds) -> float:
+def _params_kept(seeds: RecordBySeed) -> float:
     return float(np.mean([record.keep.get("params", np.nan) for record in seeds.values()]))
 
 

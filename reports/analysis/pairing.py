@@ -8,29 +8,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prunebench.records.record import Packed, Record
-from prunebench.reports.analysis.points import Seeds, distinct, finetuned
-from prunebench.reports.statistics.crossed import crossed_interval
-from prunebench.reports.statistics.effect import standardised, superiority
+from prunebench.reports.points import RecordBySeed, distinct_seeds, finetuned_accuracy
+from prunebench.reports.statistics.effect_size import hedges_g, probability_of_superiority
 from prunebench.reports.statistics.intervals import bca_interval, t_interval
 from prunebench.reports.statistics.permutation import sign_flip
-from prunebench.reports.statistics.power import sd_interval
+from prunebench.reports.statistics.seeds_and_pictures import crossed_interval
+from prunebench.reports.statistics.t_test_power import sd_interval
 
 BCA_FROM = 30  # seeds; with fewer it covers too little, see docs/statistics.md
 
 
-def shared(ours: Seeds, reference: Seeds) -> list[int]:
-    """Seeds that both have; one where all of them repeat one computation on either side (`points.distinct`)."""
+def shared_seeds(ours: RecordBySeed, reference: RecordBySeed) -> list[int]:
+    """Seeds that both have; one where all of them repeat one computation on either side (`points.distinct_seeds`)."""
     both = [seed for seed in ours if seed in reference]
     sides = ({seed: side[seed] for seed in both} for side in (ours, reference))
-    return both[:1] if all(len(distinct(side)) < len(both) for side in sides) else both
+    return both[:1] if all(len(distinct_seeds(side)) < len(both) for side in sides) else both
 
 
-def differences(ours: Seeds, reference: Seeds, value: Callable[[Record], float] = finetuned) -> NDArray[np.float64]:
+def paired_differences(
+    ours: RecordBySeed, reference: RecordBySeed, value: Callable[[Record], float] = finetuned_accuracy
+) -> NDArray[np.float64]:
     """Give ours - reference for every shared seed, (n,)."""
-    return np.array([value(ours[seed]) - value(reference[seed]) for seed in shared(ours, reference)])
+    return np.array([value(ours[seed]) - value(reference[seed]) for seed in shared_seeds(ours, reference)])
 
 
-def compare(ours: Seeds, reference: Seeds, metric: str) -> dict[str, Any]:
+def compare_points(ours: RecordBySeed, reference: RecordBySeed, metric: str) -> dict[str, Any]:
     """Compare the fine-tuned accuracies of two points over their shared seeds: one row's columns.
 
     n: pairs, 0 where no seed is shared (then nothing else is there). difference, low, high: mean of ours - reference in
@@ -41,11 +43,11 @@ def compare(ours: Seeds, reference: Seeds, metric: str) -> dict[str, Any]:
     crossed_high, pictures_share: the interval over seeds and test pictures. keep_gap: mean achieved keep, ours minus
     the reference's.
     """
-    pairs = shared(ours, reference)
+    pairs = shared_seeds(ours, reference)
     if not pairs:
         return {"n": 0}
-    d = differences(ours, reference)
-    row = summarise(d)
+    d = paired_differences(ours, reference)
+    row = describe_differences(d)
     pictures = _by_picture(ours, reference, pairs)
     if pictures is not None:
         crossed = crossed_interval(pictures)
@@ -54,14 +56,14 @@ def compare(ours: Seeds, reference: Seeds, metric: str) -> dict[str, Any]:
     return row | {"keep_gap": float(np.mean(gaps))}
 
 
-def summarise(d: NDArray[np.float64]) -> dict[str, Any]:
-    """Describe and test paired differences, (n,) with n >= 1; see `compare`."""
-    interval, better = t_interval(d), superiority(d)
+def describe_differences(d: NDArray[np.float64]) -> dict[str, Any]:
+    """Describe and test paired differences, (n,) with n >= 1; see `compare_points`."""
+    interval, better = t_interval(d), probability_of_superiority(d)
     row: dict[str, Any] = {"n": len(d), "difference": interval.mean, "low": interval.low, "high": interval.high}
     row |= {"ties": int(np.count_nonzero(d == 0))}
     if len(d) > 1:
         test, spread = sign_flip(d), sd_interval(d)
-        row |= {"p": test.p, "smallest_p": test.smallest, "g": standardised(d)}
+        row |= {"p": test.p, "smallest_p": test.smallest, "g": hedges_g(d)}
         row |= {"sd": spread.mean, "sd_low": spread.low, "sd_high": spread.high}
     if len(d) >= BCA_FROM:
         bca = bca_interval(d, draws=2_000)
@@ -69,7 +71,7 @@ def summarise(d: NDArray[np.float64]) -> dict[str, Any]:
     return row | {"superiority": better.mean, "superiority_low": better.low, "superiority_high": better.high}
 
 
-def _by_picture(ours: Seeds, reference: Seeds, pairs: list[int]) -> NDArray[np.int8] | None:
+def _by_picture(ours: RecordBySeed, reference: RecordBySeed, pairs: list[int]) -> NDArray[np.int8] | None:
     """Differences of 'classified right', (seeds, pictures); None where a record does not say it."""
     rows = []
     for seed in pairs:

@@ -3,8 +3,8 @@
 import pandas as pd
 
 from prunebench.reports.analysis.family import ALPHA
-from prunebench.reports.statistics.exact_power import detectable, seeds_to_decide
-from prunebench.reports.statistics.power import seeds_for_exact
+from prunebench.reports.statistics.sign_flip_power import detectable_difference, seeds_to_decide
+from prunebench.reports.statistics.t_test_power import fewest_seeds_to_reject
 
 POWER = 0.8
 COLUMNS = ["task", "ranking", "metric", "keep", "criterion", "reference", "n", "sd", "seeds"]
@@ -22,7 +22,7 @@ def power_table(differences: pd.DataFrame, difference: float, power: float = POW
     rows = []
     primary = differences[differences["primary"] & (differences["n"] > 1)] if len(differences) else differences
     for row in primary.to_dict("records"):
-        alpha, exact = ALPHA / row["family"], seeds_for_exact(int(row["family"]), ALPHA)
+        alpha, exact = ALPHA / row["family"], fewest_seeds_to_reject(int(row["family"]), ALPHA)
         wanted = {
             name: seeds_to_decide(gap, sd, power, alpha)
             for name, gap, sd in (
@@ -35,5 +35,5 @@ def power_table(differences: pd.DataFrame, difference: float, power: float = POW
         found = {name: row[name] for name in (*COLUMNS[:8], "sd_low", "sd_high", "family")}
         found |= {"exact_seeds": exact, "difference": difference, "power": power, **wanted}
         found |= {"observed": row["difference"]}
-        rows.append(found | {"detectable": detectable(int(row["n"]), row["sd"], power, alpha)})
+        rows.append(found | {"detectable": detectable_difference(int(row["n"]), row["sd"], power, alpha)})
     return pd.DataFrame(rows, columns=None if rows else COLUMNS)

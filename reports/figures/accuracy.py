@@ -7,10 +7,10 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from prunebench.reports.figures.drawing import FAINT, HEIGHT, INK, WIDTH, page, ticks
-from prunebench.reports.figures.labels import spread
-from prunebench.reports.figures.palette import Style, styles
-from prunebench.reports.grid import METRICS, compared_by
+from prunebench.reports.figures.drawing import FAINT, HEIGHT, INK, WIDTH, figure_page, log_ticks
+from prunebench.reports.figures.labels import spread_labels
+from prunebench.reports.figures.palette import Style, line_styles
+from prunebench.reports.grid import METRIC_WORDS, cost_metric
 
 LINE = 15.0  # pixels from label to label
 SMALLEST_ERROR = 5e-4  # where a perfect accuracy is drawn on an axis that is logarithmic in the error
@@ -20,7 +20,7 @@ ERRORS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 
 def accuracy_figure(summary: pd.DataFrame) -> alt.TopLevelMixin | None:
     """Fine-tuned accuracy against what is kept: one panel per task and ranking, one line per criterion.
 
-    Kept of the MACs, or of what `grid.compared_by` names. The accuracy axis is logarithmic in the error, so that 97 and
+    Kept of the MACs, or of what `grid.cost_metric` names. The accuracy axis is logarithmic in the error, so that 97 and
     98 % stay apart beside 20 %. Bands are the t intervals of the summary; controls are dashed. The networks of
     `dense_continued` keep everything and are drawn where the others of the same requested keep stand. None where there
     is nothing to draw.
@@ -28,22 +28,22 @@ def accuracy_figure(summary: pd.DataFrame) -> alt.TopLevelMixin | None:
     frame = _placed(summary)
     if frame.empty:
         return None
-    styled = styles(frame["criterion"].unique().tolist())
+    styled = line_styles(frame["criterion"].unique().tolist())
     panels = []
     for task, of_task in frame.groupby("task", sort=False):
         limits = _limits(of_task)
         for (ranking, metric), part in of_task.groupby(["ranking", "metric"], sort=False):
-            plain = metric == compared_by(str(metric))
-            title = f"{task}, {ranking} ranking" + ("" if plain else f", keeps of {METRICS[metric]}")
+            plain = metric == cost_metric(str(metric))
+            title = f"{task}, {ranking} ranking" + ("" if plain else f", keeps of {METRIC_WORDS[metric]}")
             panels.append(_accuracy_panel(part, title, styled, limits))
-    return page(panels)
+    return figure_page(panels)
 
 
 def _placed(summary: pd.DataFrame) -> pd.DataFrame:
     """Give x (the achieved keep) and, as errors, y, the dense network's and the interval's ends; without gaps."""
     if "keep_macs" not in summary:
         return pd.DataFrame()
-    frame = summary.assign(kept=[row[f"keep_{compared_by(row['metric'])}"] for row in summary.to_dict("records")])
+    frame = summary.assign(kept=[row[f"keep_{cost_metric(row['metric'])}"] for row in summary.to_dict("records")])
     frame = frame.dropna(subset=["accuracy_finetuned", "kept"])
     pruned = frame[frame["criterion"] != "dense_continued"]
     place = pruned.groupby(["task", "ranking", "metric", "keep"])["kept"].mean().to_dict()
@@ -73,11 +73,11 @@ def _accuracy_panel(
     part = part.sort_values("x", ascending=False, kind="stable")
     edges = sorted({round(x, 3) for x in part["x"]})
     kept = [x for i, x in enumerate(edges) if i == 0 or x / edges[i - 1] > 1.15]  # labels must not touch
-    cost = METRICS[compared_by(str(part["metric"].iloc[0]))]
+    cost = METRIC_WORDS[cost_metric(str(part["metric"].iloc[0]))]
     x_scale = alt.Scale(type="log", domain=[edges[0] / 1.06, max(edges[-1], edges[0] * 1.5) * 1.06], reverse=True)
     x = alt.X("x:Q", scale=x_scale, title=f"{cost} kept", axis=alt.Axis(values=kept, format=".3~p", grid=False))
     y_scale = _error_scale(limits)
-    axis = alt.Axis(values=ticks(ERRORS, limits), labelExpr="format(1 - datum.value, '.4~p')")
+    axis = alt.Axis(values=log_ticks(ERRORS, limits), labelExpr="format(1 - datum.value, '.4~p')")
     y = alt.Y("y:Q", scale=y_scale, title="accuracy after fine-tuning (log scale of the error)", axis=axis)
     base = alt.Chart(part).encode(color=_colour(styled), x=x)
     spans = base.mark_rule(clip=True) if len(edges) == 1 else base.mark_area(opacity=0.11, clip=True)
@@ -95,7 +95,9 @@ def _labels(part: pd.DataFrame, x: alt.X, y: alt.Y, colour: alt.Color, limits: t
     dense = float(part["dense"].mean())
     low, high = np.log(limits)
     pixel = (high - low) / HEIGHT
-    places = np.exp(spread(np.log([*ends["y"], dense]).tolist(), LINE * pixel, (low + 6 * pixel, high - 6 * pixel)))
+    places = np.exp(
+        spread_labels(np.log([*ends["y"], dense]).tolist(), LINE * pixel, (low + 6 * pixel, high - 6 * pixel))
+    )
     ends = ends.assign(label=places[:-1])
     line = pd.DataFrame({"y": [dense], "label": [places[-1]], "text": ["dense"]})
     at_label = {"x": alt.value(WIDTH + 26), "y": alt.Y("label:Q", scale=_error_scale(limits))}

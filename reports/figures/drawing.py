@@ -13,7 +13,7 @@ INK, FAINT = "#222222", "#8a8a8a"
 FONT = "Helvetica, Arial, sans-serif"
 
 
-def page(panels: list[Any]) -> alt.TopLevelMixin:
+def figure_page(panels: list[Any]) -> alt.TopLevelMixin:
     """Set panels two in a row, on white."""
     text = {"labelFont": FONT, "titleFont": FONT, "labelColor": INK, "titleColor": INK, "labelFontSize": 11}
     figure: alt.ConcatChart = alt.concat(*panels, columns=2, spacing=36).resolve_scale(color="independent")
@@ -27,7 +27,7 @@ def page(panels: list[Any]) -> alt.TopLevelMixin:
     return whole
 
 
-def svg(figure: alt.TopLevelMixin) -> str:
+def svg_text(figure: alt.TopLevelMixin) -> str:
     """Draw a figure as SVG text, its ids numbered from 0 (the renderer counts on from figure to figure)."""
     file = StringIO()
     figure.save(file, format="svg")
@@ -37,14 +37,14 @@ def svg(figure: alt.TopLevelMixin) -> str:
     return text
 
 
-def png(figure: alt.TopLevelMixin) -> bytes:
+def png_bytes(figure: alt.TopLevelMixin) -> bytes:
     """Draw a figure as PNG, two pixels a unit."""
     data = BytesIO()
     figure.save(data, format="png", scale_factor=2)
     return data.getvalue()
 
 
-def ticks(candidates: Sequence[float], limits: tuple[float, float]) -> list[float]:
+def log_ticks(candidates: Sequence[float], limits: tuple[float, float]) -> list[float]:
     """Choose round values inside the limits of a log axis that do not touch, or even steps where there are too few."""
     apart = (limits[1] / limits[0]) ** (1 / 14)
     inside: list[float] = []

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 
-def spread(values: Sequence[float], gap: float, limits: tuple[float, float]) -> list[float]:
+def spread_labels(values: Sequence[float], gap: float, limits: tuple[float, float]) -> list[float]:
     """Move values as little as needed, in their order, so that neighbours are `gap` apart.
 
     They stay within the limits where they fit. Runs of touching labels are centred on the mean of their values.
 
-    >>> spread([0.0, 10.0], 1.0, (0.0, 10.0))
+    >>> spread_labels([0.0, 10.0], 1.0, (0.0, 10.0))
     [0.0, 10.0]
-    >>> spread([5.0, 5.0, 5.0], 1.0, (0.0, 10.0))
+    >>> spread_labels([5.0, 5.0, 5.0], 1.0, (0.0, 10.0))
     [4.0, 5.0, 6.0]
     """
     low, high = limits

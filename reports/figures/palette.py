@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from prunebench.reports.grid import BASELINE, is_control, order
+from prunebench.reports.grid import BASELINE, is_control, table_order
 
 # Okabe and Ito (2008) without its yellow, which vanishes on white, then two of Tol's; black is the baseline's.
 HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933")
@@ -19,15 +19,15 @@ class Style:
     dash: list[float]
 
 
-def styles(criteria: Sequence[str]) -> dict[str, Style]:
+def line_styles(criteria: Sequence[str]) -> dict[str, Style]:
     """Give every criterion its style, in the order of the tables; past eight methods the hues return, dashed.
 
-    >>> styles(["random", "magnitude"])["magnitude"].colour
+    >>> line_styles(["random", "magnitude"])["magnitude"].colour
     '#000000'
     """
     found: dict[str, Style] = {}
     methods = controls = 0
-    for name in sorted(set(criteria), key=order):
+    for name in sorted(set(criteria), key=table_order):
         if name == BASELINE:
             found[name] = Style("#000000", [1, 0])
         elif is_control(name):

@@ -14,15 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from prunebench.errors import UserError
 from prunebench.reports.analysis.differences import differences_table
-from prunebench.reports.analysis.pairing import differences
-from prunebench.reports.analysis.points import Point, points
+from prunebench.reports.analysis.pairing import paired_differences
 from prunebench.reports.document import Table
+from prunebench.reports.points import Point, group_by_point
 from prunebench.reports.reading import read_results
 from prunebench.reports.results import Results
-from prunebench.reports.statistics.exact_power import seeds_to_decide
 from prunebench.reports.statistics.intervals import Interval, bca_interval, t_interval
 from prunebench.reports.statistics.multiplicity import holm
 from prunebench.reports.statistics.permutation import sign_flip
+from prunebench.reports.statistics.sign_flip_power import seeds_to_decide
 
 SIZES = (5, 6, 10, 20)
 REPETITIONS = 10_000
@@ -44,19 +44,19 @@ class Noise(NamedTuple):
     family: Callable[[np.random.Generator, int], NDArray[np.float64]]
 
 
-def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def normal_differences(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Draw standard normal differences."""
     return rng.standard_normal(shape)
 
 
-def with_one_baseline(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
+def family_with_one_baseline(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
     """Draw a family of normal contrasts with one baseline: (CONTRASTS, n)."""
     drawn: NDArray[np.float64] = rng.standard_normal((CONTRASTS + 1, n))
     family: NDArray[np.float64] = drawn[1:] - drawn[0]
     return family
 
 
-def resampled(residuals: NDArray[np.float64]) -> Draw:
+def resampled_residuals(residuals: NDArray[np.float64]) -> Draw:
     """Draw from the residuals of real differences, (m,), scaled to mean 0 and variance 1."""
     scaled = (residuals - residuals.mean()) / residuals.std()
 
@@ -66,18 +66,18 @@ def resampled(residuals: NDArray[np.float64]) -> Draw:
     return draw
 
 
-def contrasts(results: Results) -> Iterator[tuple[dict[Any, Any], NDArray[np.float64]]]:
+def primary_contrasts(results: Results) -> Iterator[tuple[dict[Any, Any], NDArray[np.float64]]]:
     """Give every primary contrast of three seeds or more that is not constant: its row and its differences, (n,)."""
-    found, table = points(results), differences_table(results)
+    found, table = group_by_point(results), differences_table(results)
     for row in table[table["primary"] & (table["n"] > 2) & (table["sd"] > 0)].to_dict("records"):
         ours = Point(*(row[name] for name in Point._fields))
-        yield row, differences(found[ours], found[ours._replace(criterion=row["reference"])])
+        yield row, paired_differences(found[ours], found[ours._replace(criterion=row["reference"])])
 
 
-def real(name: str, results: Results) -> Noise:
+def noise_of_results(name: str, results: Results) -> Noise:
     """Resample real differences: single ones from all, in units of their contrast's spread; families seed by seed."""
     members: dict[tuple[Any, ...], list[NDArray[np.float64]]] = {}
-    for row, d in contrasts(results):
+    for row, d in primary_contrasts(results):
         key = (*(row[name] for name in ("task", "ranking", "metric", "keep")), len(d))
         members.setdefault(key, []).append(d - d.mean())
     matrices = [np.stack(family) for family in members.values()]
@@ -88,10 +88,12 @@ def real(name: str, results: Results) -> Noise:
         matrix = matrices[rng.integers(len(matrices))]
         return matrix[:, rng.integers(matrix.shape[1], size=n)]
 
-    return Noise(name, resampled(np.concatenate([d / d.std() for matrix in matrices for d in matrix])), family)
+    return Noise(
+        name, resampled_residuals(np.concatenate([d / d.std() for matrix in matrices for d in matrix])), family
+    )
 
 
-def coverage(
+def coverage_rate(
     draw: Draw, n: int, repetitions: int = REPETITIONS, interval: Callable[[ArrayLike], Interval] = t_interval
 ) -> float:
     """How often the 95 % interval of n differences contains the true mean."""
@@ -104,13 +106,13 @@ def _bca(values: ArrayLike) -> Interval:
     return bca_interval(values, draws=1_000)
 
 
-def rejections(draw: Draw, n: int, repetitions: int = REPETITIONS) -> float:
+def false_rejection_rate(draw: Draw, n: int, repetitions: int = REPETITIONS) -> float:
     """How often the sign-flip test rejects at 0.05 although the mean difference is zero."""
     samples = draw(np.random.default_rng(n), (repetitions, n))
     return float(np.mean([sign_flip(sample).p <= ALPHA for sample in samples]))
 
 
-def family_errors(noise: Noise, n: int, repetitions: int = REPETITIONS) -> float:
+def family_error_rate(noise: Noise, n: int, repetitions: int = REPETITIONS) -> float:
     """How often a family has a false verdict after Holm's correction."""
     rng = np.random.default_rng(n)
     drawn = (noise.family(rng, n) for _ in range(repetitions))
@@ -128,14 +130,14 @@ def power_reached(draw: Draw, difference: float, contrasts: int, repetitions: in
     return n, float(np.mean([sign_flip(sample).p <= ALPHA / contrasts for sample in samples]))
 
 
-def tables(noises: Sequence[Noise], repetitions: int = REPETITIONS) -> Iterator[Table]:
+def calibration_tables(noises: Sequence[Noise], repetitions: int = REPETITIONS) -> Iterator[Table]:
     """Give the tables of docs/statistics.md."""
     few = max(1, repetitions // 5)
     rows = []
     for noise in noises:
         for n in SIZES:
-            rates = (coverage(noise.draw, n, repetitions), coverage(noise.draw, n, few, _bca))
-            errors = (rejections(noise.draw, n, repetitions), family_errors(noise, n, few))
+            rates = (coverage_rate(noise.draw, n, repetitions), coverage_rate(noise.draw, n, few, _bca))
+            errors = (false_rejection_rate(noise.draw, n, repetitions), family_error_rate(noise, n, few))
             rows.append((noise.name, str(n), *map(_percent, (*rates, *errors))))
     header = ("differences", "n", "t covers", "BCa covers", "p <= 0.05", "a verdict")
     caption = (
@@ -158,9 +160,9 @@ def tables(noises: Sequence[Noise], repetitions: int = REPETITIONS) -> Iterator[
 def contrasts_table(results: Results, repetitions: int = REPETITIONS) -> Table:
     """Every contrast of 10 seeds or more by itself: how many tie, and how often t covers resampled seeds of it."""
     rows = []
-    for row, d in contrasts(results):
+    for row, d in primary_contrasts(results):
         if len(d) >= 10:
-            covers = [_percent(coverage(resampled(d), n, repetitions)) for n in SIZES]
+            covers = [_percent(coverage_rate(resampled_residuals(d), n, repetitions)) for n in SIZES]
             where = (f"{row['criterion']} to {row['reference']}, keep {row['keep']:g}", f"{row['ties']} of {row['n']}")
             rows.append((*where, *covers))
     header = ("contrast", "tie", *(f"n = {n}" for n in SIZES))
@@ -174,8 +176,11 @@ def _percent(rate: float) -> str:
 def main() -> None:
     """Print the tables, for normal noise and for that of the results named."""
     sources = {Path(source).name: read_results(Path(source)) for source in sys.argv[1:]}
-    noises = [Noise("normal", normal, with_one_baseline), *(real(name, results) for name, results in sources.items())]
-    for table in (*tables(noises), *(contrasts_table(results) for results in sources.values())):
+    noises = [
+        Noise("normal", normal_differences, family_with_one_baseline),
+        *(noise_of_results(name, results) for name, results in sources.items()),
+    ]
+    for table in (*calibration_tables(noises), *(contrasts_table(results) for results in sources.values())):
         if table.rows:
             print(f"{table.caption}\n\n{table.markdown()}\n")
 

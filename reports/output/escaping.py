@@ -63,14 +63,14 @@ COMMANDS |= {letter: rf"$\{name}$" for letter, name in zip("αβδεκλμπρσ
 ACCENTS = dict(zip("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c", "`'^~=u.\"rHv", strict=True))
 
 
-def escape(text: str) -> str:
+def escape_latex(text: str) -> str:
     r"""Write a text in LaTeX: `names` in backticks as code; minus, times and arrows as signs.
 
     What pdflatex cannot set becomes its code point.
 
-    >>> print(escape("-0.35 ± 0.10 points, 2.50x, `taylor_activation`"))
+    >>> print(escape_latex("-0.35 ± 0.10 points, 2.50x, `taylor_activation`"))
     $-$0.35 $\pm$ 0.10 points, 2.50$\times$, \texttt{taylor\_activation}
-    >>> print(escape("90 % of Poincaré's {a} 中"))
+    >>> print(escape_latex("90 % of Poincaré's {a} 中"))
     90~\% of Poincar\'{e}'s \{a\} [U+4E2D]
     """
     parts = re.split(r"`([^`]+)`", " ".join(unicodedata.normalize("NFC", text).split()))

@@ -9,7 +9,7 @@ from textwrap import wrap
 from tabulate import DataRow, Line, TableFormat, tabulate
 
 from prunebench.reports.document import Block, Document, Table, Text
-from prunebench.reports.output.escaping import escape
+from prunebench.reports.output.escaping import escape_latex
 
 HEAD = r"""% In the preamble:
 %     \usepackage{booktabs}
@@ -34,7 +34,7 @@ BOOKTABS = TableFormat(
 )
 
 
-def latex(document: Document) -> str:
+def latex_tables(document: Document) -> str:
     """Write every table that is not folded as a `table` environment; texts that directly follow one stand under it.
 
     Captions begin with the section's title; labels are `tab:` and that title in small letters, numbered from the
@@ -69,26 +69,26 @@ def tabular(table: Table) -> str:
     columns = "l" * table.left + "r" * (len(table.header) - table.left)
     widths = [max(map(len, cells), default=0) for cells in zip(*table.rows, strict=True)] or [0] * len(columns)
     header = [_stacked(*column) for column in zip(table.header, widths, columns, strict=True)]
-    rows = [[escape(cell) for cell in row] for row in table.rows]
+    rows = [[escape_latex(cell) for cell in row] for row in table.rows]
     align = ["left" if column == "l" else "right" for column in columns]
     grid = tabulate(rows, header, tablefmt=BOOKTABS, disable_numparse=True, colalign=align)
     *above, below = grid.splitlines()
     lines = above[:3]
-    for line, starts in zip(above[3:], table.starts(), strict=True):
+    for line, starts in zip(above[3:], table.group_starts(), strict=True):
         lines += [r"\addlinespace"] * starts + [_protected(line)]
     return "\n".join([rf"\begin{{tabular}}{{{columns}}}", *lines, below, r"\end{tabular}"])
 
 
 def _environment(title: str, table: Table, below: Iterable[Block], label: str) -> str:
-    short = escape(title)
+    short = escape_latex(title)
     notes = [block.text for block in takewhile(lambda block: isinstance(block, Text), below) if isinstance(block, Text)]
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\caption[{{{short}}}]{{{short}{'' if short.endswith('?') else '.'} {escape(table.caption)}}}",
+        rf"\caption[{{{short}}}]{{{short}{'' if short.endswith('?') else '.'} {escape_latex(table.caption)}}}",
         rf"\label{{{label}}}",
         rf"\prunebenchfit{{{tabular(table)}}}",
-        *(rf"\par\smallskip\parbox{{\linewidth}}{{\footnotesize {escape(note)}}}" for note in notes),
+        *(rf"\par\smallskip\parbox{{\linewidth}}{{\footnotesize {escape_latex(note)}}}" for note in notes),
     ]
     return "\n".join([*lines, r"\end{table}", ""])
 
@@ -100,7 +100,7 @@ def _label(title: str, taken: list[str]) -> str:
 
 def _stacked(name: str, width: int, column: str) -> str:
     lines = wrap(name, max([width, 1, *map(len, name.split())]), break_on_hyphens=False)
-    text = r"\\".join(map(escape, lines))
+    text = r"\\".join(map(escape_latex, lines))
     return rf"\shortstack[{column}]{{\strut {text}}}" if len(lines) > 1 else text
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from prunebench.errors import UserError
 
 
-def need_pyarrow() -> None:
+def require_pyarrow() -> None:
     """Raise `UserError` where pyarrow is missing."""
     try:
         import_module("pyarrow")
@@ -17,17 +17,17 @@ def need_pyarrow() -> None:
         raise UserError(text) from None
 
 
-def parquet(table: pd.DataFrame) -> bytes:
+def parquet_bytes(table: pd.DataFrame) -> bytes:
     """Write a table as the bytes of a Parquet file; what is missing is null."""
-    return typed(table).to_parquet(index=False)
+    return with_column_types(table).to_parquet(index=False)
 
 
-def typed(table: pd.DataFrame) -> pd.DataFrame:
+def with_column_types(table: pd.DataFrame) -> pd.DataFrame:
     """Give every column the type of its values: numbers that are missing in places are floats, truths `boolean`.
 
     A column in which every number is missing is one of floats.
 
-    >>> typed(pd.DataFrame({"half": [None, 0.5], "noisy": [None, True]}, dtype=object)).dtypes.astype(str).tolist()
+    >>> with_column_types(pd.DataFrame({"half": [None, 0.5], "noisy": [None, True]}, dtype=object)).dtypes.astype(str).tolist()
     ['float64', 'boolean']
     """
     kinds = {name: _kind(table[name]) for name in table.columns if table[name].dtype == object and len(table)}

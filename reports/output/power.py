@@ -8,7 +8,7 @@ from prunebench.errors import UserError
 from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.analysis.power import power_table
 from prunebench.reports.document import Document, Section, Table, Text
-from prunebench.reports.grid import METRICS
+from prunebench.reports.grid import METRIC_WORDS
 from prunebench.reports.results import Results
 
 HEADER = ("task", "ranking", "keep", "criterion", "against", "n", "sd", "seeds", "for the observed", "detectable now")
@@ -41,7 +41,7 @@ def _row(row: dict[Any, Any]) -> tuple[str, ...]:
     where = (
         row["task"],
         row["ranking"],
-        f"{row['keep']:g} {METRICS[row['metric']]}",
+        f"{row['keep']:g} {METRIC_WORDS[row['metric']]}",
         row["criterion"],
         row["reference"],
     )

@@ -3,8 +3,8 @@
 from tabulate import tabulate
 
 from prunebench.records.record import Cost, Record, Scores
-from prunebench.reports.formatting import percent, times
-from prunebench.reports.grid import METRICS
+from prunebench.reports.formatting import as_multiple, percent
+from prunebench.reports.grid import METRIC_WORDS
 
 COSTS = (("macs", "MACs"), ("params", "parameters"), ("units", "units"), ("bytes", "bytes"))
 SINGLE = "single weights: no speed-up on dense kernels, which compute and store the zeros"
@@ -15,7 +15,7 @@ def layer_table(record: Record) -> str:
     cell = record.cell
     lines = [
         f"{cell.task} | {cell.criterion} | {cell.ranking} ranking | seed {cell.seed} | "
-        f"keep {cell.keep:g} of {METRICS[cell.metric]}",
+        f"keep {cell.keep:g} of {METRIC_WORDS[cell.metric]}",
         f"key {record.key}, network stages/{record.network}" if record.network else f"key {record.key}",
     ]
     if record.status == "failed":
@@ -35,7 +35,7 @@ def _costs(dense: Cost, pruned: Cost) -> str:
     rows = []
     for field, name in COSTS:
         before, after = getattr(dense, field), getattr(pruned, field)
-        rows.append([name, f"{before:,}", f"{after:,}", percent(after / before), times(before / after)])
+        rows.append([name, f"{before:,}", f"{after:,}", percent(after / before), as_multiple(before / after)])
     header = ["", "dense", "pruned", "kept", "ratio"]
     return tabulate(rows, header, disable_numparse=True, colalign=["left", *["right"] * 4])
 

@@ -11,14 +11,14 @@ from prunebench.errors import UserError
 from prunebench.reports.analysis.margins import MARGIN
 from prunebench.reports.document import Document, Picture
 from prunebench.reports.figures.accuracy import accuracy_figure
-from prunebench.reports.figures.drawing import png, svg
+from prunebench.reports.figures.drawing import png_bytes, svg_text
 from prunebench.reports.figures.speed import speed_figure
-from prunebench.reports.formatting import NONE
-from prunebench.reports.output.latex import latex
-from prunebench.reports.output.parquet import need_pyarrow, parquet
-from prunebench.reports.output.tables import make_tables
+from prunebench.reports.formatting import MISSING
+from prunebench.reports.output.all_tables import make_tables
+from prunebench.reports.output.latex import latex_tables
+from prunebench.reports.output.parquet import parquet_bytes, require_pyarrow
 from prunebench.reports.results import Results
-from prunebench.reports.sections.report import make_document
+from prunebench.reports.sections.assembly import make_document
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 TITLES = {
@@ -37,20 +37,20 @@ def write_report(results: Results, folder: Path, margin: float = MARGIN, columna
     asked for without pyarrow.
     """
     if columnar:
-        need_pyarrow()
+        require_pyarrow()
     tables = make_tables(results, margin)
     files: dict[str, str | bytes] = {f"{name}.csv": _csv(table) for name, table in tables.items()}
     if columnar:
-        files |= {f"{name}.parquet": parquet(table) for name, table in tables.items()}
+        files |= {f"{name}.parquet": parquet_bytes(table) for name, table in tables.items()}
     drawn = {"accuracy": accuracy_figure(tables["summary"]), "speed": speed_figure(tables["summary"])}
     pictures = []
     for name, figure in drawn.items():
         if figure is not None:
-            text = svg(figure)
-            files |= {f"figures/{name}.svg": text, f"figures/{name}.png": png(figure)}
+            text = svg_text(figure)
+            files |= {f"figures/{name}.svg": text, f"figures/{name}.png": png_bytes(figure)}
             pictures.append(Picture(name, TITLES[name], text))
     document = make_document(results, tables, pictures)
-    files |= {"report.md": markdown(document), "index.html": page(document), "tables.tex": latex(document)}
+    files |= {"report.md": markdown(document), "index.html": html_page(document), "tables.tex": latex_tables(document)}
     return _write(folder, files)
 
 
@@ -59,7 +59,7 @@ def markdown(document: Document) -> str:
     return _environment(escape=False).get_template("report.md.j2").render(document=document)
 
 
-def page(document: Document) -> str:
+def html_page(document: Document) -> str:
     """Render a report as one HTML page with its pictures inside."""
     return _environment(escape=True).get_template("index.html.j2").render(document=document)
 
@@ -89,7 +89,7 @@ def _code(text: str) -> Markup:
 
 
 def _csv(table: pd.DataFrame) -> str:
-    return str(table.to_csv(index=False, na_rep=NONE, lineterminator="\n"))
+    return str(table.to_csv(index=False, na_rep=MISSING, lineterminator="\n"))
 
 
 def _write(folder: Path, files: dict[str, str | bytes]) -> list[Path]:

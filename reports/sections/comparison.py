@@ -5,8 +5,16 @@ from typing import Any
 import pandas as pd
 
 from prunebench.reports.document import Block, Section, Table, Text
-from prunebench.reports.formatting import BEYOND, BEYOND_NOTE, NONE, accuracy, difference, percent, times
-from prunebench.reports.grid import METRICS, TOLERANCE, is_control, order
+from prunebench.reports.formatting import (
+    BEYOND_BOUND,
+    BEYOND_BOUND_NOTE,
+    MISSING,
+    accuracy_with_half,
+    as_multiple,
+    difference_cell,
+    percent,
+)
+from prunebench.reports.grid import KEEP_TOLERANCE, METRIC_WORDS, is_control, table_order
 from prunebench.reports.sections.contrasts import contrast_blocks
 from prunebench.reports.tables.speed import NOISY
 
@@ -32,13 +40,13 @@ def comparison_sections(
     for key, part in summary.groupby(PANEL, sort=False):
         task, ranking, metric = (str(value) for value in key)
         accuracies = _accuracies(part, setting)
-        blocks: list[Block] = [accuracies, *beyond(accuracies)]
+        blocks: list[Block] = [accuracies, *bound_note(accuracies)]
         if "noisy" in part and (part["noisy"] == True).any():  # noqa: E712 - missing where nothing was timed
             blocks.append(Text(UNRELIABLE))
         ours = differences[(differences[PANEL] == list(key)).all(axis="columns")] if len(differences) else differences
         if len(ours):
             blocks += [*_differences(ours, ranking), *contrast_blocks(ours, demonstration)]
-        sections.append(Section(f"{task}: {ranking} ranking, keeps of {METRICS[metric]}", tuple(blocks)))
+        sections.append(Section(f"{task}: {ranking} ranking, keeps of {METRIC_WORDS[metric]}", tuple(blocks)))
     return sections
 
 
@@ -55,9 +63,9 @@ def _accuracies(part: pd.DataFrame, setting: str) -> Table:
     return Table(caption, tuple(header), rows, left=2)
 
 
-def beyond(table: Table) -> list[Text]:
+def bound_note(table: Table) -> list[Text]:
     """Explain the mark of intervals that reach beyond what an accuracy can be, where the table has it."""
-    return [Text(BEYOND_NOTE)] if table.has(BEYOND) else []
+    return [Text(BEYOND_BOUND_NOTE)] if table.contains(BEYOND_BOUND) else []
 
 
 def _of_weights(part: pd.DataFrame) -> Table:
@@ -66,7 +74,7 @@ def _of_weights(part: pd.DataFrame) -> Table:
     rows = tuple(
         (
             *_accuracy_cells(row),
-            *(percent(row["keep_weights"], 2), percent(row["keep_params"], 2), times(row["compression"])),
+            *(percent(row["keep_weights"], 2), percent(row["keep_params"], 2), as_multiple(row["compression"])),
             row["evidence"],
         )
         for row in part.to_dict("records")
@@ -76,31 +84,32 @@ def _of_weights(part: pd.DataFrame) -> Table:
 
 def _accuracy_cells(row: dict[Any, Any]) -> list[str]:
     cells = [f"{row['keep']:g}", row["criterion"], _count(row["n"])]
-    return cells + [accuracy(row[name], row[f"{name}_half"]) for name in NAMES]
+    return cells + [accuracy_with_half(row[name], row[f"{name}_half"]) for name in NAMES]
 
 
 def _accuracy_row(row: dict[Any, Any], measured: bool) -> list[str]:
     cells = _accuracy_cells(row)
-    cells += [percent(row["keep_macs"], 1), times(row["theoretical"])]
+    cells += [percent(row["keep_macs"], 1), as_multiple(row["theoretical"])]
     if measured and pd.isna(row["measured"]):
         cells += ["not timed", "not timed"]
     elif measured:
         fewer = f" (n = {row['measured_n']:g})" if row["measured_n"] != row["n"] else ""
         noisy = " ‡" if row["noisy"] else ""
-        cells += [times(row["measured"], row["measured_half"]) + fewer + noisy, f"{row['efficiency']:.2f}{noisy}"]
-    return [*cells, percent(row["keep_params"], 1), times(row["compression"]), row["evidence"]]
+        cells += [as_multiple(row["measured"], row["measured_half"]) + fewer + noisy, f"{row['efficiency']:.2f}{noisy}"]
+    return [*cells, percent(row["keep_params"], 1), as_multiple(row["compression"]), row["evidence"]]
 
 
 def _differences(part: pd.DataFrame, ranking: str) -> list[Block]:
     pairs = sorted(
-        set(zip(part["reference_ranking"], part["reference"], strict=True)), key=lambda pair: (order(pair[1]), pair)
+        set(zip(part["reference_ranking"], part["reference"], strict=True)),
+        key=lambda pair: (table_order(pair[1]), pair),
     )
     names = [f"to {name}" + ("" if where == ranking else f" ({where})") for where, name in pairs]
     rows = []
     for (keep, criterion), group in part.groupby(["keep", "criterion"], sort=False):
         found = {(r["reference_ranking"], r["reference"]): r for r in group.to_dict("records")}
         cells = [f"{keep:g}", str(criterion), _pairs([r["n"] for r in found.values()])]
-        cells += [difference(found[pair]) if pair in found else _absent(criterion, pair[1]) for pair in pairs]
+        cells += [difference_cell(found[pair]) if pair in found else _absent(criterion, pair[1]) for pair in pairs]
         rows.append(tuple(cells))
     header = ("keep", "criterion", "pairs", *names)
     caption = (
@@ -108,13 +117,13 @@ def _differences(part: pd.DataFrame, ranking: str) -> list[Block]:
     )
     table = Table(caption, header, tuple(rows), left=2)
     blocks: list[Block] = [table]
-    if table.has("†"):
-        blocks.append(Text(f"† achieved keeps differ by more than {TOLERANCE:g}: not the same budget."))
+    if table.contains("†"):
+        blocks.append(Text(f"† achieved keeps differ by more than {KEEP_TOLERANCE:g}: not the same budget."))
     return blocks
 
 
 def _absent(criterion: object, reference: str) -> str:
-    return "-" if criterion == reference else NONE
+    return "-" if criterion == reference else MISSING
 
 
 def _count(n: int) -> str:
@@ -125,7 +134,7 @@ def _pairs(counts: list[int]) -> str:
     return str(counts[0]) if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)}"
 
 
-def below_random(differences: pd.DataFrame) -> list[dict[Any, Any]]:
+def rows_below_random(differences: pd.DataFrame) -> list[dict[Any, Any]]:
     """Rows of the differences whose mean lies under `random`; controls are not among them."""
     if not len(differences) or "difference" not in differences:
         return []

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from prunebench.reports.document import Block, Table, Text
-from prunebench.reports.formatting import NONE, difference, ends
+from prunebench.reports.formatting import MISSING, difference_cell, interval_ends
 
 NOTE = (
     "Primary contrasts, declared beforehand. Difference in points over n paired seeds with its 95 % t interval, which "
@@ -31,7 +31,14 @@ def contrast_blocks(part: pd.DataFrame, demonstration: bool) -> list[Block]:
 
 
 def _row(row: dict[Any, Any], demonstration: bool) -> tuple[str, ...]:
-    cells = (f"{row['keep']:g}", row["criterion"], row["reference"], str(row["n"]), difference(row), crossed(row))
+    cells = (
+        f"{row['keep']:g}",
+        row["criterion"],
+        row["reference"],
+        str(row["n"]),
+        difference_cell(row),
+        crossed_cell(row),
+    )
     if demonstration:
         return cells
     return (
@@ -44,26 +51,26 @@ def _row(row: dict[Any, Any], demonstration: bool) -> tuple[str, ...]:
     )
 
 
-def crossed(row: dict[Any, Any]) -> str:
+def crossed_cell(row: dict[Any, Any]) -> str:
     """Write the interval over seeds and test pictures, in points."""
     if _missing(row.get("crossed_low")):
-        return NONE
-    text = ends(row["crossed_low"], row["crossed_high"])
+        return MISSING
+    text = interval_ends(row["crossed_low"], row["crossed_high"])
     return f"{text} pictures only" if row["n"] == 1 else text
 
 
 def _better(row: dict[Any, Any]) -> str:
     if _missing(row.get("superiority")):
-        return NONE
+        return MISSING
     return f"{row['superiority']:.2f} [{row['superiority_low']:.2f}, {row['superiority_high']:.2f}]"
 
 
 def _holm(row: dict[Any, Any]) -> str:
-    return NONE if _missing(row.get("p_holm")) else f"{row['p_holm']:.3g} ({row['smallest_holm']:.2g})"
+    return MISSING if _missing(row.get("p_holm")) else f"{row['p_holm']:.3g} ({row['smallest_holm']:.2g})"
 
 
 def _number(value: Any, style: str) -> str:
-    return NONE if _missing(value) else f"{value:{style}}"
+    return MISSING if _missing(value) else f"{value:{style}}"
 
 
 def _missing(value: Any) -> bool:

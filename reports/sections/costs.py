@@ -3,8 +3,8 @@
 import pandas as pd
 
 from prunebench.reports.document import Items, Section, Table, Text
-from prunebench.reports.formatting import duration, times
-from prunebench.reports.grid import METRICS
+from prunebench.reports.formatting import as_multiple, duration
+from prunebench.reports.grid import METRIC_WORDS
 from prunebench.reports.results import Results
 from prunebench.reports.sections.comparison import UNRELIABLE
 from prunebench.reports.tables.speed import SETTING
@@ -23,10 +23,10 @@ def speed_section(speed: pd.DataFrame) -> Section:
     for (task, machine, backend, batch, threads), part in speed.groupby(["task", *SETTING], sort=False):
         rows = [
             (
-                f"{r['keep']:g} {METRICS[r['metric']]}",
+                f"{r['keep']:g} {METRIC_WORDS[r['metric']]}",
                 *(r["ranking"], r["criterion"], str(r["n"])),
                 *(f"{r['dense_ms']:.3g}", f"{r['pruned_ms']:.3g}"),
-                *(times(r["theoretical"]), times(r["measured"], r["measured_half"])),
+                *(as_multiple(r["theoretical"]), as_multiple(r["measured"], r["measured_half"])),
                 f"[{r['own_low']:.2f}, {r['own_high']:.2f}]" + (" ‡" if r["noisy"] else ""),
                 f"{r['efficiency']:.2f}",
             )

@@ -5,12 +5,12 @@ from collections import defaultdict
 import pandas as pd
 
 from prunebench.records.record import Record
-from prunebench.reports.analysis.points import distinct, points
 from prunebench.reports.document import Items, Section, Table, Text
-from prunebench.reports.formatting import count, difference, duration, seeds
-from prunebench.reports.grid import GROUP, METRICS
+from prunebench.reports.formatting import counted, difference_cell, duration, seed_ranges
+from prunebench.reports.grid import METRIC_WORDS, POINT_COLUMNS
+from prunebench.reports.points import distinct_seeds, group_by_point
 from prunebench.reports.results import Results
-from prunebench.reports.sections.comparison import PANEL, below_random
+from prunebench.reports.sections.comparison import PANEL, rows_below_random
 from prunebench.reports.tables.widths import emptied, grouped
 
 
@@ -18,12 +18,12 @@ def below_random_section(results: Results, differences: pd.DataFrame) -> Section
     """Every criterion and keep whose mean lies below that of random units, with the layers it emptied."""
     groups = grouped(results)
     rows = []
-    for row in below_random(differences):
-        task, ranking, metric, keep, criterion = (row[name] for name in GROUP)
+    for row in rows_below_random(differences):
+        task, ranking, metric, keep, criterion = (row[name] for name in POINT_COLUMNS)
         records = groups[task, ranking, metric, keep, criterion]
         reference = groups[task, row["reference_ranking"], metric, keep, "random"]
-        where = (task, ranking, f"{keep:g} {METRICS[metric]}", criterion)
-        rows.append((*where, difference(row), _why(records, reference)))
+        where = (task, ranking, f"{keep:g} {METRIC_WORDS[metric]}", criterion)
+        rows.append((*where, difference_cell(row), _why(records, reference)))
     if not rows:
         compared = len(differences) > 0 and bool((differences["reference"] == "random").any())
         if not compared:
@@ -54,7 +54,7 @@ def widths_section(widths: pd.DataFrame) -> Section:
         layers = part.drop_duplicates("layer")
         names = ["all criteria"] if len(columns) == 1 else [", ".join(names) for names in columns.values()]
         stacked = zip(layers["layer"], map(str, layers["dense"]), *columns, strict=True)
-        caption = f"{task}, {ranking} ranking, keep {keep:g} {METRICS[metric]}"
+        caption = f"{task}, {ranking} ranking, keep {keep:g} {METRIC_WORDS[metric]}"
         tables.append(Table(caption, ("layer", "dense", *names), tuple(stacked), folded=True))
     text = (
         "Output units of every layer (its weights, where single ones were pruned), mean over seeds; * the layer stands "
@@ -70,8 +70,8 @@ def _width(width: float, at_floor: int) -> str:
 def repeated_sections(results: Results) -> list[Section]:
     """Name the criteria whose seeds are copies of each other, if there are any."""
     repeated: dict[str, dict[str, None]] = defaultdict(dict)
-    for point, found in points(results).items():
-        if len(distinct(found)) < len(found):
+    for point, found in group_by_point(results).items():
+        if len(distinct_seeds(found)) < len(found):
             repeated[point.task][f"`{point.criterion}`"] = None
     if not repeated:
         return []
@@ -100,7 +100,7 @@ def sparse_section(results: Results) -> Section:
     if not flagged:
         return Section(title, (Text("None: every regulariser's term fell by 5 % or more."), *tuned))
     lines = [
-        f"{criterion} on {task}: seed {seeds(found)} ({len(found)} of {len(trained[task, criterion])})"
+        f"{criterion} on {task}: seed {seed_ranges(found)} ({len(found)} of {len(trained[task, criterion])})"
         for (task, criterion), found in flagged.items()
     ]
     text = "The term fell by less than 5 %: at its strength the regulariser did nothing, so these are the score alone."
@@ -123,7 +123,7 @@ def _trials(results: Results, record: Record) -> str:
     wanted = (f"{cell.dataset} x {cell.model}", cell.criterion, record.strength, cell.metric == "weights")
     for one in results.tunings:
         if (one.task, one.criterion, one.strength, one.metric == "weights") == wanted:
-            tried = f"{count(len(one.validation), 'strength')} in {count(one.trials, 'trial')}"
+            tried = f"{counted(len(one.validation), 'strength')} in {counted(one.trials, 'trial')}"
             warning = ", at an end of the range" * one.at_an_end
             warning += ", where the term hardly fell" * (one.strength in one.ineffective)
             return f", the best of {tried}, {duration(one.seconds)} of training{warning}"
@@ -135,13 +135,16 @@ def failures_section(results: Results) -> Section:
     blocks: list[Text | Items] = []
     if results.failures:
         lines = [f"{_cell(record, results)}: {record.reason or 'no reason given'}" for record in results.failures]
-        blocks += [Text(f"{count(len(lines), 'cell')} failed; the others do not depend on this."), Items(tuple(lines))]
+        blocks += [
+            Text(f"{counted(len(lines), 'cell')} failed; the others do not depend on this."),
+            Items(tuple(lines)),
+        ]
     lacking: dict[str, set[int]] = defaultdict(set)
     for c in results.missing:
-        lacking[f"{c.task}, {c.ranking} ranking, keep {c.keep:g} {METRICS[c.metric]}, {c.criterion}"].add(c.seed)
+        lacking[f"{c.task}, {c.ranking} ranking, keep {c.keep:g} {METRIC_WORDS[c.metric]}, {c.criterion}"].add(c.seed)
     if lacking:
         text = "Asked for, but not run (the same command again computes what is missing):"
-        blocks += [Text(text), Items(tuple(f"{where}: seed {seeds(found)}" for where, found in lacking.items()))]
+        blocks += [Text(text), Items(tuple(f"{where}: seed {seed_ranges(found)}" for where, found in lacking.items()))]
     none = "None: every cell that was asked for came out." if results.asked else "No cell failed."
     return Section("Failures and gaps", tuple(blocks) or (Text(none),))
 
@@ -149,6 +152,4 @@ def failures_section(results: Results) -> Section:
 def _cell(record: Record, results: Results) -> str:
     cell = record.cell
     task = results.tasks[record.key]
-    return (
-        f"{task}, {cell.ranking} ranking, {cell.criterion}, seed {cell.seed}, keep {cell.keep:g} {METRICS[cell.metric]}"
-    )
+    return f"{task}, {cell.ranking} ranking, {cell.criterion}, seed {cell.seed}, keep {cell.keep:g} {METRIC_WORDS[cell.metric]}"

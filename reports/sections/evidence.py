@@ -7,11 +7,11 @@ import pandas as pd
 
 from prunebench.reports.analysis.causes import CAUSES
 from prunebench.reports.analysis.margins import CONTINUED, DENSE
-from prunebench.reports.analysis.points import Point
 from prunebench.reports.document import Block, Items, Section, Table, Text
-from prunebench.reports.formatting import NONE, accuracy, difference, percent, signed
-from prunebench.reports.grid import METRICS
-from prunebench.reports.sections.comparison import beyond
+from prunebench.reports.formatting import MISSING, accuracy_with_half, difference_cell, percent, signed_points
+from prunebench.reports.grid import METRIC_WORDS
+from prunebench.reports.points import Point
+from prunebench.reports.sections.comparison import bound_note
 
 MEANING = {
     "units": "units: X against random units in the same widths (`shuffle:X`; under `local` ranking also `random`)",
@@ -46,7 +46,7 @@ def causes_section(causes: pd.DataFrame, unpaired: Iterable[tuple[Point, str, st
     for (task, ranking, cause), part in paired.groupby(["task", "ranking", "cause"], sort=False):
         lines.append(f"{task}, {ranking} ranking, {cause}: {_range(part)}")
     rows = tuple(
-        (r["task"], r["ranking"], r["cause"], r["criterion"], _reference(r), _keep(r), str(r["n"]), difference(r))
+        (r["task"], r["ranking"], r["cause"], r["criterion"], _reference(r), _keep(r), str(r["n"]), difference_cell(r))
         for r in paired.to_dict("records")
     )
     header = ("task", "ranking", "cause", "criterion", "reference", "keep", "n", "difference in points")
@@ -60,12 +60,12 @@ def _missing(unpaired: Iterable[tuple[Point, str, str]]) -> Iterator[str]:
     for point, part, why in unpaired:
         keeps.setdefault((point._replace(keep=0.0), part, why), []).append(f"{point.keep:g}")
     for (point, part, why), found in keeps.items():
-        where = f"{point.task}, {point.ranking} ranking, keep {', '.join(found)} {METRICS[point.metric]}"
+        where = f"{point.task}, {point.ranking} ranking, keep {', '.join(found)} {METRIC_WORDS[point.metric]}"
         yield f"{where}: `{point.criterion}` is not compared with `{part}`, which {why}"
 
 
 def _range(part: pd.DataFrame) -> str:
-    low, high = signed(part["difference"].min()), signed(part["difference"].max())
+    low, high = signed_points(part["difference"].min()), signed_points(part["difference"].max())
     tested = part[part["high"] > part["low"]]  # differences that are all equal have no interval worth the name
     above, below = int((tested["low"] > 0).sum()), int((tested["high"] < 0).sum())
     span = f"{low} points" if len(part) == 1 else f"{low} to {high} points over {len(part)} cells"
@@ -83,7 +83,7 @@ def _reference(row: dict[Any, Any]) -> str:
 
 
 def _keep(row: dict[Any, Any]) -> str:
-    return f"{row['keep']:g} {METRICS[row['metric']]}"
+    return f"{row['keep']:g} {METRIC_WORDS[row['metric']]}"
 
 
 def margins_section(margins: pd.DataFrame, held: pd.DataFrame, demonstration: bool) -> Section:
@@ -127,7 +127,7 @@ def _down_to(row: dict[Any, Any]) -> str:
 def _margins_table(margins: pd.DataFrame) -> Table:
     rows = tuple(
         (
-            *(r["task"], r["ranking"], r["criterion"], _keep(r), r["reference"], str(r["n"]), difference(r)),
+            *(r["task"], r["ranking"], r["criterion"], _keep(r), r["reference"], str(r["n"]), difference_cell(r)),
             *(_flag(r["noninferior"]), _p(r["p_noninferior"]), _flag(r["equivalent"])),
         )
         for r in margins.to_dict("records")
@@ -150,9 +150,9 @@ def areas_section(areas: pd.DataFrame) -> Section:
     rows = []
     for r in areas.to_dict("records"):
         paired = not pd.isna(r.get("reference"))
-        mean = accuracy(r["area"], r["area_half"])
+        mean = accuracy_with_half(r["area"], r["area_half"])
         where = (r["task"], r["ranking"], r["criterion"], str(r["seeds"]), mean)
-        rows.append((*where, str(r["reference"]) if paired else NONE, difference(r) if paired else NONE))
+        rows.append((*where, str(r["reference"]) if paired else MISSING, difference_cell(r) if paired else MISSING))
     ends = ", ".join(
         f"{task}: {percent(part['from_keep'].iloc[0], 1)} to {percent(part['to_keep'].iloc[0], 1)}"
         for task, part in areas.groupby("task", sort=False)
@@ -163,7 +163,7 @@ def areas_section(areas: pd.DataFrame) -> Section:
     )
     header = ("task", "ranking", "criterion", "seeds", "mean accuracy", "reference", "difference in points")
     table = Table("Mean over seeds ± half of the 95 % t interval.", header, tuple(rows), 3)
-    return Section(title, (Text(text), table, *beyond(table)))
+    return Section(title, (Text(text), table, *bound_note(table)))
 
 
 def fronts_section(fronts: pd.DataFrame) -> Section:
@@ -177,7 +177,7 @@ def fronts_section(fronts: pd.DataFrame) -> Section:
             r["cost"],
             percent(r["kept"], 1),
             f"{r['criterion']}, {r['ranking']}",
-            accuracy(r["accuracy"], None),
+            accuracy_with_half(r["accuracy"], None),
         )
         for r in fronts[fronts["on_front"]].to_dict("records")
     )
@@ -187,8 +187,8 @@ def fronts_section(fronts: pd.DataFrame) -> Section:
 
 
 def _flag(value: Any) -> str:
-    return NONE if value is None or pd.isna(value) else ("yes" if value else "no")
+    return MISSING if value is None or pd.isna(value) else ("yes" if value else "no")
 
 
 def _p(value: Any) -> str:
-    return NONE if value is None or pd.isna(value) else f"{value:.3g}"
+    return MISSING if value is None or pd.isna(value) else f"{value:.3g}"

@@ -6,15 +6,15 @@ import pandas as pd
 
 from prunebench.reports.analysis.fidelity import DENSE, HALVES, MEASURES, OVER_ALL, REACHABLE, WITHIN
 from prunebench.reports.document import Block, Items, Section, Table, Text
-from prunebench.reports.formatting import NONE, correlation, count, duration, percent
+from prunebench.reports.formatting import MISSING, correlation_with_half, counted, duration, percent
 from prunebench.reports.protocols import name_tasks
 from prunebench.reports.results import Results
-from prunebench.reports.sections.comparison import beyond
-from prunebench.reports.sections.fidelity_words import sentences
+from prunebench.reports.sections.comparison import bound_note
+from prunebench.reports.sections.fidelity_sentences import fidelity_sentences
 from prunebench.reports.statistics.agreement import SHARE
 
 TITLE = "Fidelity: do the scores tell the truth?"
-MISSING = "Not measured here: `pytest benchmarks/test_fidelity.py` with the options of this run adds it."
+NOT_MEASURED = "Not measured here: `pytest benchmarks/test_fidelity.py` with the options of this run adds it."
 HOW = (
     "The oracle removes one unit at a time from the dense network, in eval mode with BatchNorm as it is, and takes the "
     "loss again on held-out pictures (of validation, never of the test split). Removed first is what costs least, so "
@@ -31,14 +31,19 @@ ORACLE = (HALVES, REACHABLE)
 def fidelity_section(results: Results, fidelity: pd.DataFrame, matrix: pd.DataFrame) -> Section:
     """Agreement with the oracle by criterion, in words and tables; by layer; and of the criteria with each other."""
     if not len(fidelity):
-        return Section(TITLE, (), MISSING)
+        return Section(TITLE, (), NOT_MEASURED)
     tasks, notes = name_tasks(results.fidelity, DENSE)
     blocks: list[Block] = [Text(text.format(halves=HALVES, reachable=REACHABLE)) for text in HOW]
     blocks += [Items(notes)] if notes else []
     for name, part in fidelity.groupby("task", sort=False):
         found = [one for one in results.fidelity if tasks[one.key] == name]
         table = _agreement(str(name), part)
-        blocks += [Items(tuple(sentences(part, found, results))), table, Text(_notes(part)), *beyond(table)]
+        blocks += [
+            Items(tuple(fidelity_sentences(part, found, results))),
+            table,
+            Text(_notes(part)),
+            *bound_note(table),
+        ]
         blocks += [*_matrix(str(name), matrix[matrix["task"] == name]), _layers(str(name), part)]
     return Section(TITLE, tuple(blocks))
 
@@ -68,7 +73,7 @@ def _cell(row: dict[Any, Any], measure: str) -> str:
     if pd.isna(row[measure]):
         return "-" if row["criterion"] == REACHABLE else "constant scores"
     partly = " †" if row["constant"] and row["criterion"] not in ORACLE else ""
-    return correlation(row[measure], row[f"{measure}_half"], 0.0 if measure == "lowest" else -1.0) + partly
+    return correlation_with_half(row[measure], row[f"{measure}_half"], 0.0 if measure == "lowest" else -1.0) + partly
 
 
 def _seconds(value: float | None) -> str:
@@ -81,7 +86,7 @@ def _notes(part: pd.DataFrame) -> str:
     text = "Spearman, Kendall and weighted tau (Kendall's, where mistakes among those that go first count most): "
     text += "1 is the same order, 0 is chance, -1 the reverse. "
     text += f"Lowest quarter: the share of {lowest} that is among the scores' lowest, 0 to 1 ({SHARE:g} by chance)."
-    text += f" All layers: {count(units, 'unit')} at once; * the scores do not claim to be comparable"
+    text += f" All layers: {counted(units, 'unit')} at once; * the scores do not claim to be comparable"
     text += " between layers. Time: of one scoring, and of the oracle for all criteria of a seed."
     within = part[(part["layer"] == WITHIN) & (part["truth"] == "signed") & ~part["criterion"].isin(ORACLE)]
     flat = [f"`{row['criterion']}` in {row['constant']} of {row['layers']}" for row in _constant(within)]
@@ -109,7 +114,7 @@ def _matrix(task: str, pairs: pd.DataFrame) -> list[Block]:
 
 
 def _alike(row: dict[Any, Any] | None) -> str:
-    return NONE if row is None or pd.isna(row["spearman"]) else correlation(row["spearman"], None)
+    return MISSING if row is None or pd.isna(row["spearman"]) else correlation_with_half(row["spearman"], None)
 
 
 def _layers(task: str, part: pd.DataFrame) -> Table:
@@ -119,6 +124,6 @@ def _layers(task: str, part: pd.DataFrame) -> Table:
     criteria = list(dict.fromkeys(inside["criterion"]))
     rows = []
     for layer, units in inside.groupby("layer", sort=False)["units"].max().items():
-        cells = [_cell(known[layer, name], "spearman") if (layer, name) in known else NONE for name in criteria]
+        cells = [_cell(known[layer, name], "spearman") if (layer, name) in known else MISSING for name in criteria]
         rows.append((str(layer), str(units), *cells))
     return Table(f"{task}: Spearman by layer", ("layer", "units", *criteria), tuple(rows), folded=True)

@@ -10,7 +10,9 @@ from prunebench.reports.tables.scoring_cost import PEAKS
 
 TITLE = "Cost of scores"
 HEADER = ("criterion", "evidence", "plain passes", "score, ms", "plain pass, ms", "peak, MiB", "plain peak, MiB")
-MISSING = "It was not measured: `pytest benchmarks/test_scoring.py` measures it, and is part of `pytest benchmarks/`."
+NOT_MEASURED = (
+    "It was not measured: `pytest benchmarks/test_scoring.py` measures it, and is part of `pytest benchmarks/`."
+)
 MEANING = (
     "What it takes to score all units of an untrained network once, evidence included, beside one plain "
     "forward-backward pass over the same pictures (of random noise). Plain passes: the first time over the second, so "
@@ -23,7 +25,7 @@ MEANING = (
 def prices_section(prices: pd.DataFrame) -> Section:
     """Give one table for each model. prices: as `prices_table`."""
     if not len(prices):
-        return Section(TITLE, (), MISSING)
+        return Section(TITLE, (), NOT_MEASURED)
     tables = []
     for (model, pictures), part in prices.groupby(["model", "pictures"], sort=False, dropna=False):
         size = "pictures not recorded" if pictures != pictures else f"{pictures:g} pictures"

@@ -7,11 +7,11 @@ import pandas as pd
 
 from prunebench.reports.analysis.family import ALPHA, BETTER, OPEN, TIED, TOO_FEW, WORSE
 from prunebench.reports.document import Block, Items, Section, Text
-from prunebench.reports.formatting import count, percent, points, ties
-from prunebench.reports.grid import METRICS, compared_by
-from prunebench.reports.statistics.exact_power import seeds_to_decide
+from prunebench.reports.formatting import counted, percent, signed_interval, tie_note
+from prunebench.reports.grid import METRIC_WORDS, cost_metric
 from prunebench.reports.statistics.intervals import Interval
-from prunebench.reports.statistics.power import seeds_for_exact
+from prunebench.reports.statistics.sign_flip_power import seeds_to_decide
+from prunebench.reports.statistics.t_test_power import fewest_seeds_to_reject
 
 TITLE = "What can be told apart"
 DEMONSTRATION = "Nothing: this is a demonstration, not evidence. Run more seeds on real data for verdicts."
@@ -27,18 +27,18 @@ def verdicts_section(differences: pd.DataFrame, areas: pd.DataFrame, demonstrati
     """Say for every task, ranking and keep which criteria differ from their reference, in sentences."""
     if demonstration:
         return Section(TITLE, (Text(DEMONSTRATION),))
-    lines = [line for _, line in sentences(differences)]
+    lines = [line for _, line in verdict_sentences(differences)]
     if not lines:
         return Section(TITLE, (), "There is no contrast to test.")
-    blocks: list[Block] = [Text(HOW), *(Text(text) for text in limits(differences)), Items(tuple(lines))]
-    whole = [line for _, line in sentences(areas.assign(keep=float("nan")))] if len(areas) else []
+    blocks: list[Block] = [Text(HOW), *(Text(text) for text in too_few_seeds_notes(differences)), Items(tuple(lines))]
+    whole = [line for _, line in verdict_sentences(areas.assign(keep=float("nan")))] if len(areas) else []
     if whole:
         text = "Over the whole curve (mean accuracy over the compression that all criteria of a task share):"
         blocks += [Text(text), Items(tuple(whole))]
     return Section(TITLE, tuple(blocks))
 
 
-def limits(differences: pd.DataFrame) -> Iterator[str]:
+def too_few_seeds_notes(differences: pd.DataFrame) -> Iterator[str]:
     """Say which families have too few seeds for any verdict, and how many would do."""
     if "family" not in differences:
         return
@@ -48,15 +48,15 @@ def limits(differences: pd.DataFrame) -> Iterator[str]:
         contrasts = "a single contrast" if family == 1 else f"a family of {family} contrasts"
         least = min(1.0, family * 2.0 ** (1 - seeds))
         yield (
-            f"{count(seeds, 'seed')} cannot decide {contrasts}, whatever they had given: the smallest possible p after "
-            f"correction is {least:.2g}. {seeds_for_exact(family, ALPHA)} seeds are the fewest that can."
+            f"{counted(seeds, 'seed')} cannot decide {contrasts}, whatever they had given: the smallest possible p after "
+            f"correction is {least:.2g}. {fewest_seeds_to_reject(family, ALPHA)} seeds are the fewest that can."
         )
 
 
-def sentences(differences: pd.DataFrame) -> Iterator[tuple[dict[str, Any], str]]:
+def verdict_sentences(differences: pd.DataFrame) -> Iterator[tuple[dict[str, Any], str]]:
     """Give for every task, ranking, metric, keep and reference its key and its sentence.
 
-    differences: rows with the columns of `family.judge`; only the primary ones count. A keep of NaN is not named.
+    differences: rows with the columns of `family.judge_families`; only the primary ones count. A keep of NaN is not named.
     """
     if "verdict" not in differences:
         return
@@ -67,9 +67,9 @@ def sentences(differences: pd.DataFrame) -> Iterator[tuple[dict[str, Any], str]]
 
 
 def _where(key: dict[str, Any], part: pd.DataFrame) -> str:
-    keep = "" if pd.isna(key["keep"]) else f", keep {key['keep']:g} of the {METRICS[key['metric']]}"
+    keep = "" if pd.isna(key["keep"]) else f", keep {key['keep']:g} of the {METRIC_WORDS[key['metric']]}"
     few, many = int(part["n"].min()), int(part["n"].max())
-    seeds = count(many, "seed") if few == many else f"{few} to {many} seeds"
+    seeds = counted(many, "seed") if few == many else f"{few} to {many} seeds"
     return f"{key['task']}, {key['ranking']} ranking{keep}, against `{key['reference']}`, {seeds}"
 
 
@@ -95,8 +95,8 @@ def _other(row: dict[Any, Any]) -> str:
     if pd.isna(row.get("equal_keep", float("nan"))):
         return f"`{row['criterion']}`"
     low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("equal_low", "equal_high"))
-    gap = points(Interval(int(row["equal_n"]), float(row["equal_difference"]), low, high))
-    keep = f"{percent(row['equal_keep'], 0)} of the {METRICS[compared_by(row['metric'])]}"
+    gap = signed_interval(Interval(int(row["equal_n"]), float(row["equal_difference"]), low, high))
+    keep = f"{percent(row['equal_keep'], 0)} of the {METRIC_WORDS[cost_metric(row['metric'])]}"
     return f"`{row['criterion']}` ({gap} where both keep {keep}, interpolated)"
 
 
@@ -130,4 +130,4 @@ def _seeds(row: dict[Any, Any]) -> str:
 
 def _named(row: dict[Any, Any]) -> str:
     low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("low", "high"))
-    return f"`{row['criterion']}` {points(Interval(int(row['n']), float(row['difference']), low, high))}{ties(row)}"
+    return f"`{row['criterion']}` {signed_interval(Interval(int(row['n']), float(row['difference']), low, high))}{tie_note(row)}"

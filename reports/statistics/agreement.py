@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from prunebench.reports.statistics.vectors import vector
+from prunebench.reports.statistics.vectors import finite_vector
 
 SHARE = 0.25  # of the units, the lowest: those that would be removed first
 
@@ -26,17 +26,17 @@ class Agreement:
     lowest: float
 
 
-def agreement(truth: ArrayLike, scores: ArrayLike) -> Agreement | None:
+def rank_agreement(truth: ArrayLike, scores: ArrayLike) -> Agreement | None:
     """Compare scores with the truth; None where either is the same for all units, for then it orders nothing.
 
     truth, scores: (n,), n >= 2, finite. Raises ValueError for anything else.
 
-    >>> agreement([1.0, 2.0, 3.0, 4.0], [10.0, 20.0, 30.0, 40.0])
+    >>> rank_agreement([1.0, 2.0, 3.0, 4.0], [10.0, 20.0, 30.0, 40.0])
     Agreement(spearman=1.0, kendall=1.0, weighted=1.0, lowest=1.0)
-    >>> agreement([1.0, 2.0, 3.0, 4.0], [5.0, 5.0, 5.0, 5.0]) is None
+    >>> rank_agreement([1.0, 2.0, 3.0, 4.0], [5.0, 5.0, 5.0, 5.0]) is None
     True
     """
-    x, y = vector(truth), vector(scores)
+    x, y = finite_vector(truth), finite_vector(scores)
     if len(x) != len(y) or len(x) < 2:
         raise ValueError(f"{len(x)} true changes and {len(y)} scores: the same number is needed, two at least")
     if np.ptp(x) == 0 or np.ptp(y) == 0:
@@ -45,38 +45,38 @@ def agreement(truth: ArrayLike, scores: ArrayLike) -> Agreement | None:
         spearman=_exact(float(stats.spearmanr(x, y).statistic)),
         kendall=_exact(stats.kendalltau(x, y).statistic),
         weighted=_exact(stats.weightedtau(-x, -y).statistic),
-        lowest=overlap(x, y),
+        lowest=lowest_overlap(x, y),
     )
 
 
-def overlap(truth: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
+def lowest_overlap(truth: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
     """Share of the truly lowest quarter that is among the scores' lowest; of equals on the border each counts in part.
 
     That is what is expected where equals are drawn at random.
 
-    >>> overlap(np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]), np.array([1.0, 1.0, 1.0, 1.0, 5.0, 5.0, 5.0, 5.0]))
+    >>> lowest_overlap(np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]), np.array([1.0, 1.0, 1.0, 1.0, 5.0, 5.0, 5.0, 5.0]))
     0.5
     """
-    count = taken(len(truth))
+    count = lowest_count(len(truth))
     return float((_share(truth, count) * _share(scores, count)).sum() / count)
 
 
-def taken(units: int) -> int:
+def lowest_count(units: int) -> int:
     """Say how many units are the lowest quarter, at least one.
 
-    >>> taken(64), taken(2)
+    >>> lowest_count(64), lowest_count(2)
     (16, 1)
     """
     return max(1, round(SHARE * units))
 
 
-def reachable(halves: float) -> float:
+def reachable_correlation(halves: float) -> float:
     """Say how far an exact score can agree with a noisy truth, from the agreement of the truth's two halves.
 
     Spearman (1910) and Brown: the reliability of the whole is 2 r / (1 + r); Spearman (1904): correlation with what is
     measured without error is its root. Made for linear correlation; a good guide for rank correlation.
 
-    >>> reachable(1.0), round(reachable(0.5), 3), reachable(-0.1)
+    >>> reachable_correlation(1.0), round(reachable_correlation(0.5), 3), reachable_correlation(-0.1)
     (1.0, 0.816, 0.0)
     """
     return float((2 * halves / (1 + halves)) ** 0.5) if halves > 0 else 0.0

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
-from prunebench.reports.statistics.vectors import constant, vector
+from prunebench.reports.statistics.vectors import finite_vector, is_constant
 
 LEVEL = 0.95
 
@@ -38,11 +38,11 @@ def t_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
     >>> t_interval([5.0])
     Interval(n=1, mean=5.0, low=None, high=None)
     """
-    x = vector(values)
+    x = finite_vector(values)
     n, mean = len(x), float(x.mean())
     if n == 1:
         return Interval(1, mean)
-    if constant(x):  # the mean of equal numbers may be off by one rounding
+    if is_constant(x):  # the mean of equal numbers may be off by one rounding
         return Interval(n, float(x[0]), float(x[0]), float(x[0]))
     half = float(special.stdtrit(n - 1, (1 + level) / 2)) * float(x.std(ddof=1)) / n**0.5
     return Interval(n, mean, mean - half, mean + half)
@@ -58,7 +58,7 @@ def paired_interval(ours: Sequence[float], reference: Sequence[float], level: fl
     """
     if len(ours) != len(reference):
         raise ValueError(f"{len(ours)} values cannot be paired with {len(reference)}")
-    return t_interval(vector(ours) - vector(reference), level)
+    return t_interval(finite_vector(ours) - finite_vector(reference), level)
 
 
 def bca_interval(values: ArrayLike, level: float = LEVEL, draws: int = 10_000, seed: int = 0) -> Interval:
@@ -74,10 +74,10 @@ def bca_interval(values: ArrayLike, level: float = LEVEL, draws: int = 10_000, s
     >>> bca_interval([5.0])
     Interval(n=1, mean=5.0, low=None, high=None)
     """
-    x = vector(values)
+    x = finite_vector(values)
     if draws < 1_000:
         raise ValueError(f"the bootstrap needs at least 1000 draws, not {draws}")
-    if len(x) == 1 or constant(x):
+    if len(x) == 1 or is_constant(x):
         return t_interval(np.full(len(x), x[0]), level)
     rng = np.random.default_rng(seed)  # as `random_state`: scipy before 1.15 has no `rng`
     found = stats.bootstrap(

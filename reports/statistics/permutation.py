@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from prunebench.reports.statistics.vectors import vector
+from prunebench.reports.statistics.vectors import finite_vector
 
-MOST = 2**16  # different sums of half the differences: 32 differences always have fewer
+MOST_SUMS = 2**16  # different sums of half the differences: 32 differences always have fewer
 DRAWS = 99_999  # of signs, where there are more
 
 
@@ -31,7 +31,7 @@ def sign_flip(differences: ArrayLike) -> SignFlip:
     >>> sign_flip([1.0, 2.0, 3.0])
     SignFlip(p=0.25, smallest=0.25)
     """
-    d = vector(differences)
+    d = finite_vector(differences)
     slack = 1e-9 * float(np.abs(d).sum())  # ties must count although sums round differently
     observed = abs(float(d.sum()))
     moved = int(np.count_nonzero(d))
@@ -39,7 +39,7 @@ def sign_flip(differences: ArrayLike) -> SignFlip:
     if observed <= slack:
         return SignFlip(1.0, smallest)
     halves = [_signed_sums(part, slack) for part in (d[: len(d) // 2], d[len(d) // 2 :])]
-    if any(len(sums) > MOST for sums, _ in halves):
+    if any(len(sums) > MOST_SUMS for sums, _ in halves):
         return SignFlip(_drawn(d, observed - slack), max(smallest, 1 / (DRAWS + 1)))
     (left, left_shares), (right, right_shares) = halves
     above = np.append(np.cumsum(right_shares[::-1])[::-1], 0.0)
@@ -48,7 +48,7 @@ def sign_flip(differences: ArrayLike) -> SignFlip:
 
 
 def _signed_sums(d: NDArray[np.float64], slack: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give the different sums under all signs, ascending, and the share of each; stops above `MOST`."""
+    """Give the different sums under all signs, ascending, and the share of each; stops above `MOST_SUMS`."""
     sums, shares = np.zeros(1), np.ones(1)
     for value in d:
         sums, shares = np.concatenate([sums + value, sums - value]), np.concatenate([shares, shares]) / 2
@@ -56,7 +56,7 @@ def _signed_sums(d: NDArray[np.float64], slack: float) -> tuple[NDArray[np.float
         sums, shares = sums[order], shares[order]
         first = np.flatnonzero(np.diff(sums, prepend=-np.inf) > slack / 1000)
         sums, shares = sums[first], np.add.reduceat(shares, first)
-        if len(sums) > MOST:
+        if len(sums) > MOST_SUMS:
             break
     return sums, shares
 

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from prunebench.reports.statistics.permutation import sign_flip
-from prunebench.reports.statistics.vectors import vector
+from prunebench.reports.statistics.vectors import finite_vector
 
 MIN_TASKS = 6  # below it no outcome of the signed-rank test reaches p = 0.05: 2**(1 - 5) = 0.0625
 EXACT_UP_TO = 25  # tasks: beyond it the normal approximation of the signed-rank test serves
@@ -40,14 +40,14 @@ def mean_ranks(scores: ArrayLike) -> NDArray[np.float64]:
     return ranks
 
 
-def friedman(scores: ArrayLike) -> Friedman:
+def friedman_test(scores: ArrayLike) -> Friedman:
     """Friedman's chi-square, corrected for ties, and Iman and Davenport's F (1980).
 
     scores: (tasks, methods), high = better, at least MIN_TASKS and 3, else ValueError. chi_square has k - 1 degrees of
     freedom; f = (N - 1) chi_square / (N (k - 1) - chi_square) has k - 1 and (k - 1)(N - 1), and is less conservative.
     Tasks that all agree give f infinite and p_f 0: read 'smaller than can be told'. All scores tied give p 1.
 
-    >>> test = friedman([[0.9, 0.8, 0.7]] * 6)
+    >>> test = friedman_test([[0.9, 0.8, 0.7]] * 6)
     >>> test.ranks, test.chi_square, test.f, test.p_f
     ((1.0, 2.0, 3.0), 12.0, inf, 0.0)
     """
@@ -68,17 +68,17 @@ def friedman(scores: ArrayLike) -> Friedman:
     return Friedman(n, k, mean, chi_square, float(stats.chi2.sf(chi_square, k - 1)), f, p_f)
 
 
-def wilcoxon(ours: ArrayLike, reference: ArrayLike) -> float:
+def wilcoxon_p(ours: ArrayLike, reference: ArrayLike) -> float:
     """Two-sided p of Wilcoxon's signed-rank test (1945), zeros after Pratt (1959): ranked, then left out.
 
     ours, reference: (tasks,), the i-th of both from the same task. Up to EXACT_UP_TO tasks p is exact, given the ties
     and zeros there are; beyond, the normal approximation without continuity correction. Differences that agree to 1e-12
     of the largest score tie; no difference at all gives 1. Raises ValueError where the lengths differ.
 
-    >>> wilcoxon([0.9, 0.8, 0.7, 0.9, 0.6, 0.8], [0.8, 0.6, 0.4, 0.5, 0.1, 0.2])
+    >>> wilcoxon_p([0.9, 0.8, 0.7, 0.9, 0.6, 0.8], [0.8, 0.6, 0.4, 0.5, 0.1, 0.2])
     0.03125
     """
-    a, b = vector(ours), vector(reference)
+    a, b = finite_vector(ours), finite_vector(reference)
     if len(a) != len(b):
         raise ValueError(f"{len(a)} values cannot be paired with {len(b)}")
     d = _rounded(a - b, np.concatenate([a, b]))
@@ -114,7 +114,7 @@ def cliques(ranks: ArrayLike, cd: float) -> list[tuple[int, ...]]:
     >>> cliques([3.143, 2.000, 2.893, 1.964], cd=1.12)
     [(3, 1, 2), (2, 0)]
     """
-    values = vector(ranks)
+    values = finite_vector(ranks)
     order = np.argsort(values, kind="stable")
     ends = np.searchsorted(values[order], values[order] + cd, side="left")  # past the last that is near enough
     groups, reached = [], 0

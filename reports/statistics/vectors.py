@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-def vector(values: ArrayLike) -> NDArray[np.float64]:
+def finite_vector(values: ArrayLike) -> NDArray[np.float64]:
     """Give (n,) float64; raises ValueError for none, for another shape, or for values that are not finite."""
     x = np.asarray(values, dtype=np.float64)
     if x.ndim != 1 or len(x) == 0 or not np.isfinite(x).all():
@@ -12,6 +12,6 @@ def vector(values: ArrayLike) -> NDArray[np.float64]:
     return x
 
 
-def constant(x: NDArray[np.float64]) -> bool:
+def is_constant(x: NDArray[np.float64]) -> bool:
     """Say whether all of (n,) agree, to a billionth of the largest: a spread below it is rounding."""
     return bool(np.ptp(x) <= 1e-9 * np.abs(x).max())

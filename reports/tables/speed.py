@@ -6,9 +6,9 @@ import pandas as pd
 
 from prunebench.records.latency import Latency
 from prunebench.records.record import Record
-from prunebench.reports.grid import GROUP
+from prunebench.reports.grid import POINT_COLUMNS
 from prunebench.reports.results import Results
-from prunebench.reports.tables.points import cell_columns, interval_columns, position, ratio
+from prunebench.reports.tables.records import cell_columns, cost_ratio, mean_and_half, row_position
 
 SETTING = ("machine", "backend", "batch", "threads")
 NOISY = 1.25  # high / low of one measurement's own interval; an idle machine stays far below it
@@ -26,17 +26,17 @@ def speed_table(results: Results) -> pd.DataFrame:
     for record in results.records:
         for latency in results.latencies.get(record.key, ()):
             rows.append(cell_columns(record, results.tasks[record.key]) | _timing(record, latency))
-    rows.sort(key=position)
-    frame = pd.DataFrame(rows, columns=None if rows else [*GROUP, *SETTING])
+    rows.sort(key=row_position)
+    frame = pd.DataFrame(rows, columns=None if rows else [*POINT_COLUMNS, *SETTING])
     out = []
-    for key, part in frame.groupby([*GROUP, *SETTING], sort=False):
-        row: dict[str, Any] = dict(zip([*GROUP, *SETTING], key, strict=True))
+    for key, part in frame.groupby([*POINT_COLUMNS, *SETTING], sort=False):
+        row: dict[str, Any] = dict(zip([*POINT_COLUMNS, *SETTING], key, strict=True))
         row |= {"n": len(part), "theoretical": part["theoretical"].mean()}
-        row |= interval_columns("measured", part["measured"]) | interval_columns("efficiency", part["efficiency"])
+        row |= mean_and_half("measured", part["measured"]) | mean_and_half("efficiency", part["efficiency"])
         row |= {"own_low": part["own_low"].min(), "own_high": part["own_high"].max()}
         row["noisy"] = bool((part["own_high"] > NOISY * part["own_low"]).any())
         out.append(row | {name: part[name].mean() for name in ("dense_ms", "pruned_ms")})
-    return pd.DataFrame(out, columns=None if out else [*GROUP, *SETTING])
+    return pd.DataFrame(out, columns=None if out else [*POINT_COLUMNS, *SETTING])
 
 
 def main_setting(results: Results) -> tuple[str, str, int, int] | None:
@@ -50,7 +50,7 @@ def main_setting(results: Results) -> tuple[str, str, int, int] | None:
 
 
 def _timing(record: Record, latency: Latency) -> dict[str, Any]:
-    theoretical = ratio(record, "macs")
+    theoretical = cost_ratio(record, "macs")
     return {name: getattr(latency, name) for name in SETTING} | {
         "theoretical": theoretical,
         "measured": latency.speedup,

@@ -7,11 +7,11 @@ import pandas as pd
 
 from prunebench.records.names import RANKINGS
 from prunebench.records.record import Record
-from prunebench.reports.formatting import count
-from prunebench.reports.grid import GROUP, order
+from prunebench.reports.formatting import counted
+from prunebench.reports.grid import POINT_COLUMNS, table_order
 from prunebench.reports.results import Results
 
-COLUMNS = [*GROUP, "layer", "dense", "width", "n", "at_floor"]
+COLUMNS = [*POINT_COLUMNS, "layer", "dense", "width", "n", "at_floor"]
 
 
 def widths_table(results: Results) -> pd.DataFrame:
@@ -53,9 +53,9 @@ def _narrowest(records: Sequence[Record]) -> str:
 def _floor(layer: str, number: int, records: Sequence[Record]) -> str:
     widths = [r.left[layer] for r in records if layer in r.floors and layer in r.left]
     change = f" {widths[0][0]} -> {min(w for _, w in widths)}" if widths else ""
-    return f"{layer}{change} ({number} of {count(len(records), 'seed')})"
+    return f"{layer}{change} ({number} of {counted(len(records), 'seed')})"
 
 
 def _position(key: tuple[str, str, str, float, str]) -> tuple[str, int, str, float, tuple[int, str]]:
     task, ranking, metric, keep, criterion = key
-    return task, RANKINGS.index(ranking), metric, -keep, order(criterion)
+    return task, RANKINGS.index(ranking), metric, -keep, table_order(criterion)

@@ -6,7 +6,7 @@ from scipy import stats
 
 from prunebench.errors import UserError
 from prunebench.records.record import Record
-from prunebench.reports.analysis.changes import changes_table, check_comparable, surroundings
+from prunebench.reports.analysis.changes import changed_surroundings, changes_table, check_comparable
 from prunebench.reports.results import Results, gather
 
 
@@ -87,7 +87,7 @@ def test_what_surrounds_the_cells(make: SimpleNamespace) -> None:
     record: Record = make.record("taylor")
     moved = record.environment.model_copy(update={"versions": {"torch": "2.16.0", "prunebench": "0.1.0"}})  # type: ignore[union-attr]
     after = record.model_copy(update={"environment": moved, "protocol": record.protocol | {"epochs": 31}})
-    found = list(surroundings(gather("x", [record]), gather("y", [after])))
+    found = list(changed_surroundings(gather("x", [record]), gather("y", [after])))
     assert found == [("option epochs", "30", "31"), ("package torch", "2.15.0", "2.16.0")]
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from prunebench.reports.analysis.curves import areas_table, at_equal_macs
+from prunebench.reports.analysis.curves import areas_table, differences_at_keep
 from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.results import gather
 
@@ -56,9 +56,9 @@ def test_equal_macs_are_interpolated_in_the_logarithm() -> None:
     ours = {0: ([0.5, 0.25], [0.9, 0.8]), 1: ([0.5, 0.25], [0.9, 0.8]), 2: ([0.5], [0.9])}
     other = {0: ([0.5, 0.125], [0.9, 0.7]), 2: ([0.5, 0.125], [0.9, 0.7])}
     # at sqrt(.5 * .25): ours .85, the other's .9 - .2 / 4
-    assert at_equal_macs(ours, other, 0.125**0.5) == pytest.approx([0.0])
-    assert at_equal_macs(ours, other, 0.25) == pytest.approx([0.0])
-    assert len(at_equal_macs(ours, other, 0.6)) == 0
+    assert differences_at_keep(ours, other, 0.125**0.5) == pytest.approx([0.0])
+    assert differences_at_keep(ours, other, 0.25) == pytest.approx([0.0])
+    assert len(differences_at_keep(ours, other, 0.6)) == 0
 
 
 def test_other_budgets_are_compared_at_equal_macs(make: SimpleNamespace) -> None:

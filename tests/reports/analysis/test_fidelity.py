@@ -8,7 +8,7 @@ import pytest
 from prunebench.records.fidelity import Fidelity, Ranked, Scoring
 from prunebench.records.record import Packed
 from prunebench.reports.analysis.fidelity import HALVES, OVER_ALL, REACHABLE, WITHIN, fidelity_table
-from prunebench.reports.analysis.score_matrix import matrix_table
+from prunebench.reports.analysis.score_matrix import score_matrix_table
 from prunebench.reports.results import gather
 from prunebench.reports.sections.fidelity import fidelity_section
 
@@ -76,7 +76,9 @@ def test_the_oracle_stands_beside_the_criteria() -> None:
 
 
 def test_criteria_are_compared_with_each_other() -> None:
-    pairs = {frozenset((r["criterion"], r["other"])): r["spearman"] for r in matrix_table(FOUND).to_dict("records")}
+    pairs = {
+        frozenset((r["criterion"], r["other"])): r["spearman"] for r in score_matrix_table(FOUND).to_dict("records")
+    }
     assert pairs[frozenset(("perfect", "reversed"))] == pytest.approx(-1)
     assert abs(pairs[frozenset(("perfect", "random"))]) < 0.25
 
@@ -84,13 +86,13 @@ def test_criteria_are_compared_with_each_other() -> None:
 def test_criteria_that_scored_other_units_are_not_compared() -> None:
     one, other = fidelity("perfect", 0), fidelity("random", 0)
     moved = {name: group.model_copy(update={"units": tuple(range(1, UNITS + 1))}) for name, group in one.groups.items()}
-    table = matrix_table([one.model_copy(update={"groups": moved}), other])
+    table = score_matrix_table([one.model_copy(update={"groups": moved}), other])
     assert table["n"].tolist() == [0]
 
 
 def test_the_section_says_what_is_constant_and_never_nan() -> None:
     results = gather("here", [], fidelity=FOUND)
-    section = fidelity_section(results, fidelity_table(FOUND), matrix_table(FOUND))
+    section = fidelity_section(results, fidelity_table(FOUND), score_matrix_table(FOUND))
     text = repr(section)
     assert "constant scores" in text
     assert "nan" not in text
@@ -98,5 +100,5 @@ def test_the_section_says_what_is_constant_and_never_nan() -> None:
 
 
 def test_without_fidelity_the_section_says_how_to_get_it() -> None:
-    section = fidelity_section(gather("here", []), fidelity_table([]), matrix_table([]))
+    section = fidelity_section(gather("here", []), fidelity_table([]), score_matrix_table([]))
     assert "pytest benchmarks/test_fidelity.py" in repr(section)

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from prunebench.records.record import Scores
-from prunebench.reports.analysis.margins import failed_points, held_table, margins_table
+from prunebench.reports.analysis.margins import failed_points, margins_table, smallest_keeps_table
 from prunebench.reports.results import gather
 
 
@@ -43,7 +43,7 @@ def test_the_smallest_keep_stops_at_the_first_failure(make: SimpleNamespace) -> 
         r for keep, d in ((0.75, fine), (0.5, fine), (0.25, bad), (0.1, fine)) for r in records(make, "taylor", keep, d)
     ]
     made += records(make, "obd", 0.75, bad) + records(make, "l1", 0.75, (0.1,))
-    table = held_table(margins_table(gather("x", made))).set_index("criterion")
+    table = smallest_keeps_table(margins_table(gather("x", made))).set_index("criterion")
     assert (table.loc["taylor", "smallest_keep"], table.loc["taylor", "tested_to"]) == (0.5, 0.1)
     kept = next(r for r in made if r.cell.keep == 0.5).keep["params"]  # type: ignore[attr-defined]
     assert table.loc["taylor", "params_kept"] == pytest.approx(kept)
@@ -57,7 +57,7 @@ def test_a_keep_that_did_not_come_out_is_not_stepped_over(make: SimpleNamespace)
     made = [r for r in made if (r.cell.criterion, r.cell.keep) != ("l1", 0.5)]  # type: ignore[attr-defined]
     made += [make.failure("obd", seed=3, keep=0.25), make.failure("l1", seed=0, keep=0.5)]
     results = gather("x", made)
-    table = held_table(margins_table(results), failed_points(results)).set_index("criterion")
+    table = smallest_keeps_table(margins_table(results), failed_points(results)).set_index("criterion")
     assert table.loc["taylor", "smallest_keep"] == 0.25 and pd.isna(table.loc["taylor", "failed_at"])
     assert (table.loc["obd", "smallest_keep"], table.loc["obd", "failed_at"]) == (0.5, 0.25)
     assert pd.isna(table.loc["l1", "smallest_keep"]) and table.loc["l1", "failed_at"] == 0.5

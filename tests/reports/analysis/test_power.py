@@ -6,7 +6,7 @@ import pytest
 from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.analysis.power import power_table
 from prunebench.reports.results import gather
-from prunebench.reports.statistics.power import seeds_needed
+from prunebench.reports.statistics.t_test_power import t_test_seeds
 
 
 def test_seeds_come_from_the_observed_spread(make: SimpleNamespace) -> None:
@@ -19,9 +19,9 @@ def test_seeds_come_from_the_observed_spread(make: SimpleNamespace) -> None:
     assert row["sd"] == pytest.approx(np.std(d, ddof=1))
     assert row["sd_low"] < row["sd"] < row["sd_high"]
     assert (row["family"], row["exact_seeds"]) == (2, 7)  # 2 * 2**-6 is the first below .05
-    assert row["seeds"] == seeds_needed(0.005, row["sd"], 0.8, 0.025)
+    assert row["seeds"] == t_test_seeds(0.005, row["sd"], 0.8, 0.025)
     assert row["seeds_low"] < row["seeds"] < row["seeds_high"]
-    assert row["seeds_observed"] == max(7, seeds_needed(0.025, row["sd"], 0.8, 0.025) or 0)
+    assert row["seeds_observed"] == max(7, t_test_seeds(0.025, row["sd"], 0.8, 0.025) or 0)
     assert set(table.index) == {"taylor", "obd"}
     assert table.loc["obd", "seeds"] > row["seeds"]
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from prunebench.reports.figures.accuracy import _limits, accuracy_figure
-from prunebench.reports.figures.drawing import png, svg, ticks
+from prunebench.reports.figures.drawing import log_ticks, png_bytes, svg_text
 from prunebench.reports.figures.speed import SMALLEST, speed_figure
 from prunebench.reports.results import gather
 from prunebench.reports.tables.summary import summary_table
@@ -17,11 +17,11 @@ def test_accuracy_names_every_line_and_panel(make: SimpleNamespace) -> None:
     )
     figure = accuracy_figure(summary_table(gather("x", records)))
     assert figure is not None
-    text = svg(figure)
+    text = svg_text(figure)
     for word in ("magnitude", "taylor", "dense_continued", ">dense<", "local ranking", "global ranking", "MACs kept"):
         assert word in text
     assert "NaN" not in text
-    assert png(figure).startswith(b"\x89PNG")
+    assert png_bytes(figure).startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("accuracy", [1.0, 0.0, 0.5])
@@ -31,14 +31,14 @@ def test_one_point_at_any_accuracy_is_drawn(accuracy: float, make: SimpleNamespa
     assert figure is not None
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert "NaN" not in svg(figure)
+        assert "NaN" not in svg_text(figure)
 
 
 def test_speed_has_a_row_per_criterion(make: SimpleNamespace) -> None:
     records = make.grid(("magnitude", "random"), (0, 1))
     figure = speed_figure(summary_table(gather("x", records, [make.latency(r) for r in records])))
     assert figure is not None
-    text = svg(figure)
+    text = svg_text(figure)
     assert "random" in text and ">0.25<" in text and "NaN" not in text
 
 
@@ -48,7 +48,7 @@ def test_an_interval_of_speed_that_reaches_below_zero_is_drawn(make: SimpleNames
     figure = speed_figure(summary_table(gather("x", records, speeds)))
     assert figure is not None
     assert min(row["low"] for rows in figure.to_dict()["datasets"].values() for row in rows) == SMALLEST
-    assert "NaN" not in svg(figure)
+    assert "NaN" not in svg_text(figure)
 
 
 def test_nothing_to_draw(make: SimpleNamespace) -> None:
@@ -58,8 +58,8 @@ def test_nothing_to_draw(make: SimpleNamespace) -> None:
 
 
 def test_ticks_are_round_apart_and_at_least_three() -> None:
-    assert ticks((1, 1.2, 1.5, 2, 3, 4, 8, 16), (0.5, 18.0)) == [1, 1.5, 2, 3, 4, 8, 16]
-    assert len(ticks((1, 2, 4), (1.1, 1.9))) == 4
+    assert log_ticks((1, 1.2, 1.5, 2, 3, 4, 8, 16), (0.5, 18.0)) == [1, 1.5, 2, 3, 4, 8, 16]
+    assert len(log_ticks((1, 2, 4), (1.1, 1.9))) == 4
 
 
 def test_the_dense_network_is_on_the_axis_however_much_better_it_is() -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from prunebench.cli import app as cli
-from prunebench.reports.output.parquet import typed
+from prunebench.reports.output.parquet import with_column_types
 from prunebench.reports.output.writing import write_report
 from prunebench.reports.results import Results, gather
 
@@ -52,7 +52,7 @@ def test_columns_get_the_type_of_their_values() -> None:
         },
         dtype=object,
     ).assign(n=[1, 2, 3], all=[True, False, True])
-    assert {name: str(kind) for name, kind in typed(table).dtypes.items()} == {
+    assert {name: str(kind) for name, kind in with_column_types(table).dtypes.items()} == {
         "half": "float64",
         "never": "float64",
         "whole": "float64",
@@ -61,7 +61,7 @@ def test_columns_get_the_type_of_their_values() -> None:
         "n": "int64",
         "all": "bool",
     }
-    assert typed(table).isna().sum().tolist() == [2, 3, 1, 2, 1, 0, 0]
+    assert with_column_types(table).isna().sum().tolist() == [2, 3, 1, 2, 1, 0, 0]
 
 
 def test_the_tables_come_back(results: Results, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from prunebench.errors import UserError
-from prunebench.reports.output.tables import make_tables
+from prunebench.reports.output.all_tables import make_tables
 from prunebench.reports.output.writing import write_report
 from prunebench.reports.reading import read_results
 from prunebench.reports.results import gather

@@ -6,7 +6,7 @@ import pytest
 
 from prunebench.reports.analysis.causes import causes_table, parts_without_pair
 from prunebench.reports.document import Items, Section, Table
-from prunebench.reports.output.tables import make_tables
+from prunebench.reports.output.all_tables import make_tables
 from prunebench.reports.results import gather
 from prunebench.reports.sections import evidence
 

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from prunebench.records.record import Record
-from prunebench.reports.analysis.tasks import over_tasks
+from prunebench.reports.analysis.across_tasks import compare_across_tasks
 from prunebench.reports.figures.accuracy import accuracy_figure
+from prunebench.reports.output.all_tables import make_tables
 from prunebench.reports.output.compare import compare_runs
 from prunebench.reports.output.show import layer_table
-from prunebench.reports.output.tables import make_tables
 from prunebench.reports.output.writing import write_report
 from prunebench.reports.results import Results, gather
 from prunebench.reports.tables.speed import speed_table
@@ -87,10 +87,10 @@ def test_there_is_no_speed_up_of_any_kind(results: Results) -> None:
 
 
 def test_two_structures_of_a_task_are_not_two_tasks(results: Results, make: SimpleNamespace) -> None:
-    assert over_tasks(results) == []
+    assert compare_across_tasks(results) == []
     other = [r.model_copy(update={"cell": r.cell.model_copy(update={"dataset": "other"})}) for r in results.records]
     other = [r.model_copy(update={"key": f"o-{r.key}"}) for r in other]
-    entries = over_tasks(gather("x", [*results.records, *other]))
+    entries = compare_across_tasks(gather("x", [*results.records, *other]))
     assert {(entry.metric, len(entry.scores)) for entry in entries} == {("macs", 2), ("weights", 2)}
     for entry in entries:
         single = {task.endswith(", single weights") for task in entry.scores.index}

@@ -7,7 +7,7 @@ from prunebench.reports.analysis.curves import areas_table
 from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.document import Items
 from prunebench.reports.results import gather
-from prunebench.reports.sections.verdicts import limits, sentences, verdicts_section
+from prunebench.reports.sections.verdicts import too_few_seeds_notes, verdict_sentences, verdicts_section
 
 
 def table(make: SimpleNamespace, gaps: dict[str, tuple[float, ...]], keep: float = 0.5) -> pd.DataFrame:
@@ -19,7 +19,7 @@ def table(make: SimpleNamespace, gaps: dict[str, tuple[float, ...]], keep: float
 
 
 def said(make: SimpleNamespace, gaps: dict[str, tuple[float, ...]]) -> str:
-    return " ".join(line for _, line in sentences(table(make, gaps)))
+    return " ".join(line for _, line in verdict_sentences(table(make, gaps)))
 
 
 def test_better_worse_and_open_at_ten_seeds(make: SimpleNamespace) -> None:
@@ -36,7 +36,7 @@ def test_five_seeds_cannot_decide_and_say_how_many_can(make: SimpleNamespace) ->
     gaps = {"taylor": (0.01, 0.011, 0.012, 0.01, 0.011), "obd": (0.0, 0.001, 0.0, 0.001, 0.0)}
     text = said(make, gaps)
     # two contrasts: 2 * 2**-4 = .125 at best; 2 * 2**-6 is the first below .05
-    (limit,) = limits(table(make, gaps))
+    (limit,) = too_few_seeds_notes(table(make, gaps))
     assert limit.startswith("5 seeds cannot decide a family of 2 contrasts")
     assert "after correction is 0.12. 7 seeds are the fewest that can." in limit
     assert "no verdict, too few seeds: `obd`, `taylor`; the largest difference: `taylor` +1.08" in text
@@ -47,16 +47,16 @@ def test_one_seed_ties_and_gaps(make: SimpleNamespace) -> None:
     assert "1 seed: one seed decides nothing: `taylor`." in said(make, {"taylor": (0.1,)})
     tied = said(make, {"taylor": (0.0,) * 10})
     assert "no verdict, too many ties: `taylor` 0.00 (all 10 equal)." in tied
-    assert not list(limits(table(make, {"taylor": (0.0,) * 10})))
+    assert not list(too_few_seeds_notes(table(make, {"taylor": (0.0,) * 10})))
     assert "`taylor` +0.10 [" in (some := said(make, {"taylor": (0.01,) + (0.0,) * 9}))
     assert "(9 of 10 tie)." in some
     lonely = differences_table(gather("x", [make.record("taylor", 0), make.record("magnitude", 1)]))
-    assert next(line for _, line in sentences(lonely)).endswith("0 seeds: no shared seed: `taylor`.")
+    assert next(line for _, line in verdict_sentences(lonely)).endswith("0 seeds: no shared seed: `taylor`.")
 
 
 def test_a_combination_stands_against_its_parts(make: SimpleNamespace) -> None:
     records = make.grid(("magnitude", "obd", "hsqgl12", "reg_obd"), range(10), (0.5,))
-    found = {key["reference"]: line for key, line in sentences(differences_table(gather("x", records)))}
+    found = {key["reference"]: line for key, line in verdict_sentences(differences_table(gather("x", records)))}
     assert set(found) == {"magnitude", "obd", "hsqgl12"}
     assert "`reg_obd`" in found["hsqgl12"] and "`obd`" not in found["hsqgl12"].partition("seeds: ")[2]
 

@@ -5,7 +5,13 @@ import pytest
 from scipy import integrate, stats
 
 from prunebench.reports.statistics.permutation import sign_flip
-from prunebench.reports.statistics.power import detectable, power, sd_interval, seeds_for_exact, seeds_needed
+from prunebench.reports.statistics.t_test_power import (
+    fewest_seeds_to_reject,
+    sd_interval,
+    t_test_detectable,
+    t_test_power,
+    t_test_seeds,
+)
 
 
 def noncentral_t(n: int, effect: float, alpha: float) -> float:
@@ -40,81 +46,83 @@ def integral_over_sd(n: int, effect: float, alpha: float) -> float:
     ],
 )
 def test_published_numbers_of_pairs(difference: float, sd: float, wanted: float, alpha: float, n: int) -> None:
-    assert seeds_needed(difference, sd, wanted, alpha) == n
-    assert seeds_needed(-difference / 100, sd / 100, wanted, alpha) == n  # neither the sign nor the unit matters
+    assert t_test_seeds(difference, sd, wanted, alpha) == n
+    assert t_test_seeds(-difference / 100, sd / 100, wanted, alpha) == n  # neither the sign nor the unit matters
 
 
 def test_published_power() -> None:
     # Cohen (1988), exercise 2.5, as the R package pwr prints it
-    assert power(60, 0.2, 1.0, 0.1) == pytest.approx(0.4555818, abs=5e-8)
+    assert t_test_power(60, 0.2, 1.0, 0.1) == pytest.approx(0.4555818, abs=5e-8)
 
 
 @pytest.mark.parametrize("alpha", [0.5, 0.05, 0.05 / 40])
 @pytest.mark.parametrize("n", [2, 3, 5, 20, 500])
 def test_power_is_that_of_the_noncentral_t(n: int, alpha: float) -> None:
     for shift in (0.0, 0.1, 1.0, 2.5):
-        assert power(n, shift / n**0.5, 1.0, alpha) == pytest.approx(noncentral_t(n, shift / n**0.5, alpha), abs=1e-5)
+        assert t_test_power(n, shift / n**0.5, 1.0, alpha) == pytest.approx(
+            noncentral_t(n, shift / n**0.5, alpha), abs=1e-5
+        )
 
 
 @pytest.mark.parametrize(("n", "effect"), [(34, 2.0), (10, 8.0), (5, 8.0), (2, 50.0), (5, 0.3), (2, 8.0)])
 def test_power_holds_where_scipys_noncentral_t_does_not_converge(n: int, effect: float) -> None:
     for alpha in (0.05, 0.05 / 40):
-        assert power(n, effect, 1.0, alpha) == pytest.approx(integral_over_sd(n, effect, alpha), abs=1e-5)
+        assert t_test_power(n, effect, 1.0, alpha) == pytest.approx(integral_over_sd(n, effect, alpha), abs=1e-5)
 
 
 @pytest.mark.parametrize(("n", "effect"), [(5, 1.0), (10, 0.8), (3, 2.0)])
 def test_power_is_the_share_of_t_tests_that_reject(n: int, effect: float) -> None:
     samples = np.random.default_rng(n).normal(effect, 1.0, size=(5_000, n))
     share = float(np.mean(stats.ttest_1samp(samples, 0, axis=1).pvalue <= 0.05))
-    assert power(n, effect, 1.0) == pytest.approx(share, abs=0.02)  # three standard errors
+    assert t_test_power(n, effect, 1.0) == pytest.approx(share, abs=0.02)  # three standard errors
 
 
 def test_power_without_a_difference_is_alpha_and_without_spread_one() -> None:
-    assert power(5, 0.0, 1.0) == pytest.approx(0.05, abs=1e-6)
-    assert power(5, 0.0, 0.0) == pytest.approx(0.05, abs=1e-6)
-    assert power(2, 1e-9, 0.0) == pytest.approx(1.0)
-    assert power(2, 1e300, 1e-300) == power(2, -1e200, 1.0) == pytest.approx(1.0)
+    assert t_test_power(5, 0.0, 1.0) == pytest.approx(0.05, abs=1e-6)
+    assert t_test_power(5, 0.0, 0.0) == pytest.approx(0.05, abs=1e-6)
+    assert t_test_power(2, 1e-9, 0.0) == pytest.approx(1.0)
+    assert t_test_power(2, 1e300, 1e-300) == t_test_power(2, -1e200, 1.0) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(("d", "wanted", "alpha"), [(0.3, 0.8, 0.05), (1.5, 0.9, 0.05), (1.0, 0.8, 0.05 / 12)])
 def test_seeds_needed_is_the_first_that_suffices(d: float, wanted: float, alpha: float) -> None:
-    n = seeds_needed(d, 1.0, wanted, alpha)
+    n = t_test_seeds(d, 1.0, wanted, alpha)
     assert n is not None
     assert integral_over_sd(n - 1, d, alpha) < wanted <= integral_over_sd(n, d, alpha)
 
 
 def test_seeds_needed_at_its_ends() -> None:
-    assert seeds_needed(0.0, 1.0) is None
-    assert seeds_needed(0.0, 0.0) is None
-    assert seeds_needed(0.1, 0.0) == seeds_needed(1e3, 1.0) == 2
+    assert t_test_seeds(0.0, 1.0) is None
+    assert t_test_seeds(0.0, 0.0) is None
+    assert t_test_seeds(0.1, 0.0) == t_test_seeds(1e3, 1.0) == 2
     # normal approximation for many: n = ((1.959964 + 0.841621) / d)**2 + 1.959964**2 / 2
-    assert seeds_needed(0.0281, 1.0) == pytest.approx(9_942, abs=1)
-    assert seeds_needed(0.0279, 1.0) is None  # 10,085
+    assert t_test_seeds(0.0281, 1.0) == pytest.approx(9_942, abs=1)
+    assert t_test_seeds(0.0279, 1.0) is None  # 10,085
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 10, 34])
 @pytest.mark.parametrize("alpha", [0.05, 0.05 / 40])
 def test_detectable_has_the_power(n: int, alpha: float) -> None:
-    found = detectable(n, 0.01, 0.8, alpha)
+    found = t_test_detectable(n, 0.01, 0.8, alpha)
     assert found is not None
     assert integral_over_sd(n, found / 0.01, alpha) == pytest.approx(0.8, abs=1e-5)
 
 
 def test_detectable_at_its_ends() -> None:
-    assert detectable(1, 1.0) is detectable(0, 1.0) is None
-    assert detectable(5, 0.0) == 0.0
-    assert detectable(5, 1.0, 1 - 1e-5) is not None
+    assert t_test_detectable(1, 1.0) is t_test_detectable(0, 1.0) is None
+    assert t_test_detectable(5, 0.0) == 0.0
+    assert t_test_detectable(5, 1.0, 1 - 1e-5) is not None
 
 
 @pytest.mark.parametrize(("tests", "alpha", "n"), [(1, 0.05, 6), (2, 0.05, 7), (6, 0.05, 8), (1, 2.0**-4, 5)])
 def test_seeds_for_exact_by_hand(tests: int, alpha: float, n: int) -> None:
     # 2**-5 = 0.03125; 2 * 2**-6 = 0.03125; 6 * 2**-7 = 0.046875; 2**-4
-    assert seeds_for_exact(tests, alpha) == n
+    assert fewest_seeds_to_reject(tests, alpha) == n
 
 
 @pytest.mark.parametrize("tests", [1, 3, 10, 24])
 def test_seeds_for_exact_is_what_the_sign_flip_test_needs(tests: int) -> None:
-    n = seeds_for_exact(tests)
+    n = fewest_seeds_to_reject(tests)
     assert tests * sign_flip(np.arange(1.0, n + 1)).p <= 0.05 < tests * sign_flip(np.arange(1.0, n)).p
 
 
@@ -147,21 +155,21 @@ def test_sd_interval_of_constant_and_of_too_few_differences() -> None:
 def test_bad_input_is_named() -> None:
     nan = float("nan")
     with pytest.raises(ValueError, match="at least 2 seeds, not 1"):
-        power(1, 0.5, 1.0)
+        t_test_power(1, 0.5, 1.0)
     for alpha in (0.0, 1.0, nan):
         with pytest.raises(ValueError, match="alpha"):
-            power(5, 0.5, 1.0, alpha)
+            t_test_power(5, 0.5, 1.0, alpha)
         with pytest.raises(ValueError, match="at least 1 test"):
-            seeds_for_exact(1, alpha)
+            fewest_seeds_to_reject(1, alpha)
     with pytest.raises(ValueError, match="at least 1 test"):
-        seeds_for_exact(0)
+        fewest_seeds_to_reject(0)
     for difference, sd in ((nan, 1.0), (0.5, -1.0), (0.5, nan), (float("inf"), 1.0)):
         with pytest.raises(ValueError, match="finite difference"):
-            seeds_needed(difference, sd)
+            t_test_seeds(difference, sd)
     for wanted in (0.0, 0.05, 1.0, nan):
         with pytest.raises(ValueError, match="between alpha and 1"):
-            seeds_needed(0.5, 1.0, wanted)
+            t_test_seeds(0.5, 1.0, wanted)
         with pytest.raises(ValueError, match="between alpha and 1"):
-            detectable(5, 1.0, wanted)
+            t_test_detectable(5, 1.0, wanted)
     with pytest.raises(ValueError, match="finite sd"):
-        detectable(1, -1.0)
+        t_test_detectable(1, -1.0)

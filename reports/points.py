@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from prunebench.records.names import RANKINGS
 from prunebench.records.record import Record
-from prunebench.reports.grid import order
+from prunebench.reports.grid import table_order
 from prunebench.reports.results import Results
 
 
@@ -24,12 +24,12 @@ class Point(NamedTuple):
         return self.task, self.metric, self.keep
 
 
-Seeds = dict[int, Record]
+RecordBySeed = dict[int, Record]
 
 
-def points(results: Results) -> dict[Point, Seeds]:
+def group_by_point(results: Results) -> dict[Point, RecordBySeed]:
     """Sort records by point, in the order of the tables, then by seed."""
-    found: dict[Point, Seeds] = {}
+    found: dict[Point, RecordBySeed] = {}
     for record in sorted(results.records, key=lambda record: record.cell.seed):
         cell = record.cell
         point = Point(results.tasks[record.key], cell.ranking, cell.metric, cell.keep, cell.criterion)
@@ -37,7 +37,7 @@ def points(results: Results) -> dict[Point, Seeds]:
     return {point: found[point] for point in sorted(found, key=_position)}
 
 
-def panels(found: dict[Point, Seeds]) -> Iterator[list[Point]]:
+def group_by_panel(found: dict[Point, RecordBySeed]) -> Iterator[list[Point]]:
     """Give the points that can be compared with each other: same task, metric and keep; any ranking."""
     groups: dict[tuple[str, str, float], list[Point]] = {}
     for point in found:
@@ -45,27 +45,30 @@ def panels(found: dict[Point, Seeds]) -> Iterator[list[Point]]:
     yield from groups.values()
 
 
-def distinct(seeds: Seeds) -> Seeds:
+def distinct_seeds(seeds: RecordBySeed) -> RecordBySeed:
     """Keep one seed alone where all have one outcome, to the last picture: they repeat one computation.
 
     So it is where nothing that the seed draws plays a part, as in cuts of a given network by a data-free score.
     """
-    outcomes = [(dense(r), finetuned(r), r.loss and r.loss.finetuned, r.widths, r.per_image) for r in seeds.values()]
+    outcomes = [
+        (dense_accuracy(r), finetuned_accuracy(r), r.loss and r.loss.finetuned, r.widths, r.per_image)
+        for r in seeds.values()
+    ]
     one = len(outcomes) > 1 and all(outcome == outcomes[0] for outcome in outcomes)
     return dict([next(iter(seeds.items()))]) if one else seeds
 
 
-def finetuned(record: Record) -> float:
+def finetuned_accuracy(record: Record) -> float:
     """Accuracy after fine-tuning, a fraction."""
     assert record.accuracy is not None  # checked where results are gathered
     return record.accuracy.finetuned
 
 
-def dense(record: Record) -> float:
+def dense_accuracy(record: Record) -> float:
     """Accuracy of the block's dense network, a fraction."""
     assert record.accuracy is not None
     return record.accuracy.dense
 
 
 def _position(point: Point) -> tuple[str, int, str, float, tuple[int, str]]:
-    return point.task, RANKINGS.index(point.ranking), point.metric, -point.keep, order(point.criterion)
+    return point.task, RANKINGS.index(point.ranking), point.metric, -point.keep, table_order(point.criterion)

@@ -5,10 +5,10 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from prunebench.reports.statistics.intervals import LEVEL, Interval
-from prunebench.reports.statistics.vectors import constant, vector
+from prunebench.reports.statistics.vectors import finite_vector, is_constant
 
 
-def standardised(differences: ArrayLike) -> float | None:
+def hedges_g(differences: ArrayLike) -> float | None:
     """Hedges' g of paired differences (g_z): mean / standard deviation, corrected for small samples (Hedges 1981).
 
     differences: (n,), any unit, finite. The correction is the exact one, with m = n - 1 degrees of freedom:
@@ -16,30 +16,30 @@ def standardised(differences: ArrayLike) -> float | None:
     for n < 3: at n = 2 the uncorrected value has no expectation, and J is 0 whatever the differences.
     Raises ValueError for none, or for values that are not finite.
 
-    >>> round(standardised([1.0, 2.0, 3.0]), 4)  # 2 / 1, times J = 1 / sqrt(pi)
+    >>> round(hedges_g([1.0, 2.0, 3.0]), 4)  # 2 / 1, times J = 1 / sqrt(pi)
     1.1284
     """
-    d = vector(differences)
-    if len(d) < 3 or constant(d):
+    d = finite_vector(differences)
+    if len(d) < 3 or is_constant(d):
         return None
     m = len(d) - 1
     correction = np.exp(special.gammaln(m / 2) - special.gammaln((m - 1) / 2)) / (m / 2) ** 0.5
     return float(correction * d.mean() / d.std(ddof=1))
 
 
-def superiority(differences: ArrayLike) -> Interval:
+def probability_of_superiority(differences: ArrayLike) -> Interval:
     """How likely A is better than B in another block: the share of positive differences A - B, ties counting half.
 
     differences: (n,), any unit, n >= 1, finite. The interval is that of Clopper and Pearson (1934) at LEVEL, exact for
     counts of wins; half wins go through the same beta quantiles. One difference has its interval too, a wide one.
     Raises ValueError for none, or for values that are not finite.
 
-    >>> superiority([0.1, 0.2, 0.0, -0.1]).mean
+    >>> probability_of_superiority([0.1, 0.2, 0.0, -0.1]).mean
     0.625
-    >>> round(superiority([0.1]).low, 4)
+    >>> round(probability_of_superiority([0.1]).low, 4)
     0.025
     """
-    d = vector(differences)
+    d = finite_vector(differences)
     n, wins = len(d), float(np.count_nonzero(d > 0) + np.count_nonzero(d == 0) / 2)
     tail = (1 - LEVEL) / 2
     low = float(special.betaincinv(wins, n - wins + 1, tail)) if wins > 0 else 0.0

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from prunebench.reports.statistics.crossed import crossed_interval
+from prunebench.reports.statistics.seeds_and_pictures import crossed_interval
 
 
 def random_effects(rng: np.random.Generator, seeds: int, pictures: int, sd: tuple[float, float, float]) -> np.ndarray:

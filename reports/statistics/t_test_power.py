@@ -7,59 +7,59 @@ from numpy.typing import ArrayLike
 from scipy import optimize, special
 
 from prunebench.reports.statistics.intervals import LEVEL, Interval
-from prunebench.reports.statistics.vectors import constant, vector
+from prunebench.reports.statistics.vectors import finite_vector, is_constant
 
-MOST = 10_000  # seeds
+MOST_SEEDS = 10_000  # seeds
 Z = np.linspace(-9.0, 9.0, 2001)  # where the normal density is not negligible
-WEIGHTS = np.exp(-(Z**2) / 2) / (2 * np.pi) ** 0.5 * (Z[1] - Z[0])
+DENSITY = np.exp(-(Z**2) / 2) / (2 * np.pi) ** 0.5 * (Z[1] - Z[0])
 SLACK = 1e-5  # of a probability: the sum over Z is that exact for n = 2, and to 1e-9 above
 
 
-def power(n: int, difference: float, sd: float, alpha: float = 0.05) -> float:
+def t_test_power(n: int, difference: float, sd: float, alpha: float = 0.05) -> float:
     """Probability that the two-sided paired t test of n seeds finds a true difference (noncentral t, both tails).
 
     difference, sd: of the paired differences, in one unit; sd = 0 finds any difference. Raises ValueError for n < 2,
     for numbers that are not finite, sd < 0, or alpha outside (0, 1).
 
-    >>> round(power(34, 0.5, 1.0), 3)
+    >>> round(t_test_power(34, 0.5, 1.0), 3)
     0.808
     """
     if n < 2:
         raise ValueError(f"a paired t test needs at least 2 seeds, not {n}")
     if not 0 < alpha < 1:
         raise ValueError(f"alpha lies between 0 and 1, not {alpha}")
-    return _power(n, effect_size(difference, sd), alpha)
+    return _power(n, standardised_difference(difference, sd), alpha)
 
 
-def seeds_needed(difference: float, sd: float, power: float = 0.8, alpha: float = 0.05) -> int | None:
+def t_test_seeds(difference: float, sd: float, power: float = 0.8, alpha: float = 0.05) -> int | None:
     """Smallest n >= 2 with which the two-sided paired t test finds a true difference with that power.
 
-    difference, sd: as in `power`. None where it is more than 10,000, as for a difference of 0; 2 for sd = 0.
-    Raises ValueError as `power`, and unless 0 < alpha < power < 1 (by 1e-5).
+    difference, sd: as in `t_test_power`. None where it is more than 10,000, as for a difference of 0; 2 for sd = 0.
+    Raises ValueError as `t_test_power`, and unless 0 < alpha < power < 1 (by 1e-5).
 
-    >>> seeds_needed(0.5, 1.0)
+    >>> t_test_seeds(0.5, 1.0)
     34
     """
-    check(power, alpha)
-    effect = effect_size(difference, sd)
+    check_power(power, alpha)
+    effect = standardised_difference(difference, sd)
     most = 4
-    while _power(most, effect, alpha) < power and most < MOST:
-        most = min(2 * most, MOST)
+    while _power(most, effect, alpha) < power and most < MOST_SEEDS:
+        most = min(2 * most, MOST_SEEDS)
     counts = range(max(2, most // 2), most + 1)
     at = bisect_left(counts, power, key=lambda n: _power(n, effect, alpha))
     return counts[at] if at < len(counts) else None
 
 
-def detectable(n: int, sd: float, power: float = 0.8, alpha: float = 0.05) -> float | None:
+def t_test_detectable(n: int, sd: float, power: float = 0.8, alpha: float = 0.05) -> float | None:
     """Smallest true difference that n seeds find with that power, in the unit of sd; None for n < 2.
 
     Raises ValueError for an sd that is negative or not finite, and unless 0 < alpha < power < 1 (by 1e-5).
 
-    >>> round(detectable(34, 1.0), 3)
+    >>> round(t_test_detectable(34, 1.0), 3)
     0.495
     """
-    check(power, alpha)
-    effect_size(0.0, sd)
+    check_power(power, alpha)
+    standardised_difference(0.0, sd)
     if n < 2:
         return None
     most = 1.0
@@ -68,13 +68,13 @@ def detectable(n: int, sd: float, power: float = 0.8, alpha: float = 0.05) -> fl
     return sd * float(optimize.brentq(lambda effect: _power(n, effect, alpha) - power, 0.0, most))
 
 
-def seeds_for_exact(tests: int, alpha: float = 0.05) -> int:
+def fewest_seeds_to_reject(tests: int, alpha: float = 0.05) -> int:
     """Smallest n with tests * 2**(1 - n) <= alpha: fewer cannot reject after Holm's first step.
 
     tests: how many the family holds; the exact two-sided sign-flip test of n differences, none of them zero, cannot
     give a p below 2**(1 - n). Raises ValueError for less than 1 test, or alpha outside (0, 1).
 
-    >>> seeds_for_exact(1), seeds_for_exact(6)
+    >>> fewest_seeds_to_reject(1), fewest_seeds_to_reject(6)
     (6, 8)
     """
     if tests < 1 or not 0 < alpha < 1:
@@ -95,11 +95,11 @@ def sd_interval(differences: ArrayLike, level: float = LEVEL) -> Interval:
     >>> spread.mean, round(spread.low, 3), round(spread.high, 3)
     (1.0, 0.521, 6.285)
     """
-    d = vector(differences)
+    d = finite_vector(differences)
     n = len(d)
     if n < 2:
         raise ValueError(f"a standard deviation needs at least 2 differences, not {n}")
-    sd = 0.0 if constant(d) else float(d.std(ddof=1))
+    sd = 0.0 if is_constant(d) else float(d.std(ddof=1))
     low, high = (sd * ((n - 1) / float(special.chdtri(n - 1, q))) ** 0.5 for q in ((1 - level) / 2, (1 + level) / 2))
     return Interval(n, sd, low, high)
 
@@ -112,11 +112,11 @@ def _power(n: int, effect: float, alpha: float) -> float:
     """
     critical = -float(special.stdtrit(n - 1, alpha / 2))
     shift = min(effect * n**0.5, 1e100)  # its square must be finite
-    return min(1.0, float(WEIGHTS @ special.chdtr(n - 1, (n - 1) * ((Z + shift) / critical) ** 2)))
+    return min(1.0, float(DENSITY @ special.chdtr(n - 1, (n - 1) * ((Z + shift) / critical) ** 2)))
 
 
-def effect_size(difference: float, sd: float) -> float:
-    """Give the difference without its sign, in units of sd; infinite for sd = 0. Raises ValueError as `power`."""
+def standardised_difference(difference: float, sd: float) -> float:
+    """Give the difference without its sign, in units of sd; infinite for sd = 0. Raises ValueError as `t_test_power`."""
     if not (np.isfinite(difference) and np.isfinite(sd) and sd >= 0):
         raise ValueError(f"a finite difference and a finite sd >= 0 are needed, not {difference} and {sd}")
     if difference == 0:
@@ -124,7 +124,7 @@ def effect_size(difference: float, sd: float) -> float:
     return abs(difference) / sd if sd else float("inf")
 
 
-def check(power: float, alpha: float) -> None:
+def check_power(power: float, alpha: float) -> None:
     """Raise ValueError unless 0 < alpha < power < 1 (by 1e-5)."""
     if not (alpha > 0 and alpha + SLACK <= power <= 1 - SLACK):
         raise ValueError(f"alpha > 0 and a power between alpha and 1 are needed, not {alpha} and {power}")

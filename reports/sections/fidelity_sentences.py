@@ -8,14 +8,14 @@ import pandas as pd
 
 from prunebench.records.fidelity import Fidelity
 from prunebench.reports.analysis.fidelity import HALVES, OVER_ALL, REACHABLE, WITHIN
-from prunebench.reports.formatting import correlation, count, percent, seeds
+from prunebench.reports.formatting import correlation_with_half, counted, percent, seed_ranges
 from prunebench.reports.grid import is_control
 from prunebench.reports.results import Results
 
 Row = dict[Any, Any]
 
 
-def sentences(part: pd.DataFrame, found: Sequence[Fidelity], results: Results) -> Iterator[str]:
+def fidelity_sentences(part: pd.DataFrame, found: Sequence[Fidelity], results: Results) -> Iterator[str]:
     """Say what one task's part of the table shows. part: of `fidelity_table`; found: what it was made of."""
     yield _size(part, found)
     rows = {truth: _within(part, truth) for truth in ("signed", "absolute")}
@@ -39,8 +39,10 @@ def _size(part: pd.DataFrame, found: Sequence[Fidelity]) -> str:
     changes = [np.concatenate([one.truth(name) for name in one.groups]) for one in blocks.values()]
     pictures = max(sum(one.pictures) for one in blocks.values())
     lower = float(np.mean([(change < 0).mean() for change in changes]))
-    size = f"{count(units, 'unit')} of {count(layers, 'layer')} {'was' if units == 1 else 'were'} removed one by one"
-    size += f" on {count(pictures, 'picture')}, {'seed' if len(blocks) == 1 else 'seeds'} {seeds(blocks)}"
+    size = (
+        f"{counted(units, 'unit')} of {counted(layers, 'layer')} {'was' if units == 1 else 'were'} removed one by one"
+    )
+    size += f" on {counted(pictures, 'picture')}, {'seed' if len(blocks) == 1 else 'seeds'} {seed_ranges(blocks)}"
     return f"{size}. Removing lowered the held-out loss for {percent(lower, 0)} of them."
 
 
@@ -86,4 +88,4 @@ def _against_chance(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _number(row: Row) -> str:
-    return correlation(row["spearman"], row["spearman_half"])
+    return correlation_with_half(row["spearman"], row["spearman_half"])

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from prunebench.records.record import Record
-from prunebench.reports.analysis.tasks import aggregates_table, over_tasks, ranks_table, wilcoxon_table
+from prunebench.reports.analysis.across_tasks import aggregates_table, compare_across_tasks, ranks_table, wilcoxon_table
 from prunebench.reports.results import Results, gather
 from prunebench.reports.statistics.multiplicity import holm
 
@@ -32,7 +32,7 @@ def results(make: SimpleNamespace, scores: np.ndarray, seeds: int = 2) -> Result
 
 def test_tests_over_six_tasks_are_scipys(make: SimpleNamespace) -> None:
     scores = 0.9 + 0.05 * np.random.default_rng(0).standard_normal((8, 3)) + [0, 0.02, 0.06]
-    (entry,) = over_tasks(results(make, scores))
+    (entry,) = compare_across_tasks(results(make, scores))
     assert entry.friedman is not None
     assert entry.scores.loc["data3 x lenet5", list(METHODS)].to_numpy() == pytest.approx(scores[3])
     expected = stats.friedmanchisquare(*scores.T)
@@ -46,7 +46,7 @@ def test_tests_over_six_tasks_are_scipys(make: SimpleNamespace) -> None:
 
 
 def test_fewer_tasks_have_ranks_but_no_test(make: SimpleNamespace) -> None:
-    (entry,) = over_tasks(results(make, np.array([[0.9, 0.8, 0.7], [0.9, 0.8, 0.95]])))
+    (entry,) = compare_across_tasks(results(make, np.array([[0.9, 0.8, 0.7], [0.9, 0.8, 0.95]])))
     assert entry.friedman is None and entry.critical is None and entry.groups == ()
     assert not len(wilcoxon_table([entry]))
     ranks = ranks_table([entry]).set_index("criterion")["rank"]
@@ -54,10 +54,10 @@ def test_fewer_tasks_have_ranks_but_no_test(make: SimpleNamespace) -> None:
 
 
 def test_one_task_and_what_is_incomplete(make: SimpleNamespace) -> None:
-    assert over_tasks(results(make, np.array([[0.9, 0.8, 0.7]]))) == []
+    assert compare_across_tasks(results(make, np.array([[0.9, 0.8, 0.7]]))) == []
     whole = results(make, np.array([[0.9, 0.8, 0.7], [0.9, 0.8, 0.7]]))
     some = [r for r in whole.records if (r.cell.criterion, r.cell.dataset) != ("obd", "data1")]
-    (entry,) = over_tasks(gather("x", some))
+    (entry,) = compare_across_tasks(gather("x", some))
     assert list(entry.scores.columns) == ["magnitude", "taylor"]
 
 
@@ -66,12 +66,12 @@ def test_a_second_protocol_is_no_second_task(make: SimpleNamespace) -> None:
     records += [r.model_copy(update={"key": f"other-{r.key}", "protocol": {"epochs": 3}}) for r in records] + [
         record(make, 1, c, 0, 0.9) for c in METHODS
     ]
-    assert over_tasks(gather("x", records)) == []  # data0 under two protocols, data1: one task is left
+    assert compare_across_tasks(gather("x", records)) == []  # data0 under two protocols, data1: one task is left
 
 
 def test_interquartile_mean_of_the_change(make: SimpleNamespace) -> None:
     found = results(make, np.array([[0.9, 0.8, 0.7], [0.9, 0.8, 0.7]]), seeds=4)
-    table = aggregates_table(found, over_tasks(found)).set_index("criterion")
+    table = aggregates_table(found, compare_across_tasks(found)).set_index("criterion")
     changes = [
         r.accuracy.finetuned - r.accuracy.dense for r in found.records if r.cell.criterion == "taylor" and r.accuracy
     ]
@@ -89,7 +89,7 @@ def test_controls_have_no_rank(make: SimpleNamespace) -> None:
         for c, a in (("random", 0.1), ("dense_continued", 0.999))
         for s in (0, 1)
     ]
-    (alone,), (entry,) = over_tasks(whole), over_tasks(gather("x", [*whole.records, *controls]))
+    (alone,), (entry,) = compare_across_tasks(whole), compare_across_tasks(gather("x", [*whole.records, *controls]))
     assert entry.friedman == alone.friedman and set(entry.ranks.index) == set(METHODS)
     assert {"random", "dense_continued"} <= set(
         aggregates_table(gather("x", [*whole.records, *controls]), [entry])["criterion"]
@@ -98,6 +98,6 @@ def test_controls_have_no_rank(make: SimpleNamespace) -> None:
 
 def test_the_smallest_p_over_tasks(make: SimpleNamespace) -> None:
     scores = np.linspace(0.8, 0.9, 6)[:, None] + [0.0, 0.01, 0.02]
-    (entry,) = over_tasks(results(make, scores))
+    (entry,) = compare_across_tasks(results(make, scores))
     assert wilcoxon_table([entry])["smallest_holm"].tolist() == [2 / 32, 2 / 32]
     assert wilcoxon_table([entry])["p_holm"].tolist() == [2 / 32, 2 / 32]

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from prunebench.reports.statistics.intervals import LEVEL, t_interval
-from prunebench.reports.statistics.one_sided import ROUNDING, above
-from prunebench.reports.statistics.vectors import vector
+from prunebench.reports.statistics.one_sided import ROUNDING, one_sided_test
+from prunebench.reports.statistics.vectors import finite_vector
 
 INSIDE = 1 - ROUNDING  # of the margin
 
@@ -31,7 +31,7 @@ class Margin:
     equivalent: bool | None = None
 
 
-def against_margin(differences: ArrayLike, margin: float, level: float = LEVEL) -> Margin:
+def margin_tests(differences: ArrayLike, margin: float, level: float = LEVEL) -> Margin:
     """Paired t tests of 'not worse by the margin' and of 'no further away than the margin'.
 
     differences: (n,), ours - reference, high = better, finite; margin: in the same unit, finite, > 0. Non-inferior: the
@@ -39,19 +39,19 @@ def against_margin(differences: ArrayLike, margin: float, level: float = LEVEL) 
     'mean <= -margin'. Equivalent: it lies within +-margin, two one-sided tests (Schuirmann 1987) at (1 - level) / 2
     each, stricter than the usual 90 % interval (two at 0.05); p_equivalent is the larger of the two p. A mean on the
     margin is outside. Of constant differences (up to rounding), which t cannot judge, 6 are the fewest that answer
-    'yes', see `one_sided.above`. Raises ValueError for another margin, or as `vector`.
+    'yes', see `one_sided.one_sided_test`. Raises ValueError for another margin, or as `vector`.
 
-    >>> result = against_margin([-0.001, 0.001, 0.0, 0.002], margin=0.005)
+    >>> result = margin_tests([-0.001, 0.001, 0.0, 0.002], margin=0.005)
     >>> result.noninferior, result.equivalent, round(result.p_noninferior, 4)
     (True, True, 0.0017)
     """
     if not 0 < margin < np.inf:
         raise ValueError(f"a margin is a finite number above 0, not {margin}")
-    d = vector(differences)
+    d = finite_vector(differences)
     interval, n = t_interval(d, level), len(d)
     if interval.low is None or interval.high is None:
         return Margin(n, margin, interval.mean)
-    lower, upper = above(d, -margin), above(-d, -margin)
+    lower, upper = one_sided_test(d, -margin), one_sided_test(-d, -margin)
     judged = lower.smallest <= (1 - level) / 2
     noninferior = judged and interval.low > -margin * INSIDE
     equivalent = noninferior and interval.high < margin * INSIDE
@@ -59,7 +59,7 @@ def against_margin(differences: ArrayLike, margin: float, level: float = LEVEL) 
     return Margin(n, margin, interval.mean, *ends, lower.p, max(lower.p, upper.p), noninferior, equivalent)
 
 
-def held_down_to(keeps: Sequence[float], held: Sequence[bool | None]) -> float | None:
+def smallest_keep_held(keeps: Sequence[float], held: Sequence[bool | None]) -> float | None:
     """Fixed-sequence procedure: the smallest keep reached by testing from the largest down to the first that fails.
 
     keeps: each once, in any order; held: what the test of each said, None where it could not be made, which fails too.
@@ -67,7 +67,7 @@ def held_down_to(keeps: Sequence[float], held: Sequence[bool | None]) -> float |
     whole statement errs with a probability of at most alpha (Maurer et al. 1995; Westfall and Krishen 2001).
     Raises ValueError where the lengths differ, or for a keep that is there twice or NaN.
 
-    >>> held_down_to([0.5, 0.25, 0.1, 0.05], [True, True, False, True])
+    >>> smallest_keep_held([0.5, 0.25, 0.1, 0.05], [True, True, False, True])
     0.25
     """
     if len(keeps) != len(held):

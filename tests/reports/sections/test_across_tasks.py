@@ -1,9 +1,9 @@
 from types import SimpleNamespace
 
-from prunebench.reports.analysis.tasks import aggregates_table, over_tasks, wilcoxon_table
+from prunebench.reports.analysis.across_tasks import aggregates_table, compare_across_tasks, wilcoxon_table
 from prunebench.reports.document import Items
 from prunebench.reports.results import gather
-from prunebench.reports.sections.many_tasks import tasks_section
+from prunebench.reports.sections.across_tasks import tasks_section
 
 
 def said(make: SimpleNamespace, tasks: int) -> str:
@@ -13,7 +13,7 @@ def said(make: SimpleNamespace, tasks: int) -> str:
             cell = record.cell.model_copy(update={"dataset": f"data{task}"})
             records.append(record.model_copy(update={"cell": cell, "key": f"{task}-{record.key}"}))
     results = gather("x", records)
-    entries = over_tasks(results)
+    entries = compare_across_tasks(results)
     section = tasks_section(entries, wilcoxon_table(entries), aggregates_table(results, entries))
     return " ".join(line for block in section.blocks if isinstance(block, Items) for line in block.lines)
 

@@ -5,21 +5,21 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from prunebench.reports.statistics.aggregate import iqm, stratified_interval
+from prunebench.reports.statistics.interquartile_mean import interquartile_mean, stratified_interval
 from prunebench.reports.statistics.intervals import Interval
 
 
 def test_iqm_by_hand() -> None:
-    assert iqm([9.0, 1.0, 2.0, 4.0]) == 3.0  # without 1 and 9
-    assert iqm([8.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 100.0]) == 4.5  # without 1 2, 8 100
-    assert iqm([0.0, 1.0, 2.0, 3.0, 10.0]) == 2.0  # a quarter of five is one
-    assert iqm([1.0, 2.0, 6.0]) == 3.0
+    assert interquartile_mean([9.0, 1.0, 2.0, 4.0]) == 3.0  # without 1 and 9
+    assert interquartile_mean([8.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 100.0]) == 4.5  # without 1 2, 8 100
+    assert interquartile_mean([0.0, 1.0, 2.0, 3.0, 10.0]) == 2.0  # a quarter of five is one
+    assert interquartile_mean([1.0, 2.0, 6.0]) == 3.0
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 50, 101])
 def test_iqm_is_scipys_trimmed_mean(n: int) -> None:
     values = np.random.default_rng(n).standard_normal(n)
-    assert iqm(values) == pytest.approx(float(stats.trim_mean(values, 0.25)))
+    assert interquartile_mean(values) == pytest.approx(float(stats.trim_mean(values, 0.25)))
 
 
 def test_interval_has_the_quantiles_of_all_resamples() -> None:
@@ -80,7 +80,7 @@ def test_coverage_at_five_seeds() -> None:
 def test_what_cannot_be_aggregated() -> None:
     for values in ([], [float("nan"), 1.0]):
         with pytest.raises(ValueError, match="finite"):
-            iqm(values)
+            interquartile_mean(values)
         with pytest.raises(ValueError, match="finite"):
             stratified_interval([[1.0, 2.0], values])
     with pytest.raises(ValueError, match="not 0 and 2000"):

@@ -4,15 +4,15 @@ from importlib.metadata import version
 
 import pandas as pd
 
+from prunebench.reports.analysis.across_tasks import compare_across_tasks
 from prunebench.reports.analysis.causes import parts_without_pair
-from prunebench.reports.analysis.tasks import over_tasks
 from prunebench.reports.document import Document, Items, Picture, Section, Text
-from prunebench.reports.formatting import count, seeds
+from prunebench.reports.formatting import counted, seed_ranges
 from prunebench.reports.results import Results
 from prunebench.reports.sections import costs, details, evidence
+from prunebench.reports.sections.across_tasks import tasks_section
 from prunebench.reports.sections.comparison import comparison_sections
 from prunebench.reports.sections.fidelity import fidelity_section
-from prunebench.reports.sections.many_tasks import tasks_section
 from prunebench.reports.sections.reestimated import TITLE as REESTIMATED
 from prunebench.reports.sections.reestimated import reestimated_sections
 from prunebench.reports.sections.schedule import schedule_section
@@ -94,7 +94,7 @@ def _of_points(
         *reestimated_sections(results),
         evidence.areas_section(tables["areas"]),
         evidence.fronts_section(tables["fronts"]),
-        tasks_section(over_tasks(results), tables["wilcoxon"], tables["aggregates"]),
+        tasks_section(compare_across_tasks(results), tables["wilcoxon"], tables["aggregates"]),
         fidelity,
         details.below_random_section(results, tables["differences"]),
         details.failures_section(results),
@@ -110,16 +110,16 @@ def _facts(results: Results) -> tuple[tuple[str, str], ...]:
     seen = {record.cell.seed for record in results.records} | {one.cell.seed for one in results.fidelity}
     tasks = {results.tasks[r.key] for r in results.records} or {one.cell.task for one in results.fidelity}
     points = f"{len(results.records)} finished, {len(results.failures)} failed"
-    older = f"{count(results.superseded, 'older record')} of the same cells (another version of code or packages)"
-    scored = count(len(results.fidelity), "score") + " of dense networks"
-    priced = f"{count(len(results.prices), 'score')} on {', '.join(sorted({p.model for p in results.prices}))}"
+    older = f"{counted(results.superseded, 'older record')} of the same cells (another version of code or packages)"
+    scored = counted(len(results.fidelity), "score") + " of dense networks"
+    priced = f"{counted(len(results.prices), 'score')} on {', '.join(sorted({p.model for p in results.prices}))}"
     facts = (
         ("tasks", "; ".join(sorted(tasks))),
         ("points", points if results.records or results.failures else ""),
         ("left out", older if results.superseded else ""),
         ("fidelity", scored if results.fidelity else ""),
         ("cost of scores", priced if results.prices else ""),
-        ("seeds", seeds(seen)),
+        ("seeds", seed_ranges(seen)),
         ("preset", (results.preset or "none") if tasks else ""),  # scores alone are timed on what is theirs
         ("command", results.command or "not recorded"),
         ("source", results.source),

@@ -4,11 +4,11 @@ from typing import Any
 
 import pandas as pd
 
+from prunebench.reports.analysis.across_tasks import AcrossTasks
 from prunebench.reports.analysis.family import ALPHA
-from prunebench.reports.analysis.tasks import OverTasks
 from prunebench.reports.document import Block, Items, Section, Table, Text
-from prunebench.reports.formatting import count, points
-from prunebench.reports.grid import METRICS
+from prunebench.reports.formatting import counted, signed_interval
+from prunebench.reports.grid import METRIC_WORDS
 from prunebench.reports.statistics.intervals import Interval
 from prunebench.reports.statistics.ranks import MIN_TASKS
 
@@ -19,7 +19,7 @@ HOW = (
 )
 
 
-def tasks_section(entries: list[OverTasks], wilcoxon: pd.DataFrame, aggregates: pd.DataFrame) -> Section:
+def tasks_section(entries: list[AcrossTasks], wilcoxon: pd.DataFrame, aggregates: pd.DataFrame) -> Section:
     """Ranks, tests and aggregates of every ranking and keep; from fewer than six tasks no test."""
     if not entries:
         return Section(TITLE, (), "Two tasks or more with the same criteria are needed to put them side by side.")
@@ -29,10 +29,12 @@ def tasks_section(entries: list[OverTasks], wilcoxon: pd.DataFrame, aggregates: 
     return Section(TITLE, (*blocks, Table("Pruned - dense accuracy in points, 95 % interval.", header, rows, left=3)))
 
 
-def _sentence(entry: OverTasks, wilcoxon: pd.DataFrame) -> str:
+def _sentence(entry: AcrossTasks, wilcoxon: pd.DataFrame) -> str:
     ranks = ", ".join(f"`{name}` {rank:.2f}" for name, rank in entry.ranks.sort_values().items())
     tasks = len(entry.scores)
-    where = f"{entry.ranking} ranking, keep {entry.keep:g} {METRICS[entry.metric]}, {tasks} tasks: mean ranks {ranks}"
+    where = (
+        f"{entry.ranking} ranking, keep {entry.keep:g} {METRIC_WORDS[entry.metric]}, {tasks} tasks: mean ranks {ranks}"
+    )
     if not ranks:
         return f"{where.partition(':')[0]}: no method, controls only"
     if tasks < MIN_TASKS:
@@ -40,7 +42,7 @@ def _sentence(entry: OverTasks, wilcoxon: pd.DataFrame) -> str:
     return f"{where}. {_friedman(entry)}{_wilcoxon(entry, wilcoxon)}"
 
 
-def _friedman(entry: OverTasks) -> str:
+def _friedman(entry: AcrossTasks) -> str:
     if entry.friedman is None or entry.critical is None:
         return ""
     test = entry.friedman
@@ -50,18 +52,25 @@ def _friedman(entry: OverTasks) -> str:
     return f"{text}; not told apart: {bars or 'none'}. "
 
 
-def _wilcoxon(entry: OverTasks, wilcoxon: pd.DataFrame) -> str:
+def _wilcoxon(entry: AcrossTasks, wilcoxon: pd.DataFrame) -> str:
     same = (wilcoxon["ranking"] == entry.ranking) & (wilcoxon["metric"] == entry.metric)
     rows = wilcoxon[same & (wilcoxon["keep"] == entry.keep)].to_dict("records")
     tested = ", ".join(f"`{r['criterion']}` to `{r['reference']}` {r['p_holm']:.2g}" for r in rows)
     if not tested:
         return ""
     least = rows[0]["smallest_holm"]
-    few = f" {count(len(rows), 'contrast')} over {rows[0]['tasks']} tasks cannot give less than {least:.2g}: too few."
+    few = f" {counted(len(rows), 'contrast')} over {rows[0]['tasks']} tasks cannot give less than {least:.2g}: too few."
     return f"Wilcoxon's signed ranks, p after Holm's correction: {tested}.{few if least > ALPHA else ''}"
 
 
 def _row(r: dict[Any, Any]) -> tuple[str, ...]:
     low, high = (None if pd.isna(r[end]) else float(r[end]) for end in ("low", "high"))
-    change = points(Interval(int(r["n"]), float(r["change"]), low, high))
-    return (r["ranking"], f"{r['keep']:g} {METRICS[r['metric']]}", r["criterion"], str(r["tasks"]), str(r["n"]), change)
+    change = signed_interval(Interval(int(r["n"]), float(r["change"]), low, high))
+    return (
+        r["ranking"],
+        f"{r['keep']:g} {METRIC_WORDS[r['metric']]}",
+        r["criterion"],
+        str(r["tasks"]),
+        str(r["n"]),
+        change,
+    )

@@ -6,18 +6,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from prunebench.reports.statistics.intervals import LEVEL, Interval
-from prunebench.reports.statistics.vectors import vector
+from prunebench.reports.statistics.vectors import finite_vector
 
 
-def iqm(values: ArrayLike) -> float:
+def interquartile_mean(values: ArrayLike) -> float:
     """Interquartile mean: the mean of what is left without the lowest and the highest quarter, rounded down.
 
     values: (n,), any unit, finite; fewer than four lose nothing. Raises ValueError for none.
 
-    >>> iqm([0.0, 2.0, 4.0, 100.0])
+    >>> interquartile_mean([0.0, 2.0, 4.0, 100.0])
     3.0
     """
-    return float(_iqm(vector(values)))
+    return float(_iqm(finite_vector(values)))
 
 
 def stratified_interval(
@@ -39,15 +39,15 @@ def stratified_interval(
     """
     if not strata or draws < 1:
         raise ValueError(f"at least 1 stratum and 1 draw are needed, not {len(strata)} and {draws}")
-    tasks = [vector(values) for values in strata]
+    tasks = [finite_vector(values) for values in strata]
     pooled = np.concatenate(tasks)
     if len(pooled) == len(tasks):
-        return Interval(len(pooled), iqm(pooled))
+        return Interval(len(pooled), interquartile_mean(pooled))
     rng = np.random.default_rng(seed)
     resampled = [task[rng.integers(len(task), size=(draws, len(task)))] for task in tasks]
     tails = [(1 - level) / 2, (1 + level) / 2]
     low, high = np.quantile(_iqm(np.concatenate(resampled, axis=1)), tails).tolist()
-    return Interval(len(pooled), iqm(pooled), low, high)
+    return Interval(len(pooled), interquartile_mean(pooled), low, high)
 
 
 def _iqm(values: NDArray[np.float64]) -> NDArray[np.float64]:

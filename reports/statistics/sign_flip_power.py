@@ -5,30 +5,37 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from prunebench.reports.statistics import power as t_test
-from prunebench.reports.statistics.power import MOST, check, effect_size, seeds_for_exact, seeds_needed
+from prunebench.reports.statistics.t_test_power import (
+    MOST_SEEDS,
+    check_power,
+    fewest_seeds_to_reject,
+    standardised_difference,
+    t_test_detectable,
+    t_test_power,
+    t_test_seeds,
+)
 
 DRAWS = 4_000  # samples: a power of 0.8 has a standard error of 0.006
 ALIKE = 32  # of the 2**(n - 1) pairs of opposite assignments; where so many reject, the t test's power serves
 
 
-def exact_power(n: int, difference: float, sd: float, alpha: float = 0.05) -> float:
+def sign_flip_power(n: int, difference: float, sd: float, alpha: float = 0.05) -> float:
     """Probability that the two-sided sign-flip test of n normal differences finds a true difference.
 
-    difference, sd: as in `power.power`. With few seeds p has few values and the test rejects at the largest that is at
+    difference, sd: as in `t_test_power`. With few seeds p has few values and the test rejects at the largest that is at
     most alpha: then the power is simulated (seeded, standard error below 0.01); with more it is that of the t test.
-    Raises ValueError as `power.power`.
+    Raises ValueError as `t_test_power`.
 
-    >>> exact_power(5, 3.0, 1.0), round(exact_power(6, 1.5, 1.0), 1)  # six of one sign: 0.9332**6 = 0.66
+    >>> sign_flip_power(5, 3.0, 1.0), round(sign_flip_power(6, 1.5, 1.0), 1)  # six of one sign: 0.9332**6 = 0.66
     (0.0, 0.7)
     """
-    found = t_test.power(n, difference, sd, alpha)
+    found = t_test_power(n, difference, sd, alpha)
     count = _count(n, alpha)
     if count >= ALIKE:
         return found
     if count == 0:
         return 0.0
-    effect, reached = effect_size(difference, sd), _thresholds(n, count)
+    effect, reached = standardised_difference(difference, sd), _thresholds(n, count)
     below = np.searchsorted(reached, effect) + np.searchsorted(reached, -effect)  # both tails
     return float(min(1.0, below / DRAWS))
 
@@ -36,32 +43,32 @@ def exact_power(n: int, difference: float, sd: float, alpha: float = 0.05) -> fl
 def seeds_to_decide(difference: float, sd: float, power: float = 0.8, alpha: float = 0.05) -> int | None:
     """Smallest n with which the two-sided sign-flip test finds a true difference with that power.
 
-    difference, sd, power: as in `power.seeds_needed`, which it never falls below; None for more than 10,000.
+    difference, sd, power: as in `power.t_test_seeds`, which it never falls below; None for more than 10,000.
 
-    >>> seeds_needed(1.5, 1.0), seeds_to_decide(1.5, 1.0), seeds_to_decide(0.5, 1.0)
+    >>> t_test_seeds(1.5, 1.0), seeds_to_decide(1.5, 1.0), seeds_to_decide(0.5, 1.0)
     (6, 7, 34)
     """
-    wanted = seeds_needed(difference, sd, power, alpha)
+    wanted = t_test_seeds(difference, sd, power, alpha)
     if wanted is None:
         return None
-    counts = range(max(wanted, seeds_for_exact(1, alpha)), MOST + 1)
-    return next((n for n in counts if exact_power(n, difference, sd, alpha) >= power), None)
+    counts = range(max(wanted, fewest_seeds_to_reject(1, alpha)), MOST_SEEDS + 1)
+    return next((n for n in counts if sign_flip_power(n, difference, sd, alpha) >= power), None)
 
 
-def detectable(n: int, sd: float, power: float = 0.8, alpha: float = 0.05) -> float | None:
+def detectable_difference(n: int, sd: float, power: float = 0.8, alpha: float = 0.05) -> float | None:
     """Smallest true difference that the sign-flip test of n seeds finds with that power, in the unit of sd.
 
-    None where n are too few to reject at all. Raises ValueError as `power.detectable`.
+    None where n are too few to reject at all. Raises ValueError as `power.t_test_detectable`.
 
-    >>> detectable(5, 1.0), round(detectable(34, 1.0), 3)
+    >>> detectable_difference(5, 1.0), round(detectable_difference(34, 1.0), 3)
     (None, 0.495)
     """
-    check(power, alpha)
+    check_power(power, alpha)
     count = _count(n, alpha)
     if count == 0:
-        effect_size(0.0, sd)
+        standardised_difference(0.0, sd)
         return None
-    found = t_test.detectable(n, sd, power, alpha)
+    found = t_test_detectable(n, sd, power, alpha)
     return found if count >= ALIKE else sd * float(np.quantile(_thresholds(n, count), power, method="higher"))
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from prunebench.records.names import RANKINGS
 from prunebench.records.record import Record, Scores
-from prunebench.reports.grid import GROUP, order
+from prunebench.reports.grid import POINT_COLUMNS, table_order
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.intervals import t_interval
 
@@ -20,12 +20,12 @@ def records_table(results: Results) -> pd.DataFrame:
 
     Where single weights were pruned there is no theoretical speed-up: dense kernels compute the zeros, too.
 
-    Sorted by task, ranking, keep (largest first), criterion (see `grid.order`) and seed.
+    Sorted by task, ranking, keep (largest first), criterion (see `grid.table_order`) and seed.
     """
     rows = [_row(record, results.tasks[record.key]) for record in results.records]
-    rows.sort(key=position)
+    rows.sort(key=row_position)
     if not rows:
-        return pd.DataFrame(columns=[*GROUP, "seed"])
+        return pd.DataFrame(columns=[*POINT_COLUMNS, "seed"])
     return pd.DataFrame(rows).dropna(axis="columns", how="all")  # top-5 where nobody has it
 
 
@@ -50,8 +50,8 @@ def _row(record: Record, task: str) -> dict[str, Any]:
     row |= {f"keep_{metric}": value for metric, value in record.keep.items()}
     for cost in COSTS:
         row |= {f"{cost}_{which}": getattr(getattr(record, which), cost, None) for which in ("dense", "pruned")}
-    row["compression"] = ratio(record, "params")
-    row["theoretical"] = float("nan") if record.weights else ratio(record, "macs")
+    row["compression"] = cost_ratio(record, "params")
+    row["theoretical"] = float("nan") if record.weights else cost_ratio(record, "macs")
     row |= {"floors": ", ".join(record.floors) or "none", "key": record.key}
     if record.sparse:
         row["sparse_ineffective"] = record.sparse.ineffective
@@ -63,18 +63,18 @@ def _row(record: Record, task: str) -> dict[str, Any]:
     return row
 
 
-def ratio(record: Record, cost: str) -> float:
+def cost_ratio(record: Record, cost: str) -> float:
     """Divide the dense network's cost by the pruned one's."""
     return float(getattr(record.dense, cost) / getattr(record.pruned, cost))
 
 
-def interval_columns(name: str, values: Iterable[float]) -> dict[str, Any]:
+def mean_and_half(name: str, values: Iterable[float]) -> dict[str, Any]:
     """Give the mean as `name` and half of its t interval as `name_half`. values: (n,)."""
     interval = t_interval(list(values))
     return {name: interval.mean, f"{name}_half": interval.half}
 
 
-def position(row: dict[str, Any]) -> tuple[Any, ...]:
+def row_position(row: dict[str, Any]) -> tuple[Any, ...]:
     """Sort key of a row."""
     ranking = RANKINGS.index(row["ranking"])
-    return row["task"], ranking, row["metric"], -row["keep"], order(row["criterion"]), row["seed"]
+    return row["task"], ranking, row["metric"], -row["keep"], table_order(row["criterion"]), row["seed"]

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from prunebench.reports.results import gather
-from prunebench.reports.tables.points import records_table
+from prunebench.reports.tables.records import records_table
 
 
 def test_one_row_per_record_with_ratios_by_hand(make: SimpleNamespace) -> None:
