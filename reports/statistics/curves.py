@@ -1,4 +1,4 @@
-"""Accuracy-compression curves: accuracy over the logarithm of what is kept, linear between the measured points."""
+"""Accuracy-compression curves: accuracy over the logarithm of the keep, linear between the measured points."""
 
 from collections.abc import Sequence
 
@@ -10,15 +10,15 @@ from prunebench.reports.statistics.vectors import finite_vector
 
 
 def interpolate_accuracy(keeps: ArrayLike, accuracies: ArrayLike, at: ArrayLike) -> NDArray[np.float64]:
-    """Accuracy at other keeps, piecewise linear in log(keep); never extrapolates.
+    """Accuracy at other keeps, (m,), piecewise linear in log(keep). The curve is never extrapolated.
 
     keeps: (n,) in (0, 1], distinct, in any order; accuracies: (n,), any unit; at: (m,) within the range of keeps.
-    Gives (m,). Raises ValueError for anything else.
+    Raises ValueError for anything else.
 
     >>> interpolate_accuracy([1.0, 0.25], [0.9, 0.7], at=[0.5]).round(6)
     array([0.8])
     """
-    x, y = _curve(keeps, accuracies)
+    x, y = _sorted_curve(keeps, accuracies)
     wanted = finite_vector(at)
     low, high = float(x[0]), float(x[-1])
     if wanted.min() < low or wanted.max() > high:
@@ -30,8 +30,8 @@ def interpolate_accuracy(keeps: ArrayLike, accuracies: ArrayLike, at: ArrayLike)
 def shared_range(curves: Sequence[Sequence[float]]) -> tuple[float, float] | None:
     """Range of keeps that all curves were measured over: (largest smallest keep, smallest largest keep).
 
-    curves: the keeps of each, in any order. None where they share no more than a point. Raises ValueError for no
-    curve, or for one with no keep.
+    curves: the keeps of each curve, in any order. None where the curves share no more than one keep. Raises ValueError
+    for no curve, or for a curve without keeps.
 
     >>> shared_range([[1.0, 0.5, 0.1], [0.9, 0.2]])
     (0.2, 0.9)
@@ -44,9 +44,10 @@ def shared_range(curves: Sequence[Sequence[float]]) -> tuple[float, float] | Non
 
 
 def area_under_curve(keeps: ArrayLike, accuracies: ArrayLike, low: float, high: float) -> float:
-    """Mean accuracy from keep low to keep high over log(keep): the curve's exact integral by log(high / low).
+    """Mean accuracy from keep low to keep high over log(keep): the exact integral of the curve by log(high / low).
 
-    keeps, accuracies: as for `interpolate_accuracy`; low < high, both within the range of keeps, else ValueError.
+    keeps, accuracies: as for `interpolate_accuracy`. Raises ValueError unless low < high, both within the range of
+    keeps.
 
     >>> round(area_under_curve([1.0, 0.25], [0.9, 0.7], low=0.25, high=1.0), 6)
     0.8
@@ -59,7 +60,7 @@ def area_under_curve(keeps: ArrayLike, accuracies: ArrayLike, low: float, high: 
     return float(trapezoid(interpolate_accuracy(keeps, accuracies, at), log) / log[-1])
 
 
-def _curve(keeps: ArrayLike, accuracies: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _sorted_curve(keeps: ArrayLike, accuracies: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     x, y = finite_vector(keeps), finite_vector(accuracies)
     if len(x) != len(y):
         raise ValueError(f"{len(x)} keeps cannot be paired with {len(y)} accuracies")

@@ -1,4 +1,4 @@
-"""How large a paired difference is, without a test."""
+"""Effect sizes of paired differences."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,10 +11,10 @@ from prunebench.reports.statistics.vectors import finite_vector, is_constant
 def hedges_g(differences: ArrayLike) -> float | None:
     """Hedges' g of paired differences (g_z): mean / standard deviation, corrected for small samples (Hedges 1981).
 
-    differences: (n,), any unit, finite. The correction is the exact one, with m = n - 1 degrees of freedom:
-    J = gamma(m / 2) / (sqrt(m / 2) gamma((m - 1) / 2)). None for differences that are constant (up to rounding) and
-    for n < 3: at n = 2 the uncorrected value has no expectation, and J is 0 whatever the differences.
-    Raises ValueError for none, or for values that are not finite.
+    differences: (n,), any unit, finite. The correction is exact, with m = n - 1 degrees of freedom:
+    J = gamma(m / 2) / (sqrt(m / 2) gamma((m - 1) / 2)). None for constant differences (up to rounding) and for n < 3:
+    at n = 2 the uncorrected value has no expectation, and J is 0. Raises ValueError for no difference, or for
+    differences that are not finite.
 
     >>> round(hedges_g([1.0, 2.0, 3.0]), 4)  # 2 / 1, times J = 1 / sqrt(pi)
     1.1284
@@ -28,11 +28,11 @@ def hedges_g(differences: ArrayLike) -> float | None:
 
 
 def probability_of_superiority(differences: ArrayLike) -> Interval:
-    """How likely A is better than B in another block: the share of positive differences A - B, ties counting half.
+    """Probability that A is better than B in another block: the share of positive differences A - B.
 
-    differences: (n,), any unit, n >= 1, finite. The interval is that of Clopper and Pearson (1934) at LEVEL, exact for
-    counts of wins; half wins go through the same beta quantiles. One difference has its interval too, a wide one.
-    Raises ValueError for none, or for values that are not finite.
+    differences: (n,), any unit, n >= 1, finite. A tie counts half. The interval is that of Clopper and Pearson (1934)
+    at LEVEL. It is exact for whole counts of wins; half wins go through the same beta quantiles. A single difference
+    has a wide interval. Raises ValueError for no difference, or for differences that are not finite.
 
     >>> probability_of_superiority([0.1, 0.2, 0.0, -0.1]).mean
     0.625

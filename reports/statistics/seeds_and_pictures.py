@@ -1,4 +1,4 @@
-"""Two sources of chance at once: other seeds, and other test pictures."""
+"""Intervals over two sources of chance at once: other seeds, and other test pictures."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +12,10 @@ from prunebench.reports.statistics.intervals import LEVEL
 
 @dataclass(frozen=True)
 class Crossed:
-    """A mean over seeds and pictures; `low` and `high` are None where there is one picture.
+    """A mean over seeds and pictures. `low` and `high` are None for a single picture.
 
-    pictures_share: the part of the mean's variance that the choice of test pictures makes; 1 for one seed, where
-    nothing is known about other seeds.
+    pictures_share: the part of the mean's variance that the choice of test pictures makes. One seed has the share 1,
+    as nothing is known about other seeds.
     """
 
     seeds: int
@@ -26,15 +26,16 @@ class Crossed:
     pictures_share: float | None = None
 
 
-def crossed_interval(values: NDArray[Any], level: float = LEVEL) -> Crossed:
+def crossed_interval(values: NDArray[Any]) -> Crossed:
     """Interval of the mean over seeds and test pictures, both taken as drawn at random.
 
-    values: (seeds, pictures), finite, every seed on the same pictures; for a comparison of two methods the differences
-    of 'classified right', -1, 0 or 1. The variance is that of the crossed (pigeonhole) bootstrap, which resamples seeds
-    and pictures apart from each other (Owen 2007), made unbiased: for a mean both have a closed form, the two-way
-    random-effects analysis of variance (Cornfield and Tukey 1956), so nothing is drawn and nothing is left to chance.
-    Degrees of freedom by Satterthwaite (1946); never narrower than the seeds' own t interval. Raises ValueError for
-    another shape or for values that are not finite.
+    values: (seeds, pictures), finite, every seed on the same pictures. For a comparison of two methods they are the
+    differences of 'classified right': -1, 0 or 1.
+
+    The variance is that of the crossed (pigeonhole) bootstrap, which resamples seeds and pictures independently (Owen
+    2007), made unbiased. For a mean it has a closed form, the two-way random-effects analysis of variance (Cornfield
+    and Tukey 1956), so nothing is drawn. Degrees of freedom are Satterthwaite's (1946). The interval is never narrower
+    than the seeds' own t interval. Raises ValueError for another shape or for values that are not finite.
 
     >>> crossed_interval(np.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 1.0, 1.0]])).mean
     0.625
@@ -49,15 +50,13 @@ def crossed_interval(values: NDArray[Any], level: float = LEVEL) -> Crossed:
     by_picture = x.mean(axis=0) - mean
     of_pictures = float(by_picture @ by_picture) / (pictures - 1) / pictures
     if seeds == 1:
-        half, share = _half(of_pictures, pictures - 1.0, level), 1.0
+        half, share = _half_width(of_pictures, pictures - 1.0), 1.0
     else:
-        half, share = _two_way(x - mean, by_picture, of_pictures, level)
+        half, share = _two_way(x - mean, by_picture, of_pictures)
     return Crossed(seeds, pictures, mean, mean - half, mean + half, share)
 
 
-def _two_way(
-    centred: NDArray[np.float64], by_picture: NDArray[np.float64], of_pictures: float, level: float
-) -> tuple[float, float]:
+def _two_way(centred: NDArray[np.float64], by_picture: NDArray[np.float64], of_pictures: float) -> tuple[float, float]:
     """Give half the interval's width, and the pictures' share of the mean's variance."""
     seeds, pictures = centred.shape
     by_seed = centred.mean(axis=1)
@@ -68,9 +67,9 @@ def _two_way(
     if variance == 0:
         return 0.0, 0.0
     squares = of_seeds**2 / (seeds - 1) + of_pictures**2 / (pictures - 1) + of_both**2 / ((seeds - 1) * (pictures - 1))
-    half = max(_half(variance, variance**2 / squares, level), _half(of_seeds, seeds - 1.0, level))
+    half = max(_half_width(variance, variance**2 / squares), _half_width(of_seeds, seeds - 1.0))
     return half, max(of_pictures - of_both, 0.0) / variance
 
 
-def _half(variance: float, freedom: float, level: float) -> float:
-    return float(special.stdtrit(freedom, (1 + level) / 2) * variance**0.5)
+def _half_width(variance: float, freedom: float) -> float:
+    return float(special.stdtrit(freedom, (1 + LEVEL) / 2) * variance**0.5)

@@ -1,4 +1,4 @@
-"""How many seeds a paired t test needs; `exact_power` has those of the sign-flip test."""
+"""Power of the paired t test, and the seeds it needs; `sign_flip_power` has those of the sign-flip test."""
 
 from bisect import bisect_left
 
@@ -9,17 +9,17 @@ from scipy import optimize, special
 from prunebench.reports.statistics.intervals import LEVEL, Interval
 from prunebench.reports.statistics.vectors import finite_vector, is_constant
 
-MOST_SEEDS = 10_000  # seeds
+MOST_SEEDS = 10_000
 Z = np.linspace(-9.0, 9.0, 2001)  # where the normal density is not negligible
 DENSITY = np.exp(-(Z**2) / 2) / (2 * np.pi) ** 0.5 * (Z[1] - Z[0])
-SLACK = 1e-5  # of a probability: the sum over Z is that exact for n = 2, and to 1e-9 above
+SLACK = 1e-5  # of a probability: the error of the sum over Z for n = 2; above, the error is 1e-9
 
 
 def t_test_power(n: int, difference: float, sd: float, alpha: float = 0.05) -> float:
     """Probability that the two-sided paired t test of n seeds finds a true difference (noncentral t, both tails).
 
     difference, sd: of the paired differences, in one unit; sd = 0 finds any difference. Raises ValueError for n < 2,
-    for numbers that are not finite, sd < 0, or alpha outside (0, 1).
+    for numbers that are not finite, for sd < 0, or for alpha outside (0, 1).
 
     >>> round(t_test_power(34, 0.5, 1.0), 3)
     0.808
@@ -34,7 +34,7 @@ def t_test_power(n: int, difference: float, sd: float, alpha: float = 0.05) -> f
 def t_test_seeds(difference: float, sd: float, power: float = 0.8, alpha: float = 0.05) -> int | None:
     """Smallest n >= 2 with which the two-sided paired t test finds a true difference with that power.
 
-    difference, sd: as in `t_test_power`. None where it is more than 10,000, as for a difference of 0; 2 for sd = 0.
+    difference, sd: as in `t_test_power`. None for more than 10,000 seeds, as for a difference of 0; 2 for sd = 0.
     Raises ValueError as `t_test_power`, and unless 0 < alpha < power < 1 (by 1e-5).
 
     >>> t_test_seeds(0.5, 1.0)
@@ -69,10 +69,10 @@ def t_test_detectable(n: int, sd: float, power: float = 0.8, alpha: float = 0.05
 
 
 def fewest_seeds_to_reject(tests: int, alpha: float = 0.05) -> int:
-    """Smallest n with tests * 2**(1 - n) <= alpha: fewer cannot reject after Holm's first step.
+    """Smallest n with tests * 2**(1 - n) <= alpha: fewer seeds cannot reject at Holm's first step.
 
-    tests: how many the family holds; the exact two-sided sign-flip test of n differences, none of them zero, cannot
-    give a p below 2**(1 - n). Raises ValueError for less than 1 test, or alpha outside (0, 1).
+    tests: the size of the family. The exact two-sided sign-flip test of n differences, none of them zero, cannot give
+    a p below 2**(1 - n). Raises ValueError for fewer than 1 test, or for alpha outside (0, 1).
 
     >>> fewest_seeds_to_reject(1), fewest_seeds_to_reject(6)
     (6, 8)
@@ -85,11 +85,12 @@ def fewest_seeds_to_reject(tests: int, alpha: float = 0.05) -> int:
     return n
 
 
-def sd_interval(differences: ArrayLike, level: float = LEVEL) -> Interval:
+def sd_interval(differences: ArrayLike) -> Interval:
     """Give the standard deviation, in the field `mean`, with its chi-square interval.
 
-    differences: (n,), n >= 2, any unit, finite and taken as normal: unlike t, this interval depends on it however many
-    there are. Constant ones (up to rounding) give zeros. Raises ValueError for fewer, or as `vector`.
+    differences: (n,), n >= 2, any unit, finite, taken as normal. The interval depends on normality at every n, other
+    than the t interval. Constant differences (up to rounding) give zeros. Raises ValueError for fewer differences, or
+    as `finite_vector`.
 
     >>> spread = sd_interval([1.0, 2.0, 3.0])
     >>> spread.mean, round(spread.low, 3), round(spread.high, 3)
@@ -100,23 +101,13 @@ def sd_interval(differences: ArrayLike, level: float = LEVEL) -> Interval:
     if n < 2:
         raise ValueError(f"a standard deviation needs at least 2 differences, not {n}")
     sd = 0.0 if is_constant(d) else float(d.std(ddof=1))
-    low, high = (sd * ((n - 1) / float(special.chdtri(n - 1, q))) ** 0.5 for q in ((1 - level) / 2, (1 + level) / 2))
+    tails = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+    low, high = (sd * ((n - 1) / float(special.chdtri(n - 1, tail))) ** 0.5 for tail in tails)
     return Interval(n, sd, low, high)
 
 
-def _power(n: int, effect: float, alpha: float) -> float:
-    """Average, over the normal deviate z of the mean, how often the sample's sd is small enough to reject.
-
-    This is the noncentral t, squared: |t| > c where chi-square < (n - 1) (z + effect sqrt(n))**2 / c**2. scipy's `nct`
-    gives NaN for the far tail of many effects that are met here.
-    """
-    critical = -float(special.stdtrit(n - 1, alpha / 2))
-    shift = min(effect * n**0.5, 1e100)  # its square must be finite
-    return min(1.0, float(DENSITY @ special.chdtr(n - 1, (n - 1) * ((Z + shift) / critical) ** 2)))
-
-
 def standardised_difference(difference: float, sd: float) -> float:
-    """Give the difference without its sign, in units of sd; infinite for sd = 0. Raises ValueError as `t_test_power`."""
+    """Give the absolute difference in units of sd; infinite for sd = 0. Raises ValueError as `t_test_power`."""
     if not (np.isfinite(difference) and np.isfinite(sd) and sd >= 0):
         raise ValueError(f"a finite difference and a finite sd >= 0 are needed, not {difference} and {sd}")
     if difference == 0:
@@ -128,3 +119,14 @@ def check_power(power: float, alpha: float) -> None:
     """Raise ValueError unless 0 < alpha < power < 1 (by 1e-5)."""
     if not (alpha > 0 and alpha + SLACK <= power <= 1 - SLACK):
         raise ValueError(f"alpha > 0 and a power between alpha and 1 are needed, not {alpha} and {power}")
+
+
+def _power(n: int, effect: float, alpha: float) -> float:
+    """Average, over the normal deviate z of the mean, how often the sample's sd is small enough to reject.
+
+    This is the noncentral t, squared: |t| > c where chi-square < (n - 1) (z + effect sqrt(n))**2 / c**2. scipy's `nct`
+    gives NaN in the far tail of many effects that occur here.
+    """
+    critical = -float(special.stdtrit(n - 1, alpha / 2))
+    shift = min(effect * n**0.5, 1e100)  # its square must be finite
+    return min(1.0, float(DENSITY @ special.chdtr(n - 1, (n - 1) * ((Z + shift) / critical) ** 2)))

@@ -44,7 +44,6 @@ def test_the_level_decides() -> None:
     assert p is not None
     assert 0.025 < p < 0.05
     assert margin_tests(d, 0.0039).noninferior is False
-    assert margin_tests(d, 0.0039, level=0.9).noninferior is True  # the usual 90 % interval, two tests at 0.05
 
 
 def test_it_errs_as_often_as_it_says() -> None:

@@ -56,7 +56,6 @@ def brute_force_signed_rank(differences: NDArray[np.float64]) -> float:
 
 def test_demsars_ranks_and_statistics() -> None:
     test = friedman_test(TABLE_6)
-    assert (test.tasks, test.methods) == (14, 4)
     assert test.ranks == pytest.approx(TABLE_6_RANKS, abs=5e-4)
     assert mean_ranks(TABLE_6) == pytest.approx(test.ranks)
     # The paper does not correct for ties: three tasks tie two methods and one all four, sum of t**3 - t = 3 * 6 + 60
@@ -73,14 +72,12 @@ def test_f_on_a_table_without_ties_by_hand() -> None:
     assert test.ranks == pytest.approx((7 / 6, 2.0, 17 / 6))
     assert test.chi_square == pytest.approx(25 / 3)
     assert test.f == pytest.approx(5 * (25 / 3) / (12 - 25 / 3))
-    assert test.p_chi_square == pytest.approx(np.exp(-25 / 6))  # of 2 degrees of freedom
     assert test.p_f == pytest.approx((1 + 2 * test.f / 10) ** -5)  # of 2 and 10
 
 
 def test_friedman_of_hollander_and_wolfe_is_what_r_prints() -> None:
     test = friedman_test(-np.array(ROUNDING_TIMES))
     assert test.chi_square == pytest.approx(11.143, abs=5e-4)
-    assert test.p_chi_square == pytest.approx(0.003805, abs=5e-7)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -91,7 +88,6 @@ def test_friedman_with_ties_is_scipys_and_f_that_of_an_analysis_of_variance_of_r
     test = friedman_test(scores)
     expected = stats.friedmanchisquare(*scores.T)
     assert test.chi_square == pytest.approx(float(expected.statistic))
-    assert test.p_chi_square == pytest.approx(float(expected.pvalue))
     # nested least squares: ranks explained by tasks alone, and by tasks and methods
     ranks = stats.rankdata(-scores, axis=1).ravel()
     tasks, methods = np.kron(np.eye(n), np.ones((k, 1))), np.kron(np.ones((n, 1)), np.eye(k))
@@ -111,11 +107,10 @@ def test_p_of_f_at_demsars_critical_value() -> None:
 
 def test_full_agreement_and_full_ties_have_a_p() -> None:
     agreed = friedman_test([[0.3, 0.1, 0.2]] * 7)
-    assert agreed == Friedman(7, 3, (1.0, 3.0, 2.0), 14.0, agreed.p_chi_square, float("inf"), 0.0)
-    assert agreed.p_chi_square == pytest.approx(np.exp(-7))
+    assert agreed == Friedman((1.0, 3.0, 2.0), 14.0, float("inf"), 0.0)
     assert friedman_test([[0.5, 0.5, 0.1, 0.0]] * 6).p_f == 0.0
     tied = friedman_test(np.full((6, 3), 0.7))
-    assert tied == Friedman(6, 3, (2.0, 2.0, 2.0), 0.0, 1.0, 0.0, 1.0)
+    assert tied == Friedman((2.0, 2.0, 2.0), 0.0, 0.0, 1.0)
     assert friedman_test(np.zeros((6, 3))).p_f == 1.0
 
 
