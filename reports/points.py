@@ -1,16 +1,18 @@
-"""Records by what was asked: the points that everything else compares."""
+"""Points: what was asked for, apart from the seed. Everything else compares points."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from prunebench.records.names import RANKINGS
 from prunebench.records.record import Record
 from prunebench.reports.grid import table_order
-from prunebench.reports.results import Results
 
 
 class Point(NamedTuple):
-    """One requested keep of one criterion, over all its seeds. task: with the protocol's number, if several."""
+    """One requested keep of one criterion, over all its seeds.
+
+    task: dataset x model, with the protocol's number where the task was run under several.
+    """
 
     task: str
     ranking: str
@@ -20,35 +22,46 @@ class Point(NamedTuple):
 
     @property
     def panel(self) -> tuple[str, str, float]:
-        """What two points must share to be compared: task, metric and keep."""
+        """Task, metric and keep: two points can be compared if their panels are equal."""
         return self.task, self.metric, self.keep
 
+    @property
+    def position(self) -> tuple[str, int, str, float, tuple[int, str]]:
+        """Sort key, the order of all tables: task, ranking, metric, keep (largest first), criterion."""
+        return self.task, RANKINGS.index(self.ranking), self.metric, -self.keep, table_order(self.criterion)
 
+
+POINT_COLUMNS = [*Point._fields]
+PANEL_COLUMNS = POINT_COLUMNS[:3]  # task, ranking and metric: one section of the report
 RecordBySeed = dict[int, Record]
 
 
-def group_by_point(results: Results) -> dict[Point, RecordBySeed]:
-    """Sort records by point, in the order of the tables, then by seed."""
+def make_point(record: Record, task: str) -> Point:
+    """Give the point of a record. task: its name in the report."""
+    cell = record.cell
+    return Point(task, cell.ranking, cell.metric, cell.keep, cell.criterion)
+
+
+def group_by_point(records: Iterable[Record], tasks: Mapping[str, str]) -> dict[Point, RecordBySeed]:
+    """Group records by point, in the order of the tables, then by seed. tasks: names by the record's key."""
     found: dict[Point, RecordBySeed] = {}
-    for record in sorted(results.records, key=lambda record: record.cell.seed):
-        cell = record.cell
-        point = Point(results.tasks[record.key], cell.ranking, cell.metric, cell.keep, cell.criterion)
-        found.setdefault(point, {})[cell.seed] = record
-    return {point: found[point] for point in sorted(found, key=_position)}
+    for record in sorted(records, key=lambda record: record.cell.seed):
+        found.setdefault(make_point(record, tasks[record.key]), {})[record.cell.seed] = record
+    return {point: found[point] for point in sorted(found, key=lambda point: point.position)}
 
 
-def group_by_panel(found: dict[Point, RecordBySeed]) -> Iterator[list[Point]]:
-    """Give the points that can be compared with each other: same task, metric and keep; any ranking."""
+def group_by_panel(points: Iterable[Point]) -> Iterator[list[Point]]:
+    """Give the lists of points that can be compared: same task, metric and keep; any ranking."""
     groups: dict[tuple[str, str, float], list[Point]] = {}
-    for point in found:
+    for point in points:
         groups.setdefault(point.panel, []).append(point)
     yield from groups.values()
 
 
 def distinct_seeds(seeds: RecordBySeed) -> RecordBySeed:
-    """Keep one seed alone where all have one outcome, to the last picture: they repeat one computation.
+    """Keep one seed where the outcomes of all seeds are equal to the last picture: they repeat one computation.
 
-    So it is where nothing that the seed draws plays a part, as in cuts of a given network by a data-free score.
+    Seeds repeat where nothing that a seed draws plays a part, as in cuts of a given network by a data-free score.
     """
     outcomes = [
         (dense_accuracy(r), finetuned_accuracy(r), r.loss and r.loss.finetuned, r.widths, r.per_image)
@@ -60,7 +73,7 @@ def distinct_seeds(seeds: RecordBySeed) -> RecordBySeed:
 
 def finetuned_accuracy(record: Record) -> float:
     """Accuracy after fine-tuning, a fraction."""
-    assert record.accuracy is not None  # checked where results are gathered
+    assert record.accuracy is not None  # checked in `results.gather_results`
     return record.accuracy.finetuned
 
 
@@ -70,5 +83,6 @@ def dense_accuracy(record: Record) -> float:
     return record.accuracy.dense
 
 
-def _position(point: Point) -> tuple[str, int, str, float, tuple[int, str]]:
-    return point.task, RANKINGS.index(point.ranking), point.metric, -point.keep, table_order(point.criterion)
+def accuracy_change(record: Record) -> float:
+    """Accuracy after fine-tuning minus that of the block's dense network, a fraction."""
+    return finetuned_accuracy(record) - dense_accuracy(record)

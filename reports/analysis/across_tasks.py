@@ -1,4 +1,4 @@
-"""Over many tasks: ranks, tests over tasks (from six on), and interquartile means."""
+"""Comparison over many tasks: ranks, tests over tasks (from six on), and interquartile means."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import pandas as pd
 from prunebench.reports.analysis.differences import is_primary
 from prunebench.reports.analysis.family import add_holm
 from prunebench.reports.grid import is_control
-from prunebench.reports.points import Point, RecordBySeed, dense_accuracy, finetuned_accuracy, group_by_point
+from prunebench.reports.points import Point, RecordBySeed, accuracy_change, finetuned_accuracy
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.interquartile_mean import stratified_interval
 from prunebench.reports.statistics.ranks import (
@@ -30,10 +30,10 @@ KEY = ["ranking", "metric", "keep"]
 class AcrossTasks:
     """One ranking, metric and keep over all tasks whose cells are complete.
 
-    scores: tasks x criteria, mean fine-tuned accuracy over seeds. Controls have no rank: that random units are worst
-    and the unpruned network best would make any test of 'all are alike' reject. friedman, critical, groups: None and
-    empty where there are fewer than six tasks or three methods, which no such test can serve. groups: criteria that
-    a critical-difference diagram joins by a bar.
+    scores: tasks x criteria, mean fine-tuned accuracy over seeds. Controls have no rank: random units rank worst and
+    the unpruned network best, so any test of 'all rank alike' would reject. friedman, critical: None with fewer than
+    six tasks or three methods, which no such test can serve. groups: criteria that a critical-difference diagram joins
+    by a bar.
     """
 
     ranking: str
@@ -45,35 +45,39 @@ class AcrossTasks:
     groups: tuple[tuple[str, ...], ...] = ()
 
     @property
+    def key(self) -> dict[str, Any]:
+        """The columns ranking, metric and keep."""
+        return {name: getattr(self, name) for name in KEY}
+
+    @property
     def ranks(self) -> pd.Series:
-        """Mean rank of every method, 1 = best."""
+        """Mean rank of every method; 1 is best."""
         if not len(names := method_columns(self.scores)):
             return pd.Series(dtype=float)
         return pd.Series(mean_ranks(self.scores[names].to_numpy()), index=names)
 
 
 def compare_across_tasks(results: Results) -> list[AcrossTasks]:
-    """Put the tasks side by side, where there are two or more; a criterion that some task lacks is left out.
+    """Put the tasks side by side, where there are two or more. A criterion that some task lacks is left out.
 
-    A task that was run under several protocols is no task of its own under each, and is left out.
+    A task that was run under several protocols is left out: it is not one task under each.
     """
-    found = group_by_point(results)
     groups: dict[tuple[str, str, float], dict[Point, RecordBySeed]] = {}
-    for point, seeds in _one_protocol(found).items():
+    for point, seeds in _one_protocol(results.points).items():
         groups.setdefault((point.ranking, point.metric, point.keep), {})[point] = seeds
-    whole = [_over(*key, part) for key, part in groups.items()]
+    whole = [_across(*key, part) for key, part in groups.items()]
     return [entry for entry in whole if entry.scores.shape[0] > 1 and entry.scores.shape[1] > 1]
 
 
 def ranks_table(entries: list[AcrossTasks]) -> pd.DataFrame:
-    """One row per ranking, metric, keep and criterion: its mean rank and the test of 'all are alike'.
+    """One row per ranking, metric, keep and criterion: its mean rank and the test of 'all rank alike'.
 
-    p_friedman: Friedman's test with Iman and Davenport's F; critical: Nemenyi's critical difference of mean ranks
-    (p = 0.05); both missing where there are fewer than six tasks.
+    p_friedman: Friedman's test with Iman and Davenport's F. critical: Nemenyi's critical difference of mean ranks
+    (p = 0.05). Both are missing with fewer than six tasks.
     """
     rows = []
     for entry in entries:
-        base = {"ranking": entry.ranking, "metric": entry.metric, "keep": entry.keep, "tasks": len(entry.scores)}
+        base = entry.key | {"tasks": len(entry.scores)}
         test = {"p_friedman": entry.friedman.p_f, "critical": entry.critical} if entry.friedman else {}
         rows += [base | {"criterion": name, "rank": rank} | test for name, rank in entry.ranks.sort_values().items()]
     return pd.DataFrame(rows, columns=None if rows else [*KEY, "tasks", "criterion", "rank"])
@@ -82,14 +86,14 @@ def ranks_table(entries: list[AcrossTasks]) -> pd.DataFrame:
 def wilcoxon_table(entries: list[AcrossTasks]) -> pd.DataFrame:
     """One row per ranking, metric, keep and primary contrast: Wilcoxon's signed-rank test over tasks, from six on.
 
-    difference: median over tasks of the differences of mean accuracies; p_holm: corrected over the contrasts of the
-    same ranking, metric and keep; smallest_holm: the smallest that so many tasks can give.
+    difference: median over tasks of the differences of mean accuracies. p_holm: corrected over the contrasts of the
+    same ranking, metric and keep. smallest_holm: the smallest p_holm that so many tasks can give.
     """
     rows: list[dict[str, Any]] = []
     for entry in entries:
         if len(entry.scores) < MIN_TASKS:
             continue
-        family = [_wilcoxon(entry, *pair) for pair in _pairs(entry)]
+        family = [_wilcoxon(entry, *pair) for pair in _primary_pairs(entry)]
         add_holm(family)
         least = min(1.0, len(family) * 2.0 ** (1 - len(entry.scores)))
         rows += [row | {"smallest_holm": least} for row in family]
@@ -99,23 +103,25 @@ def wilcoxon_table(entries: list[AcrossTasks]) -> pd.DataFrame:
 def aggregates_table(results: Results, entries: list[AcrossTasks]) -> pd.DataFrame:
     """One row per ranking, metric, keep and criterion: the interquartile mean, over tasks and seeds, of pruned - dense.
 
-    change: in fractions; low, high: stratified bootstrap (seeds resampled within each task; the tasks themselves are
-    taken as given); n: tasks x seeds.
+    change: a fraction. low, high: stratified bootstrap; seeds are resampled within each task, tasks are taken as given.
+    n: tasks x seeds.
     """
-    found = group_by_point(results)
     rows = []
     for entry in entries:
         for name in entry.scores.columns:
-            strata = [
-                [finetuned_accuracy(record) - dense_accuracy(record) for record in seeds.values()]
-                for task in entry.scores.index
-                for seeds in (found[Point(str(task), entry.ranking, entry.metric, entry.keep, str(name))],)
+            points = [
+                Point(str(task), entry.ranking, entry.metric, entry.keep, str(name)) for task in entry.scores.index
             ]
+            strata = [[accuracy_change(record) for record in results.points[point].values()] for point in points]
             interval = stratified_interval(strata)
-            where = {"ranking": entry.ranking, "metric": entry.metric, "keep": entry.keep, "criterion": name}
             numbers = {"change": interval.mean, "low": interval.low, "high": interval.high}
-            rows.append(where | {"tasks": len(strata), "n": interval.n} | numbers)
+            rows.append(entry.key | {"criterion": name, "tasks": len(strata), "n": interval.n} | numbers)
     return pd.DataFrame(rows, columns=None if rows else [*KEY, "criterion", "tasks", "n", "change"])
+
+
+def method_columns(scores: pd.DataFrame) -> list[str]:
+    """Columns that are no controls."""
+    return [str(name) for name in scores.columns if not is_control(str(name))]
 
 
 def _one_protocol(found: Mapping[Point, RecordBySeed]) -> dict[Point, RecordBySeed]:
@@ -126,9 +132,10 @@ def _one_protocol(found: Mapping[Point, RecordBySeed]) -> dict[Point, RecordBySe
     return {point: seeds for point, seeds in found.items() if point.task in single}
 
 
-def _over(ranking: str, metric: str, keep: float, part: Mapping[Point, RecordBySeed]) -> AcrossTasks:
+def _across(ranking: str, metric: str, keep: float, part: Mapping[Point, RecordBySeed]) -> AcrossTasks:
     means = {
-        (point.task, point.criterion): np.mean([finetuned_accuracy(r) for r in s.values()]) for point, s in part.items()
+        (point.task, point.criterion): np.mean([finetuned_accuracy(record) for record in seeds.values()])
+        for point, seeds in part.items()
     }
     wide = pd.Series(means).unstack(sort=False).dropna(axis="columns")
     tasks, names = len(wide), method_columns(wide)
@@ -139,22 +146,14 @@ def _over(ranking: str, metric: str, keep: float, part: Mapping[Point, RecordByS
     return AcrossTasks(ranking, metric, keep, wide, test, critical, groups)
 
 
-def method_columns(scores: pd.DataFrame) -> list[str]:
-    """Columns that are no controls."""
-    return [str(name) for name in scores.columns if not is_control(str(name))]
-
-
-def _pairs(entry: AcrossTasks) -> Iterator[tuple[str, str]]:
+def _primary_pairs(entry: AcrossTasks) -> Iterator[tuple[str, str]]:
     names = [str(name) for name in entry.scores.columns]
     yield from ((one, other) for one in names for other in names if is_primary(one, other))
 
 
 def _wilcoxon(entry: AcrossTasks, criterion: str, reference: str) -> dict[str, Any]:
     ours, other = entry.scores[criterion].to_numpy(), entry.scores[reference].to_numpy()
-    return {
-        "ranking": entry.ranking,
-        "metric": entry.metric,
-        "keep": entry.keep,
+    return entry.key | {
         "tasks": len(ours),
         "criterion": criterion,
         "reference": reference,

@@ -1,4 +1,4 @@
-"""The declared family of tests, its correction, and what may be said afterwards."""
+"""The declared families of tests, their correction, and the verdicts."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,19 +9,20 @@ from prunebench.reports.statistics.multiplicity import holm
 ALPHA = 0.05
 
 BETTER, WORSE, OPEN = "better", "worse", "not told apart"
-TOO_FEW = "too few seeds"  # whatever the seeds had given, the test could not have decided
-TIED = "too many ties"  # the seeds would do, but those that differ at all are too few
+TOO_FEW = "too few seeds"  # no outcome of so many seeds could have decided the test
+TIED = "too many ties"  # there are seeds enough, but too few of them differ
 OTHER_BUDGET = "different budgets"
 NO_PAIRS = "no shared seed"
 
 
 def judge_families(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Correct the primary rows and say what they show; `rows` are those of one task, metric and keep.
+    """Correct the primary rows and add their verdicts. rows: of one task, metric and keep.
 
-    A family is the primary contrasts of one task, ranking, metric and keep that were tested: what one reads together to
-    choose a criterion at a budget. It follows from the criteria that were asked for, never from results. Added to its
-    rows: family: how many; p_holm: adjusted (Holm 1979); smallest_holm: the smallest that the seeds that do not tie
-    can give; verdict: `better` or `worse` where p_holm <= 0.05, otherwise why not.
+    A family is the tested primary contrasts of one task, ranking, metric and keep: these are read together to choose a
+    criterion at a budget. The family follows from the criteria that were asked for, never from results.
+
+    Added columns: family: its size. p_holm: adjusted p (Holm 1979). smallest_holm: the smallest p_holm that the seeds
+    without ties can give. verdict: `better` or `worse` where p_holm <= 0.05, otherwise the reason why neither.
     """
     tested = [row for row in rows if row["primary"] and "p" in row]
     for ranking in dict.fromkeys(row["ranking"] for row in tested):
@@ -32,13 +33,20 @@ def judge_families(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             row |= {"family": len(family), "smallest_holm": least, "verdict": _verdict(row, least, design)}
     for row in rows:
         if row["primary"] and "verdict" not in row:
-            row["verdict"] = _untested(row) or TOO_FEW
+            row["verdict"] = _why_untested(row) or TOO_FEW
     return list(rows)
 
 
+def add_holm(rows: Iterable[dict[str, Any]], name: str = "p") -> None:
+    """Add `p_holm` to all rows that have the p of that name, as one family."""
+    tested = [row for row in rows if name in row]
+    for row, p in zip(tested, holm([row[name] for row in tested]), strict=True):
+        row["p_holm"] = p
+
+
 def _verdict(row: dict[str, Any], smallest: float, untied: float) -> str:
-    """Say what a tested row shows. smallest: the least p_holm that is possible; untied: the same without ties."""
-    if other := _untested(row):
+    """Give the verdict of a tested row. smallest: the least possible p_holm. untied: the same without ties."""
+    if other := _why_untested(row):
         return other
     if row["p_holm"] <= ALPHA:
         return BETTER if row["difference"] > 0 else WORSE
@@ -47,14 +55,7 @@ def _verdict(row: dict[str, Any], smallest: float, untied: float) -> str:
     return TIED if smallest > ALPHA else OPEN
 
 
-def _untested(row: dict[str, Any]) -> str | None:
+def _why_untested(row: dict[str, Any]) -> str | None:
     if row["n"] == 0:
         return NO_PAIRS
     return OTHER_BUDGET if abs(row["keep_gap"]) > KEEP_TOLERANCE else None
-
-
-def add_holm(rows: Iterable[dict[str, Any]], name: str = "p") -> None:
-    """Add `p_holm` to all rows that have the p of that name, as one family."""
-    tested = [row for row in rows if name in row]
-    for row, p in zip(tested, holm([row[name] for row in tested]), strict=True):
-        row["p_holm"] = p

@@ -1,35 +1,33 @@
-"""How far criteria order units alike, whatever the truth."""
+"""Agreement of the criteria's scores with each other."""
 
-from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from prunebench.records.fidelity import Fidelity
-from prunebench.reports.analysis.fidelity import DENSE, large_groups
+from prunebench.reports.analysis.fidelity import large_groups
 from prunebench.reports.grid import table_order
-from prunebench.reports.protocols import name_tasks
+from prunebench.reports.results import Results
 from prunebench.reports.statistics.agreement import rank_agreement
 from prunebench.reports.tables.records import mean_and_half
 
 COLUMNS = ["task", "criterion", "other", "n", "spearman", "spearman_half"]
 
 
-def score_matrix_table(found: Sequence[Fidelity]) -> pd.DataFrame:
+def score_matrix_table(results: Results) -> pd.DataFrame:
     """One row per task and pair of criteria: Spearman's rho of their scores, mean over layers, then over seeds.
 
-    Layers where either score is the same for all units are left out, and so are seeds where that is so in all layers.
+    Layers in which either score is constant are left out, and seeds without any other layer.
     """
-    tasks, _ = name_tasks(found, DENSE)
     blocks: dict[tuple[str, int], list[Fidelity]] = {}
-    for one in sorted(found, key=lambda one: table_order(one.cell.criterion)):
-        blocks.setdefault((tasks[one.key], one.cell.seed), []).append(one)
+    for one in sorted(results.fidelity, key=lambda one: table_order(one.cell.criterion)):
+        blocks.setdefault((results.fidelity_tasks[one.key], one.cell.seed), []).append(one)
     values: dict[tuple[str, str, str], list[float]] = {}
     for (task, _), block in blocks.items():
         for one, other in combinations(block, 2):
             names = (task, one.cell.criterion, other.cell.criterion)
-            values.setdefault(names, []).extend(_alike(one, other))
+            values.setdefault(names, []).extend(_mean_spearman(one, other))
     rows = []
     for (task, name, other_name), rhos in values.items():
         known = mean_and_half("spearman", rhos) if rhos else {}
@@ -37,8 +35,8 @@ def score_matrix_table(found: Sequence[Fidelity]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _alike(one: Fidelity, other: Fidelity) -> list[float]:
-    """Give Spearman's rho of two criteria of a block, mean over layers; nothing where no layer has both."""
+def _mean_spearman(one: Fidelity, other: Fidelity) -> list[float]:
+    """Give Spearman's rho of two criteria of a block, mean over layers; an empty list where no layer has both."""
     shared = [
         name
         for name in large_groups(one)

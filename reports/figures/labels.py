@@ -1,4 +1,4 @@
-"""Place the names of lines at their ends so that they do not touch."""
+"""Places of the labels at the ends of lines, so that labels do not touch."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 def spread_labels(values: Sequence[float], gap: float, limits: tuple[float, float]) -> list[float]:
     """Move values as little as needed, in their order, so that neighbours are `gap` apart.
 
-    They stay within the limits where they fit. Runs of touching labels are centred on the mean of their values.
+    The values stay within the limits where there is room. Runs of touching labels are centred on their mean value.
 
     >>> spread_labels([0.0, 10.0], 1.0, (0.0, 10.0))
     [0.0, 10.0]

@@ -1,4 +1,4 @@
-"""What `prunebench compare` prints: what changed between two runs, around the cells and in them."""
+"""The text of `prunebench compare`: what changed between two runs, around the cells and in their results."""
 
 from typing import Any
 
@@ -14,9 +14,9 @@ from prunebench.reports.analysis.changes import (
     check_comparable,
 )
 from prunebench.reports.document import Document, Items, Section, Table, Text
-from prunebench.reports.formatting import MISSING, as_multiple, counted, difference_cell
-from prunebench.reports.grid import METRIC_WORDS
+from prunebench.reports.formatting import MISSING, as_multiple, counted, is_missing, or_missing
 from prunebench.reports.results import Results
+from prunebench.reports.row_text import difference_cell, keep_of_metric
 
 HEADER = ("task", "ranking", "criterion", "keep", "n", "identical", "difference in points", "p (Holm)")
 RATIOS = ("MACs", "time", "verdict")
@@ -30,9 +30,9 @@ NOTE = (
 
 
 def compare_runs(before: Results, after: Results, margin: float) -> tuple[Document, bool]:
-    """Compare two runs; the flag says whether something regressed by more than `margin` (a fraction) or fails now.
+    """Compare two runs. The flag tells whether a point regressed by more than `margin` (a fraction) or fails now.
 
-    Raises `UserError` where they have no cell in common or hold several protocols of a task.
+    Raises `UserError` where the runs have no cell in common, or hold several protocols of a task.
     """
     check_comparable(before, after)
     table = changes_table(before, after, margin)
@@ -43,23 +43,23 @@ def compare_runs(before: Results, after: Results, margin: float) -> tuple[Docume
     caption = NOTE.format(margin=100 * margin)
     sections = [
         Section("What changed around the cells", (around,)),
-        Section("Points", (Table(caption, (*HEADER, *RATIOS), rows, left=4),)),
-        Section("In short", (Items((*_counts(table), *_only(before, after))),)),
+        Section("Points", (Table(caption, (*HEADER, *RATIOS), rows, text_columns=4),)),
+        Section("In short", (Items((*_verdict_counts(table), *_unmatched_records(before, after))),)),
     ]
     facts = (("before", before.source), ("after", after.source))
     return Document("Two runs compared", "", facts, tuple(sections)), bad
 
 
 def _row(row: dict[Any, Any]) -> tuple[str, ...]:
-    where = (row["task"], row["ranking"], row["criterion"], f"{row['keep']:g} {METRIC_WORDS[row['metric']]}")
+    where = (row["task"], row["ranking"], row["criterion"], keep_of_metric(row))
     same = f"{row['identical']:g} of {row['n']}"
-    p = MISSING if pd.isna(row.get("p_holm", float("nan"))) else f"{row['p_holm']:.3g}"
-    time = MISSING if pd.isna(row.get("time", float("nan"))) else as_multiple(row["time"])
+    p = or_missing(row.get("p_holm"), ".3g")
+    time = MISSING if is_missing(row.get("time")) else as_multiple(row["time"])
     moved = "0" if row["verdict"] == SAME else difference_cell(row | {"reference": "before"})
     return (*where, str(row["n"]), same, moved, p, as_multiple(row["size"]), time, row["verdict"])
 
 
-def _counts(table: pd.DataFrame) -> list[str]:
+def _verdict_counts(table: pd.DataFrame) -> list[str]:
     lines = []
     for verdict, part in table.groupby("verdict", sort=False):
         names = [f"{r['criterion']} at {r['keep']:g}" for r in part.to_dict("records")]
@@ -68,7 +68,7 @@ def _counts(table: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _only(before: Results, after: Results) -> list[str]:
+def _unmatched_records(before: Results, after: Results) -> list[str]:
     cells = [{(r.cell.task, r.cell.model_dump_json()) for r in results.records} for results in (before, after)]
     alone = [(len(cells[0] - cells[1]), "before"), (len(cells[1] - cells[0]), "after")]
     return [f"records only in '{which}', not compared: {number}" for number, which in alone if number]

@@ -1,4 +1,4 @@
-"""Texts of a report in LaTeX that plain pdflatex sets, whatever names and signs are in them."""
+"""Texts of a report in LaTeX that plain pdflatex accepts, whatever names and signs they contain."""
 
 import re
 import unicodedata
@@ -44,20 +44,8 @@ COMMANDS = {sign: f"\\{sign}" for sign in "%_&#${}"} | {
     "ł": r"\l{}",
 }
 GREEK = (
-    "alpha",
-    "beta",
-    "delta",
-    "epsilon",
-    "kappa",
-    "lambda",
-    "mu",
-    "pi",
-    "rho",
-    "sigma",
-    "tau",
-    "phi",
-    "chi",
-    "omega",
+    *("alpha", "beta", "delta", "epsilon", "kappa", "lambda", "mu"),
+    *("pi", "rho", "sigma", "tau", "phi", "chi", "omega"),
 )
 COMMANDS |= {letter: rf"$\{name}$" for letter, name in zip("αβδεκλμπρστφχω", GREEK, strict=True)}
 ACCENTS = dict(zip("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c", "`'^~=u.\"rHv", strict=True))
@@ -66,7 +54,7 @@ ACCENTS = dict(zip("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b
 def escape_latex(text: str) -> str:
     r"""Write a text in LaTeX: `names` in backticks as code; minus, times and arrows as signs.
 
-    What pdflatex cannot set becomes its code point.
+    A character that pdflatex cannot set becomes its code point.
 
     >>> print(escape_latex("-0.35 ± 0.10 points, 2.50x, `taylor_activation`"))
     $-$0.35 $\pm$ 0.10 points, 2.50$\times$, \texttt{taylor\_activation}

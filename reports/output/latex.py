@@ -1,4 +1,4 @@
-"""The report's tables for a paper: LaTeX with the rules of booktabs."""
+"""The report's tables for a paper, in LaTeX with the rules of booktabs."""
 
 import re
 from collections.abc import Iterable
@@ -35,10 +35,10 @@ BOOKTABS = TableFormat(
 
 
 def latex_tables(document: Document) -> str:
-    """Write every table that is not folded as a `table` environment; texts that directly follow one stand under it.
+    """Write every table that is not folded as a `table` environment. Texts that directly follow a table stand below it.
 
-    Captions begin with the section's title; labels are `tab:` and that title in small letters, numbered from the
-    second on. The head of the file says what the preamble needs.
+    Captions begin with the section's title. Labels are `tab:` and the title in small letters, numbered from the second
+    on. The head of the file says what the preamble needs.
     """
     lines = [f"% Written by PruneBench's report, version {version('prunebench')}."]
     lines += ["% " + " ".join(document.banner.split())] if document.banner else []
@@ -53,7 +53,7 @@ def latex_tables(document: Document) -> str:
 
 
 def tabular(table: Table) -> str:
-    r"""Write the grid alone. A header longer than what stands below it is broken into lines.
+    r"""Write the `tabular` environment alone. A header longer than the cells below it is broken into lines.
 
     >>> print(tabular(Table("", ("layer", "MACs kept"), (("conv_1", "50 %"), ("fc", "25 %")))))
     \begin{tabular}{lr}
@@ -66,7 +66,7 @@ def tabular(table: Table) -> str:
     \bottomrule
     \end{tabular}
     """
-    columns = "l" * table.left + "r" * (len(table.header) - table.left)
+    columns = "l" * table.text_columns + "r" * (len(table.header) - table.text_columns)
     widths = [max(map(len, cells), default=0) for cells in zip(*table.rows, strict=True)] or [0] * len(columns)
     header = [_stacked(*column) for column in zip(table.header, widths, columns, strict=True)]
     rows = [[escape_latex(cell) for cell in row] for row in table.rows]
@@ -105,4 +105,4 @@ def _stacked(name: str, width: int, column: str) -> str:
 
 
 def _protected(line: str) -> str:
-    return "{}" + line if line.lstrip().startswith(("[", "*")) else line  # LaTeX would take it for an option of \\
+    return "{}" + line if line.lstrip().startswith(("[", "*")) else line  # not an option of \\

@@ -1,4 +1,4 @@
-"""The tidy tables as Parquet, for those who read them with pandas, polars, DuckDB or R. Needs pyarrow."""
+"""The tidy tables as Parquet, for pandas, polars, DuckDB or R. Needs pyarrow."""
 
 from importlib import import_module
 from typing import Any
@@ -18,22 +18,23 @@ def require_pyarrow() -> None:
 
 
 def parquet_bytes(table: pd.DataFrame) -> bytes:
-    """Write a table as the bytes of a Parquet file; what is missing is null."""
+    """Give a table as the bytes of a Parquet file. Missing values are null."""
     return with_column_types(table).to_parquet(index=False)
 
 
 def with_column_types(table: pd.DataFrame) -> pd.DataFrame:
-    """Give every column the type of its values: numbers that are missing in places are floats, truths `boolean`.
+    """Give every column the type of its values: `boolean` for truth values, float64 for numbers with gaps.
 
-    A column in which every number is missing is one of floats.
+    A column without any value has the type float64.
 
-    >>> with_column_types(pd.DataFrame({"half": [None, 0.5], "noisy": [None, True]}, dtype=object)).dtypes.astype(str).tolist()
+    >>> table = pd.DataFrame({"half": [None, 0.5], "noisy": [None, True]}, dtype=object)
+    >>> with_column_types(table).dtypes.astype(str).tolist()
     ['float64', 'boolean']
     """
-    kinds = {name: _kind(table[name]) for name in table.columns if table[name].dtype == object and len(table)}
+    kinds = {name: _column_type(table[name]) for name in table.columns if table[name].dtype == object and len(table)}
     return table.astype({name: kind for name, kind in kinds.items() if kind})
 
 
-def _kind(column: "pd.Series[Any]") -> str:
+def _column_type(column: "pd.Series[Any]") -> str:
     found = pd.api.types.infer_dtype(column, skipna=True)
     return {"boolean": "boolean", "string": ""}.get(found, "float64")

@@ -1,4 +1,4 @@
-"""One point as text: what it cost, what it reached, and what is left of every layer."""
+"""The text of `prunebench show`: costs, accuracies and layer widths of one point."""
 
 from tabulate import tabulate
 
@@ -7,11 +7,11 @@ from prunebench.reports.formatting import as_multiple, percent
 from prunebench.reports.grid import METRIC_WORDS
 
 COSTS = (("macs", "MACs"), ("params", "parameters"), ("units", "units"), ("bytes", "bytes"))
-SINGLE = "single weights: no speed-up on dense kernels, which compute and store the zeros"
+SINGLE_WEIGHTS_NOTE = "single weights: no speed-up on dense kernels, which compute and store the zeros"
 
 
 def layer_table(record: Record) -> str:
-    """Write a record for a terminal: asked, costs, accuracies, then dense and pruned width of each layer."""
+    """Write a record for a terminal: what was asked, costs, accuracies, then the widths of each layer."""
     cell = record.cell
     lines = [
         f"{cell.task} | {cell.criterion} | {cell.ranking} ranking | seed {cell.seed} | "
@@ -21,17 +21,17 @@ def layer_table(record: Record) -> str:
     if record.status == "failed":
         return "\n".join([*lines, f"failed: {record.reason or 'no reason given'}"])
     if record.dense and record.pruned:
-        lines += ["", _costs(record.dense, record.pruned)]
+        lines += ["", _cost_table(record.dense, record.pruned)]
     if record.weights:
-        lines.append(SINGLE)
+        lines.append(SINGLE_WEIGHTS_NOTE)
     if record.accuracy:
-        lines += ["", _accuracies(record.accuracy)]
+        lines += ["", _accuracy_line(record.accuracy)]
     if record.sparse and record.sparse.ineffective:
         lines.append("sparse training: the term fell by less than 5 %, its strength did nothing")
-    return "\n".join([*lines, "", _widths(record)])
+    return "\n".join([*lines, "", _width_table(record)])
 
 
-def _costs(dense: Cost, pruned: Cost) -> str:
+def _cost_table(dense: Cost, pruned: Cost) -> str:
     rows = []
     for field, name in COSTS:
         before, after = getattr(dense, field), getattr(pruned, field)
@@ -40,14 +40,14 @@ def _costs(dense: Cost, pruned: Cost) -> str:
     return tabulate(rows, header, disable_numparse=True, colalign=["left", *["right"] * 4])
 
 
-def _accuracies(scores: Scores) -> str:
+def _accuracy_line(scores: Scores) -> str:
     return (
         f"accuracy: dense {percent(scores.dense)}, cut {percent(scores.cut)}, "
         f"BatchNorm re-estimated {percent(scores.cut_bn)}, fine-tuned {percent(scores.finetuned)}"
     )
 
 
-def _widths(record: Record) -> str:
+def _width_table(record: Record) -> str:
     rows = [
         [layer, f"{dense:,}", f"{pruned:,}", percent(pruned / dense, 1), "floor" if layer in record.floors else ""]
         for layer, (dense, pruned) in record.left.items()

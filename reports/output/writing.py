@@ -1,4 +1,4 @@
-"""Write a report: Markdown, LaTeX, CSV, Parquet, figures and a page that needs nothing beside itself."""
+"""Write a report: Markdown, LaTeX, CSV, Parquet, figures and a self-contained page."""
 
 import re
 from pathlib import Path
@@ -8,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from prunebench.errors import UserError
+from prunebench.reports.analysis.across_tasks import compare_across_tasks
 from prunebench.reports.analysis.margins import MARGIN
 from prunebench.reports.document import Document, Picture
 from prunebench.reports.figures.accuracy import accuracy_figure
@@ -30,15 +31,16 @@ TITLES = {
 
 
 def write_report(results: Results, folder: Path, margin: float = MARGIN, columnar: bool = False) -> list[Path]:
-    """Write `report.md`, `index.html`, `tables.tex`, the CSV tables and `figures/` into a folder; gives their paths.
+    """Write `report.md`, `index.html`, `tables.tex`, the CSV tables and `figures/` into a folder. Gives their paths.
 
-    margin: of non-inferiority, a fraction. The CSV tables hold fractions, not percent, and `n/a` where there is no
-    number. columnar: each of them as Parquet too. Raises `UserError` where the folder cannot be written, or Parquet is
-    asked for without pyarrow.
+    margin: of non-inferiority, a fraction. The CSV tables hold fractions, not percent, and `n/a` for a missing number.
+    columnar: write each table as Parquet too. Raises `UserError` where the folder cannot be written, or where Parquet
+    is asked for without pyarrow.
     """
     if columnar:
         require_pyarrow()
-    tables = make_tables(results, margin)
+    entries = compare_across_tasks(results)
+    tables = make_tables(results, entries, margin)
     files: dict[str, str | bytes] = {f"{name}.csv": _csv(table) for name, table in tables.items()}
     if columnar:
         files |= {f"{name}.parquet": parquet_bytes(table) for name, table in tables.items()}
@@ -49,13 +51,13 @@ def write_report(results: Results, folder: Path, margin: float = MARGIN, columna
             text = svg_text(figure)
             files |= {f"figures/{name}.svg": text, f"figures/{name}.png": png_bytes(figure)}
             pictures.append(Picture(name, TITLES[name], text))
-    document = make_document(results, tables, pictures)
+    document = make_document(results, tables, entries, pictures)
     files |= {"report.md": markdown(document), "index.html": html_page(document), "tables.tex": latex_tables(document)}
     return _write(folder, files)
 
 
 def markdown(document: Document) -> str:
-    """Render a report as GitHub's Markdown; pictures lie in `figures/`."""
+    """Render a report as GitHub's Markdown. Pictures lie in `figures/`."""
     return _environment(escape=False).get_template("report.md.j2").render(document=document)
 
 
@@ -73,17 +75,17 @@ def _environment(escape: bool) -> Environment:
         keep_trailing_newline=True,
         undefined=StrictUndefined,
     )
-    environment.filters |= {"kind": lambda block: type(block).__name__, "inline": _inline, "code": _code}
+    environment.filters |= {"kind": lambda block: type(block).__name__, "inline": _inline_svg, "code": _code_markup}
     return environment
 
 
-def _inline(picture: Picture) -> Markup:
-    """Make an SVG part of a page: its ids get the picture's name, for two pictures use the same ones."""
+def _inline_svg(picture: Picture) -> Markup:
+    """Make an SVG part of a page. Its ids get the picture's name, as two pictures use the same ids."""
     text = re.sub(r'(id="|url\(#)', rf"\g<1>{picture.name}-", picture.svg)
     return Markup(text[text.index("<svg") :])
 
 
-def _code(text: str) -> Markup:
+def _code_markup(text: str) -> Markup:
     """Turn `names` in backticks into code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(Markup.escape(text))))
 

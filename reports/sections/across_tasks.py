@@ -1,4 +1,4 @@
-"""The section over tasks: mean ranks and tests from six tasks on, interquartile means from two."""
+"""The section over tasks: mean ranks and tests from six tasks on, interquartile means from two tasks on."""
 
 from typing import Any
 
@@ -8,8 +8,7 @@ from prunebench.reports.analysis.across_tasks import AcrossTasks
 from prunebench.reports.analysis.family import ALPHA
 from prunebench.reports.document import Block, Items, Section, Table, Text
 from prunebench.reports.formatting import counted, signed_interval
-from prunebench.reports.grid import METRIC_WORDS
-from prunebench.reports.statistics.intervals import Interval
+from prunebench.reports.row_text import keep_of_metric, row_interval
 from prunebench.reports.statistics.ranks import MIN_TASKS
 
 TITLE = "Over tasks"
@@ -20,21 +19,21 @@ HOW = (
 
 
 def tasks_section(entries: list[AcrossTasks], wilcoxon: pd.DataFrame, aggregates: pd.DataFrame) -> Section:
-    """Ranks, tests and aggregates of every ranking and keep; from fewer than six tasks no test."""
+    """Give ranks, tests and aggregates of every ranking and keep. Fewer than six tasks have no test."""
     if not entries:
         return Section(TITLE, (), "Two tasks or more with the same criteria are needed to put them side by side.")
     blocks: list[Block] = [Text(HOW), Items(tuple(_sentence(entry, wilcoxon) for entry in entries))]
     rows = tuple(_row(r) for r in aggregates.to_dict("records"))
     header = ("ranking", "keep", "criterion", "tasks", "n", "interquartile mean of the change")
-    return Section(TITLE, (*blocks, Table("Pruned - dense accuracy in points, 95 % interval.", header, rows, left=3)))
+    return Section(
+        TITLE, (*blocks, Table("Pruned - dense accuracy in points, 95 % interval.", header, rows, text_columns=3))
+    )
 
 
 def _sentence(entry: AcrossTasks, wilcoxon: pd.DataFrame) -> str:
     ranks = ", ".join(f"`{name}` {rank:.2f}" for name, rank in entry.ranks.sort_values().items())
     tasks = len(entry.scores)
-    where = (
-        f"{entry.ranking} ranking, keep {entry.keep:g} {METRIC_WORDS[entry.metric]}, {tasks} tasks: mean ranks {ranks}"
-    )
+    where = f"{entry.ranking} ranking, keep {keep_of_metric(entry.key)}, {tasks} tasks: mean ranks {ranks}"
     if not ranks:
         return f"{where.partition(':')[0]}: no method, controls only"
     if tasks < MIN_TASKS:
@@ -46,8 +45,10 @@ def _friedman(entry: AcrossTasks) -> str:
     if entry.friedman is None or entry.critical is None:
         return ""
     test = entry.friedman
-    told = "not all alike" if test.p_f <= 0.05 else "no difference shown"
-    text = f"Friedman with Iman and Davenport's F: p = {test.p_f:.2g}, {told}; critical difference {entry.critical:.2f}"
+    verdict = "not all alike" if test.p_f <= 0.05 else "no difference shown"
+    text = (
+        f"Friedman with Iman and Davenport's F: p = {test.p_f:.2g}, {verdict}; critical difference {entry.critical:.2f}"
+    )
     bars = "; ".join(", ".join(f"`{name}`" for name in group) for group in entry.groups)
     return f"{text}; not told apart: {bars or 'none'}. "
 
@@ -64,13 +65,5 @@ def _wilcoxon(entry: AcrossTasks, wilcoxon: pd.DataFrame) -> str:
 
 
 def _row(r: dict[Any, Any]) -> tuple[str, ...]:
-    low, high = (None if pd.isna(r[end]) else float(r[end]) for end in ("low", "high"))
-    change = signed_interval(Interval(int(r["n"]), float(r["change"]), low, high))
-    return (
-        r["ranking"],
-        f"{r['keep']:g} {METRIC_WORDS[r['metric']]}",
-        r["criterion"],
-        str(r["tasks"]),
-        str(r["n"]),
-        change,
-    )
+    where = (r["ranking"], keep_of_metric(r), r["criterion"], str(r["tasks"]), str(r["n"]))
+    return (*where, signed_interval(row_interval(r, mean="change")))

@@ -1,23 +1,30 @@
-"""Put a report together from results."""
+"""Assembly of the report from its sections."""
 
 from importlib.metadata import version
 
 import pandas as pd
 
-from prunebench.reports.analysis.across_tasks import compare_across_tasks
+from prunebench.reports.analysis.across_tasks import AcrossTasks
 from prunebench.reports.analysis.causes import parts_without_pair
 from prunebench.reports.document import Document, Items, Picture, Section, Text
 from prunebench.reports.formatting import counted, seed_ranges
 from prunebench.reports.results import Results
-from prunebench.reports.sections import costs, details, evidence
 from prunebench.reports.sections.across_tasks import tasks_section
+from prunebench.reports.sections.below_random import below_random_section
+from prunebench.reports.sections.causes import causes_section
 from prunebench.reports.sections.comparison import comparison_sections
+from prunebench.reports.sections.costs import origin_section, speed_section, stages_section
+from prunebench.reports.sections.curves import areas_section, fronts_section
+from prunebench.reports.sections.failures import failures_section, repeated_sections
 from prunebench.reports.sections.fidelity import fidelity_section
+from prunebench.reports.sections.margins import margins_section
 from prunebench.reports.sections.reestimated import TITLE as REESTIMATED
 from prunebench.reports.sections.reestimated import reestimated_sections
 from prunebench.reports.sections.schedule import schedule_section
 from prunebench.reports.sections.scoring_cost import prices_section
+from prunebench.reports.sections.sparse_training import sparse_section
 from prunebench.reports.sections.verdicts import verdicts_section
+from prunebench.reports.sections.widths import widths_section
 from prunebench.reports.tables.speed import main_setting
 
 DEMONSTRATION = (
@@ -55,72 +62,90 @@ SINGLE_WEIGHTS = (
 )
 
 
-def make_document(results: Results, tables: dict[str, pd.DataFrame], pictures: list[Picture]) -> Document:
-    """Arrange the report; what has nothing to show is only named. tables: by name, as `tabulating.make_tables`."""
+def make_document(
+    results: Results, tables: dict[str, pd.DataFrame], entries: list[AcrossTasks], pictures: list[Picture]
+) -> Document:
+    """Arrange the report. Sections without content are only named.
+
+    tables: as `all_tables.make_tables`; entries: as `compare_across_tasks`.
+    """
     scores = [
         fidelity_section(results, tables["fidelity"], tables["score_matrix"]),
         prices_section(tables["prices"]),
     ]
     if results.records or results.failures:
-        sections = _of_points(results, tables, pictures, scores)
+        sections = [
+            *_main_sections(results, tables, pictures),
+            *_evidence_sections(results, tables, entries),
+            scores[0],
+            *_detail_sections(results, tables),
+            scores[1],
+            stages_section(tables["stages"]),
+        ]
     else:
         sections = [*scores, Section("Pruned networks", (), NO_POINTS)]
-    lines = tuple(f"{section.title.partition(':')[0]}: {section.why}" for section in sections if section.why)
-    shown = [section for section in sections if not section.why]
-    shown += [Section("Not in this report", (Items(lines),))] if lines else []
+    empty = [section for section in sections if section.why_empty]
+    lines = tuple(f"{section.title.partition(':')[0]}: {section.why_empty}" for section in empty)
+    present = [section for section in sections if not section.why_empty]
+    present += [Section("Not in this report", (Items(lines),))] if lines else []
     banners = [DEMONSTRATION] * results.demonstration + [UNTRAINED] * results.untrained
-    return Document("PruneBench report", " ".join(banners), _facts(results), (*shown, costs.origin_section(results)))
+    return Document("PruneBench report", " ".join(banners), _facts(results), (*present, origin_section(results)))
 
 
-def _of_points(
-    results: Results, tables: dict[str, pd.DataFrame], pictures: list[Picture], scores: list[Section]
-) -> list[Section]:
-    """Arrange what pruned networks show, with the sections on scores among it."""
-    setting = main_setting(results)
-    where = "{} ({}, batch {}, threads: {})".format(*setting) if setting else ""
-    demonstration = results.demonstration
+def _main_sections(results: Results, tables: dict[str, pd.DataFrame], pictures: list[Picture]) -> list[Section]:
+    """Give the sections that answer the questions, and how to read the report."""
     more = (SINGLE_WEIGHTS,) if any(record.weights for record in results.records) else ()
-    fidelity, prices = scores
     return [
         *([Section("Several protocols", (Items(results.notes),))] if results.notes else []),
-        *details.repeated_sections(results),
-        verdicts_section(tables["differences"], tables["areas"], demonstration),
+        *repeated_sections(results),
+        verdicts_section(tables["differences"], tables["areas"], results.demonstration),
         *([Section("Figures", tuple(pictures))] if pictures else []),
-        evidence.margins_section(tables["margins"], tables["smallest_keeps"], demonstration),
-        evidence.causes_section(tables["causes"], parts_without_pair(results)),
+        margins_section(tables["margins"], tables["smallest_keeps"], results.demonstration),
+        causes_section(tables["causes"], parts_without_pair(results)),
         Section("How to read this", tuple(Text(text) for text in (*READING, *more))),
+    ]
+
+
+def _evidence_sections(results: Results, tables: dict[str, pd.DataFrame], entries: list[AcrossTasks]) -> list[Section]:
+    """Give the sections of numbers: schedule, accuracies, differences, curves, fronts and tasks."""
+    setting = main_setting(results)
+    where = "{} ({}, batch {}, threads: {})".format(*setting) if setting else ""
+    return [
         schedule_section(results),
-        *comparison_sections(tables["summary"], tables["differences"], where, demonstration),
+        *comparison_sections(tables["summary"], tables["differences"], where, results.demonstration),
         *reestimated_sections(results),
-        evidence.areas_section(tables["areas"]),
-        evidence.fronts_section(tables["fronts"]),
-        tasks_section(compare_across_tasks(results), tables["wilcoxon"], tables["aggregates"]),
-        fidelity,
-        details.below_random_section(results, tables["differences"]),
-        details.failures_section(results),
-        details.sparse_section(results),
-        details.widths_section(tables["widths"]),
-        costs.speed_section(tables["speed"]),
-        prices,
-        costs.stages_section(tables["stages"]),
+        areas_section(tables["areas"]),
+        fronts_section(tables["fronts"]),
+        tasks_section(entries, tables["wilcoxon"], tables["aggregates"]),
+    ]
+
+
+def _detail_sections(results: Results, tables: dict[str, pd.DataFrame]) -> list[Section]:
+    """Give the sections on failures, layers and measured speed."""
+    return [
+        below_random_section(results, tables["differences"]),
+        failures_section(results),
+        sparse_section(results),
+        widths_section(tables["widths"]),
+        speed_section(tables["speed"]),
     ]
 
 
 def _facts(results: Results) -> tuple[tuple[str, str], ...]:
     seen = {record.cell.seed for record in results.records} | {one.cell.seed for one in results.fidelity}
     tasks = {results.tasks[r.key] for r in results.records} or {one.cell.task for one in results.fidelity}
-    points = f"{len(results.records)} finished, {len(results.failures)} failed"
+    finished = f"{len(results.records)} finished, {len(results.failures)} failed"
     older = f"{counted(results.superseded, 'older record')} of the same cells (another version of code or packages)"
     scored = counted(len(results.fidelity), "score") + " of dense networks"
     priced = f"{counted(len(results.prices), 'score')} on {', '.join(sorted({p.model for p in results.prices}))}"
     facts = (
         ("tasks", "; ".join(sorted(tasks))),
-        ("points", points if results.records or results.failures else ""),
+        ("points", finished if results.records or results.failures else ""),
         ("left out", older if results.superseded else ""),
         ("fidelity", scored if results.fidelity else ""),
         ("cost of scores", priced if results.prices else ""),
         ("seeds", seed_ranges(seen)),
-        ("preset", (results.preset or "none") if tasks else ""),  # scores alone are timed on what is theirs
+        ("preset", (results.preset or "none") if tasks else ""),  # costs of scores alone have no preset
         ("command", results.command or "not recorded"),
         ("source", results.source),
         ("PruneBench", version("prunebench")),

@@ -1,4 +1,4 @@
-"""What can be read from the tables of fidelity, in sentences."""
+"""Sentences on the tables of fidelity."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from prunebench.records.fidelity import Fidelity
-from prunebench.reports.analysis.fidelity import HALVES, OVER_ALL, REACHABLE, WITHIN
+from prunebench.reports.analysis.fidelity import ORACLE, OVER_ALL, REACHABLE, WITHIN
 from prunebench.reports.formatting import correlation_with_half, counted, percent, seed_ranges
 from prunebench.reports.grid import is_control
 from prunebench.reports.results import Results
@@ -16,8 +16,8 @@ Row = dict[Any, Any]
 
 
 def fidelity_sentences(part: pd.DataFrame, found: Sequence[Fidelity], results: Results) -> Iterator[str]:
-    """Say what one task's part of the table shows. part: of `fidelity_table`; found: what it was made of."""
-    yield _size(part, found)
+    """Say what the table shows of one task. part: its rows of `fidelity_table`. found: its fidelity records."""
+    yield _removed_units(part, found)
     rows = {truth: _within(part, truth) for truth in ("signed", "absolute")}
     yield from (_highest(truth, known) for truth, known in rows.items() if known)
     if not results.demonstration:
@@ -30,8 +30,8 @@ def fidelity_sentences(part: pd.DataFrame, found: Sequence[Fidelity], results: R
         yield f"Left out: {names}: scores that read gates cannot be had from a dense network, which has none."
 
 
-def _size(part: pd.DataFrame, found: Sequence[Fidelity]) -> str:
-    """Say what was removed, on what it was measured, and how often the loss fell."""
+def _removed_units(part: pd.DataFrame, found: Sequence[Fidelity]) -> str:
+    """Say how many units were removed, on how many pictures, and how often the loss fell."""
     blocks = {one.cell.seed: one for one in found}
     layers, units = (
         int(part.loc[part["layer"] == name, what].max()) for name, what in ((WITHIN, "layers"), (OVER_ALL, "units"))
@@ -39,23 +39,23 @@ def _size(part: pd.DataFrame, found: Sequence[Fidelity]) -> str:
     changes = [np.concatenate([one.truth(name) for name in one.groups]) for one in blocks.values()]
     pictures = max(sum(one.pictures) for one in blocks.values())
     lower = float(np.mean([(change < 0).mean() for change in changes]))
-    size = (
+    text = (
         f"{counted(units, 'unit')} of {counted(layers, 'layer')} {'was' if units == 1 else 'were'} removed one by one"
     )
-    size += f" on {counted(pictures, 'picture')}, {'seed' if len(blocks) == 1 else 'seeds'} {seed_ranges(blocks)}"
-    return f"{size}. Removing lowered the held-out loss for {percent(lower, 0)} of them."
+    text += f" on {counted(pictures, 'picture')}, {'seed' if len(blocks) == 1 else 'seeds'} {seed_ranges(blocks)}"
+    return f"{text}. Removing lowered the held-out loss for {percent(lower, 0)} of them."
 
 
 def _within(part: pd.DataFrame, truth: str) -> list[Row]:
-    """Give the rows of the means over layers, of criteria whose scores order anything; the oracle's as well."""
+    """Give the rows of the means over layers, the oracle's as well, without scores that are constant everywhere."""
     rows = part[(part["layer"] == WITHIN) & (part["truth"] == truth) & part["spearman"].notna()]
     return rows.to_dict("records")
 
 
 def _highest(truth: str, rows: Sequence[Row]) -> str:
-    """Name the criterion with the highest mean, beside chance and what can be reached."""
+    """Name the criterion with the highest mean, beside `random` and the reachable mean."""
     known = {row["criterion"]: row for row in rows}
-    methods = [row for row in rows if row["criterion"] not in (HALVES, REACHABLE) and not is_control(row["criterion"])]
+    methods = [row for row in rows if row["criterion"] not in ORACLE and not is_control(row["criterion"])]
     what = "the change of the loss" if truth == "signed" else "its size"
     beside = [
         f"{_number(known[name])} {text}"
@@ -71,10 +71,10 @@ def _highest(truth: str, rows: Sequence[Row]) -> str:
 
 
 def _against_chance(rows: Sequence[Row]) -> Iterator[str]:
-    """Sort the criteria by where their interval lies."""
+    """Group the criteria by their interval: above, below or around zero."""
     groups: dict[str, list[str]] = {}
     for row in rows:
-        if row["criterion"] in (HALVES, REACHABLE) or is_control(row["criterion"]):
+        if row["criterion"] in ORACLE or is_control(row["criterion"]):
             continue
         if pd.isna(row["spearman_half"]) or row["spearman_half"] == 0:  # one seed, or seeds that are all equal
             continue

@@ -1,4 +1,4 @@
-"""Cuts that nothing is trained after, with BatchNorm's statistics taken anew: what the verdicts are not about."""
+"""The section on cuts without any training, with BatchNorm statistics re-estimated. The verdicts do not cover these."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from prunebench.records.record import Record
 from prunebench.reports.document import Section, Table, Text
 from prunebench.reports.formatting import signed_interval as in_points
 from prunebench.reports.grid import BASELINE, METRIC_WORDS
-from prunebench.reports.points import RecordBySeed, group_by_point
+from prunebench.reports.points import RecordBySeed
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.intervals import t_interval
 
@@ -20,10 +20,10 @@ MEANING = (
 
 
 def reestimated_sections(results: Results) -> list[Section]:
-    """One table where no network here was trained after a cut, or why there is none; else nothing."""
+    """Tabulate cuts as they are and re-estimated, where no network was trained after a cut; else no section."""
     if not results.untrained:
         return []
-    found = group_by_point(results)
+    found = results.points
     rows = []
     for ours, seeds in found.items():
         reference = found.get(ours._replace(criterion=BASELINE), {})
@@ -32,7 +32,7 @@ def reestimated_sections(results: Results) -> list[Section]:
             rows.append((*where, *_columns(seeds, reference)))
     if not rows:
         return [Section(TITLE, (), f"No criterion was run beside `{BASELINE}`.")]
-    return [Section(TITLE, (Text(MEANING), Table(CAPTION, HEADER, tuple(rows), left=4)))]
+    return [Section(TITLE, (Text(MEANING), Table(CAPTION, HEADER, tuple(rows), text_columns=4)))]
 
 
 def _columns(ours: RecordBySeed, reference: RecordBySeed) -> tuple[str, str, str]:

@@ -1,4 +1,4 @@
-"""What was trained: where the dense networks came from, and the epochs and rates of every stage."""
+"""The section on training: the origin of the dense networks, and the epochs and rates of every stage."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ HEADER = ("task", "starts from", "classifier", "dense", "sparse", "rung", "fine-
 
 
 def schedule_section(results: Results) -> Section:
-    """One row for each task, and the protocol where there are several."""
+    """Tabulate the schedule of each task, or of each protocol where a task has several."""
     protocols = {results.tasks[record.key]: record.protocol for record in results.records}
     rows = tuple((task, *_row(protocol)) for task, protocol in protocols.items())
     if not rows:
         return Section("Schedule", (), "No point came out.")
     caption = "Epochs at peak learning rate; a rung is one step of the ladder."
     text = "" if any(_epochs(p) for p in protocols.values()) else "Nothing was trained: fine-tuned means as cut."
-    return Section("Schedule", (*([Text(text)] if text else []), Table(caption, HEADER, rows, left=2)))
+    return Section("Schedule", (*([Text(text)] if text else []), Table(caption, HEADER, rows, text_columns=2)))
 
 
 def _row(protocol: dict[str, Any]) -> tuple[str, ...]:

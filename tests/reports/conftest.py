@@ -7,10 +7,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from prunebench.records.latency import Latency
 from prunebench.records.record import Cell, Cost, Environment, Record, Scores, SparseFacts
+from prunebench.reports.analysis.across_tasks import compare_across_tasks
+from prunebench.reports.document import Items, Section, Table, Text
+from prunebench.reports.output.all_tables import make_tables
+from prunebench.reports.results import Results
+from prunebench.reports.tables.records import records_table
+from prunebench.reports.tables.speed import main_setting, speed_table
+from prunebench.reports.tables.summary import summary_table
 
 DENSE = {"conv1": 20, "conv2": 50, "fc1": 500, "fc2": 10}
 METHODS = ("magnitude", "taylor", "obd", "l1", "l0", "reg_obd", "random")
@@ -156,6 +164,34 @@ def write_benchmark(path: Path, records: Iterable[Record], preset: str | None = 
     return path
 
 
+def make_summary(results: Results) -> pd.DataFrame:
+    """The summary table."""
+    return summary_table(records_table(results), speed_table(results), main_setting(results))
+
+
+def make_all_tables(results: Results) -> dict[str, pd.DataFrame]:
+    """All tables of the report."""
+    return make_tables(results, compare_across_tasks(results))
+
+
+def section_text(section: Section) -> str:
+    """The text of a section, line by line, without its title."""
+    lines = []
+    for block in section.blocks:
+        if isinstance(block, Text):
+            lines.append(block.text)
+        elif isinstance(block, Items):
+            lines += block.lines
+        elif isinstance(block, Table):
+            lines += [block.caption, *(" | ".join(row) for row in (block.header, *block.rows))]
+    return "\n".join(lines)
+
+
+def section_lines(section: Section) -> list[str]:
+    """The lines of a section's lists."""
+    return [line for block in section.blocks if isinstance(block, Items) for line in block.lines]
+
+
 @pytest.fixture(scope="session")
 def make() -> SimpleNamespace:
     """The factories by short names."""
@@ -167,5 +203,9 @@ def make() -> SimpleNamespace:
         "folder": write_folder,
         "benchmark": write_benchmark,
         "cost": cost,
+        "summary": make_summary,
+        "tables": make_all_tables,
+        "text": section_text,
+        "lines": section_lines,
     }
     return SimpleNamespace(**factories)

@@ -7,7 +7,7 @@ from scipy import stats
 
 from prunebench.records.record import Record
 from prunebench.reports.analysis.across_tasks import aggregates_table, compare_across_tasks, ranks_table, wilcoxon_table
-from prunebench.reports.results import Results, gather
+from prunebench.reports.results import Results, gather_results
 from prunebench.reports.statistics.multiplicity import holm
 
 METHODS = ("magnitude", "taylor", "obd")
@@ -27,7 +27,7 @@ def results(make: SimpleNamespace, scores: np.ndarray, seeds: int = 2) -> Result
         for column, criterion in enumerate(METHODS)
         for seed in range(seeds)
     ]
-    return gather("x", records)
+    return gather_results("x", records)
 
 
 def test_tests_over_six_tasks_are_scipys(make: SimpleNamespace) -> None:
@@ -57,7 +57,7 @@ def test_one_task_and_what_is_incomplete(make: SimpleNamespace) -> None:
     assert compare_across_tasks(results(make, np.array([[0.9, 0.8, 0.7]]))) == []
     whole = results(make, np.array([[0.9, 0.8, 0.7], [0.9, 0.8, 0.7]]))
     some = [r for r in whole.records if (r.cell.criterion, r.cell.dataset) != ("obd", "data1")]
-    (entry,) = compare_across_tasks(gather("x", some))
+    (entry,) = compare_across_tasks(gather_results("x", some))
     assert list(entry.scores.columns) == ["magnitude", "taylor"]
 
 
@@ -66,7 +66,9 @@ def test_a_second_protocol_is_no_second_task(make: SimpleNamespace) -> None:
     records += [r.model_copy(update={"key": f"other-{r.key}", "protocol": {"epochs": 3}}) for r in records] + [
         record(make, 1, c, 0, 0.9) for c in METHODS
     ]
-    assert compare_across_tasks(gather("x", records)) == []  # data0 under two protocols, data1: one task is left
+    assert (
+        compare_across_tasks(gather_results("x", records)) == []
+    )  # data0 under two protocols, data1: one task is left
 
 
 def test_interquartile_mean_of_the_change(make: SimpleNamespace) -> None:
@@ -89,10 +91,13 @@ def test_controls_have_no_rank(make: SimpleNamespace) -> None:
         for c, a in (("random", 0.1), ("dense_continued", 0.999))
         for s in (0, 1)
     ]
-    (alone,), (entry,) = compare_across_tasks(whole), compare_across_tasks(gather("x", [*whole.records, *controls]))
+    (alone,), (entry,) = (
+        compare_across_tasks(whole),
+        compare_across_tasks(gather_results("x", [*whole.records, *controls])),
+    )
     assert entry.friedman == alone.friedman and set(entry.ranks.index) == set(METHODS)
     assert {"random", "dense_continued"} <= set(
-        aggregates_table(gather("x", [*whole.records, *controls]), [entry])["criterion"]
+        aggregates_table(gather_results("x", [*whole.records, *controls]), [entry])["criterion"]
     )
 
 

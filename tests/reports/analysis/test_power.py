@@ -5,7 +5,7 @@ import pytest
 
 from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.analysis.power import power_table
-from prunebench.reports.results import gather
+from prunebench.reports.results import gather_results
 from prunebench.reports.statistics.t_test_power import t_test_seeds
 
 
@@ -14,7 +14,7 @@ def test_seeds_come_from_the_observed_spread(make: SimpleNamespace) -> None:
     records = [make.record("taylor", s, accuracy=0.9 + x) for s, x in enumerate(d)]
     records += [make.record("obd", s, accuracy=0.9 + 10 * x) for s, x in enumerate(d)]
     records += [make.record("magnitude", s, accuracy=0.9) for s in range(4)] + make.grid(("random",), range(4), (0.5,))
-    table = power_table(differences_table(gather("x", records)), 0.005).set_index("criterion")
+    table = power_table(differences_table(gather_results("x", records)), 0.005).set_index("criterion")
     row = table.loc["taylor"]
     assert row["sd"] == pytest.approx(np.std(d, ddof=1))
     assert row["sd_low"] < row["sd"] < row["sd_high"]
@@ -27,5 +27,5 @@ def test_seeds_come_from_the_observed_spread(make: SimpleNamespace) -> None:
 
 
 def test_no_spread_no_row(make: SimpleNamespace) -> None:
-    assert not len(power_table(differences_table(gather("x", make.grid(("magnitude", "taylor"), (0,)))), 0.005))
-    assert not len(power_table(differences_table(gather("x", [])), 0.005))
+    assert not len(power_table(differences_table(gather_results("x", make.grid(("magnitude", "taylor"), (0,)))), 0.005))
+    assert not len(power_table(differences_table(gather_results("x", [])), 0.005))

@@ -11,7 +11,7 @@ from prunebench.reports.document import Document, Items, Section, Table, Text
 from prunebench.reports.output.escaping import COMMANDS
 from prunebench.reports.output.latex import latex_tables, tabular
 from prunebench.reports.output.writing import write_report
-from prunebench.reports.results import gather
+from prunebench.reports.results import gather_results
 
 PAPER = r"""\documentclass{article}
 \usepackage{booktabs}
@@ -37,7 +37,7 @@ def squeezed(text: str) -> list[str]:
 
 def test_a_grid_by_hand() -> None:
     rows = (("0.5", "reg_obd", "+1.00 †"), ("0.5", "l0", "-1.00"), ("0.25", "l0", "n/a"))
-    assert squeezed(tabular(Table("", ("keep", "criterion", "to a & b"), rows, left=2))) == [
+    assert squeezed(tabular(Table("", ("keep", "criterion", "to a & b"), rows, text_columns=2))) == [
         r"\begin{tabular}{llr}",
         r"\toprule",
         r"keep & criterion & \shortstack[r]{\strut to a \&\\b} \\",
@@ -52,7 +52,7 @@ def test_a_grid_by_hand() -> None:
 
 
 def test_a_header_is_broken_where_it_is_longer_than_its_column() -> None:
-    stacked = tabular(Table("", ("p to magnitude (smallest possible)",), (("0.0625 (0.0625)",),), left=0))
+    stacked = tabular(Table("", ("p to magnitude (smallest possible)",), (("0.0625 (0.0625)",),), text_columns=0))
     assert r"\shortstack[r]{\strut p to magnitude\\(smallest\\possible)}" in stacked
     assert r"\shortstack[l]{\strut what it\\did}" in tabular(Table("", ("what it did",), (("a b c d",),)))
     assert "shortstack" not in tabular(Table("", ("MACs kept",), (("0.5 and more",),)))
@@ -96,7 +96,7 @@ def test_the_head() -> None:
 
 
 def test_a_report_has_its_tables(make: SimpleNamespace, tmp_path: Path) -> None:
-    write_report(gather("x", make.grid(("magnitude", "random"))), tmp_path)
+    write_report(gather_results("x", make.grid(("magnitude", "random"))), tmp_path)
     text = (tmp_path / "tables.tex").read_text()
     captions = re.findall(r"\\caption\[\{(.*?)\}\]", text)
     assert captions[:2] == ["Schedule", r"mnist $\times$ lenet5: local ranking, keeps of MACs"]
@@ -114,7 +114,7 @@ def test_pdflatex_sets_it(make: SimpleNamespace, tmp_path: Path) -> None:
     pieces = [signs[i : i + 60] for i in range(0, len(signs), 60)]
     wide = Table("C.", ("x", *"yz"), tuple((piece,) * 3 for piece in pieces) * 8)
     rows = Table("`a_b`", ("x",), (("[1]",), ("*",), ("--",)))
-    write_report(gather("x", [*make.grid(), make.failure("obd")]), tmp_path)
+    write_report(gather_results("x", [*make.grid(), make.failure("obd")]), tmp_path)
     tables = latex_tables(document(*(Section(piece, (wide, Text(piece), rows)) for piece in pieces)))
     (tmp_path / "tables.tex").write_text((tmp_path / "tables.tex").read_text() + tables)
     (tmp_path / "paper.tex").write_text(PAPER)

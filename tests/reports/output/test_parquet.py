@@ -10,7 +10,7 @@ import pytest
 from prunebench.cli import app as cli
 from prunebench.reports.output.parquet import with_column_types
 from prunebench.reports.output.writing import write_report
-from prunebench.reports.results import Results, gather
+from prunebench.reports.results import Results, gather_results
 
 NAMES = ("records", "summary", "differences", "speed", "widths", "stages")
 
@@ -38,7 +38,7 @@ def results(make: SimpleNamespace) -> Results:
     """A grid with gaps: one seed in one ranking, one criterion not timed, one failed."""
     records = [*make.grid(("magnitude", "l1", "random")), *make.grid(("magnitude",), (0,), (0.5,), "global")]
     timings = [make.latency(record) for record in records if record.cell.criterion != "l1"]
-    return gather("x", [*records, make.failure("obd")], timings)
+    return gather_results("x", [*records, make.failure("obd")], timings)
 
 
 def test_columns_get_the_type_of_their_values() -> None:
@@ -90,7 +90,7 @@ def test_what_is_missing_is_null_and_types_are_those_of_the_values(results: Resu
 
 def test_tables_without_rows(make: SimpleNamespace, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
-    write_report(gather("x", [make.failure()]), tmp_path, columnar=True)
+    write_report(gather_results("x", [make.failure()]), tmp_path, columnar=True)
     assert [len(pd.read_parquet(tmp_path / f"{name}.parquet")) for name in NAMES] == [0] * len(NAMES)
 
 

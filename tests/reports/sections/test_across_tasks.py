@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 from prunebench.reports.analysis.across_tasks import aggregates_table, compare_across_tasks, wilcoxon_table
 from prunebench.reports.document import Items
-from prunebench.reports.results import gather
+from prunebench.reports.results import gather_results
 from prunebench.reports.sections.across_tasks import tasks_section
 
 
@@ -12,7 +12,7 @@ def said(make: SimpleNamespace, tasks: int) -> str:
         for record in make.grid(("magnitude", "taylor", "obd"), range(2), (0.5,)):
             cell = record.cell.model_copy(update={"dataset": f"data{task}"})
             records.append(record.model_copy(update={"cell": cell, "key": f"{task}-{record.key}"}))
-    results = gather("x", records)
+    results = gather_results("x", records)
     entries = compare_across_tasks(results)
     section = tasks_section(entries, wilcoxon_table(entries), aggregates_table(results, entries))
     return " ".join(line for block in section.blocks if isinstance(block, Items) for line in block.lines)

@@ -6,7 +6,7 @@ import pandas as pd
 from prunebench.reports.analysis.curves import areas_table
 from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.document import Items
-from prunebench.reports.results import gather
+from prunebench.reports.results import gather_results
 from prunebench.reports.sections.verdicts import too_few_seeds_notes, verdict_sentences, verdicts_section
 
 
@@ -15,11 +15,11 @@ def table(make: SimpleNamespace, gaps: dict[str, tuple[float, ...]], keep: float
     seeds = max(len(gap) for gap in gaps.values())
     records = [make.record("magnitude", seed, keep, accuracy=0.9) for seed in range(seeds)]
     records += [make.record(c, seed, keep, accuracy=0.9 + d) for c, gap in gaps.items() for seed, d in enumerate(gap)]
-    return differences_table(gather("x", records))
+    return differences_table(gather_results("x", records))
 
 
 def said(make: SimpleNamespace, gaps: dict[str, tuple[float, ...]]) -> str:
-    return " ".join(line for _, line in verdict_sentences(table(make, gaps)))
+    return " ".join(verdict_sentences(table(make, gaps)))
 
 
 def test_better_worse_and_open_at_ten_seeds(make: SimpleNamespace) -> None:
@@ -50,19 +50,20 @@ def test_one_seed_ties_and_gaps(make: SimpleNamespace) -> None:
     assert not list(too_few_seeds_notes(table(make, {"taylor": (0.0,) * 10})))
     assert "`taylor` +0.10 [" in (some := said(make, {"taylor": (0.01,) + (0.0,) * 9}))
     assert "(9 of 10 tie)." in some
-    lonely = differences_table(gather("x", [make.record("taylor", 0), make.record("magnitude", 1)]))
-    assert next(line for _, line in verdict_sentences(lonely)).endswith("0 seeds: no shared seed: `taylor`.")
+    lonely = differences_table(gather_results("x", [make.record("taylor", 0), make.record("magnitude", 1)]))
+    assert next(verdict_sentences(lonely)).endswith("0 seeds: no shared seed: `taylor`.")
 
 
 def test_a_combination_stands_against_its_parts(make: SimpleNamespace) -> None:
     records = make.grid(("magnitude", "obd", "hsqgl12", "reg_obd"), range(10), (0.5,))
-    found = {key["reference"]: line for key, line in verdict_sentences(differences_table(gather("x", records)))}
+    lines = verdict_sentences(differences_table(gather_results("x", records)))
+    found = {line.partition("against `")[2].partition("`")[0]: line for line in lines}
     assert set(found) == {"magnitude", "obd", "hsqgl12"}
     assert "`reg_obd`" in found["hsqgl12"] and "`obd`" not in found["hsqgl12"].partition("seeds: ")[2]
 
 
 def test_the_section(make: SimpleNamespace) -> None:
-    results = gather("x", make.grid(("magnitude", "taylor"), range(10)))
+    results = gather_results("x", make.grid(("magnitude", "taylor"), range(10)))
     section = verdicts_section(differences_table(results), areas_table(results), demonstration=False)
     lists: list[Any] = [block for block in section.blocks if isinstance(block, Items)]
     assert [len(block.lines) for block in lists] == [2, 1]  # two keeps, one curve

@@ -2,12 +2,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from prunebench.reports.results import gather
+from prunebench.reports.results import gather_results
 from prunebench.reports.tables.records import records_table
 
 
 def test_one_row_per_record_with_ratios_by_hand(make: SimpleNamespace) -> None:
-    frame = records_table(gather("x", [make.record(keep=0.25, accuracy=0.9)]))
+    frame = records_table(gather_results("x", [make.record(keep=0.25, accuracy=0.9)]))
     row = frame.iloc[0]
     # widths 10 25 250 10: 576*25*10 + 64*25*10*25 + 16*25*250 + 250*10 = 646,500 of 2,293,000 MACs
     assert (row["macs_pruned"], row["macs_dense"]) == (646_500, 2_293_000)
@@ -21,11 +21,11 @@ def test_one_row_per_record_with_ratios_by_hand(make: SimpleNamespace) -> None:
 
 def test_rows_are_sorted_without_looking_at_results(make: SimpleNamespace) -> None:
     records = [make.record(c, s, k) for k in (0.25, 0.5) for s in (1, 0) for c in ("random", "taylor", "magnitude")]
-    frame = records_table(gather("x", records))
+    frame = records_table(gather_results("x", records))
     assert frame["keep"].tolist() == [0.5] * 6 + [0.25] * 6
     assert frame["criterion"].tolist()[:6] == ["magnitude"] * 2 + ["taylor"] * 2 + ["random"] * 2
     assert frame["seed"].tolist()[:2] == [0, 1]
 
 
 def test_no_records_give_an_empty_table(make: SimpleNamespace) -> None:
-    assert len(records_table(gather("x", [make.failure()]))) == 0
+    assert len(records_table(gather_results("x", [make.failure()]))) == 0

@@ -9,11 +9,10 @@ import pytest
 from prunebench.records.record import Record
 from prunebench.reports.analysis.across_tasks import compare_across_tasks
 from prunebench.reports.figures.accuracy import accuracy_figure
-from prunebench.reports.output.all_tables import make_tables
 from prunebench.reports.output.compare import compare_runs
 from prunebench.reports.output.show import layer_table
 from prunebench.reports.output.writing import write_report
-from prunebench.reports.results import Results, gather
+from prunebench.reports.results import Results, gather_results
 from prunebench.reports.tables.speed import speed_table
 
 TASK, SINGLE = "mnist x lenet5", "mnist x lenet5, single weights"
@@ -42,11 +41,11 @@ def singly(record: Record) -> Record:
 @pytest.fixture(scope="module")
 def results(make: SimpleNamespace) -> Results:
     units = make.grid(("magnitude", "taylor", "random", "dense_continued"), range(4))
-    return gather("x", [*units, *map(singly, units)], [make.latency(record) for record in units])
+    return gather_results("x", [*units, *map(singly, units)], [make.latency(record) for record in units])
 
 
-def test_they_are_tasks_of_their_own_in_every_table(results: Results) -> None:
-    tables = make_tables(results)
+def test_they_are_tasks_of_their_own_in_every_table(results: Results, make: SimpleNamespace) -> None:
+    tables = make.tables(results)
     assert not results.notes  # one protocol
     for name in ("records", "summary", "differences", "causes", "margins", "areas", "fronts", "power", "widths"):
         table = tables[name]
@@ -58,8 +57,8 @@ def test_they_are_tasks_of_their_own_in_every_table(results: Results) -> None:
 
 
 def test_units_read_as_they_do_alone(results: Results, make: SimpleNamespace) -> None:
-    alone = make_tables(gather("x", [r for r in results.records if not r.weights], [*_latencies(results)]))
-    both = make_tables(results)
+    alone = make.tables(gather_results("x", [r for r in results.records if not r.weights], [*_latencies(results)]))
+    both = make.tables(results)
     for name in ("summary", "differences", "areas", "speed", "fronts"):
         mine = both[name][both[name]["task"] == TASK].reset_index(drop=True)[alone[name].columns.tolist()]
         pd.testing.assert_frame_equal(mine, alone[name], check_dtype=False, check_exact=True, obj=name)
@@ -69,16 +68,16 @@ def _latencies(results: Results) -> list[object]:
     return [latency for found in results.latencies.values() for latency in found]
 
 
-def test_curves_are_over_the_weights_kept(results: Results) -> None:
-    areas = make_tables(results)["areas"]
+def test_curves_are_over_the_weights_kept(results: Results, make: SimpleNamespace) -> None:
+    areas = make.tables(results)["areas"]
     own = areas[areas["task"] == SINGLE]
     assert set(own["from_keep"]) == {0.25} and set(own["to_keep"]) == {0.5}
-    fronts = make_tables(results)["fronts"]
+    fronts = make.tables(results)["fronts"]
     assert set(fronts[fronts["task"] == SINGLE]["cost"]) == {"weights"}
 
 
-def test_there_is_no_speed_up_of_any_kind(results: Results) -> None:
-    tables = make_tables(results)
+def test_there_is_no_speed_up_of_any_kind(results: Results, make: SimpleNamespace) -> None:
+    tables = make.tables(results)
     for name in ("records", "summary"):
         table = tables[name]
         assert table[table["task"] == SINGLE]["theoretical"].isna().all()
@@ -90,7 +89,7 @@ def test_two_structures_of_a_task_are_not_two_tasks(results: Results, make: Simp
     assert compare_across_tasks(results) == []
     other = [r.model_copy(update={"cell": r.cell.model_copy(update={"dataset": "other"})}) for r in results.records]
     other = [r.model_copy(update={"key": f"o-{r.key}"}) for r in other]
-    entries = compare_across_tasks(gather("x", [*results.records, *other]))
+    entries = compare_across_tasks(gather_results("x", [*results.records, *other]))
     assert {(entry.metric, len(entry.scores)) for entry in entries} == {("macs", 2), ("weights", 2)}
     for entry in entries:
         single = {task.endswith(", single weights") for task in entry.scores.index}
@@ -107,13 +106,13 @@ def test_the_report_says_what_they_are(results: Results, tmp_path: Path) -> None
 
 
 def test_a_report_of_units_says_nothing_of_them(results: Results, tmp_path: Path) -> None:
-    write_report(gather("x", [r for r in results.records if not r.weights]), tmp_path)
+    write_report(gather_results("x", [r for r in results.records if not r.weights]), tmp_path)
     text = (tmp_path / "report.md").read_text()
     assert "without structure" not in text and "dense kernels" not in text
 
 
-def test_the_figure_names_its_axis(results: Results) -> None:
-    figure = accuracy_figure(make_tables(results)["summary"])
+def test_the_figure_names_its_axis(results: Results, make: SimpleNamespace) -> None:
+    figure = accuracy_figure(make.tables(results)["summary"])
     assert figure is not None
     text = figure.to_json()
     assert '"title": "weights kept"' in text and '"title": "MACs kept"' in text
