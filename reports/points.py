@@ -1,4 +1,4 @@
-"""Points: what was asked for, apart from the seed. Everything else compares points."""
+"""Points: cells without their seed. All comparisons are between points."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple

@@ -13,7 +13,7 @@ VARIED = {*Cell.model_fields, "criteria", "datasets", "models", "seeds", "keeps"
 def name_tasks(records: Iterable[Record | Fidelity], word: str = "protocol") -> tuple[dict[str, str], tuple[str, ...]]:
     """Name the task of every record, with the protocol's number where a task was run under several.
 
-    word: what the names and notes call a protocol. Gives the names by the record's key, and for each task with several
+    word: for a protocol, in names and notes. Gives the names by the record's key, and for each task with several
     protocols a line that says how they differ.
     """
     found: dict[str, dict[str, dict[str, Any]]] = {}

@@ -31,7 +31,7 @@ class Results:
     prices: costs of scores beside a plain pass.
     machine: where a benchmark JSON was made.
     tunings: outcomes of `prunebench tune`.
-    asked: what the runs were asked for; empty where the source does not say.
+    asked: the cells that the runs were asked for; empty where the source does not say.
     """
 
     source: str

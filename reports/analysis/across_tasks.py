@@ -60,7 +60,7 @@ class AcrossTasks:
 def compare_across_tasks(results: Results) -> list[AcrossTasks]:
     """Put the tasks side by side, where there are two or more. A criterion that some task lacks is left out.
 
-    A task that was run under several protocols is left out: it is not one task under each.
+    A task that was run under several protocols is left out: it would count as several tasks.
     """
     groups: dict[tuple[str, str, float], dict[Point, RecordBySeed]] = {}
     for point, seeds in _one_protocol(results.points).items():

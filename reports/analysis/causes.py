@@ -1,4 +1,4 @@
-"""Separation of causes: what units, inherited weights, pruning, training, allocation and the parts of A+B each did."""
+"""Separation of causes: effects of units, inherited weights, pruning, training, allocation, and the parts of A+B."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -31,7 +31,7 @@ def causes_table(results: Results) -> pd.DataFrame:
     sparse training.
     weights: X against `scratch:X`, the same widths with fresh weights.
     pruning: X against `dense_continued`, which is trained as long without being pruned.
-    training: `dense_continued` against its dense network: what the extra epochs gave alone.
+    training: `dense_continued` against its dense network: the effect of the extra epochs alone.
     allocation: X against X under `local` ranking.
     combination: A+B against A and against B.
     """

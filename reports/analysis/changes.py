@@ -1,6 +1,6 @@
-"""Two runs of the same cells: what changed around the cells, and in their results."""
+"""Changes between two runs of the same cells: in their surroundings, and in their results."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,6 @@ from prunebench.reports.analysis.pairing import paired_differences, shared_seeds
 from prunebench.reports.points import Point, RecordBySeed, make_point
 from prunebench.reports.protocols import VARIED
 from prunebench.reports.results import Results
-from prunebench.reports.statistics.multiplicity import holm
 from prunebench.reports.statistics.noninferiority import margin_tests
 from prunebench.reports.statistics.one_sided import ROUNDING, one_sided_test
 
@@ -30,15 +29,19 @@ def changes_table(before: Results, after: Results, margin: float) -> pd.DataFram
     after / before, mean over the pairs. time: measured seconds, after / before, median over the pairs that were timed
     in the same setting.
 
-    verdict: `identical`; `held`, not worse by the margin (see `statistics.noninferiority`); `improved`, held with an
-    interval above zero; `regressed`, the mean fell by more than the margin and p_holm <= 0.05; `fell, too few seeds`,
-    the mean fell by more than the margin and no p_holm <= 0.05 was possible; `failed now`, the point finished before;
-    otherwise `open`.
+    verdict: one of these, the first that holds.
+    `identical`: all pairs are.
+    `improved`, `held`: the point is non-inferior by the margin; improved if the interval lies above zero.
+    `open`: the mean fell by no more than the margin.
+    `fell, too few seeds`: no p_holm <= 0.05 was possible.
+    `regressed`: p_holm <= 0.05; otherwise `open` again.
+    `failed now`: the point finished before and fails now.
     """
     old, new = before.points, after.points
     both = [point for point in old if point in new and shared_seeds(old[point], new[point])]
     rows = [_row(point, old[point], new[point], margin) for point in both]
-    _add_holm(rows)
+    add_holm(rows, "p_worse")
+    add_holm(rows, "smallest_p", "smallest_holm")
     for row in rows:
         row["verdict"] = _verdict(row, margin)
     times = [_time_ratio(old[point], new[point], before, after) for point in both]
@@ -83,14 +86,6 @@ def _row(point: Point, old: RecordBySeed, new: RecordBySeed, margin: float) -> d
     return row | {"p_worse": worse.p, "smallest_p": worse.smallest}
 
 
-def _add_holm(rows: Sequence[dict[str, Any]]) -> None:
-    """Add p_holm, and the smallest p_holm that is possible. A point of one seed has neither."""
-    add_holm(rows, "p_worse")
-    tested = [row for row in rows if "p_worse" in row]
-    for row, least in zip(tested, holm([row["smallest_p"] for row in tested]), strict=True):
-        row["smallest_holm"] = least
-
-
 def _size(record: Record) -> int:
     """MACs, or the number of weights left where single weights were pruned."""
     assert record.pruned is not None  # checked in `results.gather_results`
@@ -129,7 +124,7 @@ def _time_ratio(old: RecordBySeed, new: RecordBySeed, before: Results, after: Re
 
 
 def _surroundings(results: Results) -> dict[str, set[str]]:
-    """Collect what the records say of their surroundings: sets of values by name."""
+    """Collect the surroundings that the records state: sets of values by name."""
     found: dict[str, set[str]] = {}
     for record in results.records:
         facts = {f"option {name}": repr(value) for name, value in record.protocol.items() if name not in VARIED}

@@ -28,31 +28,32 @@ def judge_families(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     for ranking in dict.fromkeys(row["ranking"] for row in tested):
         family = [row for row in tested if row["ranking"] == ranking]
         add_holm(family)
-        smallest, untied = holm([r["smallest_p"] for r in family]), holm([2.0 ** (1 - r["n"]) for r in family])
-        for row, least, design in zip(family, smallest, untied, strict=True):
-            row |= {"family": len(family), "smallest_holm": least, "verdict": _verdict(row, least, design)}
+        add_holm(family, "smallest_p", "smallest_holm")
+        untied = holm([2.0 ** (1 - row["n"]) for row in family])
+        for row, least in zip(family, untied, strict=True):
+            row |= {"family": len(family), "verdict": _verdict(row, least)}
     for row in rows:
         if row["primary"] and "verdict" not in row:
             row["verdict"] = _why_untested(row) or TOO_FEW
     return list(rows)
 
 
-def add_holm(rows: Iterable[dict[str, Any]], name: str = "p") -> None:
-    """Add `p_holm` to all rows that have the p of that name, as one family."""
+def add_holm(rows: Iterable[dict[str, Any]], name: str = "p", adjusted: str = "p_holm") -> None:
+    """Adjust the p in column `name` of all rows that have the column, as one family. The result is `adjusted`."""
     tested = [row for row in rows if name in row]
     for row, p in zip(tested, holm([row[name] for row in tested]), strict=True):
-        row["p_holm"] = p
+        row[adjusted] = p
 
 
-def _verdict(row: dict[str, Any], smallest: float, untied: float) -> str:
-    """Give the verdict of a tested row. smallest: the least possible p_holm. untied: the same without ties."""
+def _verdict(row: dict[str, Any], untied: float) -> str:
+    """Give the verdict of a tested row. untied: the smallest p_holm that so many seeds give without ties."""
     if other := _why_untested(row):
         return other
     if row["p_holm"] <= ALPHA:
         return BETTER if row["difference"] > 0 else WORSE
     if untied > ALPHA:
         return TOO_FEW
-    return TIED if smallest > ALPHA else OPEN
+    return TIED if row["smallest_holm"] > ALPHA else OPEN
 
 
 def _why_untested(row: dict[str, Any]) -> str | None:

@@ -49,11 +49,11 @@ def failed_points(results: Results) -> list[Point]:
     return [make_point(record, results.tasks[record.key]) for record in results.failures]
 
 
-def smallest_keeps_table(margins: pd.DataFrame, failed: Iterable[Point] = ()) -> pd.DataFrame:
+def smallest_keeps_table(margins: pd.DataFrame, failed: Iterable[Point]) -> pd.DataFrame:
     """One row per task, ranking, metric, criterion and reference: the smallest keep that is non-inferior.
 
     margins: as `margins_table`. failed: as `failed_points`. The keeps are tested from the largest down (fixed
-    sequence). The sequence ends at the first keep that fails, in the test or because a seed of it failed. So the whole
+    sequence). The sequence ends at the first keep that fails, in the test or through a failed seed. So the whole
     statement is wrong at most once in forty.
 
     smallest_keep: missing where the largest keep fails. params_kept: the fraction of the parameters left there.

@@ -1,4 +1,4 @@
-"""The text of `prunebench compare`: what changed between two runs, around the cells and in their results."""
+"""The text of `prunebench compare`: changes between two runs, in their surroundings and in their results."""
 
 from typing import Any
 

@@ -38,7 +38,7 @@ def latex_tables(document: Document) -> str:
     """Write every table that is not folded as a `table` environment. Texts that directly follow a table stand below it.
 
     Captions begin with the section's title. Labels are `tab:` and the title in small letters, numbered from the second
-    on. The head of the file says what the preamble needs.
+    on. The head of the file names the packages that the preamble needs.
     """
     lines = [f"% Written by PruneBench's report, version {version('prunebench')}."]
     lines += ["% " + " ".join(document.banner.split())] if document.banner else []

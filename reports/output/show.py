@@ -11,7 +11,7 @@ SINGLE_WEIGHTS_NOTE = "single weights: no speed-up on dense kernels, which compu
 
 
 def layer_table(record: Record) -> str:
-    """Write a record for a terminal: what was asked, costs, accuracies, then the widths of each layer."""
+    """Write a record for a terminal: the cell, costs, accuracies, then the widths of each layer."""
     cell = record.cell
     lines = [
         f"{cell.task} | {cell.criterion} | {cell.ranking} ranking | seed {cell.seed} | "

@@ -23,7 +23,7 @@ MEANING = {
 }
 
 
-def causes_section(causes: pd.DataFrame, unpaired: Iterable[tuple[Point, str, str]] = ()) -> Section:
+def causes_section(causes: pd.DataFrame, unpaired: Iterable[tuple[Point, str, str]]) -> Section:
     """Say for each cause the range of its differences, list the comparisons that are lacking, then tabulate all.
 
     unpaired: as `causes.parts_without_pair`.

@@ -16,7 +16,7 @@ Row = dict[Any, Any]
 
 
 def fidelity_sentences(part: pd.DataFrame, found: Sequence[Fidelity], results: Results) -> Iterator[str]:
-    """Say what the table shows of one task. part: its rows of `fidelity_table`. found: its fidelity records."""
+    """Describe the rows of one task. part: its rows of `fidelity_table`. found: its fidelity records."""
     yield _removed_units(part, found)
     rows = {truth: _within(part, truth) for truth in ("signed", "absolute")}
     yield from (_highest(truth, known) for truth, known in rows.items() if known)

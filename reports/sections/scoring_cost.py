@@ -1,4 +1,4 @@
-"""The section on what scores cost."""
+"""The section on the costs of scores."""
 
 from collections.abc import Iterator
 from typing import Any

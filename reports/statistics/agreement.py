@@ -52,7 +52,7 @@ def rank_agreement(truth: ArrayLike, scores: ArrayLike) -> Agreement | None:
 def lowest_overlap(truth: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
     """Share of the truly lowest quarter that is among the scores' lowest quarter.
 
-    Equal values at the border of the quarter count in part: the share is what random draws among them would give.
+    Equal values at the border of the quarter count in part: the share is the expectation of random draws among them.
 
     >>> lowest_overlap(np.arange(8.0), np.array([1.0, 1.0, 1.0, 1.0, 5.0, 5.0, 5.0, 5.0]))
     0.5
@@ -74,7 +74,7 @@ def reachable_correlation(halves: float) -> float:
     """Give the correlation that an exact score can reach with a noisy truth.
 
     halves: correlation r of the truth's two halves. The whole truth has the reliability 2 r / (1 + r) (Spearman and
-    Brown 1910). An exact measure correlates with it by the root of this reliability (Spearman 1904). Both formulas
+    Brown 1910). An exact score correlates with the truth by the root of this reliability (Spearman 1904). Both formulas
     hold for linear correlation; for rank correlation they are a good guide.
 
     >>> reachable_correlation(1.0), round(reachable_correlation(0.5), 3), reachable_correlation(-0.1)

@@ -31,8 +31,8 @@ def probability_of_superiority(differences: ArrayLike) -> Interval:
     """Probability that A is better than B in another block: the share of positive differences A - B.
 
     differences: (n,), any unit, n >= 1, finite. A tie counts half. The interval is that of Clopper and Pearson (1934)
-    at LEVEL. It is exact for whole counts of wins; half wins go through the same beta quantiles. A single difference
-    has a wide interval. Raises ValueError for no difference, or for differences that are not finite.
+    at LEVEL. The interval is exact for whole counts of wins; half wins go through the same beta quantiles. A single
+    difference has a wide interval. Raises ValueError for no difference, or for differences that are not finite.
 
     >>> probability_of_superiority([0.1, 0.2, 0.0, -0.1]).mean
     0.625

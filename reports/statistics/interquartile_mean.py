@@ -27,9 +27,9 @@ def stratified_interval(strata: Sequence[ArrayLike], *, draws: int = 2_000) -> I
     what other seeds would give, and nothing about other tasks. The random numbers are seeded. A stratum of one value
     cannot vary; where all strata are such, low and high are None. Raises ValueError for no strata or no draws.
 
-    The interval is too narrow for few seeds: n resampled values have (n - 1) / n of the variance. In simulations (ten
-    tasks, normal noise) 95 % intervals covered the true value in 80 % of cases at 2 seeds, 87 % at 3, 91 % at 5 and
-    93 % at 10.
+    The interval is too narrow for few seeds: n resampled values have (n - 1) / n of the variance. In simulations with
+    ten tasks and normal noise, 95 % intervals covered the true value in 80 % of cases at 2 seeds. The coverage was
+    87 % at 3 seeds, 91 % at 5 and 93 % at 10.
 
     >>> stratified_interval([[0.5], [0.7]])
     Interval(n=2, mean=0.6, low=None, high=None)

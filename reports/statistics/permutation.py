@@ -23,7 +23,7 @@ def sign_flip(differences: ArrayLike) -> PValue:
     """Two-sided sign-flip permutation test of 'the mean difference is zero' (Fisher 1935).
 
     differences: (n,), n >= 1. Under the hypothesis each sign is as likely as the other. p is the fraction of the 2**n
-    assignments of signs whose absolute sum reaches the observed one. p is exact up to n = 32. Above, it is exact for
+    assignments of signs whose absolute sum reaches the observed one. p is exact up to n = 32. Above, p is exact for
     accuracies, whose sums are whole numbers of pictures and often equal. Otherwise signs are drawn (seeded), and the
     observed signs count as one draw, so that p is never too small (Phipson and Smyth 2010). The smallest p counts only
     the m differences that are not zero: 2**(1 - m).

@@ -18,8 +18,6 @@ class Crossed:
     as nothing is known about other seeds.
     """
 
-    seeds: int
-    pictures: int
     mean: float
     low: float | None = None
     high: float | None = None
@@ -33,9 +31,10 @@ def crossed_interval(values: NDArray[Any]) -> Crossed:
     differences of 'classified right': -1, 0 or 1.
 
     The variance is that of the crossed (pigeonhole) bootstrap, which resamples seeds and pictures independently (Owen
-    2007), made unbiased. For a mean it has a closed form, the two-way random-effects analysis of variance (Cornfield
-    and Tukey 1956), so nothing is drawn. Degrees of freedom are Satterthwaite's (1946). The interval is never narrower
-    than the seeds' own t interval. Raises ValueError for another shape or for values that are not finite.
+    2007), made unbiased. For a mean the variance has a closed form, so nothing is drawn: the two-way random-effects
+    analysis of variance (Cornfield and Tukey 1956). Degrees of freedom are Satterthwaite's (1946). The interval is
+    never narrower than the seeds' own t interval. Raises ValueError for another shape or for values that are not
+    finite.
 
     >>> crossed_interval(np.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 1.0, 1.0]])).mean
     0.625
@@ -46,14 +45,14 @@ def crossed_interval(values: NDArray[Any]) -> Crossed:
     seeds, pictures = x.shape
     mean = float(x.mean())
     if pictures == 1:
-        return Crossed(seeds, pictures, mean)
+        return Crossed(mean)
     by_picture = x.mean(axis=0) - mean
     of_pictures = float(by_picture @ by_picture) / (pictures - 1) / pictures
     if seeds == 1:
         half, share = _half_width(of_pictures, pictures - 1.0), 1.0
     else:
         half, share = _two_way(x - mean, by_picture, of_pictures)
-    return Crossed(seeds, pictures, mean, mean - half, mean + half, share)
+    return Crossed(mean, mean - half, mean + half, share)
 
 
 def _two_way(centred: NDArray[np.float64], by_picture: NDArray[np.float64], of_pictures: float) -> tuple[float, float]:

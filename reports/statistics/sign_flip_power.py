@@ -1,4 +1,7 @@
-"""Power of the exact sign-flip test, and the seeds it needs; with few seeds it has less power than the t test."""
+"""Power of the exact sign-flip test, and the seeds that it needs.
+
+With few seeds the sign-flip test has less power than the t test.
+"""
 
 from functools import lru_cache
 
@@ -23,8 +26,8 @@ def sign_flip_power(n: int, difference: float, sd: float, alpha: float = 0.05) -
     """Probability that the two-sided sign-flip test of n normal differences finds a true difference.
 
     difference, sd: as in `t_test_power`. With few seeds p has few values, and the test rejects at the largest that is
-    at most alpha. Then the power is simulated (seeded, standard error below 0.01). With more seeds it is that of the t
-    test. Raises ValueError as `t_test_power`.
+    at most alpha. Then the power is simulated (seeded, standard error below 0.01). With more seeds the power is that of
+    the t test. Raises ValueError as `t_test_power`.
 
     >>> sign_flip_power(5, 3.0, 1.0), round(sign_flip_power(6, 1.5, 1.0), 1)  # six of one sign: 0.9332**6 = 0.66
     (0.0, 0.7)
@@ -81,9 +84,9 @@ def _rejecting_assignments(n: int, alpha: float) -> int:
 def _thresholds(n: int, count: int) -> NDArray[np.float64]:
     """Give, ascending, the effect above which each of DRAWS samples is rejected in its direction.
 
-    An assignment turns the signs of a subset. It reaches the observed sum where the subset's differences add up to 0
-    or less. Moving all differences up by e moves a subset's mean by e. So fewer than `count` non-empty subsets are left
-    from the `count`-th largest of their negative means on.
+    An assignment turns the signs of a subset. The assignment reaches the observed sum where the subset's differences
+    add up to 0 or less. Moving all differences up by e moves a subset's mean by e. So fewer than `count` non-empty
+    subsets are left from the `count`-th largest of their negative means on.
     """
     z = np.random.default_rng(0).standard_normal((n, DRAWS)).T  # the same samples, longer
     found = [_kth_largest(part, count) for part in np.array_split(z, max(1, DRAWS * 2**n // 2**22))]

@@ -1,4 +1,4 @@
-"""Power of the paired t test, and the seeds it needs; `sign_flip_power` has those of the sign-flip test."""
+"""Power of the paired t test, and the seeds that the test needs; see also `sign_flip_power`."""
 
 from bisect import bisect_left
 

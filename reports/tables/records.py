@@ -15,7 +15,7 @@ COSTS = ("macs", "params", "units", "bytes")
 
 
 def records_table(results: Results) -> pd.DataFrame:
-    """One row per record: what was asked, accuracies and losses, costs, achieved keeps, ratios dense / pruned.
+    """One row per record: the cell, accuracies and losses, costs, achieved keeps, ratios dense / pruned.
 
     Single weights have no theoretical speed-up: dense kernels compute the zeros. Rows are sorted by `Point.position`
     and seed.
@@ -28,7 +28,7 @@ def records_table(results: Results) -> pd.DataFrame:
 
 
 def cell_columns(record: Record, task: str) -> dict[str, Any]:
-    """Give what was asked, as columns."""
+    """Give the cell of a record as columns: its point and its seed."""
     return make_point(record, task)._asdict() | {"seed": record.cell.seed}
 
 

@@ -1,4 +1,4 @@
-"""Seconds of every stage, and how many points it served: there is one dense training per block."""
+"""Seconds of every stage, and how many points each run served: there is one dense training per block."""
 
 import re
 from collections import defaultdict

@@ -16,9 +16,9 @@ def summary_table(
 ) -> pd.DataFrame:
     """One row per point.
 
-    For every stage's accuracy the mean and half of the 95 % t interval over seeds (missing where n = 1); means of the
-    achieved keeps, the compression (parameters dense / pruned) and the theoretical speed-up (MACs dense / pruned).
-    From the timings in one setting the measured speed-up and the efficiency (measured / theoretical).
+    accuracy_*: mean of every stage's accuracy, with half of its 95 % t interval over seeds (missing where n = 1).
+    keep_*: mean achieved keeps. compression: parameters, dense / pruned. theoretical: speed-up by MACs, dense / pruned.
+    measured, efficiency: speed-up in one timing setting, and measured / theoretical.
 
     records: as `records_table`; speed: as `speed_table`; setting: as `main_setting`.
     """

@@ -43,7 +43,7 @@ def test_the_smallest_keep_stops_at_the_first_failure(make: SimpleNamespace) -> 
         r for keep, d in ((0.75, fine), (0.5, fine), (0.25, bad), (0.1, fine)) for r in records(make, "taylor", keep, d)
     ]
     made += records(make, "obd", 0.75, bad) + records(make, "l1", 0.75, (0.1,))
-    table = smallest_keeps_table(margins_table(gather_results("x", made))).set_index("criterion")
+    table = smallest_keeps_table(margins_table(gather_results("x", made)), []).set_index("criterion")
     assert (table.loc["taylor", "smallest_keep"], table.loc["taylor", "tested_to"]) == (0.5, 0.1)
     kept = next(r for r in made if r.cell.keep == 0.5).keep["params"]  # type: ignore[attr-defined]
     assert table.loc["taylor", "params_kept"] == pytest.approx(kept)

@@ -17,7 +17,7 @@ def tables(make: SimpleNamespace) -> dict[str, pd.DataFrame]:
 
 
 def test_causes_in_words_count_their_intervals(make: SimpleNamespace, tables: dict[str, pd.DataFrame]) -> None:
-    text = make.lines(causes_section(tables["causes"]))
+    text = make.lines(causes_section(tables["causes"], []))
     units = next(line for line in text if line.startswith("mnist x lenet5, local ranking, units: "))
     part = tables["causes"][tables["causes"]["cause"] == "units"]
     assert (
@@ -39,10 +39,10 @@ def test_a_combination_without_a_part_says_so(make: SimpleNamespace) -> None:
 
 def test_equal_differences_are_no_interval(make: SimpleNamespace) -> None:
     records = [make.record(c, s, accuracy=a) for c, a in (("taylor", 0.75), ("random", 0.5)) for s in (0, 1)]
-    text = make.lines(causes_section(causes_table(gather_results("x", records))))
+    text = make.lines(causes_section(causes_table(gather_results("x", records)), []))
     assert text[-1].endswith("units: +25.00 points; one seed, or all equal: no interval")
 
 
 def test_nothing_to_show() -> None:
-    section = causes_section(causes_table(gather_results("x", [])))
+    section = causes_section(causes_table(gather_results("x", [])), [])
     assert section.why_empty and not section.blocks
