@@ -28,10 +28,12 @@ def judge_families(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     for ranking in dict.fromkeys(row["ranking"] for row in tested):
         family = [row for row in tested if row["ranking"] == ranking]
         add_holm(family)
+        for row in family:
+            row["family"] = len(family)
         add_holm(family, "smallest_p", "smallest_holm")
         untied = holm([2.0 ** (1 - row["n"]) for row in family])
         for row, least in zip(family, untied, strict=True):
-            row |= {"family": len(family), "verdict": _verdict(row, least)}
+            row["verdict"] = _verdict(row, least)
     for row in rows:
         if row["primary"] and "verdict" not in row:
             row["verdict"] = _why_untested(row) or TOO_FEW

@@ -9,7 +9,7 @@ import pandas as pd
 from prunebench.records.fidelity import Fidelity
 from prunebench.reports.analysis.fidelity import ORACLE, OVER_ALL, REACHABLE, WITHIN
 from prunebench.reports.formatting import correlation_with_half, counted, percent, seed_ranges
-from prunebench.reports.grid import is_control
+from prunebench.reports.grid import RANDOM, is_control
 from prunebench.reports.results import Results
 
 Row = dict[Any, Any]
@@ -59,7 +59,7 @@ def _highest(truth: str, rows: Sequence[Row]) -> str:
     what = "the change of the loss" if truth == "signed" else "its size"
     beside = [
         f"{_number(known[name])} {text}"
-        for name, text in ((REACHABLE, "can be reached"), ("random", "has `random`"))
+        for name, text in ((REACHABLE, "can be reached"), (RANDOM, "has `random`"))
         if name in known
     ]
     tail = f" (about {', '.join(beside)})" if beside else ""

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 from prunebench.reports.output.compare import compare_runs
@@ -38,3 +40,19 @@ def test_what_only_one_has_is_counted(make: SimpleNamespace) -> None:
     text = markdown(document)
     assert not bad
     assert "only in 'before', not compared: 2" in text and "only in 'after', not compared: 2" in text
+
+
+def test_the_command_ends_with_1_on_a_regression(
+    command: Callable[..., tuple[int, str, str]], make: SimpleNamespace, run_folder: Path, tmp_path: Path
+) -> None:
+    worse = [r.model_copy(update={"accuracy": r.accuracy.model_copy(update={"finetuned": 0.5})}) for r in make.grid()]
+    after = make.folder(tmp_path / "after", worse)
+    assert command("compare", run_folder, run_folder)[0] == 0
+    code, out, _ = command("compare", run_folder, after)
+    assert code == 1
+    assert "regressed: 6 of 6 points" in out
+
+
+def test_the_command_needs_two_folders(refused: Callable[..., str], run_folder: Path) -> None:
+    assert "/nowhere: no such file or folder" in refused("compare", run_folder, "/nowhere")
+    assert "Missing argument" in refused("compare", run_folder)

@@ -1,5 +1,6 @@
 import csv
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -154,3 +155,17 @@ def test_a_folder_that_cannot_be_written(make: SimpleNamespace, tmp_path: Path) 
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written here"):
         write_report(gather_results("x", [make.record()]), tmp_path / "file" / "report")
+
+
+def test_the_margin_of_the_command_reaches_the_tables(
+    command: Callable[..., tuple[int, str, str]], run_folder: Path, tmp_path: Path
+) -> None:
+    assert command("report", run_folder, "-o", tmp_path / "report", "--margin", "2")[0] == 0
+    assert set(pd.read_csv(tmp_path / "report" / "margins.csv")["margin"]) == {0.02}
+    assert "lies above -2 points" in (tmp_path / "report" / "report.md").read_text()
+
+
+def test_margins_of_the_command_are_points_of_accuracy(refused: Callable[..., str], run_folder: Path) -> None:
+    message = "--margin 0: points of accuracy between 0 and 100, such as 0.5"
+    assert message in refused("report", run_folder, "--margin", "0")
+    assert "--margin nan: points of accuracy" in refused("report", run_folder, "--margin", "nan")

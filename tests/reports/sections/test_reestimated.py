@@ -8,7 +8,7 @@ from prunebench.reports.results import gather_results
 from prunebench.reports.sections.reestimated import reestimated_sections
 
 
-def cut(make: SimpleNamespace, criterion: str, seed: int, accuracy: float, anew: float, epochs: int = 0) -> Record:
+def cut(make: SimpleNamespace, criterion: str, seed: int, accuracy: float, anew: float, *, epochs: int = 0) -> Record:
     record: Record = make.record(criterion, seed)
     scores = record.accuracy.model_copy(update={"cut": accuracy, "cut_bn": anew, "finetuned": accuracy})  # type: ignore[union-attr]
     return record.model_copy(update={"accuracy": scores, "protocol": {"finetune_epochs": epochs}})

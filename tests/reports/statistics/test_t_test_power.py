@@ -121,7 +121,7 @@ def test_seeds_for_exact_by_hand(tests: int, alpha: float, n: int) -> None:
 
 
 @pytest.mark.parametrize("tests", [1, 3, 10, 24])
-def test_seeds_for_exact_is_what_the_sign_flip_test_needs(tests: int) -> None:
+def test_fewest_seeds_are_those_that_the_sign_flip_test_needs(tests: int) -> None:
     n = fewest_seeds_to_reject(tests)
     assert tests * sign_flip(np.arange(1.0, n + 1)).p <= 0.05 < tests * sign_flip(np.arange(1.0, n)).p
 
