@@ -102,7 +102,7 @@ def _read_benchmark(path: Path) -> Results:
     if not isinstance(data.get("benchmarks"), list):
         raise UserError(f"{path}: not a pytest-benchmark JSON (no list 'benchmarks')")
     run = validated(_Run, data["prunebench"], str(path)) if "prunebench" in data else _Run(schema_version=SCHEMA)
-    extras = [(f"{path}: benchmark {n}", entry.get("extra_info", {})) for n, entry in enumerate(data["benchmarks"])]
+    extras = [(f"{path}: benchmark {n}", entry.get("extra_info") or {}) for n, entry in enumerate(data["benchmarks"])]
     ours = [(where, extra["prunebench"]) for where, extra in extras if isinstance(extra.get("prunebench"), dict)]
     records = [parse_record(one["record"], where) for where, one in ours if "record" in one]
     records += [parse_record(one, f"{path}: untimed cell {number}") for number, one in enumerate(run.untimed)]
@@ -123,8 +123,8 @@ def _read_benchmark(path: Path) -> Results:
 
 def _machine(data: dict[str, Any]) -> str | None:
     """Describe the machine of a pytest-benchmark JSON in words; None where the file does not name one."""
-    info = data.get("machine_info", {})
-    cpu = info.get("cpu", {})
+    info = data.get("machine_info") or {}
+    cpu = info.get("cpu") or {}
     name = cpu.get("brand_raw") or info.get("processor") or info.get("machine")
     cores = f"{cpu['count']} cores" if "count" in cpu else None
     version = info.get("python_version")

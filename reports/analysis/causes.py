@@ -55,7 +55,7 @@ def parts_without_pair(results: Results) -> Iterator[tuple[Point, str, str]]:
         ours.panel for panel in group_by_panel(found) for cause, ours, _ in _controls(panel, found) if cause == "units"
     }
     for ours in found:
-        sparse = not is_control(ours.criterion) and _random(ours, found) is None
+        sparse = not is_control(ours.criterion) and _random_control(ours, found) is None
         lacks_units = sparse and ours.panel in controlled
         units = [ours._replace(criterion=f"{SHUFFLE}:{ours.criterion}")] if lacks_units else []
         for other in [*units, *_parts(ours)]:
@@ -83,7 +83,7 @@ def _controls(panel: list[Point], found: Mapping[Point, RecordBySeed]) -> Iterat
             if reference not in here and cause == "pruning":
                 reference = reference._replace(ranking=LOCAL)
             if reference not in here and ours.ranking == LOCAL:  # where all widths are equal
-                stand_in = {"units": _random(ours, found), "weights": scratch[0] if scratch else None}
+                stand_in = {"units": _random_control(ours, found), "weights": scratch[0] if scratch else None}
                 reference = stand_in.get(cause) or reference
             if reference in here:
                 yield cause, ours, reference
@@ -93,7 +93,7 @@ def _controls(panel: list[Point], found: Mapping[Point, RecordBySeed]) -> Iterat
         yield from (("combination", ours, part) for part in _parts(ours) if part in here)
 
 
-def _random(ours: Point, found: Mapping[Point, RecordBySeed]) -> Point | None:
+def _random_control(ours: Point, found: Mapping[Point, RecordBySeed]) -> Point | None:
     """Give the point of `random`, or None for a method with sparse training, which `random` lacks."""
     sparse = any(record.sparse is not None for record in found[ours].values())
     return None if sparse else ours._replace(criterion=RANDOM)

@@ -40,7 +40,7 @@ def curves_by_line(found: Mapping[Point, RecordBySeed]) -> dict[Line, dict[int, 
     for point, seeds in found.items():
         if point.criterion == DENSE_CONTINUED:
             continue
-        line = _line(point)
+        line = _line_of_point(point)
         for seed, record in seeds.items():
             keeps, accuracies = lines.setdefault(line, {}).setdefault(seed, ([], []))
             keep = record.keep[cost_metric(line.metric)]
@@ -86,11 +86,11 @@ def areas_table(results: Results) -> pd.DataFrame:
 
 def _repeated_lines(found: Mapping[Point, RecordBySeed]) -> set[Line]:
     """Give the lines whose seeds repeat one computation at every keep (`points.distinct_seeds`)."""
-    varied = {_line(point) for point, seeds in found.items() if len(distinct_seeds(seeds)) == len(seeds)}
-    return {_line(point) for point in found} - varied
+    varied = {_line_of_point(point) for point, seeds in found.items() if len(distinct_seeds(seeds)) == len(seeds)}
+    return {_line_of_point(point) for point in found} - varied
 
 
-def _line(point: Point) -> Line:
+def _line_of_point(point: Point) -> Line:
     return Line(point.task, point.ranking, point.metric, point.criterion)
 
 

@@ -90,11 +90,11 @@ def _contrasts(panel: list[Point]) -> Iterator[tuple[Point, Point]]:
             reference = ours._replace(criterion=name)
             if is_control(name) and reference not in here:
                 reference = reference._replace(ranking=LOCAL)
-            if reference in here and _serves(reference, ours):
+            if reference in here and _is_reference_of(reference, ours):
                 yield ours, reference
 
 
-def _serves(reference: Point, ours: Point) -> bool:
+def _is_reference_of(reference: Point, ours: Point) -> bool:
     if not is_control(reference.criterion):
         return is_primary(ours.criterion, reference.criterion)
     head, _, of = reference.criterion.partition(":")

@@ -26,7 +26,7 @@ def accuracy_figure(summary: pd.DataFrame) -> alt.TopLevelMixin | None:
     `dense_continued` keeps everything. Its points stand at the mean keep of the others with the same requested keep.
     None where there is nothing to draw.
     """
-    frame = _placed(summary)
+    frame = _drawn_values(summary)
     if frame.empty:
         return None
     styled = line_styles(frame["criterion"].unique().tolist())
@@ -40,7 +40,7 @@ def accuracy_figure(summary: pd.DataFrame) -> alt.TopLevelMixin | None:
     return figure_page(panels)
 
 
-def _placed(summary: pd.DataFrame) -> pd.DataFrame:
+def _drawn_values(summary: pd.DataFrame) -> pd.DataFrame:
     """Give x, the achieved keep, and y, low, high and dense as errors, without missing values."""
     if "keep_macs" not in summary:
         return pd.DataFrame()
@@ -80,13 +80,13 @@ def _accuracy_panel(
     y_scale = _error_scale(limits)
     axis = alt.Axis(values=log_ticks(ERRORS, limits), labelExpr="format(1 - datum.value, '.4~p')")
     y = alt.Y("y:Q", scale=y_scale, title="accuracy after fine-tuning (log scale of the error)", axis=axis)
-    base = alt.Chart(part).encode(color=_colour(styled), x=x)
+    base = alt.Chart(part).encode(color=_colour_encoding(styled), x=x)
     spans = base.mark_rule(clip=True) if len(edges) == 1 else base.mark_area(opacity=0.11, clip=True)
     return alt.layer(
         spans.encode(y=alt.Y("low:Q", scale=y_scale), y2="high:Q"),
-        base.mark_line(strokeWidth=2).encode(y=y, strokeDash=_dash(styled)),
+        base.mark_line(strokeWidth=2).encode(y=y, strokeDash=_dash_encoding(styled)),
         base.mark_point(filled=True, size=42, opacity=1).encode(y=y),
-        *_labels(part, x, y, _colour(styled), limits),
+        *_labels(part, x, y, _colour_encoding(styled), limits),
     ).properties(width=WIDTH, height=HEIGHT, title=title)
 
 
@@ -117,11 +117,11 @@ def _error_scale(limits: tuple[float, float]) -> alt.Scale:
     return alt.Scale(type="log", domain=list(limits), nice=False, reverse=True)
 
 
-def _colour(styled: Mapping[str, Style]) -> alt.Color:
+def _colour_encoding(styled: Mapping[str, Style]) -> alt.Color:
     scale = alt.Scale(domain=list(styled), range=[s.colour for s in styled.values()])
     return alt.Color("criterion:N", scale=scale, legend=None, sort=list(styled))
 
 
-def _dash(styled: Mapping[str, Style]) -> alt.StrokeDash:
+def _dash_encoding(styled: Mapping[str, Style]) -> alt.StrokeDash:
     scale = alt.Scale(domain=list(styled), range=[s.dash for s in styled.values()])
     return alt.StrokeDash("criterion:N", scale=scale, legend=None)

@@ -18,21 +18,23 @@ def spread_labels(values: Sequence[float], gap: float, limits: tuple[float, floa
     runs: list[list[int]] = []
     for i in ranks:
         runs.append([i])
-        while len(runs) > 1 and _start(runs[-1], values, gap, limits) < _end(runs[-2], values, gap, limits) + gap:
+        while (
+            len(runs) > 1 and _run_start(runs[-1], values, gap, limits) < _run_end(runs[-2], values, gap, limits) + gap
+        ):
             runs[-2:] = [runs[-2] + runs[-1]]
     places = [low] * len(values)
     for run in runs:
-        start = _start(run, values, gap, (low, high))
+        start = _run_start(run, values, gap, (low, high))
         for offset, i in enumerate(run):
             places[i] = start + offset * gap
     return places
 
 
-def _start(run: Sequence[int], values: Sequence[float], gap: float, limits: tuple[float, float]) -> float:
+def _run_start(run: Sequence[int], values: Sequence[float], gap: float, limits: tuple[float, float]) -> float:
     span = (len(run) - 1) * gap
     middle = sum(values[i] for i in run) / len(run)
     return max(limits[0], min(middle - span / 2, limits[1] - span))
 
 
-def _end(run: Sequence[int], values: Sequence[float], gap: float, limits: tuple[float, float]) -> float:
-    return _start(run, values, gap, limits) + (len(run) - 1) * gap
+def _run_end(run: Sequence[int], values: Sequence[float], gap: float, limits: tuple[float, float]) -> float:
+    return _run_start(run, values, gap, limits) + (len(run) - 1) * gap

@@ -44,7 +44,7 @@ def coverage_rate(
     return float(np.mean([i.low is not None and i.high is not None and i.low <= 0 <= i.high for i in intervals]))
 
 
-def _bca(values: ArrayLike) -> Interval:
+def _bca_interval(values: ArrayLike) -> Interval:
     return bca_interval(values, draws=1_000)
 
 
@@ -78,7 +78,7 @@ def calibration_tables(noises: Sequence[Noise], repetitions: int = REPETITIONS) 
     rows = []
     for noise in noises:
         for n in SIZES:
-            rates = (coverage_rate(noise.draw, n, repetitions), coverage_rate(noise.draw, n, few, _bca))
+            rates = (coverage_rate(noise.draw, n, repetitions), coverage_rate(noise.draw, n, few, _bca_interval))
             errors = (false_rejection_rate(noise.draw, n, repetitions), family_error_rate(noise, n, few))
             rows.append((noise.name, str(n), *(percent(rate, 1) for rate in (*rates, *errors))))
     header = ("differences", "n", "t covers", "BCa covers", "p <= 0.05", "a verdict")

@@ -62,16 +62,18 @@ def escape_latex(text: str) -> str:
     90~\% of Poincar\'{e}'s \{a\} [U+4E2D]
     """
     parts = re.split(r"`([^`]+)`", " ".join(unicodedata.normalize("NFC", text).split()))
-    return "".join(rf"\texttt{{{_plain(part)}}}" if i % 2 else _plain(_signs(part)) for i, part in enumerate(parts))
+    return "".join(
+        rf"\texttt{{{_escaped(part)}}}" if i % 2 else _escaped(_with_signs(part)) for i, part in enumerate(parts)
+    )
 
 
-def _signs(text: str) -> str:
+def _with_signs(text: str) -> str:
     text = re.sub(r"(?<![\w.-])-(?=\d)", "−", text.replace("->", "→"))
     text = re.sub(r"(?<=\d\.\d\d)x\b|(?<= )x(?= )", "×", text)
     return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text)
 
 
-def _plain(text: str) -> str:
+def _escaped(text: str) -> str:
     return re.sub("-(?=-)", "-{}", "".join(map(_character, text)))  # two hyphens would become a dash
 
 

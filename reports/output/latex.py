@@ -68,14 +68,14 @@ def tabular(table: Table) -> str:
     """
     columns = "l" * table.text_columns + "r" * (len(table.header) - table.text_columns)
     widths = [max(map(len, cells), default=0) for cells in zip(*table.rows, strict=True)] or [0] * len(columns)
-    header = [_stacked(*column) for column in zip(table.header, widths, columns, strict=True)]
+    header = [_stacked_header(*column) for column in zip(table.header, widths, columns, strict=True)]
     rows = [[escape_latex(cell) for cell in row] for row in table.rows]
     align = ["left" if column == "l" else "right" for column in columns]
     grid = tabulate(rows, header, tablefmt=BOOKTABS, disable_numparse=True, colalign=align)
     *above, below = grid.splitlines()
     lines = above[:3]
     for line, starts in zip(above[3:], table.group_starts(), strict=True):
-        lines += [r"\addlinespace"] * starts + [_protected(line)]
+        lines += [r"\addlinespace"] * starts + [_protected_row(line)]
     return "\n".join([rf"\begin{{tabular}}{{{columns}}}", *lines, below, r"\end{tabular}"])
 
 
@@ -98,11 +98,11 @@ def _label(title: str, taken: list[str]) -> str:
     return first if first not in taken else next(n for i in count(2) if (n := f"{first}-{i}") not in taken)
 
 
-def _stacked(name: str, width: int, column: str) -> str:
+def _stacked_header(name: str, width: int, column: str) -> str:
     lines = wrap(name, max([width, 1, *map(len, name.split())]), break_on_hyphens=False)
     text = r"\\".join(map(escape_latex, lines))
     return rf"\shortstack[{column}]{{\strut {text}}}" if len(lines) > 1 else text
 
 
-def _protected(line: str) -> str:
+def _protected_row(line: str) -> str:
     return "{}" + line if line.lstrip().startswith(("[", "*")) else line  # not an option of \\

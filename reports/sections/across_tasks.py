@@ -38,10 +38,10 @@ def _sentence(entry: AcrossTasks, wilcoxon: pd.DataFrame) -> str:
         return f"{where.partition(':')[0]}: no method, controls only"
     if tasks < MIN_TASKS:
         return f"{where}. No test: {MIN_TASKS} tasks are the fewest that such a test can serve."
-    return f"{where}. {_friedman(entry)}{_wilcoxon(entry, wilcoxon)}"
+    return f"{where}. {_friedman_sentence(entry)}{_wilcoxon_sentence(entry, wilcoxon)}"
 
 
-def _friedman(entry: AcrossTasks) -> str:
+def _friedman_sentence(entry: AcrossTasks) -> str:
     if entry.friedman is None or entry.critical is None:
         return ""
     test = entry.friedman
@@ -53,7 +53,7 @@ def _friedman(entry: AcrossTasks) -> str:
     return f"{text}; not told apart: {bars or 'none'}. "
 
 
-def _wilcoxon(entry: AcrossTasks, wilcoxon: pd.DataFrame) -> str:
+def _wilcoxon_sentence(entry: AcrossTasks, wilcoxon: pd.DataFrame) -> str:
     same = (wilcoxon["ranking"] == entry.ranking) & (wilcoxon["metric"] == entry.metric)
     rows = wilcoxon[same & (wilcoxon["keep"] == entry.keep)].to_dict("records")
     tested = ", ".join(f"`{r['criterion']}` to `{r['reference']}` {r['p_holm']:.2g}" for r in rows)

@@ -30,7 +30,7 @@ def causes_section(causes: pd.DataFrame, unpaired: Iterable[tuple[Point, str, st
     """
     title = "Separation of causes"
     paired = causes[causes["n"] > 0]
-    missing = tuple(_missing(unpaired))
+    missing = tuple(_missing_comparisons(unpaired))
     gaps: list[Block] = []
     if missing:
         gaps = [Text("Comparisons that are lacking:"), Items(missing)]
@@ -39,7 +39,7 @@ def causes_section(causes: pd.DataFrame, unpaired: Iterable[tuple[Point, str, st
         return Section(title, (Text(why), *gaps)) if gaps else Section(title, (), why)
     lines = []
     for (task, ranking, cause), part in paired.groupby([*PANEL_COLUMNS[:2], "cause"], sort=False):
-        lines.append(f"{task}, {ranking} ranking, {cause}: {_range(part)}")
+        lines.append(f"{task}, {ranking} ranking, {cause}: {_range_of_differences(part)}")
     rows = tuple(
         (
             r["task"],
@@ -59,7 +59,7 @@ def causes_section(causes: pd.DataFrame, unpaired: Iterable[tuple[Point, str, st
     return Section(title, (Items(meaning), Items(tuple(lines)), *gaps, table))
 
 
-def _missing(unpaired: Iterable[tuple[Point, str, str]]) -> Iterator[str]:
+def _missing_comparisons(unpaired: Iterable[tuple[Point, str, str]]) -> Iterator[str]:
     keeps: dict[tuple[Point, str, str], list[str]] = {}
     for point, part, why in unpaired:
         keeps.setdefault((point._replace(keep=0.0), part, why), []).append(f"{point.keep:g}")
@@ -68,7 +68,7 @@ def _missing(unpaired: Iterable[tuple[Point, str, str]]) -> Iterator[str]:
         yield f"{where}: `{point.criterion}` is not compared with `{part}`, which {why}"
 
 
-def _range(part: pd.DataFrame) -> str:
+def _range_of_differences(part: pd.DataFrame) -> str:
     low, high = signed_points(part["difference"].min()), signed_points(part["difference"].max())
     tested = part[part["high"] > part["low"]]  # equal differences have no meaningful interval
     above, below = int((tested["low"] > 0).sum()), int((tested["high"] < 0).sum())

@@ -45,9 +45,9 @@ def _row(row: dict[Any, Any], demonstration: bool) -> tuple[str, ...]:
     return (
         *cells,
         or_missing(row.get("g"), ".2f"),
-        _better(row),
+        _superiority_cell(row),
         or_missing(row.get("p"), ".3g"),
-        _holm(row),
+        _holm_cell(row),
         row["verdict"],
     )
 
@@ -60,11 +60,11 @@ def crossed_cell(row: dict[Any, Any]) -> str:
     return f"{text} pictures only" if row["n"] == 1 else text
 
 
-def _better(row: dict[Any, Any]) -> str:
+def _superiority_cell(row: dict[Any, Any]) -> str:
     if is_missing(row.get("superiority")):
         return MISSING
     return f"{row['superiority']:.2f} [{row['superiority_low']:.2f}, {row['superiority_high']:.2f}]"
 
 
-def _holm(row: dict[Any, Any]) -> str:
+def _holm_cell(row: dict[Any, Any]) -> str:
     return MISSING if is_missing(row.get("p_holm")) else f"{row['p_holm']:.3g} ({row['smallest_holm']:.2g})"

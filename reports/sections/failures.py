@@ -30,7 +30,7 @@ def failures_section(results: Results) -> Section:
     """List the cells that failed, with the reason, and the cells that were asked for but not run."""
     blocks: list[Text | Items] = []
     if results.failures:
-        lines = [f"{_cell(record, results)}: {record.reason or 'no reason given'}" for record in results.failures]
+        lines = [f"{_cell_text(record, results)}: {record.reason or 'no reason given'}" for record in results.failures]
         blocks += [
             Text(f"{counted(len(lines), 'cell')} failed; the others do not depend on this."),
             Items(tuple(lines)),
@@ -45,7 +45,7 @@ def failures_section(results: Results) -> Section:
     return Section("Failures and gaps", tuple(blocks) or (Text(none),))
 
 
-def _cell(record: Record, results: Results) -> str:
+def _cell_text(record: Record, results: Results) -> str:
     cell = record.cell
     where = f"{results.tasks[record.key]}, {cell.ranking} ranking, {cell.criterion}, seed {cell.seed}"
     return f"{where}, keep {cell.keep:g} {METRIC_WORDS[cell.metric]}"

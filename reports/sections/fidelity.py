@@ -57,10 +57,10 @@ def _agreement_table(task: str, part: pd.DataFrame) -> Table:
         within, size = (cells[criterion, truth, WITHIN] for truth in ("signed", "absolute"))
         whole = cells[criterion, "signed", OVER_ALL]
         mark = " *" if whole["scale"] == "arbitrary" else ""
-        row = [criterion, str(within["n"]), _cell(within, "spearman"), _cell(size, "spearman")]
-        row += [_cell(within, name) for name in MEASURES[1:]]
-        row += [_cell(whole, "spearman") + mark, _cell(whole, "lowest") + mark]
-        rows.append((*row, _seconds(within["seconds"])))
+        row = [criterion, str(within["n"]), _agreement_cell(within, "spearman"), _agreement_cell(size, "spearman")]
+        row += [_agreement_cell(within, name) for name in MEASURES[1:]]
+        row += [_agreement_cell(whole, "spearman") + mark, _agreement_cell(whole, "lowest") + mark]
+        rows.append((*row, _duration_cell(within["seconds"])))
     header = ("criterion", "n", "Spearman", "to the size", *(NAMES[name] for name in MEASURES[1:]))
     header += (f"all layers: {NAMES['spearman']}", f"all layers: {NAMES['lowest']}", "time")
     caption = (
@@ -70,14 +70,14 @@ def _agreement_table(task: str, part: pd.DataFrame) -> Table:
     return Table(caption, header, tuple(rows))
 
 
-def _cell(row: dict[Any, Any], measure: str) -> str:
+def _agreement_cell(row: dict[Any, Any], measure: str) -> str:
     if is_missing(row[measure]):
         return "-" if row["criterion"] == REACHABLE else "constant scores"
     partly = " †" if row["constant"] and row["criterion"] not in ORACLE else ""
     return correlation_with_half(row[measure], row[f"{measure}_half"], 0.0 if measure == "lowest" else -1.0) + partly
 
 
-def _seconds(value: float | None) -> str:
+def _duration_cell(value: float | None) -> str:
     return "-" if value is None or is_missing(value) else duration(value)
 
 
@@ -122,6 +122,8 @@ def _layer_table(task: str, part: pd.DataFrame) -> Table:
     criteria = list(dict.fromkeys(inside["criterion"]))
     rows = []
     for layer, units in inside.groupby("layer", sort=False)["units"].max().items():
-        cells = [_cell(known[layer, name], "spearman") if (layer, name) in known else MISSING for name in criteria]
+        cells = [
+            _agreement_cell(known[layer, name], "spearman") if (layer, name) in known else MISSING for name in criteria
+        ]
         rows.append((str(layer), str(units), *cells))
     return Table(f"{task}: Spearman by layer", ("layer", "units", *criteria), tuple(rows), folded=True)

@@ -18,8 +18,8 @@ Row = dict[Any, Any]
 def fidelity_sentences(part: pd.DataFrame, found: Sequence[Fidelity], results: Results) -> Iterator[str]:
     """Describe the rows of one task. part: its rows of `fidelity_table`. found: its fidelity records."""
     yield _removed_units(part, found)
-    rows = {truth: _within(part, truth) for truth in ("signed", "absolute")}
-    yield from (_highest(truth, known) for truth, known in rows.items() if known)
+    rows = {truth: _rows_within_layers(part, truth) for truth in ("signed", "absolute")}
+    yield from (_highest_mean(truth, known) for truth, known in rows.items() if known)
     if not results.demonstration:
         yield from _against_chance(rows["signed"])
     gated = sorted(
@@ -46,19 +46,19 @@ def _removed_units(part: pd.DataFrame, found: Sequence[Fidelity]) -> str:
     return f"{text}. Removing lowered the held-out loss for {percent(lower, 0)} of them."
 
 
-def _within(part: pd.DataFrame, truth: str) -> list[Row]:
+def _rows_within_layers(part: pd.DataFrame, truth: str) -> list[Row]:
     """Give the rows of the means over layers, the oracle's as well, without scores that are constant everywhere."""
     rows = part[(part["layer"] == WITHIN) & (part["truth"] == truth) & part["spearman"].notna()]
     return rows.to_dict("records")
 
 
-def _highest(truth: str, rows: Sequence[Row]) -> str:
+def _highest_mean(truth: str, rows: Sequence[Row]) -> str:
     """Name the criterion with the highest mean, beside `random` and the reachable mean."""
     known = {row["criterion"]: row for row in rows}
     methods = [row for row in rows if row["criterion"] not in ORACLE and not is_control(row["criterion"])]
     what = "the change of the loss" if truth == "signed" else "its size"
     beside = [
-        f"{_number(known[name])} {text}"
+        f"{_spearman_text(known[name])} {text}"
         for name, text in ((REACHABLE, "can be reached"), (RANDOM, "has `random`"))
         if name in known
     ]
@@ -66,7 +66,7 @@ def _highest(truth: str, rows: Sequence[Row]) -> str:
     if not methods:
         return f"No criterion but controls was compared with {what}{tail}."
     best = max(methods, key=lambda row: float(row["spearman"]))
-    highest = f"`{best['criterion']}` has the highest mean within layers: Spearman {_number(best)}{tail}"
+    highest = f"`{best['criterion']}` has the highest mean within layers: Spearman {_spearman_text(best)}{tail}"
     return f"With {what}, {highest}; criteria are not tested against each other here."
 
 
@@ -87,5 +87,5 @@ def _against_chance(rows: Sequence[Row]) -> Iterator[str]:
         yield "An interval leaves zero out by chance once in twenty."
 
 
-def _number(row: Row) -> str:
+def _spearman_text(row: Row) -> str:
     return correlation_with_half(row["spearman"], row["spearman_half"])

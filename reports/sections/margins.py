@@ -29,23 +29,23 @@ def margins_section(margins: pd.DataFrame, held: pd.DataFrame, demonstration: bo
         "tested from the largest down, and the first that fails, or of which a seed did not come out, ends it."
     )
     lines = [
-        f"{task}, {ranking} ranking, {AGAINST[str(reference)]}: {_smallest_keeps(part)}."
+        f"{task}, {ranking} ranking, {AGAINST[str(reference)]}: {_smallest_keeps_text(part)}."
         for (task, ranking, _, reference), part in held.groupby([*PANEL_COLUMNS, "reference"], sort=False)
     ]
     return Section(title, (Text(text), Items(tuple(lines)), _margins_table(margins)))
 
 
-def _smallest_keeps(part: pd.DataFrame) -> str:
+def _smallest_keeps_text(part: pd.DataFrame) -> str:
     rows = part.to_dict("records")
     if all(row["n"] < 2 for row in rows):
         return "one seed shows nothing"
     lowest: dict[str, list[str]] = {}
     for row in rows:
-        lowest.setdefault(_smallest_keep(row), []).append(f"`{row['criterion']}`")
+        lowest.setdefault(_smallest_keep_text(row), []).append(f"`{row['criterion']}`")
     return "; ".join(f"{where}: {', '.join(names)}" for where, names in lowest.items())
 
 
-def _smallest_keep(row: dict[Any, Any]) -> str:
+def _smallest_keep_text(row: dict[Any, Any]) -> str:
     if pd.isna(row["smallest_keep"]) and not pd.isna(row["failed_at"]):
         return f"at no keep, seeds failed at {row['failed_at']:g}"
     if pd.isna(row["smallest_keep"]):

@@ -21,7 +21,7 @@ def sparse_section(results: Results) -> Section:
     title = "Ineffective sparse training"
     if not trained:
         return Section(title, (), "No network here was trained with a regulariser.")
-    tuned = _tuned(results)
+    tuned = _tuned_strengths(results)
     if not flagged:
         return Section(title, (Text("None: every regulariser's term fell by 5 % or more."), *tuned))
     lines = [
@@ -32,17 +32,17 @@ def sparse_section(results: Results) -> Section:
     return Section(title, (Text(text), Items(tuple(lines)), *tuned))
 
 
-def _tuned(results: Results) -> tuple[Text | Items, ...]:
+def _tuned_strengths(results: Results) -> tuple[Text | Items, ...]:
     """List the strengths that `prunebench tune` chose."""
     known = {
-        f"{r.cell.criterion} on {results.tasks[r.key]}: strength {r.strength:g}{_trials(results, r)}"
+        f"{r.cell.criterion} on {results.tasks[r.key]}: strength {r.strength:g}{_trials_text(results, r)}"
         for r in results.records
         if r.strength is not None
     }
     return (Text("Strengths that were tuned on validation pictures:"), Items(tuple(sorted(known)))) if known else ()
 
 
-def _trials(results: Results, record: Record) -> str:
+def _trials_text(results: Results, record: Record) -> str:
     """Describe the trials that chose a strength; empty where the source has none."""
     cell = record.cell
     wanted = (f"{cell.dataset} x {cell.model}", cell.criterion, record.strength, cell.metric == "weights")

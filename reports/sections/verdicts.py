@@ -64,10 +64,10 @@ def verdict_sentences(differences: pd.DataFrame) -> Iterator[str]:
     primary = differences[differences["primary"].astype(bool)]
     for values, part in primary.groupby(KEY, sort=False, dropna=False):
         key = dict(zip(KEY, tuple(values), strict=True))
-        yield f"{_where(key, part)}: {'; '.join(_findings(part.to_dict('records')))}."
+        yield f"{_subject(key, part)}: {'; '.join(_findings(part.to_dict('records')))}."
 
 
-def _where(key: dict[str, Any], part: pd.DataFrame) -> str:
+def _subject(key: dict[str, Any], part: pd.DataFrame) -> str:
     keep = "" if pd.isna(key["keep"]) else f", keep {key['keep']:g} of the {METRIC_WORDS[key['metric']]}"
     few, many = int(part["n"].min()), int(part["n"].max())
     seeds = counted(many, "seed") if few == many else f"{few} to {many} seeds"
@@ -90,10 +90,10 @@ def _findings(rows: Sequence[dict[Any, Any]]) -> Iterator[str]:
         yield _too_few(by[TOO_FEW])
     others = [row for row in rows if row["verdict"] not in by]
     for verdict in dict.fromkeys(row["verdict"] for row in others):
-        yield f"{verdict}: " + ", ".join(_other(row) for row in others if row["verdict"] == verdict)
+        yield f"{verdict}: " + ", ".join(_without_verdict(row) for row in others if row["verdict"] == verdict)
 
 
-def _other(row: dict[Any, Any]) -> str:
+def _without_verdict(row: dict[Any, Any]) -> str:
     """Name a criterion without verdict, with the difference at equal MACs where its budget was another."""
     if is_missing(row.get("equal_keep")):
         return f"`{row['criterion']}`"

@@ -17,7 +17,7 @@ def widths_section(widths: pd.DataFrame) -> Section:
     for (task, ranking, metric, keep), part in widths.groupby([*PANEL_COLUMNS, "keep"], sort=False):
         columns: dict[tuple[str, ...], list[str]] = defaultdict(list)
         for criterion, own in part.groupby("criterion", sort=False):
-            cells = [_width(w, floor) for w, floor in zip(own["width"], own["at_floor"], strict=True)]
+            cells = [_width_cell(w, floor) for w, floor in zip(own["width"], own["at_floor"], strict=True)]
             columns[tuple(cells)].append(str(criterion))
         layers = part.drop_duplicates("layer")
         names = ["all criteria"] if len(columns) == 1 else [", ".join(names) for names in columns.values()]
@@ -31,5 +31,5 @@ def widths_section(widths: pd.DataFrame) -> Section:
     return Section("Widths per layer", (Text(text), *tables))
 
 
-def _width(width: float, at_floor: int) -> str:
+def _width_cell(width: float, at_floor: int) -> str:
     return f"{width:.1f}".removesuffix(".0") + ("*" if at_floor else "")

@@ -54,9 +54,8 @@ def bca_interval(values: ArrayLike, *, draws: int = 10_000) -> Interval:
     of width zero. The random numbers are seeded, so the same values give the same interval. Raises ValueError for no
     value, for values that are not finite, or for fewer than 1,000 draws.
 
-    The interval is too narrow for few values. In simulations with normal values, 95 % intervals covered the true mean
-    in 84 % of cases at n = 5, 90 % at 10 and 94 % at 30 (t: 95 %). With exponential values the coverage was 80 %, 88 %
-    and 93 % (t: 88 %, 90 %, 93 %).
+    The interval is too narrow for few values. Simulations gave the coverage of 95 % intervals at n = 5, 10 and 30.
+    Normal values: 84 %, 90 % and 94 % (t: 95 %). Exponential values: 80 %, 88 % and 93 % (t: 88 %, 90 %, 93 %).
 
     >>> bca_interval([5.0])
     Interval(n=1, mean=5.0, low=None, high=None)
