@@ -1,5 +1,6 @@
-"""Records to tables, statistics, figures and a page; free of torch.
+"""Records to tables, statistics, figures and a page, without torch.
 
-`reading.read_results` reads a results folder or a benchmark JSON, `writing.write_report` writes the report,
-`show.layer_table` prints one point.
+`reading.read_results` reads a results folder or a benchmark JSON. `output.writing.write_report` writes the report.
+The rooms from top to bottom: output, sections, figures and analysis, tables, the modules here, statistics. A room
+imports only rooms below it.
 """

@@ -1,4 +1,4 @@
-"""A report as data: sections of text, tables and pictures, the same for Markdown and for the page."""
+"""A report as data: sections of text, tables and pictures, the same for Markdown, LaTeX and the page."""
 
 from dataclasses import dataclass, field
 
@@ -21,12 +21,15 @@ class Items:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of finished texts. left: how many leading columns are words; folded: closed at first on the page."""
+    """A table of formatted cells.
+
+    text_columns: how many leading columns hold text; the others hold numbers. folded: closed at first on the page.
+    """
 
     caption: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    left: int = 1
+    text_columns: int = 1
     folded: bool = False
 
     def markdown(self) -> str:
@@ -37,15 +40,15 @@ class Table:
         |:--------|--------:|
         | conv1   |      20 |
         """
-        align = ["left" if column < self.left else "right" for column in range(len(self.header))]
+        align = ["left" if column < self.text_columns else "right" for column in range(len(self.header))]
         cells = [[cell.replace("|", "\\|") for cell in row] for row in self.rows]
         return tabulate(cells, self.header, tablefmt="pipe", disable_numparse=True, colalign=align)
 
-    def has(self, sign: str) -> bool:
-        """Tell whether a sign is in any cell, which then wants a note."""
-        return any(sign in cell for row in self.rows for cell in row)
+    def contains(self, mark: str) -> bool:
+        """Tell whether any cell contains a mark, which then needs a note."""
+        return any(mark in cell for row in self.rows for cell in row)
 
-    def starts(self) -> tuple[bool, ...]:
+    def group_starts(self) -> tuple[bool, ...]:
         """Tell for every row whether its first cell differs from the one above: a group begins."""
         firsts = [row[0] for row in self.rows]
         return tuple(i > 0 and firsts[i] != firsts[i - 1] for i in range(len(firsts)))
@@ -53,7 +56,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure in `figures/`, without its ending; title says what it shows."""
+    """A figure. name: of its file in `figures/`, without suffix; title: what the figure shows."""
 
     name: str
     title: str
@@ -65,16 +68,16 @@ Block = Text | Items | Table | Picture
 
 @dataclass(frozen=True)
 class Section:
-    """A titled part of a report. why: what there is instead of blocks, where there is nothing to show."""
+    """A titled part of a report. why_empty: the reason, where there is nothing to show; then there are no blocks."""
 
     title: str
     blocks: tuple[Block, ...]
-    why: str = ""
+    why_empty: str = ""
 
 
 @dataclass(frozen=True)
 class Document:
-    """A whole report. banner: a warning above everything, or nothing; facts: (name, value) lines under the title."""
+    """A whole report. banner: a warning at the top, or empty; facts: (name, value) lines below the title."""
 
     title: str
     banner: str

@@ -5,16 +5,29 @@ from typing import Any
 
 import pandas as pd
 
-from prunebench.reports.grid import TOLERANCE
 from prunebench.reports.statistics.intervals import Interval
 
-NONE = "n/a"  # never an empty field: what is missing is said
-BEYOND = "§"
-BEYOND_NOTE = (
-    f"{BEYOND} the t interval reaches beyond what the number can be (an accuracy: 0 or 100 %), as it does near a bound "
-    "or with few seeds: read the bound there. Half of it is 12.7 standard errors with two seeds, 4.3 with three, "
+MISSING = "n/a"  # never an empty field
+BEYOND_BOUND = "§"
+BEYOND_BOUND_NOTE = (
+    f"{BEYOND_BOUND} the t interval reaches beyond what the number can be (an accuracy: 0 or 100 %), as it does near a "
+    "bound or with few seeds: read the bound there. Half of it is 12.7 standard errors with two seeds, 4.3 with three, "
     "2.3 with ten."
 )
+
+
+def is_missing(value: Any) -> bool:
+    """Tell whether a number of a table is None or NaN."""
+    return value is None or bool(pd.isna(value))
+
+
+def or_missing(value: Any, style: str) -> str:
+    """Write a number in a format style, or `n/a` for a missing one.
+
+    >>> or_missing(0.25, ".1f"), or_missing(None, ".1f")
+    ('0.2', 'n/a')
+    """
+    return MISSING if is_missing(value) else f"{value:{style}}"
 
 
 def percent(fraction: float, digits: int = 2) -> str:
@@ -26,95 +39,82 @@ def percent(fraction: float, digits: int = 2) -> str:
     return f"{100 * fraction:.{digits}f} %"
 
 
-def accuracy(mean: float, half: float | None) -> str:
-    """Write a mean accuracy in percent with half its interval, where there is one; see `with_half`.
+def accuracy_with_half(mean: float, half: float | None) -> str:
+    """Write a mean accuracy in percent with half its interval; see `mean_with_half`.
 
-    >>> accuracy(0.9876, 0.0123), accuracy(0.9876, 0.0126), accuracy(0.9876, None), accuracy(0.9, 0.0)
-    ('98.76 ± 1.23', '98.76 ± 1.26 §', '98.76', '90.00 (all equal)')
+    >>> accuracy_with_half(0.9876, 0.0123), accuracy_with_half(0.9876, 0.0126)
+    ('98.76 ± 1.23', '98.76 ± 1.26 §')
+    >>> accuracy_with_half(0.9876, None), accuracy_with_half(0.9, 0.0)
+    ('98.76', '90.00 (all equal)')
     """
-    return with_half(100 * mean, None if half is None else 100 * half, (0.0, 100.0))
+    return mean_with_half(100 * mean, None if half is None else 100 * half, (0.0, 100.0))
 
 
-def correlation(mean: float, half: float | None, least: float = -1.0) -> str:
-    """Write a correlation or a share (least: 0) with half its interval; see `with_half`.
+def correlation_with_half(mean: float, half: float | None, least: float = -1.0) -> str:
+    """Write a correlation or a share (least: 0) with half its interval; see `mean_with_half`.
 
-    >>> correlation(0.714, 0.05), correlation(-0.0012, None), correlation(0.25, 0.3), correlation(0.25, 0.3, least=0.0)
-    ('0.71 ± 0.05', '0.00', '0.25 ± 0.30', '0.25 ± 0.30 §')
+    >>> correlation_with_half(0.714, 0.05), correlation_with_half(-0.0012, None)
+    ('0.71 ± 0.05', '0.00')
+    >>> correlation_with_half(0.25, 0.3), correlation_with_half(0.25, 0.3, least=0.0)
+    ('0.25 ± 0.30', '0.25 ± 0.30 §')
     """
-    return with_half(mean, half, (least, 1.0))
+    return mean_with_half(mean, half, (least, 1.0))
 
 
-def with_half(mean: float, half: float | None, bounds: tuple[float, float]) -> str:
-    """Write a mean with half its t interval, where there is one; what rounds to zero has no sign.
+def mean_with_half(mean: float, half: float | None, bounds: tuple[float, float]) -> str:
+    """Write a mean with half its t interval, where there is one. Zero has no sign.
 
-    Values without spread have no interval worth the name. One that reaches beyond the bounds of what the number can be
-    is marked: it is what t gives, and no more is known of that side than the bound.
+    Values without spread have no meaningful interval: 'all equal'. An interval that reaches beyond the bounds of the
+    number is marked: on that side the bound alone is known.
     """
     text = f"{mean:.2f}"
     text = "0.00" if text == "-0.00" else text
-    if half is None or pd.isna(half):
+    if is_missing(half):
         return text
     if half == 0:
         return f"{text} (all equal)"
+    assert half is not None
     beyond = mean - half < bounds[0] or mean + half > bounds[1]
-    return f"{text} ± {half:.2f}" + (f" {BEYOND}" if beyond else "")
+    return f"{text} ± {half:.2f}" + (f" {BEYOND_BOUND}" if beyond else "")
 
 
-def points(interval: Interval) -> str:
-    """Write a difference of accuracies in signed points, with its interval; or say why it has none.
+def signed_interval(interval: Interval) -> str:
+    """Write a difference of accuracies in signed points with its interval, or say why there is none.
 
-    >>> points(Interval(3, 0.012, -0.001, 0.025)), points(Interval(1, -0.012)), points(Interval(3, 0.0, 0.0, 0.0))
-    ('+1.20 [-0.10, +2.50]', '-1.20 (n = 1)', '0.00 (all 3 equal)')
+    >>> signed_interval(Interval(3, 0.012, -0.001, 0.025)), signed_interval(Interval(1, -0.012))
+    ('+1.20 [-0.10, +2.50]', '-1.20 (n = 1)')
+    >>> signed_interval(Interval(3, 0.0, 0.0, 0.0))
+    '0.00 (all 3 equal)'
     """
     if interval.low is None or interval.high is None:
-        return f"{signed(interval.mean)} (n = {interval.n})"
+        return f"{signed_points(interval.mean)} (n = {interval.n})"
     if interval.low == interval.high:
-        return f"{signed(interval.mean)} (all {interval.n} equal)"
-    return f"{signed(interval.mean)} {ends(interval.low, interval.high)}"
+        return f"{signed_points(interval.mean)} (all {interval.n} equal)"
+    return f"{signed_points(interval.mean)} {interval_ends(interval.low, interval.high)}"
 
 
-def ends(low: float, high: float) -> str:
+def interval_ends(low: float, high: float) -> str:
     """Write the ends of an interval of differences in signed points.
 
-    >>> ends(-0.001, 0.025)
+    >>> interval_ends(-0.001, 0.025)
     '[-0.10, +2.50]'
     """
-    return f"[{signed(low)}, {signed(high)}]"
+    return f"[{signed_points(low)}, {signed_points(high)}]"
 
 
-def difference(row: dict[Any, Any]) -> str:
-    """Write one row of the differences in points; a dagger marks achieved keeps that differ, ties count from half."""
-    if row["n"] == 0:
-        return "no shared seed"
-    low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("low", "high"))
-    gap = row.get("keep_gap", 0.0)
-    mark = " †" if not pd.isna(gap) and abs(gap) > TOLERANCE and row["reference"] != "dense_continued" else ""
-    return points(Interval(int(row["n"]), float(row["difference"]), low, high)) + ties(row) + mark
-
-
-def ties(row: dict[Any, Any]) -> str:
-    """Say how many seeds tie where they are half or more, but not all: then the interval covers too little.
-
-    >>> ties({"n": 20, "ties": 14}), ties({"n": 20, "ties": 9}), ties({"n": 3, "ties": 3})
-    (' (14 of 20 tie)', '', '')
-    """
-    n, tied = row["n"], row.get("ties", 0)
-    return f" ({tied:g} of {n:g} tie)" if n > tied >= n / 2 else ""
-
-
-def times(ratio: float, half: float | None = None) -> str:
+def as_multiple(ratio: float, half: float | None = None) -> str:
     """Write a ratio, such as a speed-up.
 
-    >>> times(2.5), times(2.5, 0.125)
+    >>> as_multiple(2.5), as_multiple(2.5, 0.125)
     ('2.50x', '2.50 ± 0.12x')
     """
-    return f"{ratio:.2f}x" if half is None or pd.isna(half) else f"{ratio:.2f} ± {half:.2f}x"
+    return f"{ratio:.2f}x" if is_missing(half) else f"{ratio:.2f} ± {half:.2f}x"
 
 
-def seeds(values: Iterable[int]) -> str:
+def seed_ranges(values: Iterable[int]) -> str:
     """Write seeds as ranges.
 
-    >>> seeds([4, 0, 1, 2, 7])
+    >>> seed_ranges([4, 0, 1, 2, 7])
     '0-2, 4, 7'
     """
     ranges: list[list[int]] = []
@@ -126,17 +126,17 @@ def seeds(values: Iterable[int]) -> str:
     return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in ranges)
 
 
-def count(number: int, thing: str) -> str:
-    """Write how many there are of a thing, whose plural is regular.
+def counted(number: int, thing: str) -> str:
+    """Write a number of things with a regular plural.
 
-    >>> count(1, "seed"), count(2_000, "seed")
+    >>> counted(1, "seed"), counted(2_000, "seed")
     ('1 seed', '2,000 seeds')
     """
     return f"{number:,} {thing}" + ("" if number == 1 else "s")
 
 
 def duration(seconds: float) -> str:
-    """Write seconds so that two or three figures count.
+    """Write seconds with two or three significant figures.
 
     >>> duration(0.00123), duration(0.1234), duration(75.0), duration(7300.0)
     ('1.2 ms', '0.12 s', '1 min 15 s', '2 h 2 min')
@@ -151,10 +151,10 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def signed(fraction: float) -> str:
-    """Write a difference of accuracies in signed points; what rounds to zero has no sign.
+def signed_points(fraction: float) -> str:
+    """Write a difference of accuracies in signed points. Zero has no sign.
 
-    >>> signed(0.0123), signed(-0.00001)
+    >>> signed_points(0.0123), signed_points(-0.00001)
     ('+1.23', '0.00')
     """
     text = f"{100 * fraction:+.2f}"

@@ -1,18 +1,21 @@
-"""The grid of a comparison: which names are controls, in which order rows come."""
+"""The grid of a comparison: the baseline, the controls, and the order of the rows."""
 
 from prunebench.records import names as reserved
 
-GROUP = ["task", "ranking", "metric", "keep", "criterion"]
 BASELINE = "magnitude"
-TOLERANCE = 0.02  # achieved keeps further apart than this are flagged: the networks do not cost the same
-METRICS: dict[object, str] = {"macs": "MACs", "params": "parameters", "units": "units", "weights": "weights"}
-CONTROLS = ("random", *reserved.CONTROLS)
+RANDOM = "random"
+DENSE_CONTINUED, SHUFFLE, SCRATCH = reserved.CONTROLS
+CONTROLS = (RANDOM, *reserved.CONTROLS)
+DENSE = "dense"  # the reference that is no criterion: the dense network of the block
+LOCAL = reserved.RANKINGS[0]  # under this ranking all criteria leave the same widths
+KEEP_TOLERANCE = 0.02  # of achieved keeps: networks further apart do not cost the same, and are flagged
+METRIC_WORDS: dict[object, str] = {"macs": "MACs", "params": "parameters", "units": "units", "weights": "weights"}
 
 
-def compared_by(metric: str) -> str:
-    """Name the cost that points of a budget are compared at: MACs, but single weights leave those as they are.
+def cost_metric(metric: str) -> str:
+    """Name the cost at which points of a budget are compared: MACs, but weights for single weights, which save no MACs.
 
-    >>> compared_by("params"), compared_by("weights")
+    >>> cost_metric("params"), cost_metric("weights")
     ('macs', 'weights')
     """
     return "weights" if metric == "weights" else "macs"
@@ -27,10 +30,10 @@ def is_control(criterion: str) -> bool:
     return criterion.partition(":")[0] in CONTROLS
 
 
-def order(criterion: str) -> tuple[int, str]:
-    """Sort key: the baseline, then methods by name, then controls. Results do not decide the order.
+def table_order(criterion: str) -> tuple[int, str]:
+    """Sort key: the baseline, then methods by name, then controls. The order never depends on results.
 
-    >>> sorted(["random", "taylor", "magnitude", "l1"], key=order)
+    >>> sorted(["random", "taylor", "magnitude", "l1"], key=table_order)
     ['magnitude', 'l1', 'taylor', 'random']
     """
     if is_control(criterion):

@@ -1,4 +1,4 @@
-"""Keep apart what was run under different protocols: numbers of two protocols are never pooled or paired."""
+"""Names of tasks that keep protocols apart: numbers of two protocols are never pooled or paired."""
 
 import json
 from collections.abc import Iterable
@@ -7,20 +7,19 @@ from typing import Any
 from prunebench.records.fidelity import Fidelity
 from prunebench.records.record import Cell, Record
 
-ASKED = {*Cell.model_fields, "criteria", "datasets", "models", "seeds", "keeps"}  # varies within one comparison
+VARIED = {*Cell.model_fields, "criteria", "datasets", "models", "seeds", "keeps"}  # options that vary in a comparison
 
 
 def name_tasks(records: Iterable[Record | Fidelity], word: str = "protocol") -> tuple[dict[str, str], tuple[str, ...]]:
     """Name the task of every record, with the protocol's number where a task was run under several.
 
-    word: what a protocol is called.
-
-    Returns the names by record key, and for each task with several protocols a line that says what differs.
+    word: for a protocol, in names and notes. Gives the names by the record's key, and for each task with several
+    protocols a line that says how they differ.
     """
     found: dict[str, dict[str, dict[str, Any]]] = {}
     home: dict[str, tuple[str, str]] = {}
     for record in records:
-        options = _options(record)
+        options = _shared_options(record)
         identity = json.dumps(options, sort_keys=True, default=str)
         found.setdefault(record.cell.task, {})[identity] = options
         home[record.key] = (record.cell.task, identity)
@@ -29,16 +28,16 @@ def name_tasks(records: Iterable[Record | Fidelity], word: str = "protocol") -> 
         for task, protocols in found.items()
         for number, identity in enumerate(protocols, 1)
     }
-    notes = tuple(_difference(task, list(p.values()), word) for task, p in found.items() if len(p) > 1)
+    notes = tuple(_difference_note(task, list(p.values()), word) for task, p in found.items() if len(p) > 1)
     return {key: names[where] for key, where in home.items()}, notes
 
 
-def _options(record: Record | Fidelity) -> dict[str, Any]:
-    options = {k: v for k, v in record.protocol.items() if k not in ASKED}
+def _shared_options(record: Record | Fidelity) -> dict[str, Any]:
+    options = {k: v for k, v in record.protocol.items() if k not in VARIED}
     return options | {"dataset fingerprint": record.fingerprint}
 
 
-def _difference(task: str, protocols: list[dict[str, Any]], word: str) -> str:
+def _difference_note(task: str, protocols: list[dict[str, Any]], word: str) -> str:
     keys = sorted({key for protocol in protocols for key in protocol})
     differ = [k for k in keys if len({repr(p.get(k)) for p in protocols}) > 1]
     values = "; ".join(

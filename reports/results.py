@@ -1,7 +1,8 @@
-"""What a report is made of, in memory."""
+"""The input of a report, in memory."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from prunebench.errors import UserError
 from prunebench.records.fidelity import Fidelity, Scoring
@@ -10,23 +11,27 @@ from prunebench.records.record import Cell, Record
 from prunebench.records.requested import Requested
 from prunebench.records.scoring_cost import Price
 from prunebench.records.tuning import Choice
+from prunebench.reports.points import Point, RecordBySeed, group_by_point
 from prunebench.reports.protocols import name_tasks
+
+DENSE_PROTOCOL = "dense protocol"  # numbers a task whose dense networks were trained under several protocols
 
 
 @dataclass(frozen=True)
 class Results:
-    """What one run, or several into one folder, left behind.
+    """The results of one run, or of several runs into one folder.
 
-    records: points that came out, the newest of each cell; superseded: how many older ones were left out.
-    failures: cells that failed, their `reason` says why.
+    records: finished points, the newest of each cell. superseded: how many older records were left out.
+    failures: cells that failed; their `reason` says why.
     latencies: by the record's key, one per machine, backend, batch and number of threads.
-    tasks: by the record's key, dataset x model, with the protocol's number where a task was run under several.
-    notes: what those protocols differ in, a line each.
-    fidelity: scores of dense networks beside the truth, the newest of each criterion and block.
-    prices: what scores cost beside a plain pass.
+    tasks: names by the record's key, dataset x model, with the protocol's number where a task has several.
+    notes: a line for each such task that says how its protocols differ.
+    fidelity: scores of dense networks beside the truth, the newest of each criterion and block. fidelity_tasks and
+    fidelity_notes: as tasks and notes, by the protocols of the dense networks.
+    prices: costs of scores beside a plain pass.
     machine: where a benchmark JSON was made.
-    tunings: what `prunebench tune` found.
-    asked: what the runs were asked for; none where the source does not say.
+    tunings: outcomes of `prunebench tune`.
+    asked: the cells that the runs were asked for; empty where the source does not say.
     """
 
     source: str
@@ -39,20 +44,27 @@ class Results:
     tasks: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     fidelity: tuple[Fidelity, ...] = ()
+    fidelity_tasks: Mapping[str, str] = field(default_factory=dict)
+    fidelity_notes: tuple[str, ...] = ()
     prices: tuple[Price, ...] = ()
     tunings: tuple[Choice, ...] = ()
     asked: tuple[Requested, ...] = ()
     machine: str | None = None
 
+    @cached_property
+    def points(self) -> dict[Point, RecordBySeed]:
+        """The records by point, in the order of the tables, then by seed."""
+        return group_by_point(self.records, self.tasks)
+
     @property
     def missing(self) -> tuple[Cell, ...]:
-        """Cells that were asked for and neither came out nor failed, as where a run was broken off."""
+        """Cells that were asked for and neither finished nor failed, as in an interrupted run."""
         seen = {record.cell for record in (*self.records, *self.failures)}
         return tuple(dict.fromkeys(cell for run in self.asked for cell in run.cells() if cell not in seen))
 
     @property
     def untrained(self) -> bool:
-        """Whether no network here was trained after a cut."""
+        """Whether no network was trained after a cut."""
         protocols = [record.protocol for record in self.records]
         return bool(protocols) and not any(p.get("rung_epochs") or p.get("finetune_epochs") for p in protocols)
 
@@ -67,52 +79,51 @@ class Results:
         return self.preset == "quick" or digits or len({cell.seed for cell in cells}) < 3
 
 
-def gather(
+def gather_results(
     source: str,
     records: Iterable[Record],
     latencies: Iterable[Latency] = (),
+    *,
     preset: str | None = None,
     command: str | None = None,
     fidelity: Iterable[Fidelity] = (),
 ) -> Results:
-    """Put records, oldest first, in order: the newest of each cell counts, a failure until the cell comes out."""
-    seen = list(records)
+    """Select the newest record of each cell. records: oldest first. A failure counts until the cell finishes."""
+    seen, scored = list(records), list(fidelity)
     tasks, notes = name_tasks(seen)
+    fidelity_tasks, fidelity_notes = name_tasks(scored, DENSE_PROTOCOL)
     latest: dict[tuple[str, str], Record] = {}
     failed: dict[tuple[str, str], Record] = {}
-    keys = set()
     for record in seen:
-        if record.status == "ok" and None in (record.accuracy, record.dense, record.pruned):
-            raise UserError(f"{source}: corrupt record {record.key}: finished, but without accuracy or costs")
         cell = (tasks[record.key], record.cell.model_dump_json())
         if record.status == "failed":
             failed[cell] = record
         else:
-            keys.add(record.key)
+            _check_finished(record, source)
             failed.pop(cell, None)
             latest[cell] = record
     return Results(
         source=source,
         records=tuple(latest.values()),
         failures=tuple(failed.values()),
-        latencies=_by_key(latencies),
+        latencies=_group_latencies(latencies),
         preset=preset,
         command=command,
-        superseded=len(keys) - len(latest),
+        superseded=len({record.key for record in seen if record.status != "failed"}) - len(latest),
         tasks=tasks,
         notes=notes,
-        fidelity=_newest(fidelity),
+        fidelity=tuple({(fidelity_tasks[f.key], f.cell.criterion, f.cell.seed): f for f in scored}.values()),
+        fidelity_tasks=fidelity_tasks,
+        fidelity_notes=fidelity_notes,
     )
 
 
-def _newest(found: Iterable[Fidelity]) -> tuple[Fidelity, ...]:
-    """Keep the newest of each criterion, block and protocol of the dense network."""
-    seen = list(found)
-    tasks, _ = name_tasks(seen)
-    return tuple({(tasks[one.key], one.cell.criterion, one.cell.seed): one for one in seen}.values())
+def _check_finished(record: Record, source: str) -> None:
+    if None in (record.accuracy, record.dense, record.pruned):
+        raise UserError(f"{source}: corrupt record {record.key}: finished, but without accuracy or costs")
 
 
-def _by_key(latencies: Iterable[Latency]) -> dict[str, tuple[Latency, ...]]:
+def _group_latencies(latencies: Iterable[Latency]) -> dict[str, tuple[Latency, ...]]:
     unique = {(x.key, x.machine, x.backend, x.batch, x.threads): x for x in latencies}
     grouped: dict[str, list[Latency]] = {}
     for latency in unique.values():

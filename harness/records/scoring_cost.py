@@ -15,6 +15,6 @@ class Price(Frozen):
     seconds: float
     plain_seconds: float
     ratio: float
-    pictures: int | None = None
+    pictures: int
     peak_bytes: int | None = None
     plain_peak_bytes: int | None = None

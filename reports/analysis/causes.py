@@ -1,4 +1,4 @@
-"""Separation of causes: what units, inherited weights, pruning, training, allocation and the parts of A+B each did."""
+"""Separation of causes: effects of units, inherited weights, pruning, training, allocation, and the parts of A+B."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,51 +8,60 @@ import pandas as pd
 
 from prunebench.records.names import parts
 from prunebench.reports.analysis.margins import failed_points
-from prunebench.reports.analysis.pairing import compare, shared, summarise
-from prunebench.reports.analysis.points import Point, Seeds, dense, distinct, finetuned, panels, points
-from prunebench.reports.grid import is_control
+from prunebench.reports.analysis.pairing import compare_points, describe_differences, shared_seeds
+from prunebench.reports.grid import DENSE, DENSE_CONTINUED, LOCAL, RANDOM, SCRATCH, SHUFFLE, is_control
+from prunebench.reports.points import (
+    POINT_COLUMNS,
+    Point,
+    RecordBySeed,
+    accuracy_change,
+    distinct_seeds,
+    group_by_panel,
+)
 from prunebench.reports.results import Results
 
 CAUSES = ("units", "weights", "pruning", "training", "allocation", "combination")
-DENSE = "dense"
-COLUMNS = [*Point._fields, "cause", "reference", "reference_ranking", "n"]
+COLUMNS = [*POINT_COLUMNS, "cause", "reference", "reference_ranking", "n"]
 
 
 def causes_table(results: Results) -> pd.DataFrame:
-    """One row per point, cause and control that isolates it; see `pairing.compare` for the columns of the comparison.
+    """One row per point, cause and the control that isolates it; see `pairing.compare_points` for the other columns.
 
-    units: X against `shuffle:X`, the same widths with random units (under `local` ranking `random` is that too, for an
-    X without sparse training). weights: X against `scratch:X`, the same widths with fresh weights. pruning: X against
-    `dense_continued`, trained as long without being pruned. training: `dense_continued` against the dense network
-    it began with, what the extra epochs gave alone. allocation: X against X under `local` ranking. combination: A+B
-    against A and against B.
+    units: X against `shuffle:X`, the same widths with random units. Under `local` ranking `random` serves an X without
+    sparse training.
+    weights: X against `scratch:X`, the same widths with fresh weights.
+    pruning: X against `dense_continued`, which is trained as long without being pruned.
+    training: `dense_continued` against its dense network: the effect of the extra epochs alone.
+    allocation: X against X under `local` ranking.
+    combination: A+B against A and against B.
     """
-    found = points(results)
+    found = results.points
     rows = []
-    for panel in panels(found):
+    for panel in group_by_panel(found):
         for cause, ours, reference in _controls(panel, found):
             row = ours._asdict() | {"cause": cause, "reference": reference.criterion}
             row |= {"reference_ranking": reference.ranking}
-            rows.append(row | compare(found[ours], found[reference], ours.metric))
-        rows += [_training(point, found[point]) for point in panel if point.criterion == "dense_continued"]
+            rows.append(row | compare_points(found[ours], found[reference], ours.metric))
+        rows += [_training(point, found[point]) for point in panel if point.criterion == DENSE_CONTINUED]
     frame = pd.DataFrame(rows, columns=None if rows else COLUMNS)
     by_cause = frame["cause"].map({cause: number for number, cause in enumerate(CAUSES)})
     return frame.assign(_by=by_cause).sort_values("_by", kind="stable", ignore_index=True).drop(columns="_by")
 
 
 def parts_without_pair(results: Results) -> Iterator[tuple[Point, str, str]]:
-    """Give every point, each part of it, or control for its units, that it lacks where others have it, and why."""
-    found, failed = points(results), set(failed_points(results))
+    """Give the comparisons that are lacking: a point, the part or shuffle that it lacks, and why."""
+    found, failed = results.points, set(failed_points(results))
     controlled = {
-        ours.panel for panel in panels(found) for cause, ours, _ in _controls(panel, found) if cause == "units"
+        ours.panel for panel in group_by_panel(found) for cause, ours, _ in _controls(panel, found) if cause == "units"
     }
     for ours in found:
-        sparse = not is_control(ours.criterion) and _random(ours, found) is None
-        units = [ours._replace(criterion=f"shuffle:{ours.criterion}")] if sparse and ours.panel in controlled else []
+        sparse = not is_control(ours.criterion) and _random_control(ours, found) is None
+        lacks_units = sparse and ours.panel in controlled
+        units = [ours._replace(criterion=f"{SHUFFLE}:{ours.criterion}")] if lacks_units else []
         for other in [*units, *_parts(ours)]:
             if other not in found:
                 yield ours, other.criterion, "failed" if other in failed else "was not run"
-            elif not shared(found[ours], found[other]):
+            elif not shared_seeds(found[ours], found[other]):
                 yield ours, other.criterion, "has no seed in common"
 
 
@@ -61,33 +70,36 @@ def _parts(ours: Point) -> list[Point]:
     return [ours._replace(criterion=name) for name in names] if len(names) > 1 else []
 
 
-def _controls(panel: list[Point], found: Mapping[Point, Seeds]) -> Iterator[tuple[str, Point, Point]]:
+def _controls(panel: list[Point], found: Mapping[Point, RecordBySeed]) -> Iterator[tuple[str, Point, Point]]:
+    """Give (cause, point, control) for every pair of a panel that isolates a cause."""
     here = dict.fromkeys(panel)
-    scratch = [point for point in panel if point.criterion.startswith("scratch:") and point.ranking == "local"]
+    scratch = [point for point in panel if point.criterion.startswith(f"{SCRATCH}:") and point.ranking == LOCAL]
     for ours in panel:
         if is_control(ours.criterion):
             continue
-        for cause, name in (("units", "shuffle:{}"), ("weights", "scratch:{}"), ("pruning", "dense_continued")):
-            reference = ours._replace(criterion=name.format(ours.criterion))
+        own = {"units": f"{SHUFFLE}:{ours.criterion}", "weights": f"{SCRATCH}:{ours.criterion}"}
+        for cause, name in (own | {"pruning": DENSE_CONTINUED}).items():
+            reference = ours._replace(criterion=name)
             if reference not in here and cause == "pruning":
-                reference = reference._replace(ranking="local")
-            if reference not in here and ours.ranking == "local":  # where all widths are equal
-                stand_in = {"units": _random(ours, found), "weights": scratch[0] if scratch else None}
+                reference = reference._replace(ranking=LOCAL)
+            if reference not in here and ours.ranking == LOCAL:  # where all widths are equal
+                stand_in = {"units": _random_control(ours, found), "weights": scratch[0] if scratch else None}
                 reference = stand_in.get(cause) or reference
             if reference in here:
                 yield cause, ours, reference
-        same = ours._replace(ranking="local")
-        if ours.ranking != "local" and same in here:
+        same = ours._replace(ranking=LOCAL)
+        if ours.ranking != LOCAL and same in here:
             yield "allocation", ours, same
         yield from (("combination", ours, part) for part in _parts(ours) if part in here)
 
 
-def _random(ours: Point, found: Mapping[Point, Seeds]) -> Point | None:
+def _random_control(ours: Point, found: Mapping[Point, RecordBySeed]) -> Point | None:
+    """Give the point of `random`, or None for a method with sparse training, which `random` lacks."""
     sparse = any(record.sparse is not None for record in found[ours].values())
-    return None if sparse else ours._replace(criterion="random")
+    return None if sparse else ours._replace(criterion=RANDOM)
 
 
-def _training(point: Point, seeds: Seeds) -> dict[str, Any]:
-    gained = np.array([finetuned(record) - dense(record) for record in distinct(seeds).values()])
+def _training(point: Point, seeds: RecordBySeed) -> dict[str, Any]:
+    gained = np.array([accuracy_change(record) for record in distinct_seeds(seeds).values()])
     row = point._asdict() | {"cause": "training", "reference": DENSE, "reference_ranking": point.ranking}
-    return row | summarise(gained)
+    return row | describe_differences(gained)

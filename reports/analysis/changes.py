@@ -1,6 +1,6 @@
-"""Two runs of the same cells: what changed around them, and what in them."""
+"""Changes between two runs of the same cells: in their surroundings, and in their results."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,91 +8,87 @@ import pandas as pd
 
 from prunebench.errors import UserError
 from prunebench.records.record import Record
-from prunebench.reports.analysis.family import ALPHA, correct
-from prunebench.reports.analysis.pairing import differences, shared
-from prunebench.reports.analysis.points import Point, Seeds, points
-from prunebench.reports.protocols import ASKED
+from prunebench.reports.analysis.family import ALPHA, add_holm
+from prunebench.reports.analysis.pairing import paired_differences, shared_seeds
+from prunebench.reports.points import Point, RecordBySeed, make_point
+from prunebench.reports.protocols import VARIED
 from prunebench.reports.results import Results
-from prunebench.reports.statistics.margin import against_margin
-from prunebench.reports.statistics.multiplicity import holm
-from prunebench.reports.statistics.one_sided import ROUNDING, above
+from prunebench.reports.statistics.noninferiority import margin_tests
+from prunebench.reports.statistics.one_sided import ROUNDING, one_sided_test
 
 SAME, HELD, IMPROVED, REGRESSED, OPEN = "identical", "held", "improved", "regressed", "open"
 FELL = "fell, too few seeds"
 LOST = "failed now"
-COLUMNS = [*Point._fields, "n", "identical", "difference", "low", "high", "p_worse", "p_holm", "verdict"]
 
 
 def changes_table(before: Results, after: Results, margin: float) -> pd.DataFrame:
     """One row per point that both runs have: paired difference after - before of the fine-tuned accuracy, by seed.
 
-    identical: pairs whose accuracies, widths and predictions agree exactly; p_worse: one-sided paired t test of 'not
-    worse' (sign flips where the differences are all equal), p_holm: corrected over all points; size, time: pruned MACs
-    (or weights) and measured milliseconds, after / before (the means over the pairs; time only where both were timed in
-    the same setting). verdict: `identical`; `held`, not worse by the margin (see `statistics.margin`); `improved`, held
-    and the interval lies above zero; `regressed`, the mean fell by more than the margin and p_holm <= 0.05; `fell, too
-    few seeds`, it fell by more than the margin and no p_holm <= 0.05 was possible; `failed now`, a point that came out
-    before; otherwise `open`.
+    identical: pairs whose accuracies, widths and predictions are equal. p_worse: one-sided paired t test of 'not worse'
+    (sign flips where all differences are equal). p_holm: corrected over all points. size: pruned MACs (or weights),
+    after / before, mean over the pairs. time: measured seconds, after / before, median over the pairs that were timed
+    in the same setting.
+
+    verdict: one of these, the first that holds.
+    `identical`: all pairs are.
+    `improved`, `held`: the point is non-inferior by the margin; improved if the interval lies above zero.
+    `open`: the mean fell by no more than the margin.
+    `fell, too few seeds`: no p_holm <= 0.05 was possible.
+    `regressed`: p_holm <= 0.05; otherwise `open` again.
+    `failed now`: the point finished before and fails now.
     """
-    old, new = points(before), points(after)
-    both = [point for point in old if point in new and shared(old[point], new[point])]
+    old, new = before.points, after.points
+    both = [point for point in old if point in new and shared_seeds(old[point], new[point])]
     rows = [_row(point, old[point], new[point], margin) for point in both]
-    _correct(rows)
+    add_holm(rows, "p_worse")
+    add_holm(rows, "smallest_p", "smallest_holm")
     for row in rows:
         row["verdict"] = _verdict(row, margin)
-    times = [_time(old[point], new[point], before, after) for point in both]
+    times = [_time_ratio(old[point], new[point], before, after) for point in both]
     failed = {_cell(record) for record in after.failures}
-    lost = {_point_of(record, before): None for record in before.records if _cell(record) in failed}
+    lost = {make_point(record, before.tasks[record.key]): None for record in before.records if _cell(record) in failed}
     rows = [row | time for row, time in zip(rows, times, strict=True)]
     return pd.DataFrame([*rows, *(point._asdict() | {"n": 0, "verdict": LOST} for point in lost)])
 
 
 def check_comparable(before: Results, after: Results) -> None:
-    """Raise `UserError` where points cannot be matched: a task under several protocols, or nothing in common."""
+    """Raise `UserError` where points cannot be matched: a task under several protocols, or no cell in common."""
     for results in (before, after):
         if results.notes:
             raise UserError(f"{results.source}: {results.notes[0]} Compare folders that hold one protocol of a task")
-    old, new = points(before), points(after)
-    if not any(point in new and shared(old[point], new[point]) for point in old):
+    old, new = before.points, after.points
+    if not any(point in new and shared_seeds(old[point], new[point]) for point in old):
         raise UserError(
             f"{before.source} and {after.source} have no cell in common; the same task, criterion, ranking, keep and "
             "seed are needed in both"
         )
 
 
-def surroundings(before: Results, after: Results) -> Iterator[tuple[str, str, str]]:
-    """Give what differs around the cells: (name, before, after), of packages, machines, commits, options and data."""
-    old, new = _facts(before), _facts(after)
+def changed_surroundings(before: Results, after: Results) -> Iterator[tuple[str, str, str]]:
+    """Give the packages, machines, commits, options and data that differ: (name, before, after)."""
+    old, new = _surroundings(before), _surroundings(after)
     for name in dict.fromkeys((*old, *new)):
         one, other = (", ".join(sorted(facts.get(name, {"not recorded"}))) for facts in (old, new))
         if one != other:
             yield name, one, other
 
 
-def _row(point: Point, old: Seeds, new: Seeds, margin: float) -> dict[str, Any]:
-    pairs, d = shared(new, old), differences(new, old)
-    found = against_margin(d, margin)
-    same = sum(_compared(old[seed]) == _compared(new[seed]) for seed in pairs)
+def _row(point: Point, old: RecordBySeed, new: RecordBySeed, margin: float) -> dict[str, Any]:
+    pairs, d = shared_seeds(new, old), paired_differences(new, old)
+    found = margin_tests(d, margin)
+    same = sum(_compared_facts(old[seed]) == _compared_facts(new[seed]) for seed in pairs)
     sizes = [_size(new[seed]) / _size(old[seed]) for seed in pairs]
     row = point._asdict() | {"n": len(d), "identical": same, "difference": found.mean, "low": found.low}
     row |= {"high": found.high, "held": found.noninferior, "size": float(np.mean(sizes))}
     if len(d) == 1:
         return row
-    worse = above(-d, 0.0)
+    worse = one_sided_test(-d, 0.0)
     return row | {"p_worse": worse.p, "smallest_p": worse.smallest}
 
 
-def _correct(rows: Sequence[dict[str, Any]]) -> None:
-    """Add p_holm, and the smallest that is possible; one seed has none that could tell."""
-    correct(rows, "p_worse")
-    tested = [row for row in rows if "p_worse" in row]
-    for row, least in zip(tested, holm([row["smallest_p"] for row in tested]), strict=True):
-        row["smallest_holm"] = least
-
-
 def _size(record: Record) -> int:
-    """MACs; the weights left, where single ones were pruned."""
-    assert record.pruned is not None  # checked where results are gathered
+    """MACs, or the number of weights left where single weights were pruned."""
+    assert record.pruned is not None  # checked in `results.gather_results`
     return sum(left for _, left in record.weights.values()) if record.weights else record.pruned.macs
 
 
@@ -108,17 +104,17 @@ def _verdict(row: dict[str, Any], margin: float) -> str:
     return REGRESSED if row["p_holm"] <= ALPHA else OPEN
 
 
-def _compared(record: Record) -> dict[str, Any]:
-    """Give what two runs must share to be identical; keys differ with versions, other facts follow from these."""
+def _compared_facts(record: Record) -> dict[str, Any]:
+    """Give the facts of which identical runs agree. Keys differ with versions; the other facts follow from these."""
     return record.model_dump(
         include={"accuracy", "loss", "widths", "weights", "per_image"}, exclude={"per_image": {"correct"}}
     )
 
 
-def _time(old: Seeds, new: Seeds, before: Results, after: Results) -> dict[str, float]:
-    """Measured seconds after / before, where a seed was timed with the same backend, batch and threads in both."""
+def _time_ratio(old: RecordBySeed, new: RecordBySeed, before: Results, after: Results) -> dict[str, float]:
+    """Measured seconds after / before, over the seeds that both timed with the same backend, batch and threads."""
     ratios = []
-    for seed in shared(new, old):
+    for seed in shared_seeds(new, old):
         first, second = (
             {(x.backend, x.batch, x.threads): x.pruned_seconds for x in results.latencies.get(record.key, ())}
             for results, record in ((before, old[seed]), (after, new[seed]))
@@ -127,11 +123,11 @@ def _time(old: Seeds, new: Seeds, before: Results, after: Results) -> dict[str, 
     return {"time": float(np.median(ratios))} if ratios else {}
 
 
-def _facts(results: Results) -> dict[str, set[str]]:
-    """Collect what a run says of its surroundings, by name."""
+def _surroundings(results: Results) -> dict[str, set[str]]:
+    """Collect the surroundings that the records state: sets of values by name."""
     found: dict[str, set[str]] = {}
     for record in results.records:
-        facts = {f"option {name}": repr(value) for name, value in record.protocol.items() if name not in ASKED}
+        facts = {f"option {name}": repr(value) for name, value in record.protocol.items() if name not in VARIED}
         facts |= {f"data of {record.cell.dataset}": record.fingerprint[:12]}
         if record.environment is not None:
             e = record.environment
@@ -140,11 +136,6 @@ def _facts(results: Results) -> dict[str, set[str]]:
         for name, value in facts.items():
             found.setdefault(name, set()).add(value)
     return found
-
-
-def _point_of(record: Record, results: Results) -> Point:
-    cell = record.cell
-    return Point(results.tasks[record.key], cell.ranking, cell.metric, cell.keep, cell.criterion)
 
 
 def _cell(record: Record) -> str:

@@ -8,12 +8,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from prunebench.records.names import parts
-from prunebench.reports.analysis.family import judge
-from prunebench.reports.analysis.pairing import summarise
-from prunebench.reports.analysis.points import Point, Seeds, distinct, finetuned, points
-from prunebench.reports.grid import BASELINE, compared_by, is_control
+from prunebench.reports.analysis.family import judge_families
+from prunebench.reports.analysis.pairing import describe_differences
+from prunebench.reports.grid import BASELINE, DENSE_CONTINUED, cost_metric, is_control
+from prunebench.reports.points import Point, RecordBySeed, distinct_seeds, finetuned_accuracy
 from prunebench.reports.results import Results
-from prunebench.reports.statistics.curves import area, interpolate, shared_range
+from prunebench.reports.statistics.curves import area_under_curve, interpolate_accuracy, shared_range
 from prunebench.reports.statistics.intervals import t_interval
 
 COLUMNS = ["task", "ranking", "metric", "criterion", "seeds", "from_keep", "to_keep", "area"]
@@ -28,69 +28,74 @@ class Line(NamedTuple):
     criterion: str
 
 
-Curve = tuple[list[float], list[float]]  # achieved keeps of `grid.compared_by`, accuracies
+Curve = tuple[list[float], list[float]]  # achieved keeps of `grid.cost_metric`, accuracies
 
 
-def curves(found: Mapping[Point, Seeds]) -> dict[Line, dict[int, Curve]]:
-    """Give the curve of every line and seed; a keep that was achieved twice counts once. `dense_continued` has none."""
+def curves_by_line(found: Mapping[Point, RecordBySeed]) -> dict[Line, dict[int, Curve]]:
+    """Give the curve of every line and seed. A keep that was achieved twice counts once.
+
+    `dense_continued` has no curve.
+    """
     lines: dict[Line, dict[int, Curve]] = {}
     for point, seeds in found.items():
-        if point.criterion == "dense_continued":
+        if point.criterion == DENSE_CONTINUED:
             continue
-        line = _line(point)
+        line = _line_of_point(point)
         for seed, record in seeds.items():
             keeps, accuracies = lines.setdefault(line, {}).setdefault(seed, ([], []))
-            keep = record.keep.get(compared_by(line.metric))
-            if keep is not None and keep not in keeps:
+            keep = record.keep[cost_metric(line.metric)]
+            if keep not in keeps:
                 keeps.append(keep)
-                accuracies.append(finetuned(record))
+                accuracies.append(finetuned_accuracy(record))
     return lines
 
 
-def at_equal_macs(ours: Mapping[int, Curve], other: Mapping[int, Curve], keep: float) -> NDArray[np.float64]:
-    """Differences ours - other at one achieved keep of the MACs, interpolated: of the shared seeds that reach it."""
+def differences_at_keep(ours: Mapping[int, Curve], other: Mapping[int, Curve], keep: float) -> NDArray[np.float64]:
+    """Differences ours - other at one achieved keep, interpolated, of the shared seeds that reach it: (n,)."""
     found = []
     for seed in ours:
         both = (ours[seed], other[seed]) if seed in other else ()
         if both and all(min(keeps) <= keep <= max(keeps) for keeps, _ in both):
-            one, two = (float(interpolate(keeps, accuracies, [keep])[0]) for keeps, accuracies in both)
+            one, two = (float(interpolate_accuracy(keeps, accuracies, [keep])[0]) for keeps, accuracies in both)
             found.append(one - two)
     return np.array(found)
 
 
 def areas_table(results: Results) -> pd.DataFrame:
-    """One row per task, ranking, metric, criterion and reference: mean accuracy over the compression that all share.
+    """One row per line and reference: mean accuracy over the compression that all lines of a task and metric share.
 
-    area: accuracy averaged over log(MACs kept) from `from_keep` to `to_keep`, mean over the criterion's seeds, with
-    area_half, half of its 95 % t interval. Methods have a row for each of their primary contrasts on the area (see
-    `pairing.compare` and `family.judge`), one family per task, ranking and metric. Seeds that lack a keep are left out.
-    Empty where there is one keep only.
+    area: accuracy averaged over log(MACs kept) from `from_keep` to `to_keep`, mean over the criterion's seeds;
+    area_half: half of its 95 % t interval. Methods have a row for each primary contrast of the area. Its columns are
+    those of `pairing.describe_differences` and `family.judge_families`, with one family per task, ranking and metric.
+    Seeds that lack a keep are left out. The table is empty where there is one keep only.
     """
     rows: list[dict[str, Any]] = []
-    found = points(results)
-    lines, copies = curves(found), _copies(found)
+    lines, copies = curves_by_line(results.points), _repeated_lines(results.points)
     for key in dict.fromkeys((line.task, line.metric) for line in lines):
-        panel = _whole({line: lines[line] for line in lines if (line.task, line.metric) == key})
+        panel = _complete_curves({line: lines[line] for line in lines if (line.task, line.metric) == key})
         limits = shared_range([keeps for seeds in panel.values() for keeps, _ in seeds.values()])
         if limits is None:
             continue
-        areas = {line: {seed: area(*curve, *limits) for seed, curve in seeds.items()} for line, seeds in panel.items()}
-        rows += judge([row for line in areas for row in _rows(line, areas, limits, copies)])
+        areas = {
+            line: {seed: area_under_curve(*curve, *limits) for seed, curve in seeds.items()}
+            for line, seeds in panel.items()
+        }
+        rows += judge_families([row for line in areas for row in _rows(line, areas, limits, copies)])
     return pd.DataFrame(rows, columns=None if rows else COLUMNS)
 
 
-def _copies(found: Mapping[Point, Seeds]) -> set[Line]:
-    """Give the lines whose seeds repeat one computation at every keep (`points.distinct`)."""
-    varied = {_line(point) for point, seeds in found.items() if len(distinct(seeds)) == len(seeds)}
-    return {_line(point) for point in found} - varied
+def _repeated_lines(found: Mapping[Point, RecordBySeed]) -> set[Line]:
+    """Give the lines whose seeds repeat one computation at every keep (`points.distinct_seeds`)."""
+    varied = {_line_of_point(point) for point, seeds in found.items() if len(distinct_seeds(seeds)) == len(seeds)}
+    return {_line_of_point(point) for point in found} - varied
 
 
-def _line(point: Point) -> Line:
+def _line_of_point(point: Point) -> Line:
     return Line(point.task, point.ranking, point.metric, point.criterion)
 
 
-def _whole(panel: Mapping[Line, Mapping[int, Curve]]) -> dict[Line, dict[int, Curve]]:
-    """Leave out curves with fewer keeps than others have: failed or not yet run, they would narrow the range of all."""
+def _complete_curves(panel: Mapping[Line, Mapping[int, Curve]]) -> dict[Line, dict[int, Curve]]:
+    """Leave out curves with fewer keeps than others: these failed or are unfinished, and would narrow the range."""
     most = max(len(keeps) for seeds in panel.values() for keeps, _ in seeds.values())
     whole = {line: {s: c for s, c in seeds.items() if len(c[0]) == most} for line, seeds in panel.items()}
     return {line: seeds for line, seeds in whole.items() if seeds}
@@ -112,6 +117,6 @@ def _rows(
             continue
         pairs = [own[seed] - other[seed] for seed in own if seed in other]
         pairs = pairs[:1] if {line, reference} <= copies else pairs
-        columns = summarise(np.array(pairs)) if pairs else {"n": 0}
+        columns = describe_differences(np.array(pairs)) if pairs else {"n": 0}
         compared.append(row | {"reference": name, "primary": True, "keep_gap": 0.0} | columns)
     return compared or [row | {"primary": False}]

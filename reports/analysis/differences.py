@@ -6,61 +6,35 @@ from typing import Any
 import pandas as pd
 
 from prunebench.records.names import parts
-from prunebench.reports.analysis.curves import Curve, Line, at_equal_macs, curves
-from prunebench.reports.analysis.family import OTHER_BUDGET, judge
-from prunebench.reports.analysis.pairing import compare
-from prunebench.reports.analysis.points import Point, Seeds, panels, points
-from prunebench.reports.grid import BASELINE, is_control
+from prunebench.reports.analysis.curves import Curve, Line, curves_by_line, differences_at_keep
+from prunebench.reports.analysis.family import OTHER_BUDGET, judge_families
+from prunebench.reports.analysis.pairing import compare_points
+from prunebench.reports.grid import BASELINE, LOCAL, SCRATCH, SHUFFLE, is_control
+from prunebench.reports.points import POINT_COLUMNS, Point, RecordBySeed, group_by_panel
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.curves import shared_range
 from prunebench.reports.statistics.intervals import t_interval
 
-COLUMNS = [*Point._fields, "reference", "reference_ranking", "n", "primary"]
+COLUMNS = [*POINT_COLUMNS, "reference", "reference_ranking", "n", "primary"]
 
 
 def differences_table(results: Results) -> pd.DataFrame:
-    """One row per point and reference; see `pairing.compare` for the columns of the comparison.
+    """One row per point and reference; see `pairing.compare_points` for the columns of the comparison.
 
-    References are `magnitude`, for `A+B` also A and B, of the same ranking (`primary`, see `family.judge` for what is
-    added to these), and the controls. A control that was only run under `local` serves the other rankings too (its
-    units do not depend on scores). Where a primary contrast's achieved keeps differ, equal_* compare at MACs that both
-    reached, interpolated on their curves. `shuffle:X` stands beside X only, `scratch:X` beside every method under
-    `local`, where widths are equal, and beside X elsewhere.
+    References of the same ranking are `magnitude` and, for `A+B`, also A and B. These contrasts are `primary`, with
+    the further columns of `family.judge_families`. The other references are the controls. A control that was run only
+    under `local` ranking serves the other rankings too, as its units do not depend on scores. `shuffle:X` is a
+    reference of X only. `scratch:X` is a reference of every method under `local`, where widths are equal, and of X
+    elsewhere.
+
+    equal_*: where the achieved keeps of a primary contrast differ, the comparison at MACs that both reached,
+    interpolated on their curves.
     """
-    found = points(results)
-    lines = curves(found)
-    rows = [row for panel in panels(found) for row in judge(_rows(panel, found))]
-    rows = [row | _at_equal_macs(row, lines) for row in rows]
+    lines = curves_by_line(results.points)
+    panels = group_by_panel(results.points)
+    rows = [row for panel in panels for row in judge_families(_rows(panel, results.points))]
+    rows = [row | _at_equal_cost(row, lines) for row in rows]
     return pd.DataFrame(rows, columns=None if rows else COLUMNS)
-
-
-def _rows(panel: list[Point], found: Mapping[Point, Seeds]) -> list[dict[str, Any]]:
-    rows = []
-    for ours, reference in _contrasts(panel):
-        row = ours._asdict() | {"reference": reference.criterion, "reference_ranking": reference.ranking}
-        row |= compare(found[ours], found[reference], ours.metric)
-        rows.append(row | {"primary": is_primary(ours.criterion, reference.criterion)})
-    return rows
-
-
-def _at_equal_macs(row: dict[str, Any], lines: Mapping[Line, Mapping[int, Curve]]) -> dict[str, Any]:
-    """Interpolate to MACs that both reached, where a primary contrast's budgets differ and both have several keeps."""
-    if row.get("verdict") != OTHER_BUDGET:
-        return {}
-    ours = Line(row["task"], row["ranking"], row["metric"], row["criterion"])
-    pair = lines[ours], lines[ours._replace(criterion=row["reference"])]
-    limits = shared_range([keeps for line in pair for keeps, _ in line.values()])
-    if limits is None:
-        return {}
-    keep = min(max(row["keep"], limits[0]), limits[1])
-    interval = t_interval(at_equal_macs(*pair, keep))
-    return {
-        "equal_keep": keep,
-        "equal_n": interval.n,
-        "equal_difference": interval.mean,
-        "equal_low": interval.low,
-        "equal_high": interval.high,
-    }
 
 
 def is_primary(criterion: str, reference: str) -> bool:
@@ -77,6 +51,35 @@ def is_primary(criterion: str, reference: str) -> bool:
     return reference == BASELINE or (len(made_of) > 1 and reference in made_of)  # an alias of one part is that part
 
 
+def _rows(panel: list[Point], found: Mapping[Point, RecordBySeed]) -> list[dict[str, Any]]:
+    rows = []
+    for ours, reference in _contrasts(panel):
+        row = ours._asdict() | {"reference": reference.criterion, "reference_ranking": reference.ranking}
+        row |= compare_points(found[ours], found[reference], ours.metric)
+        rows.append(row | {"primary": is_primary(ours.criterion, reference.criterion)})
+    return rows
+
+
+def _at_equal_cost(row: dict[str, Any], lines: Mapping[Line, Mapping[int, Curve]]) -> dict[str, Any]:
+    """Interpolate to a cost that both reached, where the budgets of a primary contrast differ; needs several keeps."""
+    if row.get("verdict") != OTHER_BUDGET:
+        return {}
+    ours = Line(row["task"], row["ranking"], row["metric"], row["criterion"])
+    pair = lines[ours], lines[ours._replace(criterion=row["reference"])]
+    limits = shared_range([keeps for line in pair for keeps, _ in line.values()])
+    if limits is None:
+        return {}
+    keep = min(max(row["keep"], limits[0]), limits[1])
+    interval = t_interval(differences_at_keep(*pair, keep))
+    return {
+        "equal_keep": keep,
+        "equal_n": interval.n,
+        "equal_difference": interval.mean,
+        "equal_low": interval.low,
+        "equal_high": interval.high,
+    }
+
+
 def _contrasts(panel: list[Point]) -> Iterator[tuple[Point, Point]]:
     here = set(panel)
     names = list(dict.fromkeys(point.criterion for point in panel))
@@ -86,17 +89,17 @@ def _contrasts(panel: list[Point]) -> Iterator[tuple[Point, Point]]:
         for name in names:
             reference = ours._replace(criterion=name)
             if is_control(name) and reference not in here:
-                reference = reference._replace(ranking="local")
-            if reference in here and _serves(reference, ours):
+                reference = reference._replace(ranking=LOCAL)
+            if reference in here and _is_reference_of(reference, ours):
                 yield ours, reference
 
 
-def _serves(reference: Point, ours: Point) -> bool:
+def _is_reference_of(reference: Point, ours: Point) -> bool:
     if not is_control(reference.criterion):
         return is_primary(ours.criterion, reference.criterion)
     head, _, of = reference.criterion.partition(":")
-    if head == "shuffle":  # it shares the sparse training of its X: beside another method two things would differ
+    if head == SHUFFLE:  # shares the sparse training of its X: beside another method two things would differ
         return reference.ranking == ours.ranking and of == ours.criterion
-    if head == "scratch":  # only widths are taken over, and under `local` they are everybody's
-        return reference.ranking == ours.ranking and (ours.ranking == "local" or of == ours.criterion)
+    if head == SCRATCH:  # takes over widths only, and under `local` ranking all methods have the same widths
+        return reference.ranking == ours.ranking and (ours.ranking == LOCAL or of == ours.criterion)
     return True

@@ -1,60 +1,64 @@
-"""The declared family of tests, its correction, and what may be said afterwards."""
+"""The declared families of tests, their correction, and the verdicts."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from prunebench.reports.grid import TOLERANCE
+from prunebench.reports.grid import KEEP_TOLERANCE
 from prunebench.reports.statistics.multiplicity import holm
 
 ALPHA = 0.05
 
 BETTER, WORSE, OPEN = "better", "worse", "not told apart"
-TOO_FEW = "too few seeds"  # whatever the seeds had given, the test could not have decided
-TIED = "too many ties"  # the seeds would do, but those that differ at all are too few
+TOO_FEW = "too few seeds"  # no outcome of so many seeds could have decided the test
+TIED = "too many ties"  # there are seeds enough, but too few of them differ
 OTHER_BUDGET = "different budgets"
 NO_PAIRS = "no shared seed"
 
 
-def judge(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Correct the primary rows and say what they show; `rows` are those of one task, metric and keep.
+def judge_families(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Correct the primary rows and add their verdicts. rows: of one task, metric and keep.
 
-    A family is the primary contrasts of one task, ranking, metric and keep that were tested: what one reads together to
-    choose a criterion at a budget. It follows from the criteria that were asked for, never from results. Added to its
-    rows: family: how many; p_holm: adjusted (Holm 1979); smallest_holm: the smallest that the seeds that do not tie
-    can give; verdict: `better` or `worse` where p_holm <= 0.05, otherwise why not.
+    A family is the tested primary contrasts of one task, ranking, metric and keep: these are read together to choose a
+    criterion at a budget. The family follows from the criteria that were asked for, never from results.
+
+    Added columns: family: its size. p_holm: adjusted p (Holm 1979). smallest_holm: the smallest p_holm that the seeds
+    without ties can give. verdict: `better` or `worse` where p_holm <= 0.05, otherwise the reason why neither.
     """
     tested = [row for row in rows if row["primary"] and "p" in row]
     for ranking in dict.fromkeys(row["ranking"] for row in tested):
         family = [row for row in tested if row["ranking"] == ranking]
-        correct(family)
-        smallest, untied = holm([r["smallest_p"] for r in family]), holm([2.0 ** (1 - r["n"]) for r in family])
-        for row, least, design in zip(family, smallest, untied, strict=True):
-            row |= {"family": len(family), "smallest_holm": least, "verdict": _verdict(row, least, design)}
+        add_holm(family)
+        for row in family:
+            row["family"] = len(family)
+        add_holm(family, "smallest_p", "smallest_holm")
+        untied = holm([2.0 ** (1 - row["n"]) for row in family])
+        for row, least in zip(family, untied, strict=True):
+            row["verdict"] = _verdict(row, least)
     for row in rows:
         if row["primary"] and "verdict" not in row:
-            row["verdict"] = _untested(row) or TOO_FEW
+            row["verdict"] = _why_untested(row) or TOO_FEW
     return list(rows)
 
 
-def _verdict(row: dict[str, Any], smallest: float, untied: float) -> str:
-    """Say what a tested row shows. smallest: the least p_holm that is possible; untied: the same without ties."""
-    if other := _untested(row):
+def add_holm(rows: Iterable[dict[str, Any]], name: str = "p", adjusted: str = "p_holm") -> None:
+    """Adjust the p in column `name` of all rows that have the column, as one family. The result is `adjusted`."""
+    tested = [row for row in rows if name in row]
+    for row, p in zip(tested, holm([row[name] for row in tested]), strict=True):
+        row[adjusted] = p
+
+
+def _verdict(row: dict[str, Any], untied: float) -> str:
+    """Give the verdict of a tested row. untied: the smallest p_holm that so many seeds give without ties."""
+    if other := _why_untested(row):
         return other
     if row["p_holm"] <= ALPHA:
         return BETTER if row["difference"] > 0 else WORSE
     if untied > ALPHA:
         return TOO_FEW
-    return TIED if smallest > ALPHA else OPEN
+    return TIED if row["smallest_holm"] > ALPHA else OPEN
 
 
-def _untested(row: dict[str, Any]) -> str | None:
+def _why_untested(row: dict[str, Any]) -> str | None:
     if row["n"] == 0:
         return NO_PAIRS
-    return OTHER_BUDGET if abs(row["keep_gap"]) > TOLERANCE else None
-
-
-def correct(rows: Iterable[dict[str, Any]], name: str = "p") -> None:
-    """Add `p_holm` to all rows that have the p of that name, as one family."""
-    tested = [row for row in rows if name in row]
-    for row, p in zip(tested, holm([row[name] for row in tested]), strict=True):
-        row["p_holm"] = p
+    return OTHER_BUDGET if abs(row["keep_gap"]) > KEEP_TOLERANCE else None

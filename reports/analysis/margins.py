@@ -1,97 +1,97 @@
 """'Without loss of accuracy', as a test: non-inferiority against a margin that was chosen beforehand."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 
-from prunebench.reports.analysis.pairing import differences
-from prunebench.reports.analysis.points import Point, Seeds, dense, distinct, finetuned, points
+from prunebench.reports.analysis.pairing import paired_differences
+from prunebench.reports.grid import DENSE, DENSE_CONTINUED, LOCAL
+from prunebench.reports.points import (
+    POINT_COLUMNS,
+    Point,
+    RecordBySeed,
+    accuracy_change,
+    distinct_seeds,
+    make_point,
+)
 from prunebench.reports.results import Results
-from prunebench.reports.statistics.margin import Margin, against_margin, held_down_to
+from prunebench.reports.statistics.noninferiority import Margin, margin_tests, smallest_keep_held
 
 MARGIN = 0.005  # half a point of accuracy
-DENSE, CONTINUED = "dense", "dense_continued"
-COLUMNS = [*Point._fields, "reference", "n", "margin", "difference", "low", "high", "noninferior"]
+COLUMNS = [*POINT_COLUMNS, "reference", "n", "margin", "difference", "low", "high", "noninferior"]
 KEY = ["task", "ranking", "metric", "criterion", "reference"]
-HELD = [*KEY, "n", "margin", "smallest_keep", "params_kept", "tested_to", "failed_at"]
+SMALLEST_COLUMNS = [*KEY, "n", "margin", "smallest_keep", "params_kept", "tested_to", "failed_at"]
 
 
 def margins_table(results: Results, margin: float = MARGIN) -> pd.DataFrame:
-    """One row per point and reference: whether it is non-inferior, and equivalent, by `margin` (a fraction).
+    """One row per point and reference: whether the point is non-inferior, and equivalent, by `margin` (a fraction).
 
     reference: `dense`, the network before pruning, or `dense_continued`, that network trained for the same epochs,
-    which takes the gain of training out of the question. difference, low, high: paired, 95 % t interval;
-    noninferior, equivalent: true or false, missing for one seed; p_noninferior, p_equivalent: see `statistics.margin`.
+    which excludes the gain of training. difference, low, high: paired, with a 95 % t interval. noninferior, equivalent:
+    true or false, missing for one seed. p_noninferior, p_equivalent: see `statistics.noninferiority`.
     """
-    found = points(results)
+    found = results.points
     rows = [
         point._asdict()
         | {"reference": reference, "params_kept": _params_kept(found[point])}
-        | _columns(against_margin(d, margin))
+        | _columns(margin_tests(d, margin))
         for point in found
-        if point.criterion != CONTINUED
+        if point.criterion != DENSE_CONTINUED
         for reference, d in _references(point, found)
     ]
     return pd.DataFrame(rows, columns=None if rows else COLUMNS)
 
 
 def failed_points(results: Results) -> list[Point]:
-    """Points of which a seed failed; what the others gave is no evidence that nothing is lost."""
-    cells = [(results.tasks[record.key], record.cell) for record in results.failures]
-    return [Point(task, cell.ranking, cell.metric, cell.keep, cell.criterion) for task, cell in cells]
+    """Points of which a seed failed. Their other seeds are no evidence that nothing is lost."""
+    return [make_point(record, results.tasks[record.key]) for record in results.failures]
 
 
-def held_table(margins: pd.DataFrame, failed: Iterable[Point] = ()) -> pd.DataFrame:
+def smallest_keeps_table(margins: pd.DataFrame, failed: Iterable[Point]) -> pd.DataFrame:
     """One row per task, ranking, metric, criterion and reference: the smallest keep that is non-inferior.
 
-    margins: as `margins_table` makes it; failed: as `failed_points`. The keeps are tested from the largest down and the
-    first that fails, as a test or because a seed of it did not come out, ends it (fixed sequence), so that the whole
-    statement is wrong at most once in forty. smallest_keep is missing where the largest keep fails already;
-    params_kept: the fraction of the parameters left there; tested_to: the smallest keep there is; failed_at: the
-    largest keep that did not come out for every seed; n: the fewest seeds of any keep.
+    margins: as `margins_table`. failed: as `failed_points`. The keeps are tested from the largest down (fixed
+    sequence). The sequence ends at the first keep that fails, in the test or through a failed seed. So the whole
+    statement is wrong at most once in forty.
+
+    smallest_keep: missing where the largest keep fails. params_kept: the fraction of the parameters left there.
+    tested_to: the smallest keep there is. failed_at: the largest keep with a failed seed. n: the fewest seeds of any
+    keep.
     """
     broken: dict[tuple[str, ...], list[float]] = {}
     for point in failed:
         broken.setdefault((point.task, point.ranking, point.metric, point.criterion), []).append(point.keep)
     rows = []
     for values, part in margins.groupby(KEY, sort=False):
-        held = {
-            k: None if pd.isna(flag) else bool(flag) for k, flag in zip(part["keep"], part["noninferior"], strict=True)
-        }
+        answers = zip(part["keep"], part["noninferior"], strict=True)
+        held = {keep: None if pd.isna(answer) else bool(answer) for keep, answer in answers}
         lost = broken.get(tuple(map(str, values[:-1])), [])
         held |= dict.fromkeys(lost, False)
-        left = dict(zip(part["keep"], part["params_kept"], strict=True))
+        params_kept = dict(zip(part["keep"], part["params_kept"], strict=True))
         row = dict(zip(KEY, values, strict=True)) | {"n": int(part["n"].min()), "margin": part["margin"].iloc[0]}
-        smallest = held_down_to(list(held), list(held.values()))
-        row |= {"smallest_keep": smallest, "params_kept": left.get(smallest) if smallest else None}
-        rows.append(row | {"tested_to": min(left), "failed_at": max(lost, default=None)})
-    return pd.DataFrame(rows, columns=HELD)
+        smallest = smallest_keep_held(list(held), list(held.values()))
+        row |= {"smallest_keep": smallest, "params_kept": params_kept.get(smallest) if smallest else None}
+        rows.append(row | {"tested_to": min(params_kept), "failed_at": max(lost, default=None)})
+    return pd.DataFrame(rows, columns=SMALLEST_COLUMNS)
 
 
-def _references(point: Point, found: Mapping[Point, Seeds]) -> Iterator[tuple[str, np.ndarray]]:
+def _references(point: Point, found: Mapping[Point, RecordBySeed]) -> Iterator[tuple[str, np.ndarray]]:
     ours = found[point]
-    yield DENSE, np.array([finetuned(record) - dense(record) for record in distinct(ours).values()])
-    for ranking in (point.ranking, "local"):
-        reference = found.get(point._replace(criterion=CONTINUED, ranking=ranking))
-        if reference is not None and len(paired := differences(ours, reference)):
-            yield CONTINUED, paired
+    yield DENSE, np.array([accuracy_change(record) for record in distinct_seeds(ours).values()])
+    for ranking in (point.ranking, LOCAL):
+        reference = found.get(point._replace(criterion=DENSE_CONTINUED, ranking=ranking))
+        if reference is not None and len(paired := paired_differences(ours, reference)):
+            yield DENSE_CONTINUED, paired
             return
 
 
-def _params_kept(seeds: Seeds) -> float:
-    return float(np.mean([record.keep.get("params", np.nan) for record in seeds.values()]))
+def _params_kept(seeds: RecordBySeed) -> float:
+    return float(np.mean([record.keep["params"] for record in seeds.values()]))
 
 
 def _columns(result: Margin) -> dict[str, object]:
-    return {
-        "n": result.n,
-        "margin": result.margin,
-        "difference": result.mean,
-        "low": result.low,
-        "high": result.high,
-        "noninferior": result.noninferior,
-        "equivalent": result.equivalent,
-        "p_noninferior": result.p_noninferior,
-        "p_equivalent": result.p_equivalent,
-    }
+    names = ("n", "margin", "difference", "low", "high", "noninferior", "equivalent", "p_noninferior", "p_equivalent")
+    fields = asdict(result) | {"difference": result.mean}
+    return {name: fields[name] for name in names}

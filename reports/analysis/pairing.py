@@ -1,6 +1,5 @@
-"""Two methods over the seeds that both have: the comparison that everything else is made of."""
+"""Comparison of two methods over the seeds that both have."""
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -8,60 +7,61 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prunebench.records.record import Packed, Record
-from prunebench.reports.analysis.points import Seeds, distinct, finetuned
-from prunebench.reports.statistics.crossed import crossed_interval
-from prunebench.reports.statistics.effect import standardised, superiority
+from prunebench.reports.points import RecordBySeed, distinct_seeds, finetuned_accuracy
+from prunebench.reports.statistics.effect_size import hedges_g, probability_of_superiority
 from prunebench.reports.statistics.intervals import bca_interval, t_interval
 from prunebench.reports.statistics.permutation import sign_flip
-from prunebench.reports.statistics.power import sd_interval
+from prunebench.reports.statistics.seeds_and_pictures import crossed_interval
+from prunebench.reports.statistics.t_test_power import sd_interval
 
-BCA_FROM = 30  # seeds; with fewer it covers too little, see docs/statistics.md
+BCA_FROM = 30  # seeds; with fewer the interval covers too little, see docs/statistics.md
 
 
-def shared(ours: Seeds, reference: Seeds) -> list[int]:
-    """Seeds that both have; one where all of them repeat one computation on either side (`points.distinct`)."""
+def shared_seeds(ours: RecordBySeed, reference: RecordBySeed) -> list[int]:
+    """Seeds that both have. Only one, if the seeds of both sides repeat one computation (`points.distinct_seeds`)."""
     both = [seed for seed in ours if seed in reference]
     sides = ({seed: side[seed] for seed in both} for side in (ours, reference))
-    return both[:1] if all(len(distinct(side)) < len(both) for side in sides) else both
+    return both[:1] if all(len(distinct_seeds(side)) < len(both) for side in sides) else both
 
 
-def differences(ours: Seeds, reference: Seeds, value: Callable[[Record], float] = finetuned) -> NDArray[np.float64]:
-    """Give ours - reference for every shared seed, (n,)."""
-    return np.array([value(ours[seed]) - value(reference[seed]) for seed in shared(ours, reference)])
+def paired_differences(ours: RecordBySeed, reference: RecordBySeed) -> NDArray[np.float64]:
+    """Give ours - reference, of the fine-tuned accuracy, for every shared seed: (n,)."""
+    return _differences(ours, reference, shared_seeds(ours, reference))
 
 
-def compare(ours: Seeds, reference: Seeds, metric: str) -> dict[str, Any]:
-    """Compare the fine-tuned accuracies of two points over their shared seeds: one row's columns.
+def compare_points(ours: RecordBySeed, reference: RecordBySeed, metric: str) -> dict[str, Any]:
+    """Compare the fine-tuned accuracies of two points over their shared seeds: the columns of one row.
 
-    n: pairs, 0 where no seed is shared (then nothing else is there). difference, low, high: mean of ours - reference in
-    fractions with its 95 % t interval; bca_low, bca_high: from 30 seeds on, one that does not lean on normality.
-    ties: pairs that do not differ.
-    sd, sd_low, sd_high: standard deviation with its 95 % chi-square interval. p, smallest_p: exact sign-flip test.
-    g: Hedges' g. superiority, _low, _high: how likely ours is the better one in another block. crossed_low,
-    crossed_high, pictures_share: the interval over seeds and test pictures. keep_gap: mean achieved keep, ours minus
-    the reference's.
+    n: pairs; where n is 0 there is no other column. keep_gap: mean achieved keep, ours minus the reference's.
+    crossed_low, crossed_high, pictures_share: the interval over seeds and test pictures, where records have them.
+    For the other columns see `describe_differences`.
     """
-    pairs = shared(ours, reference)
+    pairs = shared_seeds(ours, reference)
     if not pairs:
         return {"n": 0}
-    d = differences(ours, reference)
-    row = summarise(d)
+    row = describe_differences(_differences(ours, reference, pairs))
     pictures = _by_picture(ours, reference, pairs)
     if pictures is not None:
         crossed = crossed_interval(pictures)
         row |= {"crossed_low": crossed.low, "crossed_high": crossed.high, "pictures_share": crossed.pictures_share}
-    gaps = [ours[seed].keep.get(metric, np.nan) - reference[seed].keep.get(metric, np.nan) for seed in pairs]
+    gaps = [ours[seed].keep[metric] - reference[seed].keep[metric] for seed in pairs]
     return row | {"keep_gap": float(np.mean(gaps))}
 
 
-def summarise(d: NDArray[np.float64]) -> dict[str, Any]:
-    """Describe and test paired differences, (n,) with n >= 1; see `compare`."""
-    interval, better = t_interval(d), superiority(d)
+def describe_differences(d: NDArray[np.float64]) -> dict[str, Any]:
+    """Describe and test paired differences, (n,) with n >= 1, fractions: the columns of one row.
+
+    difference, low, high: mean with its 95 % t interval. bca_low, bca_high: from 30 seeds on, an interval that does
+    not assume normality. ties: pairs without a difference. sd, sd_low, sd_high: standard deviation with its 95 %
+    chi-square interval. p, smallest_p: exact sign-flip test. g: Hedges' g. superiority, _low, _high: probability that
+    ours is better in another block.
+    """
+    interval, better = t_interval(d), probability_of_superiority(d)
     row: dict[str, Any] = {"n": len(d), "difference": interval.mean, "low": interval.low, "high": interval.high}
     row |= {"ties": int(np.count_nonzero(d == 0))}
     if len(d) > 1:
         test, spread = sign_flip(d), sd_interval(d)
-        row |= {"p": test.p, "smallest_p": test.smallest, "g": standardised(d)}
+        row |= {"p": test.p, "smallest_p": test.smallest, "g": hedges_g(d)}
         row |= {"sd": spread.mean, "sd_low": spread.low, "sd_high": spread.high}
     if len(d) >= BCA_FROM:
         bca = bca_interval(d, draws=2_000)
@@ -69,20 +69,24 @@ def summarise(d: NDArray[np.float64]) -> dict[str, Any]:
     return row | {"superiority": better.mean, "superiority_low": better.low, "superiority_high": better.high}
 
 
-def _by_picture(ours: Seeds, reference: Seeds, pairs: list[int]) -> NDArray[np.int8] | None:
-    """Differences of 'classified right', (seeds, pictures); None where a record does not say it."""
+def _differences(ours: RecordBySeed, reference: RecordBySeed, pairs: list[int]) -> NDArray[np.float64]:
+    return np.array([finetuned_accuracy(ours[seed]) - finetuned_accuracy(reference[seed]) for seed in pairs])
+
+
+def _by_picture(ours: RecordBySeed, reference: RecordBySeed, pairs: list[int]) -> NDArray[np.int8] | None:
+    """Differences of 'classified right', (seeds, pictures). None where a record has no test pictures."""
     rows = []
     for seed in pairs:
-        a, b = _right(ours[seed]), _right(reference[seed])
+        a, b = _classified_right(ours[seed]), _classified_right(reference[seed])
         if a is None or b is None:
             return None
         rows.append(a - b)
     return np.stack(rows)
 
 
-def _right(record: Record) -> NDArray[np.int8] | None:
+def _classified_right(record: Record) -> NDArray[np.int8] | None:
     images = record.per_image
-    return None if images is None or images.correct is None else _unpacked(images.correct)
+    return None if images is None else _unpacked(images.correct)
 
 
 @lru_cache(maxsize=4096)  # a record takes part in several comparisons; 40 MB at 10,000 pictures

@@ -1,28 +1,30 @@
-"""How many seeds would tell a difference, from the spread that was observed."""
+"""Seeds that would decide a difference, from the observed spread."""
 
 import pandas as pd
 
 from prunebench.reports.analysis.family import ALPHA
-from prunebench.reports.statistics.exact_power import detectable, seeds_to_decide
-from prunebench.reports.statistics.power import seeds_for_exact
+from prunebench.reports.points import POINT_COLUMNS
+from prunebench.reports.statistics.sign_flip_power import detectable_difference, seeds_to_decide
+from prunebench.reports.statistics.t_test_power import fewest_seeds_to_reject
 
 POWER = 0.8
-COLUMNS = ["task", "ranking", "metric", "keep", "criterion", "reference", "n", "sd", "seeds"]
+TAKEN = [*POINT_COLUMNS, "reference", "n", "sd", "sd_low", "sd_high", "family"]  # from the differences
+COLUMNS = [*POINT_COLUMNS, "reference", "n", "sd", "seeds"]
 
 
 def power_table(differences: pd.DataFrame, difference: float, power: float = POWER) -> pd.DataFrame:
-    """One row per primary contrast with two seeds or more: the seeds that would find a true `difference` (a fraction).
+    """One row per primary contrast with two seeds or more: the seeds that find a true `difference` (a fraction).
 
-    differences: as `differences_table` makes it. sd: of the paired differences, from few seeds hardly known. seeds: for
-    the sign-flip test at Holm's first step (0.05 / family) and the given power, if differences are normal; exact_seeds:
-    the fewest with which it can reject at all; seeds_low, seeds_high: as seeds, at the ends of the interval of sd;
-    seeds_observed: for the difference that was observed. Missing: more than 10,000. detectable: the smallest difference
-    that the n seeds find with that power; missing where they are too few to reject.
+    differences: as `differences_table`. sd: of the paired differences; few seeds hardly determine it.
+    seeds: for the sign-flip test at Holm's first step (0.05 / family) and the given power, if differences are normal.
+    seeds_low, seeds_high: the same at the ends of the interval of sd. seeds_observed: the same for the observed
+    difference. All are missing where they exceed 10,000. exact_seeds: the fewest with which the test can reject at all.
+    detectable: the smallest difference that the n seeds find with that power; missing where n cannot reject.
     """
     rows = []
     primary = differences[differences["primary"] & (differences["n"] > 1)] if len(differences) else differences
     for row in primary.to_dict("records"):
-        alpha, exact = ALPHA / row["family"], seeds_for_exact(int(row["family"]), ALPHA)
+        alpha = ALPHA / row["family"]
         wanted = {
             name: seeds_to_decide(gap, sd, power, alpha)
             for name, gap, sd in (
@@ -32,8 +34,13 @@ def power_table(differences: pd.DataFrame, difference: float, power: float = POW
                 ("seeds_observed", abs(float(row["difference"])), row["sd"]),
             )
         }
-        found = {name: row[name] for name in (*COLUMNS[:8], "sd_low", "sd_high", "family")}
-        found |= {"exact_seeds": exact, "difference": difference, "power": power, **wanted}
-        found |= {"observed": row["difference"]}
-        rows.append(found | {"detectable": detectable(int(row["n"]), row["sd"], power, alpha)})
+        found = {name: row[name] for name in TAKEN} | {
+            "exact_seeds": fewest_seeds_to_reject(int(row["family"]), ALPHA),
+            "difference": difference,
+            "power": power,
+            **wanted,
+            "observed": row["difference"],
+            "detectable": detectable_difference(int(row["n"]), row["sd"], power, alpha),
+        }
+        rows.append(found)
     return pd.DataFrame(rows, columns=None if rows else COLUMNS)

@@ -1,47 +1,47 @@
-"""How far criteria order units alike, whatever the truth."""
+"""Agreement of the criteria's scores with each other."""
 
-from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from prunebench.records.fidelity import Fidelity
-from prunebench.reports.analysis.fidelity import DENSE, large
-from prunebench.reports.grid import order
-from prunebench.reports.protocols import name_tasks
-from prunebench.reports.statistics.agreement import agreement
-from prunebench.reports.tables.points import interval_columns
+from prunebench.reports.analysis.fidelity import large_groups
+from prunebench.reports.grid import table_order
+from prunebench.reports.results import Results
+from prunebench.reports.statistics.agreement import rank_agreement
+from prunebench.reports.tables.records import mean_and_half
 
 COLUMNS = ["task", "criterion", "other", "n", "spearman", "spearman_half"]
 
 
-def matrix_table(found: Sequence[Fidelity]) -> pd.DataFrame:
+def score_matrix_table(results: Results) -> pd.DataFrame:
     """One row per task and pair of criteria: Spearman's rho of their scores, mean over layers, then over seeds.
 
-    Layers where either score is the same for all units are left out, and so are seeds where that is so in all layers.
+    Layers in which either score is constant are left out, and seeds without any other layer.
     """
-    tasks, _ = name_tasks(found, DENSE)
     blocks: dict[tuple[str, int], list[Fidelity]] = {}
-    for one in sorted(found, key=lambda one: order(one.cell.criterion)):
-        blocks.setdefault((tasks[one.key], one.cell.seed), []).append(one)
+    for one in sorted(results.fidelity, key=lambda one: table_order(one.cell.criterion)):
+        blocks.setdefault((results.fidelity_tasks[one.key], one.cell.seed), []).append(one)
     values: dict[tuple[str, str, str], list[float]] = {}
     for (task, _), block in blocks.items():
         for one, other in combinations(block, 2):
             names = (task, one.cell.criterion, other.cell.criterion)
-            values.setdefault(names, []).extend(_alike(one, other))
+            values.setdefault(names, []).extend(_mean_spearman(one, other))
     rows = []
     for (task, name, other_name), rhos in values.items():
-        known = interval_columns("spearman", rhos) if rhos else {}
+        known = mean_and_half("spearman", rhos) if rhos else {}
         rows.append({"task": task, "criterion": name, "other": other_name, "n": len(rhos), **known})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _alike(one: Fidelity, other: Fidelity) -> list[float]:
-    """Give Spearman's rho of two criteria of a block, mean over layers; nothing where no layer has both."""
+def _mean_spearman(one: Fidelity, other: Fidelity) -> list[float]:
+    """Give Spearman's rho of two criteria of a block, mean over layers; an empty list where no layer has both."""
     shared = [
-        name for name in large(one) if name in other.groups and one.groups[name].units == other.groups[name].units
+        name
+        for name in large_groups(one)
+        if name in other.groups and one.groups[name].units == other.groups[name].units
     ]
-    pairs = [agreement(one.scores(name), other.scores(name)) for name in shared]
+    pairs = [rank_agreement(one.scores(name), other.scores(name)) for name in shared]
     known = [pair.spearman for pair in pairs if pair is not None]
     return [float(np.mean(known))] if known else []

@@ -1,1 +1,1 @@
-"""Figures, drawn with Altair. Imports the names of the grid and nothing of the analysis."""
+"""Figures: one definition gives SVG and PNG. Imports the root modules."""

@@ -1,4 +1,4 @@
-"""What the figures share; vl-convert makes SVG and PNG of them without a browser or a network."""
+"""Layout and output that all figures share. vl-convert makes SVG and PNG without a browser or a network."""
 
 import re
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ INK, FAINT = "#222222", "#8a8a8a"
 FONT = "Helvetica, Arial, sans-serif"
 
 
-def page(panels: list[Any]) -> alt.TopLevelMixin:
-    """Set panels two in a row, on white."""
+def figure_page(panels: list[Any]) -> alt.TopLevelMixin:
+    """Arrange panels in rows of two, on white."""
     text = {"labelFont": FONT, "titleFont": FONT, "labelColor": INK, "titleColor": INK, "labelFontSize": 11}
     figure: alt.ConcatChart = alt.concat(*panels, columns=2, spacing=36).resolve_scale(color="independent")
     whole: alt.TopLevelMixin = (
@@ -27,8 +27,8 @@ def page(panels: list[Any]) -> alt.TopLevelMixin:
     return whole
 
 
-def svg(figure: alt.TopLevelMixin) -> str:
-    """Draw a figure as SVG text, its ids numbered from 0 (the renderer counts on from figure to figure)."""
+def svg_text(figure: alt.TopLevelMixin) -> str:
+    """Draw a figure as SVG text. Ids are numbered from 0, as the renderer goes on counting from figure to figure."""
     file = StringIO()
     figure.save(file, format="svg")
     text = file.getvalue()
@@ -37,15 +37,15 @@ def svg(figure: alt.TopLevelMixin) -> str:
     return text
 
 
-def png(figure: alt.TopLevelMixin) -> bytes:
-    """Draw a figure as PNG, two pixels a unit."""
+def png_bytes(figure: alt.TopLevelMixin) -> bytes:
+    """Draw a figure as PNG, two pixels a unit of length."""
     data = BytesIO()
     figure.save(data, format="png", scale_factor=2)
     return data.getvalue()
 
 
-def ticks(candidates: Sequence[float], limits: tuple[float, float]) -> list[float]:
-    """Choose round values inside the limits of a log axis that do not touch, or even steps where there are too few."""
+def log_ticks(candidates: Sequence[float], limits: tuple[float, float]) -> list[float]:
+    """Choose candidates inside the limits of a log axis that do not touch; fewer than three become four even steps."""
     apart = (limits[1] / limits[0]) ** (1 / 14)
     inside: list[float] = []
     for value in candidates:

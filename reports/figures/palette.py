@@ -1,11 +1,11 @@
-"""How a criterion is drawn: colour-blind safe colours for methods, greys and dashes for controls."""
+"""Styles of lines: colours for methods that colour-blind readers can tell apart, greys and dashes for controls."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from prunebench.reports.grid import BASELINE, is_control, order
+from prunebench.reports.grid import BASELINE, is_control, table_order
 
-# Okabe and Ito (2008) without its yellow, which vanishes on white, then two of Tol's; black is the baseline's.
+# Okabe and Ito (2008) without yellow, which vanishes on white, then two of Tol's; black is the baseline's.
 HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933")
 GREYS = ("#777777", "#444444", "#999999", "#5a5a5a")
 DASHES = ([5, 3], [1.5, 2.5], [8, 3, 2, 3], [3, 2])
@@ -19,15 +19,15 @@ class Style:
     dash: list[float]
 
 
-def styles(criteria: Sequence[str]) -> dict[str, Style]:
-    """Give every criterion its style, in the order of the tables; past eight methods the hues return, dashed.
+def line_styles(criteria: Sequence[str]) -> dict[str, Style]:
+    """Give every criterion its style, in the order of the tables. From the ninth method on the hues return, dashed.
 
-    >>> styles(["random", "magnitude"])["magnitude"].colour
+    >>> line_styles(["random", "magnitude"])["magnitude"].colour
     '#000000'
     """
     found: dict[str, Style] = {}
     methods = controls = 0
-    for name in sorted(set(criteria), key=order):
+    for name in sorted(set(criteria), key=table_order):
         if name == BASELINE:
             found[name] = Style("#000000", [1, 0])
         elif is_control(name):

@@ -1,22 +1,22 @@
-"""Measured beside theoretical speed-up, one panel per task and ranking."""
+"""The figure of measured beside theoretical speed-up, one panel per task and ranking."""
 
 import altair as alt
 import pandas as pd
 
-from prunebench.reports.figures.drawing import WIDTH, page, ticks
-from prunebench.reports.grid import METRICS
+from prunebench.reports.figures.drawing import WIDTH, figure_page, log_ticks
+from prunebench.reports.grid import METRIC_WORDS
+from prunebench.reports.points import PANEL_COLUMNS
 
 HUES = ("#56B4E9", "#0072B2", "#D55E00", "#222222", "#009E73", "#CC79A7")
 RATIOS = (0.25, 0.5, 0.7, 1, 1.2, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
-
-SMALLEST = 0.05  # where an interval ends that reaches to zero, which a logarithmic axis has not
+SMALLEST = 0.05  # lower end of an interval that reaches zero, which a logarithmic axis lacks
 
 
 def speed_figure(summary: pd.DataFrame) -> alt.TopLevelMixin | None:
     """Measured beside theoretical speed-up: one panel per task and ranking, one row per criterion.
 
-    The interval is over seeds, or the measurement's own where there is one seed; noisy measurements are hollow.
-    None where nothing was timed.
+    The interval is over seeds; one seed has the measurement's own interval. Dots of noisy measurements are hollow. None
+    where nothing was timed.
     """
     if "measured" not in summary:
         return None
@@ -26,19 +26,19 @@ def speed_figure(summary: pd.DataFrame) -> alt.TopLevelMixin | None:
         low=(frame["measured"] - half).clip(lower=SMALLEST).fillna(frame["own_low"]),
         high=(frame["measured"] + half).fillna(frame["own_high"]),
     )
-    groups = frame.groupby(["task", "ranking", "metric"], sort=False)
-    panels = [
-        _speed_panel(part, f"{task}, {ranking} ranking" + ("" if metric == "macs" else f", keeps of {METRICS[metric]}"))
-        for (task, ranking, metric), part in groups
-    ]
-    return page(panels) if panels else None
+    groups = frame.groupby(PANEL_COLUMNS, sort=False)
+    panels = []
+    for (task, ranking, metric), part in groups:
+        title = f"{task}, {ranking} ranking" + ("" if metric == "macs" else f", keeps of {METRIC_WORDS[metric]}")
+        panels.append(_speed_panel(part, title))
+    return figure_page(panels) if panels else None
 
 
 def _speed_panel(part: pd.DataFrame, title: str) -> alt.LayerChart | alt.FacetChart:
     low = max(min(float(part["theoretical"].min()), float(part["low"].min()), 1.0) * 0.95, SMALLEST)
     high = max(float(part["theoretical"].max()), float(part["high"].max())) * 1.07
     scale = alt.Scale(type="log", domain=[low, high], nice=False)
-    axis = alt.Axis(values=ticks(RATIOS, (low, high)), labelExpr="format(datum.value, '.2~f') + 'x'")
+    axis = alt.Axis(values=log_ticks(RATIOS, (low, high)), labelExpr="format(datum.value, '.2~f') + 'x'")
     x = alt.X("measured:Q", scale=scale, title="speed-up (tick: theoretical, dot: measured)", axis=axis)
     rows = list(dict.fromkeys(part["criterion"]))
     keeps = [f"{keep:g}" for keep in sorted(part["keep"].unique(), reverse=True)]

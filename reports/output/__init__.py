@@ -1,1 +1,1 @@
-"""What is written or printed: pages, LaTeX, CSV, Parquet and the texts of the commands. On top of all other rooms."""
+"""Files and terminal output: pages, LaTeX, CSV, Parquet and the texts of the commands. Imports every other room."""

@@ -1,4 +1,4 @@
-"""What `prunebench compare` prints: what changed between two runs, around the cells and in them."""
+"""The text of `prunebench compare`: changes between two runs, in their surroundings and in their results."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from prunebench.reports.analysis.changes import (
     LOST,
     REGRESSED,
     SAME,
+    changed_surroundings,
     changes_table,
     check_comparable,
-    surroundings,
 )
 from prunebench.reports.document import Document, Items, Section, Table, Text
-from prunebench.reports.formatting import NONE, count, difference, times
-from prunebench.reports.grid import METRICS
+from prunebench.reports.formatting import MISSING, as_multiple, counted, is_missing, or_missing
 from prunebench.reports.results import Results
+from prunebench.reports.row_text import difference_cell, keep_of_metric
 
 HEADER = ("task", "ranking", "criterion", "keep", "n", "identical", "difference in points", "p (Holm)")
 RATIOS = ("MACs", "time", "verdict")
@@ -30,45 +30,45 @@ NOTE = (
 
 
 def compare_runs(before: Results, after: Results, margin: float) -> tuple[Document, bool]:
-    """Compare two runs; the flag says whether something regressed by more than `margin` (a fraction) or fails now.
+    """Compare two runs. The flag tells whether a point regressed by more than `margin` (a fraction) or fails now.
 
-    Raises `UserError` where they have no cell in common or hold several protocols of a task.
+    Raises `UserError` where the runs have no cell in common, or hold several protocols of a task.
     """
     check_comparable(before, after)
     table = changes_table(before, after, margin)
     bad = bool(table["verdict"].isin((REGRESSED, LOST)).any())
     rows = tuple(_row(row) for row in table[table["verdict"] != LOST].to_dict("records"))
-    changed = [f"{name}: {old} -> {new}" for name, old, new in surroundings(before, after)]
+    changed = [f"{name}: {old} -> {new}" for name, old, new in changed_surroundings(before, after)]
     around = Items(tuple(changed)) if changed else Text("Nothing: same packages, machine, commit, options and data.")
     caption = NOTE.format(margin=100 * margin)
     sections = [
         Section("What changed around the cells", (around,)),
-        Section("Points", (Table(caption, (*HEADER, *RATIOS), rows, left=4),)),
-        Section("In short", (Items((*_counts(table), *_only(before, after))),)),
+        Section("Points", (Table(caption, (*HEADER, *RATIOS), rows, text_columns=4),)),
+        Section("In short", (Items((*_verdict_counts(table), *_unmatched_records(before, after))),)),
     ]
     facts = (("before", before.source), ("after", after.source))
     return Document("Two runs compared", "", facts, tuple(sections)), bad
 
 
 def _row(row: dict[Any, Any]) -> tuple[str, ...]:
-    where = (row["task"], row["ranking"], row["criterion"], f"{row['keep']:g} {METRICS[row['metric']]}")
+    where = (row["task"], row["ranking"], row["criterion"], keep_of_metric(row))
     same = f"{row['identical']:g} of {row['n']}"
-    p = NONE if pd.isna(row.get("p_holm", float("nan"))) else f"{row['p_holm']:.3g}"
-    time = NONE if pd.isna(row.get("time", float("nan"))) else times(row["time"])
-    moved = "0" if row["verdict"] == SAME else difference(row | {"reference": "before"})
-    return (*where, str(row["n"]), same, moved, p, times(row["size"]), time, row["verdict"])
+    p = or_missing(row.get("p_holm"), ".3g")
+    time = MISSING if is_missing(row.get("time")) else as_multiple(row["time"])
+    moved = "0" if row["verdict"] == SAME else difference_cell(row | {"reference": "before"})
+    return (*where, str(row["n"]), same, moved, p, as_multiple(row["size"]), time, row["verdict"])
 
 
-def _counts(table: pd.DataFrame) -> list[str]:
+def _verdict_counts(table: pd.DataFrame) -> list[str]:
     lines = []
     for verdict, part in table.groupby("verdict", sort=False):
         names = [f"{r['criterion']} at {r['keep']:g}" for r in part.to_dict("records")]
         named = f" ({', '.join(names)})" if verdict in (REGRESSED, FELL, LOST) else ""
-        lines.append(f"{verdict}: {len(part)} of {count(len(table), 'point')}{named}")
+        lines.append(f"{verdict}: {len(part)} of {counted(len(table), 'point')}{named}")
     return lines
 
 
-def _only(before: Results, after: Results) -> list[str]:
+def _unmatched_records(before: Results, after: Results) -> list[str]:
     cells = [{(r.cell.task, r.cell.model_dump_json()) for r in results.records} for results in (before, after)]
     alone = [(len(cells[0] - cells[1]), "before"), (len(cells[1] - cells[0]), "after")]
-    return [f"records only in '{which}', not compared: {count}" for count, which in alone if count]
+    return [f"records only in '{which}', not compared: {number}" for number, which in alone if number]

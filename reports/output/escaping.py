@@ -1,4 +1,4 @@
-"""Texts of a report in LaTeX that plain pdflatex sets, whatever names and signs are in them."""
+"""Texts of a report in LaTeX that plain pdflatex accepts, whatever names and signs they contain."""
 
 import re
 import unicodedata
@@ -44,46 +44,36 @@ COMMANDS = {sign: f"\\{sign}" for sign in "%_&#${}"} | {
     "ł": r"\l{}",
 }
 GREEK = (
-    "alpha",
-    "beta",
-    "delta",
-    "epsilon",
-    "kappa",
-    "lambda",
-    "mu",
-    "pi",
-    "rho",
-    "sigma",
-    "tau",
-    "phi",
-    "chi",
-    "omega",
+    *("alpha", "beta", "delta", "epsilon", "kappa", "lambda", "mu"),
+    *("pi", "rho", "sigma", "tau", "phi", "chi", "omega"),
 )
 COMMANDS |= {letter: rf"$\{name}$" for letter, name in zip("αβδεκλμπρστφχω", GREEK, strict=True)}
 ACCENTS = dict(zip("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c", "`'^~=u.\"rHv", strict=True))
 
 
-def escape(text: str) -> str:
+def escape_latex(text: str) -> str:
     r"""Write a text in LaTeX: `names` in backticks as code; minus, times and arrows as signs.
 
-    What pdflatex cannot set becomes its code point.
+    A character that pdflatex cannot set becomes its code point.
 
-    >>> print(escape("-0.35 ± 0.10 points, 2.50x, `taylor_activation`"))
+    >>> print(escape_latex("-0.35 ± 0.10 points, 2.50x, `taylor_activation`"))
     $-$0.35 $\pm$ 0.10 points, 2.50$\times$, \texttt{taylor\_activation}
-    >>> print(escape("90 % of Poincaré's {a} 中"))
+    >>> print(escape_latex("90 % of Poincaré's {a} 中"))
     90~\% of Poincar\'{e}'s \{a\} [U+4E2D]
     """
     parts = re.split(r"`([^`]+)`", " ".join(unicodedata.normalize("NFC", text).split()))
-    return "".join(rf"\texttt{{{_plain(part)}}}" if i % 2 else _plain(_signs(part)) for i, part in enumerate(parts))
+    return "".join(
+        rf"\texttt{{{_escaped(part)}}}" if i % 2 else _escaped(_with_signs(part)) for i, part in enumerate(parts)
+    )
 
 
-def _signs(text: str) -> str:
+def _with_signs(text: str) -> str:
     text = re.sub(r"(?<![\w.-])-(?=\d)", "−", text.replace("->", "→"))
     text = re.sub(r"(?<=\d\.\d\d)x\b|(?<= )x(?= )", "×", text)
     return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text)
 
 
-def _plain(text: str) -> str:
+def _escaped(text: str) -> str:
     return re.sub("-(?=-)", "-{}", "".join(map(_character, text)))  # two hyphens would become a dash
 
 

@@ -1,4 +1,4 @@
-"""The report's tables for a paper: LaTeX with the rules of booktabs."""
+"""The report's tables for a paper, in LaTeX with the rules of booktabs."""
 
 import re
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from textwrap import wrap
 from tabulate import DataRow, Line, TableFormat, tabulate
 
 from prunebench.reports.document import Block, Document, Table, Text
-from prunebench.reports.output.escaping import escape
+from prunebench.reports.output.escaping import escape_latex
 
 HEAD = r"""% In the preamble:
 %     \usepackage{booktabs}
@@ -34,11 +34,11 @@ BOOKTABS = TableFormat(
 )
 
 
-def latex(document: Document) -> str:
-    """Write every table that is not folded as a `table` environment; texts that directly follow one stand under it.
+def latex_tables(document: Document) -> str:
+    """Write every table that is not folded as a `table` environment. Texts that directly follow a table stand below it.
 
-    Captions begin with the section's title; labels are `tab:` and that title in small letters, numbered from the
-    second on. The head of the file says what the preamble needs.
+    Captions begin with the section's title. Labels are `tab:` and the title in small letters, numbered from the second
+    on. The head of the file names the packages that the preamble needs.
     """
     lines = [f"% Written by PruneBench's report, version {version('prunebench')}."]
     lines += ["% " + " ".join(document.banner.split())] if document.banner else []
@@ -53,7 +53,7 @@ def latex(document: Document) -> str:
 
 
 def tabular(table: Table) -> str:
-    r"""Write the grid alone. A header longer than what stands below it is broken into lines.
+    r"""Write the `tabular` environment alone. A header longer than the cells below it is broken into lines.
 
     >>> print(tabular(Table("", ("layer", "MACs kept"), (("conv_1", "50 %"), ("fc", "25 %")))))
     \begin{tabular}{lr}
@@ -66,29 +66,29 @@ def tabular(table: Table) -> str:
     \bottomrule
     \end{tabular}
     """
-    columns = "l" * table.left + "r" * (len(table.header) - table.left)
+    columns = "l" * table.text_columns + "r" * (len(table.header) - table.text_columns)
     widths = [max(map(len, cells), default=0) for cells in zip(*table.rows, strict=True)] or [0] * len(columns)
-    header = [_stacked(*column) for column in zip(table.header, widths, columns, strict=True)]
-    rows = [[escape(cell) for cell in row] for row in table.rows]
+    header = [_stacked_header(*column) for column in zip(table.header, widths, columns, strict=True)]
+    rows = [[escape_latex(cell) for cell in row] for row in table.rows]
     align = ["left" if column == "l" else "right" for column in columns]
     grid = tabulate(rows, header, tablefmt=BOOKTABS, disable_numparse=True, colalign=align)
     *above, below = grid.splitlines()
     lines = above[:3]
-    for line, starts in zip(above[3:], table.starts(), strict=True):
-        lines += [r"\addlinespace"] * starts + [_protected(line)]
+    for line, starts in zip(above[3:], table.group_starts(), strict=True):
+        lines += [r"\addlinespace"] * starts + [_protected_row(line)]
     return "\n".join([rf"\begin{{tabular}}{{{columns}}}", *lines, below, r"\end{tabular}"])
 
 
 def _environment(title: str, table: Table, below: Iterable[Block], label: str) -> str:
-    short = escape(title)
+    short = escape_latex(title)
     notes = [block.text for block in takewhile(lambda block: isinstance(block, Text), below) if isinstance(block, Text)]
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\caption[{{{short}}}]{{{short}{'' if short.endswith('?') else '.'} {escape(table.caption)}}}",
+        rf"\caption[{{{short}}}]{{{short}{'' if short.endswith('?') else '.'} {escape_latex(table.caption)}}}",
         rf"\label{{{label}}}",
         rf"\prunebenchfit{{{tabular(table)}}}",
-        *(rf"\par\smallskip\parbox{{\linewidth}}{{\footnotesize {escape(note)}}}" for note in notes),
+        *(rf"\par\smallskip\parbox{{\linewidth}}{{\footnotesize {escape_latex(note)}}}" for note in notes),
     ]
     return "\n".join([*lines, r"\end{table}", ""])
 
@@ -98,11 +98,11 @@ def _label(title: str, taken: list[str]) -> str:
     return first if first not in taken else next(n for i in count(2) if (n := f"{first}-{i}") not in taken)
 
 
-def _stacked(name: str, width: int, column: str) -> str:
+def _stacked_header(name: str, width: int, column: str) -> str:
     lines = wrap(name, max([width, 1, *map(len, name.split())]), break_on_hyphens=False)
-    text = r"\\".join(map(escape, lines))
+    text = r"\\".join(map(escape_latex, lines))
     return rf"\shortstack[{column}]{{\strut {text}}}" if len(lines) > 1 else text
 
 
-def _protected(line: str) -> str:
-    return "{}" + line if line.lstrip().startswith(("[", "*")) else line  # LaTeX would take it for an option of \\
+def _protected_row(line: str) -> str:
+    return "{}" + line if line.lstrip().startswith(("[", "*")) else line  # not an option of \\

@@ -1,4 +1,4 @@
-"""The tidy tables as Parquet, for those who read them with pandas, polars, DuckDB or R. Needs pyarrow."""
+"""The tidy tables as Parquet, for pandas, polars, DuckDB or R. Needs pyarrow."""
 
 from importlib import import_module
 from typing import Any
@@ -8,7 +8,7 @@ import pandas as pd
 from prunebench.errors import UserError
 
 
-def need_pyarrow() -> None:
+def require_pyarrow() -> None:
     """Raise `UserError` where pyarrow is missing."""
     try:
         import_module("pyarrow")
@@ -17,23 +17,24 @@ def need_pyarrow() -> None:
         raise UserError(text) from None
 
 
-def parquet(table: pd.DataFrame) -> bytes:
-    """Write a table as the bytes of a Parquet file; what is missing is null."""
-    return typed(table).to_parquet(index=False)
+def parquet_bytes(table: pd.DataFrame) -> bytes:
+    """Give a table as the bytes of a Parquet file. Missing values are null."""
+    return with_column_types(table).to_parquet(index=False)
 
 
-def typed(table: pd.DataFrame) -> pd.DataFrame:
-    """Give every column the type of its values: numbers that are missing in places are floats, truths `boolean`.
+def with_column_types(table: pd.DataFrame) -> pd.DataFrame:
+    """Give every column the type of its values: `boolean` for truth values, float64 for numbers with gaps.
 
-    A column in which every number is missing is one of floats.
+    A column without any value has the type float64.
 
-    >>> typed(pd.DataFrame({"half": [None, 0.5], "noisy": [None, True]}, dtype=object)).dtypes.astype(str).tolist()
+    >>> table = pd.DataFrame({"half": [None, 0.5], "noisy": [None, True]}, dtype=object)
+    >>> with_column_types(table).dtypes.astype(str).tolist()
     ['float64', 'boolean']
     """
-    kinds = {name: _kind(table[name]) for name in table.columns if table[name].dtype == object and len(table)}
+    kinds = {name: _column_type(table[name]) for name in table.columns if table[name].dtype == object and len(table)}
     return table.astype({name: kind for name, kind in kinds.items() if kind})
 
 
-def _kind(column: "pd.Series[Any]") -> str:
+def _column_type(column: "pd.Series[Any]") -> str:
     found = pd.api.types.infer_dtype(column, skipna=True)
     return {"boolean": "boolean", "string": ""}.get(found, "float64")

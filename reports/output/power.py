@@ -1,15 +1,14 @@
-"""What `prunebench power` prints: the seeds that would tell a difference."""
+"""The text of `prunebench power`: the seeds that would decide a difference."""
 
 from typing import Any
-
-import pandas as pd
 
 from prunebench.errors import UserError
 from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.analysis.power import power_table
 from prunebench.reports.document import Document, Section, Table, Text
-from prunebench.reports.grid import METRICS
+from prunebench.reports.formatting import is_missing
 from prunebench.reports.results import Results
+from prunebench.reports.row_text import keep_of_metric
 
 HEADER = ("task", "ranking", "keep", "criterion", "against", "n", "sd", "seeds", "for the observed", "detectable now")
 NOTE = (
@@ -24,7 +23,7 @@ NOTE = (
 def power_document(results: Results, difference: float, power: float) -> Document:
     """Say for every primary contrast how many seeds would find a true `difference` (a fraction).
 
-    Raises `UserError` where no contrast has two seeds: then no spread is known.
+    power: a probability. Raises `UserError` where no contrast has two seeds: then the spread is unknown.
     """
     table = power_table(differences_table(results), difference, power)
     if not len(table):
@@ -33,23 +32,17 @@ def power_document(results: Results, difference: float, power: float) -> Documen
         )
     rows = tuple(_row(row) for row in table.to_dict("records"))
     note = NOTE.format(difference=100 * difference, power=power)
-    sections = (Section("Seeds needed", (Text(note), Table("", HEADER, rows, left=5))),)
+    sections = (Section("Seeds needed", (Text(note), Table("", HEADER, rows, text_columns=5))),)
     return Document("Power", "", (("source", results.source),), sections)
 
 
 def _row(row: dict[Any, Any]) -> tuple[str, ...]:
-    where = (
-        row["task"],
-        row["ranking"],
-        f"{row['keep']:g} {METRICS[row['metric']]}",
-        row["criterion"],
-        row["reference"],
-    )
+    where = (row["task"], row["ranking"], keep_of_metric(row), row["criterion"], row["reference"])
     sd = f"{100 * row['sd']:.2f} [{100 * row['sd_low']:.2f}, {100 * row['sd_high']:.2f}]"
-    seeds = f"{_seeds(row['seeds'])} [{_seeds(row['seeds_low'])}, {_seeds(row['seeds_high'])}]"
-    found = "none" if pd.isna(row["detectable"]) else f"{100 * row['detectable']:.2f}"
-    return (*where, str(row["n"]), sd, seeds, _seeds(row["seeds_observed"]), found)
+    seeds = f"{_seed_count(row['seeds'])} [{_seed_count(row['seeds_low'])}, {_seed_count(row['seeds_high'])}]"
+    found = "none" if is_missing(row["detectable"]) else f"{100 * row['detectable']:.2f}"
+    return (*where, str(row["n"]), sd, seeds, _seed_count(row["seeds_observed"]), found)
 
 
-def _seeds(value: float | None) -> str:
-    return "> 10,000" if value is None or pd.isna(value) else f"{value:,.0f}"
+def _seed_count(value: float | None) -> str:
+    return "> 10,000" if value is None or is_missing(value) else f"{value:,.0f}"

@@ -1,53 +1,53 @@
-"""One point as text: what it cost, what it reached, and what is left of every layer."""
+"""The text of `prunebench show`: costs, accuracies and layer widths of one point."""
 
 from tabulate import tabulate
 
 from prunebench.records.record import Cost, Record, Stages
-from prunebench.reports.formatting import percent, times
-from prunebench.reports.grid import METRICS
+from prunebench.reports.formatting import as_multiple, percent
+from prunebench.reports.grid import METRIC_WORDS
 
 COSTS = (("macs", "MACs"), ("params", "parameters"), ("units", "units"), ("bytes", "bytes"))
-SINGLE = "single weights: no speed-up on dense kernels, which compute and store the zeros"
+SINGLE_WEIGHTS_NOTE = "single weights: no speed-up on dense kernels, which compute and store the zeros"
 
 
 def layer_table(record: Record) -> str:
-    """Write a record for a terminal: asked, costs, accuracies, then dense and pruned width of each layer."""
+    """Write a record for a terminal: the cell, costs, accuracies, then the widths of each layer."""
     cell = record.cell
     lines = [
         f"{cell.task} | {cell.criterion} | {cell.ranking} ranking | seed {cell.seed} | "
-        f"keep {cell.keep:g} of {METRICS[cell.metric]}",
+        f"keep {cell.keep:g} of {METRIC_WORDS[cell.metric]}",
         f"key {record.key}, network stages/{record.network}" if record.network else f"key {record.key}",
     ]
     if record.status == "failed":
         return "\n".join([*lines, f"failed: {record.reason or 'no reason given'}"])
     if record.dense and record.pruned:
-        lines += ["", _costs(record.dense, record.pruned)]
+        lines += ["", _cost_table(record.dense, record.pruned)]
     if record.weights:
-        lines.append(SINGLE)
+        lines.append(SINGLE_WEIGHTS_NOTE)
     if record.accuracy:
-        lines += ["", _accuracies(record.accuracy)]
+        lines += ["", _accuracy_line(record.accuracy)]
     if record.sparse and record.sparse.ineffective:
         lines.append("sparse training: the term fell by less than 5 %, its strength did nothing")
-    return "\n".join([*lines, "", _widths(record)])
+    return "\n".join([*lines, "", _width_table(record)])
 
 
-def _costs(dense: Cost, pruned: Cost) -> str:
+def _cost_table(dense: Cost, pruned: Cost) -> str:
     rows = []
     for field, name in COSTS:
         before, after = getattr(dense, field), getattr(pruned, field)
-        rows.append([name, f"{before:,}", f"{after:,}", percent(after / before), times(before / after)])
+        rows.append([name, f"{before:,}", f"{after:,}", percent(after / before), as_multiple(before / after)])
     header = ["", "dense", "pruned", "kept", "ratio"]
     return tabulate(rows, header, disable_numparse=True, colalign=["left", *["right"] * 4])
 
 
-def _accuracies(scores: Stages) -> str:
+def _accuracy_line(scores: Stages) -> str:
     return (
         f"accuracy: dense {percent(scores.dense)}, cut {percent(scores.cut)}, "
         f"BatchNorm re-estimated {percent(scores.cut_bn)}, fine-tuned {percent(scores.finetuned)}"
     )
 
 
-def _widths(record: Record) -> str:
+def _width_table(record: Record) -> str:
     rows = [
         [layer, f"{dense:,}", f"{pruned:,}", percent(pruned / dense, 1), "floor" if layer in record.floors else ""]
         for layer, (dense, pruned) in record.left.items()

@@ -1,4 +1,4 @@
-"""Write a report: Markdown, LaTeX, CSV, Parquet, figures and a page that needs nothing beside itself."""
+"""Write a report: Markdown, LaTeX, CSV, Parquet, figures and a self-contained page."""
 
 import re
 from pathlib import Path
@@ -8,17 +8,18 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from prunebench.errors import UserError
+from prunebench.reports.analysis.across_tasks import compare_across_tasks
 from prunebench.reports.analysis.margins import MARGIN
 from prunebench.reports.document import Document, Picture
 from prunebench.reports.figures.accuracy import accuracy_figure
-from prunebench.reports.figures.drawing import png, svg
+from prunebench.reports.figures.drawing import png_bytes, svg_text
 from prunebench.reports.figures.speed import speed_figure
-from prunebench.reports.formatting import NONE
-from prunebench.reports.output.latex import latex
-from prunebench.reports.output.parquet import need_pyarrow, parquet
-from prunebench.reports.output.tables import make_tables
+from prunebench.reports.formatting import MISSING
+from prunebench.reports.output.all_tables import make_tables
+from prunebench.reports.output.latex import latex_tables
+from prunebench.reports.output.parquet import parquet_bytes, require_pyarrow
 from prunebench.reports.results import Results
-from prunebench.reports.sections.report import make_document
+from prunebench.reports.sections.assembly import make_document
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 TITLES = {
@@ -30,36 +31,37 @@ TITLES = {
 
 
 def write_report(results: Results, folder: Path, margin: float = MARGIN, columnar: bool = False) -> list[Path]:
-    """Write `report.md`, `index.html`, `tables.tex`, the CSV tables and `figures/` into a folder; gives their paths.
+    """Write `report.md`, `index.html`, `tables.tex`, the CSV tables and `figures/` into a folder. Gives their paths.
 
-    margin: of non-inferiority, a fraction. The CSV tables hold fractions, not percent, and `n/a` where there is no
-    number. columnar: each of them as Parquet too. Raises `UserError` where the folder cannot be written, or Parquet is
-    asked for without pyarrow.
+    margin: of non-inferiority, a fraction. The CSV tables hold fractions, not percent, and `n/a` for a missing number.
+    columnar: write each table as Parquet too. Raises `UserError` where the folder cannot be written, or where Parquet
+    is asked for without pyarrow.
     """
     if columnar:
-        need_pyarrow()
-    tables = make_tables(results, margin)
+        require_pyarrow()
+    entries = compare_across_tasks(results)
+    tables = make_tables(results, entries, margin)
     files: dict[str, str | bytes] = {f"{name}.csv": _csv(table) for name, table in tables.items()}
     if columnar:
-        files |= {f"{name}.parquet": parquet(table) for name, table in tables.items()}
+        files |= {f"{name}.parquet": parquet_bytes(table) for name, table in tables.items()}
     drawn = {"accuracy": accuracy_figure(tables["summary"]), "speed": speed_figure(tables["summary"])}
     pictures = []
     for name, figure in drawn.items():
         if figure is not None:
-            text = svg(figure)
-            files |= {f"figures/{name}.svg": text, f"figures/{name}.png": png(figure)}
+            text = svg_text(figure)
+            files |= {f"figures/{name}.svg": text, f"figures/{name}.png": png_bytes(figure)}
             pictures.append(Picture(name, TITLES[name], text))
-    document = make_document(results, tables, pictures)
-    files |= {"report.md": markdown(document), "index.html": page(document), "tables.tex": latex(document)}
+    document = make_document(results, tables, entries, pictures)
+    files |= {"report.md": markdown(document), "index.html": html_page(document), "tables.tex": latex_tables(document)}
     return _write(folder, files)
 
 
 def markdown(document: Document) -> str:
-    """Render a report as GitHub's Markdown; pictures lie in `figures/`."""
+    """Render a report as GitHub's Markdown. Pictures lie in `figures/`."""
     return _environment(escape=False).get_template("report.md.j2").render(document=document)
 
 
-def page(document: Document) -> str:
+def html_page(document: Document) -> str:
     """Render a report as one HTML page with its pictures inside."""
     return _environment(escape=True).get_template("index.html.j2").render(document=document)
 
@@ -73,23 +75,23 @@ def _environment(escape: bool) -> Environment:
         keep_trailing_newline=True,
         undefined=StrictUndefined,
     )
-    environment.filters |= {"kind": lambda block: type(block).__name__, "inline": _inline, "code": _code}
+    environment.filters |= {"kind": lambda block: type(block).__name__, "inline": _inline_svg, "code": _code_markup}
     return environment
 
 
-def _inline(picture: Picture) -> Markup:
-    """Make an SVG part of a page: its ids get the picture's name, for two pictures use the same ones."""
+def _inline_svg(picture: Picture) -> Markup:
+    """Make an SVG part of a page. Its ids get the picture's name, as two pictures use the same ids."""
     text = re.sub(r'(id="|url\(#)', rf"\g<1>{picture.name}-", picture.svg)
     return Markup(text[text.index("<svg") :])
 
 
-def _code(text: str) -> Markup:
+def _code_markup(text: str) -> Markup:
     """Turn `names` in backticks into code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(Markup.escape(text))))
 
 
 def _csv(table: pd.DataFrame) -> str:
-    return str(table.to_csv(index=False, na_rep=NONE, lineterminator="\n"))
+    return str(table.to_csv(index=False, na_rep=MISSING, lineterminator="\n"))
 
 
 def _write(folder: Path, files: dict[str, str | bytes]) -> list[Path]:

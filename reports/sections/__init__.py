@@ -1,1 +1,1 @@
-"""Sections of a report: what is said, in tables, sentences and pictures. Imports analysis, tables and figures."""
+"""Sections of a report: sentences, tables and pictures. Imports figures, analysis, tables, root modules, statistics."""

@@ -1,11 +1,12 @@
-"""The table of the declared contrasts: each with its interval, its effect, its test and what may be said."""
+"""The table of the declared contrasts: interval, effect size, test and verdict of each."""
 
 from typing import Any
 
 import pandas as pd
 
 from prunebench.reports.document import Block, Table, Text
-from prunebench.reports.formatting import NONE, difference, ends
+from prunebench.reports.formatting import MISSING, interval_ends, is_missing, or_missing
+from prunebench.reports.row_text import difference_cell
 
 NOTE = (
     "Primary contrasts, declared beforehand. Difference in points over n paired seeds with its 95 % t interval, which "
@@ -20,51 +21,50 @@ TESTS = ("g", "P(better)", "p", "p, Holm (smallest)", "verdict")
 
 
 def contrast_blocks(part: pd.DataFrame, demonstration: bool) -> list[Block]:
-    """Tabulate the primary rows of one task, ranking and metric; a demonstration gets no tests."""
+    """Tabulate the primary rows of one task, ranking and metric. A demonstration has no tests."""
     primary = part[part["primary"].astype(bool)]
     if not len(primary):
         return []
     rows = tuple(_row(row, demonstration) for row in primary.to_dict("records"))
     header = HEADER if demonstration else (*HEADER, *TESTS)
-    table = Table("Primary contrasts of the fine-tuned accuracy.", header, rows, left=3)
+    table = Table("Primary contrasts of the fine-tuned accuracy.", header, rows, text_columns=3)
     return [table] if demonstration else [table, Text(NOTE)]
 
 
 def _row(row: dict[Any, Any], demonstration: bool) -> tuple[str, ...]:
-    cells = (f"{row['keep']:g}", row["criterion"], row["reference"], str(row["n"]), difference(row), crossed(row))
+    cells = (
+        f"{row['keep']:g}",
+        row["criterion"],
+        row["reference"],
+        str(row["n"]),
+        difference_cell(row),
+        crossed_cell(row),
+    )
     if demonstration:
         return cells
     return (
         *cells,
-        _number(row.get("g"), ".2f"),
-        _better(row),
-        _number(row.get("p"), ".3g"),
-        _holm(row),
+        or_missing(row.get("g"), ".2f"),
+        _superiority_cell(row),
+        or_missing(row.get("p"), ".3g"),
+        _holm_cell(row),
         row["verdict"],
     )
 
 
-def crossed(row: dict[Any, Any]) -> str:
-    """Write the interval over seeds and test pictures, in points."""
-    if _missing(row.get("crossed_low")):
-        return NONE
-    text = ends(row["crossed_low"], row["crossed_high"])
+def crossed_cell(row: dict[Any, Any]) -> str:
+    """Write the interval over seeds and test pictures in points."""
+    if is_missing(row.get("crossed_low")):
+        return MISSING
+    text = interval_ends(row["crossed_low"], row["crossed_high"])
     return f"{text} pictures only" if row["n"] == 1 else text
 
 
-def _better(row: dict[Any, Any]) -> str:
-    if _missing(row.get("superiority")):
-        return NONE
+def _superiority_cell(row: dict[Any, Any]) -> str:
+    if is_missing(row.get("superiority")):
+        return MISSING
     return f"{row['superiority']:.2f} [{row['superiority_low']:.2f}, {row['superiority_high']:.2f}]"
 
 
-def _holm(row: dict[Any, Any]) -> str:
-    return NONE if _missing(row.get("p_holm")) else f"{row['p_holm']:.3g} ({row['smallest_holm']:.2g})"
-
-
-def _number(value: Any, style: str) -> str:
-    return NONE if _missing(value) else f"{value:{style}}"
-
-
-def _missing(value: Any) -> bool:
-    return value is None or bool(pd.isna(value))
+def _holm_cell(row: dict[Any, Any]) -> str:
+    return MISSING if is_missing(row.get("p_holm")) else f"{row['p_holm']:.3g} ({row['smallest_holm']:.2g})"

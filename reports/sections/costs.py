@@ -1,11 +1,11 @@
-"""The sections about time and place: measured speed, seconds by stage, machines and packages."""
+"""The sections on time and place: measured speed, seconds by stage, machines and packages."""
 
 import pandas as pd
 
 from prunebench.reports.document import Items, Section, Table, Text
-from prunebench.reports.formatting import duration, times
-from prunebench.reports.grid import METRICS
+from prunebench.reports.formatting import as_multiple, duration
 from prunebench.reports.results import Results
+from prunebench.reports.row_text import keep_of_metric
 from prunebench.reports.sections.comparison import UNRELIABLE
 from prunebench.reports.tables.speed import SETTING
 
@@ -16,24 +16,23 @@ TIMED = (
 
 
 def speed_section(speed: pd.DataFrame) -> Section:
-    """Every timing, by machine, backend, batch and threads."""
+    """Tabulate every timing, by machine, backend, batch and threads. speed: as `speed_table`."""
     if not len(speed):
         return Section("Measured speed", (), "Nothing was timed.")
     tables = []
     for (task, machine, backend, batch, threads), part in speed.groupby(["task", *SETTING], sort=False):
         rows = [
             (
-                f"{r['keep']:g} {METRICS[r['metric']]}",
-                *(r["ranking"], r["criterion"], str(r["n"])),
+                *(keep_of_metric(r), r["ranking"], r["criterion"], str(r["n"])),
                 *(f"{r['dense_ms']:.3g}", f"{r['pruned_ms']:.3g}"),
-                *(times(r["theoretical"]), times(r["measured"], r["measured_half"])),
+                *(as_multiple(r["theoretical"]), as_multiple(r["measured"], r["measured_half"])),
                 f"[{r['own_low']:.2f}, {r['own_high']:.2f}]" + (" ‡" if r["noisy"] else ""),
                 f"{r['efficiency']:.2f}",
             )
             for r in part.to_dict("records")
         ]
         caption = f"{task} on {machine}: {backend}, batch {batch}, threads: {threads}"
-        tables.append(Table(caption, TIMED, tuple(rows), left=3, folded=True))
+        tables.append(Table(caption, TIMED, tuple(rows), text_columns=3, folded=True))
     text = (
         "Milliseconds per batch; measured: median of paired ratios, mean ± half of the 95 % t interval over n seeds; "
         "own interval: the widest ends of the 95 % bootstrap intervals of the single measurements."
@@ -43,7 +42,7 @@ def speed_section(speed: pd.DataFrame) -> Section:
 
 
 def stages_section(stages: pd.DataFrame) -> Section:
-    """Seconds by stage, and the count that shows one dense training per block."""
+    """Tabulate seconds by stage, and count the dense trainings: one per block. stages: as `stages_table`."""
     if not len(stages):
         return Section("Seconds by stage", (), "The records say nothing about it.")
     dense = stages[stages["stage"] == "dense"].to_dict("records")
@@ -57,11 +56,11 @@ def stages_section(stages: pd.DataFrame) -> Section:
     ]
     header = ("task", "stage", "computed", "uses", "seconds in all", "seconds each")
     caption = "A stage is computed once and used by every point that begins with it."
-    return Section("Seconds by stage", (Items(tuple(lines)), Table(caption, header, tuple(cells), left=2)))
+    return Section("Seconds by stage", (Items(tuple(lines)), Table(caption, header, tuple(cells), text_columns=2)))
 
 
 def origin_section(results: Results) -> Section:
-    """Where the points were computed, with which packages."""
+    """List the machines and packages that computed the points."""
     lines = {f"benchmarks: {results.machine}": None} if results.machine else {}
     for record in results.records:
         if record.environment is not None:

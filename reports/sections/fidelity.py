@@ -1,20 +1,19 @@
-"""The section on fidelity: whether the scores order units as their true worth does."""
+"""The section on fidelity: whether scores order the units as the true change of the loss does."""
 
 from typing import Any
 
 import pandas as pd
 
-from prunebench.reports.analysis.fidelity import DENSE, HALVES, MEASURES, OVER_ALL, REACHABLE, WITHIN
+from prunebench.reports.analysis.fidelity import HALVES, MEASURES, ORACLE, OVER_ALL, REACHABLE, WITHIN
 from prunebench.reports.document import Block, Items, Section, Table, Text
-from prunebench.reports.formatting import NONE, correlation, count, duration, percent
-from prunebench.reports.protocols import name_tasks
+from prunebench.reports.formatting import MISSING, correlation_with_half, counted, duration, is_missing, percent
 from prunebench.reports.results import Results
-from prunebench.reports.sections.comparison import beyond
-from prunebench.reports.sections.fidelity_words import sentences
+from prunebench.reports.sections.comparison import bound_note
+from prunebench.reports.sections.fidelity_sentences import fidelity_sentences
 from prunebench.reports.statistics.agreement import SHARE
 
 TITLE = "Fidelity: do the scores tell the truth?"
-MISSING = "Not measured here: `pytest benchmarks/test_fidelity.py` with the options of this run adds it."
+NOT_MEASURED = "Not measured here: `pytest benchmarks/test_fidelity.py` with the options of this run adds it."
 HOW = (
     "The oracle removes one unit at a time from the dense network, in eval mode with BatchNorm as it is, and takes the "
     "loss again on held-out pictures (of validation, never of the test split). Removed first is what costs least, so "
@@ -25,36 +24,43 @@ HOW = (
     "training after it: a criterion may order single units well and still choose a poor set, or the other way round.",
 )
 NAMES = {"spearman": "Spearman", "kendall": "Kendall", "weighted": "weighted tau", "lowest": "lowest quarter"}
-ORACLE = (HALVES, REACHABLE)
 
 
 def fidelity_section(results: Results, fidelity: pd.DataFrame, matrix: pd.DataFrame) -> Section:
-    """Agreement with the oracle by criterion, in words and tables; by layer; and of the criteria with each other."""
+    """Show the agreement with the oracle by criterion and by layer, and that of the criteria with each other.
+
+    fidelity: as `fidelity_table`; matrix: as `score_matrix_table`.
+    """
     if not len(fidelity):
-        return Section(TITLE, (), MISSING)
-    tasks, notes = name_tasks(results.fidelity, DENSE)
+        return Section(TITLE, (), NOT_MEASURED)
+    tasks, notes = results.fidelity_tasks, results.fidelity_notes
     blocks: list[Block] = [Text(text.format(halves=HALVES, reachable=REACHABLE)) for text in HOW]
     blocks += [Items(notes)] if notes else []
     for name, part in fidelity.groupby("task", sort=False):
         found = [one for one in results.fidelity if tasks[one.key] == name]
-        table = _agreement(str(name), part)
-        blocks += [Items(tuple(sentences(part, found, results))), table, Text(_notes(part)), *beyond(table)]
-        blocks += [*_matrix(str(name), matrix[matrix["task"] == name]), _layers(str(name), part)]
+        table = _agreement_table(str(name), part)
+        blocks += [
+            Items(tuple(fidelity_sentences(part, found, results))),
+            table,
+            Text(_notes(part)),
+            *bound_note(table),
+        ]
+        blocks += [*_matrix_blocks(str(name), matrix[matrix["task"] == name]), _layer_table(str(name), part)]
     return Section(TITLE, tuple(blocks))
 
 
-def _agreement(task: str, part: pd.DataFrame) -> Table:
-    """One row per criterion, the oracle's own at the end."""
+def _agreement_table(task: str, part: pd.DataFrame) -> Table:
+    """Tabulate one row per criterion, those of the oracle last."""
     rows = []
     cells = {(row["criterion"], row["truth"], row["layer"]): row for row in part.to_dict("records")}
     for criterion in dict.fromkeys(part["criterion"]):
         within, size = (cells[criterion, truth, WITHIN] for truth in ("signed", "absolute"))
         whole = cells[criterion, "signed", OVER_ALL]
         mark = " *" if whole["scale"] == "arbitrary" else ""
-        row = [criterion, str(within["n"]), _cell(within, "spearman"), _cell(size, "spearman")]
-        row += [_cell(within, name) for name in MEASURES[1:]]
-        row += [_cell(whole, "spearman") + mark, _cell(whole, "lowest") + mark]
-        rows.append((*row, _seconds(within["seconds"])))
+        row = [criterion, str(within["n"]), _agreement_cell(within, "spearman"), _agreement_cell(size, "spearman")]
+        row += [_agreement_cell(within, name) for name in MEASURES[1:]]
+        row += [_agreement_cell(whole, "spearman") + mark, _agreement_cell(whole, "lowest") + mark]
+        rows.append((*row, _duration_cell(within["seconds"])))
     header = ("criterion", "n", "Spearman", "to the size", *(NAMES[name] for name in MEASURES[1:]))
     header += (f"all layers: {NAMES['spearman']}", f"all layers: {NAMES['lowest']}", "time")
     caption = (
@@ -64,15 +70,15 @@ def _agreement(task: str, part: pd.DataFrame) -> Table:
     return Table(caption, header, tuple(rows))
 
 
-def _cell(row: dict[Any, Any], measure: str) -> str:
-    if pd.isna(row[measure]):
+def _agreement_cell(row: dict[Any, Any], measure: str) -> str:
+    if is_missing(row[measure]):
         return "-" if row["criterion"] == REACHABLE else "constant scores"
     partly = " †" if row["constant"] and row["criterion"] not in ORACLE else ""
-    return correlation(row[measure], row[f"{measure}_half"], 0.0 if measure == "lowest" else -1.0) + partly
+    return correlation_with_half(row[measure], row[f"{measure}_half"], 0.0 if measure == "lowest" else -1.0) + partly
 
 
-def _seconds(value: float | None) -> str:
-    return "-" if value is None or pd.isna(value) else duration(value)
+def _duration_cell(value: float | None) -> str:
+    return "-" if value is None or is_missing(value) else duration(value)
 
 
 def _notes(part: pd.DataFrame) -> str:
@@ -81,20 +87,17 @@ def _notes(part: pd.DataFrame) -> str:
     text = "Spearman, Kendall and weighted tau (Kendall's, where mistakes among those that go first count most): "
     text += "1 is the same order, 0 is chance, -1 the reverse. "
     text += f"Lowest quarter: the share of {lowest} that is among the scores' lowest, 0 to 1 ({SHARE:g} by chance)."
-    text += f" All layers: {count(units, 'unit')} at once; * the scores do not claim to be comparable"
+    text += f" All layers: {counted(units, 'unit')} at once; * the scores do not claim to be comparable"
     text += " between layers. Time: of one scoring, and of the oracle for all criteria of a seed."
     within = part[(part["layer"] == WITHIN) & (part["truth"] == "signed") & ~part["criterion"].isin(ORACLE)]
-    flat = [f"`{row['criterion']}` in {row['constant']} of {row['layers']}" for row in _constant(within)]
+    constant = within[within["constant"] > 0].to_dict("records")
+    flat = [f"`{row['criterion']}` in {row['constant']} of {row['layers']}" for row in constant]
     left_out = f" † constant scores, which order nothing and are left out of the mean: {', '.join(flat)} layers."
     return text + left_out if flat else text
 
 
-def _constant(within: pd.DataFrame) -> list[dict[Any, Any]]:
-    return [row for row in within.to_dict("records") if row["constant"]]
-
-
-def _matrix(task: str, pairs: pd.DataFrame) -> list[Block]:
-    """Spearman's rho of every pair of criteria."""
+def _matrix_blocks(task: str, pairs: pd.DataFrame) -> list[Block]:
+    """Tabulate Spearman's rho of every pair of criteria."""
     if not len(pairs):
         return []
     names = list(dict.fromkeys([*pairs["criterion"], *pairs["other"]]))
@@ -102,23 +105,25 @@ def _matrix(task: str, pairs: pd.DataFrame) -> list[Block]:
     rows = []
     for name in names:
         found = [known.get(frozenset((name, other))) for other in names]
-        cells = ["1" if other == name else _alike(row) for other, row in zip(names, found, strict=True)]
+        cells = ["1" if other == name else _matrix_cell(row) for other, row in zip(names, found, strict=True)]
         rows.append((name, *cells))
     caption = f"{task}: agreement of the criteria with each other, Spearman within layers, mean over layers and seeds."
     return [Table(caption, ("", *names), tuple(rows))]
 
 
-def _alike(row: dict[Any, Any] | None) -> str:
-    return NONE if row is None or pd.isna(row["spearman"]) else correlation(row["spearman"], None)
+def _matrix_cell(row: dict[Any, Any] | None) -> str:
+    return MISSING if row is None or is_missing(row["spearman"]) else correlation_with_half(row["spearman"], None)
 
 
-def _layers(task: str, part: pd.DataFrame) -> Table:
-    """Spearman's rho within every layer."""
+def _layer_table(task: str, part: pd.DataFrame) -> Table:
+    """Tabulate Spearman's rho within every layer."""
     inside = part[(part["truth"] == "signed") & ~part["layer"].isin([WITHIN, OVER_ALL])]
     known = {(row["layer"], row["criterion"]): row for row in inside.to_dict("records")}
     criteria = list(dict.fromkeys(inside["criterion"]))
     rows = []
     for layer, units in inside.groupby("layer", sort=False)["units"].max().items():
-        cells = [_cell(known[layer, name], "spearman") if (layer, name) in known else NONE for name in criteria]
+        cells = [
+            _agreement_cell(known[layer, name], "spearman") if (layer, name) in known else MISSING for name in criteria
+        ]
         rows.append((str(layer), str(units), *cells))
     return Table(f"{task}: Spearman by layer", ("layer", "units", *criteria), tuple(rows), folded=True)

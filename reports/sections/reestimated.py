@@ -1,12 +1,12 @@
-"""Cuts that nothing is trained after, with BatchNorm's statistics taken anew: what the verdicts are not about."""
+"""The section on cuts without any training, with BatchNorm statistics re-estimated. The verdicts do not cover these."""
 
 import numpy as np
 
 from prunebench.records.record import Record
-from prunebench.reports.analysis.points import Seeds, points
 from prunebench.reports.document import Section, Table, Text
-from prunebench.reports.formatting import points as in_points
-from prunebench.reports.grid import BASELINE, METRICS
+from prunebench.reports.formatting import signed_interval as in_points
+from prunebench.reports.grid import BASELINE, METRIC_WORDS
+from prunebench.reports.points import RecordBySeed
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.intervals import t_interval
 
@@ -20,22 +20,22 @@ MEANING = (
 
 
 def reestimated_sections(results: Results) -> list[Section]:
-    """One table where no network here was trained after a cut, or why there is none; else nothing."""
+    """Tabulate cuts as they are and re-estimated, where no network was trained after a cut; else no section."""
     if not results.untrained:
         return []
-    found = points(results)
+    found = results.points
     rows = []
     for ours, seeds in found.items():
         reference = found.get(ours._replace(criterion=BASELINE), {})
         if ours.criterion != BASELINE and seeds.keys() & reference.keys():
-            where = ours.task, ours.ranking, f"{ours.keep:g} {METRICS[ours.metric]}", ours.criterion
+            where = ours.task, ours.ranking, f"{ours.keep:g} {METRIC_WORDS[ours.metric]}", ours.criterion
             rows.append((*where, *_columns(seeds, reference)))
     if not rows:
         return [Section(TITLE, (), f"No criterion was run beside `{BASELINE}`.")]
-    return [Section(TITLE, (Text(MEANING), Table(CAPTION, HEADER, tuple(rows), left=4)))]
+    return [Section(TITLE, (Text(MEANING), Table(CAPTION, HEADER, tuple(rows), text_columns=4)))]
 
 
-def _columns(ours: Seeds, reference: Seeds) -> tuple[str, str, str]:
+def _columns(ours: RecordBySeed, reference: RecordBySeed) -> tuple[str, str, str]:
     both = [seed for seed in ours if seed in reference]
     pairs = [(_accuracies(ours[seed]), _accuracies(reference[seed])) for seed in both]
     differences = np.array([np.subtract(one, other) for one, other in pairs])

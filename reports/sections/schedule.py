@@ -1,4 +1,4 @@
-"""What was trained: where the dense networks came from, and the epochs and rates of every stage."""
+"""The section on training: the origin of the dense networks, and the epochs and rates of every stage."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ HEADER = ("task", "starts from", "classifier", "dense", "sparse", "rung", "fine-
 
 
 def schedule_section(results: Results) -> Section:
-    """One row for each task, and the protocol where there are several."""
+    """Tabulate the schedule of each task, or of each protocol where a task has several."""
     protocols = {results.tasks[record.key]: record.protocol for record in results.records}
     rows = tuple((task, *_row(protocol)) for task, protocol in protocols.items())
     if not rows:
         return Section("Schedule", (), "No point came out.")
     caption = "Epochs at peak learning rate; a rung is one step of the ladder."
-    text = "" if any(_epochs(p) for p in protocols.values()) else "Nothing was trained: fine-tuned means as cut."
-    return Section("Schedule", (*([Text(text)] if text else []), Table(caption, HEADER, rows, left=2)))
+    text = "" if any(_total_epochs(p) for p in protocols.values()) else "Nothing was trained: fine-tuned means as cut."
+    return Section("Schedule", (*([Text(text)] if text else []), Table(caption, HEADER, rows, text_columns=2)))
 
 
 def _row(protocol: dict[str, Any]) -> tuple[str, ...]:
@@ -27,18 +27,18 @@ def _row(protocol: dict[str, Any]) -> tuple[str, ...]:
         start += ", ImageNet's colours"
     return (
         start,
-        _stage(protocol.get("frozen_epochs", 0), peak * protocol.get("frozen_rate", 1.0)),
-        _stage(protocol.get("epochs", 0), peak),
-        _stage(protocol.get("sparse_epochs", 0), peak * protocol.get("sparse_rate", 0)),
-        _stage(protocol.get("rung_epochs", 0), peak * protocol.get("finetune_rate", 0)),
-        _stage(protocol.get("finetune_epochs", 0), peak * protocol.get("finetune_rate", 0)),
+        _stage_cell(protocol.get("frozen_epochs", 0), peak * protocol.get("frozen_rate", 1.0)),
+        _stage_cell(protocol.get("epochs", 0), peak),
+        _stage_cell(protocol.get("sparse_epochs", 0), peak * protocol.get("sparse_rate", 0)),
+        _stage_cell(protocol.get("rung_epochs", 0), peak * protocol.get("finetune_rate", 0)),
+        _stage_cell(protocol.get("finetune_epochs", 0), peak * protocol.get("finetune_rate", 0)),
         "once for each keep; rungs' epochs join fine-tuning" if restart else f"ladder of x{protocol.get('rung', 0):g}",
     )
 
 
-def _stage(epochs: int | None, rate: float) -> str:
+def _stage_cell(epochs: int | None, rate: float) -> str:
     return f"{epochs} at {rate:.2g}" if epochs else "none"
 
 
-def _epochs(protocol: dict[str, Any]) -> int:
+def _total_epochs(protocol: dict[str, Any]) -> int:
     return sum(protocol.get(f"{stage}epochs") or 0 for stage in ("frozen_", "", "sparse_", "rung_", "finetune_"))

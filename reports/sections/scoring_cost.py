@@ -1,4 +1,4 @@
-"""The section on what scores cost."""
+"""The section on the costs of scores."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,11 +6,14 @@ from typing import Any
 import pandas as pd
 
 from prunebench.reports.document import Section, Table, Text
+from prunebench.reports.formatting import is_missing
 from prunebench.reports.tables.scoring_cost import PEAKS
 
 TITLE = "Cost of scores"
 HEADER = ("criterion", "evidence", "plain passes", "score, ms", "plain pass, ms", "peak, MiB", "plain peak, MiB")
-MISSING = "It was not measured: `pytest benchmarks/test_scoring.py` measures it, and is part of `pytest benchmarks/`."
+NOT_MEASURED = (
+    "It was not measured: `pytest benchmarks/test_scoring.py` measures it, and is part of `pytest benchmarks/`."
+)
 MEANING = (
     "What it takes to score all units of an untrained network once, evidence included, beside one plain "
     "forward-backward pass over the same pictures (of random noise). Plain passes: the first time over the second, so "
@@ -21,15 +24,14 @@ MEANING = (
 
 
 def prices_section(prices: pd.DataFrame) -> Section:
-    """Give one table for each model. prices: as `prices_table`."""
+    """Tabulate the costs, one table for each model and number of pictures. prices: as `prices_table`."""
     if not len(prices):
-        return Section(TITLE, (), MISSING)
+        return Section(TITLE, (), NOT_MEASURED)
     tables = []
     for (model, pictures), part in prices.groupby(["model", "pictures"], sort=False, dropna=False):
-        size = "pictures not recorded" if pictures != pictures else f"{pictures:g} pictures"
-        caption = f"{model}, {size}; cheapest first."
+        caption = f"{model}, {pictures:g} pictures; cheapest first."
         rows = tuple(tuple(_row(row)) for row in part.to_dict("records"))
-        tables.append(Table(caption, HEADER, rows, left=2))
+        tables.append(Table(caption, HEADER, rows, text_columns=2))
     return Section(TITLE, (Text(MEANING), *tables))
 
 
@@ -45,4 +47,4 @@ def _milliseconds(seconds: float) -> str:
 
 
 def _mebibytes(number: float | None) -> str:
-    return "-" if number is None or pd.isna(number) else f"{number / 2**20:.1f}"
+    return "-" if number is None or is_missing(number) else f"{number / 2**20:.1f}"

@@ -1,4 +1,4 @@
-"""In words: what can be told apart, what cannot, and how many seeds would tell."""
+"""The section on verdicts: differences that the tests find, those that they do not, and the seeds that would."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -7,11 +7,12 @@ import pandas as pd
 
 from prunebench.reports.analysis.family import ALPHA, BETTER, OPEN, TIED, TOO_FEW, WORSE
 from prunebench.reports.document import Block, Items, Section, Text
-from prunebench.reports.formatting import count, percent, points, ties
-from prunebench.reports.grid import METRICS, compared_by
-from prunebench.reports.statistics.exact_power import seeds_to_decide
-from prunebench.reports.statistics.intervals import Interval
-from prunebench.reports.statistics.power import seeds_for_exact
+from prunebench.reports.formatting import counted, is_missing, percent, signed_interval
+from prunebench.reports.grid import METRIC_WORDS, cost_metric
+from prunebench.reports.points import PANEL_COLUMNS
+from prunebench.reports.row_text import row_interval, tie_note
+from prunebench.reports.statistics.sign_flip_power import seeds_to_decide
+from prunebench.reports.statistics.t_test_power import fewest_seeds_to_reject
 
 TITLE = "What can be told apart"
 DEMONSTRATION = "Nothing: this is a demonstration, not evidence. Run more seeds on real data for verdicts."
@@ -20,26 +21,26 @@ HOW = (
     f"{ALPHA:g}: exact sign-flip permutation test, Holm's correction over the contrasts of one task, ranking and keep. "
     "p: after the correction. 'Not told apart' does not mean equal."
 )
-PANEL = ["task", "ranking", "metric", "keep"]
+KEY = [*PANEL_COLUMNS, "keep", "reference"]
 
 
 def verdicts_section(differences: pd.DataFrame, areas: pd.DataFrame, demonstration: bool) -> Section:
-    """Say for every task, ranking and keep which criteria differ from their reference, in sentences."""
+    """Say for every task, ranking and keep which criteria differ from their reference."""
     if demonstration:
         return Section(TITLE, (Text(DEMONSTRATION),))
-    lines = [line for _, line in sentences(differences)]
+    lines = [*verdict_sentences(differences)]
     if not lines:
         return Section(TITLE, (), "There is no contrast to test.")
-    blocks: list[Block] = [Text(HOW), *(Text(text) for text in limits(differences)), Items(tuple(lines))]
-    whole = [line for _, line in sentences(areas.assign(keep=float("nan")))] if len(areas) else []
+    blocks: list[Block] = [Text(HOW), *(Text(text) for text in too_few_seeds_notes(differences)), Items(tuple(lines))]
+    whole = [*verdict_sentences(areas.assign(keep=float("nan")))] if len(areas) else []
     if whole:
         text = "Over the whole curve (mean accuracy over the compression that all criteria of a task share):"
         blocks += [Text(text), Items(tuple(whole))]
     return Section(TITLE, tuple(blocks))
 
 
-def limits(differences: pd.DataFrame) -> Iterator[str]:
-    """Say which families have too few seeds for any verdict, and how many would do."""
+def too_few_seeds_notes(differences: pd.DataFrame) -> Iterator[str]:
+    """Say which families have too few seeds for any verdict, and how many seeds they need."""
     if "family" not in differences:
         return
     few = differences[differences["verdict"] == TOO_FEW].dropna(subset=["family"])
@@ -48,28 +49,28 @@ def limits(differences: pd.DataFrame) -> Iterator[str]:
         contrasts = "a single contrast" if family == 1 else f"a family of {family} contrasts"
         least = min(1.0, family * 2.0 ** (1 - seeds))
         yield (
-            f"{count(seeds, 'seed')} cannot decide {contrasts}, whatever they had given: the smallest possible p after "
-            f"correction is {least:.2g}. {seeds_for_exact(family, ALPHA)} seeds are the fewest that can."
+            f"{counted(seeds, 'seed')} cannot decide {contrasts}, whatever they had given: the smallest possible p "
+            f"after correction is {least:.2g}. {fewest_seeds_to_reject(family, ALPHA)} seeds are the fewest that can."
         )
 
 
-def sentences(differences: pd.DataFrame) -> Iterator[tuple[dict[str, Any], str]]:
-    """Give for every task, ranking, metric, keep and reference its key and its sentence.
+def verdict_sentences(differences: pd.DataFrame) -> Iterator[str]:
+    """Give a sentence for every task, ranking, metric, keep and reference.
 
-    differences: rows with the columns of `family.judge`; only the primary ones count. A keep of NaN is not named.
+    differences: rows with the columns of `family.judge_families`; only primary rows count. A keep of NaN is not named.
     """
     if "verdict" not in differences:
         return
     primary = differences[differences["primary"].astype(bool)]
-    for key, part in primary.groupby([*PANEL, "reference"], sort=False, dropna=False):
-        found = dict(zip([*PANEL, "reference"], tuple(key), strict=True))
-        yield found, f"{_where(found, part)}: {'; '.join(_findings(part.to_dict('records')))}."
+    for values, part in primary.groupby(KEY, sort=False, dropna=False):
+        key = dict(zip(KEY, tuple(values), strict=True))
+        yield f"{_subject(key, part)}: {'; '.join(_findings(part.to_dict('records')))}."
 
 
-def _where(key: dict[str, Any], part: pd.DataFrame) -> str:
-    keep = "" if pd.isna(key["keep"]) else f", keep {key['keep']:g} of the {METRICS[key['metric']]}"
+def _subject(key: dict[str, Any], part: pd.DataFrame) -> str:
+    keep = "" if pd.isna(key["keep"]) else f", keep {key['keep']:g} of the {METRIC_WORDS[key['metric']]}"
     few, many = int(part["n"].min()), int(part["n"].max())
-    seeds = count(many, "seed") if few == many else f"{few} to {many} seeds"
+    seeds = counted(many, "seed") if few == many else f"{few} to {many} seeds"
     return f"{key['task']}, {key['ranking']} ranking{keep}, against `{key['reference']}`, {seeds}"
 
 
@@ -78,47 +79,48 @@ def _findings(rows: Sequence[dict[Any, Any]]) -> Iterator[str]:
     by = {verdict: [row for row in rows if row["verdict"] == verdict] for verdict in known}
     for verdict in (BETTER, WORSE):
         if by[verdict]:
-            yield f"{verdict}: " + ", ".join(f"{_named(row)} (p = {row['p_holm']:.2g})" for row in by[verdict])
+            yield f"{verdict}: " + ", ".join(
+                f"{_with_difference(row)} (p = {row['p_holm']:.2g})" for row in by[verdict]
+            )
     if by[OPEN]:
-        yield "not told apart: " + _open(by[OPEN])
+        yield "not told apart: " + _not_told_apart(by[OPEN])
     if by[TIED]:
-        yield "no verdict, too many ties: " + ", ".join(map(_named, by[TIED]))
+        yield "no verdict, too many ties: " + ", ".join(map(_with_difference, by[TIED]))
     if by[TOO_FEW]:
         yield _too_few(by[TOO_FEW])
     others = [row for row in rows if row["verdict"] not in by]
     for verdict in dict.fromkeys(row["verdict"] for row in others):
-        yield f"{verdict}: " + ", ".join(_other(row) for row in others if row["verdict"] == verdict)
+        yield f"{verdict}: " + ", ".join(_without_verdict(row) for row in others if row["verdict"] == verdict)
 
 
-def _other(row: dict[Any, Any]) -> str:
-    """Name a criterion that was not judged, with the difference at equal MACs where its budget was another."""
-    if pd.isna(row.get("equal_keep", float("nan"))):
+def _without_verdict(row: dict[Any, Any]) -> str:
+    """Name a criterion without verdict, with the difference at equal MACs where its budget was another."""
+    if is_missing(row.get("equal_keep")):
         return f"`{row['criterion']}`"
-    low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("equal_low", "equal_high"))
-    gap = points(Interval(int(row["equal_n"]), float(row["equal_difference"]), low, high))
-    keep = f"{percent(row['equal_keep'], 0)} of the {METRICS[compared_by(row['metric'])]}"
+    gap = signed_interval(row_interval(row, prefix="equal_"))
+    keep = f"{percent(row['equal_keep'], 0)} of the {METRIC_WORDS[cost_metric(row['metric'])]}"
     return f"`{row['criterion']}` ({gap} where both keep {keep}, interpolated)"
 
 
-def _open(rows: Sequence[dict[Any, Any]]) -> str:
+def _not_told_apart(rows: Sequence[dict[Any, Any]]) -> str:
     names = ", ".join(f"`{row['criterion']}`" for row in rows)
-    return f"{names}; {_largest(rows)}"
+    return f"{names}; {_largest_difference(rows)}"
 
 
 def _too_few(rows: Sequence[dict[Any, Any]]) -> str:
-    tested = [row for row in rows if not pd.isna(row.get("family"))]
+    tested = [row for row in rows if not is_missing(row.get("family"))]
     if not tested:
         return "one seed decides nothing: " + ", ".join(f"`{row['criterion']}`" for row in rows)
     names = ", ".join(f"`{row['criterion']}`" for row in tested)
-    return f"no verdict, too few seeds: {names}; {_largest(tested)}"
+    return f"no verdict, too few seeds: {names}; {_largest_difference(tested)}"
 
 
-def _largest(rows: Sequence[dict[Any, Any]]) -> str:
+def _largest_difference(rows: Sequence[dict[Any, Any]]) -> str:
     row = max(rows, key=lambda row: abs(row["difference"]))
-    return f"the largest difference: {_named(row)}, {_seeds(row)}"
+    return f"the largest difference: {_with_difference(row)}, {_seeds_wanted(row)}"
 
 
-def _seeds(row: dict[Any, Any]) -> str:
+def _seeds_wanted(row: dict[Any, Any]) -> str:
     """Say how many seeds would find a true difference as large as the observed one, with a power of 80 %."""
     if row["difference"] == 0:
         return "none was seen at all"
@@ -128,6 +130,5 @@ def _seeds(row: dict[Any, Any]) -> str:
     return f"about {wanted:,} seeds would tell it, were it true"
 
 
-def _named(row: dict[Any, Any]) -> str:
-    low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("low", "high"))
-    return f"`{row['criterion']}` {points(Interval(int(row['n']), float(row['difference']), low, high))}{ties(row)}"
+def _with_difference(row: dict[Any, Any]) -> str:
+    return f"`{row['criterion']}` {signed_interval(row_interval(row))}{tie_note(row)}"

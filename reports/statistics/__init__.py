@@ -1,1 +1,1 @@
-"""Statistics of small samples: numbers in, numbers out. Nothing here knows what a record is."""
+"""Statistics of small samples: the functions take numbers and give numbers, and know no records. Imports no room."""

@@ -1,4 +1,4 @@
-"""Agreement of two orders of the same units: the true changes of the loss, and a criterion's scores."""
+"""Agreement of two orders of the same units: by the true change of the loss, and by a criterion's scores."""
 
 from dataclasses import dataclass
 
@@ -6,18 +6,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from prunebench.reports.statistics.vectors import vector
+from prunebench.reports.statistics.vectors import finite_vector
 
-SHARE = 0.25  # of the units, the lowest: those that would be removed first
+SHARE = 0.25  # of the units, the lowest: they would be removed first
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far scores order units as the truth does; 1 the same order, 0 none, -1 reversed.
+    """Agreement of scores with the truth: 1 is the same order, 0 none, -1 the reverse order.
 
-    spearman, kendall: rho and tau-b (ties have the mean of their ranks). weighted: Kendall's tau with weights that fall
-    with the true and the given rank from the lowest on (Vigna 2015): mistakes among those removed first count most.
-    lowest: share of the truly lowest quarter that is among the scores' lowest quarter; by chance a quarter.
+    spearman, kendall: rho and tau-b; ties share the mean of their ranks.
+    weighted: Kendall's tau in which low ranks, true or given, count more (Vigna 2015).
+    lowest: share of the truly lowest quarter that is among the scores' lowest quarter; 0.25 by chance.
     """
 
     spearman: float
@@ -26,70 +26,71 @@ class Agreement:
     lowest: float
 
 
-def agreement(truth: ArrayLike, scores: ArrayLike) -> Agreement | None:
-    """Compare scores with the truth; None where either is the same for all units, for then it orders nothing.
+def rank_agreement(truth: ArrayLike, scores: ArrayLike) -> Agreement | None:
+    """Compare scores with the truth. None where either is constant: a constant orders nothing.
 
     truth, scores: (n,), n >= 2, finite. Raises ValueError for anything else.
 
-    >>> agreement([1.0, 2.0, 3.0, 4.0], [10.0, 20.0, 30.0, 40.0])
+    >>> rank_agreement([1.0, 2.0, 3.0, 4.0], [10.0, 20.0, 30.0, 40.0])
     Agreement(spearman=1.0, kendall=1.0, weighted=1.0, lowest=1.0)
-    >>> agreement([1.0, 2.0, 3.0, 4.0], [5.0, 5.0, 5.0, 5.0]) is None
+    >>> rank_agreement([1.0, 2.0, 3.0, 4.0], [5.0, 5.0, 5.0, 5.0]) is None
     True
     """
-    x, y = vector(truth), vector(scores)
+    x, y = finite_vector(truth), finite_vector(scores)
     if len(x) != len(y) or len(x) < 2:
         raise ValueError(f"{len(x)} true changes and {len(y)} scores: the same number is needed, two at least")
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
     return Agreement(
-        spearman=_exact(float(stats.spearmanr(x, y).statistic)),
-        kendall=_exact(stats.kendalltau(x, y).statistic),
-        weighted=_exact(stats.weightedtau(-x, -y).statistic),
-        lowest=overlap(x, y),
+        spearman=_rounded(float(stats.spearmanr(x, y).statistic)),
+        kendall=_rounded(stats.kendalltau(x, y).statistic),
+        weighted=_rounded(stats.weightedtau(-x, -y).statistic),
+        lowest=lowest_overlap(x, y),
     )
 
 
-def overlap(truth: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
-    """Share of the truly lowest quarter that is among the scores' lowest; of equals on the border each counts in part.
+def lowest_overlap(truth: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
+    """Share of the truly lowest quarter that is among the scores' lowest quarter.
 
-    That is what is expected where equals are drawn at random.
+    Equal values at the border of the quarter count in part: the share is the expectation of random draws among them.
 
-    >>> overlap(np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]), np.array([1.0, 1.0, 1.0, 1.0, 5.0, 5.0, 5.0, 5.0]))
+    >>> lowest_overlap(np.arange(8.0), np.array([1.0, 1.0, 1.0, 1.0, 5.0, 5.0, 5.0, 5.0]))
     0.5
     """
-    count = taken(len(truth))
-    return float((_share(truth, count) * _share(scores, count)).sum() / count)
+    count = lowest_count(len(truth))
+    return float((_probability_lowest(truth, count) * _probability_lowest(scores, count)).sum() / count)
 
 
-def taken(units: int) -> int:
-    """Say how many units are the lowest quarter, at least one.
+def lowest_count(units: int) -> int:
+    """Give how many units are the lowest quarter, at least one.
 
-    >>> taken(64), taken(2)
+    >>> lowest_count(64), lowest_count(2)
     (16, 1)
     """
     return max(1, round(SHARE * units))
 
 
-def reachable(halves: float) -> float:
-    """Say how far an exact score can agree with a noisy truth, from the agreement of the truth's two halves.
+def reachable_correlation(halves: float) -> float:
+    """Give the correlation that an exact score can reach with a noisy truth.
 
-    Spearman (1910) and Brown: the reliability of the whole is 2 r / (1 + r); Spearman (1904): correlation with what is
-    measured without error is its root. Made for linear correlation; a good guide for rank correlation.
+    halves: correlation r of the truth's two halves. The whole truth has the reliability 2 r / (1 + r) (Spearman and
+    Brown 1910). An exact score correlates with the truth by the root of this reliability (Spearman 1904). Both formulas
+    hold for linear correlation; for rank correlation they are a good guide.
 
-    >>> reachable(1.0), round(reachable(0.5), 3), reachable(-0.1)
+    >>> reachable_correlation(1.0), round(reachable_correlation(0.5), 3), reachable_correlation(-0.1)
     (1.0, 0.816, 0.0)
     """
     return float((2 * halves / (1 + halves)) ** 0.5) if halves > 0 else 0.0
 
 
-def _share(values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Give the probability of each value to be among the `count` lowest, with equals drawn at random: (n,)."""
+def _probability_lowest(values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """Give each value's probability to be among the `count` lowest, (n,); equal values are drawn at random."""
     border = np.partition(values, count - 1)[count - 1]
     below, level = values < border, values == border
-    share: NDArray[np.float64] = below + level * ((count - below.sum()) / level.sum())
-    return share
+    probability: NDArray[np.float64] = below + level * ((count - below.sum()) / level.sum())
+    return probability
 
 
-def _exact(value: float) -> float:
-    """Take off the rounding that makes a perfect agreement 0.9999999999999999."""
+def _rounded(value: float) -> float:
+    """Round to 12 decimals: a perfect agreement is 1, not 0.9999999999999999."""
     return float(np.clip(round(value, 12), -1, 1))

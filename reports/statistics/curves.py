@@ -1,4 +1,4 @@
-"""Accuracy-compression curves: accuracy over the logarithm of what is kept, linear between the measured points."""
+"""Accuracy-compression curves: accuracy over the logarithm of the keep, linear between the measured points."""
 
 from collections.abc import Sequence
 
@@ -6,20 +6,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import trapezoid
 
-from prunebench.reports.statistics.vectors import vector
+from prunebench.reports.statistics.vectors import finite_vector
 
 
-def interpolate(keeps: ArrayLike, accuracies: ArrayLike, at: ArrayLike) -> NDArray[np.float64]:
-    """Accuracy at other keeps, piecewise linear in log(keep); never extrapolates.
+def interpolate_accuracy(keeps: ArrayLike, accuracies: ArrayLike, at: ArrayLike) -> NDArray[np.float64]:
+    """Accuracy at other keeps, (m,), piecewise linear in log(keep). The curve is never extrapolated.
 
     keeps: (n,) in (0, 1], distinct, in any order; accuracies: (n,), any unit; at: (m,) within the range of keeps.
-    Gives (m,). Raises ValueError for anything else.
+    Raises ValueError for anything else.
 
-    >>> interpolate([1.0, 0.25], [0.9, 0.7], at=[0.5]).round(6)
+    >>> interpolate_accuracy([1.0, 0.25], [0.9, 0.7], at=[0.5]).round(6)
     array([0.8])
     """
-    x, y = _curve(keeps, accuracies)
-    wanted = vector(at)
+    x, y = _sorted_curve(keeps, accuracies)
+    wanted = finite_vector(at)
     low, high = float(x[0]), float(x[-1])
     if wanted.min() < low or wanted.max() > high:
         outside = wanted[(wanted < low) | (wanted > high)]
@@ -30,37 +30,38 @@ def interpolate(keeps: ArrayLike, accuracies: ArrayLike, at: ArrayLike) -> NDArr
 def shared_range(curves: Sequence[Sequence[float]]) -> tuple[float, float] | None:
     """Range of keeps that all curves were measured over: (largest smallest keep, smallest largest keep).
 
-    curves: the keeps of each, in any order. None where they share no more than a point. Raises ValueError for no
-    curve, or for one with no keep.
+    curves: the keeps of each curve, in any order. None where the curves share no more than one keep. Raises ValueError
+    for no curve, or for a curve without keeps.
 
     >>> shared_range([[1.0, 0.5, 0.1], [0.9, 0.2]])
     (0.2, 0.9)
     """
     if not curves:
         raise ValueError("at least 1 curve is needed, not 0")
-    keeps = [vector(curve) for curve in curves]
+    keeps = [finite_vector(curve) for curve in curves]
     low, high = max(float(curve.min()) for curve in keeps), min(float(curve.max()) for curve in keeps)
     return (low, high) if low < high else None
 
 
-def area(keeps: ArrayLike, accuracies: ArrayLike, low: float, high: float) -> float:
-    """Mean accuracy from keep low to keep high over log(keep): the curve's exact integral by log(high / low).
+def area_under_curve(keeps: ArrayLike, accuracies: ArrayLike, low: float, high: float) -> float:
+    """Mean accuracy from keep low to keep high over log(keep): the exact integral of the curve by log(high / low).
 
-    keeps, accuracies: as for `interpolate`; low < high, both within the range of keeps, else ValueError.
+    keeps, accuracies: as for `interpolate_accuracy`. Raises ValueError unless low < high, both within the range of
+    keeps.
 
-    >>> round(area([1.0, 0.25], [0.9, 0.7], low=0.25, high=1.0), 6)
+    >>> round(area_under_curve([1.0, 0.25], [0.9, 0.7], low=0.25, high=1.0), 6)
     0.8
     """
     if not low < high:
         raise ValueError(f"low must be below high, not {low:g} and {high:g}")
-    x = np.sort(vector(keeps))
+    x = np.sort(finite_vector(keeps))
     at = np.concatenate([[low], x[(x > low) & (x < high)], [high]])
     log = np.log(at / low)
-    return float(trapezoid(interpolate(keeps, accuracies, at), log) / log[-1])
+    return float(trapezoid(interpolate_accuracy(keeps, accuracies, at), log) / log[-1])
 
 
-def _curve(keeps: ArrayLike, accuracies: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    x, y = vector(keeps), vector(accuracies)
+def _sorted_curve(keeps: ArrayLike, accuracies: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    x, y = finite_vector(keeps), finite_vector(accuracies)
     if len(x) != len(y):
         raise ValueError(f"{len(x)} keeps cannot be paired with {len(y)} accuracies")
     if x.min() <= 0 or x.max() > 1:

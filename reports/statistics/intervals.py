@@ -1,20 +1,19 @@
-"""Means with confidence intervals, over blocks (seeds)."""
+"""Means over blocks (seeds) with confidence intervals."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
-from prunebench.reports.statistics.vectors import constant, vector
+from prunebench.reports.statistics.vectors import finite_vector, is_constant
 
-LEVEL = 0.95
+LEVEL = 0.95  # of all intervals
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its confidence interval; `low` and `high` are None for one value, which has no interval."""
+    """A mean of n values with its confidence interval. `low` and `high` are None for one value."""
 
     n: int
     mean: float
@@ -27,60 +26,47 @@ class Interval:
         return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
 
-def t_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
+def t_interval(values: ArrayLike) -> Interval:
     """Mean and two-sided t interval.
 
-    values: (n,), any unit, n >= 1, finite; one value gives no interval, equal values (up to rounding)
-    one of width zero. Raises ValueError for none, or for values that are not finite.
+    values: (n,), any unit, n >= 1, finite. One value has no interval. Equal values (up to rounding) have an interval
+    of width zero. Raises ValueError for no value, or for values that are not finite.
 
     >>> t_interval([1.0, 2.0, 3.0]).low.__round__(4)
     -0.4841
     >>> t_interval([5.0])
     Interval(n=1, mean=5.0, low=None, high=None)
     """
-    x = vector(values)
+    x = finite_vector(values)
     n, mean = len(x), float(x.mean())
     if n == 1:
         return Interval(1, mean)
-    if constant(x):  # the mean of equal numbers may be off by one rounding
+    if is_constant(x):  # the mean of equal numbers may be off by one rounding
         return Interval(n, float(x[0]), float(x[0]), float(x[0]))
-    half = float(special.stdtrit(n - 1, (1 + level) / 2)) * float(x.std(ddof=1)) / n**0.5
+    half = float(special.stdtrit(n - 1, (1 + LEVEL) / 2)) * float(x.std(ddof=1)) / n**0.5
     return Interval(n, mean, mean - half, mean + half)
 
 
-def paired_interval(ours: Sequence[float], reference: Sequence[float], level: float = LEVEL) -> Interval:
-    """Mean and t interval of ours - reference over blocks.
+def bca_interval(values: ArrayLike, *, draws: int = 10_000) -> Interval:
+    """Mean and bias-corrected and accelerated bootstrap interval of the mean (Efron 1987).
 
-    ours, reference: (n,), the i-th of both from the same block. Raises ValueError where the lengths differ.
+    values: (n,), any unit, n >= 1, finite. One value has no interval. Equal values (up to rounding) have an interval
+    of width zero. The random numbers are seeded, so the same values give the same interval. Raises ValueError for no
+    value, for values that are not finite, or for fewer than 1,000 draws.
 
-    >>> paired_interval([3.0, 5.0], [1.0, 3.0])
-    Interval(n=2, mean=2.0, low=2.0, high=2.0)
-    """
-    if len(ours) != len(reference):
-        raise ValueError(f"{len(ours)} values cannot be paired with {len(reference)}")
-    return t_interval(vector(ours) - vector(reference), level)
-
-
-def bca_interval(values: ArrayLike, level: float = LEVEL, draws: int = 10_000, seed: int = 0) -> Interval:
-    """Mean and its bias-corrected and accelerated bootstrap interval (Efron 1987).
-
-    values: (n,), any unit, n >= 1, finite; one value gives no interval, equal values (up to rounding) one of width
-    zero. The same seed gives the same interval. Raises ValueError for none, for values that are not finite, or for
-    fewer than 1,000 draws.
-
-    At few values it is too narrow: in simulations 95 % intervals held the true mean of normal values in about 84 % of
-    cases at n = 5, 90 % at 10, 94 % at 30 (t: 95 %), of exponential ones in 80 %, 88 % and 93 % (t: 88 %, 90 %, 93 %).
+    The interval is too narrow for few values. Simulations gave the coverage of 95 % intervals at n = 5, 10 and 30.
+    Normal values: 84 %, 90 % and 94 % (t: 95 %). Exponential values: 80 %, 88 % and 93 % (t: 88 %, 90 %, 93 %).
 
     >>> bca_interval([5.0])
     Interval(n=1, mean=5.0, low=None, high=None)
     """
-    x = vector(values)
+    x = finite_vector(values)
     if draws < 1_000:
         raise ValueError(f"the bootstrap needs at least 1000 draws, not {draws}")
-    if len(x) == 1 or constant(x):
-        return t_interval(np.full(len(x), x[0]), level)
-    rng = np.random.default_rng(seed)  # as `random_state`: scipy before 1.15 has no `rng`
+    if len(x) == 1 or is_constant(x):
+        return t_interval(np.full(len(x), x[0]))
+    rng = np.random.default_rng(0)  # as `random_state`: scipy before 1.15 has no `rng`
     found = stats.bootstrap(
-        (x,), np.mean, confidence_level=level, n_resamples=draws, method="BCa", random_state=rng
+        (x,), np.mean, confidence_level=LEVEL, n_resamples=draws, method="BCa", random_state=rng
     ).confidence_interval
     return Interval(len(x), float(x.mean()), float(found.low), float(found.high))

@@ -1,4 +1,4 @@
-"""Adjusted p-values for a family of tests."""
+"""Adjusted p values for a family of tests."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,11 @@ import numpy as np
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Holm's step-down adjusted p-values (1979), in the order given; none give none.
+    """Holm's step-down adjusted p values (1979), in the order given. No p values give none.
 
-    p: each in [0, 1]. Rejecting where the adjusted p is at most alpha errs anywhere in the family with a probability of
-    at most alpha, whatever the dependence: of m, the i-th smallest is multiplied by m - i + 1, none falls below the one
-    before it, none exceeds 1. Raises ValueError for a p outside [0, 1] or NaN.
+    p: each in [0, 1]. Of m, the i-th smallest is multiplied by m - i + 1; none falls below the one before, and none
+    exceeds 1. Rejecting where the adjusted p is at most alpha errs anywhere in the family with a probability of at most
+    alpha, whatever the dependence. Raises ValueError for a p outside [0, 1] or NaN.
 
     >>> holm([0.5, 0.01, 0.25])
     [0.5, 0.03, 0.5]

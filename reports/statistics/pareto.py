@@ -3,19 +3,20 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from prunebench.reports.statistics.vectors import vector
+from prunebench.reports.statistics.vectors import finite_vector
 
 
-def front(cost: ArrayLike, quality: ArrayLike) -> NDArray[np.bool_]:
-    """Which points no other beats: none is at least as cheap and at least as good, and better in one of the two.
+def pareto_front(cost: ArrayLike, quality: ArrayLike) -> NDArray[np.bool_]:
+    """Tell for each point, (n,), whether it is on the front.
 
-    cost: (n,), low = better; quality: (n,), high = better; any units, finite. Gives (n,); equal points stay together.
-    O(n log n). Raises ValueError for NaN, for none, or where the lengths differ.
+    A point is on the front if no other is at least as cheap and at least as good, and better in one of the two.
+    cost: (n,), low = better; quality: (n,), high = better; any units, finite. Equal points are all on the front, or
+    none is. O(n log n). Raises ValueError for NaN, for no point, or where the lengths differ.
 
-    >>> front(cost=[1.0, 2.0, 3.0], quality=[0.8, 0.7, 0.9])
+    >>> pareto_front(cost=[1.0, 2.0, 3.0], quality=[0.8, 0.7, 0.9])
     array([ True, False,  True])
     """
-    x, y = vector(cost), vector(quality)
+    x, y = finite_vector(cost), finite_vector(quality)
     if len(x) != len(y):
         raise ValueError(f"{len(x)} costs cannot be paired with {len(y)} qualities")
     order = np.lexsort((-y, x))  # by cost, the best of equal costs first

@@ -5,50 +5,50 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from prunebench.reports.statistics.vectors import vector
+from prunebench.reports.statistics.vectors import finite_vector
 
-MOST = 2**16  # different sums of half the differences: 32 differences always have fewer
-DRAWS = 99_999  # of signs, where there are more
+MOST_SUMS = 2**16  # distinct sums of half the differences: 32 differences always have fewer
+DRAWS = 99_999  # of signs, where there are more distinct sums
 
 
 @dataclass(frozen=True)
-class SignFlip:
-    """A p, and the smallest that differences of this many blocks could have given."""
+class PValue:
+    """A p value, and the smallest p that the test could have given for data of this kind."""
 
     p: float
     smallest: float
 
 
-def sign_flip(differences: ArrayLike) -> SignFlip:
+def sign_flip(differences: ArrayLike) -> PValue:
     """Two-sided sign-flip permutation test of 'the mean difference is zero' (Fisher 1935).
 
-    differences: (n,), n >= 1, of pairs; under the hypothesis each sign is as likely as the other. p is the fraction
-    of the 2**n assignments of signs whose absolute sum reaches the observed one. It is exact up to n = 32, and above
-    for accuracies, whose sums are whole numbers of pictures and often equal. Otherwise signs are drawn (seeded) and
-    the observed ones counted as one draw, so that p is never too small (Phipson and Smyth 2010). Zeros stay zero
-    whatever their sign, so the smallest attainable p counts the others only: 2**(1 - m) for m that are not zero.
+    differences: (n,), n >= 1. Under the hypothesis each sign is as likely as the other. p is the fraction of the 2**n
+    assignments of signs whose absolute sum reaches the observed one. p is exact up to n = 32. Above, p is exact for
+    accuracies, whose sums are whole numbers of pictures and often equal. Otherwise signs are drawn (seeded), and the
+    observed signs count as one draw, so that p is never too small (Phipson and Smyth 2010). The smallest p counts only
+    the m differences that are not zero: 2**(1 - m).
 
     >>> sign_flip([1.0, 2.0, 3.0])
-    SignFlip(p=0.25, smallest=0.25)
+    PValue(p=0.25, smallest=0.25)
     """
-    d = vector(differences)
-    slack = 1e-9 * float(np.abs(d).sum())  # ties must count although sums round differently
+    d = finite_vector(differences)
+    slack = 1e-9 * float(np.abs(d).sum())  # equal sums must count as equal although they round differently
     observed = abs(float(d.sum()))
     moved = int(np.count_nonzero(d))
     smallest = 2.0 ** (1 - moved) if moved else 1.0
     if observed <= slack:
-        return SignFlip(1.0, smallest)
+        return PValue(1.0, smallest)
     halves = [_signed_sums(part, slack) for part in (d[: len(d) // 2], d[len(d) // 2 :])]
-    if any(len(sums) > MOST for sums, _ in halves):
-        return SignFlip(_drawn(d, observed - slack), max(smallest, 1 / (DRAWS + 1)))
+    if any(len(sums) > MOST_SUMS for sums, _ in halves):
+        return PValue(_p_of_draws(d, observed - slack), max(smallest, 1 / (DRAWS + 1)))
     (left, left_shares), (right, right_shares) = halves
     above = np.append(np.cumsum(right_shares[::-1])[::-1], 0.0)
     reached = above[np.searchsorted(right, observed - slack - left)]
-    return SignFlip(min(1.0, 2 * float(left_shares @ reached)), smallest)
+    return PValue(min(1.0, 2 * float(left_shares @ reached)), smallest)
 
 
 def _signed_sums(d: NDArray[np.float64], slack: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give the different sums under all signs, ascending, and the share of each; stops above `MOST`."""
+    """Give the distinct sums under all signs, ascending, and the share of each. Stops above `MOST_SUMS` sums."""
     sums, shares = np.zeros(1), np.ones(1)
     for value in d:
         sums, shares = np.concatenate([sums + value, sums - value]), np.concatenate([shares, shares]) / 2
@@ -56,12 +56,12 @@ def _signed_sums(d: NDArray[np.float64], slack: float) -> tuple[NDArray[np.float
         sums, shares = sums[order], shares[order]
         first = np.flatnonzero(np.diff(sums, prepend=-np.inf) > slack / 1000)
         sums, shares = sums[first], np.add.reduceat(shares, first)
-        if len(sums) > MOST:
+        if len(sums) > MOST_SUMS:
             break
     return sums, shares
 
 
-def _drawn(d: NDArray[np.float64], reached: float) -> float:
+def _p_of_draws(d: NDArray[np.float64], reached: float) -> float:
     rng = np.random.default_rng(0)
     sums = np.concatenate([rng.choice((-1.0, 1.0), size=(11_111, len(d))) @ d for _ in range(DRAWS // 11_111)])
     return float(1 + np.count_nonzero(np.abs(sums) >= reached)) / (DRAWS + 1)

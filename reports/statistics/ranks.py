@@ -7,31 +7,28 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from prunebench.reports.statistics.permutation import sign_flip
-from prunebench.reports.statistics.vectors import vector
+from prunebench.reports.statistics.vectors import finite_vector
 
-MIN_TASKS = 6  # below it no outcome of the signed-rank test reaches p = 0.05: 2**(1 - 5) = 0.0625
-EXACT_UP_TO = 25  # tasks: beyond it the normal approximation of the signed-rank test serves
+MIN_TASKS = 6  # with fewer no signed-rank test reaches p = 0.05: 2**(1 - 5) = 0.0625
+EXACT_UP_TO = 25  # tasks: beyond, the signed-rank test uses its normal approximation
 DECIMALS = 12  # of the largest score: means of the same numbers may differ by rounding, and must tie
 
 
 @dataclass(frozen=True)
 class Friedman:
-    """Friedman's test of 'all methods rank alike': mean ranks in the order of the methods, statistics and their p."""
+    """Friedman's test of 'all methods rank alike': mean ranks in the order of the methods, chi-square, F and its p."""
 
-    tasks: int
-    methods: int
     ranks: tuple[float, ...]
     chi_square: float
-    p_chi_square: float
     f: float
     p_f: float
 
 
 def mean_ranks(scores: ArrayLike) -> NDArray[np.float64]:
-    """Mean rank of each method over tasks, 1 is best; tied scores share the mean of their ranks.
+    """Mean rank of each method over tasks, (methods,); 1 is best. Tied scores share the mean of their ranks.
 
-    scores: (tasks, methods), any unit, high = better; within a task, scores that agree to 1e-12 of its largest tie.
-    Gives (methods,). Raises ValueError for another shape, for none, or for scores that are not finite.
+    scores: (tasks, methods), any unit, high = better. Within a task, scores tie that agree to 1e-12 of the largest.
+    Raises ValueError for another shape, for no scores, or for scores that are not finite.
 
     >>> mean_ranks([[0.9, 0.8, 0.7], [0.5, 0.6, 0.5]])
     array([1.75, 1.5 , 2.75])
@@ -40,14 +37,15 @@ def mean_ranks(scores: ArrayLike) -> NDArray[np.float64]:
     return ranks
 
 
-def friedman(scores: ArrayLike) -> Friedman:
+def friedman_test(scores: ArrayLike) -> Friedman:
     """Friedman's chi-square, corrected for ties, and Iman and Davenport's F (1980).
 
-    scores: (tasks, methods), high = better, at least MIN_TASKS and 3, else ValueError. chi_square has k - 1 degrees of
-    freedom; f = (N - 1) chi_square / (N (k - 1) - chi_square) has k - 1 and (k - 1)(N - 1), and is less conservative.
-    Tasks that all agree give f infinite and p_f 0: read 'smaller than can be told'. All scores tied give p 1.
+    scores: (tasks, methods), high = better, with N >= MIN_TASKS tasks and k >= 3 methods; else ValueError.
+    f = (N - 1) chi_square / (N (k - 1) - chi_square) has k - 1 and (k - 1)(N - 1) degrees of freedom. F is less
+    conservative than chi-square. Where all tasks agree, f is infinite and p_f is 0: read 'too small to compute'.
+    Where all scores tie, p_f is 1.
 
-    >>> test = friedman([[0.9, 0.8, 0.7]] * 6)
+    >>> test = friedman_test([[0.9, 0.8, 0.7]] * 6)
     >>> test.ranks, test.chi_square, test.f, test.p_f
     ((1.0, 2.0, 3.0), 12.0, inf, 0.0)
     """
@@ -61,39 +59,38 @@ def friedman(scores: ArrayLike) -> Friedman:
     between, total = float((deviations.sum(axis=0) ** 2).sum()), n * float((deviations**2).sum())  # halves: exact
     mean = tuple(float(rank) for rank in ranks.mean(axis=0))
     if total == 0:
-        return Friedman(n, k, mean, 0.0, 1.0, 0.0, 1.0)
+        return Friedman(mean, 0.0, 0.0, 1.0)
     chi_square = n * (k - 1) * between / total
     f = (n - 1) * between / (total - between) if total > between else float("inf")
-    p_f = float(stats.f.sf(f, k - 1, (k - 1) * (n - 1)))
-    return Friedman(n, k, mean, chi_square, float(stats.chi2.sf(chi_square, k - 1)), f, p_f)
+    return Friedman(mean, chi_square, f, float(stats.f.sf(f, k - 1, (k - 1) * (n - 1))))
 
 
-def wilcoxon(ours: ArrayLike, reference: ArrayLike) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test (1945), zeros after Pratt (1959): ranked, then left out.
+def wilcoxon_p(ours: ArrayLike, reference: ArrayLike) -> float:
+    """Two-sided p of Wilcoxon's signed-rank test (1945); zeros are ranked, then left out (Pratt 1959).
 
     ours, reference: (tasks,), the i-th of both from the same task. Up to EXACT_UP_TO tasks p is exact, given the ties
-    and zeros there are; beyond, the normal approximation without continuity correction. Differences that agree to 1e-12
-    of the largest score tie; no difference at all gives 1. Raises ValueError where the lengths differ.
+    and zeros. Beyond, p is the normal approximation without continuity correction. Differences tie that agree to
+    1e-12 of the largest score. No difference at all gives 1. Raises ValueError where the lengths differ.
 
-    >>> wilcoxon([0.9, 0.8, 0.7, 0.9, 0.6, 0.8], [0.8, 0.6, 0.4, 0.5, 0.1, 0.2])
+    >>> wilcoxon_p([0.9, 0.8, 0.7, 0.9, 0.6, 0.8], [0.8, 0.6, 0.4, 0.5, 0.1, 0.2])
     0.03125
     """
-    a, b = vector(ours), vector(reference)
+    a, b = finite_vector(ours), finite_vector(reference)
     if len(a) != len(b):
         raise ValueError(f"{len(a)} values cannot be paired with {len(b)}")
     d = _rounded(a - b, np.concatenate([a, b]))
     if not d.any():
         return 1.0
-    signed = np.sign(d) * stats.rankdata(np.abs(d))
+    signed_ranks = np.sign(d) * stats.rankdata(np.abs(d))
     if len(d) <= EXACT_UP_TO:
-        return sign_flip(signed).p
-    return float(2 * stats.norm.sf(abs(signed.sum()) / np.sqrt((signed**2).sum())))
+        return sign_flip(signed_ranks).p
+    return float(2 * stats.norm.sf(abs(signed_ranks.sum()) / np.sqrt((signed_ranks**2).sum())))
 
 
 def critical_difference(methods: int, tasks: int, alpha: float = 0.05) -> float:
     """Nemenyi's critical difference of mean ranks (1963): q_alpha sqrt(k (k + 1) / 6 N), Demsar's section 3.2.2.
 
-    Raises ValueError for less than 2 methods or 1 task, or for alpha outside (0, 1).
+    Raises ValueError for fewer than 2 methods or 1 task, or for alpha outside (0, 1).
 
     >>> round(critical_difference(methods=4, tasks=14), 2)
     1.25
@@ -109,12 +106,13 @@ def critical_difference(methods: int, tasks: int, alpha: float = 0.05) -> float:
 def cliques(ranks: ArrayLike, cd: float) -> list[tuple[int, ...]]:
     """Maximal groups of two or more methods whose mean ranks differ by less than cd: the bars of a CD diagram.
 
-    ranks: (methods,), 1 is best. Gives indices into ranks, best first, in each group and of the groups.
+    ranks: (methods,), 1 is best. Gives indices into ranks. Each group begins with its best method, and the list with
+    the best group.
 
     >>> cliques([3.143, 2.000, 2.893, 1.964], cd=1.12)
     [(3, 1, 2), (2, 0)]
     """
-    values = vector(ranks)
+    values = finite_vector(ranks)
     order = np.argsort(values, kind="stable")
     ends = np.searchsorted(values[order], values[order] + cd, side="left")  # past the last that is near enough
     groups, reached = [], 0

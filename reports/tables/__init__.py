@@ -1,1 +1,1 @@
-"""Tidy tables (DataFrames) of what records say directly. Imports results and statistics."""
+"""Tidy tables (DataFrames) of facts that records state directly. Imports the root modules and statistics."""

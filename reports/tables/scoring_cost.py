@@ -1,4 +1,4 @@
-"""What scores cost, as a tidy table."""
+"""The costs of scores as a tidy table."""
 
 from collections.abc import Sequence
 
@@ -14,6 +14,5 @@ def prices_table(prices: Sequence[Price]) -> pd.DataFrame:
     """One row per model, number of pictures and criterion, cheapest first: seconds, their ratio, peak bytes."""
     models = list(dict.fromkeys((price.model, price.pictures) for price in prices))
     ordered = sorted(prices, key=lambda price: (models.index((price.model, price.pictures)), price.ratio))
-    more = [{"evidence": ", ".join(p.needs) or "no data", "pictures": p.pictures or float("nan")} for p in ordered]
-    rows = [price.model_dump() | columns for price, columns in zip(ordered, more, strict=True)]
+    rows = [price.model_dump() | {"evidence": ", ".join(price.needs) or "no data"} for price in ordered]
     return pd.DataFrame(rows, columns=[*COLUMNS])

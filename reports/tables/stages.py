@@ -1,4 +1,4 @@
-"""What each stage cost, and how many points it served: one dense training per block, whatever the criteria."""
+"""Seconds of every stage, and how many points each run served: there is one dense training per block."""
 
 import re
 from collections import defaultdict
@@ -13,9 +13,9 @@ COLUMNS = ["task", "stage", "blocks", "runs", "points", "seconds", "mean_seconds
 def stages_table(results: Results) -> pd.DataFrame:
     """One row per task and stage; numbered stages (`rung 3`) are counted together.
 
-    blocks: seeds of the task; runs: how often the stage was computed; points: uses of those runs on the way to a
-    point; seconds: of the runs, together, and their mean. A stage keeps the seconds of the run that computed it, so
-    points that share a run name the same seconds (to 0.1 ms): that tells the runs apart.
+    blocks: seeds of the task. runs: how often the stage was computed. points: how often a run was used on the way to a
+    point. seconds, mean_seconds: of the runs. A stage keeps the seconds of the run that computed it. So points that
+    share a run have the same seconds (to 0.1 ms), which tells the runs apart.
     """
     runs: dict[tuple[str, str], dict[tuple[int, str, float], int]] = defaultdict(lambda: defaultdict(int))
     blocks: dict[str, set[int]] = defaultdict(set)

@@ -1,46 +1,41 @@
-"""One row per criterion and keep: means and intervals over seeds."""
+"""Means and intervals over seeds as a tidy table."""
 
 from typing import Any
 
 import pandas as pd
 
-from prunebench.reports.grid import GROUP
-from prunebench.reports.results import Results
-from prunebench.reports.tables.points import STAGES, interval_columns, records_table
-from prunebench.reports.tables.speed import SETTING, main_setting, speed_table
+from prunebench.reports.points import POINT_COLUMNS
+from prunebench.reports.tables.records import STAGES, mean_and_half
+from prunebench.reports.tables.speed import SETTING
+
+OF_SPEED = ("measured", "measured_half", "measured_n", "own_low", "own_high", "noisy", "efficiency", "efficiency_half")
 
 
-def summary_table(results: Results) -> pd.DataFrame:
-    """One row per task, ranking, metric, keep and criterion.
+def summary_table(
+    records: pd.DataFrame, speed: pd.DataFrame, setting: tuple[str, str, int, int] | None
+) -> pd.DataFrame:
+    """One row per point.
 
-    For every stage's accuracy the mean and half of the 95 % t interval over seeds (missing where n = 1), achieved
-    keeps, compression (parameters dense / pruned), theoretical speed-up (MACs dense / pruned); from the timings of
-    `main_setting` the measured speed-up and the efficiency (measured / theoretical).
+    accuracy_*: mean of every stage's accuracy, with half of its 95 % t interval over seeds (missing where n = 1).
+    keep_*: mean achieved keeps. compression: parameters, dense / pruned. theoretical: speed-up by MACs, dense / pruned.
+    measured, efficiency: speed-up in one timing setting, and measured / theoretical.
+
+    records: as `records_table`; speed: as `speed_table`; setting: as `main_setting`.
     """
-    frame = records_table(results)
-    rows = [_summary(dict(zip(GROUP, key, strict=True)), part) for key, part in frame.groupby(GROUP, sort=False)]
-    summary = pd.DataFrame(rows, columns=None if rows else [*GROUP, "n"])
-    speed, setting = speed_table(results), main_setting(results)
+    points = records.groupby(POINT_COLUMNS, sort=False)
+    rows = [_summary(dict(zip(POINT_COLUMNS, key, strict=True)), part) for key, part in points]
+    summary = pd.DataFrame(rows, columns=None if rows else [*POINT_COLUMNS, "n"])
     if setting is None:
         return summary
-    mine = speed[(speed[list(SETTING)] == pd.Series(dict(zip(SETTING, setting, strict=True)))).all(axis="columns")]
-    wanted = [
-        "measured",
-        "measured_half",
-        "measured_n",
-        "own_low",
-        "own_high",
-        "noisy",
-        "efficiency",
-        "efficiency_half",
-    ]
-    return summary.merge(mine.rename(columns={"n": "measured_n"})[[*GROUP, *wanted]], on=GROUP, how="left")
+    of_setting = pd.Series(dict(zip(SETTING, setting, strict=True)))
+    timed = speed[(speed[list(SETTING)] == of_setting).all(axis="columns")].rename(columns={"n": "measured_n"})
+    return summary.merge(timed[[*POINT_COLUMNS, *OF_SPEED]], on=POINT_COLUMNS, how="left")
 
 
 def _summary(row: dict[str, Any], part: pd.DataFrame) -> dict[str, Any]:
     row |= {"n": len(part), "seeds": " ".join(str(s) for s in part["seed"]), "evidence": part["evidence"].iloc[0]}
     for stage in STAGES:
-        row |= interval_columns(f"accuracy_{stage}", part[f"accuracy_{stage}"])
+        row |= mean_and_half(f"accuracy_{stage}", part[f"accuracy_{stage}"])
     for name in ("keep_macs", "keep_params", "keep_units", "keep_weights", "compression", "theoretical"):
         if name in part:
             row[name] = part[name].mean()

@@ -57,8 +57,6 @@ def test_options_and_what_is_refused() -> None:
     rule = CRITERION.with_options({"every": "5", "share": "0.25", "strength": "1e-3"}).regulariser
     assert rule == Growing(1e-3, every=5, share=0.25)
     for options in ({"every": "0"}, {"share": "1"}, {"ceiling": "0"}):
-        with pytest.raises(
-            UserError, match=r"option (every|share|ceiling)=. of 'growing_reg' must be "
-        ):
+        with pytest.raises(UserError, match=r"option (every|share|ceiling)=. of 'growing_reg' must be "):
             CRITERION.with_options(options)
     assert CRITERION({"weight": torch.tensor([[1.0, -2.0]])}).item() == 3.0

@@ -2,8 +2,7 @@ from types import SimpleNamespace
 
 from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.protocols import name_tasks
-from prunebench.reports.results import gather
-from prunebench.reports.tables.summary import summary_table
+from prunebench.reports.results import gather_results
 
 
 def test_one_protocol_needs_no_number(make: SimpleNamespace) -> None:
@@ -15,8 +14,8 @@ def test_one_protocol_needs_no_number(make: SimpleNamespace) -> None:
 def test_two_protocols_are_never_pooled_nor_paired(make: SimpleNamespace) -> None:
     short = [make.record("magnitude", s, key=f"a{s}", protocol={"epochs": 3}) for s in (0, 1)]
     long = [make.record("taylor", s, key=f"b{s}", protocol={"epochs": 30}) for s in (0, 1)]
-    results = gather("x", short + long)
-    assert summary_table(results)["task"].tolist() == ["mnist x lenet5 (protocol 1)", "mnist x lenet5 (protocol 2)"]
+    results = gather_results("x", short + long)
+    assert make.summary(results)["task"].tolist() == ["mnist x lenet5 (protocol 1)", "mnist x lenet5 (protocol 2)"]
     assert len(differences_table(results)) == 0
     assert "protocol 1: epochs = 3; protocol 2: epochs = 30" in results.notes[0]
 

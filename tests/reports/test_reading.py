@@ -6,7 +6,7 @@ import pytest
 
 from prunebench.errors import UserError
 from prunebench.reports.reading import read_results
-from prunebench.reports.results import gather
+from prunebench.reports.results import gather_results
 
 
 def test_a_folder(make: SimpleNamespace, tmp_path: Path) -> None:
@@ -46,14 +46,17 @@ def test_failed_cells_stand_beside_the_entries(make: SimpleNamespace, tmp_path: 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "cannot be read as JSON"),
-        ('{"benchmarks": [{"na', "cannot be read as JSON"),
-        ("[1, 2]", "not a pytest-benchmark JSON"),
+        ("", "not a file of prunebench"),
+        ('{"benchmarks": [{"na', "not a file of prunebench"),
+        ("[1, 2]", "not a file of prunebench"),
         ('{"context": {}, "results": []}', "not a pytest-benchmark JSON"),
-        ('{"benchmarks": 3}', "'benchmarks' must be a list"),
+        ('{"benchmarks": 3}', "no list 'benchmarks'"),
         ('{"benchmarks": []}', "no PruneBench records"),
         ('{"benchmarks": [{"name": "a", "extra_info": {}}]}', "no PruneBench records"),
-        ('{"benchmarks": [], "prunebench": {"schema_version": 1, "untimed": 3}}', "'untimed' must be a list"),
+        (
+            '{"benchmarks": [], "prunebench": {"schema_version": 1, "untimed": 3}}',
+            "untimed: Input should be a valid tuple",
+        ),
         ('{"benchmarks": [], "prunebench": {"schema_version": 99}}', "schema 99, this version reads schema 1"),
         ('{"benchmarks": [{"extra_info": {"prunebench": {"record": {"schema_version": 2}}}}]}', "record schema 2"),
         ('{"benchmarks": [{"extra_info": {"prunebench": {"record": {"schema_version": 1}}}}]}', "corrupt record"),
@@ -70,7 +73,7 @@ def test_other_files_are_refused_in_one_line(text: str, message: str, tmp_path: 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "out.json").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError, match="cannot be read as JSON"):
+    with pytest.raises(UserError, match="not a file of prunebench"):
         read_results(tmp_path / "out.json")
 
 
@@ -102,14 +105,14 @@ def test_tunings_are_read_from_a_folder_and_from_a_benchmark_json(make: SimpleNa
         assert [one.value for one in read_results(source).tunings] == [0.1]
     data["prunebench"]["tunings"] = [{"task": "mnist x lenet5"}]
     file.write_text(json.dumps(data))
-    with pytest.raises(UserError, match=r"out\.json: corrupt tuning: criterion"):
+    with pytest.raises(UserError, match=r"out\.json: tunings\.0\.criterion: Field required"):
         read_results(file)
 
 
 def test_what_was_asked_for_must_be_readable(make: SimpleNamespace, tmp_path: Path) -> None:
     folder = make.folder(tmp_path, [make.record()])
     (folder / "run.json").write_text('{"schema_version": 1, "asked": [{"ranking": "local", "metric": "macs"}]}')
-    with pytest.raises(UserError, match=r"run\.json: asked: keeps: Field required"):
+    with pytest.raises(UserError, match=r"run\.json: asked\.0\.keeps: Field required"):
         read_results(folder)
 
 
@@ -117,7 +120,7 @@ def test_a_corrupt_record_and_a_corrupt_latency_are_named(make: SimpleNamespace,
     folder = make.folder(tmp_path, [make.record()])
     timing = folder / "timing" / "imaginary-eager.json"
     timing.write_text('{"schema_version": 1, "latencies": [{"key": "a"}]}')
-    with pytest.raises(UserError, match=r"imaginary-eager\.json: corrupt latency: machine"):
+    with pytest.raises(UserError, match=r"imaginary-eager\.json: latencies\.0\.machine: Field required"):
         read_results(folder)
     timing.unlink()
     next((folder / "records").rglob("*.json")).write_text("{")
@@ -128,7 +131,7 @@ def test_a_corrupt_record_and_a_corrupt_latency_are_named(make: SimpleNamespace,
 def test_what_is_too_little_for_evidence(make: SimpleNamespace) -> None:
     three = make.grid(("magnitude", "random"), seeds=(0, 1, 2))
     toys = [r.model_copy(update={"cell": r.cell.model_copy(update={"dataset": "digits"})}) for r in three]
-    assert not gather("x", three).demonstration
-    assert gather("x", three, preset="quick").demonstration
-    assert gather("x", make.grid(("magnitude", "random"), seeds=(0, 1))).demonstration
-    assert gather("x", toys).demonstration
+    assert not gather_results("x", three).demonstration
+    assert gather_results("x", three, preset="quick").demonstration
+    assert gather_results("x", make.grid(("magnitude", "random"), seeds=(0, 1))).demonstration
+    assert gather_results("x", toys).demonstration

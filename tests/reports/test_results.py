@@ -3,26 +3,26 @@ from types import SimpleNamespace
 import pytest
 
 from prunebench.errors import UserError
-from prunebench.reports.results import gather
+from prunebench.reports.results import gather_results
 
 
 def test_the_newest_record_of_a_cell_counts(make: SimpleNamespace) -> None:
     old, new = make.record(key="old", accuracy=0.5), make.record(key="new", accuracy=0.6)
-    results = gather("x", [old, new])
+    results = gather_results("x", [old, new])
     assert results.records == (new,)
     assert results.superseded == 1
 
 
 def test_a_record_that_several_entries_carry_counts_once(make: SimpleNamespace) -> None:
     record = make.record()
-    results = gather("x", [record, record])
+    results = gather_results("x", [record, record])
     assert (len(results.records), results.superseded) == (1, 0)
 
 
 def test_a_failure_stands_until_the_cell_comes_out(make: SimpleNamespace) -> None:
     failure, record = make.failure("l0", 1, 0.25), make.record("l0", 1, 0.25)
-    assert gather("x", [failure, record]).failures == ()
-    later = gather("x", [record, failure])
+    assert gather_results("x", [failure, record]).failures == ()
+    later = gather_results("x", [record, failure])
     assert (len(later.records), len(later.failures)) == (1, 1)
 
 
@@ -30,9 +30,9 @@ def test_latencies_are_unique_by_setting(make: SimpleNamespace) -> None:
     record = make.record()
     eager, onnx = make.latency(record), make.latency(record, backend="onnx")
     newer = eager.model_copy(update={"speedup": 9.0})
-    assert gather("x", [record], [eager, onnx, newer]).latencies == {record.key: (newer, onnx)}
+    assert gather_results("x", [record], [eager, onnx, newer]).latencies == {record.key: (newer, onnx)}
 
 
 def test_a_finished_record_without_accuracy_is_corrupt(make: SimpleNamespace) -> None:
     with pytest.raises(UserError, match="corrupt record broken"):
-        gather("here", [make.record(key="broken", accuracy=None).model_copy(update={"accuracy": None})])
+        gather_results("here", [make.record(key="broken", accuracy=None).model_copy(update={"accuracy": None})])

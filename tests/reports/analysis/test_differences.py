@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from prunebench.reports.analysis.differences import differences_table
-from prunebench.reports.results import gather
+from prunebench.reports.results import gather_results
 
 
 def references(table: pd.DataFrame, ranking: str, criterion: str) -> dict[str, str]:
@@ -15,7 +15,7 @@ def references(table: pd.DataFrame, ranking: str, criterion: str) -> dict[str, s
 def test_pairs_are_the_shared_seeds_only(make: SimpleNamespace) -> None:
     ours = [make.record("taylor", s, accuracy=a) for s, a in ((0, 0.95), (1, 0.93), (7, 0.10))]
     theirs = [make.record("magnitude", s, accuracy=a) for s, a in ((1, 0.90), (0, 0.91), (3, 0.99))]
-    row = differences_table(gather("x", ours + theirs)).iloc[0]
+    row = differences_table(gather_results("x", ours + theirs)).iloc[0]
     assert (row["criterion"], row["reference"], row["n"]) == ("taylor", "magnitude", 2)
     assert row["difference"] == pytest.approx((0.04 + 0.03) / 2)
     assert (row["p"], row["smallest_p"]) == (0.5, 0.5)
@@ -24,7 +24,7 @@ def test_pairs_are_the_shared_seeds_only(make: SimpleNamespace) -> None:
 def test_no_shared_seed_is_said_and_one_has_no_interval(make: SimpleNamespace) -> None:
     records = [make.record("taylor", 0), make.record("taylor", 1, 0.25)]
     records += [make.record("magnitude", 5), make.record("magnitude", 1, 0.25)]
-    table = differences_table(gather("x", records))
+    table = differences_table(gather_results("x", records))
     assert table["n"].tolist() == [0, 1]
     assert table["low"].isna().all() and table["difference"].isna().tolist() == [True, False]
 
@@ -33,7 +33,7 @@ def test_a_control_of_local_ranking_serves_the_others_but_shuffles_do_not(make: 
     controls = ("random", "dense_continued", "shuffle:magnitude", "scratch:magnitude")
     records = make.grid(("magnitude", "taylor", *controls), (0, 1), (0.5,))
     records += make.grid(("magnitude", "taylor", "shuffle:taylor"), (0, 1), (0.5,), "global")
-    table = differences_table(gather("x", records))
+    table = differences_table(gather_results("x", records))
     assert set(references(table, "local", "taylor")) == {"magnitude", *controls} - {"shuffle:magnitude"}
     assert "shuffle:magnitude" in references(table, "local", "magnitude")
     assert references(table, "global", "taylor") == {
@@ -48,5 +48,5 @@ def test_a_control_of_local_ranking_serves_the_others_but_shuffles_do_not(make: 
 
 def test_achieved_keeps_that_differ_are_in_the_table(make: SimpleNamespace) -> None:
     records = [make.record(c, ranking="global") for c in ("magnitude", "taylor")]
-    gap = differences_table(gather("x", records)).iloc[0]["keep_gap"]
+    gap = differences_table(gather_results("x", records)).iloc[0]["keep_gap"]
     assert gap == pytest.approx(records[1].keep["macs"] - records[0].keep["macs"])

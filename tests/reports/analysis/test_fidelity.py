@@ -8,8 +8,8 @@ import pytest
 from prunebench.records.fidelity import Fidelity, Ranked, Scoring
 from prunebench.records.record import Packed
 from prunebench.reports.analysis.fidelity import HALVES, OVER_ALL, REACHABLE, WITHIN, fidelity_table
-from prunebench.reports.analysis.score_matrix import matrix_table
-from prunebench.reports.results import gather
+from prunebench.reports.analysis.score_matrix import score_matrix_table
+from prunebench.reports.results import gather_results
 from prunebench.reports.sections.fidelity import fidelity_section
 
 UNITS = 40
@@ -43,7 +43,8 @@ def fidelity(criterion: str, seed: int) -> Fidelity:
 
 NAMES = ("perfect", "reversed", "flat", "half", "size", "random")
 FOUND = [fidelity(criterion, seed) for criterion in NAMES for seed in range(3)]
-TABLE = fidelity_table(FOUND).set_index(["criterion", "truth", "layer"])
+RESULTS = gather_results("here", [], fidelity=FOUND)
+TABLE = fidelity_table(RESULTS).set_index(["criterion", "truth", "layer"])
 
 
 @pytest.mark.parametrize("layer", [*LAYERS, WITHIN, OVER_ALL])
@@ -76,7 +77,9 @@ def test_the_oracle_stands_beside_the_criteria() -> None:
 
 
 def test_criteria_are_compared_with_each_other() -> None:
-    pairs = {frozenset((r["criterion"], r["other"])): r["spearman"] for r in matrix_table(FOUND).to_dict("records")}
+    pairs = {
+        frozenset((r["criterion"], r["other"])): r["spearman"] for r in score_matrix_table(RESULTS).to_dict("records")
+    }
     assert pairs[frozenset(("perfect", "reversed"))] == pytest.approx(-1)
     assert abs(pairs[frozenset(("perfect", "random"))]) < 0.25
 
@@ -84,13 +87,13 @@ def test_criteria_are_compared_with_each_other() -> None:
 def test_criteria_that_scored_other_units_are_not_compared() -> None:
     one, other = fidelity("perfect", 0), fidelity("random", 0)
     moved = {name: group.model_copy(update={"units": tuple(range(1, UNITS + 1))}) for name, group in one.groups.items()}
-    table = matrix_table([one.model_copy(update={"groups": moved}), other])
+    scored = [one.model_copy(update={"groups": moved}), other]
+    table = score_matrix_table(gather_results("here", [], fidelity=scored))
     assert table["n"].tolist() == [0]
 
 
 def test_the_section_says_what_is_constant_and_never_nan() -> None:
-    results = gather("here", [], fidelity=FOUND)
-    section = fidelity_section(results, fidelity_table(FOUND), matrix_table(FOUND))
+    section = fidelity_section(RESULTS, fidelity_table(RESULTS), score_matrix_table(RESULTS))
     text = repr(section)
     assert "constant scores" in text
     assert "nan" not in text
@@ -98,5 +101,6 @@ def test_the_section_says_what_is_constant_and_never_nan() -> None:
 
 
 def test_without_fidelity_the_section_says_how_to_get_it() -> None:
-    section = fidelity_section(gather("here", []), fidelity_table([]), matrix_table([]))
+    empty = gather_results("here", [])
+    section = fidelity_section(empty, fidelity_table(empty), score_matrix_table(empty))
     assert "pytest benchmarks/test_fidelity.py" in repr(section)

@@ -1,15 +1,14 @@
 from types import SimpleNamespace
 
 from prunebench.reports.analysis.fronts import fronts_table
-from prunebench.reports.results import gather
-from prunebench.reports.tables.summary import summary_table
+from prunebench.reports.results import gather_results
 
 
 def test_what_nothing_else_beats(make: SimpleNamespace) -> None:
     made = {("magnitude", 0.5): 0.9, ("taylor", 0.5): 0.92, ("magnitude", 0.25): 0.85, ("taylor", 0.25): 0.8}
     records = [make.record(criterion, 0, keep, accuracy=a) for (criterion, keep), a in made.items()]
     records += [make.record("dense_continued", accuracy=0.99), make.record("scratch:taylor", accuracy=0.98)]
-    table = fronts_table(summary_table(gather("x", records)))
+    table = fronts_table(make.summary(gather_results("x", records)))
     assert set(table["cost"]) == {"MACs", "parameters"}
     front = table[table["on_front"] & (table["cost"] == "MACs")]
     assert list(zip(front["criterion"], front["keep"], strict=True)) == [("magnitude", 0.25), ("taylor", 0.5)]
@@ -18,7 +17,7 @@ def test_what_nothing_else_beats(make: SimpleNamespace) -> None:
 
 def test_measured_time_counts_where_it_was_measured(make: SimpleNamespace) -> None:
     records = [make.record("magnitude", keep=k) for k in (0.5, 0.25)]
-    table = fronts_table(summary_table(gather("x", records, [make.latency(records[1])])))
+    table = fronts_table(make.summary(gather_results("x", records, [make.latency(records[1])])))
     timed = table[table["cost"] == "measured time"]
     assert timed["keep"].tolist() == [0.25]
     assert 0 < timed["kept"].iloc[0] < 1
@@ -27,9 +26,9 @@ def test_measured_time_counts_where_it_was_measured(make: SimpleNamespace) -> No
 def test_a_time_taken_on_a_busy_machine_is_on_no_front(make: SimpleNamespace) -> None:
     records = [make.record("magnitude", keep=k) for k in (0.5, 0.25)]
     busy = make.latency(records[0]).model_copy(update={"low": 0.5, "high": 9.0})
-    table = fronts_table(summary_table(gather("x", records, [busy, make.latency(records[1])])))
+    table = fronts_table(make.summary(gather_results("x", records, [busy, make.latency(records[1])])))
     assert table[table["cost"] == "measured time"]["keep"].tolist() == [0.25]
 
 
-def test_nothing_to_compare() -> None:
-    assert not len(fronts_table(summary_table(gather("x", []))))
+def test_nothing_to_compare(make: SimpleNamespace) -> None:
+    assert not len(fronts_table(make.summary(gather_results("x", []))))

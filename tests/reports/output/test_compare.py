@@ -1,12 +1,14 @@
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 from prunebench.reports.output.compare import compare_runs
 from prunebench.reports.output.writing import markdown
-from prunebench.reports.results import gather
+from prunebench.reports.results import gather_results
 
 
 def test_a_run_against_itself_is_identical(make: SimpleNamespace) -> None:
-    results = gather("x", make.grid(("magnitude", "taylor")))
+    results = gather_results("x", make.grid(("magnitude", "taylor")))
     document, bad = compare_runs(results, results, 0.005)
     text = markdown(document)
     assert not bad
@@ -18,14 +20,14 @@ def test_a_regression_is_named(make: SimpleNamespace) -> None:
     before = make.grid(("magnitude", "taylor"), range(5), (0.5,))
     after = [r for r in before if r.cell.criterion == "magnitude"]
     after += [make.record("taylor", s, accuracy=0.8 + 0.001 * s) for s in range(5)]
-    document, bad = compare_runs(gather("x", before), gather("y", after), 0.005)
+    document, bad = compare_runs(gather_results("x", before), gather_results("y", after), 0.005)
     assert bad
     assert "regressed: 1 of 2 points (taylor at 0.5)" in markdown(document)
 
 
 def test_a_fall_that_cannot_be_tested_is_named_and_no_regression(make: SimpleNamespace) -> None:
     before, after = ([make.record("taylor", s, accuracy=a) for s in range(2)] for a in (0.75, 0.5))
-    document, bad = compare_runs(gather("x", before), gather("y", after), 0.005)
+    document, bad = compare_runs(gather_results("x", before), gather_results("y", after), 0.005)
     text = markdown(document)
     assert not bad
     assert "fell, too few seeds: 1 of 1 point (taylor at 0.5)" in text
@@ -34,7 +36,23 @@ def test_a_fall_that_cannot_be_tested_is_named_and_no_regression(make: SimpleNam
 
 def test_what_only_one_has_is_counted(make: SimpleNamespace) -> None:
     before, after = make.grid(("magnitude", "taylor"), (0,)), make.grid(("magnitude",), (0, 1))
-    document, bad = compare_runs(gather("x", before), gather("y", after), 0.005)
+    document, bad = compare_runs(gather_results("x", before), gather_results("y", after), 0.005)
     text = markdown(document)
     assert not bad
     assert "only in 'before', not compared: 2" in text and "only in 'after', not compared: 2" in text
+
+
+def test_the_command_ends_with_1_on_a_regression(
+    command: Callable[..., tuple[int, str, str]], make: SimpleNamespace, run_folder: Path, tmp_path: Path
+) -> None:
+    worse = [r.model_copy(update={"accuracy": r.accuracy.model_copy(update={"finetuned": 0.5})}) for r in make.grid()]
+    after = make.folder(tmp_path / "after", worse)
+    assert command("compare", run_folder, run_folder)[0] == 0
+    code, out, _ = command("compare", run_folder, after)
+    assert code == 1
+    assert "regressed: 6 of 6 points" in out
+
+
+def test_the_command_needs_two_folders(refused: Callable[..., str], run_folder: Path) -> None:
+    assert "/nowhere: no such file or folder" in refused("compare", run_folder, "/nowhere")
+    assert "Missing argument" in refused("compare", run_folder)

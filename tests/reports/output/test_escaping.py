@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from prunebench.reports.output.escaping import escape
+from prunebench.reports.output.escaping import escape_latex
 
 SOURCES = Path(__file__).parents[3] / "reports"
 
@@ -34,15 +34,15 @@ BY_HAND = {
 
 @pytest.mark.parametrize("text", BY_HAND)
 def test_by_hand(text: str) -> None:
-    assert escape(text) == BY_HAND[text]
+    assert escape_latex(text) == BY_HAND[text]
 
 
 def test_every_sign_in_the_reports_own_texts_is_known() -> None:
     for path in SOURCES.rglob("*.py"):
         if path.name != "escaping.py":
-            assert "[U+" not in escape(path.read_text()), path
+            assert "[U+" not in escape_latex(path.read_text()), path
 
 
 def test_nothing_but_ascii_is_written() -> None:
     text = "".join(map(chr, range(0x20, 0x3000)))
-    assert escape(text).isascii()
+    assert escape_latex(text).isascii()

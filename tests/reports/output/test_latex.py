@@ -9,9 +9,9 @@ import pytest
 
 from prunebench.reports.document import Document, Items, Section, Table, Text
 from prunebench.reports.output.escaping import COMMANDS
-from prunebench.reports.output.latex import latex, tabular
+from prunebench.reports.output.latex import latex_tables, tabular
 from prunebench.reports.output.writing import write_report
-from prunebench.reports.results import gather
+from prunebench.reports.results import gather_results
 
 PAPER = r"""\documentclass{article}
 \usepackage{booktabs}
@@ -37,7 +37,7 @@ def squeezed(text: str) -> list[str]:
 
 def test_a_grid_by_hand() -> None:
     rows = (("0.5", "reg_obd", "+1.00 †"), ("0.5", "l0", "-1.00"), ("0.25", "l0", "n/a"))
-    assert squeezed(tabular(Table("", ("keep", "criterion", "to a & b"), rows, left=2))) == [
+    assert squeezed(tabular(Table("", ("keep", "criterion", "to a & b"), rows, text_columns=2))) == [
         r"\begin{tabular}{llr}",
         r"\toprule",
         r"keep & criterion & \shortstack[r]{\strut to a \&\\b} \\",
@@ -52,7 +52,7 @@ def test_a_grid_by_hand() -> None:
 
 
 def test_a_header_is_broken_where_it_is_longer_than_its_column() -> None:
-    stacked = tabular(Table("", ("p to magnitude (smallest possible)",), (("0.0625 (0.0625)",),), left=0))
+    stacked = tabular(Table("", ("p to magnitude (smallest possible)",), (("0.0625 (0.0625)",),), text_columns=0))
     assert r"\shortstack[r]{\strut p to magnitude\\(smallest\\possible)}" in stacked
     assert r"\shortstack[l]{\strut what it\\did}" in tabular(Table("", ("what it did",), (("a b c d",),)))
     assert "shortstack" not in tabular(Table("", ("MACs kept",), (("0.5 and more",),)))
@@ -70,7 +70,7 @@ def test_a_table_without_rows() -> None:
 
 def test_an_environment_for_every_open_table_with_its_notes() -> None:
     blocks = (Text("before"), table("In %."), Text("† one."), Text("`p`: two."), Items(("x",)), Text("later"), table())
-    text = latex(document(Section("mnist x lenet5", (*blocks, table("hidden", folded=True)))))
+    text = latex_tables(document(Section("mnist x lenet5", (*blocks, table("hidden", folded=True)))))
     assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 2
     assert r"\caption[{mnist $\times$ lenet5}]{mnist $\times$ lenet5. In \%.}" in text
     first, second = text.split(r"\end{table}")[:2]
@@ -83,20 +83,20 @@ def test_an_environment_for_every_open_table_with_its_notes() -> None:
 
 def test_labels_differ() -> None:
     sections = [Section(title, (table(),)) for title in ("A b!", "a, B", "A b 2", "a b", "猫", "犬")]
-    labels = re.findall(r"\\label\{(.*)\}", latex(document(*sections)))
+    labels = re.findall(r"\\label\{(.*)\}", latex_tables(document(*sections)))
     assert labels == ["tab:a-b", "tab:a-b-2", "tab:a-b-2-2", "tab:a-b-3", "tab:", "tab:-2"]
 
 
 def test_the_head() -> None:
-    first, second, *_ = latex(document(banner="Demonstration,\nnot evidence.")).splitlines()
+    first, second, *_ = latex_tables(document(banner="Demonstration,\nnot evidence.")).splitlines()
     assert first == f"% Written by PruneBench's report, version {version('prunebench')}."
     assert second == "% Demonstration, not evidence."
-    assert latex(document()).splitlines()[1] == "% In the preamble:"
-    assert r"\begin{table}" not in latex(document())
+    assert latex_tables(document()).splitlines()[1] == "% In the preamble:"
+    assert r"\begin{table}" not in latex_tables(document())
 
 
 def test_a_report_has_its_tables(make: SimpleNamespace, tmp_path: Path) -> None:
-    write_report(gather("x", make.grid(("magnitude", "random"))), tmp_path)
+    write_report(gather_results("x", make.grid(("magnitude", "random"))), tmp_path)
     text = (tmp_path / "tables.tex").read_text()
     captions = re.findall(r"\\caption\[\{(.*?)\}\]", text)
     assert captions[:2] == ["Schedule", r"mnist $\times$ lenet5: local ranking, keeps of MACs"]
@@ -114,8 +114,8 @@ def test_pdflatex_sets_it(make: SimpleNamespace, tmp_path: Path) -> None:
     pieces = [signs[i : i + 60] for i in range(0, len(signs), 60)]
     wide = Table("C.", ("x", *"yz"), tuple((piece,) * 3 for piece in pieces) * 8)
     rows = Table("`a_b`", ("x",), (("[1]",), ("*",), ("--",)))
-    write_report(gather("x", [*make.grid(), make.failure("obd")]), tmp_path)
-    tables = latex(document(*(Section(piece, (wide, Text(piece), rows)) for piece in pieces)))
+    write_report(gather_results("x", [*make.grid(), make.failure("obd")]), tmp_path)
+    tables = latex_tables(document(*(Section(piece, (wide, Text(piece), rows)) for piece in pieces)))
     (tmp_path / "tables.tex").write_text((tmp_path / "tables.tex").read_text() + tables)
     (tmp_path / "paper.tex").write_text(PAPER)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from prunebench.cli import app as cli
-from prunebench.reports.output.parquet import typed
+from prunebench.reports.output.parquet import with_column_types
 from prunebench.reports.output.writing import write_report
-from prunebench.reports.results import Results, gather
+from prunebench.reports.results import Results, gather_results
 
 NAMES = ("records", "summary", "differences", "speed", "widths", "stages")
 
@@ -38,7 +38,7 @@ def results(make: SimpleNamespace) -> Results:
     """A grid with gaps: one seed in one ranking, one criterion not timed, one failed."""
     records = [*make.grid(("magnitude", "l1", "random")), *make.grid(("magnitude",), (0,), (0.5,), "global")]
     timings = [make.latency(record) for record in records if record.cell.criterion != "l1"]
-    return gather("x", [*records, make.failure("obd")], timings)
+    return gather_results("x", [*records, make.failure("obd")], timings)
 
 
 def test_columns_get_the_type_of_their_values() -> None:
@@ -52,7 +52,7 @@ def test_columns_get_the_type_of_their_values() -> None:
         },
         dtype=object,
     ).assign(n=[1, 2, 3], all=[True, False, True])
-    assert {name: str(kind) for name, kind in typed(table).dtypes.items()} == {
+    assert {name: str(kind) for name, kind in with_column_types(table).dtypes.items()} == {
         "half": "float64",
         "never": "float64",
         "whole": "float64",
@@ -61,7 +61,7 @@ def test_columns_get_the_type_of_their_values() -> None:
         "n": "int64",
         "all": "bool",
     }
-    assert typed(table).isna().sum().tolist() == [2, 3, 1, 2, 1, 0, 0]
+    assert with_column_types(table).isna().sum().tolist() == [2, 3, 1, 2, 1, 0, 0]
 
 
 def test_the_tables_come_back(results: Results, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_what_is_missing_is_null_and_types_are_those_of_the_values(results: Resu
 
 def test_tables_without_rows(make: SimpleNamespace, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
-    write_report(gather("x", [make.failure()]), tmp_path, columnar=True)
+    write_report(gather_results("x", [make.failure()]), tmp_path, columnar=True)
     assert [len(pd.read_parquet(tmp_path / f"{name}.parquet")) for name in NAMES] == [0] * len(NAMES)
 
 

@@ -1,5 +1,6 @@
 import csv
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,10 +9,9 @@ import pandas as pd
 import pytest
 
 from prunebench.errors import UserError
-from prunebench.reports.output.tables import make_tables
 from prunebench.reports.output.writing import write_report
 from prunebench.reports.reading import read_results
-from prunebench.reports.results import gather
+from prunebench.reports.results import gather_results
 
 NAN = re.compile(r"\bnan\b|\bNaN\b|\bNone\b(?!:)")
 
@@ -45,14 +45,14 @@ def folder(make: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> P
     records += make.grid(("magnitude", "taylor"), (0,), (0.5, 0.25), "global")
     timings = [make.latency(record) for record in records if record.cell.criterion != "l1"]
     where = tmp_path_factory.mktemp("report") / "new" / "folder"
-    paths = write_report(gather("results", [*records, make.failure("obd")], timings), where)
+    paths = write_report(gather_results("results", [*records, make.failure("obd")], timings), where)
     assert all(path.is_file() for path in paths)
     return where
 
 
-def test_what_is_written(folder: Path) -> None:
+def test_what_is_written(folder: Path, make: SimpleNamespace) -> None:
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    assert {path.stem for path in folder.glob("*.csv")} == set(make_tables(gather("x", [])))
+    assert {path.stem for path in folder.glob("*.csv")} == set(make.tables(gather_results("x", [])))
     tables = {path.name for path in folder.glob("*.csv")}
     figures = {f"figures/{n}.{kind}" for n in ("accuracy", "speed") for kind in ("svg", "png")}
     assert names == {"report.md", "index.html", "tables.tex"} | tables | figures
@@ -128,25 +128,25 @@ def test_a_report_of_cuts_says_at_its_head_that_nothing_was_trained(make: Simple
     for trained, epochs in (("yes", 10), ("no", 0)):
         protocol = {"epochs": 30, "rung_epochs": 0, "finetune_epochs": epochs}
         given = [record.model_copy(update={"protocol": protocol}) for record in records]
-        write_report(gather("x", given), tmp_path / trained)
+        write_report(gather_results("x", given), tmp_path / trained)
         head = (tmp_path / trained / "report.md").read_text().partition("\n## ")[0]
         assert ("Nothing was trained after the cuts" in head) == (epochs == 0)
 
 
 def test_names_are_escaped(make: SimpleNamespace, tmp_path: Path) -> None:
     failure = make.failure(reason="<b>|broken|</b>")
-    write_report(gather("<i>", [make.record(), failure]), tmp_path)
+    write_report(gather_results("<i>", [make.record(), failure]), tmp_path)
     assert "<b>" not in (tmp_path / "index.html").read_text() and "<i>" not in (tmp_path / "index.html").read_text()
 
 
 def test_failures_alone_make_a_report(make: SimpleNamespace, tmp_path: Path) -> None:
-    write_report(gather("x", [make.failure()]), tmp_path)
+    write_report(gather_results("x", [make.failure()]), tmp_path)
     assert "loss diverged" in (tmp_path / "report.md").read_text()
     assert "0 finished, 1 failed" in (tmp_path / "index.html").read_text()
 
 
 def test_writing_twice_gives_the_same(make: SimpleNamespace, tmp_path: Path) -> None:
-    results = gather("x", make.grid(("magnitude", "random"), (0, 1), (0.5,)))
+    results = gather_results("x", make.grid(("magnitude", "random"), (0, 1), (0.5,)))
     first, second = write_report(results, tmp_path / "a"), write_report(results, tmp_path / "b")
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
 
@@ -154,4 +154,18 @@ def test_writing_twice_gives_the_same(make: SimpleNamespace, tmp_path: Path) -> 
 def test_a_folder_that_cannot_be_written(make: SimpleNamespace, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written here"):
-        write_report(gather("x", [make.record()]), tmp_path / "file" / "report")
+        write_report(gather_results("x", [make.record()]), tmp_path / "file" / "report")
+
+
+def test_the_margin_of_the_command_reaches_the_tables(
+    command: Callable[..., tuple[int, str, str]], run_folder: Path, tmp_path: Path
+) -> None:
+    assert command("report", run_folder, "-o", tmp_path / "report", "--margin", "2")[0] == 0
+    assert set(pd.read_csv(tmp_path / "report" / "margins.csv")["margin"]) == {0.02}
+    assert "lies above -2 points" in (tmp_path / "report" / "report.md").read_text()
+
+
+def test_margins_of_the_command_are_points_of_accuracy(refused: Callable[..., str], run_folder: Path) -> None:
+    message = "--margin 0: points of accuracy between 0 and 100, such as 0.5"
+    assert message in refused("report", run_folder, "--margin", "0")
+    assert "--margin nan: points of accuracy" in refused("report", run_folder, "--margin", "nan")

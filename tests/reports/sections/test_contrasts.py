@@ -3,7 +3,7 @@ from types import SimpleNamespace
 from prunebench.records.record import Packed, PerImage
 from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.document import Table
-from prunebench.reports.results import gather
+from prunebench.reports.results import gather_results
 from prunebench.reports.sections.contrasts import contrast_blocks
 
 
@@ -14,7 +14,7 @@ def test_the_pictures_interval_of_one_seed_says_what_it_is(make: SimpleNamespace
     records = [make.record(c, s, per_image=images[c]) for c in right for s in (0, 1)]
     cells = []
     for some in (records, records[::2]):
-        table = contrast_blocks(differences_table(gather("x", some)), demonstration=False)[0]
+        table = contrast_blocks(differences_table(gather_results("x", some)), demonstration=False)[0]
         assert isinstance(table, Table)
         cells.append(dict(zip(table.header, table.rows[0], strict=True))["seeds x pictures"])
     assert cells[0].startswith("[") and cells[0].endswith("]")
@@ -22,4 +22,7 @@ def test_the_pictures_interval_of_one_seed_says_what_it_is(make: SimpleNamespace
 
 
 def test_without_a_baseline_there_is_no_table(make: SimpleNamespace) -> None:
-    assert contrast_blocks(differences_table(gather("x", make.grid(("taylor", "random")))), demonstration=False) == []
+    assert (
+        contrast_blocks(differences_table(gather_results("x", make.grid(("taylor", "random")))), demonstration=False)
+        == []
+    )

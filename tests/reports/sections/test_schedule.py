@@ -1,7 +1,7 @@
 from types import SimpleNamespace
 
 from prunebench.reports.document import Table, Text
-from prunebench.reports.results import gather
+from prunebench.reports.results import gather_results
 from prunebench.reports.sections.schedule import schedule_section
 
 PROTOCOL = {"rate": 0.1, "epochs": 20, "sparse_epochs": 4, "sparse_rate": 0.3, "rung": 0.8, "rung_epochs": 1}
@@ -10,7 +10,7 @@ PROTOCOL |= {"finetune_epochs": 6, "finetune_rate": 0.1, "restart": False, "weig
 
 def rows(make: SimpleNamespace, **changes: object) -> tuple[list[object], tuple[str, ...]]:
     record = make.record().model_copy(update={"protocol": {**PROTOCOL, **changes}})
-    section = schedule_section(gather("here", [record]))
+    section = schedule_section(gather_results("here", [record]))
     (table,) = [block for block in section.blocks if isinstance(block, Table)]
     return [block for block in section.blocks if isinstance(block, Text)], tuple(map(str, table.rows[0]))
 

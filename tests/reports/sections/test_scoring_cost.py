@@ -25,7 +25,6 @@ OBD = {
     "plain_peak_bytes": 2**21,
 }
 MAGNITUDE = {**OBD, "criterion": "magnitude", "needs": [], "seconds": 0.0002, "ratio": 0.01, "peak_bytes": None}
-OLD = {name: value for name, value in OBD.items() if name != "pictures"}
 
 
 def benchmark(make: SimpleNamespace, path: Path, *prices: dict[str, Any]) -> Path:
@@ -37,12 +36,11 @@ def benchmark(make: SimpleNamespace, path: Path, *prices: dict[str, Any]) -> Pat
 
 
 def test_from_the_benchmark_to_a_table(make: SimpleNamespace, tmp_path: Path) -> None:
-    prices = prices_table(read_results(benchmark(make, tmp_path / "out.json", OBD, MAGNITUDE, OLD)).prices)
-    assert prices["peak_bytes"].isna().tolist() == [True, False, False]
-    _, table, old = prices_section(prices).blocks
-    assert isinstance(table, Table) and isinstance(old, Table)
+    prices = prices_table(read_results(benchmark(make, tmp_path / "out.json", OBD, MAGNITUDE)).prices)
+    assert prices["peak_bytes"].isna().tolist() == [True, False]
+    _, table = prices_section(prices).blocks
+    assert isinstance(table, Table)
     assert table.caption == "lenet5, 128 pictures; cheapest first."
-    assert old.caption == "lenet5, pictures not recorded; cheapest first."
     assert table.rows == (
         ("magnitude", "no data", "0.01", "0.20", "20.0", "-", "2.0"),
         ("obd", "curvature", "1.50", "1,500", "20.0", "3.0", "2.0"),
@@ -51,12 +49,7 @@ def test_from_the_benchmark_to_a_table(make: SimpleNamespace, tmp_path: Path) ->
 
 def test_without_them_the_section_says_where_they_come_from(make: SimpleNamespace, tmp_path: Path) -> None:
     section = prices_section(prices_table(read_results(benchmark(make, tmp_path / "out.json")).prices))
-    assert "pytest benchmarks/" in section.why and not section.blocks
-
-
-def test_a_file_that_does_not_say_how_many_pictures(make: SimpleNamespace, tmp_path: Path) -> None:
-    (_, table) = prices_section(prices_table(read_results(benchmark(make, tmp_path / "o.json", OLD)).prices)).blocks
-    assert isinstance(table, Table) and table.caption == "lenet5, pictures not recorded; cheapest first."
+    assert "pytest benchmarks/" in section.why_empty and not section.blocks
 
 
 def test_a_corrupt_one_is_refused(make: SimpleNamespace, tmp_path: Path) -> None:

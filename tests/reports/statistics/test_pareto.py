@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 
-from prunebench.reports.statistics.pareto import front
+from prunebench.reports.statistics.pareto import pareto_front
 
 
 def test_front_by_hand() -> None:
     # the second is beaten by the first, the last costs more than the third for the same
-    assert front([1.0, 2.0, 3.0, 4.0], [0.8, 0.7, 0.9, 0.9]).tolist() == [True, False, True, False]
-    assert front([1.0, 1.0], [0.8, 0.9]).tolist() == [False, True]
-    assert front([1.0, 1.0, 2.0], [0.8, 0.8, 0.8]).tolist() == [True, True, False]
-    assert front([-1.0], [-5.0]).tolist() == [True]
+    assert pareto_front([1.0, 2.0, 3.0, 4.0], [0.8, 0.7, 0.9, 0.9]).tolist() == [True, False, True, False]
+    assert pareto_front([1.0, 1.0], [0.8, 0.9]).tolist() == [False, True]
+    assert pareto_front([1.0, 1.0, 2.0], [0.8, 0.8, 0.8]).tolist() == [True, True, False]
+    assert pareto_front([-1.0], [-5.0]).tolist() == [True]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -24,12 +24,12 @@ def test_front_is_the_definition(seed: int) -> None:
         )
         for i in range(n)
     ]
-    assert front(cost, quality).tolist() == expected
+    assert pareto_front(cost, quality).tolist() == expected
 
 
 def test_points_must_be_finite_and_paired() -> None:
     for cost, quality in (([1.0, float("nan")], [1.0, 2.0]), ([1.0, 2.0], [float("nan"), 1.0]), ([], [])):
         with pytest.raises(ValueError, match="finite"):
-            front(cost, quality)
+            pareto_front(cost, quality)
     with pytest.raises(ValueError, match="2 costs cannot be paired with 1"):
-        front([1.0, 2.0], [1.0])
+        pareto_front([1.0, 2.0], [1.0])

@@ -2,21 +2,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from prunebench.reports.results import gather
-from prunebench.reports.tables.widths import emptied, widths_table
+from prunebench.reports.results import gather_results
+from prunebench.reports.tables.widths import widths_table
 
 
 def test_mean_widths_in_the_order_of_the_model(make: SimpleNamespace) -> None:
     wide = make.record(seed=0, widths={"conv2": (50, 30), "fc1": (500, 50)})
     slim = make.record(seed=1, widths={"conv2": (50, 33), "fc1": (500, 50)}, floors=("fc1",))
-    table = widths_table(gather("x", [wide, slim]))
+    table = widths_table(gather_results("x", [wide, slim]))
     assert table[["layer", "dense", "width", "n", "at_floor"]].to_numpy().tolist() == [
         ["conv2", 50, pytest.approx(31.5), 2, 0],
         ["fc1", 500, 50.0, 2, 1],
     ]
-
-
-def test_emptied_layers_are_named(make: SimpleNamespace) -> None:
-    records = [make.record("taylor", s, ranking="global") for s in (0, 1)]
-    assert emptied(records) == "fc1 500 -> 50 (2 of 2 seeds)"
-    assert emptied([make.record(widths={"a": (10, 9), "b": (10, 2)})]) == "none at its floor; least left: b (20%)"

@@ -1,0 +1,50 @@
+"""All tables of a report."""
+
+import pandas as pd
+
+from prunebench.reports.analysis.across_tasks import AcrossTasks, aggregates_table, ranks_table, wilcoxon_table
+from prunebench.reports.analysis.causes import causes_table
+from prunebench.reports.analysis.curves import areas_table
+from prunebench.reports.analysis.differences import differences_table
+from prunebench.reports.analysis.fidelity import fidelity_table
+from prunebench.reports.analysis.fronts import fronts_table
+from prunebench.reports.analysis.margins import MARGIN, failed_points, margins_table, smallest_keeps_table
+from prunebench.reports.analysis.power import power_table
+from prunebench.reports.analysis.score_matrix import score_matrix_table
+from prunebench.reports.results import Results
+from prunebench.reports.tables.records import records_table
+from prunebench.reports.tables.scoring_cost import prices_table
+from prunebench.reports.tables.speed import main_setting, speed_table
+from prunebench.reports.tables.stages import stages_table
+from prunebench.reports.tables.summary import summary_table
+from prunebench.reports.tables.widths import widths_table
+
+
+def make_tables(results: Results, entries: list[AcrossTasks], margin: float = MARGIN) -> dict[str, pd.DataFrame]:
+    """Make every table once, by the name of its file.
+
+    entries: as `compare_across_tasks`. margin: of non-inferiority, and the difference of the table `power`; a fraction.
+    """
+    records, speed = records_table(results), speed_table(results)
+    summary = summary_table(records, speed, main_setting(results))
+    differences, margins = differences_table(results), margins_table(results, margin)
+    return {
+        "records": records,
+        "summary": summary,
+        "differences": differences,
+        "causes": causes_table(results),
+        "margins": margins,
+        "smallest_keeps": smallest_keeps_table(margins, failed_points(results)),
+        "areas": areas_table(results),
+        "fronts": fronts_table(summary),
+        "power": power_table(differences, margin),
+        "ranks": ranks_table(entries),
+        "wilcoxon": wilcoxon_table(entries),
+        "aggregates": aggregates_table(results, entries),
+        "fidelity": fidelity_table(results),
+        "score_matrix": score_matrix_table(results),
+        "prices": prices_table(results.prices),
+        "speed": speed,
+        "widths": widths_table(results),
+        "stages": stages_table(results),
+    }

@@ -1,0 +1,41 @@
+"""Rows of the tables as a reader sees them. A row is a dict by column name."""
+
+from typing import Any
+
+from prunebench.reports.formatting import is_missing, signed_interval
+from prunebench.reports.grid import DENSE_CONTINUED, KEEP_TOLERANCE, METRIC_WORDS
+from prunebench.reports.statistics.intervals import Interval
+
+
+def row_interval(row: dict[Any, Any], mean: str = "difference", prefix: str = "") -> Interval:
+    """Give the interval that a table's row holds in the columns n, `mean`, low and high, each after `prefix`."""
+    low, high = (None if is_missing(row[prefix + end]) else float(row[prefix + end]) for end in ("low", "high"))
+    return Interval(int(row[f"{prefix}n"]), float(row[prefix + mean]), low, high)
+
+
+def difference_cell(row: dict[Any, Any]) -> str:
+    """Write one row of the differences in points. A dagger marks achieved keeps that differ; see also `tie_note`."""
+    if row["n"] == 0:
+        return "no shared seed"
+    gap = row.get("keep_gap", 0.0)
+    differ = not is_missing(gap) and abs(gap) > KEEP_TOLERANCE and row["reference"] != DENSE_CONTINUED
+    return signed_interval(row_interval(row)) + tie_note(row) + (" †" if differ else "")
+
+
+def tie_note(row: dict[Any, Any]) -> str:
+    """Say how many seeds tie, where half or more do but not all: then the interval covers too little.
+
+    >>> tie_note({"n": 20, "ties": 14}), tie_note({"n": 20, "ties": 9}), tie_note({"n": 3, "ties": 3})
+    (' (14 of 20 tie)', '', '')
+    """
+    n, tied = row["n"], row.get("ties", 0)
+    return f" ({tied:g} of {n:g} tie)" if n > tied >= n / 2 else ""
+
+
+def keep_of_metric(row: dict[Any, Any]) -> str:
+    """Write a row's requested keep with its metric.
+
+    >>> keep_of_metric({"keep": 0.5, "metric": "macs"})
+    '0.5 MACs'
+    """
+    return f"{row['keep']:g} {METRIC_WORDS[row['metric']]}"

@@ -1,0 +1,67 @@
+"""The section on criteria that end below random units."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from prunebench.records.record import Record
+from prunebench.reports.document import Section, Table, Text
+from prunebench.reports.formatting import counted
+from prunebench.reports.grid import RANDOM, is_control
+from prunebench.reports.points import POINT_COLUMNS, Point, RecordBySeed
+from prunebench.reports.results import Results
+from prunebench.reports.row_text import difference_cell, keep_of_metric
+
+
+def below_random_section(results: Results, differences: pd.DataFrame) -> Section:
+    """Tabulate every criterion and keep whose mean lies below that of random units, with the layers at their floor.
+
+    differences: as `differences_table`.
+    """
+    rows = []
+    for row in rows_below_random(differences):
+        ours = Point(*(row[name] for name in POINT_COLUMNS))
+        random = ours._replace(ranking=row["reference_ranking"], criterion=RANDOM)
+        where = (ours.task, ours.ranking, keep_of_metric(row), ours.criterion)
+        rows.append((*where, difference_cell(row), _effect_on_layers(results.points[ours], results.points[random])))
+    if not rows:
+        compared = len(differences) > 0 and bool((differences["reference"] == RANDOM).any())
+        if not compared:
+            return Section("Below random", (), "`random` was not run: not known.")
+        return Section("Below random", (Text("No criterion's mean lies below that of `random`."),))
+    header = ("task", "ranking", "keep", "criterion", "difference to random", "what it did to the layers")
+    caption = "Mean fine-tuned accuracy below that of random units, in points over the shared seeds."
+    return Section("Below random", (Table(caption, header, tuple(rows), text_columns=6),))
+
+
+def rows_below_random(differences: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Give the rows of methods whose mean lies below that of `random`."""
+    if not len(differences) or "difference" not in differences:
+        return []
+    rows = differences[(differences["reference"] == RANDOM) & (differences["difference"] < 0)]
+    return [row for row in rows.to_dict("records") if not is_control(row["criterion"])]
+
+
+def floored_layers(records: Sequence[Record]) -> str:
+    """Name the layers at their floor, with their widths and how many seeds; else the layer with the least left."""
+    counts = Counter(layer for record in records for layer in record.floors)
+    return ", ".join(_floored(layer, number, records) for layer, number in counts.items()) or _narrowest(records)
+
+
+def _effect_on_layers(ours: RecordBySeed, random: RecordBySeed) -> str:
+    if all(record.left == random[seed].left for seed, record in ours.items() if seed in random):
+        return "same widths as random: the choice of units"
+    return floored_layers([*ours.values()])
+
+
+def _narrowest(records: Sequence[Record]) -> str:
+    left = [(pruned / dense, layer) for r in records for layer, (dense, pruned) in r.left.items()]
+    return f"none at its floor; least left: {min(left)[1]} ({min(left)[0]:.0%})" if left else "none"
+
+
+def _floored(layer: str, number: int, records: Sequence[Record]) -> str:
+    widths = [r.left[layer] for r in records if layer in r.floors and layer in r.left]
+    change = f" {widths[0][0]} -> {min(w for _, w in widths)}" if widths else ""
+    return f"{layer}{change} ({number} of {counted(len(records), 'seed')})"

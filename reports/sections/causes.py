@@ -1,0 +1,85 @@
+"""The section on separation of causes."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pandas as pd
+
+from prunebench.reports.analysis.causes import CAUSES
+from prunebench.reports.document import Block, Items, Section, Table, Text
+from prunebench.reports.formatting import signed_points
+from prunebench.reports.grid import METRIC_WORDS
+from prunebench.reports.points import PANEL_COLUMNS, Point
+from prunebench.reports.row_text import difference_cell, keep_of_metric
+
+MEANING = {
+    "units": "units: X against random units in the same widths (`shuffle:X`; under `local` ranking also `random`)",
+    "weights": "weights: X against the same widths with fresh weights, trained for the whole budget (`scratch:X`)",
+    "pruning": "pruning: X against the network that was not pruned but trained as long (`dense_continued`)",
+    "training": "training: `dense_continued` against the dense network it began with, what the extra epochs gave alone",
+    "allocation": "allocation: X against X under `local` ranking, the same score with other widths",
+    "combination": "combination: A+B against A and B alone; against the part with the regulariser: what the other's "
+    "score did; against that other: what the regulariser did",
+}
+
+
+def causes_section(causes: pd.DataFrame, unpaired: Iterable[tuple[Point, str, str]]) -> Section:
+    """Say for each cause the range of its differences, list the comparisons that are lacking, then tabulate all.
+
+    unpaired: as `causes.parts_without_pair`.
+    """
+    title = "Separation of causes"
+    paired = causes[causes["n"] > 0]
+    missing = tuple(_missing_comparisons(unpaired))
+    gaps: list[Block] = []
+    if missing:
+        gaps = [Text("Comparisons that are lacking:"), Items(missing)]
+    if not len(paired):
+        why = "No control was run that would separate causes."
+        return Section(title, (Text(why), *gaps)) if gaps else Section(title, (), why)
+    lines = []
+    for (task, ranking, cause), part in paired.groupby([*PANEL_COLUMNS[:2], "cause"], sort=False):
+        lines.append(f"{task}, {ranking} ranking, {cause}: {_range_of_differences(part)}")
+    rows = tuple(
+        (
+            r["task"],
+            r["ranking"],
+            r["cause"],
+            r["criterion"],
+            _reference(r),
+            keep_of_metric(r),
+            str(r["n"]),
+            difference_cell(r),
+        )
+        for r in paired.to_dict("records")
+    )
+    header = ("task", "ranking", "cause", "criterion", "reference", "keep", "n", "difference in points")
+    meaning = tuple(MEANING[cause] for cause in CAUSES if cause in set(paired["cause"]))
+    table = Table("Paired, with 95 % t interval; not corrected for many comparisons.", header, rows, 6, folded=True)
+    return Section(title, (Items(meaning), Items(tuple(lines)), *gaps, table))
+
+
+def _missing_comparisons(unpaired: Iterable[tuple[Point, str, str]]) -> Iterator[str]:
+    keeps: dict[tuple[Point, str, str], list[str]] = {}
+    for point, part, why in unpaired:
+        keeps.setdefault((point._replace(keep=0.0), part, why), []).append(f"{point.keep:g}")
+    for (point, part, why), found in keeps.items():
+        where = f"{point.task}, {point.ranking} ranking, keep {', '.join(found)} {METRIC_WORDS[point.metric]}"
+        yield f"{where}: `{point.criterion}` is not compared with `{part}`, which {why}"
+
+
+def _range_of_differences(part: pd.DataFrame) -> str:
+    low, high = signed_points(part["difference"].min()), signed_points(part["difference"].max())
+    tested = part[part["high"] > part["low"]]  # equal differences have no meaningful interval
+    above, below = int((tested["low"] > 0).sum()), int((tested["high"] < 0).sum())
+    span = f"{low} points" if len(part) == 1 else f"{low} to {high} points over {len(part)} cells"
+    if not len(tested):
+        return f"{span}; one seed, or all equal: no interval"
+    if len(tested) == 1:
+        return f"{span}; its interval {'lies above' if above else 'lies below' if below else 'contains'} zero"
+    return f"{span}; of {len(tested)} intervals {above} above zero, {below} below"
+
+
+def _reference(row: dict[Any, Any]) -> str:
+    of_ranking = "" if row["reference_ranking"] == row["ranking"] else f" ({row['reference_ranking']})"
+    return f"{row['reference']}{of_ranking}"

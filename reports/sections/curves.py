@@ -1,0 +1,49 @@
+"""The sections on whole accuracy-compression curves and on Pareto fronts."""
+
+import pandas as pd
+
+from prunebench.reports.document import Section, Table, Text
+from prunebench.reports.formatting import MISSING, accuracy_with_half, is_missing, percent
+from prunebench.reports.row_text import difference_cell
+from prunebench.reports.sections.comparison import bound_note
+
+
+def areas_section(areas: pd.DataFrame) -> Section:
+    """Tabulate the area under each accuracy-compression curve."""
+    title = "Whole curves"
+    if not len(areas):
+        return Section(title, (), "One keep makes no curve.")
+    rows = []
+    for r in areas.to_dict("records"):
+        paired = not is_missing(r.get("reference"))
+        mean = accuracy_with_half(r["area"], r["area_half"])
+        where = (r["task"], r["ranking"], r["criterion"], str(r["seeds"]), mean)
+        rows.append((*where, str(r["reference"]) if paired else MISSING, difference_cell(r) if paired else MISSING))
+    ends = ", ".join(
+        f"{task}: {percent(part['from_keep'].iloc[0], 1)} to {percent(part['to_keep'].iloc[0], 1)}"
+        for task, part in areas.groupby("task", sort=False)
+    )
+    text = (
+        "The accuracy averaged over the logarithm of the MACs kept (single weights: of the weights kept), over the "
+        f"range that all criteria of a task reached ({ends}): one number for all keeps, at equal achieved ones."
+    )
+    header = ("task", "ranking", "criterion", "seeds", "mean accuracy", "reference", "difference in points")
+    table = Table("Mean over seeds ± half of the 95 % t interval.", header, tuple(rows), 3)
+    return Section(title, (Text(text), table, *bound_note(table)))
+
+
+def fronts_section(fronts: pd.DataFrame) -> Section:
+    """Tabulate for every cost the points that no other beats."""
+    title = "Pareto fronts"
+    if not len(fronts):
+        return Section(title, (), "There is nothing to compare.")
+    rows = tuple(
+        (
+            *(r["task"], r["cost"], percent(r["kept"], 1)),
+            *(f"{r['criterion']}, {r['ranking']}", accuracy_with_half(r["accuracy"], None)),
+        )
+        for r in fronts[fronts["on_front"]].to_dict("records")
+    )
+    text = "By means over seeds: neighbours on a front need not differ. Unpruned and fresh networks are left out."
+    header = ("task", "cost", "kept", "criterion, ranking", "accuracy in %")
+    return Section(title, (Text(text), Table("Points that no other beats in accuracy and cost.", header, rows, 2)))

@@ -1,0 +1,35 @@
+"""The section on widths per layer."""
+
+from collections import defaultdict
+
+import pandas as pd
+
+from prunebench.reports.document import Section, Table, Text
+from prunebench.reports.grid import METRIC_WORDS
+from prunebench.reports.points import PANEL_COLUMNS
+
+
+def widths_section(widths: pd.DataFrame) -> Section:
+    """Tabulate mean widths per layer. Criteria with the same widths share a column. widths: as `widths_table`."""
+    if not len(widths):
+        return Section("Widths per layer", (), "No point came out.")
+    tables = []
+    for (task, ranking, metric, keep), part in widths.groupby([*PANEL_COLUMNS, "keep"], sort=False):
+        columns: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        for criterion, own in part.groupby("criterion", sort=False):
+            cells = [_width_cell(w, floor) for w, floor in zip(own["width"], own["at_floor"], strict=True)]
+            columns[tuple(cells)].append(str(criterion))
+        layers = part.drop_duplicates("layer")
+        names = ["all criteria"] if len(columns) == 1 else [", ".join(names) for names in columns.values()]
+        stacked = zip(layers["layer"], map(str, layers["dense"]), *columns, strict=True)
+        caption = f"{task}, {ranking} ranking, keep {keep:g} {METRIC_WORDS[metric]}"
+        tables.append(Table(caption, ("layer", "dense", *names), tuple(stacked), folded=True))
+    text = (
+        "Output units of every layer (its weights, where single ones were pruned), mean over seeds; * the layer stands "
+        "at its floor in at least one of them."
+    )
+    return Section("Widths per layer", (Text(text), *tables))
+
+
+def _width_cell(width: float, at_floor: int) -> str:
+    return f"{width:.1f}".removesuffix(".0") + ("*" if at_floor else "")

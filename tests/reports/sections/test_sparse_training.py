@@ -1,0 +1,31 @@
+from dataclasses import replace
+from types import SimpleNamespace
+
+from prunebench.records.tuning import Choice
+from prunebench.reports.results import gather_results
+from prunebench.reports.sections.sparse_training import sparse_section
+
+
+def test_ineffective_sparse_training_is_flagged(make: SimpleNamespace) -> None:
+    assert "l1 on mnist x lenet5: seed 0 (1 of 3)" in make.text(sparse_section(gather_results("x", make.grid())))
+    assert "None:" in make.text(sparse_section(gather_results("x", make.grid(("l0",)))))
+    assert "No network" in sparse_section(gather_results("x", make.grid(("obd",)))).why_empty
+
+
+def test_tuned_strengths_are_said(make: SimpleNamespace) -> None:
+    records = [r.model_copy(update={"strength": 3e-4}) for r in make.grid(("l0",))]
+    assert "l0 on mnist x lenet5: strength 0.0003" in make.text(sparse_section(gather_results("x", records)))
+    found = {"1e-05": 0.8, "0.0001": 0.9, "0.0003": 0.95}
+    facts = {"task": "mnist x lenet5", "criterion": "l0", "metric": "macs", "keeps": (0.5,), "seeds": (1000,)}
+    tuning = Choice(**facts, value=3e-4, validation=found, trials=15, seconds=42.0)
+    told = make.text(sparse_section(replace(gather_results("x", records), tunings=(tuning,))))
+    assert "strength 0.0003, the best of 3 strengths in 15 trials, 42.0 s of training, at an end of the range" in told
+    of_weights = tuning.model_copy(update={"metric": "weights", "trials": 3})
+    told = make.text(sparse_section(replace(gather_results("x", records), tunings=(of_weights, tuning))))
+    assert "in 15 trials" in told and "in 3 trials" not in told
+    single = [
+        r.model_copy(update={"cell": r.cell.model_copy(update={"metric": "weights"}), "weights": r.widths})
+        for r in records
+    ]
+    told = make.text(sparse_section(replace(gather_results("x", single), tunings=(tuning, of_weights))))
+    assert "in 3 trials" in told and "in 15 trials" not in told

@@ -1,0 +1,31 @@
+from types import SimpleNamespace
+
+import pytest
+
+from prunebench.reports.results import gather_results
+from prunebench.reports.tables.records import records_table
+
+
+def test_one_row_per_record_with_ratios_by_hand(make: SimpleNamespace) -> None:
+    frame = records_table(gather_results("x", [make.record(keep=0.25, accuracy=0.9)]))
+    row = frame.iloc[0]
+    # widths 10 25 250 10: 576*25*10 + 64*25*10*25 + 16*25*250 + 250*10 = 646,500 of 2,293,000 MACs
+    assert (row["macs_pruned"], row["macs_dense"]) == (646_500, 2_293_000)
+    assert row["theoretical"] == pytest.approx(2_293_000 / 646_500)
+    # 26*10 + 251*25 + 401*250 + 251*10 = 109,295 of 431,080 parameters
+    assert row["compression"] == pytest.approx(431_080 / 109_295)
+    assert row["keep_macs"] == pytest.approx(646_500 / 2_293_000)
+    assert (row["accuracy_finetuned"], row["evidence"], row["floors"]) == (0.9, "weight", "none")
+    assert "top5_dense" not in frame
+
+
+def test_rows_are_sorted_without_looking_at_results(make: SimpleNamespace) -> None:
+    records = [make.record(c, s, k) for k in (0.25, 0.5) for s in (1, 0) for c in ("random", "taylor", "magnitude")]
+    frame = records_table(gather_results("x", records))
+    assert frame["keep"].tolist() == [0.5] * 6 + [0.25] * 6
+    assert frame["criterion"].tolist()[:6] == ["magnitude"] * 2 + ["taylor"] * 2 + ["random"] * 2
+    assert frame["seed"].tolist()[:2] == [0, 1]
+
+
+def test_no_records_give_an_empty_table(make: SimpleNamespace) -> None:
+    assert len(records_table(gather_results("x", [make.failure()]))) == 0
