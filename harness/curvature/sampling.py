@@ -17,11 +17,7 @@ from torch import Tensor
 
 
 class Draw(NamedTuple):
-    """The drawn vectors.
-
-    pictures: (vectors,), the number of each vector's picture, ascending.
-    vectors: (vectors, classes), gradients at the logits.
-    """
+    """Drawn vectors (vectors, classes), as gradients at the logits, and the numbers (vectors,) of their pictures."""
 
     pictures: Tensor
     vectors: Tensor

@@ -10,15 +10,11 @@ _ATTEMPTS = 10  # draws per picture until a crop fits, as in torchvision
 
 
 def augment(images: Tensor, kinds: tuple[str, ...], generator: torch.Generator, side: int = 0) -> Tensor:
-    """Augment a batch of uint8 pictures (n, channels, height, width). New borders are zero (black).
+    """Augment a batch of uint8 pictures (n, channels, height, width) with a CPU generator. New borders are black.
 
-    Args:
-        images: the batch.
-        kinds: applied in order. ``shift``: move by up to a tenth of the side. ``crop``: pad by an eighth of the side,
-            then crop at random. ``flip``: mirror left-right with probability one half. ``resized_crop``: resize a
-            random part, of 8 to 100 % of the area and sides from 3:4 to 4:3 (Inception; Szegedy et al., CVPR 2015).
-        generator: on the CPU.
-        side: pixels on a side after ``resized_crop``; 0 keeps the side of the pictures.
+    ``shift``: move by up to a tenth of the side. ``crop``: pad by an eighth of the side, then crop at random. ``flip``:
+    mirror left-right with probability one half. ``resized_crop``: resize a random part (8 to 100 % of the area, 3:4 to
+    4:3) to `side` pixels, or to the pictures' side if 0 (Inception; Szegedy et al., CVPR 2015).
     """
     for kind in kinds:
         width = images.shape[-1]

@@ -15,10 +15,7 @@ Array = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Form:
-    """The channels and side that all pictures of a batch have.
-
-    resize: resize the shorter side to `side` and cut out the centre; if False, pictures must be side x side already.
-    """
+    """The form of all pictures in a batch. resize: the shorter side, then cut out the centre; else refuse others."""
 
     channels: int = 0
     side: int = 0
@@ -27,12 +24,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Survey:
-    """A summary of some pictures.
-
-    colour: whether any picture is in colour.
-    shapes: all (height, width) that occur.
-    counts: how often each of the 256 levels occurs, int64 (3, 256).
-    """
+    """A summary of some pictures. shapes: all (height, width); counts: of the 256 levels, int64 (3, 256)."""
 
     colour: bool
     shapes: frozenset[tuple[int, int]]
@@ -42,9 +34,7 @@ class Survey:
 def decode(file: str | Path, size: int) -> Array:
     """Decode a picture: (height, width) if all its pixels are grey, else (height, width, 3).
 
-    size: resize the shorter side to `size` and cut out the centre; 0 keeps the picture's own size.
-
-    Raises `UserError` naming a file that cannot be read.
+    size: resize the shorter side, then cut out the centre; 0 keeps the size. Raises `UserError` naming the file.
     """
     try:
         with Image.open(file) as opened:

@@ -66,7 +66,7 @@ def class_folders(path: Path) -> tuple[str, ...]:
 
 
 def common_classes(path: Path, splits: Sequence[str]) -> tuple[str, ...]:
-    """Give the classes that several splits share; splits are folders in `path`. Raises `UserError` if they differ."""
+    """Give the classes of several splits, folders in `path`. Raises `UserError` if the classes differ."""
     first, *others = splits
     names = class_folders(path / first)
     for other in others:
@@ -99,8 +99,8 @@ def _files_below(path: Path, folder: Path) -> Iterable[str]:
 def read_pictures(parts: Sequence[Files], classes: Sequence[str], wanted: ReadOptions) -> Loaded:
     """Read the pictures of train, test and perhaps validation into memory, or leave them in their files.
 
-    Pictures stay in their files if their pixels need more than `wanted.memory`. The need is estimated from the channels
-    of the first picture, and from its size if `wanted.size` is 0.
+    Pictures stay in their files if they need more than `wanted.memory`, estimated from the first picture's channels
+    (and its size, if `wanted.size` is 0).
 
     Raises `UserError` if a picture cannot be read or has another shape than the others.
     """

@@ -18,12 +18,12 @@ from prunebench.pruning.verification import skeleton, twin, verify
 def analyse(
     model: nn.Module, example: Tensor, name: str = "model", check: bool = True, classes: int | None = None
 ) -> Table:
-    """Find the units of a dense network that can be removed, and the slices of all layers that belong to each unit.
+    """Find the removable units of a dense network, and the slices of all layers that belong to each unit.
 
     A unit of a grouped convolution is one position, the same in each convolution group, so these groups stay equal.
-    A layer keeps all its units (`Table.fixed`) if they cannot be followed to every layer that reads them, or if their
-    removal is not exact. The check removes half of the units of every group from copies with random weights in float64.
-    The output must equal that of a masked copy. The check is made with three different halves.
+    A layer keeps its units (`Table.fixed`) if they cannot be followed to every layer that reads them, or if their
+    removal is not exact. To check this, three different halves of every group's units are removed from copies with
+    random weights in float64. The output must equal that of masked copies.
 
     The model is not changed.
 
@@ -32,7 +32,7 @@ def analyse(
         example: pictures of the right size (batch, channels, height, width); their values do not matter.
         name: how errors call the model.
         check: whether to make this check.
-        classes: how many classes the output must have; None accepts any number.
+        classes: classes that the output must have; None accepts any number.
 
     Raises:
         UserError: the network cannot be pruned. The message names the layer and the reason.
@@ -66,8 +66,8 @@ def resize(model: nn.Module, widths: Mapping[str, int], example: Tensor) -> nn.M
         example: pictures of the right size (batch, channels, height, width).
 
     Raises:
-        UserError: a layer does not exist or has no removable units, a width is below 1 or above the number of units,
-            or one group is given two widths.
+        UserError: a layer has no removable units, a width is below 1 or above the number of units, or one group is
+            given two widths.
 
     >>> net = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 4, 2))
     >>> resize(net, {"0": 3}, torch.zeros(1, 1, 4, 4))[3]

@@ -19,8 +19,8 @@ Ints = NDArray[np.int64]
 def count(network: Network) -> Cost:
     """Count the MACs, parameters, units and bytes of a network.
 
-    MACs are the multiply-accumulates of convolutions and linear layers on one picture, without biases and BatchNorm.
-    The picture has the size of the example that the table was made with.
+    MACs are the multiply-accumulates of convolutions and linear layers, without biases and BatchNorm, for one picture
+    of the size that the table was made with.
     """
     model = network.model
     tensors = [*model.parameters(), *model.buffers()]
@@ -39,14 +39,14 @@ def _weight_count(layer: nn.Module) -> int:
 
 @dataclass(frozen=True, eq=False)
 class CostModel:
-    """The cost of a network as a function of the number of units in every group, without the network.
+    """The cost of a network as a function of the number of units in every group.
 
-    The cost is a sum of terms. A term is one tensor, or a few of the same shape, of outs x ins elements. Both sides
-    are linear in the units: ``outs = out_rest + out_share @ units`` (terms,), and ``ins`` likewise (1 for a vector).
+    A term is one tensor, or a few of one shape, of outs x ins elements. Both sides are linear in the units:
+    ``outs = out_rest + out_share @ units`` (terms,), and ``ins`` likewise (1 for a vector).
 
     layers: the term of each convolution's or linear layer's weight.
     macs, params, bytes: (terms,), the cost of one element.
-    memory: (groups,), bytes of the feature maps of one unit for one picture, over all layers of the group.
+    memory: (groups,), bytes of one unit's feature maps for one picture.
     fixed_params, fixed_bytes: the part that no removal changes.
     """
 
@@ -81,7 +81,7 @@ class CostModel:
         return {layer: int(numbers[term]) for layer, term in self.layers.items()}
 
     def cost(self, units: Mapping[str, int]) -> Cost:
-        """Give the cost of a network with these numbers of units, by group; every group needs a number."""
+        """Give the cost for these numbers of units; every group needs one."""
         vector = self._vector(units)
         numbers = self._outs(vector) * self._ins(vector)
         return Cost(
@@ -92,14 +92,14 @@ class CostModel:
         )
 
     def shares(self, units: Mapping[str, int]) -> dict[str, float]:
-        """Give the achieved keep by metric: the cost with these numbers of units, as a fraction of the dense cost."""
+        """Give the achieved keep by metric: the cost for these numbers of units over the dense cost."""
         cost = self.cost(units)
         return {metric: getattr(cost, metric) / getattr(self.dense, metric) for metric in ("macs", "params", "units")}
 
     def saving(self, units: Mapping[str, int], metric: str) -> dict[str, int]:
         """Give, by group, the cost that removing one unit saves from a network with these numbers of units.
 
-        metric: a field of `Cost`, or ``memory``, the bytes of the unit's feature maps for one picture.
+        metric: a field of `Cost`, or ``memory``, as in the class.
         """
         if metric == "units":
             return dict.fromkeys(self.groups, 1)
@@ -170,14 +170,14 @@ def costs(model: nn.Module, table: Table) -> CostModel:
 
 
 def _memory(model: nn.Module, table: Table, group: Group) -> int:
-    """Count the bytes of one unit's feature maps for one picture, over all layers of the group."""
+    """Count the bytes of one unit's feature maps for one picture, over the group's producers."""
     widths = {part.layer: part.index.shape[1] for part in group.slices if part.side == "out"}
     sizes = {name: model.get_parameter(f"{name}.weight").element_size() for name in group.producers}
     return sum(table.positions[name] * widths[name] * sizes[name] for name in group.producers)
 
 
 def _terms(name: str, layer: nn.Module, places: int) -> Iterator[_Term]:
-    """Yield the terms of one layer: its tensors whose size depends on units."""
+    """Yield the terms of one layer."""
     if isinstance(layer, nn.Conv2d | nn.Linear):
         outs, ins = layer.weight.shape[:2]  # ins is 1 for a depthwise convolution, whatever its width
         each, size = layer.weight[0, 0].numel(), layer.weight.element_size()

@@ -20,7 +20,7 @@ Part = tuple[str, Side]
 class Found:
     """The units of one layer, and the positions of all layers that belong to them.
 
-    fixed: why the units must stay, "" if they need not; "output" if they are the network's output.
+    fixed: why the units must stay ("" if they need not); "output" for the network's output.
     """
 
     root: str
@@ -33,10 +33,10 @@ class _PadPruner(tp.function.BasePruningFunc):  # type: ignore[misc]
     """Tells torch-pruning that the two sides of a ChannelPad are independent, as in a convolution."""
 
     def prune_out_channels(self, layer: ChannelPad, idxs: Sequence[int]) -> None:
-        """Do nothing: `prunebench.pruning.removal` removes units."""
+        """Do nothing; never called."""
 
     def prune_in_channels(self, layer: ChannelPad, idxs: Sequence[int]) -> None:
-        """Do nothing: `prunebench.pruning.removal` removes units."""
+        """Do nothing; never called."""
 
     def get_out_channels(self, layer: ChannelPad) -> int:
         """Count the output channels."""

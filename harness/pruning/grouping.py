@@ -18,16 +18,14 @@ NONE = 2**31  # the period of a side without convolution groups: more positions 
 
 
 def groups(model: nn.Module, found: Sequence[Found], order: Sequence[str]) -> Iterator[tuple[Group, str]]:
-    """Join the units that must be removed together.
+    """Join the units that must be removed together; yields groups, each with why its units must stay ("" if not).
 
-    Two units are joined if they need the same position of a layer. In a grouped convolution, the same position in all
-    convolution groups counts as one, since these groups must stay equal. Joined units are numbered by their first one.
-
-    Yields each group with the reason why its units must stay ("" if they need not).
+    Two units are joined if they need the same position of a layer. In a grouped convolution, one position in all
+    convolution groups counts as the same, since these groups must stay equal. Joined units are numbered by the first.
 
     Args:
         model: the network, for the layers' shapes.
-        found: the units of its layers, from `prunebench.pruning.dependencies.dependencies`.
+        found: the units of its layers, from `dependencies`.
         order: convolutions and linear layers in the order of execution.
     """
     if not found:
@@ -75,7 +73,7 @@ def _period(model: nn.Module, part: Part) -> int:
 
 
 def _components(one: Ints, other: Ints, count: int) -> Ints:
-    """Label the numbers below `count`, (count,). Two numbers in `one` that share a key in `other` get one label."""
+    """Label the numbers below `count`: two numbers in `one` that share a key in `other` get one label."""
     keys, other = np.unique(other, return_inverse=True)
     graph = coo_array((np.ones(len(one)), (one, count + other)), shape=(count + len(keys),) * 2)
     labels: Ints = connected_components(graph, directed=False)[1][:count].astype(np.int64)
@@ -83,10 +81,7 @@ def _components(one: Ints, other: Ints, count: int) -> Ints:
 
 
 def _ranked(labels: Ints, mine: NDArray[np.bool_]) -> tuple[Ints, int]:
-    """Turn the labels of the units in `mine` into numbers, in the order of first occurrence.
-
-    Returns the numbers (all units,), -1 outside `mine`, and how many different labels there are.
-    """
+    """Turn the labels in `mine` into numbers, by first occurrence: (all units,), -1 elsewhere; and count the labels."""
     rank = np.full(len(labels), -1)
     _, firsts, inverse = np.unique(labels[mine], return_index=True, return_inverse=True)
     rank[mine] = firsts.argsort().argsort()[inverse]

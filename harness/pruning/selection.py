@@ -80,12 +80,7 @@ class Rule:
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """The result of `select`.
-
-    remove: original numbers of the units to remove, by group.
-    keep: achieved keep by metric.
-    floors: groups that are cut down to their floor.
-    """
+    """Original numbers of the units to remove, by group. keep: achieved, by metric. floors: groups at their floor."""
 
     remove: dict[str, Tensor]
     keep: dict[str, float]
@@ -96,8 +91,7 @@ class Selection:
 class _Steps:
     """The steps that narrow one group down to its floor; all fields (steps,).
 
-    Steps of all groups are taken in the order of score, then ratio, then group.
-    widths: the group's width after each step.
+    Steps of all groups are taken in the order of score, then ratio, then group. widths: after each step.
     """
 
     score: NDArray[np.float64]
@@ -141,7 +135,7 @@ def select(scores: Mapping[str, Tensor], pool: Pool, costs: Costs, keep: Keep, r
     limit = keep.fraction * (1 + 1e-9)
     if share(len(order)) > limit:
         least = share(len(order))
-        raise UserError(f"keep {keep} cannot be reached: floors leave at least {least:.4f}; ask for a larger keep")
+        raise UserError(f"keep {keep} cannot be reached: floors leave at least {least:.4f}")
     low, high = 0, len(order)
     while low < high:
         middle = (low + high) // 2

@@ -1,4 +1,4 @@
-"""Trace one forward pass: the order of the layers, the sizes of their outputs, and the modules that follow them."""
+"""Trace one forward pass: the order of layers, the sizes of their outputs, and the modules that follow them."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -20,13 +20,7 @@ NONLINEAR = (
 
 @dataclass
 class Trace:
-    """The trace of one forward pass.
-
-    order: convolutions and linear layers in the order of execution.
-    positions, norm, tail, joined: see `prunebench.pruning.network.Table`.
-    calls: how often each module was called.
-    running: the module that runs now, "" between modules.
-    """
+    """The trace of one forward pass. order: convolutions and linear layers, as executed; for the rest see `Table`."""
 
     order: list[str] = field(default_factory=list)
     positions: dict[str, int] = field(default_factory=dict)
@@ -65,7 +59,7 @@ class Trace:
             self._inside[name] = layer
 
     def _join(self, name: str, given: Tensor) -> None:
-        """Note a nonlinearity that reads no layer's chain but, say, a sum. Layers of the same shape may be summands."""
+        """Note a nonlinearity that reads, say, a sum. Layers of the same shape may be summands."""
         for layer in [layer for layer, shape in self._open.items() if shape == given.shape]:
             self.joined[layer] = name, self.calls[name]
             del self._open[layer]
@@ -85,16 +79,15 @@ class Trace:
 
 
 def depthwise(layer: nn.Module) -> bool:
-    """Tell whether a layer of a dense network is a depthwise convolution with as many outputs as inputs."""
+    """Tell whether a layer is a depthwise convolution with as many outputs as inputs."""
     return isinstance(layer, nn.Conv2d) and 1 < layer.groups == layer.in_channels == layer.out_channels
 
 
 def trace(model: nn.Module, example: Tensor, classes: int | None = None) -> tuple[Trace, Tensor]:
     """Run the model once on an example (batch, channels, height, width); returns the trace and the output.
 
-    classes: how many classes the output must have; None accepts any number.
-
     Raises `UserError` if the model fails, its output is not (batch, classes), or a layer is not used exactly once.
+    classes: not checked if None.
     """
     seen = Trace()
     layers = {name: module for name, module in model.named_modules() if isinstance(module, (*KINDS, *NONLINEAR))}

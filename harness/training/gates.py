@@ -114,7 +114,7 @@ class AttachedGates:
             self._noise[name] = uniform.clamp(1e-6, 1 - 1e-6).to(log_alpha)
 
     def penalty(self) -> Tensor:
-        """Give the strength times the expected number of open gates; a scalar."""
+        """Multiply the strength by the expected number of open gates; a scalar."""
         return self.rule.strength * torch.stack([open_probability(a).sum() for a in self.parameters]).sum()
 
     def measure(self) -> Tensor:
