@@ -1,19 +1,19 @@
-"""The two ways in which something goes wrong: the user's input, and one cell of the grid."""
+"""The two kinds of errors: bad input of the user, and a cell of the grid that fails."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 class UserError(Exception):
-    """Bad input. One line that says what was given, what is allowed and where; the exit code is 2."""
+    """Bad input of the user; the exit code is 2. One line says what was given, what is wrong and what to do."""
 
 
 class CellError(Exception):
-    """One cell of the grid cannot be computed; the others go on. The text is the reason shown in its record."""
+    """One cell of the grid cannot be computed; other cells continue. The text is the reason in the cell's record."""
 
 
 def reason(error: Exception) -> str:
-    r"""Put on one line why a cell failed; an error that is not ours with its type.
+    r"""Say in one line why a cell failed. Errors other than `CellError` are shown with their type.
 
     >>> reason(CellError("the loss is nan")), reason(ValueError("bad\nshape"))
     ('the loss is nan', 'ValueError: bad')
@@ -23,7 +23,7 @@ def reason(error: Exception) -> str:
 
 
 def unknown(kind: str, given: str, known: Iterable[str], where: str = "") -> UserError:
-    """Say that a name does not exist, with the nearest one that does.
+    """Make the error for an unknown name; the message suggests the nearest known name.
 
     >>> print(unknown("criterion", "tailor", ["taylor", "obd"]))
     unknown criterion 'tailor'; did you mean 'taylor'? Known: obd, taylor
@@ -36,6 +36,6 @@ def unknown(kind: str, given: str, known: Iterable[str], where: str = "") -> Use
 
 
 def check_choice(where: str, field: str, given: str, allowed: Iterable[str]) -> None:
-    """Raise `UserError` for a value that a field cannot have."""
+    """Raise `UserError` if a field's value is not allowed."""
     if given not in set(allowed):
         raise unknown(field, str(given), allowed, where)

@@ -1,4 +1,4 @@
-"""What worker processes of any kind need. Imports nothing heavy: those that decode pictures do without torch."""
+"""Helpers of worker processes. Imports no torch, since workers that decode pictures do not need it."""
 
 import multiprocessing
 import os
@@ -14,7 +14,7 @@ def cores() -> int:
 
 
 def end_with_parent() -> None:
-    """Let this process end when its parent is killed: it would keep its lock and wait for work for ever."""
+    """End this process when its parent is killed. Otherwise it would keep its lock and wait for work for ever."""
     parent = multiprocessing.parent_process()
 
     def watch() -> None:
@@ -26,6 +26,6 @@ def end_with_parent() -> None:
 
 
 def serve_parent() -> None:
-    """Begin a process that only works for its parent: it ends with it, and Ctrl-C is the parent's business."""
+    """Prepare a worker process: it ends when its parent does, and leaves Ctrl-C to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()

@@ -1,4 +1,4 @@
-"""Every random draw has a generator of its own, derived from the block's seed and what it is for."""
+"""Derive a generator for every random draw from the block's seed and the purpose of the draw."""
 
 import hashlib
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def generator(seed: int, *purpose: object) -> torch.Generator:
 
 @contextmanager
 def seeded(seed: int, *purpose: object) -> Iterator[None]:
-    """Seed torch's global generators (initialisation, dropout) inside, and put them back afterwards."""
+    """Seed torch's global generators (initialisation, dropout) inside, and restore them afterwards."""
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
     with torch.random.fork_rng(devices):
         torch.manual_seed(derive(seed, *purpose))

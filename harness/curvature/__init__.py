@@ -1,1 +1,1 @@
-"""Diagonals of the curvature of the loss, layer by layer. Imports pruning."""
+"""Diagonals of the loss's curvature, layer by layer. Imports pruning."""

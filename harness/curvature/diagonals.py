@@ -1,13 +1,13 @@
 """Diagonals of the loss's curvature, layer by layer, averaged over the samples of a batch.
 
-For cross-entropy the Gauss-Newton matrix of one sample is J^T (diag(p) - p p^T) J, with J the Jacobian of the logits
-and p = softmax(logits); it equals the Fisher information E_{y ~ p}[g_y g_y^T], with g_y the gradient for label y. Its
-diagonal is a mean of *squared per-sample* gradients. The square of the batch's mean gradient is something else.
+For cross-entropy, the Gauss-Newton matrix of one sample is J^T (diag(p) - p p^T) J. J is the Jacobian of the logits and
+p = softmax(logits). This matrix equals the Fisher information E_{y ~ p}[g_y g_y^T], with g_y the gradient for label y.
+Its diagonal is a mean of *squared per-sample* gradients, not the square of the batch's mean gradient.
 
-- ``sampled``: of the Gauss-Newton matrix, from random vectors where it is large (`curvature.sampling`); unbiased.
-- ``exact``: the same without sampling: one backward pass per class but one.
-- ``empirical``: squared gradients for the true labels, the empirical Fisher; no estimate of the Gauss-Newton matrix.
-- ``hessian``, ``hutchinson``: of the Hessian itself, exact or estimated with random probes (`curvature.hessian`).
+- ``sampled``: of the Gauss-Newton matrix, unbiased, from random vectors where it is large (`curvature.sampling`).
+- ``exact``: of the Gauss-Newton matrix, without sampling: one backward pass per class but one.
+- ``empirical``: of the empirical Fisher matrix (true labels); no estimate of the Gauss-Newton matrix.
+- ``hessian``, ``hutchinson``: of the Hessian, exact or estimated with random probes (`curvature.hessian`).
 - ``lecun``: second derivatives propagated back as in Optimal Brain Damage (`curvature.lecun`).
 
 Sources: Schraudolph, Neural Computation 2002; Martens, JMLR 2020; Kunstner, Balles & Hennig, NeurIPS 2019.
@@ -29,7 +29,7 @@ from prunebench.curvature.taps import Diagonals, Sums, backward, tapped
 from prunebench.errors import CellError
 from prunebench.pruning.network import Network
 
-PICTURES, VECTORS = 16, 16  # whose gradients `exact` holds at once: as many values as a pass over four batches of 64
+PICTURES, VECTORS = 16, 16  # gradients that `exact` holds at once, as many as a pass over four batches of 64 pictures
 
 
 def diagonals(
@@ -39,14 +39,14 @@ def diagonals(
     generator: torch.Generator,
     curvature: Curvature | None = None,
 ) -> Diagonals:
-    """Give the diagonal of each layer's weight, (units, fan_in), and bias, (units,), mean over the samples.
+    """Give the diagonals of each layer's weight, (units, fan_in), and bias, (units,), averaged over the samples.
 
     Args:
-        network: in eval mode, its parameters frozen.
+        network: in eval mode, with frozen parameters.
         layers: names of convolutions and linear layers.
-        batch: pictures (batch, channels, height, width) and labels (batch,), where the network is.
-        generator: for what is random.
-        curvature: which diagonal; ``sampled`` with its usual draws if not given.
+        batch: pictures (batch, channels, height, width) and labels (batch,), on the network's device.
+        generator: for random draws.
+        curvature: which diagonal; by default ``sampled`` with its default number of draws.
     """
     pictures, labels = batch
     curvature = curvature or Curvature()
@@ -68,7 +68,7 @@ def diagonals(
 def _sampled(
     network: Network, layers: Sequence[str], pictures: Tensor, generator: torch.Generator, draws: float
 ) -> Diagonals:
-    """Square the gradients of drawn vectors, of a batch's worth at a time."""
+    """Square the gradients of drawn vectors, as many vectors at a time as the batch has pictures."""
     with torch.no_grad():
         p = network.model(pictures).softmax(dim=1).cpu()
     if not p.isfinite().all():
@@ -77,7 +77,7 @@ def _sampled(
     sums = Sums(network, layers)
     pieces = (torch.split(part.to(pictures.device), len(pictures)) for part in drawn)
     for numbers, vectors in zip(*pieces, strict=True):
-        if len(numbers):  # none where the network is certain of everything
+        if len(numbers):  # no vector is drawn if the network is certain of every picture
             _add_squares(network, sums, pictures[numbers], vectors)
     return sums.mean(len(pictures))
 
@@ -89,7 +89,7 @@ def _empirical(network: Network, layers: Sequence[str], pictures: Tensor, labels
 
 
 def _add_squares(network: Network, sums: Sums, pictures: Tensor, target: Tensor) -> None:
-    """Add squared per-sample gradients. target: vectors at the logits (batch, classes), or labels (batch,)."""
+    """Add squared per-sample gradients. target: gradients at the logits (batch, classes), or labels (batch,)."""
 
     def consume(name: str, inputs: Tensor, gradient: Tensor) -> None:
         sums.add(name, squares(network.layer(name), inputs, gradient[None]))
@@ -102,7 +102,7 @@ def _add_squares(network: Network, sums: Sums, pictures: Tensor, target: Tensor)
 
 
 def _exact(network: Network, layers: Sequence[str], pictures: Tensor) -> Diagonals:
-    """Square the gradients of every column of a root, of a few pictures and columns at a time."""
+    """Square the gradients of every column of the root R, for a few pictures and columns at a time."""
     sums = Sums(network, layers)
     waiting: dict[str, list[Tensor]] = defaultdict(list)
     wanted = 0

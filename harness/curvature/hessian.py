@@ -1,7 +1,7 @@
 """The diagonal of the Hessian of the mean loss: exact, or estimated with random probes.
 
-Unlike the Gauss-Newton matrix it can be negative where a nonlinearity is curved. On networks of ReLU and max-pooling
-both have the same diagonal.
+Unlike the Gauss-Newton diagonal, it can be negative where a nonlinearity is curved. On networks of ReLU and max-pooling
+the two diagonals are equal.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,18 +17,18 @@ from prunebench.curvature.taps import Diagonals, Pair
 from prunebench.errors import CellError
 from prunebench.pruning.network import Network
 
-CHUNK = 16  # Hessian-vector products made at once: memory grows with it
+CHUNK = 16  # Hessian-vector products computed at once; memory grows with this number
 
 
 def hutchinson(
     network: Network, layers: Sequence[str], batch: tuple[Tensor, Tensor], generator: torch.Generator, *, probes: int
 ) -> Diagonals:
-    """Mean of z * (H z) over random signs z (Bekas, Kokiopoulou & Saad, 2007): unbiased, and noisy.
+    """Average z * (H z) over random signs z (Bekas, Kokiopoulou & Saad, 2007): unbiased, but noisy.
 
-    Costs a forward-backward pass, and about another two for each probe.
+    Costs one forward-backward pass, and about two more for each probe.
     """
     pictures, labels = batch
-    parameters = {layer: _free(network.layer(layer)) for layer in layers}
+    parameters = {layer: _unfrozen(network.layer(layer)) for layer in layers}
     flat = [tensor for tensors in parameters.values() for tensor in tensors]
     first = _derivative([F.cross_entropy(network.model(pictures), labels)], flat, create_graph=True)
     totals = [torch.zeros_like(tensor) for tensor in flat]
@@ -36,42 +36,43 @@ def hutchinson(
         signs = [(2 * torch.randint(0, 2, t.shape, generator=generator) - 1).to(t) for t in flat]
         for total, z, product in zip(totals, signs, _derivative(first, flat, signs), strict=True):
             total.addcmul_(z, product, value=1 / probes)
-    found = iter(totals)
-    return {layer: _pair([next(found) for _ in tensors]) for layer, tensors in parameters.items()}
+    remaining = iter(totals)
+    return {layer: _pair([next(remaining) for _ in tensors]) for layer, tensors in parameters.items()}
 
 
 def hessian(network: Network, layers: Sequence[str], pictures: Tensor, labels: Tensor) -> Diagonals:
-    """Exact second derivatives from Hessian-vector products, thousands even for LeNet-5.
+    """Compute exact second derivatives from Hessian-vector products, thousands even for LeNet-5.
 
-    A weight acts through its layer's output z alone, in which it is linear: h_uf = sum_npq x_nfp x_nfq H_nupq with
-    H_nupq = d^2 L / dz_nup dz_nuq. Samples do not mix, so that one product gives a row of H for all of them. A layer
-    takes as many products as one sample has outputs (units x positions) or as it has parameters, whichever is less.
+    The loss depends on a weight only through its layer's output z, which is linear in the weight. So
+    h_uf = sum_npq x_nfp x_nfq H_nupq with H_nupq = d^2 L / dz_nup dz_nuq. Samples do not mix, so one product gives a
+    row of H for all samples. A layer needs one product per output of a sample (units x positions) or one per parameter,
+    whichever are fewer.
     """
-    found: Diagonals = {}
+    result: Diagonals = {}
     for layer in layers:
         module = network.layer(layer)
-        parameters = _free(module)
+        parameters = _unfrozen(module)
         with _output_of(module) as kept:
             loss = F.cross_entropy(network.model(pictures), labels)
         if len(kept) != 2:
-            raise CellError(f"layer '{layer}' runs {len(kept) // 2} times in a forward pass, not once")
+            raise CellError(f"layer '{layer}' runs {len(kept) // 2} times in a forward pass; it must run exactly once")
         inputs, output = kept
         if output[0].numel() < sum(tensor.numel() for tensor in parameters):
-            found[layer] = _by_outputs(module, loss, inputs, output)
+            result[layer] = _by_outputs(module, loss, inputs, output)
         else:
-            found[layer] = _pair([_by_parameter(loss, tensor) for tensor in parameters])
+            result[layer] = _pair([_by_parameter(loss, tensor) for tensor in parameters])
         for tensor in parameters:
             tensor.requires_grad_(False)
-    return found
+    return result
 
 
-def _free(module: nn.Module) -> list[Tensor]:
-    """Weight and, where there is one, bias; both require a gradient."""
+def _unfrozen(module: nn.Module) -> list[Tensor]:
+    """Give a layer's weight and bias, if any, and make them require a gradient."""
     return [tensor.requires_grad_(True) for tensor in (module.weight, module.bias) if isinstance(tensor, Tensor)]
 
 
 def _pair(diagonals: Sequence[Tensor]) -> Pair:
-    """Shape the diagonals of weight and bias; zeros where there is no bias."""
+    """Shape the diagonals of weight and bias as a pair; a layer without bias has zeros."""
     weight, *bias = diagonals
     return weight.flatten(1), bias[0] if bias else weight.new_zeros(len(weight))
 
@@ -79,7 +80,7 @@ def _pair(diagonals: Sequence[Tensor]) -> Pair:
 def _derivative(
     values: Sequence[Tensor], tensors: Sequence[Tensor], vectors: Sequence[Tensor] | None = None, **options: bool
 ) -> tuple[Tensor, ...]:
-    """Gradient of what depends on anything; the graph stays, and what does not matter has a gradient of zeros."""
+    """Differentiate the values by the tensors. The graph is kept; tensors without influence have a zero gradient."""
     use = [number for number, value in enumerate(values) if value.requires_grad]
     if not use:
         return tuple(torch.zeros_like(tensor) for tensor in tensors)
@@ -89,7 +90,7 @@ def _derivative(
 
 
 def _by_parameter(loss: Tensor, parameter: Tensor) -> Tensor:
-    """Second derivative of the loss by each element of a parameter."""
+    """Compute the second derivative of the loss by each element of a parameter."""
     first = _derivative([loss], [parameter], create_graph=True)
     diagonal = torch.zeros_like(parameter).flatten()
     for some in torch.split(torch.arange(parameter.numel(), device=parameter.device), CHUNK):
@@ -100,7 +101,7 @@ def _by_parameter(loss: Tensor, parameter: Tensor) -> Tensor:
 
 
 def _by_outputs(layer: nn.Module, loss: Tensor, inputs: Tensor, output: Tensor) -> Pair:
-    """Second derivatives by weight and bias from those by the layer's output."""
+    """Compute second derivatives by weight and bias from second derivatives by the layer's output."""
     x, size = columns(layer, inputs), output[0].numel()
     places = rows(layer, torch.arange(size, device=output.device).view(1, *output.shape[1:]))[0]
     first = _derivative([loss], [output], create_graph=True)
@@ -122,7 +123,7 @@ def _by_outputs(layer: nn.Module, loss: Tensor, inputs: Tensor, output: Tensor) 
 
 @contextmanager
 def _output_of(module: nn.Module) -> Iterator[list[Tensor]]:
-    """Keep a layer's input and output of one forward pass; what follows works on a copy."""
+    """Record a layer's input and output in a forward pass. Later layers read a copy, and cannot change the output."""
     kept: list[Tensor] = []
 
     def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A layer's weight and bias gradients from its input and the gradient at its output: summed, or squared per sample."""
+"""Compute a layer's weight and bias gradients, summed or squared per sample, from its input and output gradient."""
 
 import torch
 from torch import Tensor, nn
@@ -8,20 +8,20 @@ from torch.nn.grad import conv2d_weight
 from prunebench.errors import CellError
 
 BUFFER = 2**17  # elements of per-sample gradients held at once: half a megabyte in float32 stays in a core's cache
-LARGE = 2**26  # the same on an accelerator, where it is the number of calls that costs
-FEW = 4  # output positions up to which products of position pairs are cheaper than one product per sample
+LARGE = 2**26  # the same on an accelerator, where many small calls would be slow
+FEW = 4  # up to so many output positions, products of position pairs are cheaper than one product per sample
 
 
 def gradient(layer: nn.Module, inputs: Tensor, output_grad: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradient of a layer's weight and bias, summed over the batch.
+    """Compute the gradients of a layer's weight and bias, summed over the batch.
 
     Args:
         layer: Conv2d (any stride, dilation, padding, groups) or Linear (on vectors or sequences).
-        inputs: what the layer was given, (batch, ...).
-        output_grad: (batch, ...), as the layer's output.
+        inputs: the layer's input, (batch, ...).
+        output_grad: (batch, ...), shaped like the layer's output.
 
     Returns:
-        (units, fan_in) and (units,); the second also for a layer without bias.
+        (units, fan_in) and (units,); the bias gradient also for a layer without bias.
 
     >>> weight, bias = gradient(nn.Linear(2, 1), torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0]]))
     >>> weight.tolist(), bias.tolist()
@@ -40,15 +40,15 @@ def gradient(layer: nn.Module, inputs: Tensor, output_grad: Tensor) -> tuple[Ten
 
 
 def squares(layer: nn.Module, inputs: Tensor, output_grads: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum over vectors and samples of the squared per-sample gradients of a layer's weight and bias.
+    """Sum the squared per-sample gradients of a layer's weight and bias over vectors and samples.
 
     Args:
         layer: Conv2d (any stride, dilation, padding, groups) or Linear (on vectors or sequences).
-        inputs: what the layer was given, (batch, ...).
-        output_grads: for each of the backpropagated vectors, (vectors, batch, ...).
+        inputs: the layer's input, (batch, ...).
+        output_grads: the output gradient for each backpropagated vector, (vectors, batch, ...).
 
     Returns:
-        (units, fan_in) and (units,); the second also for a layer without bias.
+        (units, fan_in) and (units,); the bias sum also for a layer without bias.
 
     >>> layer = nn.Linear(2, 1)
     >>> weight, bias = squares(layer, torch.tensor([[1.0, 2.0], [3.0, 0.0]]), torch.tensor([[[1.0], [2.0]]]))
@@ -57,15 +57,15 @@ def squares(layer: nn.Module, inputs: Tensor, output_grads: Tensor) -> tuple[Ten
     """
     grads = rows(layer, output_grads, 2)
     vectors, positions = len(grads), grads.shape[4]
-    pairs = positions <= max(FEW, vectors)  # then there are about half as many pairs as products
+    pairs = positions <= max(FEW, vectors)  # then pairs are about half as many as products per sample
     weight = _by_pairs(grads, columns(layer, inputs)) if pairs else _by_samples(layer, grads, inputs)
     return weight, grads.sum(dim=4).square().sum(dim=(0, 1)).flatten()
 
 
 def columns(layer: nn.Module, inputs: Tensor) -> Tensor:
-    """Show what each of a layer's outputs reads: (batch, groups, fan_in, positions)."""
+    """Give the inputs that each output position of a layer reads: (batch, groups, fan_in, positions)."""
     if isinstance(layer, nn.Conv2d):
-        windows = _padded(layer, inputs).contiguous()  # copied row by row: F.unfold is slower for few channels
+        windows = _padded(layer, inputs).contiguous()  # F.unfold is slower for few channels
         for axis, (size, step, apart) in enumerate(
             zip(layer.kernel_size, layer.stride, layer.dilation, strict=True), 2
         ):
@@ -76,7 +76,7 @@ def columns(layer: nn.Module, inputs: Tensor) -> Tensor:
 
 
 def rows(layer: nn.Module, outputs: Tensor, leading: int = 1) -> Tensor:
-    """(leading..., as the layer's output) to (leading..., groups, units of the group, positions)."""
+    """Reshape (leading..., the layer's output) to (leading..., groups, units of a convolution group, positions)."""
     if isinstance(layer, nn.Conv2d):
         flat = outputs.flatten(leading + 1)
         return flat.reshape(*flat.shape[:leading], layer.groups, -1, flat.shape[-1])
@@ -86,11 +86,11 @@ def rows(layer: nn.Module, outputs: Tensor, leading: int = 1) -> Tensor:
 
 def _check(layer: nn.Module) -> None:
     if not isinstance(layer, nn.Linear):
-        raise CellError(f"curvature of a {type(layer).__name__} layer is not supported, only of Conv2d and Linear")
+        raise CellError(f"curvature of a {type(layer).__name__} layer is not supported; Conv2d and Linear are")
 
 
 def _positions_last(values: Tensor, leading: int) -> Tensor:
-    """(leading..., positions..., features) to (leading..., features, all positions)."""
+    """Reshape (leading..., positions..., features) to (leading..., features, all positions)."""
     return values.reshape(*values.shape[:leading], -1, values.shape[-1]).transpose(-1, -2)
 
 
@@ -100,7 +100,7 @@ def _padded(layer: nn.Conv2d, inputs: Tensor) -> Tensor:
 
 
 def _by_samples(layer: nn.Module, grads: Tensor, inputs: Tensor) -> Tensor:
-    """Square per-sample gradients a few samples and columns at a time, so that they never leave the cache."""
+    """Square per-sample gradients a few samples and columns at a time, so that they stay in the cache."""
     _, batch, groups, units, positions = grads.shape
     fan_in = layer.get_parameter("weight")[0].numel()
     room = _room(grads)
@@ -116,7 +116,7 @@ def _by_samples(layer: nn.Module, grads: Tensor, inputs: Tensor) -> Tensor:
 
 
 def _sum_of_squares(grads: Tensor, patches: Tensor) -> Tensor:
-    """Sum squared products over vectors and samples: (vectors, batch, g, u, p) and (batch, g, p, f) to (g, u, f)."""
+    """Sum squared products over vectors and samples: (g, u, f) from (vectors, batch, g, u, p) and (batch, g, p, f)."""
     total = grads.new_zeros(*grads.shape[2:4], patches.shape[3])
     step = max(1, _room(grads) // total.numel())
     for vector in range(len(grads)):
@@ -134,9 +134,9 @@ def _room(like: Tensor) -> int:
 
 
 def _by_pairs(grads: Tensor, inputs: Tensor) -> Tensor:
-    """Use (sum_p g_p x_p)^2 = sum_{p,q} (g_p g_q) (x_p x_q): one matrix product over samples and pairs of positions.
+    """Sum squares by (sum_p g_p x_p)^2 = sum_{p,q} (g_p g_q) (x_p x_q), one product over samples and position pairs.
 
-    Only the left factor depends on the vector: their number costs next to nothing.
+    Only the left factor depends on the vectors, so many vectors cost little more than one.
     """
     p, q = torch.triu_indices(grads.shape[4], grads.shape[4], device=grads.device)
     twice = torch.where(p == q, 1.0, 2.0).to(grads.dtype)

@@ -1,12 +1,12 @@
-"""Second derivatives propagated back from layer to layer (LeCun, Denker & Solla, Optimal Brain Damage, NIPS 1989).
+"""Propagate second derivatives back layer by layer (LeCun, Denker & Solla, Optimal Brain Damage, NIPS 1989).
 
-Every operation passes the diagonal h of the Hessian by its output back to its input through its squared Jacobian,
-h_in = (J * J)^T h_out, off-diagonal terms left out (eq. 6); a weight shared by many positions sums over them,
-h_w = sum x^2 h_out (eq. 3-5). It starts with the Hessian's diagonal of the cross-entropy by the logits, p (1 - p), in
-place of the squared error's (eq. 7). Terms with the second derivative f'' of a nonlinearity are left out, which the
-paper offers as the Levenberg-Marquardt approximation: h is then never negative. For ReLU they are zero anyway.
+Let h be the Hessian's diagonal by the output of an operation with Jacobian J. The diagonal by its input is
+h_in = (J * J)^T h_out; off-diagonal terms are left out (eq. 6). A weight shared by many positions sums over them,
+h_w = sum x^2 h_out (eq. 3-5). The recursion starts at the logits with p (1 - p), the diagonal for cross-entropy; the
+paper starts with the squared error (eq. 7). Terms with the second derivative f'' of a nonlinearity are left out. The
+paper names this the Levenberg-Marquardt approximation. So h is never negative. For ReLU, f'' is zero anyway.
 
-The network runs as it is; only its backward pass is another. Costs one forward-backward pass.
+The forward pass is unchanged; the backward pass uses squared Jacobians. Costs one forward-backward pass.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -26,7 +26,7 @@ from prunebench.pruning.network import Network
 
 Operation = Callable[..., Any]
 
-# Jacobians of zeros and ones, of which each is its own square
+# Operations whose Jacobian has only zeros and ones, so that it equals its square.
 SELECTING = (
     *("relu", "max_pool2d", "dropout", "dropout2d", "pad", "add", "cat", "stack", "clone", "contiguous"),
     *("flatten", "view", "reshape", "squeeze", "unsqueeze", "permute", "transpose", "chunk", "split", "getitem"),
@@ -39,7 +39,7 @@ ELEMENTWISE = (
 
 
 def lecun(network: Network, layers: Sequence[str], pictures: Tensor, labels: Tensor) -> Diagonals:
-    """Give the diagonals, mean over samples; raises `CellError` for an operation without a rule here."""
+    """Give the diagonals, averaged over samples. Raises `CellError` for an operation without a rule."""
     sums = Sums(network, layers)
 
     def consume(name: str, inputs: Tensor, second: Tensor) -> None:
@@ -54,31 +54,31 @@ def lecun(network: Network, layers: Sequence[str], pictures: Tensor, labels: Ten
 
 
 class SquaredJacobians(TorchFunctionMode):
-    """Inside, what is computed passes second derivatives back where it would pass gradients."""
+    """Inside this mode, operations propagate second derivatives in place of gradients."""
 
     def __torch_function__(self, func: Operation, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run one operation by its rule, if it touches anything that is to be differentiated."""
+        """Run one operation by its rule, if an argument requires a gradient."""
         kwargs = kwargs or {}
-        if not _tensors([*args, *kwargs.values()]):
+        if not _differentiable([*args, *kwargs.values()]):
             return func(*args, **kwargs)
         rule = RULES.get(_name(func))
         if rule is not None:
             return rule(func, *args, **kwargs)
         result = func(*args, **kwargs)
-        if _tensors([result]):
-            raise CellError(f"curvature=lecun has no rule for the operation '{_name(func)}'")
+        if _differentiable([result]):
+            raise CellError(f"curvature=lecun has no rule for the operation '{_name(func)}'; choose another curvature")
         return result
 
 
-def _tensors(values: Iterable[Any]) -> list[Tensor]:
-    """Find tensors that are to be differentiated."""
-    found: list[Tensor] = []
+def _differentiable(values: Iterable[Any]) -> list[Tensor]:
+    """Collect the tensors that require a gradient, also from lists and tuples."""
+    tensors: list[Tensor] = []
     for value in values:
         if isinstance(value, list | tuple):
-            found += _tensors(value)
+            tensors += _differentiable(value)
         elif isinstance(value, Tensor) and value.requires_grad:
-            found.append(value)
-    return found
+            tensors.append(value)
+    return tensors
 
 
 def _name(func: Operation) -> str:
@@ -87,12 +87,12 @@ def _name(func: Operation) -> str:
 
 def _selecting(func: Operation, *args: Any, **options: Any) -> Any:
     if options.get("alpha", 1) != 1:
-        raise CellError(f"curvature=lecun has no rule for the operation '{_name(func)}' with alpha")
+        raise CellError(f"curvature=lecun has no rule for '{_name(func)}' with alpha; choose another curvature")
     return func(*args, **options)
 
 
 def _times(result: Tensor, factor: Tensor | float) -> Tensor:
-    """Have what comes back multiplied by the Jacobian once more before it is, by the operation itself."""
+    """Multiply the second derivative by a factor; the operation's own backward pass multiplies it once more."""
     result.register_hook(lambda second: second * factor)  # type: ignore[no-untyped-call]
     return result
 
@@ -117,7 +117,7 @@ def _batch_norm(
     eps: float = 1e-5,
 ) -> Tensor:
     if training or variance is None:
-        raise CellError("curvature=lecun has no rule for a BatchNorm that uses the statistics of the batch")
+        raise CellError("curvature=lecun has no rule for a BatchNorm with batch statistics; choose another curvature")
     slope = (variance + eps).rsqrt() * (1 if weight is None else weight)
     slope = slope.view(-1, *[1] * (inputs.ndim - 2))
     return _times(func(inputs, mean, variance, weight, bias, training, momentum, eps), slope)
@@ -132,7 +132,7 @@ def _avg_pool2d(func: Operation, inputs: Tensor, *args: Any, **options: Any) -> 
     ones = torch.ones_like(inputs[:1, :1]).detach()
     names = ("kernel_size", "stride", "padding", "ceil_mode")
     geometry = dict(zip(names, args, strict=False)) | {k: v for k, v in options.items() if k in names}
-    read = F.avg_pool2d(ones, **geometry, divisor_override=1)  # how many inputs each output reads
+    read = F.avg_pool2d(ones, **geometry, divisor_override=1)  # number of inputs that each output reads
     return _times(func(inputs, *args, **options), func(ones, *args, **options) / read)
 
 
@@ -146,7 +146,7 @@ def _adaptive_avg_pool2d(func: Operation, inputs: Tensor, *args: Any, **options:
 
 
 class _Squared(torch.autograd.Function):
-    """An operation with a backward pass of its own."""
+    """Run a forward function with a given backward function."""
 
     @staticmethod
     def forward(ctx: Any, run: Operation, back: Operation, *inputs: Tensor) -> Tensor:
@@ -214,7 +214,7 @@ def _subtract(func: Operation, one: Any, other: Any) -> Tensor:
 
 def _divide(func: Operation, one: Any, other: Any) -> Tensor:
     if isinstance(other, Tensor) and other.requires_grad:
-        raise CellError("curvature=lecun has no rule for the operation 'div' by what depends on the pictures")
+        raise CellError("curvature=lecun has no rule for division by a computed tensor; choose another curvature")
     return _times(func(one, other), 1 / other)
 
 

@@ -1,11 +1,13 @@
-"""Random vectors at the logits whose squared backpropagated gradients have the Gauss-Newton diagonal as their mean.
+"""Draw random vectors at the logits. Their squared gradients, backpropagated, have the Gauss-Newton diagonal as mean.
 
-A trained network is sure of most pictures, and the curvature comes from the few it is not sure of: labels drawn for
-every picture alike spend nearly all their work on gradients of nearly zero, and are wrong by what they rarely hit. Here
-a first forward pass shows where the curvature is, and pictures are drawn in proportion to it (Horvitz & Thompson, JASA
-1952; systematic, without replacement). A picture that is drawn k times has the columns of its root R R^T =
-diag(p) - p p^T dealt out to k vectors, each a sum of columns with random signs (Martens, Sutskever & Swersky, ICML
-2012); one that is drawn as often as there are columns is exact.
+A trained network is sure of most pictures, so the curvature comes from the few others. If every picture had the same
+number of random labels, nearly all gradients would be almost zero, and the estimate would vary strongly. So a first
+forward pass measures each picture's curvature, and pictures are drawn in proportion to it (Horvitz & Thompson, JASA
+1952; systematic, without replacement).
+
+Let R be a root, R R^T = diag(p) - p p^T. For a picture that is drawn k times, the columns of R are dealt out to k
+vectors. Each vector is a sum of its columns with random signs (Martens, Sutskever & Swersky, ICML 2012). A picture
+that is drawn as often as R has columns is exact.
 """
 
 from typing import NamedTuple
@@ -15,17 +17,17 @@ from torch import Tensor
 
 
 class Draw(NamedTuple):
-    """pictures: numbers (vectors,) of those drawn, ascending. vectors: (vectors, classes), at their logits."""
+    """Drawn vectors (vectors, classes), as gradients at the logits, and the numbers (vectors,) of their pictures."""
 
     pictures: Tensor
     vectors: Tensor
 
 
 def times_root(p: Tensor, coefficients: Tensor) -> Tensor:
-    """Multiply coefficients by a root of diag(p) - p p^T with one column less than there are classes.
+    """Multiply coefficients by a root of diag(p) - p p^T that has one column less than there are classes.
 
-    The root diag(sqrt p) - p sqrt(p)^T is singular along sqrt(p); a Householder reflection turns that into the last
-    column, which is then zero and left out.
+    The root diag(sqrt p) - p sqrt(p)^T is singular along sqrt(p). A Householder reflection turns this direction into
+    the last column, which is then zero and left out.
 
     p: (batch, classes); coefficients: (batch, classes - 1). Returns (batch, classes).
 
@@ -40,7 +42,7 @@ def times_root(p: Tensor, coefficients: Tensor) -> Tensor:
 
 
 def draw(p: Tensor, number: int, generator: torch.Generator) -> Draw:
-    """Draw about `number` vectors v with sum E[v v^T] = diag(p) - p p^T for every picture, uncorrelated.
+    """Draw about `number` uncorrelated vectors v with sum E[v v^T] = diag(p) - p p^T for every picture.
 
     p: (batch, classes), on the CPU.
     """
@@ -59,7 +61,7 @@ def draw(p: Tensor, number: int, generator: torch.Generator) -> Draw:
 
 
 def _shares(size: Tensor, number: int, most: int) -> Tensor:
-    """Share a number out in proportion to size, to each at most `most`."""
+    """Divide a number in proportion to the sizes; no share is above `most`."""
     shares, full = torch.zeros_like(size), torch.zeros_like(size, dtype=torch.bool)
     while not full.all():
         left = number - most * int(full.sum())

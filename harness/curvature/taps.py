@@ -1,4 +1,4 @@
-"""Taps: what a layer was given and the gradient at its output, handed over during the backward pass and then freed."""
+"""Hand each layer's input and output gradient to a function during the backward pass, then free them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,12 +11,12 @@ from prunebench.errors import CellError
 from prunebench.pruning.network import Network
 
 Consume = Callable[[str, Tensor, Tensor], None]  # layer, its input, the gradient at its output
-Pair = tuple[Tensor, Tensor]  # (units, fan_in) and (units,): of a layer's weight and bias
+Pair = tuple[Tensor, Tensor]  # (units, fan_in) for a layer's weight and (units,) for its bias
 Diagonals = dict[str, Pair]
 
 
 class Sums:
-    """Running sums of two diagonals for every layer."""
+    """Running sums of the weight's and the bias's diagonal for every layer."""
 
     def __init__(self, network: Network, layers: Sequence[str]) -> None:
         weights = {layer: network.model.get_parameter(f"{layer}.weight").detach() for layer in layers}
@@ -24,7 +24,7 @@ class Sums:
         self._sums = {layer: (torch.zeros_like(w.flatten(1)), w.new_zeros(len(w))) for layer, w in weights.items()}
 
     def add(self, layer: str, pair: Pair) -> None:
-        """Add to the sums of a layer."""
+        """Add a pair to the sums of a layer."""
         for total, value in zip(self._sums[layer], pair, strict=True):
             total += value
 
@@ -35,13 +35,13 @@ class Sums:
 
 @contextmanager
 def tapped(network: Network, layers: Sequence[str], consume: Consume) -> Iterator[Tensor]:
-    """Call `consume` for every layer as a backward pass reaches it; parameters may be frozen, nothing is copied.
+    """Call `consume` for every layer when a backward pass reaches it. Parameters may be frozen; nothing is copied.
 
-    Gives the tensor (a zero) to differentiate with respect to: it is added to what the first layers put out, so that
-    the pass goes back to them and no further.
+    Gives a zero tensor, the anchor, by which to differentiate. The anchor is added to the outputs of the first layers,
+    so the backward pass ends there.
 
     Raises:
-        CellError: a layer runs more than once, or not at all, or what it was given is changed in place afterwards.
+        CellError: a layer does not run exactly once, or its input is changed in place after it ran.
     """
     anchor = torch.zeros((), device=network.device, dtype=network.dtype, requires_grad=True)
     ran: set[str] = set()
@@ -57,7 +57,7 @@ def tapped(network: Network, layers: Sequence[str], consume: Consume) -> Iterato
 
 
 def backward(outputs: Tensor, anchor: Tensor, cotangent: Tensor, again: bool = False) -> None:
-    """Run one backward pass from `outputs`. again: whether another one over the same graph follows."""
+    """Run one backward pass from `outputs`. again: keep the graph, since another backward pass follows."""
     torch.autograd.grad(outputs, anchor, cotangent, retain_graph=again, allow_unused=True)
 
 
@@ -69,8 +69,8 @@ def _tap(name: str, ran: set[str], anchor: Tensor, consume: Consume) -> Callable
         given, version = inputs[0].detach(), inputs[0]._version
 
         def arrived(gradient: Tensor) -> None:
-            if given._version != version:  # it could not be trained either: its weight's gradient needs the input
-                raise CellError(f"what layer '{name}' was given is changed in place after it ran")
+            if given._version != version:  # training would fail too: the weight's gradient needs this input
+                raise CellError(f"the input of layer '{name}' is changed in place after the layer ran; change a copy")
             with torch.no_grad():
                 consume(name, given, gradient)
 

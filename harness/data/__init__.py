@@ -1,1 +1,1 @@
-"""Pictures: how they are kept in memory or streamed, split by a seed and augmented. Imports records."""
+"""Pictures: kept in memory or streamed from files, split by a seed, augmented. Imports records."""

@@ -1,4 +1,4 @@
-"""Augmentation in batch: every picture is moved, cropped or flipped in its own way, all of them at once."""
+"""Augment a whole batch at once; every picture is moved, cropped or flipped in its own way."""
 
 import math
 
@@ -6,16 +6,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_ATTEMPTS = 10  # at a crop that fits, as in torchvision
+_ATTEMPTS = 10  # draws per picture until a crop fits, as in torchvision
 
 
 def augment(images: Tensor, kinds: tuple[str, ...], generator: torch.Generator, side: int = 0) -> Tensor:
-    """Augment a batch of uint8 pictures (n, channels, height, width); the draws come from a CPU generator.
+    """Augment a batch of uint8 pictures (n, channels, height, width) with a CPU generator. New borders are black.
 
-    ``shift``: moved by up to a tenth of the side. ``crop``: a random crop after padding by an eighth of the side.
-    ``flip``: mirrored left-right with probability one half. New borders are zero (black). ``resized_crop``: a random
-    part (8 to 100 % of the area, 3:4 to 4:3) brought to `side` pixels (0: those of the pictures), Inception's
-    augmentation (Szegedy et al., CVPR 2015).
+    ``shift``: move by up to a tenth of the side. ``crop``: pad by an eighth of the side, then crop at random. ``flip``:
+    mirror left-right with probability one half. ``resized_crop``: resize a random part (8 to 100 % of the area, 3:4 to
+    4:3) to `side` pixels, or to the pictures' side if 0 (Inception; Szegedy et al., CVPR 2015).
     """
     for kind in kinds:
         width = images.shape[-1]
@@ -43,10 +42,10 @@ def _shifted(images: Tensor, reach: int, generator: torch.Generator) -> Tensor:
 
 
 def draw_boxes(count: int, side: int, generator: torch.Generator) -> Tensor:
-    """Draw parts of square pictures: int64 (4, count), their top, left, height and width in pixels.
+    """Draw a part of each of `count` square pictures: int64 (4, count), top, left, height and width in pixels.
 
-    Area uniform from 0.08 to 1, ratio of the sides log-uniform from 3:4 to 4:3; the whole picture where ten drawn ones
-    are too wide or too high.
+    The area is uniform from 0.08 to 1 of the picture, the ratio of the sides log-uniform from 3:4 to 4:3. If ten draws
+    are too wide or too high, the part is the whole picture.
     """
     area, ratio = torch.rand(2, count, _ATTEMPTS, generator=generator)
     area, ratio = side**2 * (0.08 + 0.92 * area), ((2 * ratio - 1) * math.log(4 / 3)).exp()
@@ -59,14 +58,14 @@ def draw_boxes(count: int, side: int, generator: torch.Generator) -> Tensor:
 
 
 def resized_crop(images: Tensor, boxes: Tensor, side: int) -> Tensor:
-    """Bring a part of each picture to (n, channels, side, side), bilinear. boxes: as `draw_boxes` gives them.
+    """Resize a part of each picture to (n, channels, side, side), bilinear. boxes: from `draw_boxes`.
 
-    Without smoothing: evaluation's `side` is 7/8 of the picture, so that a part is never reduced by more than 8/7.
+    No smoothing is needed: `side` is 7/8 of the picture's, so no part shrinks by more than 8/7.
     """
     height, width = images.shape[-2:]
     top, left, rows, columns = boxes.to(images.device, torch.float32).unsqueeze(2)
     steps = (torch.arange(side, device=images.device) + 0.5) / side
-    y = (steps * rows - 0.5).clamp_min(0).minimum(rows - 1) + top  # nothing from outside the part
+    y = (steps * rows - 0.5).clamp_min(0).minimum(rows - 1) + top  # reads no pixel outside the part
     x = (steps * columns - 0.5).clamp_min(0).minimum(columns - 1) + left
     y, x = (2 * y + 1) / height - 1, (2 * x + 1) / width - 1
     grid = torch.stack([x.unsqueeze(1).expand(-1, side, -1), y.unsqueeze(2).expand(-1, -1, side)], dim=3)

@@ -1,4 +1,4 @@
-"""Picture files to pixels. Imports no torch: worker processes that decode start in a moment and stay small."""
+"""Decode picture files to pixels. Imports no torch, so that decoding worker processes start fast and stay small."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Array = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Form:
-    """What pictures are brought to. resize: the shorter side to `side`, then the centre; else they must have it."""
+    """The form of all pictures in a batch. resize: the shorter side, then cut out the centre; else refuse others."""
 
     channels: int = 0
     side: int = 0
@@ -24,7 +24,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Survey:
-    """What some pictures have in common. shapes: (height, width); counts: of the 256 levels, int64 (3, 256)."""
+    """A summary of some pictures. shapes: all (height, width); counts: of the 256 levels, int64 (3, 256)."""
 
     colour: bool
     shapes: frozenset[tuple[int, int]]
@@ -34,7 +34,7 @@ class Survey:
 def decode(file: str | Path, size: int) -> Array:
     """Decode a picture: (height, width) if all its pixels are grey, else (height, width, 3).
 
-    size: the shorter side is resized to it and the centre cut out; 0: as it is. Raises `UserError` naming the file.
+    size: resize the shorter side, then cut out the centre; 0 keeps the size. Raises `UserError` naming the file.
     """
     try:
         with Image.open(file) as opened:
@@ -47,7 +47,7 @@ def decode(file: str | Path, size: int) -> Array:
 
 
 def read(files: Sequence[str], form: Form) -> Array:
-    """Decode pictures of one form: (n, channels, side, side). Raises `CellError` naming the file that is not of it."""
+    """Decode pictures of one form: (n, channels, side, side). Raises `CellError` naming a file of another form."""
     batch = np.empty((len(files), form.channels, form.side, form.side), np.uint8)
     for place, file in zip(batch, files, strict=True):
         try:
@@ -56,15 +56,15 @@ def read(files: Sequence[str], form: Form) -> Array:
             raise CellError(str(error)) from None
         if pixels.shape[:2] != place.shape[1:]:
             height, width = pixels.shape[:2]
-            raise CellError(f"{file}: {width} x {height} pixels, others have {form.side} x {form.side}: give size=N")
+            raise CellError(f"{file}: has {width} x {height} pixels, others {form.side} x {form.side}; give size=N")
         if pixels.ndim == 3 and form.channels == 1:
-            raise CellError(f"{file}: in colour, the pictures looked at before are all grey: give channels=3")
+            raise CellError(f"{file}: is in colour, all pictures sampled before are grey; give channels=3")
         place[:] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     return batch
 
 
 def survey(files: Sequence[str], size: int) -> Survey:
-    """Decode pictures and say what they have in common. Raises `UserError` naming a file that cannot be read."""
+    """Decode pictures and summarise them. Raises `UserError` naming a file that cannot be read."""
     colour, shapes, counts = False, set(), np.zeros((3, 256), np.int64)
     for file in files:
         pixels = decode(file, size)
@@ -77,7 +77,7 @@ def survey(files: Sequence[str], size: int) -> Survey:
 
 
 def header(file: str | Path) -> tuple[int, int, int]:
-    """Read (channels, height, width) without the pixels. Raises `UserError` for what is no picture."""
+    """Read (channels, height, width) without the pixels. Raises `UserError` for a file that is no picture."""
     try:
         with Image.open(file) as image:
             grey = image.mode in ("1", "L", "LA") or image.mode.startswith("I;16")
@@ -92,12 +92,12 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):  # PIL would clip 16 bits, not scale them
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
-        raise ValueError(f"pixels of mode {image.mode} have no fixed range; save it with 8 or 16 bits")
+        raise ValueError(f"pixels of mode {image.mode} have no fixed range; save the picture with 8 or 16 bits")
     return image.convert("RGB")
 
 
 def _square(image: Image.Image, size: int) -> Image.Image:
-    """Resize the shorter side to `size`, cut out the centre."""
+    """Resize the shorter side to `size` and cut out the centre."""
     factor = size / min(image.size)
     width, height = (max(size, round(side * factor)) for side in image.size)
     left, top = (width - size) // 2, (height - size) // 2

@@ -1,4 +1,4 @@
-"""Folders of pictures with a folder for each class: listed, then read into memory or left in their files."""
+"""Picture folders with one folder per class: list the pictures, then read them into memory or stream them."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -17,20 +17,20 @@ from prunebench.errors import UserError
 from prunebench.seeding import generator
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-LARGE = 96  # from this size on pictures are stored with a margin, as is usual for ImageNet: 256 pixels for 224
-LOOKED_AT = 2048  # training pictures that channels, shape and moments of a streamed set are found from
+LARGE = 96  # from this size on, pictures are stored with a margin, as usual for ImageNet: 256 pixels for 224
+LOOKED_AT = 2048  # training pictures from which channels, shape and moments of a streamed dataset are found
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How pictures are to be read.
+    """How to read pictures.
 
     Args:
-        label: the dataset as it was named, for messages.
-        size: side that networks see; 0: pictures as they are.
-        channels: 3: colour, even if all are grey; 0: as they are.
-        memory: GiB of pixels up to which they are held in memory.
-        moments: mean and deviation, where they are known; found from the training pictures if not.
+        label: the dataset's name with its options, for messages.
+        size: side in pixels that networks see; 0 keeps the pictures' own size.
+        channels: 3 reads all pictures in colour; 0 keeps the pictures' own channels.
+        memory: most GiB of pixels that are held in memory.
+        moments: mean and deviation, if known; otherwise they are found from training pictures.
     """
 
     label: str
@@ -53,12 +53,12 @@ class ReadOptions:
 
     @property
     def stored(self) -> int:
-        """Side that pictures are stored with."""
+        """Side in pixels of the stored pictures; 0 for their own size."""
         return self.size if self.size < LARGE else round(self.size * 256 / 224)
 
 
 def class_folders(path: Path) -> tuple[str, ...]:
-    """Give the folders of classes, sorted. Raises `UserError` where there are none."""
+    """Give the sorted names of the class folders. Raises `UserError` if there are none."""
     names = tuple(sorted(p.name for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")))
     if not names:
         raise UserError(f"{path} has no folders of classes; pictures belong in {path}/CLASS/")
@@ -66,7 +66,7 @@ def class_folders(path: Path) -> tuple[str, ...]:
 
 
 def common_classes(path: Path, splits: Sequence[str]) -> tuple[str, ...]:
-    """Give the classes of several splits, folders in `path`. Raises `UserError` where they differ."""
+    """Give the classes of several splits, folders in `path`. Raises `UserError` if the classes differ."""
     first, *others = splits
     names = class_folders(path / first)
     for other in others:
@@ -77,20 +77,20 @@ def common_classes(path: Path, splits: Sequence[str]) -> tuple[str, ...]:
 
 
 def list_pictures(path: Path, split: str, classes: Sequence[str]) -> Files:
-    """List the pictures of one split, a folder in `path`, sorted by class and name; hidden files are left out."""
+    """List the pictures of one split, a folder in `path`, sorted by class and name. Hidden files are left out."""
     names: list[bytes] = []
     counts: list[int] = []
     for name in classes:
-        found = sorted(_below(path, path / split / name), key=lambda file: file.split("/"))
-        if not found:
-            raise UserError(f"{path / split / name} has no pictures; known are {', '.join(SUFFIXES)}")
-        names += map(os.fsencode, found)
-        counts.append(len(found))
+        files = sorted(_files_below(path, path / split / name), key=lambda file: file.split("/"))
+        if not files:
+            raise UserError(f"{path / split / name} has no pictures; known file types are {', '.join(SUFFIXES)}")
+        names += map(os.fsencode, files)
+        counts.append(len(files))
     labels = torch.repeat_interleave(torch.arange(len(classes)), torch.tensor(counts))
     return Files(path, np.array(names), labels)
 
 
-def _below(path: Path, folder: Path) -> Iterable[str]:
+def _files_below(path: Path, folder: Path) -> Iterable[str]:
     for place, _, files in os.walk(folder):
         inside = os.path.relpath(place, path)
         yield from (f"{inside}/{f}" for f in files if f.lower().endswith(SUFFIXES) and not f.startswith("."))
@@ -99,41 +99,43 @@ def _below(path: Path, folder: Path) -> Iterable[str]:
 def read_pictures(parts: Sequence[Files], classes: Sequence[str], wanted: ReadOptions) -> Loaded:
     """Read the pictures of train, test and perhaps validation into memory, or leave them in their files.
 
-    They are left there if their pixels, counted with the channels (and the size, where none is wanted) of the first
-    one, take more memory than wanted. Raises `UserError` for pictures that cannot be read or do not fit together.
+    Pictures stay in their files if they need more than `wanted.memory`, estimated from the first picture's channels
+    (and its size, if `wanted.size` is 0).
+
+    Raises `UserError` if a picture cannot be read or has another shape than the others.
     """
     channels, height, width = header(parts[0].paths(0, 1)[0])
     pixels = sum(map(len, parts)) * max(channels, wanted.channels) * (wanted.stored or height) ** 2
     if pixels <= wanted.memory * 2**30:
         pictures = _in_memory(parts, wanted, (wanted.stored or height, wanted.stored or width))
-        found: list[Pictures | Files] = [*pictures]
+        splits: list[Pictures | Files] = [*pictures]
         mean, std = wanted.moments or moments(histogram(pictures[0].images))
     else:
         form, (mean, std) = _surveyed(parts[0], wanted)
-        found = [replace(part, form=form) for part in parts]
+        splits = [replace(part, form=form) for part in parts]
     margin = wanted.stored > wanted.size
     return Loaded(
-        found[0],
-        found[1],
+        splits[0],
+        splits[1],
         tuple(classes),
         mean,
         std,
-        validation=found[2] if len(found) > 2 else None,
+        validation=splits[2] if len(splits) > 2 else None,
         centre=wanted.size if margin else 0,
         augment=("resized_crop", "flip") if margin else None,
     )
 
 
 def _surveyed(train: Files, wanted: ReadOptions) -> tuple[Form, Moments]:
-    """Find channels, side and moments of a set that stays in its files, from a sample that is always the same."""
+    """Find channels, side and moments of streamed pictures from a fixed sample of the training pictures."""
     if wanted.moments is not None:
         return Form(len(wanted.moments[0]), wanted.stored, resize=True), wanted.moments
     sample = train[torch.randperm(len(train), generator=generator(0, "survey"))[:LOOKED_AT]]
-    seen = sample.survey(wanted.stored)
-    _check_shapes(seen.shapes, train.root, wanted)
-    channels = 3 if seen.colour else wanted.channels or 1
-    counts = torch.from_numpy(seen.counts[:channels])
-    return Form(channels, next(iter(seen.shapes))[0], resize=wanted.size > 0), moments(counts)
+    summary = sample.survey(wanted.stored)
+    _check_shapes(summary.shapes, train.root, wanted)
+    channels = 3 if summary.colour else wanted.channels or 1
+    counts = torch.from_numpy(summary.counts[:channels])
+    return Form(channels, next(iter(summary.shapes))[0], resize=wanted.size > 0), moments(counts)
 
 
 def _in_memory(parts: Sequence[Files], wanted: ReadOptions, shape: tuple[int, int]) -> list[Pictures]:
@@ -145,8 +147,8 @@ def _in_memory(parts: Sequence[Files], wanted: ReadOptions, shape: tuple[int, in
 
 
 def _decoded(part: Files, wanted: ReadOptions, shape: tuple[int, int]) -> Array:
-    """Decode a split where it stays: (n, channels, height, width), three channels if one picture is in colour."""
-    images = np.empty((len(part), wanted.channels or 1, *shape), np.uint8)  # what is not filled yet takes no memory
+    """Decode a split into one array: (n, channels, height, width), with three channels if any picture is in colour."""
+    images = np.empty((len(part), wanted.channels or 1, *shape), np.uint8)  # pages take memory only once written
     for number, file in enumerate(part.paths()):
         pixels = decode(file, wanted.stored)
         _check_shapes({shape, pixels.shape[:2]}, part.root, wanted)
@@ -156,8 +158,8 @@ def _decoded(part: Files, wanted: ReadOptions, shape: tuple[int, int]) -> Array:
     return images
 
 
-def _check_shapes(found: Iterable[tuple[int, ...]], path: Path, wanted: ReadOptions) -> None:
-    shapes = sorted(found)
+def _check_shapes(given: Iterable[tuple[int, ...]], path: Path, wanted: ReadOptions) -> None:
+    shapes = sorted(given)
     if len(shapes) > 1 or shapes[0][0] != shapes[0][1]:
         shown = " and ".join(f"{width} x {height}" for height, width in (shapes[:1] + shapes[-1:])[: len(shapes)])
         raise UserError(f"{path} has pictures of {shown} pixels; write {wanted.label},size=N to make all N x N")

@@ -7,17 +7,18 @@ from dataclasses import dataclass, replace
 from prunebench.data.pictures import Samples
 from prunebench.errors import UserError
 
-# mean and deviation that all users of ImageNet normalise with, since PyTorch's first examples
+# The usual ImageNet mean and standard deviation, from PyTorch's first examples.
 IMAGENET_MOMENTS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a loader gives. `validation` only where the source has such a split of its own.
+    """A dataset, as its loader returns it.
 
-    mean, std: per channel, of the training pictures scaled to [0, 1]. centre: networks see so many pixels of the middle
-    (augmentation may choose from more); 0: all of the picture. augment: what training does to a batch where that
-    depends on the pictures; None: as the dataset's record says.
+    mean, std: per channel, of the training pictures scaled to [0, 1].
+    validation: only if the source has a validation split of its own.
+    centre: networks see the central centre x centre pixels; augmentation may use the rest. 0: the whole picture.
+    augment: the kinds of augmentation in training, if they depend on the pictures; None: those of the dataset's record.
     """
 
     train: Samples
@@ -31,10 +32,10 @@ class Loaded:
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2:
-            raise UserError(f"the dataset has one class only ({', '.join(self.classes) or 'none'}); two are needed")
+            raise UserError(f"the dataset needs two classes or more, got {', '.join(self.classes) or 'none'}")
         for split in (self.train, self.test):
             if len(split) == 0:
-                raise UserError("the dataset has an empty split; train and test need pictures")
+                raise UserError("the dataset has an empty split; train and test each need at least one picture")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -43,14 +44,14 @@ class Loaded:
         return channels, self.centre or height, self.centre or width
 
     def each(self, change: Callable[[Samples], Samples]) -> "Loaded":
-        """Give the dataset with every split changed."""
+        """Copy the dataset with every split changed."""
         validation = None if self.validation is None else change(self.validation)
         return replace(self, train=change(self.train), test=change(self.test), validation=validation)
 
     def fingerprint(self) -> str:
-        """SHA-256 (16 hex digits) of all pixels and labels: two runs with the same one saw the same data.
+        """Hash all pixels and labels with SHA-256 (16 hex digits): equal fingerprints mean equal data.
 
-        Of pictures in files: of their names and sizes instead of their pixels.
+        For pictures in files, file names and sizes stand for the pixels.
         """
         shown = (self.classes, self.mean, self.std, *((self.centre,) if self.centre else ()))
         digest = hashlib.sha256(repr(shown).encode())

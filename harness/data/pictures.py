@@ -1,4 +1,4 @@
-"""Labelled pictures in memory, and what any other place to keep them must offer."""
+"""Labelled pictures in memory, and the protocol that pictures kept elsewhere follow too."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -8,43 +8,43 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-COPIED = 8  # pictures copied at a time by what goes through all of them: it needs no memory for all
+COPIED = 8  # pictures copied at a time when a pass reads all pictures, so that it needs little memory
 
 
 class Samples(Protocol):
-    """One split, wherever its pictures are kept: in memory (`Pictures`), in files (`streaming.Files`)."""
+    """One split, with its pictures in memory (`Pictures`) or in files (`streaming.Files`)."""
 
     @property
     def labels(self) -> Tensor:
-        """Int64, (n,), on the device that batches are wanted on."""
+        """Labels, int64 (n,), on the device of the batches."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(channels, height, width) of a picture in a batch."""
+        """Shape of a picture in a batch: (channels, height, width)."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: Tensor) -> Self: ...
 
     def to(self, device: torch.device) -> Self:
-        """Give the same split with its batches on a device."""
+        """Copy the split so that its batches are on a device."""
 
     def relabelled(self, labels: Tensor) -> Self:
-        """Give the same pictures with other labels, (n,)."""
+        """Copy the split with other labels, (n,)."""
 
     def batches(self, chosen: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Give uint8 pictures (k, channels, height, width) and labels (k,) for each index (k,), in order."""
+        """Yield uint8 pictures (k, channels, height, width) and labels (k,) for each index (k,), in order."""
 
     def facts(self) -> Iterator[bytes]:
-        """Give what the data's fingerprint is made of."""
+        """Yield the bytes that the fingerprint hashes."""
 
 
 @dataclass(frozen=True)
 class Pictures:
     """One split, held in memory. images: uint8 (n, channels, height, width); labels: int64 (n,).
 
-    side: batches are square pictures of this many pixels (see `resized`); 0: as they are. Small pictures that a network
-    sees enlarged need no more memory so.
+    side: batches have pictures of side x side pixels (see `resized`); 0 keeps their own size. Each batch is resized
+    when it is read, so that enlarging small pictures needs no more memory.
     """
 
     images: Tensor
@@ -53,7 +53,7 @@ class Pictures:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(channels, height, width) of a picture in a batch."""
+        """Shape of a picture in a batch: (channels, height, width)."""
         _, channels, height, width = self.images.shape
         return channels, self.side or height, self.side or width
 
@@ -68,18 +68,18 @@ class Pictures:
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
     def relabelled(self, labels: Tensor) -> Self:
-        """Give the same pictures with other labels, (n,)."""
+        """Copy the split with other labels, (n,)."""
         return replace(self, labels=labels)
 
     def batches(self, chosen: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Give uint8 pictures (k, channels, height, width) and labels (k,) for each index (k,), in order."""
+        """Yield uint8 pictures (k, channels, height, width) and labels (k,) for each index (k,), in order."""
         for index in chosen:
             here = index.to(self.images.device)
             images = self.images[here]
             yield resized(images, self.side) if self.side else images, self.labels[here]
 
     def facts(self) -> Iterator[bytes]:
-        """Give the size in batches, where it is not that of the pictures, all pixels and all labels."""
+        """Yield the side if batches are resized, then all pixels and all labels."""
         if self.side:
             yield f"side {self.side}".encode()
         for few in torch.split(self.images, COPIED):
@@ -88,9 +88,9 @@ class Pictures:
 
 
 def resized(images: Tensor, side: int) -> Tensor:
-    """Resize the shorter side to `side` (bilinear, smoothed where it shrinks) and cut out the centre.
+    """Resize the shorter side to `side` (bilinear, antialiased) and cut out the centre.
 
-    images: uint8 (n, channels, height, width); gives uint8 (n, channels, side, side).
+    images: uint8 (n, channels, height, width). Returns uint8 (n, channels, side, side).
     """
     factor = side / min(images.shape[-2:])
     height, width = (max(side, round(length * factor)) for length in images.shape[-2:])

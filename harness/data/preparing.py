@@ -1,4 +1,4 @@
-"""What can be asked of every dataset: some of its classes, another size, three channels, another augmentation."""
+"""Options of every dataset: some of its classes, another size, three channels, another augmentation."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,15 +14,15 @@ from prunebench.errors import UserError
 def prepare(
     loaded: Loaded, name: str, *, size: int = 0, classes: str = "", channels: int = 0, augment: str = ""
 ) -> Loaded:
-    """Give a dataset as asked for.
+    """Apply the options to a dataset.
 
     Args:
-        loaded: the dataset as it is; its moments stay those of the whole training split.
+        loaded: the dataset. Its mean and deviation stay those of the whole training split.
         name: of the dataset, for messages.
-        size: side of the pictures: the shorter side is resized to it and the centre cut out, when a batch is asked for.
-        classes: ``10`` for the first ten, ``cat/dog`` for these; labels are numbered anew in the same order.
-        channels: 3 gives grey pictures three equal channels.
-        augment: other augmentation, ``crop/flip`` or ``none``.
+        size: side in pixels: each batch has its shorter sides resized to `size` and the centre cut out. 0: own size.
+        classes: ``10`` for the first ten classes, ``cat/dog`` for these two. Labels are renumbered in the same order.
+        channels: 3 gives grey pictures three equal channels; 0 keeps the channels.
+        augment: other kinds of augmentation, as ``crop/flip``, or ``none``.
     """
     if classes:
         loaded = _with_classes(loaded, chosen_classes(classes, loaded.classes, name))
@@ -41,7 +41,7 @@ def prepare(
 
 
 def chosen_classes(text: str, names: Sequence[str], where: str) -> list[int]:
-    """Give the numbers of the classes that an option asks for, ascending. where: the dataset, for messages.
+    """Give the ascending numbers of the classes that an option names. where: the dataset, for messages.
 
     >>> chosen_classes("2", ("cat", "dog", "elk"), "zoo"), chosen_classes("elk/cat", ("cat", "dog", "elk"), "zoo")
     ([0, 1], [0, 2])
@@ -54,10 +54,10 @@ def chosen_classes(text: str, names: Sequence[str], where: str) -> list[int]:
         return list(range(int(text)))
     parts, chosen = text.split("/"), set()
     while parts:
-        known = [n for n in range(len(parts), 0, -1) if "/".join(parts[:n]) in names]  # a name may have a / of its own
+        known = [n for n in range(len(parts), 0, -1) if "/".join(parts[:n]) in names]  # a class name may contain a /
         if not known:
             near = get_close_matches(parts[0], names, n=3, cutoff=0.4) or list(names[:3])
-            hint = f"of its {len(names)} the nearest are {', '.join(near)}"
+            hint = f"the nearest of {len(names)} classes are {', '.join(near)}"
             raise UserError(f"option classes={text} of '{where}': no class '{parts[0]}'; {hint}")
         chosen.add(names.index("/".join(parts[: known[0]])))
         parts = parts[known[0] :]
@@ -78,7 +78,7 @@ def _with_classes(loaded: Loaded, chosen: list[int]) -> Loaded:
 
 def _in_memory(split: Samples, name: str) -> Pictures:
     if not isinstance(split, Pictures):
-        raise UserError(f"dataset '{name}' is not in memory: its own options must say which size and channels it has")
+        raise UserError(f"dataset '{name}' is not in memory; its own loader must offer the options size and channels")
     return split
 
 

@@ -1,4 +1,4 @@
-"""What several data sources need: per-channel moments and a split that never changes."""
+"""Helpers of data sources: per-channel mean and deviation, and a fixed test split."""
 
 from typing import TypeVar
 
@@ -22,11 +22,11 @@ def histogram(images: Tensor) -> Tensor:
 
 
 def moments(levels: Tensor) -> Moments:
-    """Give mean and standard deviation of every channel, of pictures scaled to [0, 1].
+    """Give mean and standard deviation of every channel, for pictures scaled to [0, 1].
 
-    They are exact to float64, and large sets need no copy in float. A channel of one level has a deviation of 1.
+    Both are exact to float64 without a float copy of the pictures. A channel of one level has a deviation of 1.
 
-    levels: (channels, 256), as `histogram` counts them.
+    levels: (channels, 256), from `histogram`.
 
     >>> moments(histogram(torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1)))
     ((0.5,), (0.5,))
@@ -42,9 +42,9 @@ def moments(levels: Tensor) -> Moments:
 
 
 def split_test(pictures: S, count: int) -> tuple[S, S]:
-    """Split off `count` test pictures, stratified by class, the same ones always; gives (train, test).
+    """Split off `count` test pictures, stratified by class and always the same; returns (train, test).
 
-    Raises `UserError` where a class has a single picture, or fewer test or training pictures remain than classes.
+    Raises `UserError` if a class has a single picture, or if one split has fewer pictures than there are classes.
     """
     from sklearn.model_selection import train_test_split
 
@@ -52,7 +52,8 @@ def split_test(pictures: S, count: int) -> tuple[S, S]:
     smallest = int(sizes.min())
     if smallest < 2 or min(count, len(pictures) - count) < len(sizes):
         raise UserError(
-            f"{len(pictures)} pictures of {len(sizes)} classes, {smallest} in the smallest, are too few to split"
+            f"{len(pictures)} pictures of {len(sizes)} classes, {smallest} in the smallest, are too few to split: each "
+            "class needs two pictures, and train and test as many as there are classes"
         )
     train, test = train_test_split(
         torch.arange(len(pictures)).numpy(), test_size=count, stratify=pictures.labels.numpy(), random_state=0

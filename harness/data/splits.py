@@ -1,4 +1,4 @@
-"""A block's pictures: what a seed draws from a dataset. Validation never comes from the test split."""
+"""Draw a block's splits from a dataset by its seed. Validation pictures never come from the test split."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from prunebench.seeding import generator
 
 @dataclass(frozen=True)
 class Split:
-    """One split on a device. centre: networks see the centre of so many pixels; 0: all of the picture."""
+    """One split on a device. centre: networks see the central centre x centre pixels; 0: the whole picture."""
 
     pictures: Samples
     mean: Tensor
@@ -28,24 +28,24 @@ class Split:
 
     @property
     def side(self) -> int:
-        """Pixels on a side of what networks see."""
+        """Side in pixels of the pictures that networks see."""
         return self.centre or self.pictures.shape[-1]
 
     def floats(self, images: Tensor) -> Tensor:
-        """Normalise the centre of uint8 (n, channels, height, width) to float32, channels_last."""
+        """Cut and normalise uint8 pictures (n, channels, height, width) to float32, channels_last."""
         if self.centre:
             images = central(images, self.centre)
         scaled = images.to(torch.float32).div_(255).sub_(self.mean).div_(self.std)
         return scaled.contiguous(memory_format=torch.channels_last)
 
     def batches(self, size: int) -> "Batches":
-        """Cut the split into (normalised pictures, labels), in order; the last batch may be short."""
+        """Give batches (normalised pictures, labels) in order; the last batch may be short."""
         return Batches(self, size)
 
 
 @dataclass(frozen=True)
 class Batches(Sequence[tuple[Tensor, Tensor]]):
-    """The batches of a split, each normalised when it is asked for: only one is in memory as floats."""
+    """The batches of a split. A batch is normalised when it is read, so that only one is in memory as floats."""
 
     split: Split
     size: int
@@ -84,19 +84,19 @@ class BlockData:
 
 
 def check_sizes(loaded: Loaded, protocol: Protocol) -> None:
-    """Raise `UserError` where training would have fewer pictures than a batch."""
+    """Raise `UserError` if the training split would have fewer pictures than a batch."""
     used = max(1, round(len(loaded.train) * protocol.train_fraction))
     left = used if loaded.validation is not None else used - max(1, round(used * protocol.validation_fraction))
     if left < 1:
-        raise UserError("no training picture is left: raise --train-fraction or lower --validation-fraction")
+        raise UserError("no training picture is left; raise --train-fraction or lower --validation-fraction")
     if left < (protocol.batch or 1):
         raise UserError(
-            f"{left} training pictures are fewer than a batch of {protocol.batch}: lower --batch or use more pictures"
+            f"{left} training pictures are fewer than a batch of {protocol.batch}; lower --batch or use more pictures"
         )
 
 
 def draw(loaded: Loaded, augment: tuple[str, ...], protocol: Protocol, seed: int, device: torch.device) -> BlockData:
-    """Draw a seed's training subset, validation split and calibration pictures; the test split is always whole."""
+    """Draw a seed's training subset, validation split and calibration pictures; the test split stays whole."""
     check_sizes(loaded, protocol)
     order = torch.randperm(len(loaded.train), generator=generator(seed, "split"))
     used = order[: max(1, round(len(order) * protocol.train_fraction))]

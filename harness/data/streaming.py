@@ -1,7 +1,7 @@
-"""Pictures that do not fit in memory: worker processes decode them from their files, a few batches ahead.
+"""Stream pictures that do not fit in memory: worker processes decode the files a few batches ahead.
 
-The workers belong to the process, not to a split or an epoch: they start once, serve every split and end with the
-process. They draw nothing at random, so their number changes no result.
+Workers start once per process, serve all its splits and end with it. They draw no random numbers, so their number
+changes no result.
 """
 
 from collections import deque
@@ -25,10 +25,10 @@ from prunebench.errors import CellError, UserError
 from prunebench.processes import cores, serve_parent
 
 BROKEN = (
-    "a process that decodes pictures was killed, perhaps for its memory, or could not start: "
-    'a script of your own must call what loads data below `if __name__ == "__main__":`'
+    "a process that decodes pictures was killed, perhaps for lack of memory, or could not start; "
+    'if your own script loads the data, do so below `if __name__ == "__main__":`'
 )
-PIECE = 16  # pictures that a worker decodes at a time: small, so that all of them work on the batch that is waited for
+PIECE = 16  # pictures that a worker decodes at a time: few, so that all workers share the batch that is needed next
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +36,10 @@ class Files:
     """One split whose pictures stay in their files.
 
     Args:
-        root: folder that the names begin in.
-        names: paths of the pictures below it, bytes, (n,).
-        labels: int64 (n,), on the device that batches are wanted on.
-        form: what pictures are brought to.
+        root: folder that contains all files.
+        names: paths of the files below `root`, bytes (n,).
+        labels: int64 (n,), on the device of the batches.
+        form: channels and side of the pictures in a batch.
     """
 
     root: Path
@@ -49,7 +49,7 @@ class Files:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(channels, height, width) of a picture in a batch."""
+        """Shape of a picture in a batch: (channels, height, width)."""
         return self.form.channels, self.form.side, self.form.side
 
     def __len__(self) -> int:
@@ -59,21 +59,21 @@ class Files:
         return replace(self, names=self.names[index.cpu().numpy()], labels=self.labels[index.to(self.labels.device)])
 
     def to(self, device: torch.device) -> Self:
-        """Give the same split with its batches on a device."""
+        """Copy the split so that its batches are on a device."""
         return replace(self, labels=self.labels.to(device))
 
     def relabelled(self, labels: Tensor) -> Self:
-        """Give the same pictures with other labels, (n,)."""
+        """Copy the split with other labels, (n,)."""
         return replace(self, labels=labels)
 
     def paths(self, start: int = 0, stop: int | None = None) -> list[str]:
-        """Give the files of some pictures."""
+        """Give the paths of the files from `start` up to `stop`."""
         return [str(self.root / name.decode(errors="surrogateescape")) for name in self.names[start:stop]]
 
     def batches(self, chosen: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Give uint8 pictures (k, channels, height, width) and labels (k,) for each index (k,), in order.
+        """Yield uint8 pictures (k, channels, height, width) and labels (k,) for each index (k,), in order.
 
-        Raises `CellError` naming the file that cannot be read or is not of the form, or if a worker ends too soon.
+        Raises `CellError` naming a file that cannot be read or has another form, and if a worker process dies.
         """
         ahead: deque[tuple[Files, list[Future[Array]]]] = deque()
         try:
@@ -88,27 +88,27 @@ class Files:
         except BrokenProcessPool:
             _drop_pool()
             raise CellError(BROKEN) from None
-        finally:  # whoever asked may have had enough
+        finally:  # the caller may stop before the last batch
             for future in (future for _, futures in ahead for future in futures):
                 future.cancel()
 
     def survey(self, size: int) -> Survey:
-        """Decode all pictures and say what they have in common; see `decoding.survey`.
+        """Decode all pictures and summarise them; see `decoding.survey`.
 
-        Raises `UserError` naming the file that cannot be read, or if a worker ends too soon.
+        Raises `UserError` naming a file that cannot be read, and if a worker process dies.
         """
         files = self.paths()
         pieces = [files[start : start + PIECE] for start in range(0, len(files), PIECE)]
         try:
-            found: Sequence[Survey] = list(_pool().map(survey, pieces, [size] * len(pieces)))
+            parts: Sequence[Survey] = list(_pool().map(survey, pieces, [size] * len(pieces)))
         except BrokenProcessPool:
             _drop_pool()
             raise UserError(BROKEN) from None
-        shapes = frozenset[tuple[int, int]]().union(*(part.shapes for part in found))
-        return Survey(any(part.colour for part in found), shapes, np.sum([part.counts for part in found], axis=0))
+        shapes = frozenset[tuple[int, int]]().union(*(part.shapes for part in parts))
+        return Survey(any(part.colour for part in parts), shapes, np.sum([part.counts for part in parts], axis=0))
 
     def facts(self) -> Iterator[bytes]:
-        """Give the form, all names with the sizes of the files, and all labels."""
+        """Yield the form, all names with the sizes of the files, and all labels."""
         yield repr(self.form).encode()
         for name, path in zip(self.names, self.paths(), strict=True):
             yield b"%s %d\n" % (name, Path(path).stat().st_size)
@@ -116,7 +116,7 @@ class Files:
 
 
 def set_decoders(count: int) -> None:
-    """Set how many processes decode for this one, at least one; those already started go on."""
+    """Set how many worker processes decode pictures, at least one. Workers that run already are not changed."""
     _Decoders.count = max(1, count)
 
 
@@ -127,12 +127,12 @@ class _Decoders:
 @cache
 def _pool() -> ProcessPoolExecutor:
     pool = ProcessPoolExecutor(_Decoders.count, mp_context=get_context("spawn"), initializer=serve_parent)
-    Finalize(None, pool.shutdown, exitpriority=100)  # before a process of `--workers` closes queues and awaits children
+    Finalize(None, pool.shutdown, exitpriority=100)  # a process of `--workers` then closes queues and awaits children
     return pool
 
 
 def _drop_pool() -> None:
-    """Forget a broken pool; one that it was just starting as it broke would be waited for at the end, for ever."""
+    """Forget a broken pool and kill its processes: exit would wait for ever for one that was just starting."""
     processes = list(_pool()._processes.values())
     _pool.cache_clear()
     for process in processes:
@@ -140,7 +140,7 @@ def _drop_pool() -> None:
 
 
 def _joined(part: Files, pieces: list[Future[Array]]) -> tuple[Tensor, Tensor]:
-    """Put the pieces of a batch together, on a CUDA device through pinned memory while it computes."""
+    """Join the pieces of a batch. A batch for a CUDA device goes through pinned memory while the device computes."""
     device = part.labels.device
     batch = torch.empty((len(part), *part.shape), dtype=torch.uint8, pin_memory=device.type == "cuda")
     for place, piece in zip(torch.split(batch, PIECE), pieces, strict=True):

@@ -1,4 +1,4 @@
-"""The table of units: which positions of which layers go together."""
+"""Make the table of units: which positions of which layers are removed together."""
 
 from collections.abc import Mapping
 
@@ -18,24 +18,24 @@ from prunebench.pruning.verification import skeleton, twin, verify
 def analyse(
     model: nn.Module, example: Tensor, name: str = "model", check: bool = True, classes: int | None = None
 ) -> Table:
-    """Find the units of a dense network that can be removed, and everything that goes with each.
+    """Find the removable units of a dense network, and the slices of all layers that belong to each unit.
 
-    A unit of a grouped convolution is the same position in each of its groups, on either side, so the groups stay
-    equal. Layers whose units cannot be followed to all their readers keep them (`Table.fixed`), and so do those whose
-    units turn out not to be removed exactly: on copies with random weights in float64, half of the units of every group
-    are removed and compared with their mask, thrice.
+    A unit of a grouped convolution is one position, the same in each convolution group, so these groups stay equal.
+    A layer keeps its units (`Table.fixed`) if they cannot be followed to every layer that reads them, or if their
+    removal is not exact. To check this, three different halves of every group's units are removed from copies with
+    random weights in float64. The output must equal that of masked copies.
 
-    The model is left as it was.
+    The model is not changed.
 
     Args:
         model: any network of convolutions, linear layers and BatchNorm that returns one tensor, (batch, classes).
         example: pictures of the right size (batch, channels, height, width); their values do not matter.
         name: how errors call the model.
-        check: make that comparison.
-        classes: how many the output must have; any number if None.
+        check: whether to make this check.
+        classes: classes that the output must have; None accepts any number.
 
     Raises:
-        UserError: the network cannot be pruned, with the layer and the reason.
+        UserError: the network cannot be pruned. The message names the layer and the reason.
 
     >>> net = nn.Sequential(nn.Conv2d(1, 8, 3), nn.Flatten(), nn.Linear(8, 2))
     >>> [(group.name, group.units) for group in analyse(net, torch.zeros(1, 1, 3, 3)).groups]
@@ -45,7 +45,7 @@ def analyse(
     pictures = example.detach().to(device)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         try:
-            _refuse(model)
+            _check_layers(model)
             table = _table(model, pictures, classes)
             if check:
                 table = verify(model, table, pictures)
@@ -58,7 +58,7 @@ def analyse(
 
 
 def resize(model: nn.Module, widths: Mapping[str, int], example: Tensor) -> nn.Module:
-    """Give a narrower copy of a network; the first units of every group stay, with their weights.
+    """Copy a network with fewer units; the first units of every group stay, with their weights.
 
     Args:
         model: a dense network.
@@ -66,8 +66,8 @@ def resize(model: nn.Module, widths: Mapping[str, int], example: Tensor) -> nn.M
         example: pictures of the right size (batch, channels, height, width).
 
     Raises:
-        UserError: a layer that does not exist or cannot be narrowed; a width of 0 or more than there are; two widths
-            for one group.
+        UserError: a layer has no removable units, a width is below 1 or above the number of units, or one group is
+            given two widths.
 
     >>> net = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 4, 2))
     >>> resize(net, {"0": 3}, torch.zeros(1, 1, 4, 4))[3]
@@ -89,29 +89,35 @@ def _widths(table: Table, widths: Mapping[str, int]) -> dict[str, int]:
         if not 1 <= width <= group.units:
             raise UserError(f"width {width} of '{layer}' must be between 1 and {group.units}")
         if chosen.setdefault(group.name, width) != width:
-            raise UserError(f"width {width} of '{layer}' contradicts {chosen[group.name]}: its group is '{group.name}'")
+            raise UserError(
+                f"width {width} of '{layer}' contradicts width {chosen[group.name]} of its group '{group.name}'; "
+                "give one width for each group"
+            )
     return chosen
 
 
-def _refuse(model: nn.Module) -> None:
+def _check_layers(model: nn.Module) -> None:
     owner: dict[int, str] = {}
     for layer, module in model.named_modules():
         if isinstance(module, nn.Conv2d) and 1 < module.groups == module.out_channels != module.in_channels:
-            raise UserError(f"layer '{layer}' has {module.groups} groups of one output and several input channels")
+            raise UserError(
+                f"layer '{layer}' has {module.groups} groups of one output channel and several input channels; "
+                "give each group more output channels"
+            )
         if isinstance(module, KINDS) and parametrize.is_parametrized(module):
-            raise UserError(f"layer '{layer}' is parametrised (weight_norm or the like): remove the parametrisation")
+            raise UserError(f"layer '{layer}' is parametrised, as by weight_norm; remove the parametrisation")
     for parameter, tensor in model.named_parameters(remove_duplicate=False):
         first = owner.setdefault(id(tensor), parameter)
         if first == parameter or model.get_parameter(first) is not tensor:
             continue
         one, other = first.rpartition(".")[0], parameter.rpartition(".")[0]
         if model.get_submodule(one) is model.get_submodule(other):
-            raise UserError(f"layers '{one}' and '{other}' are one and the same; make one layer for each use")
-        raise UserError(f"layers share the weights '{first}' and '{parameter}'; give each layer its own")
+            raise UserError(f"layers '{one}' and '{other}' are the same module; make one layer for each use")
+        raise UserError(f"parameters '{first}' and '{parameter}' are one shared tensor; give each layer its own")
 
 
 def _table(model: nn.Module, pictures: Tensor, classes: int | None) -> Table:
-    """Analyse a copy without numbers; where that cannot be run, a full one, whose errors are the true ones."""
+    """Analyse a copy that has shapes only. If it cannot run, analyse a full copy, whose errors tell the true cause."""
     try:
         return _analyse(skeleton(model), pictures.to("meta"), classes)
     except Exception:
@@ -120,16 +126,16 @@ def _table(model: nn.Module, pictures: Tensor, classes: int | None) -> Table:
 
 def _analyse(model: nn.Module, pictures: Tensor, classes: int | None) -> Table:
     try:
-        seen, found, followers = dependencies(model, pictures, classes)
+        trace, entries, sole_readers = dependencies(model, pictures, classes)
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"its layers cannot be followed through its forward pass ({type(error).__name__})") from error
+        raise UserError(f"the graph of its forward pass cannot be analysed ({type(error).__name__})") from error
     free: list[Group] = []
     fixed: dict[str, str] = {}
-    for group, reason in groups(model, found, seen.order):
+    for group, reason in groups(model, entries, trace.order):
         if not reason and any(part.side == "in" for part in group.slices):
             free.append(group)
         elif reason not in ("", "output"):
             fixed |= dict.fromkeys(group.producers, reason)
-    return Table(tuple(free), seen.positions, seen.norm, seen.tail, seen.joined, followers, fixed)
+    return Table(tuple(free), trace.positions, trace.norm, trace.tail, trace.joined, sole_readers, fixed)

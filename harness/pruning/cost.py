@@ -1,4 +1,4 @@
-"""What a network costs: counted on the network, and computed from the numbers of units alone."""
+"""The cost of a network: counted on the network itself, or computed from its numbers of units alone."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ Ints = NDArray[np.int64]
 
 
 def count(network: Network) -> Cost:
-    """Count a network as it is.
+    """Count the MACs, parameters, units and bytes of a network.
 
-    MACs are the multiply-accumulates of convolutions and linear layers on one picture of the size that the table was
-    made with; biases and BatchNorm are not in them.
+    MACs are the multiply-accumulates of convolutions and linear layers, without biases and BatchNorm, for one picture
+    of the size that the table was made with.
     """
     model = network.model
     tensors = [*model.parameters(), *model.buffers()]
@@ -39,13 +39,15 @@ def _weight_count(layer: nn.Module) -> int:
 
 @dataclass(frozen=True, eq=False)
 class CostModel:
-    """The cost of a network as a function of the units of every group, without the network.
+    """The cost of a network as a function of the number of units in every group.
 
-    A term is one tensor or a few of the same shape: outs x ins numbers, where the two sides grow with the units:
-    ``outs = out_rest + out_share @ units`` (terms,), and ``ins`` likewise (1 for a vector). `macs`, `params`, `bytes`
-    (terms,) are those of one such number; `fixed_params` and `fixed_bytes` never change. `memory` (groups,): bytes of
-    what the layers of a group put out for one of its units and one picture. layers: the term of every
-    convolution's and linear layer's weight.
+    A term is one tensor, or a few of one shape, of outs x ins elements. Both sides are linear in the units:
+    ``outs = out_rest + out_share @ units`` (terms,), and ``ins`` likewise (1 for a vector).
+
+    layers: the term of each convolution's or linear layer's weight.
+    macs, params, bytes: (terms,), the cost of one element.
+    memory: (groups,), bytes of one unit's feature maps for one picture.
+    fixed_params, fixed_bytes: the part that no removal changes.
     """
 
     groups: tuple[str, ...]
@@ -69,17 +71,17 @@ class CostModel:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Units of the dense network by group."""
+        """Number of units of the dense network, by group."""
         return dict(zip(self.groups, self.dense_units.tolist(), strict=True))
 
     @property
     def weight_counts(self) -> dict[str, int]:
-        """Weights of every convolution and linear layer of the dense network, in the order of the model."""
+        """Number of weights of each convolution and linear layer of the dense network, in the order of the model."""
         numbers = self._outs(self.dense_units) * self._ins(self.dense_units) * self.params
         return {layer: int(numbers[term]) for layer, term in self.layers.items()}
 
     def cost(self, units: Mapping[str, int]) -> Cost:
-        """Give the cost of a network with these units, by group; all groups must be there."""
+        """Give the cost for these numbers of units; every group needs one."""
         vector = self._vector(units)
         numbers = self._outs(vector) * self._ins(vector)
         return Cost(
@@ -90,14 +92,14 @@ class CostModel:
         )
 
     def shares(self, units: Mapping[str, int]) -> dict[str, float]:
-        """Give what a network with these units has of the dense one: the achieved keep by metric."""
+        """Give the achieved keep by metric: the cost for these numbers of units over the dense cost."""
         cost = self.cost(units)
         return {metric: getattr(cost, metric) / getattr(self.dense, metric) for metric in ("macs", "params", "units")}
 
     def saving(self, units: Mapping[str, int], metric: str) -> dict[str, int]:
-        """Give what removing one unit of a group from a network with these units saves.
+        """Give, by group, the cost that removing one unit saves from a network with these numbers of units.
 
-        metric: a field of `Cost`, or ``memory``, the bytes of the unit's feature maps for one picture.
+        metric: a field of `Cost`, or ``memory``, as in the class.
         """
         if metric == "units":
             return dict.fromkeys(self.groups, 1)
@@ -111,7 +113,7 @@ class CostModel:
         return dict(zip(self.groups, saved.tolist(), strict=True))
 
     def widths(self, units: Mapping[str, int]) -> dict[str, tuple[int, int]]:
-        """Give the output units of every convolution and linear layer, (dense, now), in the order of the model."""
+        """Give the output widths (dense, now) of every convolution and linear layer, in the order of the model."""
         dense, now = self._outs(self.dense_units), self._outs(self._vector(units))
         return {layer: (int(dense[term]), int(now[term])) for layer, term in self.layers.items()}
 
@@ -133,7 +135,7 @@ class _Term:
     macs: int
     params: int
     bytes: int
-    groups: int = 0  # of a weight: one of its inputs stands for an input of each group; 0 for a vector
+    groups: int = 0  # of a convolution: one column of its weight holds one input of each group; 0 for a vector
 
 
 def costs(model: nn.Module, table: Table) -> CostModel:
@@ -168,14 +170,14 @@ def costs(model: nn.Module, table: Table) -> CostModel:
 
 
 def _memory(model: nn.Module, table: Table, group: Group) -> int:
-    """Bytes of a unit's feature maps: as many of each layer as it has channels there."""
-    widths = {piece.layer: piece.index.shape[1] for piece in group.slices if piece.side == "out"}
+    """Count the bytes of one unit's feature maps for one picture, over the group's producers."""
+    widths = {part.layer: part.index.shape[1] for part in group.slices if part.side == "out"}
     sizes = {name: model.get_parameter(f"{name}.weight").element_size() for name in group.producers}
     return sum(table.positions[name] * widths[name] * sizes[name] for name in group.producers)
 
 
 def _terms(name: str, layer: nn.Module, places: int) -> Iterator[_Term]:
-    """Tensors of one layer whose size depends on its units."""
+    """Yield the terms of one layer."""
     if isinstance(layer, nn.Conv2d | nn.Linear):
         outs, ins = layer.weight.shape[:2]  # ins is 1 for a depthwise convolution, whatever its width
         each, size = layer.weight[0, 0].numel(), layer.weight.element_size()
@@ -189,10 +191,10 @@ def _terms(name: str, layer: nn.Module, places: int) -> Iterator[_Term]:
 
 
 def _share(table: Table, rows: list[tuple[str, Side] | None]) -> Ints:
-    """How many positions of a layer's side go with one unit of each group: (rows, groups)."""
+    """Count the positions of each layer's side that belong to one unit of each group: (rows, groups)."""
     share = np.zeros((len(rows), len(table.groups)), dtype=np.int64)
     places = {row: [i for i, other in enumerate(rows) if other == row] for row in rows if row}
     for number, group in enumerate(table.groups):
-        for piece in group.slices:
-            share[places.get((piece.layer, piece.side), []), number] += piece.index.shape[1]
+        for part in group.slices:
+            share[places.get((part.layer, part.side), []), number] += part.index.shape[1]
     return share

@@ -1,4 +1,4 @@
-"""What goes together with each unit, read off torch-pruning's dependency graph. The only file that touches it."""
+"""Read the dependencies of units from torch-pruning's graph. No other file imports torch-pruning."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,13 +12,16 @@ from prunebench.pruning.layers import ChannelPad
 from prunebench.pruning.network import Side
 from prunebench.pruning.tracing import KINDS, NORMS, Trace, depthwise, trace
 
-Pairs = list[tuple[int, int]]  # (position in a layer, unit it goes with)
+Pairs = list[tuple[int, int]]  # (position in a layer, unit that it belongs to)
 Part = tuple[str, Side]
 
 
 @dataclass
 class Found:
-    """The units of one layer and what goes with them. fixed: why they must stay; "output" for the network's own."""
+    """The units of one layer, and the positions of all layers that belong to them.
+
+    fixed: why the units must stay ("" if they need not); "output" for the network's output.
+    """
 
     root: str
     units: int
@@ -27,25 +30,25 @@ class Found:
 
 
 class _PadPruner(tp.function.BasePruningFunc):  # type: ignore[misc]
-    """Tells torch-pruning that the two sides of a ChannelPad are independent, as those of a convolution are."""
+    """Tells torch-pruning that the two sides of a ChannelPad are independent, as in a convolution."""
 
     def prune_out_channels(self, layer: ChannelPad, idxs: Sequence[int]) -> None:
-        """Never called: we slice ourselves."""
+        """Do nothing; never called."""
 
     def prune_in_channels(self, layer: ChannelPad, idxs: Sequence[int]) -> None:
-        """Never called: we slice ourselves."""
+        """Do nothing; never called."""
 
     def get_out_channels(self, layer: ChannelPad) -> int:
-        """Channels of the output."""
+        """Count the output channels."""
         return layer.out_channels
 
     def get_in_channels(self, layer: ChannelPad) -> int:
-        """Channels of the input."""
+        """Count the input channels."""
         return layer.in_channels
 
 
 class _Graph(tp.DependencyGraph):  # type: ignore[misc]
-    """A dependency graph that makes no index mapping for reshapes it would get wrong or fail at."""
+    """A dependency graph without index mappings for reshapes that torch-pruning maps wrongly or fails at."""
 
     def _trace(self, *args: Any, **options: Any) -> dict[Any, Any]:
         nodes: dict[Any, Any] = super()._trace(*args, **options)
@@ -56,13 +59,13 @@ class _Graph(tp.DependencyGraph):  # type: ignore[misc]
 
 
 def dependencies(model: nn.Module, pictures: Tensor, classes: int | None) -> tuple[Trace, list[Found], dict[str, str]]:
-    """Find what goes with the units of every layer; layers that others' units come with are not repeated.
+    """Find the positions of all layers that belong to the units of each layer.
 
-    Gives what the forward pass shows, what was found, and every depthwise convolution with the layer whose output it
-    alone reads ("" where others may, too).
+    Layers whose units are tied to those of an earlier layer have no entry of their own. Returns the trace of the
+    forward pass, the entries, and for every depthwise convolution the layer whose only reader it is ("" if none).
 
     Args:
-        model: in eval mode; all parameters trainable, since frozen ones would be missing without a word.
+        model: in eval mode, with all parameters trainable: torch-pruning silently leaves frozen ones out.
         pictures: (batch, channels, height, width); model and pictures may be on the meta device.
         classes: see `prunebench.pruning.tracing.trace`, whose `UserError` passes through.
     """
@@ -80,31 +83,33 @@ def dependencies(model: nn.Module, pictures: Tensor, classes: int | None) -> tup
     order = traces[0].order
     names = {module: layer for layer, module in model.named_modules()}
     names |= {parameter: name for name, parameter in model.named_parameters()}
-    found = list(_roots(model, graph, names, order))
-    followers = {name: _read_alone(graph, names, model.get_submodule(name)) for name in order if _is(model, name)}
+    entries = list(_roots(model, graph, names, order))
+    sole_readers = {
+        name: _read_alone(graph, names, model.get_submodule(name)) for name in order if _is_depthwise(model, name)
+    }
     for node in graph.module2node.values():
-        vars(node).clear()  # its nodes are a cycle that would keep the copy and its activations alive
-    return traces[0], found, followers
+        vars(node).clear()  # the nodes form a reference cycle that would keep the model and its activations alive
+    return traces[0], entries, sole_readers
 
 
-def _is(model: nn.Module, layer: str) -> bool:
+def _is_depthwise(model: nn.Module, layer: str) -> bool:
     return depthwise(model.get_submodule(layer))
 
 
 def _roots(model: nn.Module, graph: Any, names: Mapping[Any, str], order: Sequence[str]) -> Iterator[Found]:
     done: set[str] = set()
     for root in order:
-        if root not in done and not _is(model, root):
-            found = _walk(graph, names, model.get_submodule(root), root)
-            done |= {layer for layer, side in found.parts if side == "out"}
-            yield found
+        if root not in done and not _is_depthwise(model, root):
+            entry = _walk(graph, names, model.get_submodule(root), root)
+            done |= {layer for layer, side in entry.parts if side == "out"}
+            yield entry
 
 
 def _walk(graph: Any, names: Mapping[Any, str], layer: nn.Module, root: str) -> Found:
-    """Follow the units of a layer through the graph; each node and operation once for the same positions."""
+    """Follow the units of a layer through the graph. The same positions pass each node and operation once."""
     pruner = graph.get_pruner_of_module(layer)
-    found = Found(root, pruner.get_out_channels(layer))
-    start = [tp._helpers._HybridIndex(idx=unit, root_idx=unit) for unit in range(found.units)]
+    entry = Found(root, pruner.get_out_channels(layer))
+    start = [tp._helpers._HybridIndex(idx=unit, root_idx=unit) for unit in range(entry.units)]
     stack, seen = [(graph.module2node[layer], pruner.prune_out_channels, start)], set()
     while stack:
         node, operation, pairs = stack.pop()
@@ -112,19 +117,19 @@ def _walk(graph: Any, names: Mapping[Any, str], layer: nn.Module, root: str) -> 
         if key in seen:
             continue
         seen.add(key)
-        stop = _stop(node, names)
+        stop = _why_stop(node, names)
         if stop:
-            found.fixed = found.fixed if found.fixed == "output" else stop
+            entry.fixed = entry.fixed if entry.fixed == "output" else stop
             continue
         if isinstance(node.module, KINDS):
             side: Side = "out" if graph.is_out_channel_pruning_fn(operation) else "in"
-            found.parts.setdefault((names[node.module], side), []).extend(pairs)
+            entry.parts.setdefault((names[node.module], side), []).extend(pairs)
         stack += [
             (dep.target, dep.handler, moved)
             for dep in node.dependencies
             if dep.is_triggered_by(operation) and (moved := _moved(dep.index_mapping, pairs))
         ]
-    return found
+    return entry
 
 
 def _moved(mappings: Sequence[Callable[[Pairs], Pairs] | None], pairs: Pairs) -> Pairs:
@@ -133,8 +138,8 @@ def _moved(mappings: Sequence[Callable[[Pairs], Pairs] | None], pairs: Pairs) ->
     return pairs
 
 
-def _stop(node: Any, names: Mapping[Any, str]) -> str:
-    """Say why units cannot be followed beyond a node; nothing if they can."""
+def _why_stop(node: Any, names: Mapping[Any, str]) -> str:
+    """Say why units cannot be followed beyond a node; "" if they can."""
     module = node.module
     if isinstance(module, tp.ops._OutputOp):
         return "output"
@@ -151,7 +156,7 @@ def _stop(node: Any, names: Mapping[Any, str]) -> str:
 
 
 def _keeps_channels(grad_fn: Any) -> bool:
-    """Tell whether a reshape leaves axis 1 as it is, flattens all after the batch, or is a linear layer's own."""
+    """Tell whether a reshape keeps axis 1, flattens all axes after the batch, or belongs to a linear layer."""
     before, after = tuple(grad_fn._saved_self_sym_sizes), tuple(grad_fn._input_metadata[0].shape)
     flattens = len(after) == 2 and after[0] == before[0]
     linear = 2 in (len(before), len(after)) and before[-1] == after[-1]
@@ -168,7 +173,7 @@ def _pads_channels(grad_fn: Any) -> bool:
 
 
 def _read_alone(graph: Any, names: Mapping[Any, str], layer: nn.Module) -> str:
-    """Find the layer whose output, after BatchNorm and functions of one input, only this layer reads."""
+    """Find the layer whose output only this layer reads, through BatchNorm and elementwise functions; "" if none."""
     node = graph.module2node[layer]
     while len(node.inputs) == 1:
         node = node.inputs[0]

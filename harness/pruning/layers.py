@@ -1,4 +1,4 @@
-"""Layers of our own: the parameter-free shortcut of CIFAR ResNets, as a module that can be pruned."""
+"""The parameter-free shortcut of CIFAR ResNets, as a module that can be pruned."""
 
 import torch
 from torch import Tensor, nn
@@ -7,13 +7,13 @@ from torch import Tensor, nn
 class ChannelPad(nn.Module):
     """Subsample the picture and place its channels among zero channels: the option-A shortcut (He et al., 2016).
 
-    Buffers: `index` (out_channels,), the input channel that feeds each output channel, -1 where it is zero; `scale`
-    (out_channels,), a factor of each output channel, one unless a gate was folded into it. Pruning either side changes
-    the buffers and the two channel counts, so any subset of the channels on both sides can be expressed.
+    `index` (out_channels,) is a buffer: the input channel that each output channel copies, -1 for a zero channel.
+    `scale` (out_channels,) is a buffer: a factor of each output channel, one unless a gate was folded into it.
+    Pruning changes these buffers and the channel counts. Both sides can keep any subset of their channels.
 
     Args:
         in_channels: channels of the input, (batch, in_channels, height, width).
-        out_channels: channels of the output; the added ones are zero, half of them before the input's and half after.
+        out_channels: channels of the output. Half of the added zero channels come before the input's, half after.
         stride: every `stride`-th row and column is kept.
 
     >>> ChannelPad(2, 4, stride=1)(torch.ones(1, 2, 1, 1)).flatten().tolist()
@@ -33,7 +33,7 @@ class ChannelPad(nn.Module):
         self.register_buffer("scale", torch.ones(out_channels))
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """(batch, in_channels, height, width) -> (batch, out_channels, height / stride, width / stride)."""
+        """Map (batch, in_channels, height, width) to (batch, out_channels, height / stride, width / stride)."""
         small = pictures[:, :, :: self.stride, :: self.stride]
         factor = self.scale * (self.index >= 0)
         return small.index_select(1, self.index.clamp(min=0)) * factor.view(1, -1, 1, 1)

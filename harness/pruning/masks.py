@@ -1,4 +1,4 @@
-"""Masks of single weights: what is gone is exactly zero, and stays so in training."""
+"""Masks of single weights: a pruned weight is exactly zero and stays zero in training."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,19 +12,19 @@ from prunebench.pruning.removal import remove
 
 
 def kept_weights(network: Network) -> dict[str, Tensor]:
-    """Give the flat numbers of the weights still there, (weights,) by layer, in the order of the model."""
-    found = {}
+    """Give the flat indices of the remaining weights, (weights,) by layer, in the order of the model."""
+    kept = {}
     for layer in network.table.positions:
         mask = network.masks.get(layer)
         every = torch.arange(weight_of(network, layer).numel())
-        found[layer] = every if mask is None else every[mask.flatten()]
-    return found
+        kept[layer] = every if mask is None else every[mask.flatten()]
+    return kept
 
 
 def without(network: Network, gone: Mapping[str, Tensor]) -> Network:
-    """Give a copy that has lost some weights, too; the given network stays as it is.
+    """Copy a network and prune more single weights from the copy; the given network is not changed.
 
-    gone: flat numbers (any,) by layer.
+    gone: flat indices (any,) of the weights to prune, by layer.
     """
     copy = remove(network, {})
     for layer, numbers in gone.items():
@@ -37,7 +37,7 @@ def without(network: Network, gone: Mapping[str, Tensor]) -> Network:
 
 
 def zero(network: Network) -> None:
-    """Set the weights that are gone to zero, in place."""
+    """Set pruned weights to zero, in place."""
     for layer, mask in network.masks.items():
         weight = weight_of(network, layer)
         weight.masked_fill_(~mask.to(weight.device), 0)
@@ -45,11 +45,11 @@ def zero(network: Network) -> None:
 
 @contextmanager
 def held(network: Network) -> Iterator[None]:
-    """Keep the weights that are gone at zero in a training: they get no gradient, so a fresh optimiser leaves them."""
+    """Keep pruned weights at zero in training. Their gradient is zero, so a fresh optimiser does not change them."""
     handles = []
     for layer, mask in network.masks.items():
         weight = network.model.get_parameter(f"{layer}.weight")
-        hook = _Without(~mask.to(weight.device))
+        hook = _ZeroGradient(~mask.to(weight.device))
         handles.append(weight.register_post_accumulate_grad_hook(hook))  # type: ignore[no-untyped-call]
     try:
         yield
@@ -59,7 +59,7 @@ def held(network: Network) -> Iterator[None]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Without:
+class _ZeroGradient:
     gone: Tensor
 
     def __call__(self, weight: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""A network together with the table of its units and the units it still has."""
+"""A network, the table of its units, and the units that remain."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ Side = Literal["out", "in"]
 
 @dataclass(frozen=True, eq=False)
 class Slice:
-    """Positions in one side of one layer that go with a group's units.
+    """Positions on one side of one layer that belong to a group's units.
 
     index: (units, k), row u holds the positions (in the dense network) that belong to unit u.
     """
@@ -24,9 +24,10 @@ class Slice:
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Units that go together: the i-th units of all `producers`, what normalises them and what reads them.
+    """A group of layers whose i-th units are removed together.
 
-    producers: convolutions and linear layers whose output units these are, in the order of execution.
+    producers: convolutions and linear layers whose outputs are these units, in the order of execution.
+    slices: positions in the producers, in the layers that normalise their outputs and in the layers that read them.
     """
 
     name: str
@@ -39,13 +40,13 @@ class Group:
 class Table:
     """The table of units of a dense network, made once by `prunebench.pruning.analysis.analyse`.
 
-    groups: what may be pruned; the classifier's output is not in it.
+    groups: the groups that may be pruned, without the classifier's output.
     positions: output positions (height x width; 1 for a linear layer on vectors) of every convolution and linear layer.
-    norm: the BatchNorm that directly follows a layer, where there is one.
-    tail: the last module of the chain layer -> BatchNorm -> nonlinearity (the layer itself where nothing follows).
-    joined: of layers whose chain has no nonlinearity, the next one that reads a tensor of the same shape which is not
-        the end of a chain, and which of its calls that is: behind a residual addition, where several write the group.
-    depthwise: every depthwise convolution, with the layer whose output it alone reads ("" where others may, too).
+    norm: the BatchNorm that directly follows a layer, if any.
+    tail: the last module of the chain layer -> BatchNorm -> nonlinearity (the layer itself if nothing follows).
+    joined: for a layer whose chain has no nonlinearity, as before a residual addition: the next nonlinearity that reads
+        a tensor of the same shape, and the number of that call. The tensor is a sum, not the end of a chain.
+    depthwise: for every depthwise convolution, the layer whose only reader it is ("" if none).
     fixed: layers whose units must stay, each with the reason ("because of ...").
     """
 
@@ -62,17 +63,17 @@ class Table:
         return next(group for group in self.groups if group.name == name)
 
     def coupled(self, group: Group) -> bool:
-        """Tell whether several layers write a group's units; a depthwise convolution only passes its input's on."""
+        """Tell whether several layers write a group's units. A depthwise convolution does not count."""
         return len(set(group.producers) - self.depthwise.keys()) > 1
 
 
 @dataclass(eq=False)
 class Network:
-    """A network somewhere on its way from dense to pruned.
+    """A dense, partly pruned or pruned network.
 
-    kept: for every group the sorted original numbers of the units still there.
-    gates: log alpha (units still there,) by group, after L0 sparse training.
-    masks: of the weights that single weights were pruned from, by layer: which are still there; bool, as the weight.
+    kept: the sorted original numbers of the remaining units, by group.
+    gates: log alpha (remaining units,) by group, after L0 sparse training.
+    masks: by layer with pruned single weights: a bool tensor of the weight's shape, true for the remaining weights.
     """
 
     model: nn.Module
@@ -88,7 +89,7 @@ class Network:
 
     @property
     def units(self) -> dict[str, int]:
-        """Number of units still there, by group."""
+        """Number of remaining units, by group."""
         return {name: len(kept) for name, kept in self.kept.items()}
 
     def layer(self, name: str) -> nn.Module:
@@ -97,7 +98,7 @@ class Network:
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are."""
+        """Device of the parameters."""
         return next(self.model.parameters()).device
 
     @property
@@ -106,22 +107,22 @@ class Network:
         return next(self.model.parameters()).dtype
 
     def by_layer(self, scores: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Give scores (units still there,) of all groups as scores (units,) of each of their layers, of its type.
+        """Spread the scores (remaining units,) of groups to scores (units,) of each layer, in the layer's dtype.
 
         >>> from prunebench.testing import toys
         >>> toys.residual().by_layer({"stem": torch.arange(5)})["conv"].tolist()
         [0.0, 1.0, 2.0, 3.0, 4.0]
         """
-        found: dict[str, Tensor] = {}
+        spread: dict[str, Tensor] = {}
         for group in self.table.groups:
             for layer in group.producers:
                 weight, index = self.model.get_parameter(f"{layer}.weight").detach(), self.positions(group, layer)
-                values = found.setdefault(layer, weight.new_zeros(len(weight)))
+                values = spread.setdefault(layer, weight.new_zeros(len(weight)))
                 values[index.to(values.device)] = scores[group.name][:, None].expand(index.shape).to(values)
-        return found
+        return spread
 
     def positions(self, group: Group, layer: str, side: Side = "out") -> Tensor:
-        """Where the units still there sit in a layer as it is now: (units, k) positions on one of its sides."""
+        """Give the current positions of the remaining units on one side of a layer: (units, k)."""
         index = torch.cat([s.index for s in group.slices if (s.layer, s.side) == (layer, side)], dim=1)
         gone = [
             s.index.index_fill(0, self.kept[g.name], -1).flatten()
@@ -135,5 +136,5 @@ class Network:
 
 
 def weight_of(network: Network, layer: str) -> Tensor:
-    """Weight of a layer, without graph, in its own shape."""
+    """Give a layer's weight in its own shape, detached from the graph."""
     return network.model.get_parameter(f"{layer}.weight").detach()

@@ -1,4 +1,4 @@
-"""Mask and remove: our own slicing on the table of units."""
+"""Mask and remove units by slicing the tensors that the table of units names."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -15,28 +15,30 @@ Part = tuple[str, Side]
 
 
 def mask(network: Network, units: Mapping[str, Tensor]) -> None:
-    """Set units to zero in place, with the widths unchanged.
+    """Set units to zero in place; widths do not change.
 
-    Zeroes the units' own weights, biases and BatchNorm and also what reads them, so it equals a removal for any
-    nonlinearity. units: by group, original numbers (any,) of units that are still there.
+    Zeroes the weights, biases and BatchNorm of the units, and the weights that read them. So a mask equals a removal
+    for any nonlinearity.
+
+    units: original numbers (any,) of remaining units, by group.
     """
     for (name, side), gone in _positions(network, _checked(network, units)).items():
         _zero(network.layer(name), side, gone)
 
 
 def remove(network: Network, units: Mapping[str, Tensor]) -> Network:
-    """Give a new network without some units; the given one stays as it is.
+    """Copy a network without some units; the given network is not changed.
 
-    Training mode, `requires_grad`, dtype, device and memory format stay; parameters are new objects, so an optimiser
-    must be made anew.
+    The copy keeps training mode, `requires_grad`, dtype, device and memory format. Its parameters are new objects, so
+    it needs a new optimiser.
 
     Args:
         network: dense or already pruned.
-        units: by group, original numbers (any,) of units that are still there, never all of a group.
+        units: original numbers (any,) of remaining units, by group; at least one unit of each group must stay.
     """
     gone = _checked(network, units)
     if gone and network.masks:
-        raise ValueError("units cannot be removed from a network that has lost single weights")
+        raise ValueError("units cannot be removed after single weights were pruned; start from a network without masks")
     places = _positions(network, gone)
     model = _copy(network, places)
     for (name, side), positions in places.items():
@@ -50,46 +52,46 @@ def remove(network: Network, units: Mapping[str, Tensor]) -> Network:
     return Network(model, network.table, kept, gates, dict(network.masks))
 
 
-def _checked(network: Network, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _checked(network: Network, requested: Mapping[str, Tensor]) -> dict[str, Tensor]:
     result: dict[str, Tensor] = {}
-    for name, given in wanted.items():
+    for name, given in requested.items():
         if name not in network.kept:
             raise unknown("group", name, network.kept)
         kept, units = network.kept[name], torch.unique(given).to("cpu", torch.int64)
         if not torch.isin(units, kept).all():
-            raise ValueError(f"group '{name}': some of the units {units.tolist()} are not there")
+            raise ValueError(f"group '{name}': some of the units {units.tolist()} do not exist or were removed before")
         if len(units) == len(kept):
-            raise ValueError(f"group '{name}': all {len(kept)} units would go")
+            raise ValueError(f"group '{name}': all {len(kept)} units would be removed; at least one must stay")
         if len(units):
             result[name] = units
     return result
 
 
 def _positions(network: Network, gone: Mapping[str, Tensor]) -> dict[Part, Tensor]:
-    """Where the units `gone` are in the layers as they are now, by layer and side; sorted."""
-    earlier = {g.name: _others(g.units, network.kept[g.name]) for g in network.table.groups}
+    """Give the sorted current positions of the units to remove, by layer and side."""
+    earlier = {g.name: _complement(g.units, network.kept[g.name]) for g in network.table.groups}
     now, before = _collect(network.table, gone), _collect(network.table, earlier)
     empty = torch.empty(0, dtype=torch.int64)
     return {part: dense - torch.searchsorted(before.get(part, empty), dense) for part, dense in now.items()}
 
 
-def _others(units: int, kept: Tensor) -> Tensor:
-    everything = torch.arange(units)
-    return everything[~torch.isin(everything, kept)]
+def _complement(count: int, numbers: Tensor) -> Tensor:
+    every = torch.arange(count)
+    return every[~torch.isin(every, numbers)]
 
 
 def _collect(table: Table, units: Mapping[str, Tensor]) -> dict[Part, Tensor]:
-    """Positions of units in the dense layers, by layer and side; several groups may share a side."""
+    """Give the sorted positions of units in the dense layers, by layer and side; several groups may share a side."""
     parts: dict[Part, list[Tensor]] = {}
     for group in table.groups:
         if group.name in units:
-            for piece in group.slices:
-                parts.setdefault((piece.layer, piece.side), []).append(piece.index[units[group.name]].flatten())
-    return {part: torch.unique(torch.cat(pieces)) for part, pieces in parts.items()}
+            for part in group.slices:
+                parts.setdefault((part.layer, part.side), []).append(part.index[units[group.name]].flatten())
+    return {part: torch.unique(torch.cat(positions)) for part, positions in parts.items()}
 
 
 def _copy(network: Network, places: Mapping[Part, Tensor]) -> nn.Module:
-    """Copy a network; tensors that will be cut are shared, since cutting makes new ones."""
+    """Copy a network, but share the tensors that will be cut: cutting replaces them."""
     layers = {name: network.layer(name) for name, _ in places}
     cut = [getattr(layers[name], tensor) for name, side in places for tensor in _axes(layers[name], side)]
     return deepcopy(network.model, {id(tensor): tensor for tensor in cut if tensor is not None})
@@ -104,7 +106,7 @@ def _zero(layer: nn.Module, side: Side, gone: Tensor) -> None:
     for name, axis in _axes(layer, side).items():
         tensor = getattr(layer, name)
         if isinstance(tensor, nn.Parameter):
-            tensor.index_fill_(axis, _rows(layer, side, gone).to(tensor.device), 0)
+            tensor.index_fill_(axis, _indices(layer, side, gone).to(tensor.device), 0)
 
 
 @torch.no_grad()
@@ -115,15 +117,15 @@ def _cut(layer: nn.Module, side: Side, gone: Tensor) -> None:
         tensor = getattr(layer, name)
         if tensor is None:
             continue
-        stays = _others(tensor.shape[axis], _rows(layer, side, gone)).to(tensor.device)
-        small = _like(tensor, tensor.index_select(axis, stays))
+        stays = _complement(tensor.shape[axis], _indices(layer, side, gone)).to(tensor.device)
+        small = _in_format_of(tensor, tensor.index_select(axis, stays))
         setattr(layer, name, nn.Parameter(small, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else small)
     for name in _counts(layer, side):
         setattr(layer, name, getattr(layer, name) - len(gone))
 
 
-def _rows(layer: nn.Module, side: Side, gone: Tensor) -> Tensor:
-    """Turn positions into those in the layer's tensors: the input side of a weight is that of one group."""
+def _indices(layer: nn.Module, side: Side, gone: Tensor) -> Tensor:
+    """Turn positions into indices of the layer's tensors: a weight's input axis covers one convolution group."""
     if side == "in" and isinstance(layer, nn.Conv2d) and layer.groups > 1:
         within: Tensor = torch.unique(gone % (layer.in_channels // layer.groups))
         return within
@@ -131,7 +133,7 @@ def _rows(layer: nn.Module, side: Side, gone: Tensor) -> Tensor:
 
 
 def _axes(layer: nn.Module, side: Side) -> dict[str, int]:
-    """Tensors that one side of a layer is cut from, each with the axis."""
+    """Name the tensors that one side of a layer cuts, each with its axis."""
     if isinstance(layer, ChannelPad):
         return {"index": 0, "scale": 0} if side == "out" else {}
     if side == "in":
@@ -141,7 +143,7 @@ def _axes(layer: nn.Module, side: Side) -> dict[str, int]:
 
 
 def _counts(layer: nn.Module, side: Side) -> tuple[str, ...]:
-    """Attributes that hold the width of one side of a layer."""
+    """Name the attributes that hold the width of one side of a layer."""
     if isinstance(layer, NORMS):
         return ("num_features",)
     if isinstance(layer, nn.Linear):
@@ -157,7 +159,7 @@ def _renumber(layer: ChannelPad, gone: Tensor) -> None:
     layer.index = index.masked_fill(torch.isin(layer.index, gone), -1)
 
 
-def _like(source: Tensor, tensor: Tensor) -> Tensor:
-    # By the strides: is_contiguous() cannot tell the two formats of a 1 x 1 convolution apart, the backends do.
+def _in_format_of(source: Tensor, tensor: Tensor) -> Tensor:
+    # Strides decide: is_contiguous() cannot tell the two formats of a 1 x 1 convolution apart, but the backends can.
     channels_last = source.ndim == 4 and source.stride(1) == 1 and source.stride(3) == source.shape[1]
     return tensor.to(memory_format=torch.channels_last) if channels_last else tensor

@@ -1,8 +1,8 @@
-"""Which units to remove for a budget; a single weight is a unit here like any other.
+"""Choose the units to remove for a budget; a single weight counts as a unit here.
 
-Whatever the ranking, the units that may go are put in one order of removal and the shortest beginning of that order
-that meets the budget is taken, found by bisection on the analytic cost. So the achieved keep is at most the request and
-one unit fewer removed would be above it, tied scores or not.
+Every ranking puts the removable units in one order. Units are removed from the front until the budget is met; bisection
+on the analytic cost finds how many. So the achieved keep is at most the requested keep, also with tied scores, and
+removing one unit less would exceed the requested keep.
 """
 
 import math
@@ -20,39 +20,39 @@ from prunebench.records.budget import Keep
 from prunebench.records.names import ScoreRanking
 
 Normalise = Literal["none", "l2", "mean", "max"]
-PER = ("per-cost", "per-memory")  # rankings that divide scores by what is saved
+PER = ("per-cost", "per-memory")  # rankings that divide a score by the cost that the removal saves
 
 
 class Pool(Protocol):
-    """What is to be removed from. kept: by group, the sorted original numbers of the units still there."""
+    """The units to choose from, such as a `Network`."""
 
     @property
     def kept(self) -> Mapping[str, Tensor]:
-        """Give the units still there."""
+        """Sorted original numbers of the remaining units, by group."""
 
 
 class Costs(Protocol):
-    """What networks cost, as a function of the units of every group."""
+    """The cost of a network as a function of the number of units in every group, such as a `CostModel`."""
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Units of the dense network by group, in the order of the model."""
+        """Number of units of the dense network, by group, in the order of the model."""
 
     def shares(self, units: Mapping[str, int]) -> dict[str, float]:
-        """Give what a network with these units has of the dense one, by metric."""
+        """Give the achieved keep by metric for these numbers of units."""
 
     def saving(self, units: Mapping[str, int], metric: str) -> dict[str, int]:
-        """Give what removing one unit of a group from a network with these units saves."""
+        """Give, by group, the cost that removing one unit saves from a network with these numbers of units."""
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """How units of different layers are ranked together.
+    """How units of different layers are put in one order.
 
-    ``local``: one ratio for all groups, the criterion decides which units. ``global``: all units by score.
-    ``per-cost``: all units by score divided by the cost (MACs or parameters) that removing the unit saves;
-    ``per-memory``: by score divided by the bytes of the feature maps that go with the unit.
-    `normalise` divides a layer's scores by their l2 norm, mean or maximum before they are compared across layers.
+    ``local``: all groups keep the same share of their units. ``global``: all units by score.
+    ``per-cost``: all units by score divided by the cost (MACs or parameters) that removing the unit saves.
+    ``per-memory``: all units by score divided by the bytes of the unit's feature maps.
+    `normalise` divides a layer's scores by their l2 norm, mean or maximum before layers are compared.
     """
 
     name: ScoreRanking = "local"
@@ -65,10 +65,11 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Rule:
-    """How units are ranked, and which stay whatever their scores.
+    """How units are ranked, and which units stay whatever their scores.
 
-    floor: share of its dense units that a group never falls below (and at least one unit). round_to: groups are cut to
-    multiples of this. skip: groups that are not pruned.
+    floor: share of its dense units that every group keeps (at least one unit).
+    round_to: groups are cut to multiples of this number.
+    skip: groups that are not pruned.
     """
 
     ranking: Ranking = Ranking()
@@ -79,7 +80,7 @@ class Rule:
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """What to remove: original unit numbers by group. keep: achieved fractions by metric. floors: groups at theirs."""
+    """Original numbers of the units to remove, by group. keep: achieved, by metric. floors: groups at their floor."""
 
     remove: dict[str, Tensor]
     keep: dict[str, float]
@@ -88,7 +89,7 @@ class Selection:
 
 @dataclass(frozen=True, eq=False)
 class _Steps:
-    """What may be done to one group, one step for each width on the way down to its floor; all (steps,).
+    """The steps that narrow one group down to its floor; all fields (steps,).
 
     Steps of all groups are taken in the order of score, then ratio, then group. widths: after each step.
     """
@@ -101,20 +102,20 @@ class _Steps:
 def select(scores: Mapping[str, Tensor], pool: Pool, costs: Costs, keep: Keep, rule: Rule) -> Selection:
     """Choose the units to remove from a network so that it meets a budget.
 
-    `local`: groups are narrowed so that all keep the same share of their dense units, to within one unit; only the
-    budget decides how many units a group keeps. Else units go by score, for `per-cost` divided by what removing one
-    unit from the network as it is saves of the budget, for `per-memory` by the bytes of its feature maps. Within a
-    group low scores go first, of equal ones the highest number; between groups equal scores go as under `local`.
+    Under `local`, all groups keep the same share of their dense units, to within one unit. Scores decide only which
+    units of a group stay. Otherwise units are removed by score. `per-cost` divides a score by the part of the budget
+    that removing one unit from the given network saves. `per-memory` divides it by the bytes of the feature maps.
+    Low scores go first. Within a group, ties remove the highest number first; ties between groups follow `local`.
 
     Args:
-        scores: by group, (units still there,), low = remove first.
-        pool: a network, dense or already pruned, or what of it is pruned.
-        costs: of the dense network, which the budget is a fraction of.
-        keep: what the network may have left.
+        scores: by group, (remaining units,); low = remove first.
+        pool: a network, dense or already pruned, or its single weights.
+        costs: of the dense network; the budget is a fraction of its cost.
+        keep: the budget.
         rule: how units are ranked.
 
     Raises:
-        CellError: scores that are missing or not finite, or negative under `per-cost` or `per-memory`.
+        CellError: scores are missing or not finite, or negative under `per-cost` or `per-memory`.
         UserError: floors, rounding and skipped groups make the budget impossible.
     """
     for group, kept in pool.kept.items():
@@ -145,9 +146,9 @@ def select(scores: Mapping[str, Tensor], pool: Pool, costs: Costs, keep: Keep, r
 
 
 def random_like(counts: Mapping[str, int], pool: Pool, generator: torch.Generator) -> dict[str, Tensor]:
-    """Choose units at random so that groups keep the given numbers of units; gives what to remove.
+    """Choose random units to remove, by group, so that each group keeps the given number of units.
 
-    generator: on the CPU. Raises `ValueError` where a group has fewer units than it is to keep.
+    generator: on the CPU. Raises `ValueError` if a group has fewer units than it shall keep.
     """
     result = {}
     for group, kept in pool.kept.items():
@@ -161,15 +162,18 @@ def random_like(counts: Mapping[str, int], pool: Pool, generator: torch.Generato
 def _check(group: str, scores: Tensor | None, units: int, rule: Rule) -> None:
     if scores is None or scores.shape != (units,):
         given = "none" if scores is None else f"shape {tuple(scores.shape)}"
-        raise CellError(f"group '{group}' has {units} units and needs as many scores, got {given}")
+        raise CellError(f"group '{group}' has {units} units and needs one score for each, got {given}")
     if not scores.isfinite().all():
         raise CellError(f"group '{group}' has scores that are not finite")
     if rule.ranking.name in PER and bool((scores < 0).any()):
-        raise CellError(f"group '{group}' has negative scores: divided by a cost they would keep the expensive units")
+        raise CellError(
+            f"group '{group}' has negative scores; ranking {rule.ranking.name} divides scores by costs and needs "
+            "scores of at least zero"
+        )
 
 
 def lowest(units: int, rule: Rule) -> int:
-    """Give the width that a group of `units` dense units never falls below.
+    """Give the smallest width that a group of `units` dense units may be cut to.
 
     >>> lowest(20, Rule()), lowest(3, Rule()), lowest(20, Rule(round_to=8))
     (2, 1, 8)
@@ -193,7 +197,7 @@ def _steps_of(scores: Tensor, saving: int, width: int, units: int, rule: Rule) -
     first = (width - 1) // rule.round_to * rule.round_to
     targets = np.arange(first, lowest(units, rule) - 1, -rule.round_to)
     before = np.concatenate([[width], targets[:-1]])[: len(targets)]
-    # The share of the dense units at which rounding turns from the width before to this one.
+    # The share of the dense units at which rounding switches from the previous width to this one.
     ratio = -(targets + 0.5 * (before - targets)) / units
     if rule.ranking.name == "local":
         return _Steps(np.full(len(targets), -math.inf), ratio, targets)
@@ -201,13 +205,13 @@ def _steps_of(scores: Tensor, saving: int, width: int, units: int, rule: Rule) -
     ranked = ranked / saving if rule.ranking.name in PER else ranked
     if rule.round_to == 1:
         return _Steps(ranked[: len(targets)].numpy(), ratio, targets)
-    # Units that go together count with their mean.
+    # Units that one step removes together are ranked by their mean score.
     means = [float(ranked[width - b : width - t].mean()) for b, t in zip(before, targets, strict=True)]
     return _Steps(np.array(means, dtype=np.float64), ratio, targets)
 
 
 def _order(steps: list[_Steps]) -> NDArray[np.int64]:
-    """Put the steps of all groups in one order; gives the group's number for each."""
+    """Put the steps of all groups in one order; returns the number of each step's group."""
     place = np.repeat(np.arange(len(steps)), [len(step.widths) for step in steps])
     score, ratio = (
         np.concatenate([np.empty(0), *columns]) for columns in ([s.score for s in steps], [s.ratio for s in steps])

@@ -1,4 +1,4 @@
-"""What one forward pass shows: the order of the layers, the size of their outputs, and what directly follows them."""
+"""Trace one forward pass: the order of layers, the sizes of their outputs, and the modules that follow them."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ NONLINEAR = (
 
 @dataclass
 class Trace:
-    """Convolutions and linear layers in the order of execution; see `Table` for positions, norm, tail and joined."""
+    """The trace of one forward pass. order: convolutions and linear layers, as executed; for the rest see `Table`."""
 
     order: list[str] = field(default_factory=list)
     positions: dict[str, int] = field(default_factory=dict)
@@ -29,10 +29,10 @@ class Trace:
     joined: dict[str, tuple[str, int]] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     running: str = ""
-    # How many layers had run when a module was last entered: evidence takes its first output after the layer.
+    # How many layers had run when a module was last entered: evidence takes a module's first output after the layer.
     _entered: dict[str, int] = field(default_factory=dict)
-    # The tensor at the end of each layer's chain: its owner, itself (its id is its own while it lives) and its version
-    # (it changes when the tensor is written in place, as by a residual addition).
+    # By id, the tensor at the end of each layer's chain: layer, tensor, version. Ids are unique while tensors live.
+    # A write in place, such as a residual addition, changes the version.
     _ends: dict[int, tuple[str, Tensor, int]] = field(default_factory=dict)
     _inside: dict[str, str] = field(default_factory=dict)
     # Layers whose chain has met no nonlinearity yet, with the shape of what they write.
@@ -50,7 +50,7 @@ class Trace:
             return
         self._ends.pop(id(given))
         if before > self.order.index(layer):
-            return  # it has run for another layer since
+            return  # since this layer ran, the module has run for another layer
         self.tail[layer] = name
         if isinstance(module, NONLINEAR):
             self._open.pop(layer, None)
@@ -59,7 +59,7 @@ class Trace:
             self._inside[name] = layer
 
     def _join(self, name: str, given: Tensor) -> None:
-        """Note a nonlinearity that reads what is no single layer's, such as a sum; layers of its shape may be in it."""
+        """Note a nonlinearity that reads, say, a sum. Layers of the same shape may be summands."""
         for layer in [layer for layer, shape in self._open.items() if shape == given.shape]:
             self.joined[layer] = name, self.calls[name]
             del self._open[layer]
@@ -79,15 +79,15 @@ class Trace:
 
 
 def depthwise(layer: nn.Module) -> bool:
-    """Tell whether a layer of a dense network passes every channel on by itself."""
+    """Tell whether a layer is a depthwise convolution with as many outputs as inputs."""
     return isinstance(layer, nn.Conv2d) and 1 < layer.groups == layer.in_channels == layer.out_channels
 
 
 def trace(model: nn.Module, example: Tensor, classes: int | None = None) -> tuple[Trace, Tensor]:
-    """Run the model once; gives what was seen and the output. example: (batch, channels, height, width).
+    """Run the model once on an example (batch, channels, height, width); returns the trace and the output.
 
-    Raises `UserError` where the model fails, its output is not (batch, classes), or a layer is used more than once or
-    not at all. classes: not checked if None.
+    Raises `UserError` if the model fails, its output is not (batch, classes), or a layer is not used exactly once.
+    classes: not checked if None.
     """
     seen = Trace()
     layers = {name: module for name, module in model.named_modules() if isinstance(module, (*KINDS, *NONLINEAR))}
@@ -99,18 +99,14 @@ def trace(model: nn.Module, example: Tensor, classes: int | None = None) -> tupl
         why = shorten(" ".join(str(error).split()), 160, placeholder=" ...")
         where = f" in layer '{seen.running}'" if seen.running else ""
         what = f"it fails in eval mode on pictures of {size} pixels{where}: {type(error).__name__}: {why}"
-        raise UserError(f"{what}; build it for these, or ask for others (size=, channels=)") from error
+        raise UserError(f"{what}; build the model for these pictures, or change size= or channels=") from error
     finally:
         for handle in handles:
             handle.remove()
     result = _checked(output, len(example), classes)
     for name, module in layers.items():
         if isinstance(module, KINDS) and seen.calls[name] != 1:
-            cure = (
-                "make one layer for each use"
-                if seen.calls[name]
-                else "take it out, unless other code reads its weights"
-            )
+            cure = "make one layer for each use" if seen.calls[name] else "call the layer or delete it"
             raise UserError(f"layer '{name}' is used {seen.calls[name]} times in a forward pass in eval mode; {cure}")
     return seen, result
 
@@ -123,7 +119,7 @@ def _checked(output: object, batch: int, classes: int | None) -> Tensor:
     if output.ndim != 2 or len(output) != batch:
         raise UserError(f"it returns {tuple(output.shape)} for {batch} pictures; it must return (batch, classes)")
     if classes not in (None, output.shape[1]):
-        raise UserError(f"it tells {output.shape[1]} classes apart, the data have {classes}; build it for {classes}")
+        raise UserError(f"its output has {output.shape[1]} classes, the data have {classes}; build it for {classes}")
     return output
 
 

@@ -1,4 +1,4 @@
-"""The weights that belong to each unit of a group: what regularisers of whole units act on."""
+"""The weights that belong to each unit of a group, for regularisers of whole units."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from prunebench.pruning.network import Group, Network, Side
 
 @dataclass(frozen=True, eq=False)
 class UnitWeights:
-    """One side of one layer's weight. index: (units, k) positions of the units still there along `axis`."""
+    """One side of one layer's weight. index: (units, k), positions of the remaining units along `axis`."""
 
     layer: str
     side: Side
@@ -25,22 +25,22 @@ class UnitWeights:
         return along[self.index].sum(dim=1)
 
     def rows(self) -> Tensor:
-        """Give each unit's weights in a row; differentiable. Returns (units, weights of a unit)."""
+        """Give each unit's weights as one row: (units, weights of a unit); differentiable."""
         return self.weight.movedim(self.axis, 0)[self.index].flatten(1)
 
 
 def unit_weights(network: Network, group: Group) -> list[UnitWeights]:
-    """Give the weights of a group's units: outputs of its producers, their BatchNorm, inputs of what reads them.
+    """Give the weights of a group's units: in the producers, in their BatchNorm, and in the layers that read the units.
 
-    The input side of a grouped convolution is that of one of its groups.
+    Input positions of a grouped convolution count within one convolution group.
     """
-    found = []
-    for layer, side in dict.fromkeys((piece.layer, piece.side) for piece in group.slices):
+    weights = []
+    for layer, side in dict.fromkeys((part.layer, part.side) for part in group.slices):
         module = network.layer(layer)
-        weight = getattr(module, "weight", None)  # a ChannelPad has none, nor has a BatchNorm without affine
+        weight = getattr(module, "weight", None)  # None for a ChannelPad and for a BatchNorm with affine=False
         if isinstance(weight, Tensor):
             index = network.positions(group, layer, side).to(weight.device)
             if side == "in" and isinstance(module, nn.Conv2d) and module.groups > 1:
                 index = torch.unique(index % weight.shape[1], dim=1)
-            found.append(UnitWeights(layer, side, weight, 0 if side == "out" else 1, index))
-    return found
+            weights.append(UnitWeights(layer, side, weight, 0 if side == "out" else 1, index))
+    return weights

@@ -1,4 +1,4 @@
-"""Shows that removing units equals setting them to zero, on a copy of the network with random weights in float64."""
+"""Check that removing units equals setting them to zero, on a copy of the network with random weights in float64."""
 
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
@@ -16,14 +16,14 @@ SEED = 2020
 DRAWS = 3
 TOLERANCE = 1e-11
 SIDE = 64
-MIXED = "an operation that mixes them or cannot be followed"
-PATTERN = 65_537  # numbers drawn for a large weight; a prime, so that no two rows of it are alike
+MIXED = "an operation that mixes units or cannot be followed"
+PATTERN = 65_537  # numbers drawn for a large weight; prime, so that no two rows of the weight are equal
 
 
 def verify(model: nn.Module, table: Table, pictures: Tensor) -> Table:
-    """Remove units of every group and compare with the mask, on randomised copies in float64.
+    """Compare removed units of every group with masked ones, on randomised copies in float64.
 
-    Gives the table with the groups that fail by themselves moved to `Table.fixed`.
+    Returns the table. Groups that fail alone are moved to `Table.fixed`.
 
     Args:
         model: a dense network.
@@ -31,16 +31,16 @@ def verify(model: nn.Module, table: Table, pictures: Tensor) -> Table:
         pictures: (batch, channels, height, width), for their shape and device.
 
     Raises:
-        UserError: the network cannot be compared, or the groups fail together only.
+        UserError: the network cannot be compared, or groups fail only together.
     """
     for units in _draws(table) if table.groups else ():
         if not difference(model, table, units, pictures):
             continue
         if difference(model, table, {}, pictures):
-            raise UserError("it cannot be checked: in float64 it fails or gives another output in each forward pass")
+            raise UserError("it cannot be checked: in float64 its forward pass fails or is not deterministic")
         faulty = _faulty(model, table, units, pictures)
         if not faulty:
-            raise UserError("removing units of several layers does not equal setting them to zero")
+            raise UserError("removing units of several layers together does not equal setting these units to zero")
         fixed = {layer: MIXED for name in faulty for layer in table.group(name).producers}
         groups = tuple(group for group in table.groups if group.name not in faulty)
         return verify(model, replace(table, groups=groups, fixed={**table.fixed, **fixed}), pictures)
@@ -48,9 +48,9 @@ def verify(model: nn.Module, table: Table, pictures: Tensor) -> Table:
 
 
 def difference(model: nn.Module, table: Table, units: Mapping[str, Tensor], pictures: Tensor) -> str:
-    """Say what goes wrong when units are removed from a randomised copy of a network; nothing if all is well.
+    """Say what goes wrong when units are removed from a randomised copy of a network; "" if nothing does.
 
-    One or two pictures of at most 64 pixels a side are tried first: larger ones show the same and cost much.
+    Small pictures (one or two, at most 64 pixels a side) are tried first. The given size is tried only if they fail.
 
     Args:
         model: a dense network.
@@ -64,17 +64,17 @@ def difference(model: nn.Module, table: Table, units: Mapping[str, Tensor], pict
     device = torch.device("cpu") if pictures.device.type == "mps" else pictures.device
     for shape in dict.fromkeys(shapes):
         noise = torch.randn(shape, generator=torch.Generator().manual_seed(SEED), dtype=torch.float64)
-        found = _compare(randomised(model, table, device), units, noise.to(device))
-        if not found:
+        problem = _compare(randomised(model, table, device), units, noise.to(device))
+        if not problem:
             break
-    return found
+    return problem
 
 
 @torch.no_grad()
 def twin(model: nn.Module, change: Callable[[Tensor], Tensor]) -> nn.Module:
-    """Copy a network in eval mode with changed tensors in place of its own, which are not copied.
+    """Copy a network in eval mode, with every parameter and buffer replaced; parameters of the copy are trainable.
 
-    change: makes a new tensor of a parameter or buffer; parameters of the copy are trainable.
+    change: makes the new tensor from the old one, which is not copied.
     """
     memo: dict[int, object] = {id(tensor): change(tensor) for tensor in model.buffers()}
     memo |= {id(tensor): nn.Parameter(change(tensor)) for tensor in model.parameters()}
@@ -82,20 +82,17 @@ def twin(model: nn.Module, change: Callable[[Tensor], Tensor]) -> nn.Module:
 
 
 def skeleton(model: nn.Module) -> nn.Module:
-    """Copy a network without its numbers, onto the meta device: a forward pass computes shapes alone."""
+    """Copy a network to the meta device, where a forward pass computes shapes alone."""
     bare = twin(model, lambda tensor: torch.empty_like(tensor, device="meta"))
     for module in bare.modules():
-        if isinstance(module, NORMS):  # whose shapes are simple and whose own steps are slow there
+        if isinstance(module, NORMS):  # BatchNorm keeps shapes, and is slow on the meta device
             module.forward = torch.clone  # type: ignore[method-assign]
     return bare
 
 
 @torch.no_grad()
 def randomised(model: nn.Module, table: Table, device: torch.device) -> Network:
-    """Copy a network into float64, give every layer weights that matter: a fresh one may hide a branch behind a zero.
-
-    device: of the copy.
-    """
+    """Copy a network in float64 to a device, with random weights: a fresh network may hide a branch behind a zero."""
     layers = [module for module in model.modules() if isinstance(module, KINDS)]
     filled = {id(tensor) for layer in layers for tensor in layer.state_dict(keep_vars=True).values()}
 
@@ -111,7 +108,7 @@ def randomised(model: nn.Module, table: Table, device: torch.device) -> Network:
             if name in ("bias", "running_mean"):
                 _fill(tensor, -0.5, 0.5, generator)
             elif tensor.ndim > 1:
-                bound = (6 / tensor[0].numel()) ** 0.5  # keeps the size of the signal through a ReLU
+                bound = (6 / tensor[0].numel()) ** 0.5  # keeps the scale of the signal through a ReLU
                 _fill(tensor, -bound, bound, generator)
             elif tensor.is_floating_point():
                 _fill(tensor, 0.5, 1.5, generator)
@@ -120,11 +117,11 @@ def randomised(model: nn.Module, table: Table, device: torch.device) -> Network:
 
 @torch.no_grad()
 def _compare(network: Network, units: Mapping[str, Tensor], pictures: Tensor) -> str:
-    """Compare masked and removed; masks the network.
+    """Compare the outputs of the network with units masked and with units removed; "" if equal. Masks the network.
 
-    Every BatchNorm is given the scale of what it reads, or signals grow until rounding is all that is left of them.
+    Every BatchNorm first takes the scale of its input. Otherwise signals would grow until rounding hides them.
     """
-    hooks = [m.register_forward_pre_hook(_scale) for m in network.model.modules() if isinstance(m, NORMS)]
+    hooks = [m.register_forward_pre_hook(_match_scale) for m in network.model.modules() if isinstance(m, NORMS)]
     try:
         mask(network, units)
         masked = network.model(pictures)
@@ -135,10 +132,10 @@ def _compare(network: Network, units: Mapping[str, Tensor], pictures: Tensor) ->
         text = " ".join(str(error).split())
         return f"it fails: {text if isinstance(error, UserError) else f'{type(error).__name__}: {text}'}"
     same = small.shape == masked.shape and bool((small - masked).abs().max() <= TOLERANCE * masked.abs().max())
-    return "" if same else "its output is not what it is with them set to zero"
+    return "" if same else "its output differs from the output with these units set to zero"
 
 
-def _scale(norm: nn.Module, given: tuple[Tensor]) -> None:
+def _match_scale(norm: nn.Module, given: tuple[Tensor]) -> None:
     square = given[0].square().mean()
     if isinstance(norm, NORMS) and norm.running_mean is not None and norm.running_var is not None:
         norm.running_mean.mul_(square.sqrt())
@@ -146,7 +143,7 @@ def _scale(norm: nn.Module, given: tuple[Tensor]) -> None:
 
 
 def _fill(tensor: Tensor, low: float, high: float, generator: torch.Generator) -> None:
-    """Fill with random numbers; a large tensor repeats them, for drawing is slow."""
+    """Fill a tensor with random numbers; a large tensor repeats them, since drawing is slow."""
     numbers = torch.rand(min(tensor.numel(), PATTERN), generator=generator, dtype=torch.float64)
     numbers = (low + (high - low) * numbers).to(tensor)
     flat = tensor.view(-1) if tensor.is_contiguous() else torch.empty_like(tensor).view(-1)
@@ -160,9 +157,9 @@ def _fill(tensor: Tensor, low: float, high: float, generator: torch.Generator) -
 def _draws(table: Table) -> Iterator[dict[str, Tensor]]:
     """Draw units of every group three times, never all.
 
-    One draw does not tell units that it takes from each other, nor those that it leaves: shifted channels whose first
-    are removed look right. So units have random codes 1 to 7 and 0, and a draw takes those with one bit of theirs set:
-    no two of up to eight units are alike.
+    One draw cannot tell the removed units from each other, nor the remaining ones. Channels that are shifted by one
+    could then pass the check. So every unit has a random code from 0 to 7, and draw b takes the units whose bit b is
+    set. Up to eight units have different codes.
     """
     generator = torch.Generator().manual_seed(SEED)
     codes = {g.name: (torch.randperm(g.units, generator=generator) + 1) % 2**DRAWS for g in table.groups}
@@ -171,7 +168,7 @@ def _draws(table: Table) -> Iterator[dict[str, Tensor]]:
 
 
 def _faulty(model: nn.Module, table: Table, units: Mapping[str, Tensor], pictures: Tensor) -> list[str]:
-    """Find by halves the groups that fail by themselves, among groups that fail together."""
+    """Find by bisection the groups that fail alone, among groups that fail together."""
     names = list(units)
     if len(names) == 1:
         return names

@@ -1,1 +1,1 @@
-"""Training, evaluation and what regularisers do to both. Imports plugins, pruning and data."""
+"""Training, evaluation and regularisers at work. Imports plugins, pruning and data."""

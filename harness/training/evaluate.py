@@ -1,4 +1,4 @@
-"""Accuracy and loss of a network on a split, and the re-estimation of its BatchNorm statistics."""
+"""Measure a network's accuracy and loss on a split, and re-estimate its BatchNorm statistics."""
 
 import copy
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 @dataclass(frozen=True)
 class Result:
-    """Per picture, in order: predicted label, loss (nats), and whether the label is among the five best."""
+    """Per picture, in order: predicted label, loss (nats), whether it is correct, whether the label is in the top 5."""
 
     predicted: Tensor
     loss: Tensor
@@ -23,7 +23,7 @@ class Result:
 
     @property
     def accuracy(self) -> float:
-        """Share of pictures classified right."""
+        """Share of pictures that are classified correctly."""
         return float(self.correct.double().mean())
 
     @property
@@ -33,15 +33,15 @@ class Result:
 
     @property
     def top5(self) -> float:
-        """Share of pictures whose label is among the five best."""
+        """Share of pictures whose label is among the five highest logits."""
         return float(self.among_five.double().mean())
 
 
 @torch.no_grad()
 def evaluate(model: nn.Module, split: Split, batch: int | None = None) -> Result:
-    """Run a split through the network in eval mode; every picture counts once, a short last batch included.
+    """Evaluate a network on every picture of a split, in eval mode.
 
-    batch: pictures at a time; by default 500 up to 32 x 32 pixels, fewer of larger ones.
+    batch: pictures at a time; by default 500 up to 32 x 32 pixels, fewer for larger pictures.
     """
     batch = batch or min(500, max(16, 512_000 // split.side**2))
     training = model.training
@@ -59,7 +59,7 @@ def evaluate(model: nn.Module, split: Split, batch: int | None = None) -> Result
 
 @torch.no_grad()
 def with_batchnorm_reestimated(model: nn.Module, calibration: Split, batch: int) -> nn.Module:
-    """Give a copy whose BatchNorm statistics are those of the calibration pictures (averaged over batches)."""
+    """Copy a network with BatchNorm statistics from the calibration pictures, averaged over batches."""
     model = copy.deepcopy(model).eval()
     norms = [m for m in model.modules() if isinstance(m, _BATCH_NORMS)]
     if not norms:

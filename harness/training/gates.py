@@ -1,8 +1,8 @@
 """Hard-concrete gates on units: L0 regularisation (Louizos, Welling & Kingma, ICLR 2018).
 
-One gate per unit of a coupled group multiplies the unit's output *after its BatchNorm*, in every layer of the group: a
-factor before a BatchNorm would be normalised away. Where a depthwise convolution alone reads the unit, the gate stands
-after it and not before, too: it would act twice on the way.
+Each unit of a coupled group has one gate. The gate multiplies the unit's output *after its BatchNorm* in every layer of
+the group; a BatchNorm would cancel a factor before it. If only a depthwise convolution reads the unit, the gate acts
+after that convolution alone. A second gate before the convolution would multiply the unit twice.
 """
 
 import math
@@ -17,13 +17,13 @@ from prunebench.plugins.regulariser import check_strength
 from prunebench.pruning.layers import ChannelPad
 from prunebench.pruning.network import Group, Network
 
-BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1  # temperature and stretch, the paper's values
+BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1  # temperature, and the ends of the stretched interval; the paper's values
 DECAY = 0.99  # of the running mean square of a gate's gradient
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def sampled_gate(log_alpha: Tensor, noise: Tensor) -> Tensor:
-    """Draw gates in [0, 1] from uniform noise in (0, 1): eq. 10 and 11 of the paper; any shape.
+    """Draw gates in [0, 1] from uniform noise in (0, 1), any shape (eq. 10 and 11).
 
     >>> sampled_gate(torch.tensor([-9.0, 0.0, 9.0]), torch.tensor([0.5, 0.5, 0.5])).tolist()
     [0.0, 0.5, 1.0]
@@ -32,7 +32,7 @@ def sampled_gate(log_alpha: Tensor, noise: Tensor) -> Tensor:
 
 
 def expected_gate(log_alpha: Tensor) -> Tensor:
-    """Gates at test time, eq. 13; any shape.
+    """Give the gates at test time, any shape (eq. 13).
 
     >>> expected_gate(torch.tensor([-9.0, 0.0, 9.0])).tolist()
     [0.0, 0.5, 1.0]
@@ -41,7 +41,7 @@ def expected_gate(log_alpha: Tensor) -> Tensor:
 
 
 def open_probability(log_alpha: Tensor) -> Tensor:
-    """Probability that a drawn gate is not zero, eq. 12; any shape.
+    """Give the probability that a drawn gate is not zero, any shape (eq. 12).
 
     >>> open_probability(torch.zeros(1)).item()  # sigmoid(2/3 log 11)
     0.831...
@@ -55,17 +55,18 @@ def _stretched(soft: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Gates:
-    """Gates on all units of a network; the term is strength times the expected number of open gates.
+    """Gates on all units of a network. The term is the strength times the expected number of open gates.
 
-    A closed gate equals a removal unless a function with f(0) != 0, such as a sigmoid, stands between it and what reads
-    the unit: the function's constant goes with the unit when it is removed.
+    A closed gate equals a removal if every function after the gate maps zero to zero. After a sigmoid, say, the next
+    layer reads f(0) from a closed gate, but nothing from a removed unit.
 
     Args:
-        strength: price of one open unit, in units of the mean loss; every unit counts alike.
-        start: log alpha of every gate at the beginning; at 2 a gate is open with probability .97 and .96 at test time.
-        rate: the learning rate of log alpha, as a multiple of the network's. The gradient of every log alpha is divided
-            by its running root mean square (RMSprop): it is orders of magnitude smaller than that of a weight and
-            differs as much between layers. The paper trains with Adam, which does the same.
+        strength: penalty of one open gate, in units of the mean loss; the same for every unit.
+        start: log alpha of every gate at the start. At 2, a drawn gate is open with probability 0.97; the test-time
+            gate is 0.96.
+        rate: learning rate of log alpha, as a multiple of the network's rate. Gradients of log alpha are orders of
+            magnitude smaller than those of weights, and differ as much between layers. So each is divided by its
+            running root mean square (RMSprop); the paper trains with Adam, which does the same.
     """
 
     strength: float
@@ -76,16 +77,16 @@ class Gates:
         check_strength(self.strength)
 
     def attach(self, network: Network, generator: torch.Generator) -> "AttachedGates":
-        """Put gates on the units of a network that are still there.
+        """Put gates on the remaining units of a network.
 
-        Raises `CellError` where a unit meets a BatchNorm that is not its own layer's (DenseNet): a gate would stand
-        before that BatchNorm.
+        Raises `CellError` if a unit passes a BatchNorm that does not follow its own layer (DenseNet): the gate would
+        come before this BatchNorm, which would cancel it.
         """
         return AttachedGates(self, network, generator)
 
 
 class AttachedGates:
-    """Gates at work on one network: hooks multiply what leaves a layer, drawn in training and expected in eval mode."""
+    """Gates at work on one network. Hooks multiply outputs by drawn gates in training, by expected gates in eval."""
 
     def __init__(self, rule: Gates, network: Network, generator: torch.Generator) -> None:
         self.rule, self.network, self.rate_factor = rule, network, rule.rate
@@ -107,22 +108,22 @@ class AttachedGates:
         self.draw()
 
     def draw(self) -> None:
-        """Draw the noise of one training step, one number per gate."""
+        """Draw the noise of one training step: one number per gate."""
         for name, log_alpha in self._log_alpha.items():
             uniform = torch.rand(log_alpha.shape, generator=self._generator, dtype=torch.float64)
             self._noise[name] = uniform.clamp(1e-6, 1 - 1e-6).to(log_alpha)
 
     def penalty(self) -> Tensor:
-        """Strength times the expected number of open gates; a scalar."""
+        """Multiply the strength by the expected number of open gates; a scalar."""
         return self.rule.strength * torch.stack([open_probability(a).sum() for a in self.parameters]).sum()
 
     def measure(self) -> Tensor:
-        """Give the term; a scalar."""
+        """Give the penalty; a scalar."""
         return self.penalty()
 
     @torch.no_grad()
     def detach(self) -> dict[str, Tensor]:
-        """Fold the gates of test time into the network and take the hooks off; gives log alpha (units,) by group."""
+        """Remove the hooks and fold the test-time gates into the network; returns log alpha (units,) by group."""
         for handle in self._handles:
             handle.remove()
         for group, places in self._places.items():
@@ -149,7 +150,7 @@ class AttachedGates:
 
 
 class _Normalised:
-    """Divides a parameter's gradient by its running root mean square, once it is complete."""
+    """Divides a parameter's complete gradient by its running root mean square."""
 
     def __init__(self, parameter: Tensor) -> None:
         self.square, self.steps = torch.zeros_like(parameter), 0
@@ -162,26 +163,28 @@ class _Normalised:
 
 
 def _spread(gate: Tensor, positions: Tensor, like: Tensor) -> Tensor:
-    """Give the factor (channels,) of every channel; channels of no unit keep theirs. positions: (units, k)."""
+    """Give the factor of every channel, (channels,); one for channels of no unit. positions: (units, k)."""
     where = positions.to(gate.device)
     return gate.new_ones(like.shape[0]).index_put((where,), gate[:, None].expand(where.shape))
 
 
 def _places(network: Network, group: Group) -> dict[str, Tensor]:
-    """Layers after which the group's gates stand, with the units' positions (units, k) in them."""
+    """Give the layers whose outputs the group's gates multiply, with the units' positions (units, k) in each."""
     owned = {network.table.norm[layer] for layer in group.producers if layer in network.table.norm}
     places = {}
-    for piece in group.slices:
-        module = network.layer(piece.layer)
-        if isinstance(module, NORMS) and piece.layer not in owned:
-            raise CellError(f"gates are not supported before a BatchNorm of another layer ('{piece.layer}')")
-        if isinstance(module, ChannelPad) and piece.side == "out":
-            places[piece.layer] = network.positions(group, piece.layer)
+    for part in group.slices:
+        module = network.layer(part.layer)
+        if isinstance(module, NORMS) and part.layer not in owned:
+            raise CellError(
+                f"gates are not supported before BatchNorm '{part.layer}', which does not directly follow their layer"
+            )
+        if isinstance(module, ChannelPad) and part.side == "out":
+            places[part.layer] = network.positions(group, part.layer)
     for layer in group.producers:
         if layer in network.table.depthwise.values():
-            continue  # its units go on through a depthwise convolution alone, after which they meet the gate
+            continue  # only a depthwise convolution reads these units; the gate stands after that convolution
         place = network.table.norm.get(layer, layer)
         if network.layer(place).weight is None:
-            raise CellError(f"gates cannot be folded into BatchNorm '{place}' without weight and bias")
+            raise CellError(f"gates cannot be folded into BatchNorm '{place}', which needs affine=True")
         places[place] = network.positions(group, layer)
     return places

@@ -1,4 +1,4 @@
-"""One training stage: SGD with Nesterov momentum, cosine rate with warm-up, the last epoch is the result."""
+"""Run one training stage: SGD with Nesterov momentum and a cosine rate with warm-up. The last epoch is the result."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -25,10 +25,11 @@ Tick = Callable[[str], None]
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """What one stage does.
+    """The settings of one training stage.
 
-    rate: peak learning rate. precision: autocast type on a GPU, or None. only: names of the modules to train, with
-    everything else frozen and in eval mode; all if empty.
+    rate: peak learning rate.
+    precision: autocast dtype on a GPU, or None.
+    only: names of the modules to train, while all others are frozen and in eval mode; empty: train all.
     """
 
     stage: str
@@ -43,14 +44,14 @@ class TrainingSettings:
 
 @dataclass
 class Trained:
-    """What one stage left behind beside the network."""
+    """The results of one training stage beside the network."""
 
     curve: list[Epoch] = field(default_factory=list)
     sparse: SparseFacts | None = None
 
 
 def rate_at(step: int, steps: int, peak: float) -> float:
-    """Cosine from the peak to zero after a linear warm-up over the first twentieth of the steps.
+    """Give the rate of one step: linear warm-up over the first twentieth of the steps, then a cosine to zero.
 
     >>> [round(rate_at(step, 100, 1.0), 3) for step in (0, 4, 52, 99)]
     [0.2, 1.0, 0.5, 0.0]
@@ -70,9 +71,10 @@ def train(
 ) -> Trained:
     """Train a network in place.
 
-    With a regulariser, its term is added to the loss and what it learned is folded into the network at the end. Single
-    weights that were pruned stay zero.
-    Raises `CellError` when the loss or the term is no longer finite, or the term has no gradient.
+    A regulariser adds its term to the loss. At the end it is detached, and gates are folded into the network. Pruned
+    single weights stay zero.
+
+    Raises `CellError` if the loss or the term is not finite, or if the term has no gradient.
     """
     trained = Trained()
     if settings.epochs == 0:
@@ -122,13 +124,15 @@ def _epochs(
             step += 1
         loss = float(total) / batches
         if not math.isfinite(loss):
-            raise CellError(f"training diverged in stage '{settings.stage}', epoch {epoch}: the loss is {loss}")
+            raise CellError(
+                f"training diverged in stage '{settings.stage}', epoch {epoch}: the loss is {loss}; lower the rate"
+            )
         yield epoch, rate, loss
 
 
 @contextmanager
 def _frozen(model: nn.Module, only: tuple[str, ...]) -> Iterator[None]:
-    """Freeze all parameters but those of the modules `only` (none if it is empty), and set them free again."""
+    """Freeze all parameters outside the modules `only`, and unfreeze them afterwards. If empty, freeze none."""
     inside = tuple(f"{module}." for module in only)
     frozen = [p for name, p in model.named_parameters() if only and not name.startswith(inside) and p.requires_grad]
     for parameter in frozen:
@@ -141,7 +145,7 @@ def _frozen(model: nn.Module, only: tuple[str, ...]) -> Iterator[None]:
 
 
 def _train_mode(model: nn.Module, only: tuple[str, ...]) -> None:
-    """Set what learns to training mode: a frozen BatchNorm keeps its statistics, a frozen part drops nothing."""
+    """Set only the trained modules to training mode, so that frozen BatchNorm and dropout stay in eval mode."""
     model.train(not only)
     for module in only:
         model.get_submodule(module).train()
@@ -154,7 +158,7 @@ def _step(
     attached: Attached | None,
     optimiser: torch.optim.Optimizer,
 ) -> Tensor:
-    """Take one training step; gives the loss without the regulariser's term."""
+    """Take one training step; returns the loss without the regulariser's term."""
     inputs, labels = batch
     if attached is not None:
         attached.draw()
@@ -177,17 +181,17 @@ def _optimiser(model: nn.Module, settings: TrainingSettings, attached: Attached 
 def _gradient_ratio(
     network: Network, regulariser: Regulariser, attached: Attached, data: BlockData, settings: TrainingSettings
 ) -> dict[str, float]:
-    """Norm of the term's gradient over the loss's, by parameter that the term acts on, on one batch."""
+    """Divide the norm of the term's gradient by the norm of the loss's, for each parameter with both, on one batch."""
     named = dict(network.model.named_parameters())
     named |= {f"gates {number}": gate for number, gate in enumerate(attached.parameters)}
     attached.draw()
     pictures, labels = data.train.batches(settings.batch)[0]
     network.model.eval()
     loss = F.cross_entropy(network.model(pictures), labels)
-    ours = gradients_of(regulariser, attached, named)
-    theirs = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
+    of_term = gradients_of(regulariser, attached, named)
+    of_loss = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
     return {
         name: float(a.norm() / b.norm().clamp_min(1e-30))
-        for (name, a), b in zip(ours.items(), theirs, strict=True)
+        for (name, a), b in zip(of_term.items(), of_loss, strict=True)
         if a is not None and b is not None
     }

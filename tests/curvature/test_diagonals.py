@@ -216,7 +216,7 @@ def test_what_a_layer_was_given_must_stay() -> None:
             scores: Tensor = (x + y).mean((2, 3))
             return scores
 
-    with pytest.raises(CellError, match="what layer 'b' was given is changed in place after it ran"):
+    with pytest.raises(CellError, match="the input of layer 'b' is changed in place after the layer ran"):
         curvature(wrapped(Changed()), "exact")
 
 

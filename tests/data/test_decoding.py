@@ -25,10 +25,10 @@ def test_pictures_are_brought_to_one_form(files: list[str]) -> None:
 
 
 def test_what_is_not_of_the_form_is_named(files: list[str]) -> None:
-    with pytest.raises(CellError, match=r"wide\.png: 6 x 4 pixels, others have 4 x 4: give size=N"):
+    with pytest.raises(CellError, match=r"wide\.png: has 6 x 4 pixels, others 4 x 4; give size=N"):
         read(files, Form(channels=3, side=4))
     with pytest.raises(
-        CellError, match=r"colour\.png: in colour, the pictures looked at before are all grey: give chann"
+        CellError, match=r"colour\.png: is in colour, all pictures sampled before are grey; give channels=3"
     ):
         read(files, Form(channels=1, side=4))
     Path(files[0]).write_bytes(b"no picture")

@@ -122,7 +122,7 @@ def test_some_classes_are_read_alone(tmp_path: Path) -> None:
     assert (loaded.classes, len(loaded.train)) == (("class 0", "class 2"), 8)
     assert load(tmp_path, size=8, classes="class 2/class 0", memory=0).train.labels.tolist() == [0] * 4 + [1] * 4
     with pytest.raises(
-        UserError, match=r"option classes=class 9 of 'folder': no class 'class 9'; of its 3 the nearest are"
+        UserError, match=r"option classes=class 9 of 'folder': no class 'class 9'; the nearest of 3 classes are"
     ):
         load(tmp_path, classes="class 9")
 

@@ -38,7 +38,7 @@ def test_fingerprint_changes_with_every_part() -> None:
 
 
 def test_one_class_only() -> None:
-    with pytest.raises(UserError, match=r"one class only \(a\); two are needed"):
+    with pytest.raises(UserError, match=r"needs two classes or more, got a"):
         replace(LOADED, classes=("a",))
 
 

@@ -135,7 +135,7 @@ def test_a_killed_worker_is_said_and_replaced(
     broken = streaming._pool()._processes
     for worker in list(broken):
         os.kill(worker, signal.SIGKILL)
-    with pytest.raises(error, match="a process that decodes pictures was killed, perhaps for its memory"):
+    with pytest.raises(error, match="a process that decodes pictures was killed, perhaps for lack of memory"):
         for _ in range(50):
             ask(files)
             time.sleep(0.1)

@@ -148,7 +148,7 @@ def test_wrong_folders(tmp_path: Path) -> None:
 def test_one_class_only(tmp_path: Path) -> None:
     for i in range(9):
         picture(tmp_path / "cat" / f"{i}.png", i)
-    with pytest.raises(UserError, match=r"one class only \(cat\)"):
+    with pytest.raises(UserError, match=r"needs two classes or more, got cat"):
         load(tmp_path)
 
 

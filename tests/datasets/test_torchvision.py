@@ -132,5 +132,5 @@ def test_size_and_classes(tmp_path: Path, no_checksums: None) -> None:
     loaded = CIFAR10.with_options({"size": "64", "classes": "airplane/cat"}).load(Source(tmp_path))
     assert (loaded.shape, loaded.classes) == ((3, 64, 64), ("airplane", "cat"))
     assert loaded.train.labels.tolist() == [0, 1, 0, 1]
-    with pytest.raises(UserError, match="no class 'plane'; of its 10 the nearest are airplane"):
+    with pytest.raises(UserError, match="no class 'plane'; the nearest of 10 classes are airplane"):
         CIFAR10.with_options({"classes": "plane/cat"}).load(Source(tmp_path))

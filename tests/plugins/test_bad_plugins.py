@@ -111,7 +111,7 @@ SAID = {
     "hooks": "criterion '{0}' changes the hooks of 'conv1'; ",
     "frozen": "criterion '{0}' changes requires_grad of 'conv1.weight', ",
     "mask": "criterion '{0}' changes the buffer 'mask'; ",
-    "detached": "regulariser '{0}' gives a term without gradient: it depends on nothing that is trained",
+    "detached": "regulariser '{0}' gives a term without gradient; the term must depend on a trained parameter",
     "infinite": "regulariser '{0}' gives a term of inf",
 }
 TINY = [

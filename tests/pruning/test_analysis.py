@@ -167,7 +167,7 @@ def test_a_grouped_convolution_joins_two_layers() -> None:
 def test_units_tied_to_channels_of_the_picture_stay() -> None:
     table = analyse(Joined(picture=True), torch.zeros(2, 4, 4, 4))
     assert [(g.name, g.units) for g in table.groups] == [("c", 4)]
-    assert table.fixed == {"a": "'c', which does not use all of them alike"}
+    assert table.fixed == {"a": "'c', which does not use all units in the same way"}
 
 
 def test_depthwise_convolutions_name_the_layer_that_only_they_read() -> None:
@@ -338,16 +338,16 @@ REFUSED = [
         (3, 2, 2),
         r"could be removed: '0' keeps its units because of '1' \(GroupNorm\)$",
     ),
-    (Tied(), (1, 2, 2), "share the weights '1.weight' and '3.weight'; give each layer its own$"),
+    (Tied(), (1, 2, 2), "'1.weight' and '3.weight' are one shared tensor; give each layer its own$"),
     (
         nn.Sequential(nn.Flatten(), TWICE, TWICE),
         (1, 2, 2),
-        "layers '1' and '2' are one and the same; make one layer for each use$",
+        "layers '1' and '2' are the same module; make one layer for each use$",
     ),
     (
         Idle(),
         (1, 2, 2),
-        "'aside' is used 0 times in a forward pass in eval mode; take it out, unless other code reads its weights$",
+        "'aside' is used 0 times in a forward pass in eval mode; call the layer or delete it$",
     ),
     (Fixed(), (3, 4, 4), f"could be removed: 'conv' keeps its units because of {MIXED}$"),
     (Rolled(), (3, 4, 4), f"could be removed: 'conv' keeps its units because of {MIXED}$"),
@@ -358,7 +358,7 @@ REFUSED = [
     (
         nn.Sequential(nn.Conv2d(4, 2, 1, groups=2), nn.Flatten(), nn.Linear(8, 2)),
         (4, 2, 2),
-        "'0' has 2 groups of one output and several input channels$",
+        "'0' has 2 groups of one output channel and several input channels; give each group more output channels$",
     ),
 ]
 
@@ -373,5 +373,5 @@ def test_refusals_name_the_model_and_the_layer(model: nn.Module, shape: tuple[in
 def test_the_classes_are_compared() -> None:
     model = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Flatten(), nn.Linear(32, 5))
     assert analyse(model, torch.zeros(1, 3, 2, 2), classes=5).groups
-    with pytest.raises(UserError, match="it tells 5 classes apart, the data have 7; build it for 7"):
+    with pytest.raises(UserError, match="its output has 5 classes, the data have 7; build it for 7"):
         analyse(model, torch.zeros(1, 3, 2, 2), classes=7)

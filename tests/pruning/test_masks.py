@@ -47,7 +47,7 @@ def test_a_copy_keeps_its_masks_and_units_cannot_go_from_it(network: Network) ->
     pruned = without(network, some(network))
     copy = remove(pruned, {})
     assert copy.masks.keys() == pruned.masks.keys() and copy.model is not pruned.model
-    with pytest.raises(ValueError, match="lost single weights"):
+    with pytest.raises(ValueError, match="after single weights were pruned"):
         remove(pruned, {"0": torch.tensor([0])})
 
 

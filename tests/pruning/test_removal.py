@@ -152,7 +152,10 @@ def test_resize_keeps_the_first_units() -> None:
 
 
 BAD_WIDTHS = [
-    ({"conv1": 5, "layer1.1.conv2": 6}, "width 6 of 'layer1.1.conv2' contradicts 5: its group is 'conv1'"),
+    (
+        {"conv1": 5, "layer1.1.conv2": 6},
+        "width 6 of 'layer1.1.conv2' contradicts width 5 of its group 'conv1'; give one width for each",
+    ),
     ({"conv1": 17}, "width 17 of 'conv1' must be between 1 and 16"),
     ({"conv1": 0}, "width 0 of 'conv1'"),
     ({"linear": 3}, "unknown layer with removable units 'linear'"),

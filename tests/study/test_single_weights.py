@@ -136,7 +136,7 @@ def test_the_last_weight_of_a_layer_stays(lenet: Network, weights: SingleWeights
 
 
 def test_units_of_a_group_are_not_single_weights(weights: SingleWeights, lenet: Network) -> None:
-    with pytest.raises(CellError, match="group 'conv1' has 500 units and needs as many scores"):
+    with pytest.raises(CellError, match="group 'conv1' has 500 units and needs one score for each"):
         select({"conv1": torch.ones(20)}, weights.pool(lenet), weights.costs, Keep("weights", 0.5), Rule())
 
 

@@ -231,12 +231,12 @@ def test_somebody_elses_batchnorm_is_refused() -> None:
     slices = (*group.slices, Slice("3", "out", torch.arange(6)[:, None]))
     foreign = Group(group.name, group.units, group.producers, slices)
     table = Table((foreign,), network.table.positions)
-    with pytest.raises(CellError, match="BatchNorm of another layer"):
+    with pytest.raises(CellError, match="before BatchNorm '3', which does not directly follow"):
         attached(Network.dense(network.model, table))
 
 
 def test_a_batchnorm_without_weight_is_refused() -> None:
     network = toys.residual()
     network.model.bn2 = nn.BatchNorm2d(5, affine=False).double()
-    with pytest.raises(CellError, match="'bn2' without weight"):
+    with pytest.raises(CellError, match="'bn2', which needs affine=True"):
         attached(network)

@@ -60,13 +60,13 @@ def test_a_sound_term_gives_its_gradients() -> None:
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (constant, "'constant' gives a term without gradient: it depends on nothing that is trained"),
-        (cut_off, "'cut_off' gives a term without gradient: it depends on nothing that is trained"),
+        (constant, "'constant' gives a term without gradient; the term must depend on a trained parameter"),
+        (cut_off, "'cut_off' gives a term without gradient; the term must depend on a trained parameter"),
         (infinite, "'infinite' gives a term of inf"),
         (rooted, r"'rooted' has a gradient that is not finite at '0\.weight'"),
         (failing, r"'failing' failed: ValueError: no luck \(test_term\.py:\d+\)"),
-        (per_unit, r"'per_unit' gives a term of shape \(4,\), it must be a scalar tensor"),
-        (number, "'number' gives a float, it must be a scalar tensor"),
+        (per_unit, r"'per_unit' gives a term of shape \(4,\)"),
+        (number, "'number' gives a float"),
     ],
 )
 def test_what_is_wrong_with_a_penalty_is_said(function: Any, message: str) -> None:
@@ -97,8 +97,8 @@ class Own:
 def test_what_is_wrong_with_somebodys_own_regulariser_is_said() -> None:
     stray = torch.ones((), requires_grad=True)
     for own, message in (
-        (Own(3.0), "'Own' gives a float, it must be a scalar tensor"),
-        (Own(torch.ones(2)), r"'Own' gives a term of shape \(2,\), it must be a scalar tensor"),
+        (Own(3.0), "'Own' gives a float; the term must be a scalar tensor"),
+        (Own(torch.ones(2)), r"'Own' gives a term of shape \(2,\); the term must be a scalar tensor"),
         (Own(stray * 2), "'Own' gives a term without gradient"),
     ):
         named = dict(toys.chain().model.named_parameters())
