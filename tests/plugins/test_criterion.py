@@ -90,7 +90,7 @@ def test_a_model_score_has_three_arguments() -> None:
     assert both.label == "good:rounds=5,strength=0.2"
     assert both({}, [], torch.Generator()) == {} and both.regulariser == Penalty(norm, 0.2)
     assert ModelScore(good).needs == {"gradients"} and not ModelScore(good, data_free=True).needs
-    with pytest.raises(UserError, match=r"must take \(model, batches, generator\), or .*, not \(model, data\)"):
+    with pytest.raises(UserError, match=r"must take \(model, batches, generator\) or .*, not \(model, data\)"):
         ModelScore(bad)
 
 

@@ -100,7 +100,7 @@ def test_evidence_shares_the_networks_memory() -> None:
         gamma.div_(2)
         return weight.norm(dim=1)
 
-    with pytest.raises(CellError, match=r"^criterion 'halves' on layer 'stem' changes its evidence gamma in place; a"):
+    with pytest.raises(CellError, match=r"^criterion 'halves' on layer 'stem' changes its evidence gamma in place; "):
         run(Criterion(halves))
 
 

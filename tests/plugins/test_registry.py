@@ -104,7 +104,7 @@ def test_broken_plugins_are_named_each_with_its_reason(tmp_path: Path) -> None:
         ),
         "named": (
             CRITERION.format(name="f").replace("Criterion(f)", "Criterion(f, name='a+b')"),
-            "criterion 'a+b': a ",
+            "criterion 'a+b': use letters",
         ),
     }
     broken = [write(tmp_path / f"{name}.py", text) for name, (text, _) in sources.items()]
