@@ -62,5 +62,5 @@ def _losses(model: nn.Module, pictures: Tensor, labels: Tensor) -> Tensor:
 
 def _unmask(working: Network, network: Network, group: str) -> None:
     """Restore a group's units in the working copy."""
-    for layer in {piece.layer for piece in network.table.group(group).slices}:
+    for layer in {unit_slice.layer for unit_slice in network.table.group(group).slices}:
         working.layer(layer).load_state_dict(network.layer(layer).state_dict())

@@ -65,7 +65,7 @@ class Registry:
     def _take(self, place: discovery.Place, files: set[Path]) -> None:
         try:
             module = place.load()
-            found = _plugins_in(module, place.attribute)
+            plugins = _plugins_in(module, place.attribute)
             file = _file(module)
         except (Exception, SystemExit) as error:
             self.failures[place.origin] = discovery.failure(error)
@@ -74,7 +74,7 @@ class Registry:
             return  # the same file under another name, or given twice
         if not place.attribute:
             files.add(file)
-        for plugin in found:
+        for plugin in plugins:
             self._add(plugin, module, place.origin)
 
     def _add(self, plugin: Plugin, module: ModuleType, origin: str) -> None:

@@ -12,7 +12,7 @@ def producers(network: Network) -> list[str]:
 
 def pads(network: Network, group: Group) -> list[str]:
     """Names of the shortcuts without parameters that write units of a group."""
-    writers = dict.fromkeys(piece.layer for piece in group.slices if piece.side == "out")
+    writers = dict.fromkeys(unit_slice.layer for unit_slice in group.slices if unit_slice.side == "out")
     return [name for name in writers if isinstance(network.layer(name), ChannelPad)]
 
 
@@ -23,7 +23,7 @@ def normaliser(network: Network, layer: str) -> str:
     """
     owned = set(network.table.norm.values())
     for group in network.table.groups:
-        read = {piece.layer for piece in group.slices if isinstance(network.layer(piece.layer), NORMS)}
+        read = {unit_slice.layer for unit_slice in group.slices if isinstance(network.layer(unit_slice.layer), NORMS)}
         if layer in group.producers and read - owned:
             return layer
     return network.table.norm.get(layer, layer)

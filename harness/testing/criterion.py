@@ -180,11 +180,11 @@ def _equivariant(record: AnyCriterion) -> None:
 def _permute(network: Network, group: str, order: Tensor) -> None:
     """Move unit order[u] to the place of unit u, in every slice of the group."""
     network.gates[group] = network.gates[group][order]
-    for piece in network.table.group(group).slices:
-        place, source = piece.index.flatten(), piece.index[order].flatten()
-        for name, tensor in network.layer(piece.layer).state_dict().items():
-            axis = 0 if piece.side == "out" else 1
-            if tensor.ndim > axis and (piece.side == "out" or name == "weight"):
+    for unit_slice in network.table.group(group).slices:
+        place, source = unit_slice.index.flatten(), unit_slice.index[order].flatten()
+        for name, tensor in network.layer(unit_slice.layer).state_dict().items():
+            axis = 0 if unit_slice.side == "out" else 1
+            if tensor.ndim > axis and (unit_slice.side == "out" or name == "weight"):
                 tensor.index_copy_(axis, place, tensor.index_select(axis, source))
 
 
