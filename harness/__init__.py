@@ -1,7 +1,7 @@
 """PruneBench: compare pruning criteria on CNNs.
 
-The package is lazy: importing it does not import torch, so a report can be made where there is none. Names of this
-module are the public interface; files of criteria, datasets and models import from here alone.
+Importing the package does not import torch, so a machine without torch can render a report. The names of this module
+are the public interface. Files of criteria, datasets and models import from here alone.
 """
 
 from importlib import import_module
@@ -79,7 +79,7 @@ __version__ = version("prunebench")
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name from its home when it is first used."""
+    """Import a public name from its own module on first use."""
     if name not in _HOMES:
         raise AttributeError(f"module 'prunebench' has no attribute '{name}'")
     value = getattr(import_module(f"prunebench.{_HOMES[name]}"), name)
@@ -88,5 +88,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """List the public names, for completion."""
+    """List the public names, for tab completion."""
     return sorted(__all__)

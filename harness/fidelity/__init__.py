@@ -1,1 +1,1 @@
-"""Scores of units beside the true change of the loss when each unit is removed. Imports study."""
+"""Compare scores of units with the true change of the loss when each unit is removed. Imports study."""

@@ -1,7 +1,7 @@
-"""Fidelity: the scores of a block's dense network beside the true change of the loss, each computed once.
+"""Fidelity: the scores of a block's dense network beside the oracle, each computed once.
 
-Criteria with a regulariser are compared by their score alone: the regulariser would change the network, and a common
-truth would be gone.
+A criterion with a regulariser is compared by its score alone. The regulariser would change the network, and the
+criteria would have no common oracle.
 """
 
 import logging
@@ -28,61 +28,62 @@ from prunebench.study.trajectory import Trajectory
 
 log = logging.getLogger("prunebench")
 
-NO_GATES = "its score reads gates, which a dense network does not have: they come with sparse training"
+NO_GATES = "its score reads gates, and a dense network has none: only sparse training adds gates"
 
 
 def score_jobs(grid: Grid) -> tuple[Job, ...]:
-    """Give the scores that a grid's criteria use, each once in a block; controls without a score are left out.
+    """List the scores of a grid's criteria, each once per block.
 
-    The criterion of a job is the score alone: `reg_obd` and `hsqgl12+obd` give `obd`.
+    Controls without a score and scores of gates are left out. The criterion of a job is the score alone: `reg_obd` and
+    `hsqgl12+obd` give `obd`.
     """
     jobs = []
     for job in grid.jobs:
-        found = method_of(grid.spec, job).score
-        if found is not None and not reads_gates(found):
-            jobs.append(replace(job, criterion=score_part(found).label))
+        criterion = method_of(grid.spec, job).score
+        if criterion is not None and not reads_gates(criterion):
+            jobs.append(replace(job, criterion=score_part(criterion).label))
     return tuple(dict.fromkeys(jobs))
 
 
 def criteria_that_read_gates(grid: Grid) -> tuple[str, ...]:
     """Name the criteria of a grid that cannot score a dense network."""
-    methods = {job.criterion: method_of(grid.spec, job).score for job in grid.jobs}
-    return tuple(name for name, found in methods.items() if found is not None and reads_gates(found))
+    criteria = {job.criterion: method_of(grid.spec, job).score for job in grid.jobs}
+    return tuple(name for name, criterion in criteria.items() if criterion is not None and reads_gates(criterion))
 
 
 def reads_gates(criterion: AnyCriterion) -> bool:
-    """Tell whether a score needs what only sparse training with gates leaves behind."""
+    """Tell whether a score asks for gates, which only sparse training adds."""
     return isinstance(criterion, Criterion) and "gate" in criterion.evidence
 
 
 def score_part(criterion: AnyCriterion) -> AnyCriterion:
-    """Give a criterion without its regulariser and the options of that."""
+    """Return a criterion without its regulariser and the regulariser's options."""
     own = criterion.own_options
     return replace(criterion, regulariser=None, options={k: v for k, v in criterion.options.items() if k in own})
 
 
 def compare_scores(grid: Grid, jobs: tuple[Job, ...], progress: Progress) -> dict[Job, Fidelity]:
-    """Compute the fidelity of every job, failed ones included; what is in the results folder is read from there.
+    """Return the fidelity of every job, computed or read from the results folder; failed jobs are included.
 
-    grid: for its spec. Raises `UserError` where nothing more can be written.
+    grid: only its spec is used. Raises `UserError` if the results folder cannot be written.
     """
     note(Store(grid.spec.results), grid.spec)
     log.info(f"fidelity of {len(jobs)} scores")
     progress.begin(len(jobs))
-    return {job: found[0] for job, found in work_off(replace(grid, jobs=jobs), progress, score_job)}
+    return {job: results[0] for job, results in work_off(replace(grid, jobs=jobs), progress, score_job)}
 
 
 def score_job(spec: Spec, job: Job, progress: Progress | None = None) -> list[Fidelity]:
-    """Compute the fidelity of one score; a failure is its record."""
+    """Return the fidelity of one score; an error gives a result with the status `failed`."""
     trajectory = start(spec, job, progress)
-    blank = _blank(trajectory)
+    request = _request(trajectory)
     try:
-        return [_stored(trajectory.store, blank) or _compute(trajectory, blank)]
+        return [_read_stored(trajectory.store, request) or _compute(trajectory, request)]
     except UserError:
         raise
     except Exception as error:
         log.debug("traceback of the failed score", exc_info=True)
-        return [blank.model_copy(update={"status": "failed", "reason": reason(error)})]
+        return [request.model_copy(update={"status": "failed", "reason": reason(error)})]
 
 
 def _criterion(trajectory: Trajectory) -> AnyCriterion:
@@ -90,8 +91,8 @@ def _criterion(trajectory: Trajectory) -> AnyCriterion:
     return score_part(trajectory.method.score)
 
 
-def _blank(trajectory: Trajectory) -> Fidelity:
-    """Say what is asked for, and its key."""
+def _request(trajectory: Trajectory) -> Fidelity:
+    """Fidelity without results: the request and its key."""
     task, name = trajectory.task, trajectory.method.name
     cell = Scoring(dataset=task.dataset_label, model=task.model.label, criterion=name, seed=trajectory.seed)
     options = {name: getattr(trajectory.protocol, name) for name in SCORING}
@@ -101,17 +102,17 @@ def _blank(trajectory: Trajectory) -> Fidelity:
     return Fidelity(key=key, cell=cell, protocol=options, fingerprint=task.fingerprint)
 
 
-def _stored(store: Store, blank: Fidelity) -> Fidelity | None:
-    file = store.fidelity_path(blank)
+def _read_stored(store: Store, request: Fidelity) -> Fidelity | None:
+    file = store.fidelity_path(request)
     if not file.exists():
         return None
-    os.utime(file)  # the newest of a cell is the one that was asked for last
-    found = read_fidelity(file)
-    return found if found.key == blank.key else None
+    os.utime(file)  # the newest file of a cell is the one requested last
+    stored = read_fidelity(file)
+    return stored if stored.key == request.key else None
 
 
-def _compute(trajectory: Trajectory, blank: Fidelity) -> Fidelity:
-    criterion, known = _criterion(trajectory), read_truth(trajectory)
+def _compute(trajectory: Trajectory, request: Fidelity) -> Fidelity:
+    criterion, truth = _criterion(trajectory), read_truth(trajectory)
     network = trajectory.network(trajectory.plan.dense())
     trajectory.tick(f"scores of {criterion.label}")
     began = time.perf_counter()
@@ -122,23 +123,23 @@ def _compute(trajectory: Trajectory, blank: Fidelity) -> Fidelity:
         name: Ranked(
             units=tuple(units.tolist()),
             of=network.units[name],
-            halves=(_packed(known.halves[name][0]), _packed(known.halves[name][1])),
+            halves=(_packed(truth.halves[name][0]), _packed(truth.halves[name][1])),
             scores=_packed(scores[name].double().cpu()[units]),
         )
-        for name, units in known.units.items()
+        for name, units in truth.units.items()
     }
-    found = Fidelity.model_validate(
-        blank.model_dump()
+    result = Fidelity.model_validate(
+        request.model_dump()
         | {
             "scale": criterion.scale,
             "evidence": tuple(getattr(criterion, "evidence", ())),
-            "pictures": known.pictures,
+            "pictures": truth.pictures,
             "groups": groups,
-            "seconds": {"scores": round(seconds, 4), "oracle": round(known.seconds, 4)},
+            "seconds": {"scores": round(seconds, 4), "oracle": round(truth.seconds, 4)},
         }
     )
-    trajectory.store.write_json(trajectory.store.fidelity_path(found), found.model_dump(mode="json"))
-    return found
+    trajectory.store.write_json(trajectory.store.fidelity_path(result), result.model_dump(mode="json"))
+    return result
 
 
 def _packed(values: Tensor) -> Packed:
@@ -146,7 +147,7 @@ def _packed(values: Tensor) -> Packed:
 
 
 def forget_dense(grid: Grid, jobs: tuple[Job, ...]) -> None:
-    """Forget the dense networks, where `--save none` asks for it."""
+    """Delete the stored dense networks of the jobs under `--save none`."""
     store = Store(grid.spec.results)
     for job in jobs if grid.spec.save == "none" else ():
         store.drop_stage(start(grid.spec, job).plan.dense().key)

@@ -1,4 +1,4 @@
-"""A block's truth: the oracle over two halves of held-out pictures, computed once and stored as a stage."""
+"""A block's truth: the oracle on two halves of the held-out pictures, computed once and stored as a stage."""
 
 import json
 import time
@@ -20,13 +20,16 @@ from prunebench.seeding import generator
 from prunebench.study.store import key_of
 from prunebench.study.trajectory import Trajectory
 
-UNITS = 64  # of a group at most, drawn at random
-PICTURES = 1024  # held out at most, drawn at random
+UNITS = 64  # most units of a group, drawn at random
+PICTURES = 1024  # most held-out pictures, drawn at random
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What removing units truly does. pictures: in each half; units, halves: by group, (units,) and twice (units,)."""
+    """Mean changes of the loss when units are removed.
+
+    pictures: number in each half; units: numbers (units,) by group; halves: changes (units,) of each half, by group.
+    """
 
     pictures: tuple[int, int]
     units: Mapping[str, Tensor]
@@ -35,13 +38,13 @@ class Truth:
 
 
 def truth_key(trajectory: Trajectory) -> str:
-    """Hash all that decides a block's truth."""
+    """Hash everything that decides a block's truth."""
     facts = {"oracle": {"units": UNITS, "pictures": PICTURES, "skip": sorted(trajectory.task.rule.skip)}}
     return key_of(trajectory.plan.dense().key, facts)
 
 
 def read_truth(trajectory: Trajectory) -> Truth:
-    """Read a block's truth from the store, or compute it on the dense network and write it there."""
+    """Read a block's truth from the store; if absent, compute it on the dense network and store it."""
     key = truth_key(trajectory)
     file = trajectory.store.stage(key) / FACTS
     if not file.exists():
@@ -60,12 +63,12 @@ def _compute(trajectory: Trajectory, network: Network) -> dict[str, Any]:
     units = sample(network, trajectory.task.rule.skip, trajectory.seed)
     half = len(held) // 2
     if not half:
-        raise CellError(f"{len(held)} validation picture cannot be halved: raise --validation-fraction")
+        raise CellError(f"the oracle needs 2 or more validation pictures, not {len(held)}; raise --validation-fraction")
     batches = held.batches(min(500, max(16, 512_000 // held.side**2)))
-    changes = {name: found.double() for name, found in loss_changes(network, units, batches).items()}
-    for name, found in changes.items():
-        if not found.isfinite().all():
-            raise CellError(f"the loss is not finite where a unit of group '{name}' is removed")
+    changes = {name: change.double() for name, change in loss_changes(network, units, batches).items()}
+    for name, change in changes.items():
+        if not change.isfinite().all():
+            raise CellError(f"the loss is not finite when a unit of group '{name}' is removed")
     groups = {
         name: {"units": numbers.tolist(), "halves": [part.mean(1).tolist() for part in _split(changes[name], half)]}
         for name, numbers in units.items()
@@ -74,13 +77,13 @@ def _compute(trajectory: Trajectory, network: Network) -> dict[str, Any]:
 
 
 def held_out(validation: Split, seed: int) -> Split:
-    """Draw the pictures, in random order: some datasets' own validation pictures come sorted by class."""
+    """Draw the pictures in random order, since some datasets sort their validation pictures by class."""
     chosen = torch.randperm(len(validation), generator=generator(seed, "oracle", "pictures"))[:PICTURES]
     return replace(validation, pictures=validation.pictures[chosen])
 
 
 def sample(network: Network, skip: frozenset[str], seed: int) -> dict[str, Tensor]:
-    """Draw units of every group that has two or more and may be pruned: original numbers (units,), ascending."""
+    """Draw units of every prunable group of two or more units: original numbers (units,), ascending."""
     chosen = {}
     for name, kept in network.kept.items():
         if len(kept) > 1 and name not in skip:

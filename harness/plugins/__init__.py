@@ -1,1 +1,1 @@
-"""What a criterion, regulariser, dataset and model is, and how each is found by name. Imports pruning and data."""
+"""Define criteria, regularisers, datasets and models, and find them by name. Imports pruning and data."""

@@ -1,7 +1,7 @@
-"""What a pruning criterion is: a pure score function and a frozen record of how its scores are to be used.
+"""Pruning criteria: a pure score function, and a frozen dataclass that says how its scores are used.
 
-Axis convention, everywhere: a prunable layer is shown to a score as ``weight: (units, fan_in)``; a score returns
-``(units,)``; low = remove first.
+Axes, everywhere: a score sees a prunable layer as ``weight: (units, fan_in)`` and returns ``(units,)``. Units with low
+scores are removed first.
 """
 
 import inspect
@@ -24,20 +24,20 @@ Pass = Literal["none", "inputs", "gradients", "curvature", "activations"]
 
 EVIDENCE: dict[str, Pass] = {
     "weight": "none",  # (units, fan_in)
-    "bias": "none",  # (units,), zeros where the layer has none
-    "gamma": "none",  # (units,), weight of the BatchNorm that follows, ones where there is none
+    "bias": "none",  # (units,), zeros where the layer has no bias
+    "gamma": "none",  # (units,), weight of the BatchNorm that follows; ones without a BatchNorm
     "gate": "none",  # (units,), log alpha of the unit's hard-concrete gate
     "generator": "none",  # a seeded torch.Generator
-    "input_norm": "inputs",  # (units, fan_in), l2 norm of what each weight is multiplied with, of all batches together
-    "grad": "gradients",  # (units, fan_in), of the batch's mean loss
-    "bias_grad": "gradients",  # (units,), of the batch's mean loss
+    "input_norm": "inputs",  # (units, fan_in), l2 norm over all batches of the input that each weight multiplies
+    "grad": "gradients",  # (units, fan_in), gradient of the batch's mean loss
+    "bias_grad": "gradients",  # (units,), gradient of the batch's mean loss
     "output": "activations",  # (batch, units, positions...), the layer's own output
-    "output_grad": "activations",  # same shape, of each sample's own loss
+    "output_grad": "activations",  # same shape, gradient of each sample's own loss
     "normed": "activations",  # (batch, units, positions...), after BatchNorm, before the nonlinearity
-    "normed_grad": "activations",  # same shape, of each sample's own loss
+    "normed_grad": "activations",  # same shape, gradient of each sample's own loss
     "activation": "activations",  # (batch, units, positions...), after BatchNorm and nonlinearity
-    "activation_grad": "activations",  # same shape, of each sample's own loss
-    "feature_map": "activations",  # as `activation`; of a layer that writes to a stream, after its addition and ReLU
+    "activation_grad": "activations",  # same shape, gradient of each sample's own loss
+    "feature_map": "activations",  # as `activation`; on a residual stream, after its addition and ReLU
     "curvature": "curvature",  # (units, fan_in), a diagonal of the loss's curvature, mean over samples
     "bias_curvature": "curvature",  # (units,)
 }
@@ -46,26 +46,26 @@ DRAW_KINDS = {"sampled": Annotated[float, Field(gt=0, le=1000)], "hutchinson": A
 
 @dataclass(frozen=True)
 class Criterion:
-    """A published way to score units; see CONTRIBUTING for a complete example.
+    """A published method that scores units; docs/adding-a-criterion.md has complete examples.
 
     Args:
-        score: pure function. Its positional argument names say which evidence it wants (see `EVIDENCE`); its
-            keyword-only arguments are options with defaults. Returns ``(units,)``, low = remove first. One that asks
-            for data evidence is called once per calibration batch and the results are averaged by sample count; one
-            that asks for no more of it than `input_norm` is called once.
-        regulariser: what is added in the sparse-training phase, if the method has one.
-        name: the name in the registry; the score function's name if not given.
-        scale: ``loss`` if scores are changes of the loss or their squares (comparable between layers), else
-            ``arbitrary``.
-        coupling: how the scores of a coupled group's layers are joined; ``joint`` calls the score once with the
+        score: pure function. Its positional arguments name the evidence that it asks for (see `EVIDENCE`). Its
+            keyword-only arguments are options with defaults. Returns ``(units,)``, low = remove first. A score that
+            asks for data is called once per calibration batch, and the results are averaged by sample count. A
+            score that asks for no data, or for `input_norm` alone, is called once.
+        regulariser: the regulariser of sparse training, if the method has one.
+        name: the name in the registry; by default the name of the score function.
+        scale: ``loss`` if scores are changes of the loss or their squares, else ``arbitrary``. Scores on the loss
+            scale are comparable between layers.
+        coupling: how the scores of a coupled group's layers are joined. ``joint`` calls the score once, with the
             layers' weights (and gradients) concatenated along fan_in.
-        finish: per layer, after averaging over batches: ``(units,) -> (units,)``. A score that has one may return
-            ``(units, ...)``, whatever has to be averaged before the score is made of it.
+        finish: function ``(units,) -> (units,)``, called per layer with the average over batches. With `finish`,
+            the score may return ``(units, ...)``: the quantities to average before the score is computed.
         stochastic: whether the score draws from `generator`.
-        published: the ranking of the paper itself.
-        curvature: which diagonal the evidence `curvature` is, of `CURVATURES`.
+        published: the ranking that the paper itself uses.
+        curvature: which of `CURVATURES` the evidence `curvature` holds.
         reference: author, venue, year, equation.
-        units_only: the score makes no sense for single weights, although its evidence could be had for them.
+        units_only: whether the score is for whole units only, even if single weights have its evidence.
     """
 
     score: Callable[..., Tensor]
@@ -101,22 +101,22 @@ class Criterion:
 
     @property
     def needs(self) -> frozenset[Pass]:
-        """The passes over data that the evidence costs; empty for a data-free criterion."""
+        """The passes over data that the evidence requires; empty for a data-free criterion."""
         return frozenset(EVIDENCE[name] for name in self.evidence) - {"none"}
 
     @property
     def label(self) -> str:
-        """Name with the options that were given, as the user would type it."""
+        """Name with the given options, as the user types it."""
         return label(self.name, self.options)
 
     @property
     def estimate(self) -> Curvature:
-        """The curvature that the score asks for, with the number of draws."""
+        """The curvature that the score asks for, with its number of draws."""
         return Curvature(self.curvature, float(self.options.get("draws", DRAWS.get(self.curvature, 0))))
 
     @property
     def own_options(self) -> Options:
-        """The options of the score and of its curvature; the others are the regulariser's."""
+        """The options of the score and of its curvature; all other options belong to the regulariser."""
         own = function_options(self.score)
         if "curvature" in self.needs:
             own["curvature"] = Option(CurvatureKind, self.curvature)
@@ -125,12 +125,12 @@ class Criterion:
         return own
 
     def __call__(self, evidence: Mapping[str, Any]) -> Tensor:
-        """Score the units of one layer. evidence: by name. Returns (units,)."""
+        """Score the units of one layer. evidence: tensors by name. Returns (units,)."""
         own = {name: value for name, value in self.options.items() if name in function_options(self.score)}
         return self.score(**{name: evidence[name] for name in self.evidence}, **own)
 
     def with_options(self, given: Mapping[str, str]) -> "Criterion":
-        """Set options by name: of the score, of the curvature, and of the regulariser."""
+        """Set options of the score, its curvature and the regulariser by name."""
         kind = given.get("curvature", self.curvature)
         if "curvature" in self.needs and kind in CURVATURES and kind != self.curvature:
             options = {name: value for name, value in self.options.items() if name != "draws"}
@@ -138,7 +138,7 @@ class Criterion:
         else:
             base = self
         if "draws" in given and "curvature" in self.needs and base.curvature not in DRAWS:
-            what = f"curvature={kind} draws nothing, only {' and '.join(DRAWS)} do"
+            what = f"curvature={kind} draws no vectors; use draws with curvature={' or '.join(DRAWS)}"
             raise UserError(f"option draws={given['draws']} of '{self.name}': {what}")
         changed = _with_options(base, given)
         return replace(changed, stochastic=self.stochastic or changed.curvature == "hutchinson")
@@ -148,7 +148,7 @@ C = TypeVar("C", "Criterion", "ModelScore")
 
 
 def _with_options(criterion: C, given: Mapping[str, str]) -> C:
-    """Set options of a criterion's score and of its regulariser, each of which knows its own."""
+    """Set options of a criterion's score and of its regulariser."""
     regulariser, own = criterion.regulariser, criterion.own_options
     allowed = own if regulariser is None else regulariser_options(regulariser) | own
     values = convert(criterion.name, given, allowed)
@@ -162,17 +162,18 @@ def _with_options(criterion: C, given: Mapping[str, str]) -> C:
 
 
 def _check_function(where: str, function: Callable[..., Any]) -> None:
-    """Raise `UserError` for what is no function, takes `*args`, or tells options and arguments apart wrongly."""
+    """Raise `UserError` unless a score is a function of evidence without defaults and options with defaults."""
     if not callable(function):
-        raise UserError(f"{where}: the score is a {type(function).__name__}, not a function")
+        raise UserError(f"{where}: the score is a {type(function).__name__}; give a function")
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise UserError(f"{where}: its score takes {parameter}; name each argument")
+            raise UserError(f"{where}: the score takes {parameter}; name each argument")
         option, default = parameter.kind is parameter.KEYWORD_ONLY, parameter.default is not parameter.empty
         if option and not default:
-            raise UserError(f"{where}: option '{parameter.name}' of its score has no default")
+            raise UserError(f"{where}: option '{parameter.name}' of the score has no default; give it one")
         if default and not option:
-            raise UserError(f"{where}: '{parameter.name}' has a default; options come after a *, evidence has none")
+            what = "put options after a *, and give evidence no default"
+            raise UserError(f"{where}: argument '{parameter.name}' has a default; {what}")
 
 
 def _check_published(where: str, published: object) -> None:
@@ -182,12 +183,12 @@ def _check_published(where: str, published: object) -> None:
 
 @dataclass(frozen=True)
 class ModelScore:
-    """A method that does not score layer by layer (SynFlow, GraSP): the second contract.
+    """The second contract: a method that scores a whole network at once (SynFlow, GraSP).
 
     Args:
-        score: ``(model, batches, generator) -> {layer name: (units,)}``; batches are (pictures, labels) pairs. If
-            the first is called `network` it is the `prunebench.pruning.network.Network`, with the table of units.
-        data_free: the score asks nothing of the batches; it may be given none.
+        score: ``(model, batches, generator) -> {layer name: (units,)}``. Batches are (pictures, labels) pairs. A
+            first argument `network` receives the `prunebench.pruning.network.Network`, with the table of units.
+        data_free: whether the score ignores the batches, so that the list of batches may be empty.
     The other fields are those of `Criterion`.
     """
 
@@ -212,17 +213,17 @@ class ModelScore:
         _check_published(where, self.published)
         wanted = list(inspect.signature(self.score).parameters)[:3]
         if wanted not in (["model", "batches", "generator"], ["network", "batches", "generator"]):
-            takes = "(model, batches, generator), or network in the place of model"
+            takes = "(model, batches, generator) or (network, batches, generator)"
             raise UserError(f"{where} must take {takes}, not ({', '.join(wanted)})")
 
     @property
     def label(self) -> str:
-        """Name with the options that were given."""
+        """Name with the given options."""
         return label(self.name, self.options)
 
     @property
     def own_options(self) -> Options:
-        """The options of the score; the others are the regulariser's."""
+        """The options of the score; all other options belong to the regulariser."""
         return function_options(self.score)
 
     @property
@@ -232,15 +233,15 @@ class ModelScore:
 
     @property
     def needs(self) -> frozenset[Pass]:
-        """A model score makes its own passes over the batches, if any."""
+        """The passes over data: gradients, unless the score is data-free."""
         return frozenset() if self.data_free else frozenset({"gradients"})
 
     def with_options(self, given: Mapping[str, str]) -> "ModelScore":
-        """Set options by name: of the score, and of the regulariser."""
+        """Set options of the score and of the regulariser by name."""
         return _with_options(self, given)
 
     def __call__(self, subject: object, batches: Sequence[tuple[Tensor, Tensor]], generator: Generator) -> Any:
-        """Score all layers of a model (or network) with the options that were given."""
+        """Score all layers of a model (or network) with the given options."""
         own = {name: value for name, value in self.options.items() if name in self.own_options}
         return self.score(subject, batches, generator, **own)
 

@@ -1,4 +1,4 @@
-"""What a dataset is: a function that loads uint8 pictures, and a frozen record of where they come from."""
+"""Datasets: a function that loads uint8 pictures, and a frozen dataclass that describes their source."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ AUGMENTATIONS = ("shift", "crop", "resized_crop", "flip")
 
 @dataclass(frozen=True)
 class Source:
-    """What a loader is given: where data lie, whether it may download, and what stood behind the colon."""
+    """Input of a loader: the data folder, whether downloads are allowed, and the argument after the colon."""
 
     root: Path
     download: bool = False
@@ -28,11 +28,12 @@ class Dataset:
     """One source of data.
 
     Args:
-        load: ``(Source, *, options...) -> Loaded``; raises `UserError` with what to do where the data are missing.
-        name: the name in the registry; the function's name if not given.
-        augment: what training does to a batch, of ``shift`` (by up to a tenth of the side), ``crop`` (a random crop
-            after padding by an eighth), ``resized_crop`` (a random part, resized) and ``flip`` (left-right).
-        takes_argument: what stands behind the colon, for the help (`folder:PATH`); empty if nothing may.
+        load: ``(Source, *, options...) -> Loaded``. Missing data raise a `UserError` that says what to do.
+        name: the name in the registry; by default the name of the function.
+        augment: augmentations of training batches. ``shift`` moves a picture by up to a tenth of its side. ``crop``
+            pads by an eighth and crops at random. ``resized_crop`` resizes a random part. ``flip`` is left-right.
+        takes_argument: name of the argument after the colon, for the help (`PATH` of `folder:PATH`); empty if the
+            dataset takes none.
     """
 
     load: Callable[..., Loaded]
@@ -53,11 +54,11 @@ class Dataset:
 
     @property
     def options(self) -> dict[str, Value]:
-        """The keyword-only options of `load`, and those that every dataset has, with their defaults."""
+        """The keyword-only options of `load`, and of `prepare` for every dataset, with their defaults."""
         return keyword_defaults(prepare) | keyword_defaults(self.load)
 
     def with_options(self, given: Mapping[str, str]) -> "Dataset":
-        """Set options; what `load` does not take itself is done to what it gives, by `prepare`."""
+        """Set options. `prepare` applies the options that `load` does not take to the loaded data."""
         values = convert(self.name, given, function_options(prepare) | function_options(self.load))
         own = {key: values.pop(key) for key in keyword_defaults(self.load) if key in values}
         load = partial(self.load, **own) if own else self.load

@@ -1,4 +1,4 @@
-"""Where criteria, datasets and models come from: the package's own files, entry points and plugins."""
+"""Discovery of criteria, datasets and models: in the package's own files, entry points and plugin files."""
 
 import ast
 import hashlib
@@ -21,7 +21,7 @@ FAMILIES = ("prunebench.criteria", "prunebench.datasets", "prunebench.models")
 
 @dataclass(frozen=True)
 class Place:
-    """Somewhere records may be: a module, or one attribute of it where an entry point names a record."""
+    """A module that may define plugins. attribute: the plugin that an entry point names, if it names one."""
 
     origin: str
     load: Callable[[], ModuleType]
@@ -29,9 +29,9 @@ class Place:
 
 
 def places(plugins: tuple[str, ...]) -> Iterator[Place]:
-    """Give every place in the order of discovery: own files, entry points, plugins.
+    """Yield every place in the order of discovery: own files, entry points, plugin files.
 
-    Raises `UserError` for a plugin that does not exist.
+    Raises `UserError` for a plugin file or module that does not exist.
     """
     for family in FAMILIES:
         for info in pkgutil.iter_modules(import_module(family).__path__):
@@ -51,7 +51,7 @@ def _origin(point: EntryPoint) -> str:
 
 
 def _plugin(text: str) -> Place:
-    """Tell `path/to/file.py` from `package.module`."""
+    """Read a value of --plugin: `path/to/file.py` or `package.module`."""
     path = Path(text).expanduser()
     if path.is_file():
         return Place(f"plugin {text}", partial(_load_file, path.resolve()))
@@ -64,11 +64,11 @@ def _plugin(text: str) -> Place:
 
 
 def _load_file(path: Path) -> ModuleType:
-    """Run a file as a module. Not through the importer: its bytecode cache misses an edit within the same second."""
+    """Run a file as a module, without the bytecode cache, which misses an edit within the same second."""
     name = f"prunebench_plugin_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None:
-        raise ImportError(f"{path} is not a Python file")
+        raise ImportError(f"{path} is not a Python file; its name must end in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -80,7 +80,7 @@ def _load_file(path: Path) -> ModuleType:
 
 
 def failure(error: BaseException) -> str:
-    """Put what went wrong in somebody's code on one line, with the place in it that led there."""
+    """Describe an error in a user's code on one line, with the innermost file and line outside torch."""
     text = " ".join(str(error).split())
     if isinstance(error, UserError):
         return text
@@ -91,9 +91,9 @@ def failure(error: BaseException) -> str:
 
 
 def source_hash(module: ModuleType) -> str:
-    """SHA-256 of a module's code and of what it imports: from its package, from beside it, from `FAMILIES`; in order.
+    """SHA-256 of a module and of what it imports from its package, its folder and `FAMILIES`.
 
-    Comments, docstrings and layout do not count: they change no result.
+    Comments, docstrings and layout do not count, since they change no result; the order of imports does.
     """
     digest = hashlib.sha256()
     for text in _sources(module, set()):
@@ -109,14 +109,14 @@ def _sources(module: ModuleType, seen: set[str]) -> Iterator[bytes]:
         return
     yield code(text)
     for name in _imports(text, module.__package__ or ""):
-        other = sys.modules.get(name)
-        file = getattr(other, "__file__", None)  # built-in modules have none
-        if other is not None and file and name not in seen and _akin(name, module.__name__):
-            yield from _sources(other, seen)
+        imported = sys.modules.get(name)
+        file = getattr(imported, "__file__", None)  # built-in modules have none
+        if imported is not None and file and name not in seen and _is_hashed(name, module.__name__):
+            yield from _sources(imported, seen)
 
 
 def code(text: bytes) -> bytes:
-    """Give a source without comments, docstrings and layout.
+    """Return source code without comments, docstrings and layout.
 
     >>> print(code(b"x = 2*y  # twice").decode())
     x = 2 * y
@@ -128,15 +128,15 @@ def code(text: bytes) -> bytes:
     return ast.unparse(tree).encode()
 
 
-def _akin(name: str, to: str) -> bool:
-    own, other = to.partition(".")[0], name.partition(".")[0]
-    return name.startswith(tuple(f"{family}." for family in FAMILIES)) or (
-        own != "prunebench" and (other == own or _beside(other, own))
+def _is_hashed(imported: str, importing: str) -> bool:
+    own, other = importing.partition(".")[0], imported.partition(".")[0]
+    return imported.startswith(tuple(f"{family}." for family in FAMILIES)) or (
+        own != "prunebench" and (other == own or _share_folder(other, own))
     )
 
 
-def _beside(one: str, other: str) -> bool:
-    """Whether two modules lie in one folder that is the user's own, not where packages are installed."""
+def _share_folder(one: str, other: str) -> bool:
+    """Tell whether two modules lie in one folder of the user's own, not in a folder of installed packages."""
     folder = _folder(one)
     installed = folder is None or {"site-packages", "dist-packages"} & set(folder.parts)
     return not installed and folder == _folder(other)
@@ -149,7 +149,7 @@ def _folder(package: str) -> Path | None:
 
 
 def _imports(text: bytes, package: str) -> Iterator[str]:
-    """Names of the modules that a source imports; names of things in them too, which are no modules."""
+    """Yield the names of imported modules; `from a import b` yields `a` and `a.b`, since b may be a module."""
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

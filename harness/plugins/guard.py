@@ -1,4 +1,4 @@
-"""Watches over somebody else's code: its errors get a name, and it leaves the network as it found it."""
+"""Guards around plugin code: its errors name the plugin, and it must leave the network unchanged."""
 
 import random
 from collections.abc import Callable, Iterator, Mapping
@@ -18,12 +18,12 @@ T = TypeVar("T")
 
 _MODULE_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _PARAMETER_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
-_SHOWN = 3  # changes that are named
-_RULE = "a score changes nothing and draws from `generator` only"
+_SHOWN = 3  # most changes that a message names
+_RULE = "a score must change nothing and draw from `generator` only"
 
 
 def called(who: str, function: Callable[[], T]) -> T:
-    """Call somebody else's code; what it raises becomes a `CellError` with its name, the error and the place."""
+    """Call plugin code. Its error becomes a `CellError` that names `who`, the error and the file and line."""
     try:
         return function()
     except CellError:
@@ -34,16 +34,16 @@ def called(who: str, function: Callable[[], T]) -> T:
 
 @contextmanager
 def watching(model: nn.Module, who: str) -> Iterator[None]:
-    """Raise `CellError` with what changed: values, modes, flags, hooks, or a global state, which is put back.
+    """Raise `CellError` that names changed values, modes, flags, hooks and global states. Put global states back.
 
-    Values are compared with a copy: counters of versions miss what is done through `.data` or NumPy. For the 102 MB of
-    ResNet-50 that takes 0.1 s on one core, as long as its forward pass of one picture.
+    Values are compared with a copy, since version counters miss changes through `.data` or NumPy. The 102 MB of
+    ResNet-50 take 0.1 s on one core, as long as a forward pass of one picture.
     """
     device = next(chain(model.parameters(), model.buffers()), torch.empty(0)).device
     values, facts = _values(model), _facts(model)
-    with keeping_globals(device) as turned:
+    with keeping_globals(device) as changed_globals:
         yield
-    changed = [*_different(values, dict(_tensors(model))), *_different(facts, _facts(model)), *turned]
+    changed = [*_different(values, dict(_tensors(model))), *_different(facts, _facts(model)), *changed_globals]
     if changed:
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         raise CellError(f"{who} changes {', '.join(changed[:_SHOWN])}{more}; {_RULE}")
@@ -51,16 +51,16 @@ def watching(model: nn.Module, who: str) -> Iterator[None]:
 
 @contextmanager
 def keeping_globals(device: torch.device) -> Iterator[list[str]]:
-    """Put back global random states and settings; in the end the list names those that had changed."""
+    """Put global random states and settings back at the end, and add the names of the changed ones to the list."""
     states = _globals(device)
-    found = {name: read() for name, (read, _) in states.items()}
-    turned: list[str] = []
+    before = {name: read() for name, (read, _) in states.items()}
+    changed: list[str] = []
     try:
-        yield turned
+        yield changed
     finally:
-        turned += _different(found, {name: read() for name, (read, _) in states.items()})
-        for name in turned:
-            states[name][1](found[name])
+        changed += _different(before, {name: read() for name, (read, _) in states.items()})
+        for name in changed:
+            states[name][1](before[name])
 
 
 def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -75,7 +75,7 @@ def _values(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _facts(model: nn.Module) -> dict[str, object]:
-    """Say what else a network is: training modes, hooks of modules and parameters, what is trained."""
+    """Describe a network beside its values: training modes, hooks, and which parameters are trained."""
     facts: dict[str, object] = {}
     for name, module in model.named_modules():
         where = f"of '{name}'" if name else "of the network"
@@ -88,8 +88,8 @@ def _facts(model: nn.Module) -> dict[str, object]:
 
 
 def _globals(device: torch.device) -> dict[str, tuple[Callable[[], Any], Callable[[Any], object]]]:
-    """Say what a process has one of, as functions that read and set it."""
-    found: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
+    """Return functions that read and set each global state of the process, by name."""
+    states: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
         "torch's global random state": (torch.get_rng_state, torch.set_rng_state),
         "NumPy's global random state": (np.random.get_state, np.random.set_state),
         "Python's global random state": (random.getstate, random.setstate),
@@ -100,12 +100,12 @@ def _globals(device: torch.device) -> dict[str, tuple[Callable[[], Any], Callabl
     if device.type == "cuda":
         cuda = torch.cuda
         read, write = partial(cuda.get_rng_state, device), partial(cuda.set_rng_state, device=device)
-        found["CUDA's global random state"] = (read, write)
-    return found
+        states["CUDA's global random state"] = (read, write)
+    return states
 
 
 def _different(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Name what was added, taken away or given another value."""
+    """Name the entries that were added, removed or changed."""
     names = dict.fromkeys((*before, *after))
     return [name for name in names if not _same(before.get(name), after.get(name))]
 

@@ -1,4 +1,4 @@
-"""What a record of the registry is, as JSON values: names, options and a hash of the source that it comes from."""
+"""Identity of a plugin as JSON values: its names, its options and a hash of its source."""
 
 import functools
 import sys
@@ -18,7 +18,7 @@ _PROSE = {"reference", "licence", "citation", "source", "takes_argument"}
 def identity(thing: Any) -> Any:
     """Describe a criterion, regulariser, model or dataset so that equal descriptions give equal results.
 
-    Functions are described by name and the hash of their file: an edited plugin is another plugin.
+    A function is described by its name and the hash of its file, so an edited plugin has another description.
 
     >>> identity(0.5), identity(None), identity({"p": 1})
     (0.5, None, {'p': 1})
@@ -42,11 +42,11 @@ def identity(thing: Any) -> Any:
         return [name, _file_hash(thing)]
     if hasattr(thing, "__dict__"):  # an object of a plugin's own class
         return [name, _file_hash(thing), identity(vars(thing))]
-    raise UserError(f"cannot tell what decides the results of {thing!r}: keep numbers, texts and functions in it")
+    raise UserError(f"cannot describe {thing!r} in the keys of results; a plugin holds numbers, texts and functions")
 
 
 def _file_hash(thing: Any) -> str:
-    """Hash the module that a function or class was defined in, with the method files which that imports."""
+    """Hash the module that defines a function or class, with the plugin files that the module imports."""
     module = sys.modules.get(getattr(thing, "__module__", "") or type(thing).__module__)
     if module is None or not getattr(module, "__file__", None):
         return "builtin"
@@ -55,9 +55,9 @@ def _file_hash(thing: Any) -> str:
 
 @functools.cache
 def _module_hash(module: types.ModuleType) -> str:
-    """Hash once a process: the code that runs is the one that was read, whatever becomes of the file meanwhile.
+    """Hash a module once per process: later edits of its file do not change the code that runs.
 
-    The harness itself is not hashed: a change of it that changes results raises `stages.HARNESS`.
+    The harness itself is not hashed. A change of the harness that changes results increments `stages.HARNESS`.
     """
     name = module.__name__
     if name.partition(".")[0] == "prunebench" and not name.startswith(FAMILIES):

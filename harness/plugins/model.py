@@ -1,4 +1,4 @@
-"""What a model is: a function that builds a network for some pictures, and how that family is trained."""
+"""Models: a function that builds a network for given pictures, and the training defaults of its family."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,9 +12,9 @@ from prunebench.plugins.options import Value, convert, function_options, keyword
 
 @dataclass(frozen=True)
 class Training:
-    """Defaults of a model family, each with its reason in docs/protocol.md.
+    """Training defaults of a model family; docs/protocol.md gives the reason of each.
 
-    rate: peak learning rate of SGD with Nesterov momentum 0.9, per batch of `batch` pictures.
+    rate: peak learning rate of SGD with Nesterov momentum 0.9, for batches of `batch` pictures.
     """
 
     epochs: int = 30
@@ -25,21 +25,21 @@ class Training:
 
 @dataclass(frozen=True)
 class Model:
-    """One network family member.
+    """One member of a model family.
 
     Args:
-        build: ``(channels, size, classes, *, options...) -> nn.Module`` for square pictures of `size` pixels; raises
-            `UserError` where the pictures are too small. Draws its weights from torch's global generator. With an
-            option `weights`, a name for pretrained weights, it gives the same network with these.
-        name: the name in the registry; the function's name if not given.
-        initialise: sets fresh weights where they differ from torch's defaults; applied after `reset_parameters`.
+        build: ``(channels, size, classes, *, options...) -> nn.Module`` for square pictures of `size` pixels. Pictures
+            that are too small raise `UserError`. Weights are drawn from torch's global generator. An option
+            `weights` names pretrained weights, which the same network then has.
+        name: the name in the registry; by default the name of the function.
+        initialise: sets fresh weights that differ from torch's defaults; called after `reset_parameters`.
         training: the family's training defaults.
         reference: author, venue, year.
-        takes_argument: what stands behind the colon, for the help (`torchvision:NAME`); empty if nothing may. `build`
-            is given it first.
-        head: names of the modules that make the classifier, which is new where a network is transferred to other
-            classes. If not given, the last linear layer or convolution in the order of definition.
-        options, argument: those that were given.
+        takes_argument: name of the argument after the colon, for the help (`NAME` of `torchvision:NAME`); empty if
+            the model takes none. `build` receives the argument first.
+        head: names of the classifier's modules, by default the last linear layer or convolution in the order of
+            definition. Transfer to other classes replaces the classifier.
+        options, argument: the given options and argument.
     """
 
     build: Callable[..., nn.Module]
@@ -58,17 +58,17 @@ class Model:
 
     @property
     def label(self) -> str:
-        """Name with the argument and options that were given."""
+        """Name with the given argument and options."""
         return label(self.name, self.options, self.argument)
 
     @property
     def pretrained(self) -> bool:
-        """Whether it begins with published weights: `build` has an option `weights`, and it was given."""
+        """Whether the option `weights` of `build` was given, so that training begins with published weights."""
         return "weights" in keyword_defaults(self.build) and bool(self.options.get("weights"))
 
     @property
     def normalise(self) -> Literal["data", "imagenet"]:
-        """Whose mean and standard deviation pictures are normalised with: published weights expect ImageNet's."""
+        """Source of the mean and standard deviation that normalise pictures; published weights expect ImageNet's."""
         return "imagenet" if self.pretrained else "data"
 
     def with_options(self, given: Mapping[str, str]) -> "Model":
@@ -77,7 +77,7 @@ class Model:
         return replace(self, options={**self.options, **values})
 
     def without_weights(self) -> "Model":
-        """Give the same network with fresh weights: where others are loaded into it, published ones are not needed."""
+        """Return the model without published weights, for a network whose weights are loaded from elsewhere."""
         return replace(self, options={name: value for name, value in self.options.items() if name != "weights"})
 
     def __call__(self, channels: int, size: int, classes: int) -> nn.Module:
@@ -86,18 +86,18 @@ class Model:
         return self.build(*behind, channels, size, classes, **self.options)
 
     def classifier(self, model: nn.Module) -> tuple[str, ...]:
-        """Name the parameters of the classifier of a network that this model built.
+        """Name the parameters of the classifier in a network that this model built.
 
-        Raises `UserError` where the network has no such modules.
+        Raises `UserError` for a module of `head` without parameters in the network.
         """
         head, parameters = self.head_of(model), [name for name, _ in model.named_parameters()]
         for module in head:
             if not any(name.startswith(f"{module}.") for name in parameters):
-                raise UserError(f"model '{self.label}': its head '{module}' has no parameters in the network")
+                raise UserError(f"model '{self.label}': its head '{module}' has no parameters; name others in `head`")
         return tuple(name for name in parameters if name.startswith(tuple(f"{module}." for module in head)))
 
     def head_of(self, model: nn.Module) -> tuple[str, ...]:
-        """Name the modules that make the classifier of a network that this model built."""
+        """Name the modules of the classifier in a network that this model built."""
         return self.head or (last_layer(model),)
 
     def reset(self, model: nn.Module) -> None:
@@ -108,7 +108,7 @@ class Model:
                 reset()
             elif self.initialise is None and any(True for _ in module.parameters(recurse=False)):
                 kind = type(module).__name__
-                raise CellError(f"model '{self.name}': {kind} cannot draw fresh weights: give the model `initialise`")
+                raise CellError(f"model '{self.name}': {kind} has no reset_parameters; give the model `initialise`")
         if self.initialise is not None:
             self.initialise(model)
 

@@ -14,7 +14,7 @@ Value = bool | int | float | str
 
 
 def split_name(text: str) -> tuple[str, dict[str, str], str]:
-    """Take a name apart into its head, its `key=value` options and a bare argument.
+    """Split a name into its head, its `key=value` options and a bare argument.
 
     >>> split_name("vgg11_bn:width=0.5")
     ('vgg11_bn', {'width': '0.5'}, '')
@@ -28,7 +28,7 @@ def split_name(text: str) -> tuple[str, dict[str, str], str]:
         key, equals, value = item.partition("=")
         if equals and key.isidentifier():
             if key in options:
-                raise UserError(f"option {key} is given twice in '{text}'")
+                raise UserError(f"option {key} is given twice in '{text}'; give it once")
             if re.search(r"[:;]\w+=", value):
                 raise UserError(
                     f"'{item}' in '{text}': options are separated by commas, as in {head}:key=value,key=value"
@@ -43,7 +43,7 @@ def split_name(text: str) -> tuple[str, dict[str, str], str]:
 
 @dataclass(frozen=True)
 class Option:
-    """One option. kind: its type, with the values that the type allows; default: its value where none is given."""
+    """One option. kind: its type, which limits the values; default: the value if none is given."""
 
     kind: Any
     default: Value
@@ -53,9 +53,9 @@ Options = dict[str, Option]
 
 
 def function_options(function: Callable[..., Any]) -> Options:
-    """Give the options of a function: its keyword-only arguments that have a default.
+    """Return the options of a function: its keyword-only arguments that have a default.
 
-    The annotation says which values are allowed. pydantic checks the value, so `Literal["a", "b"]` and
+    The annotation limits the values. pydantic checks them, so `Literal["a", "b"]` and
     `Annotated[int, Field(ge=1)]` work.
 
     >>> def magnitude(weight, *, p: float = 2.0): ...
@@ -68,9 +68,9 @@ def function_options(function: Callable[..., Any]) -> Options:
 
 
 def field_options(record: Any) -> Options:
-    """Give the options of a frozen dataclass: its fields that hold a number, a text or a truth value.
+    """Return the options of a frozen dataclass: its fields that hold a number, a text or a boolean.
 
-    An object that is no dataclass has no options.
+    An object of another class has no options.
     """
     if not is_dataclass(record):
         return {}
@@ -79,7 +79,7 @@ def field_options(record: Any) -> Options:
 
 
 def keyword_defaults(function: Callable[..., Any]) -> dict[str, Value]:
-    """Give the options of a function with their defaults.
+    """Return the options of a function with their defaults.
 
     >>> def magnitude(weight, *, p=2.0): ...
     >>> keyword_defaults(magnitude)
@@ -103,7 +103,7 @@ def convert(where: str, given: Mapping[str, str], allowed: Options) -> dict[str,
 def _options(owner: Any, defaults: Mapping[str, Value]) -> Options:
     try:
         kinds = get_type_hints(owner, include_extras=True)
-    except (NameError, TypeError):  # annotations that name what is not there, and objects that have none
+    except (NameError, TypeError):  # an annotation names something undefined, or there are no annotations
         kinds = {}
     return {name: Option(kinds.get(name, type(default)), default) for name, default in defaults.items()}
 
@@ -121,7 +121,7 @@ def _value(where: str, name: str, text: str, option: Option) -> Value:
 def _adapter(option: Option) -> TypeAdapter[Any]:
     try:
         return TypeAdapter(option.kind)
-    except PydanticUserError:  # an annotation of the plugin's own
+    except PydanticUserError:  # pydantic does not know the type that a plugin names
         return TypeAdapter(type(option.default))
 
 

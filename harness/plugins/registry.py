@@ -1,4 +1,4 @@
-"""Finds criteria, datasets and models: one path for the package's own, installed ones and plugins."""
+"""The registry of criteria, datasets and models, built-in, installed or from plugin files."""
 
 import re
 import sys
@@ -28,7 +28,7 @@ NAME = re.compile(r"[A-Za-z_][\w.-]*")
 
 @dataclass(frozen=True)
 class Entry(Generic[P]):
-    """A plugin with where it was found. origin: for people; source: the file."""
+    """A plugin and its place. origin: the place in words; source: the file."""
 
     plugin: P
     origin: str
@@ -36,13 +36,15 @@ class Entry(Generic[P]):
 
 
 class Registry:
-    """What there is, by name.
+    """All criteria, datasets and models by name.
 
     Args:
-        plugins: files (`path/to/file.py`) or modules (`package.module`) with more; a plugin may hold all three kinds.
+        plugins: plugin files (`path/to/file.py`) or modules (`package.module`); each may define all three kinds.
 
-    A source that fails to import is in `failures` with its reason and does not stop the others, but for a plugin, which
-    is asked for: raises `UserError` where one does not exist or cannot be loaded, and for two records of one name.
+    Other modules that fail to import are in `failures`, by origin with the reason, and do not stop the rest.
+
+    Raises:
+        UserError: a plugin file does not exist or cannot be loaded; two plugins of one kind share a name.
 
     >>> get_model("lenet5", Registry()).name
     'lenet5'
@@ -63,7 +65,7 @@ class Registry:
     def _take(self, place: discovery.Place, files: set[Path]) -> None:
         try:
             module = place.load()
-            found = _plugins_in(module, place.attribute)
+            plugins = _plugins_in(module, place.attribute)
             file = _file(module)
         except (Exception, SystemExit) as error:
             self.failures[place.origin] = discovery.failure(error)
@@ -72,7 +74,7 @@ class Registry:
             return  # the same file under another name, or given twice
         if not place.attribute:
             files.add(file)
-        for plugin in found:
+        for plugin in plugins:
             self._add(plugin, module, place.origin)
 
     def _add(self, plugin: Plugin, module: ModuleType, origin: str) -> None:
@@ -83,11 +85,11 @@ class Registry:
         if old is not None and old.plugin is plugin:
             return
         if not NAME.fullmatch(plugin.name):
-            self.failures[origin] = f"{kind} '{plugin.name}': a name has letters, digits, _ . and - only"
+            self.failures[origin] = f"{kind} '{plugin.name}': use letters, digits, _ . and - in a name, a letter first"
             return
         taken = old.origin if old else RESERVED.get(plugin.name) if kind == "criterion" else None
         if taken:
-            raise UserError(f"{kind} '{plugin.name}' is defined twice: by {taken} and by {origin}")
+            raise UserError(f"{kind} '{plugin.name}' is defined twice: by {taken} and by {origin}; rename one")
         table[plugin.name] = Entry(plugin, origin, _file(home))
 
     def _table(self, plugin: Plugin) -> tuple[str, dict[str, Any]]:
@@ -101,19 +103,19 @@ class Registry:
 
 
 def is_plugin(origin: str) -> bool:
-    """Tell a plugin that was named by the user from what was found."""
+    """Tell whether an origin is a plugin file or module that the user named."""
     return origin.startswith("plugin ")
 
 
 @cache
 def load_registry(plugins: tuple[str, ...]) -> Registry:
-    """Give the registry with some plugins; made once a process."""
+    """Return the registry with some plugin files; it is made once per process."""
     return Registry(plugins)
 
 
 def get_criterion(text: str, registry: Registry) -> AnyCriterion:
     """Find a criterion and set its options, `obd:curvature=exact`."""
-    name, options = _plain(text)
+    name, options = _without_argument(text)
     return _find("criterion", name, registry.criteria).plugin.with_options(options)
 
 
@@ -131,14 +133,14 @@ def get_model(text: str, registry: Registry) -> Model:
 
 
 def get_dataset(text: str, registry: Registry) -> tuple[Dataset, str]:
-    """Find a dataset and set its options; gives the argument, too: PATH of `folder:PATH,size=32`."""
+    """Find a dataset and set its options; also return the argument, PATH of `folder:PATH,size=32`."""
     name, options, argument = split_name(text)
     dataset = _find("dataset", name, registry.datasets).plugin
     _check_argument("dataset", name, dataset.takes_argument, argument)
     return dataset.with_options(options), argument
 
 
-def _plain(text: str) -> tuple[str, dict[str, str]]:
+def _without_argument(text: str) -> tuple[str, dict[str, str]]:
     name, options, argument = split_name(text)
     if argument:
         raise UserError(f"'{argument}' in '{text}' is not an option; write {name}:key=value")
@@ -147,7 +149,7 @@ def _plain(text: str) -> tuple[str, dict[str, str]]:
 
 def _check_argument(kind: str, name: str, wanted: str, argument: str) -> None:
     if bool(argument) != bool(wanted):
-        what = f"needs {wanted}: write {name}:{wanted}" if wanted else f"takes no '{argument}'; write {name}"
+        what = f"needs {wanted}: write {name}:{wanted}" if wanted else f"takes no argument '{argument}'; write {name}"
         raise UserError(f"{kind} '{name}' {what}")
 
 
@@ -167,13 +169,13 @@ def _plugins_in(module: ModuleType, attribute: str) -> list[Plugin]:
 
 
 def _home(plugin: Plugin, module: ModuleType) -> ModuleType:
-    """Find the module that a record was made in: `module` may have imported it."""
+    """Find the module that made a plugin; `module` may have imported the plugin."""
     function = (
         plugin.load if isinstance(plugin, Dataset) else plugin.build if isinstance(plugin, Model) else plugin.score
     )
-    other = sys.modules.get(getattr(function, "__module__", ""))
-    made_there = other is not None and any(value is plugin for value in vars(other).values())
-    return other if other is not None and made_there else module
+    home = sys.modules.get(getattr(function, "__module__", ""))
+    made_there = home is not None and any(value is plugin for value in vars(home).values())
+    return home if home is not None and made_there else module
 
 
 def _file(module: ModuleType) -> Path:

@@ -1,4 +1,4 @@
-"""What is added to the loss in a sparse-training phase: a penalty on the weights, or gates on the units."""
+"""Regularisers of sparse training and fine-tuning: a penalty on the weights, or gates on the units."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -16,28 +16,28 @@ R = TypeVar("R", bound="Regulariser")
 
 
 class Attached(Protocol):
-    """A regulariser at work on one network."""
+    """A regulariser attached to one network."""
 
-    parameters: list[nn.Parameter]  # what it trains beside the network's own
-    rate_factor: float  # their learning rate, as a multiple of the network's
+    parameters: list[nn.Parameter]  # trained in addition to the network's own
+    rate_factor: float  # learning rate of `parameters`, as a multiple of the network's
 
     def draw(self) -> None:
-        """Begin a training step: draw the step's randomness, if any."""
+        """Begin a training step: draw the step's random numbers, if any."""
 
     def penalty(self) -> Tensor:
-        """Give the term to add to the mean loss, strength included; a scalar."""
+        """Return the term to add to the mean loss, strength included; a scalar."""
 
     def measure(self) -> Tensor:
-        """Give the term with the factors that it begins with, where they change in training; a scalar."""
+        """Return the term with the initial values of factors that change in training; a scalar."""
 
     def detach(self) -> dict[str, Tensor]:
-        """Undo the attachment, fold what it learned into the network; give log alpha (units,) by group, or nothing."""
+        """Fold learned parameters into the network and remove hooks. Returns log alpha (units,) by group, if any."""
 
 
 class Regulariser(Protocol):
-    """What a `Criterion` may bring for its sparse-training phase.
+    """The regulariser that a `Criterion` may bring, a frozen dataclass.
 
-    A frozen dataclass: each field that holds a number, a text or a truth value is an option of the criterion.
+    Each field that holds a number, a text or a boolean is an option of the criterion.
     """
 
     @property
@@ -45,11 +45,11 @@ class Regulariser(Protocol):
         """The factor of the term."""
 
     def attach(self, network: Network, generator: torch.Generator) -> Attached:
-        """Put the regulariser to work on a network."""
+        """Attach the regulariser to a network."""
 
 
 def check_strength(strength: float) -> None:
-    """Raise `UserError` for a strength that would reward what it is to punish."""
+    """Raise `UserError` for a strength that is negative or not finite."""
     if not 0 <= strength < math.inf:
         raise UserError(f"strength={strength:g}: a regulariser's strength must be zero or a positive number")
 
@@ -59,10 +59,10 @@ class Penalty:
     """A function of a layer's weights, summed over the layers.
 
     Args:
-        function: ``(units, inputs, positions) -> scalar``, differentiable, its gradient finite at zero. Keyword-only
-            arguments are options.
+        function: ``(units, inputs, positions) -> scalar``, differentiable, with a finite gradient at zero.
+            Keyword-only arguments are options.
         strength: the factor of the sum.
-        linear: penalise linear layers too (each weight is then one position).
+        linear: whether to penalise linear layers too, with weights of one position.
     """
 
     function: Callable[..., Tensor]
@@ -74,26 +74,26 @@ class Penalty:
         check_strength(self.strength)
 
     def attach(self, network: Network, generator: torch.Generator) -> "AttachedTerm":
-        """Put the penalty on the layers of a network; the generator is not used."""
+        """Attach the penalty to the layers of a network; the generator is not used."""
         kinds = (nn.Conv2d, nn.Linear) if self.linear else (nn.Conv2d,)
         weights = [m.weight for m in network.model.modules() if isinstance(m, kinds)]
         return AttachedTerm(lambda: self.strength * self.value(weights))
 
     def value(self, weights: list[Tensor]) -> Tensor:
-        """Sum of the function over layers' weights, without the strength; a scalar."""
+        """Sum the function over the weights of layers, without the strength; a scalar."""
         options = dict(self.options)
         terms = [_scalar(self.function, w.reshape(w.shape[0], w.shape[1], -1), options) for w in weights]
         return torch.stack(terms).sum() if terms else torch.zeros(())
 
 
 def regulariser_options(regulariser: Regulariser) -> Options:
-    """Give the options of a regulariser: the fields of its dataclass, and those of a penalty's function."""
+    """Return the options of a regulariser: its dataclass fields and the options of a penalty's function."""
     own = function_options(regulariser.function) if isinstance(regulariser, Penalty) else {}
     return field_options(regulariser) | own
 
 
 def with_values(regulariser: R, values: Mapping[str, Any]) -> R:
-    """Give a regulariser with other values of some of its options."""
+    """Return a regulariser with new values of some options."""
     own = field_options(regulariser)
     changes = {name: value for name, value in values.items() if name in own}
     if isinstance(regulariser, Penalty):
@@ -114,23 +114,23 @@ def _scalar(function: Callable[..., Tensor], weight: Tensor, options: Mapping[st
 
 @dataclass
 class AttachedTerm:
-    """A function of the network's weights, at work: nothing of its own to train, to draw or to leave behind."""
+    """An attached function of the network's weights; it trains nothing, draws nothing and leaves nothing."""
 
     term: Callable[[], Tensor]
     parameters: list[nn.Parameter] = field(default_factory=list)
     rate_factor: float = 1.0
 
     def draw(self) -> None:
-        """Do nothing: there is no randomness."""
+        """Do nothing: the term draws no random numbers."""
 
     def penalty(self) -> Tensor:
-        """Give the term; a scalar."""
+        """Return the term; a scalar."""
         return self.term()
 
     def measure(self) -> Tensor:
-        """Give the term; a scalar."""
+        """Return the term; a scalar."""
         return self.penalty()
 
     def detach(self) -> dict[str, Tensor]:
-        """Leave nothing behind."""
+        """Return no gates; there is nothing to undo."""
         return {}

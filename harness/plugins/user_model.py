@@ -1,4 +1,4 @@
-"""A network that the user's own function makes: `--models module:function`."""
+"""Networks that the user's own function builds: `--models module:function`."""
 
 import inspect
 import re
@@ -23,7 +23,7 @@ FACTS = ("channels", "size", "classes", "num_classes")
 
 @dataclass(frozen=True)
 class _Call:
-    """Calls the function with what it takes by name. It is in a run's keys, with the hash of the function's file."""
+    """Calls the function by argument names. A run's keys contain this object, with the hash of the function's file."""
 
     function: Callable[..., Any]
     label: str
@@ -39,29 +39,29 @@ class _Call:
             call = ", ".join(f"{name}={value!r}" for name, value in given.items())
             raise UserError(f"model '{self.label}' fails when called with ({call}): {failure(error)}") from error
         if not isinstance(model, nn.Module):
-            raise UserError(f"model '{self.label}' gives a {type(model).__name__}, it must give a torch.nn.Module")
+            raise UserError(f"model '{self.label}' gives a {type(model).__name__}; it must return a torch.nn.Module")
         return model
 
 
 def user_model(module: str, function: str, options: Mapping[str, str]) -> Model:
-    """Make a model of a function that gives a network, found in an installed package or in the working folder.
+    """Make a model of a function or class that builds a network, in an installed package or the working folder.
 
-    The function is called with those of `channels`, `size`, `classes` and `num_classes` (the same) that it has as
-    arguments; its other arguments with a number, text or truth value as default are options. A class does, too.
+    The function may have the arguments `channels`, `size`, `classes` and `num_classes` (equal to `classes`). Its other
+    arguments are options if their default is a number, text or boolean.
 
     Raises:
         UserError: module or function do not exist, cannot be imported or called; an option does not exist.
     """
     label = f"{module}:{function}"
-    found = _find(module, function, label)
-    if not callable(found):
+    builder = _find(module, function, label)
+    if not callable(builder):
         raise UserError(
-            f"model '{label}': {function} is of type {type(found).__name__}, not a function that gives a network"
+            f"model '{label}': {function} is of type {type(builder).__name__}, not a function that builds a network"
         )
-    taken = {name: default for name, default in _parameters(found).items() if name not in FACTS}
+    taken = {name: default for name, default in _parameters(builder).items() if name not in FACTS}
     allowed = {name: Option(type(default), default) for name, default in taken.items() if isinstance(default, Value)}
     values = convert(label, options, allowed)
-    return Model(_Call(found, label), name=module, argument=function, options=values, reference="the user's own")
+    return Model(_Call(builder, label), name=module, argument=function, options=values, reference="the user's own")
 
 
 def _find(module: str, function: str, label: str) -> Any:
@@ -69,14 +69,14 @@ def _find(module: str, function: str, label: str) -> Any:
         raise UserError(f"model '{label}': write module:function, such as mynets:small or package.nets:small")
     folder = str(Path.cwd())
     if folder not in sys.path:
-        sys.path.append(folder)  # at the end: no file of the working folder may stand in for an installed package
+        sys.path.append(folder)  # last, so that no file of the working folder hides an installed package
     try:
         loaded = import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise UserError(f"model '{label}': {module} cannot be imported: {failure(error)}") from error
         raise UserError(
-            f"unknown model '{label}': there is no model of that name, and no module '{error.name}' "
+            f"unknown model '{label}': there is no model '{module}', and no module '{error.name}' "
             f"in {folder} or among the installed packages"
         ) from None
     except Exception as error:
@@ -89,7 +89,7 @@ def _find(module: str, function: str, label: str) -> Any:
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, Any]:
-    """Give the arguments that can be given by name, with their defaults."""
+    """Return the arguments that can be passed by name, with their defaults."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):

@@ -1,1 +1,1 @@
-"""Evidence gathered from a network, and scores computed from the evidence. Imports plugins and curvature."""
+"""Gather evidence from a network and compute scores from the evidence. Imports plugins and curvature."""

@@ -1,8 +1,8 @@
 """Evidence: what score functions ask for, gathered over one calibration batch with forward hooks.
 
-The network runs in eval mode: BatchNorm uses and keeps its running statistics, dropout is off. In-place operations
-further on must not change what is kept: modules (ReLU) work out of place meanwhile, and where something else changes it
-(`x += shortcut`) the pass is repeated, and layers pass on a copy.
+The network runs in eval mode: BatchNorm uses and keeps its running statistics, dropout is off. Later in-place
+operations must not change a kept tensor. So modules such as ReLU work out of place meanwhile. If another operation
+changes a kept tensor (`x += shortcut`), the pass is repeated, and layers pass on a copy.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ from prunebench.scoring.places import producers
 
 PARAMETER = {"grad": "weight", "bias_grad": "bias"}
 GRADIENT_OF = {"output_grad": "output", "normed_grad": "normed", "activation_grad": "activation"}
-GATED = frozenset({"normed", "normed_grad", "grad", "bias_grad", "output_grad"})  # changes of the loss are made of
+GATED = frozenset({"normed", "normed_grad", "grad", "bias_grad", "output_grad"})  # for first-order changes of the loss
 
 
 def gather(
@@ -32,19 +32,19 @@ def gather(
     generator: torch.Generator,
     curvature: Curvature | None = None,
 ) -> dict[str, Evidence]:
-    """Give the evidence of one batch for every layer that has units of a group; shapes as in `criterion.EVIDENCE`.
+    """Return the evidence of one batch for every layer that writes units; shapes as in `criterion.EVIDENCE`.
 
-    `normed` and `activation` also of shortcuts that pad (`ChannelPad`): they write units of their groups, too.
-    Only what is asked for is computed. Weights, gradients, modes, hooks and the global random state are left as they
-    were, even after an error. Raises `CellError` for a layer that does not run exactly once.
+    Shortcuts that pad (`ChannelPad`) write units too, so they also have `normed` and `activation`. Only the named
+    evidence is computed. Weights, gradients, modes, hooks and the global random state are left as they were, even
+    after an error. Raises `CellError` for a layer that does not run exactly once.
 
     Args:
         network: dense or already pruned.
-        names: of the evidence; `generator` is not evidence of a layer, and `input_norm` none of one batch
-            (`inputs.input_norms`): they are left out.
+        names: names of the evidence. `generator` and `input_norm` are left out: a generator belongs to no layer, and
+            `inputs.input_norms` needs all batches.
         batch: pictures (batch, channels, height, width), normalised, and labels (batch,).
-        generator: for random curvatures.
-        curvature: which diagonal `curvature` is.
+        generator: for random estimates of the curvature.
+        curvature: the estimate that `curvature` holds.
     """
     layers = producers(network)
     evidence = {layer: constant(network, layer, names) for layer in layers}
@@ -60,8 +60,8 @@ def gather(
         if "curvature" in passes:
             network.model.requires_grad_(False)
             with torch.enable_grad():
-                found = diagonals(network, layers, (images, labels), generator, curvature)
-            for layer, pair in found.items():
+                estimates = diagonals(network, layers, (images, labels), generator, curvature)
+            for layer, pair in estimates.items():
                 evidence[layer] |= zip(("curvature", "bias_curvature"), pair, strict=True)
     for layer, kept in seen.items():
         values = kept | evidence.get(layer, {})
@@ -70,7 +70,7 @@ def gather(
 
 
 def constant(network: Network, layer: str, names: frozenset[str]) -> Evidence:
-    """Give the evidence that needs no data, of one layer."""
+    """Return the evidence of one layer that needs no data."""
     weight, bias = weight_of(network, layer), network.layer(layer).bias
     units = weight.shape[0]
     makers: dict[str, Callable[[], Tensor]] = {
@@ -84,7 +84,7 @@ def constant(network: Network, layer: str, names: frozenset[str]) -> Evidence:
 
 @contextmanager
 def undisturbed(model: nn.Module) -> Iterator[None]:
-    """Run in eval mode with all parameters frozen; modes, gradients and the global random state come back."""
+    """Run in eval mode with frozen parameters; restore modes, gradients and the global random state at the end."""
     modes = [(module, module.training) for module in model.modules()]
     states = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
     devices = sorted({p.device.index or 0 for p, _, _ in states if p.device.type == "cuda"})
@@ -111,7 +111,7 @@ def _gate(network: Network, layer: str, weight: Tensor) -> Tensor:
     for group in network.table.groups:
         if layer in group.producers:
             if group.name not in network.gates:
-                raise CellError(f"layer '{layer}' has no gates; a score by gates comes after a training with them")
+                raise CellError(f"layer '{layer}' has no gates; a score of `gate` needs sparse training with gates")
             positions = network.positions(group, layer)
             gate[positions] = network.gates[group.name].to(gate)[:, None].expand(positions.shape)
     return gate
@@ -120,7 +120,7 @@ def _gate(network: Network, layer: str, weight: Tensor) -> Tensor:
 def _first_order(
     network: Network, names: frozenset[str], batch: tuple[Tensor, Tensor], seen: Seen
 ) -> dict[str, Evidence]:
-    """Run one forward pass and, for gradients, one backward pass of the summed loss; gives the gradients by layer."""
+    """Run one forward pass and, for gradients, one backward pass of the summed loss. Returns gradients by layer."""
     pictures, labels = batch
     backwards = bool(names & (PARAMETER.keys() | GRADIENT_OF.keys()))
     for layer in seen if names & PARAMETER.keys() else ():
@@ -138,14 +138,14 @@ def _first_order(
 
 
 def _gradients(network: Network, names: frozenset[str], loss: Tensor, samples: int, seen: Seen) -> dict[str, Evidence]:
-    """Run one backward pass of the summed loss; gradients of parameters are divided by the number of samples."""
-    found: dict[str, Evidence] = {}
+    """Run one backward pass of the summed loss. Gradients of parameters are divided by the number of samples."""
+    by_layer: dict[str, Evidence] = {}
     wanted: list[tuple[str, str, Tensor]] = []
     for layer in producers(network):
         for name in sorted(names & PARAMETER.keys()):
             parameter = getattr(network.layer(layer), PARAMETER[name])
             if parameter is None:
-                found.setdefault(layer, {})[name] = loss.new_zeros(len(weight_of(network, layer)))
+                by_layer.setdefault(layer, {})[name] = loss.new_zeros(len(weight_of(network, layer)))
             else:
                 wanted.append((layer, name, parameter))
     for layer, kept in seen.items():
@@ -157,18 +157,18 @@ def _gradients(network: Network, names: frozenset[str], loss: Tensor, samples: i
     else:  # none of the layers runs
         gradients = tuple(torch.zeros_like(tensor) for tensor in tensors)
     for (layer, name, _), gradient in zip(wanted, gradients, strict=True):
-        found.setdefault(layer, {})[name] = _mean(gradient, samples) if name in PARAMETER else gradient
-    return found
+        by_layer.setdefault(layer, {})[name] = _mean(gradient, samples) if name in PARAMETER else gradient
+    return by_layer
 
 
 def _mean(total: Tensor, samples: int) -> Tensor:
-    """Divide a gradient and lay it out as (units, ...) row by row, at once: it comes in the order of channels_last."""
+    """Divide a gradient by the samples into contiguous (units, ...); the gradient may be in channels_last order."""
     mean = torch.div(total, samples, out=torch.empty(total.shape, dtype=total.dtype, device=total.device))
     return mean.flatten(1) if total.ndim > 1 else mean
 
 
 def _show(module: nn.Module, name: str, value: Tensor) -> Tensor:
-    """Without graph; what passes through a linear layer on sequences as (batch, units, positions...)."""
+    """Detach a value. Activations of a linear layer on sequences become (batch, units, positions...)."""
     if EVIDENCE[name] == "activations" and isinstance(module, nn.Linear):
         value = value.movedim(-1, 1)
     return value.detach()

@@ -1,4 +1,4 @@
-"""Forward hooks that keep what passes through the layers during one pass over a batch."""
+"""Forward hooks that keep the outputs of modules during one forward pass over a batch."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ ACTIVATION = frozenset({"activation", "activation_grad"})
 
 
 class Keeper:
-    """Makes the forward hooks that keep what passes. copied: whether what comes after is given a copy."""
+    """Makes forward hooks that keep outputs. copied: whether later modules receive a copy of a kept output."""
 
     def __init__(self, copied: bool) -> None:
         self._copied = copied
@@ -28,11 +28,11 @@ class Keeper:
 
     @property
     def changed(self) -> bool:
-        """Tell whether something that was kept has been changed in place since."""
+        """Tell whether a kept output has since been changed in place."""
         return any(tensor._version != version for tensor, version in self._versions)
 
     def output(self, layer: str, seen: Evidence) -> Hook:
-        """Keep a layer's own output; a layer that runs twice is refused."""
+        """Keep a layer's own output. The hook raises `CellError` if the layer runs twice."""
 
         def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
             if "output" in seen:
@@ -42,11 +42,11 @@ class Keeper:
         return hook
 
     def named(self, seen: Evidence, *names: str) -> Hook:
-        """Keep every output of a module under some names."""
+        """Keep every output of a module under each of the names."""
         return lambda module, inputs, output: self._keep(seen, output, *names)
 
     def first(self, seen: Evidence, name: str) -> Hook:
-        """Keep a module's first output after the layer ran: one ReLU module may serve several layers."""
+        """Keep a module's first output after the layer ran; one ReLU module may serve several layers."""
 
         def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor | None:
             wanted = "output" in seen and name not in seen
@@ -55,7 +55,7 @@ class Keeper:
         return hook
 
     def call(self, seen: Evidence, name: str, number: int) -> Hook:
-        """Keep what one call of a module gives, counted from 1."""
+        """Keep the output of one call of a module. number: of the call, from 1."""
         calls = count(1)
 
         def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor | None:
@@ -70,7 +70,7 @@ class Keeper:
 
 
 def forward(network: Network, names: frozenset[str], images: Tensor, seen: Seen, copied: bool) -> tuple[Tensor, bool]:
-    """Keep by layer what is not of parameters, of one forward pass; tell whether it changed afterwards."""
+    """Run one forward pass that keeps outputs by layer. Returns the logits, and whether a kept output changed."""
     for kept in seen.values():
         kept.clear()
     keeper = Keeper(copied)
@@ -81,7 +81,7 @@ def forward(network: Network, names: frozenset[str], images: Tensor, seen: Seen,
 
 @contextmanager
 def out_of_place(model: nn.Module) -> Iterator[None]:
-    """Let modules that work in place (ReLU) work out of place meanwhile."""
+    """Switch off `inplace` in all modules meanwhile, such as ReLU."""
     modules = [module for module in model.modules() if vars(module).get("inplace") is True]
     try:
         for module in modules:
@@ -94,7 +94,7 @@ def out_of_place(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _watched(network: Network, names: frozenset[str], seen: Seen, keeper: Keeper) -> Iterator[None]:
-    """Register the hooks of a keeper."""
+    """Register the hooks of a keeper, and remove them at the end."""
     handles = []
     for layer in producers(network):
         if "activations" in {EVIDENCE[name] for name in names}:
@@ -107,9 +107,9 @@ def _watched(network: Network, names: frozenset[str], seen: Seen, keeper: Keeper
             handles.append(tail.register_forward_hook(keeper.first(seen[layer], "activation")))
         if "feature_map" in names:
             name, number = feature_map_place(network, layer)
-            what = seen[layer], "feature_map"
-            keep = keeper.call(*what, number) if number else keeper.first(*what)
-            handles.append(network.layer(name).register_forward_hook(keep))
+            kept, key = seen[layer], "feature_map"
+            hook = keeper.call(kept, key, number) if number else keeper.first(kept, key)
+            handles.append(network.layer(name).register_forward_hook(hook))
     for group in network.table.groups if names & (NORMED | ACTIVATION) else ():
         for pad in pads(network, group):
             seen[pad] = {}
@@ -122,7 +122,7 @@ def _watched(network: Network, names: frozenset[str], seen: Seen, keeper: Keeper
 
 
 def check_ran(seen: Seen, names: frozenset[str]) -> None:
-    """Raise `CellError` for a layer, or the nonlinearity behind a layer, that did not run in the pass."""
+    """Raise `CellError` for a layer, or a nonlinearity after a layer, that did not run in the forward pass."""
     watched = "activations" in {EVIDENCE[name] for name in names}
     for layer, kept in seen.items():
         if watched and not kept:

@@ -1,4 +1,4 @@
-"""How strong the inputs are that a layer's weights are multiplied with: evidence of all batches together."""
+"""The norm of the inputs that each weight multiplies: evidence of all batches together."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,11 +13,11 @@ from prunebench.scoring.places import producers
 
 
 def input_norms(network: Network, batches: Sequence[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
-    """Give for every layer with units of a group the l2 norm of what each of its weights is multiplied with.
+    """Return the l2 norm of the inputs that each weight multiplies, for every layer that writes units: (units, fan_in).
 
-    That is the root of the squares summed over positions and averaged over samples. The root is taken after the last
-    batch, so it does not matter how the samples are cut into batches; (units, fan_in), rows equal except where a
-    convolution has groups. The network is left as it was.
+    Squares are summed over positions and averaged over samples. The root is taken after the last batch, so the norm
+    does not depend on how samples are divided into batches. Rows are equal except in a convolution with groups. The
+    network is left as it was.
     """
     totals = {layer: torch.zeros_like(weight_of(network, layer)).flatten(1) for layer in producers(network)}
     with undisturbed(network.model), torch.no_grad():
@@ -40,9 +40,9 @@ def _add_to(total: Tensor) -> Callable[[nn.Module, Any], None]:
 
 
 def squared_inputs(layer: nn.Module, inputs: Tensor) -> Tensor:
-    """Sum over samples and positions of the squared input that each weight is multiplied with: (units, fan_in).
+    """Sum the squared inputs that each weight multiplies over samples and positions: (units, fan_in).
 
-    It is the gradient of a layer's summed output with respect to its weight, were the layer given the squares.
+    The sum is computed as a gradient: of the layer's summed output on squared inputs, with respect to the weight.
 
     >>> squared_inputs(nn.Linear(2, 1), torch.tensor([[1.0, 2.0], [3.0, 0.0]])).tolist()
     [[10.0, 4.0]]

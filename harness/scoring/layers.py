@@ -1,4 +1,4 @@
-"""Scores of a criterion that is called on one layer, or one coupled group, and one batch at a time."""
+"""Scores of a criterion, called on one layer (or one coupled group) and one batch at a time."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ Evidence = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class LayerScores:
-    """Calls a score on each part of a network: a layer, or a group where its layers are scored jointly.
+    """Calls a score on each part of a network: on each layer, or on each group for a ``joint`` score.
 
-    watched: whether to refuse a score that changes its evidence, which the next batch needs again.
+    watched: whether to refuse a score that changes its evidence; the next batch needs the evidence again.
     """
 
     criterion: Criterion
@@ -34,7 +34,7 @@ class LayerScores:
     watched: bool
 
     def compute(self, batches: Batches) -> dict[str, Tensor]:
-        """Score the units (units,) of every part: the mean over samples, then `finish`."""
+        """Score the units of every part: (units,), the mean over samples, then `finish`."""
         means = self._means(batches)
         finish = self.criterion.finish
         if finish is None:
@@ -57,7 +57,7 @@ class LayerScores:
         return {part: total / samples for part, total in totals.items()}
 
     def _fixed(self, batches: Batches) -> dict[str, Evidence]:
-        """Give the evidence that is the same for every batch, by part."""
+        """Return the evidence that is the same for every batch, by part."""
         names = frozenset(name for name in self.criterion.evidence if EVIDENCE[name] == "none")
         layers = {layer: constant(self.network, layer, names) for layer in producers(self.network)}
         if "inputs" in self.criterion.needs:
@@ -78,7 +78,7 @@ class LayerScores:
         changed = [name for name, value in evidence.items() if value._version != versions[name]]
         if changed and self.watched:
             where = f"criterion '{self.criterion.label}' on layer '{part}'"
-            raise CellError(f"{where} changes its evidence {' and '.join(changed)} in place; a score changes nothing")
+            raise CellError(f"{where} changes its evidence {' and '.join(changed)} in place; change a copy instead")
         return scores
 
     def _parts(self, layers: Mapping[str, Evidence]) -> dict[str, Evidence]:
@@ -86,38 +86,38 @@ class LayerScores:
             return {layer: self.network.show(layer, layers[layer]) for layer in producers(self.network)}
         if self.criterion.coupling != "joint":
             return {layer: layers[layer] for layer in producers(self.network)}
-        return {group.name: self._together(group, layers) for group in self.network.table.groups}
+        return {group.name: self._joined(group, layers) for group in self.network.table.groups}
 
-    def _together(self, group: Group, layers: Mapping[str, Evidence]) -> Evidence:
-        """Concatenate each kind of evidence over a group's layers (and over a unit's positions in each)."""
-        sources, shortcuts = self._sources(group), pads(self.network, group)
+    def _joined(self, group: Group, layers: Mapping[str, Evidence]) -> Evidence:
+        """Concatenate each kind of evidence over a group's layers, and over a unit's positions in each layer."""
+        joint_layers, shortcuts = self._joint_layers(group), pads(self.network, group)
         joint = {}
-        for name in layers[sources[0]]:
+        for name in layers[joint_layers[0]]:
             axis = 1 if EVIDENCE[name] == "activations" else 0
-            writers = [*sources, *(shortcuts if name in NORMED | ACTIVATION else ())]
-            pieces = [piece for layer in writers for piece in self._pieces(group, layer, layers[layer][name], axis)]
-            joint[name] = torch.cat(pieces, dim=axis + 1) if len(pieces) > 1 else pieces[0]
+            writers = [*joint_layers, *(shortcuts if name in NORMED | ACTIVATION else ())]
+            parts = [part for layer in writers for part in self._by_position(group, layer, layers[layer][name], axis)]
+            joint[name] = torch.cat(parts, dim=axis + 1) if len(parts) > 1 else parts[0]
         return joint
 
-    def _pieces(self, group: Group, layer: str, value: Tensor, axis: int) -> list[Tensor]:
-        """Show the group's units at each of their positions in a layer, (units, any) or (batch, units, any)."""
-        everything = torch.arange(value.shape[axis])
-        pieces = []
+    def _by_position(self, group: Group, layer: str, value: Tensor, axis: int) -> list[Tensor]:
+        """Select a group's units at each of their positions in a layer: (units, any) or (batch, units, any)."""
+        in_order = torch.arange(value.shape[axis])
+        selections = []
         for positions in self.network.positions(group, layer).unbind(1):
-            alone = torch.equal(positions.cpu(), everything)
-            piece = value if alone else value.index_select(axis, positions.to(value.device))
-            pieces.append(piece.reshape(*piece.shape[: axis + 1], -1))
-        return pieces
+            whole_layer = torch.equal(positions.cpu(), in_order)
+            selected = value if whole_layer else value.index_select(axis, positions.to(value.device))
+            selections.append(selected.reshape(*selected.shape[: axis + 1], -1))
+        return selections
 
-    def _sources(self, group: Group) -> list[str]:
-        """Layers whose evidence is joined for a group.
+    def _joint_layers(self, group: Group) -> list[str]:
+        """Layers whose evidence a joint score concatenates for a group.
 
-        A unit is removed once. So where a score is a change of the loss, what scales the unit to zero stands after each
-        layer that writes it, but not before a depthwise convolution that alone reads it, too: it would act a second
-        time on the way.
+        First-order evidence (`GATED`) stands for a gate after each layer that writes the unit. A depthwise convolution
+        that alone reads a layer passes the unit on. Gates after both would scale the unit twice, so the layer before
+        the depthwise convolution is left out.
         """
-        passed = self.network.table.depthwise.values() if GATED & set(self.criterion.evidence) else ()
-        return [layer for layer in group.producers if layer not in passed]
+        passed_on = self.network.table.depthwise.values() if GATED & set(self.criterion.evidence) else ()
+        return [layer for layer in group.producers if layer not in passed_on]
 
     def _template(self, part: str) -> Tensor:
         if isinstance(self.network, WeightView):
@@ -128,7 +128,7 @@ class LayerScores:
 
 
 def unit_template(network: Network, layer: str) -> Tensor:
-    """Give a tensor of the shape and device of a layer's scores."""
+    """Return a tensor with the shape and device of a layer's scores."""
     weight = weight_of(network, layer)
     return weight.new_empty(len(weight))
 
@@ -136,9 +136,9 @@ def unit_template(network: Network, layer: str) -> Tensor:
 def checked(
     criterion: AnyCriterion, part: str, template: Tensor, compute: Callable[[], Tensor], *, more: bool = False
 ) -> Tensor:
-    """Compute scores; whatever is wrong with them is said with the names of criterion and layer.
+    """Compute scores. Raises `CellError` with criterion and layer for a wrong shape, type, device or value.
 
-    template: (units,), shows shape and device. more: allow (units, ...), of which `finish` makes (units,).
+    template: (units,), with the expected shape and device. more: allow (units, ...), which `finish` reduces.
     """
     where = f"criterion '{criterion.label}' on layer '{part}'"
     with torch.no_grad():
@@ -151,6 +151,6 @@ def checked(
         raise CellError(f"{where} gives scores on {values.device}, not on {template.device}")
     if not values.is_floating_point():
         raise CellError(f"{where} gives scores of {values.dtype}, not of floating-point numbers")
-    if not values.sum().isfinite() and not values.isfinite().all():  # a sum is quickly taken, but may overflow
+    if not values.sum().isfinite() and not values.isfinite().all():  # the sum is a fast first test, but may overflow
         raise CellError(f"{where} gives {int((~values.isfinite()).sum())} scores that are not finite")
     return values.detach()

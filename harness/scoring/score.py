@@ -1,4 +1,4 @@
-"""From a criterion to scores of the units of every group: batch by batch, in memory of the size of the parameters."""
+"""Scores of the units of every group, computed batch by batch in memory of the size of the parameters."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -21,29 +21,30 @@ from prunebench.scoring.single_weights import WeightView, for_units_only
 def score(
     criterion: AnyCriterion, network: Network, batches: Batches, generator: torch.Generator, watched: bool = True
 ) -> dict[str, Tensor]:
-    """Score the units still there: (units,) by group, low = remove first.
+    """Score the remaining units: (units,) by group, low = remove first.
 
-    A score that asks for data is called once per batch and layer, and the results are averaged by sample count; one
-    that does not is called once, as is one whose only data are `input_norm`, which is of all batches. Then `finish` per
-    layer, then the layers of a group are joined as `coupling` says.
-    With ``joint`` the score is called once per group on its layers together: matrices (units, fan_in) are concatenated
-    along fan_in, what passes through layers along positions, vectors (units,) become (units, layers). Where
-    it asks for one of `GATED`, layers that only a depthwise convolution reads are left out: `normed` is there
-    where a gate of the group's units would stand, so that the gate's gradient is the sum over all positions.
+    A score that asks for data is called once per batch and layer, and the results are averaged by sample count. A
+    score that asks for no data, or for `input_norm` alone, is called once. Then `finish` is called per layer. Then
+    `coupling` joins the layers of a group.
+
+    A ``joint`` score is called once per group, on all layers together. Matrices (units, fan_in) are concatenated along
+    fan_in, activations along positions; vectors (units,) become (units, layers). If the score asks for one of `GATED`,
+    layers that only a depthwise convolution reads are left out. Then `normed` holds the values that a gate of the unit
+    would scale, and the gate's gradient is a sum over all positions.
 
     Args:
         criterion: a score per layer or of the whole model.
         network: dense or already pruned.
-        batches: of (pictures, labels), pictures (batch, channels, height, width), normalised.
-        generator: for stochastic scores and random curvatures.
-        watched: whether to refuse a score that changes something, see `watching`.
+        batches: (pictures, labels) pairs, pictures (batch, channels, height, width), normalised.
+        generator: for stochastic scores and random estimates of the curvature.
+        watched: whether to refuse a score that changes the network or a global state, see `watching`.
 
     Raises:
-        CellError: evidence that cannot be had; a score that fails, gives anything but finite (units,), or changes the
-            network or a global random state. The network must not be used again after a change.
+        CellError: the network lacks the evidence; the score fails, is not finite (units,), or changes the network or
+            a global state. After a change, the network must not be used again.
     """
     if criterion.needs and not batches:
-        raise CellError(f"criterion '{criterion.label}' needs calibration data and there is none")
+        raise CellError(f"criterion '{criterion.label}' needs calibration data, but there are no batches")
     watch: AbstractContextManager[object] = keeping_globals(network.device)
     if watched:
         watch = watching(network.model, f"criterion '{criterion.label}'")
@@ -60,10 +61,10 @@ def score(
 def score_weights(
     criterion: AnyCriterion, network: Network, batches: Batches, generator: torch.Generator, watched: bool = True
 ) -> dict[str, Tensor]:
-    """Score the weights still there: (weights,) by layer, in their flat order, low = remove first.
+    """Score the remaining weights: (weights,) by layer, in their flat order, low = remove first.
 
-    Averaging over batches and `finish` are those of `score`; every weight stands for itself, so nothing is
-    coupled. Raises `CellError` for a criterion that is for units only, and as `score` does.
+    Averages and `finish` work as in `score`; weights are not coupled. Raises `CellError` as `score` does, and for a
+    criterion that is for units only.
     """
     reason = for_units_only(criterion)
     if reason:
@@ -72,7 +73,7 @@ def score_weights(
 
 
 def _members(network: Network, group: Group, by_layer: Mapping[str, Tensor]) -> list[Tensor]:
-    """Scores (units,) of a group's units in each of its layers, and at each of a unit's positions there."""
+    """Scores (units,) of a group's units, for each layer and each position of a unit in the layer."""
     return [
         by_layer[layer][positions.to(by_layer[layer].device)]
         for layer in group.producers
@@ -92,18 +93,18 @@ def _by_model(
     generator: torch.Generator,
     watch: AbstractContextManager[object],
 ) -> dict[str, Tensor]:
-    """Score all layers at once. The watch comes last: leaving `undisturbed` would hide draws from the global state."""
+    """Score all layers at once. The watch must end before `undisturbed` restores the global random state."""
     who = f"criterion '{criterion.label}'"
     with undisturbed(network.model):
         network.model.requires_grad_(True)
         subject = network if "network" in signature(criterion.score).parameters else network.model
         with watch:
-            given = called(who, lambda: criterion(subject, batches, generator))
-    if not isinstance(given, Mapping):
-        raise CellError(f"{who} gives a {type(given).__name__}, not scores by the names of layers")
+            scores = called(who, lambda: criterion(subject, batches, generator))
+    if not isinstance(scores, Mapping):
+        raise CellError(f"{who} gives a {type(scores).__name__}, not a mapping from layer names to scores")
     by_layer: dict[str, Tensor] = {}
     for layer in producers(network):
-        if layer not in given:
+        if layer not in scores:
             raise CellError(f"{who} gives no scores for layer '{layer}'")
-        by_layer[layer] = checked(criterion, layer, unit_template(network, layer), partial(given.__getitem__, layer))
+        by_layer[layer] = checked(criterion, layer, unit_template(network, layer), partial(scores.__getitem__, layer))
     return by_layer

@@ -1,4 +1,4 @@
-"""The contract suite for criteria, regularisers and models: what plugin authors run in their own tests."""
+"""The contract suite for criteria, regularisers and models: plugin authors run it in their own tests."""
 
 from prunebench.testing.criterion import check_criterion, checks, run_checks
 from prunebench.testing.model import check_model, model_table

@@ -1,4 +1,4 @@
-"""The contract suite: what every criterion must satisfy, third-party ones too (after scikit-learn's `check_estimator`).
+"""The contract suite: the checks that every criterion must pass (after scikit-learn's `check_estimator`).
 
 In the tests of a plugin::
 
@@ -28,7 +28,7 @@ Check = Callable[[], None]
 
 
 class Outcome(NamedTuple):
-    """What one check said; `message` is empty when it passed."""
+    """The result of one check; `message` is empty if the check passed."""
 
     name: str
     ok: bool
@@ -36,19 +36,20 @@ class Outcome(NamedTuple):
 
 
 def check_criterion(record: AnyCriterion) -> None:
-    """Run all checks; an `AssertionError` names those that failed, each with its reason.
+    """Run all checks. Raises an `AssertionError` that names each failed check with its reason.
 
     >>> from prunebench.criteria.magnitude import CRITERION
     >>> check_criterion(CRITERION)
     """
-    failed = [outcome for outcome in run_checks(record) if not outcome.ok]
-    lines = [f"{outcome.name}: {outcome.message}" for outcome in failed]
+    outcomes = run_checks(record)
+    lines = [f"{outcome.name}: {outcome.message}" for outcome in outcomes if not outcome.ok]
     if lines:
-        raise AssertionError("\n".join([f"criterion '{record.label}' fails {len(lines)} checks", *lines]))
+        head = f"criterion '{record.label}' fails {len(lines)} of {len(outcomes)} checks"
+        raise AssertionError("\n".join([head, *lines]))
 
 
 def run_checks(record: AnyCriterion) -> list[Outcome]:
-    """Run all checks, whatever each of them says."""
+    """Run all checks, also after one has failed."""
     outcomes = []
     for name, check in checks(record):
         try:
@@ -63,7 +64,7 @@ def run_checks(record: AnyCriterion) -> list[Outcome]:
 
 
 def checks(record: AnyCriterion) -> Iterator[tuple[str, Check]]:
-    """Give the checks that apply to a criterion, by name; each raises `AssertionError` or `CellError`."""
+    """Yield the checks that apply to a criterion, with their names. Each raises `AssertionError` or `CellError`."""
     for toy in toys.TOYS:
         yield f"scores {toy}", partial(_scores, record, toy)
     if not for_units_only(record):
@@ -79,7 +80,7 @@ def checks(record: AnyCriterion) -> Iterator[tuple[str, Check]]:
         yield "needs no data", partial(_without_data, record)
     if not record.stochastic:
         yield "follows its units", partial(_equivariant, record)
-    if record.scale == "loss" and not record.stochastic:  # else only on average
+    if record.scale == "loss" and not record.stochastic:  # a stochastic score keeps it only on average
         yield "is on the loss scale", partial(_loss_scale, record)
     if record.regulariser is not None:
         for name, check in REGULARISER_CHECKS.items():
@@ -92,7 +93,7 @@ def _run(record: AnyCriterion, network: Network, watched: bool = False) -> dict[
 
 
 def _scores(record: AnyCriterion, toy: str) -> None:
-    """Expect one finite number per unit of every group."""
+    """Expect one finite score per unit of every group."""
     network = toys.TOYS[toy]()
     scores = _run(record, network)
     shapes, wanted = {name: tuple(v.shape) for name, v in scores.items()}, {n: (u,) for n, u in network.units.items()}
@@ -102,14 +103,14 @@ def _scores(record: AnyCriterion, toy: str) -> None:
 
 
 def _single_weights(record: AnyCriterion) -> None:
-    """Expect one finite number per weight of every layer."""
+    """Expect one finite score per weight of every layer."""
     network = without(toys.chain(), {"0": torch.tensor([1])})
     generator = torch.Generator().manual_seed(0)
     scores = score_weights(record, network, toys.batches(dtype=network.dtype), generator, watched=False)
     shapes = {name: tuple(values.shape) for name, values in scores.items()}
     wanted = {name: (len(kept),) for name, kept in kept_weights(network).items()}
     require(
-        shapes == wanted, f"gives scores of shapes {shapes}, not {wanted}; if it is for units, say `units_only=True`"
+        shapes == wanted, f"gives scores of shapes {shapes}, not {wanted}; for whole units only, set `units_only=True`"
     )
 
 
@@ -121,7 +122,7 @@ def _deterministic(record: AnyCriterion) -> None:
 
 
 def _changes_nothing(record: AnyCriterion) -> None:
-    """Expect weights, buffers, flags, modes, hooks and the global random states as before, and gradients too."""
+    """Expect unchanged weights, gradients, buffers, flags, modes, hooks and global states."""
     for make in toys.TOYS.values():
         network = make()
         network.model.train()
@@ -129,7 +130,7 @@ def _changes_nothing(record: AnyCriterion) -> None:
             module.training = number % 2 == 0
         for number, parameter in enumerate(network.model.parameters()):
             parameter.requires_grad_(number != 1).grad = torch.full_like(parameter, number)
-        with watching(network.model, "it"):  # what the harness does around the score changes nothing, too
+        with watching(network.model, "it"):  # the harness around the score must change nothing either
             _run(record, network, watched=True)
         for number, (name, parameter) in enumerate(network.model.named_parameters()):
             kept = parameter.grad is not None and bool((parameter.grad == number).all())
@@ -148,7 +149,7 @@ def _zero_weights(record: AnyCriterion) -> None:
 
 
 def _keeps_type(record: AnyCriterion, dtype: torch.dtype, device: torch.device) -> None:
-    """Expect scores of the weights' type or of double precision, on their device."""
+    """Expect scores of the weights' type or of float64, on the weights' device."""
     network = toys.chain()
     network.model.to(device, dtype)
     for name, values in _run(record, network).items():
@@ -158,12 +159,12 @@ def _keeps_type(record: AnyCriterion, dtype: torch.dtype, device: torch.device) 
 
 
 def _without_data(record: AnyCriterion) -> None:
-    """Expect a criterion that asks for no data to work without any."""
+    """Expect a criterion that asks for no data to work without batches."""
     score(record, toys.chain(), [], torch.Generator(), watched=False)
 
 
 def _equivariant(record: AnyCriterion) -> None:
-    """Expect the scores of units in another order in that order."""
+    """Expect permuted units to have the same scores, permuted alike."""
     for make in (toys.chain, toys.residual, toys.depthwise, toys.grouped):
         network, shuffled = make(), make()
         orders = {g.name: torch.arange(g.units).roll(1).flip(0) for g in network.table.groups}
@@ -177,19 +178,19 @@ def _equivariant(record: AnyCriterion) -> None:
 
 @torch.no_grad()
 def _permute(network: Network, group: str, order: Tensor) -> None:
-    """Put unit order[u] in the place of unit u, everywhere."""
+    """Move unit order[u] to the place of unit u, in every slice of the group."""
     network.gates[group] = network.gates[group][order]
-    for piece in network.table.group(group).slices:
-        place, source = piece.index.flatten(), piece.index[order].flatten()
-        for name, tensor in network.layer(piece.layer).state_dict().items():
-            axis = 0 if piece.side == "out" else 1
-            if tensor.ndim > axis and (piece.side == "out" or name == "weight"):
+    for unit_slice in network.table.group(group).slices:
+        place, source = unit_slice.index.flatten(), unit_slice.index[order].flatten()
+        for name, tensor in network.layer(unit_slice.layer).state_dict().items():
+            axis = 0 if unit_slice.side == "out" else 1
+            if tensor.ndim > axis and (unit_slice.side == "out" or name == "weight"):
                 tensor.index_copy_(axis, place, tensor.index_select(axis, source))
 
 
 @torch.no_grad()
 def _loss_scale(record: AnyCriterion) -> None:
-    """Scale a ReLU unit up and its readers down: no loss changes, so no score on the loss scale may."""
+    """Scale a ReLU unit up and its readers down: the loss stays, so scores on the loss scale must stay."""
     network, scaled = toys.chain(), toys.chain()
     scaled.layer("0").get_parameter("weight").mul_(4)
     scaled.layer("0").get_parameter("bias").mul_(4)

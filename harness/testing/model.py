@@ -1,4 +1,4 @@
-"""Which networks can be pruned exactly, and what is pruned in each: the checks of a model and the table of models."""
+"""Check that a model is pruned exactly, and write the table of models with the parts that may be pruned."""
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,17 +28,17 @@ HEADER = ("model", "passes", "picture", "groups", "units", "coupled", "parameter
 
 
 def check_model(model: nn.Module, example: Tensor, classes: int | None = None, name: str = "model") -> list[str]:
-    """Check that a network is pruned exactly; gives what is wrong, one line each, and nothing if all is well.
+    """Check that a network is pruned exactly. Returns the problems, one line each; empty if there are none.
 
-    On a copy with random weights in float64, cut to half and a quarter of its MACs (or the least its floors allow):
-    removed equals masked to 1e-11, computed cost equals that of the network and of torch's flop counter, a saved
-    network loads again, and frozen layers change nothing. The model is left as it was.
+    A copy with random weights in float64 is cut to half and a quarter of its MACs, or as far as floors allow. Removal
+    must equal masking to 1e-11. The computed cost must equal the network's and the count of torch's flop counter. A
+    saved network must load again, and frozen layers must change nothing. The model is left as it was.
 
     Args:
         model: any network.
         example: pictures of the right size (batch, channels, height, width).
-        classes: how many the output must have; any number if None.
-        name: how messages call the model.
+        classes: number of classes that the output must have; any number if None.
+        name: the model's name in messages.
 
     >>> check_model(nn.Sequential(nn.Conv2d(1, 8, 3), nn.Flatten(), nn.Linear(8, 2)), torch.zeros(2, 1, 3, 3))
     []
@@ -53,19 +53,19 @@ def check_model(model: nn.Module, example: Tensor, classes: int | None = None, n
 def model_table(
     models: Iterable[tuple[str, Build]], sizes: Sequence[int] = SIZES, channels: int = 3, classes: int = 10
 ) -> tuple[str, bool]:
-    """Write a Markdown table of models: whether each passes `check_model`, and what is pruned in it.
+    """Write a Markdown table of models: whether each passes `check_model`, and which parts may be pruned.
 
-    Gives also whether none failed; one that is refused has not.
+    Also returns whether no model failed. A refused model does not count as failed.
 
-    Columns: side of the pictures in pixels; groups and units that may be pruned and the share of units in coupled
-    groups; the share of parameters and of MACs that is in layers whose units may be pruned; the lowest share of MACs
-    within the default floor; why a model is refused or some layers keep their units.
+    The columns are the side of the pictures in pixels; the groups and units that may be pruned; the share of units in
+    coupled groups. Then come the shares of parameters and MACs in layers whose units may be pruned, and the lowest
+    share of MACs within the default floor. Remarks say why a model is refused or why layers keep their units.
 
     Args:
-        models: of (label, builder), builder called with channels, size and classes as a `prunebench.Model` is.
-        sizes: of square pictures; the first that a model takes is used.
-        channels: of the pictures.
-        classes: that the models tell apart.
+        models: (label, builder) pairs; the builder takes channels, size and classes, as a `prunebench.Model` does.
+        sizes: sides of square pictures; each model uses the first that it accepts.
+        channels: channels of the pictures.
+        classes: number of classes.
     """
     rows = [_row(label, build, sizes, channels, classes) for label, build in models]
     text = tabulate(rows, HEADER, tablefmt="github", disable_numparse=True)
@@ -76,17 +76,17 @@ def _problems(model: nn.Module, table: Table, example: Tensor) -> Iterator[str]:
     network = randomised(model, table, example.device)
     for keep in KEEPS:
         units = _selected(network, keep)
-        found = difference(model, table, units, example)
+        differs = difference(model, table, units, example)
         small = remove(network, units)
         left, limit = count(small).macs / count(network).macs, max(keep, _least(costs(model, table), table))
-        texts = [found, "" if left <= limit * (1 + 1e-9) else f"there are {left:.3f} of the MACs left"]
+        texts = [differs, "" if left <= limit * (1 + 1e-9) else f"the network has {left:.3f} of the MACs left"]
         texts += [*_miscounted(network, small, example), *_unsaved(network, small)]
-        yield from (f"at keep macs={keep:g} {text}" for text in texts if text)
+        yield from (f"at keep macs={keep:g}: {text}" for text in texts if text)
     yield from _frozen(model, table, example)
 
 
 def _selected(network: Network, keep: float) -> dict[str, Tensor]:
-    """Choose units at random for a keep of MACs, the least that floors allow if that is more."""
+    """Choose random units to remove for a keep of MACs, or for the lowest keep within the floors if that is higher."""
     cost, draws = costs(network.model, network.table), torch.Generator().manual_seed(1)
     scores = {name: torch.rand(units, generator=draws) for name, units in network.units.items()}
     budget = Keep("macs", max(keep, _least(cost, network.table)))
@@ -104,32 +104,33 @@ def _miscounted(dense: Network, small: Network, example: Tensor) -> Iterator[str
         skeleton(small.model)(torch.empty(1, *example.shape[1:], device="meta", dtype=small.dtype))
     parameters = sum(parameter.numel() for parameter in small.model.parameters())
     if not computed.macs == counted.macs == flops.get_total_flops() / 2:
-        yield f"MACs are {computed.macs} computed, {counted.macs} counted, {flops.get_total_flops() / 2:g} by torch"
+        by_torch = flops.get_total_flops() / 2
+        yield f"the MACs differ: {computed.macs} computed, {counted.macs} counted, {by_torch:g} by torch's flop counter"
     if computed.params != parameters:
-        yield f"parameters are {computed.params} computed, {parameters} there"
+        yield f"the parameters differ: {computed.params} computed, {parameters} in the network"
 
 
 def _unsaved(dense: Network, small: Network) -> Iterator[str]:
-    """Compare a network with what is loaded after saving it, into a dense network of zeros."""
+    """Save a network, load it into a dense network of zeros, and compare the two."""
     with tempfile.TemporaryDirectory() as folder:
         save(small, Path(folder))
         loaded = load_into(twin(dense.model, torch.zeros_like), dense.table, Path(folder)).model.state_dict()
     state = small.model.state_dict()
     if state.keys() != loaded.keys() or not all(torch.equal(state[name], loaded[name]) for name in state):
-        yield "what is loaded is not what was saved"
+        yield "the loaded network differs from the saved one"
 
 
 def _frozen(model: nn.Module, table: Table, example: Tensor) -> Iterator[str]:
-    """Compare with the same network of which only the last layer is trainable."""
+    """Freeze all layers but the last; expect the same table of units, and the same frozen layers after a removal."""
     frozen = twin(model, Tensor.clone).requires_grad_(False)
     last = list(table.positions)[-1]
     frozen.get_submodule(last).requires_grad_(True)
-    found = [group for group in analyse(frozen, example, check=False).groups if group.name not in table.fixed]
-    if _comparable(found) != _comparable(table.groups):
-        yield "with frozen layers other units are found"
+    groups = [group for group in analyse(frozen, example, check=False).groups if group.name not in table.fixed]
+    if _comparable(groups) != _comparable(table.groups):
+        yield "freezing layers changes the table of units"
     small = remove(Network.dense(frozen, table), {g.name: torch.arange(g.units // 2) for g in table.groups}).model
     if any(p.requires_grad != name.startswith(f"{last}.") for name, p in small.named_parameters()):
-        yield "frozen layers do not stay frozen"
+        yield "removal changes which layers are frozen"
 
 
 def _comparable(groups: Iterable[Group]) -> list[object]:
@@ -147,14 +148,14 @@ def _row(label: str, build: Build, sizes: Sequence[int], channels: int, classes:
         return [label, "refused", *[""] * 7, shorten(f"{type(error).__name__}: {error}", 200)]
     try:
         problems = list(_problems(model, table, example))
-    except Exception as error:  # one model's trouble must not lose the table of the others
-        problems = [f"it cannot be checked: {type(error).__name__}: {' '.join(str(error).split())[:160]}"]
+    except Exception as error:  # an error of one model must not stop the table
+        problems = [f"the check failed: {type(error).__name__}: {' '.join(str(error).split())[:160]}"]
     kept = [f"{len(table.fixed)} layers keep their units: {reason}" for reason in list(table.fixed.values())[:1]]
     return [label, "no" if problems else "yes", str(size), *_facts(model, table), "; ".join(problems + kept)]
 
 
 def _first(build: Build, sizes: Sequence[int], channels: int, classes: int) -> tuple[nn.Module, int]:
-    """Build a model for the first size of pictures that it takes; the last one's failure is for `analyse` to say."""
+    """Build a model for the first size of pictures that it accepts. The last size is not tried: `analyse` does it."""
     for size in sizes[:-1]:
         try:
             model = build(channels, size, classes)

@@ -1,4 +1,4 @@
-"""The part of the contract suite that is for regularisers."""
+"""The contract suite for regularisers."""
 
 from collections.abc import Callable
 
@@ -13,20 +13,20 @@ from prunebench.training.term import attach, gradients_of, term_of
 
 
 def require(condition: bool, message: str) -> None:
-    """Raise `AssertionError`; not `assert`, which `python -O` takes out."""
+    """Raise `AssertionError` unless a condition holds; `python -O` would drop an `assert`."""
     if not condition:
         raise AssertionError(message)
 
 
 def _networks(regulariser: Regulariser) -> list[Callable[[], Network]]:
-    """Give the small networks that a regulariser works on: it may refuse others with a `CellError`, but not all."""
+    """Builders of the toy networks that a regulariser accepts. A `CellError` refuses a network; one must remain."""
     works, reasons = list[Callable[[], Network]](), list[str]()
     for make in toys.TOYS.values():
         try:
             regulariser.attach(make(), torch.Generator().manual_seed(0))
         except CellError as error:
             reasons.append(str(error))
-        except Exception:  # is said by the check that attaches it
+        except Exception:  # the check that attaches the regulariser reports the error
             works.append(make)
         else:
             works.append(make)
@@ -48,7 +48,7 @@ def _gradients(regulariser: Regulariser, network: Network) -> list[Tensor]:
 
 
 def _gradient_at_zero(regulariser: Regulariser) -> None:
-    """Expect a finite gradient of the term where the weights of all units, or of one, are zero."""
+    """Expect a finite gradient of the term with zero weights in all units, and in one unit."""
     for make in _networks(regulariser):
         for units in (slice(None), slice(1)):
             network = make()
@@ -59,14 +59,14 @@ def _gradient_at_zero(regulariser: Regulariser) -> None:
 
 
 def _gradient_elsewhere(regulariser: Regulariser) -> None:
-    """Expect a finite gradient that acts on something."""
+    """Expect a finite gradient that is not zero everywhere."""
     gradients = [gradient for make in _networks(regulariser) for gradient in _gradients(regulariser, make())]
     acts = any(bool(gradient.any()) for gradient in gradients)
     require(acts, "the gradient of the regulariser is zero everywhere")
 
 
 def _draws_from_its_generator(regulariser: Regulariser) -> None:
-    """Expect equal terms and outputs from equal seeds, and the global random state as before."""
+    """Expect equal terms and outputs from equal seeds, and an unchanged global random state."""
     pictures, seen = toys.batches()[0][0], list[list[Tensor]]()
     make = _networks(regulariser)[-1]
     for _ in range(2):
@@ -83,7 +83,7 @@ def _draws_from_its_generator(regulariser: Regulariser) -> None:
 
 @torch.no_grad()
 def _folds(regulariser: Regulariser) -> None:
-    """Expect the same outputs in eval mode after `detach`, and no hooks."""
+    """Expect the same outputs in eval mode before and after `detach`, and no hooks left."""
     for make in _networks(regulariser):
         network, (pictures, _) = make(), toys.batches()[0]
         before = _hooks(network)
@@ -91,13 +91,14 @@ def _folds(regulariser: Regulariser) -> None:
         for number, parameter in enumerate(attached.parameters):
             parameter.copy_(torch.linspace(-3, 3 + number, parameter.numel(), dtype=parameter.dtype))
         network.model.eval()
-        with_it = network.model(pictures)
+        attached_output = network.model(pictures)
         learned = attached.detach()
         require(_hooks(network) == before, "the regulariser leaves hooks behind")
-        change = float((network.model(pictures) - with_it).abs().max() / with_it.abs().max())
+        change = float((network.model(pictures) - attached_output).abs().max() / attached_output.abs().max())
         require(change <= 1e-12, f"detaching changes the {make.__name__} network's output by {change:.1e}")
         shapes = {name: tuple(values.shape) for name, values in learned.items()}
-        require(not shapes or shapes == {n: (u,) for n, u in network.units.items()}, f"gives gates of shapes {shapes}")
+        wanted = {name: (units,) for name, units in network.units.items()}
+        require(not shapes or shapes == wanted, f"detaching gives gates of shapes {shapes}, not {wanted}")
 
 
 def _hooks(network: Network) -> list[int]:

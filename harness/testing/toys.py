@@ -1,4 +1,4 @@
-"""Small networks with everything that trips a criterion up: what the contract suite runs on."""
+"""Toy networks for the contract suite, with the structures that criteria get wrong."""
 
 from collections.abc import Callable, Sequence
 
@@ -21,7 +21,7 @@ class Residual(nn.Module):
         self.linear = nn.Linear(5, CLASSES)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """(batch, 1, s, s) -> (batch, classes)."""
+        """Map (batch, 1, s, s) to (batch, classes)."""
         stream = self.relu(self.bn1(self.stem(pictures)))
         inner = self.bn2(self.conv(stream))
         inner += stream
@@ -30,7 +30,7 @@ class Residual(nn.Module):
 
 
 def chain(units: Sequence[int] = (6, 4, 8)) -> Network:
-    """Build a biased strided convolution, one with BatchNorm and in-place ReLU, two linear layers."""
+    """Build a strided convolution with bias, one with BatchNorm and in-place ReLU, and two linear layers."""
     a, b, c = units
     model = nn.Sequential(
         *(nn.Conv2d(1, a, 3, stride=2, padding=1), nn.ReLU()),
@@ -61,7 +61,7 @@ def residual() -> Network:
 
 
 def depthwise() -> Network:
-    """Build a depthwise convolution, whose units are those of the layer before, and a 1 x 1 convolution."""
+    """Build a depthwise convolution coupled to the convolution before, and a 1 x 1 convolution."""
     model = nn.Sequential(
         *(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU6()),
         *(nn.Conv2d(4, 4, 3, padding=1, groups=4), nn.BatchNorm2d(4), nn.ReLU6()),
@@ -78,7 +78,7 @@ def depthwise() -> Network:
 
 
 def grouped() -> Network:
-    """Build a convolution in two groups: the same positions of both groups are one unit."""
+    """Build a convolution with two groups; a unit is the same position in both groups."""
     model = nn.Sequential(
         *(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 6, 3, groups=2), nn.ReLU()),
         *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, CLASSES)),
@@ -98,7 +98,7 @@ TOYS: dict[str, Callable[[], Network]] = {
 
 
 def batches(count: int = 2, size: int = 5, dtype: torch.dtype = torch.float64) -> list[tuple[Tensor, Tensor]]:
-    """Give batches of (pictures, labels), the last one shorter: (size, 1, 6, 6) and (size,)."""
+    """Return batches of (pictures, labels): (size, 1, 6, 6) and (size,); the last batch is shorter."""
     draws = torch.Generator().manual_seed(1)
     sizes = [size] * (count - 1) + [size - 2]
     return [
@@ -115,7 +115,7 @@ def _slice(layer: str, side: str, units: int, each: int = 1) -> Slice:
 
 
 def _network(model: nn.Module, table: Table) -> Network:
-    """Give every parameter and running statistic a number that matters, and every unit a gate."""
+    """Fill parameters and running statistics with random numbers that change the output; give every unit a gate."""
     draws = torch.Generator().manual_seed(0)
     for name, tensor in model.double().state_dict().items():
         if tensor.is_floating_point():

@@ -90,7 +90,7 @@ def test_a_model_score_has_three_arguments() -> None:
     assert both.label == "good:rounds=5,strength=0.2"
     assert both({}, [], torch.Generator()) == {} and both.regulariser == Penalty(norm, 0.2)
     assert ModelScore(good).needs == {"gradients"} and not ModelScore(good, data_free=True).needs
-    with pytest.raises(UserError, match=r"must take \(model, batches, generator\), or .*, not \(model, data\)"):
+    with pytest.raises(UserError, match=r"must take \(model, batches, generator\) or .*, not \(model, data\)"):
         ModelScore(bad)
 
 
@@ -108,13 +108,13 @@ def test_a_record_that_cannot_be_meant_is_refused_when_it_is_made() -> None:
         return {}
 
     cases: list[tuple[Any, str]] = [
-        (lambda: Criterion(3), "criterion '': the score is a int, not a function"),  # type: ignore[arg-type]
-        (lambda: Criterion(late), "criterion 'late': 'power' has a default; options come after a \\*"),
-        (lambda: Criterion(bare), "criterion 'bare': option 'power' of its score has no default"),
-        (lambda: Criterion(anything), r"criterion 'anything': its score takes \*weight: "),
+        (lambda: Criterion(3), "criterion '': the score is a int; give a function"),  # type: ignore[arg-type]
+        (lambda: Criterion(late), "criterion 'late': argument 'power' has a default; put options after a \\*"),
+        (lambda: Criterion(bare), "criterion 'bare': option 'power' of the score has no default; give it one"),
+        (lambda: Criterion(anything), r"criterion 'anything': the score takes \*weight: "),
         (lambda: Criterion(curved, scale="los"), "scale 'los' in criterion 'curved'; did you mean 'loss'"),  # type: ignore[arg-type]
         (lambda: Criterion(curved, coupling="summ"), "coupling 'summ' .* did you mean 'sum'"),  # type: ignore[arg-type]
-        (lambda: ModelScore(whole), "model score 'whole': 'rounds' has a default"),
+        (lambda: ModelScore(whole), "model score 'whole': argument 'rounds' has a default"),
         (lambda: Criterion(norm, published="global"), "published='global' must be a Ranking"),  # type: ignore[arg-type]
         (lambda: Ranking("locl"), "unknown ranking 'locl' in a published ranking; did you mean 'local'"),  # type: ignore[arg-type]
         (lambda: Ranking("local", "l3"), "unknown normalise 'l3'"),  # type: ignore[arg-type]
@@ -145,7 +145,7 @@ def test_draws_have_defaults() -> None:
     [
         (
             {"curvature": "exact", "draws": "3"},
-            "draws=3 of 'curved': curvature=exact draws nothing, only sampled",
+            "draws=3 of 'curved': curvature=exact draws no vectors; use draws with curvature=sampled",
         ),
         ({"curvature": "hutchinson", "draws": "1.5"}, "draws=1.5 of 'curved' must be a whole number"),
         ({"draws": "0"}, "draws=0 of 'curved' must be more than 0"),

@@ -78,7 +78,10 @@ def test_dense_continued() -> None:
         ("dense_continue", "did you mean 'dense_continued'"),
         ("regobd", "did you mean 'reg_obd'"),
         ("", "unknown criterion ''"),
-        ("taylor+obd", "neither part has a regulariser, A\\+B needs exactly one; criteria with one: .*hsqgl12"),
+        (
+            "taylor+obd",
+            "neither part has a regulariser; A\\+B needs one part with .*; criteria with a regulariser: .*hsqgl12",
+        ),
         ("l1+hsqgl12", "both parts have a regulariser"),
         ("l1+obd+taylor", "exactly two parts"),
         ("l1+", "exactly two parts"),
@@ -90,9 +93,9 @@ def test_dense_continued() -> None:
         ("l1+shuffle:obd", "'shuffle' cannot be a part of A\\+B"),
         ("l1+obd:curvature=wrong", "unknown curvature 'wrong'"),
         ("l1:p=1+obd", "unknown option 'p' in 'l1'"),
-        ("dense_continued:l1", "'dense_continued' takes nothing behind the colon"),
-        ("shuffle", "'shuffle' needs a criterion .* write shuffle:X"),
-        ("scratch:shuffle:l1", "must be those of a criterion, not of the control 'shuffle'"),
+        ("dense_continued:l1", "'dense_continued:l1': dense_continued takes no argument"),
+        ("shuffle", "'shuffle' copies the widths of a criterion; write shuffle:X"),
+        ("scratch:shuffle:l1", "'scratch:shuffle:l1': 'shuffle' is a control; name a criterion"),
         ("shuffle:tailor", "unknown criterion 'tailor'; did you mean 'taylor'"),
         ("taylor:x=1", "unknown option 'x' in 'taylor'"),
         ("obd:exact", "'exact' in 'obd:exact' is not an option"),
@@ -113,7 +116,9 @@ def test_an_option_of_a_score_that_is_not_used_is_refused(tmp_path: Path) -> Non
     found = load_registry((str(plugin),))
     assert parse_method("mine:power=2,strength=3", found).name == "mine:power=2,strength=3"
     assert parse_method("mine:strength=3+obd", found).name == "mine:strength=3+obd"
-    with pytest.raises(UserError, match="power is an option of the score of 'mine', which is not used here"):
+    with pytest.raises(
+        UserError, match="power is an option of the score of 'mine', but only its regulariser is used here"
+    ):
         parse_method("mine:power=2+obd", found)
 
 

@@ -80,7 +80,7 @@ def test_a_change_is_found_and_named(case: str) -> None:
     change, text = CHANGES[case]
     network, batches = toys.residual(), toys.batches()
     before = process()
-    rule = "a score changes nothing and draws from `generator` only"
+    rule = "a score must change nothing and draw from `generator` only"
     with pytest.raises(CellError, match=rf"^criterion 'sly' changes .*; {rule}$") as error:
         score(after(change), network, batches, torch.Generator())
     assert text in str(error.value)
@@ -100,7 +100,7 @@ def test_evidence_shares_the_networks_memory() -> None:
         gamma.div_(2)
         return weight.norm(dim=1)
 
-    with pytest.raises(CellError, match=r"^criterion 'halves' on layer 'stem' changes its evidence gamma in place; a"):
+    with pytest.raises(CellError, match=r"^criterion 'halves' on layer 'stem' changes its evidence gamma in place; "):
         run(Criterion(halves))
 
 

@@ -104,7 +104,7 @@ def test_broken_plugins_are_named_each_with_its_reason(tmp_path: Path) -> None:
         ),
         "named": (
             CRITERION.format(name="f").replace("Criterion(f)", "Criterion(f, name='a+b')"),
-            "criterion 'a+b': a ",
+            "criterion 'a+b': use letters",
         ),
     }
     broken = [write(tmp_path / f"{name}.py", text) for name, (text, _) in sources.items()]
@@ -206,13 +206,13 @@ def test_lookups() -> None:
     ("get", "text", "message"),
     [
         (get_model, "lenet", "unknown model 'lenet'; did you mean 'lenet5'"),
-        (get_model, "lenet5:big", "model 'lenet5' takes no 'big'; write lenet5"),
+        (get_model, "lenet5:big", "model 'lenet5' takes no argument 'big'; write lenet5"),
         (get_model, "torchvision", "model 'torchvision' needs NAME: write torchvision:NAME"),
         (get_model, "vgg11:width=wide", "option width=wide of 'vgg11' must be a number"),
         (get_criterion, "tailor", "unknown criterion 'tailor'; did you mean 'taylor'"),
         (get_dataset, "minst", "unknown dataset 'minst'; did you mean 'mnist'"),
         (get_dataset, "folder", "dataset 'folder' needs PATH: write folder:PATH"),
-        (get_dataset, "digits:/x", "dataset 'digits' takes no '/x'; write digits"),
+        (get_dataset, "digits:/x", "dataset 'digits' takes no argument '/x'; write digits"),
         (get_dataset, "folder:/x,size=big", "option size=big of 'folder' must be a whole number"),
     ],
 )

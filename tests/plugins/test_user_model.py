@@ -104,23 +104,23 @@ def test_an_edited_file_is_another_model(folder: Path) -> None:
 
 def test_a_registered_name_stays_that_model(folder: Path) -> None:
     (folder / "lenet5.py").write_text("def make(): ...")
-    with pytest.raises(UserError, match="model 'lenet5' takes no 'make'"):
+    with pytest.raises(UserError, match="model 'lenet5' takes no argument 'make'"):
         model("lenet5:make")
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("nonets:small", "unknown model 'nonets:small': there is no model of that name, and no module 'nonets' in /"),
+        ("nonets:small", "unknown model 'nonets:small': there is no model 'nonets', and no module 'nonets' in /"),
         ("mynets.deep:small", r"unknown model 'mynets.deep:small': .* no module 'mynets.deep'"),
         ("mynets:smal", r"unknown function 'smal' in /.*/mynets.py; did you mean 'small'\? Known: Family, Net, "),
-        ("mynets:text", "model 'mynets:text': text is of type str, not a function that gives a network"),
+        ("mynets:text", "model 'mynets:text': text is of type str, not a function that builds a network"),
         ("badnets:x", r"badnets cannot be imported: ModuleNotFoundError: .* \(badnets.py:1\)"),
         ("my-nets:small", "model 'my-nets:small': write module:function"),
         ("mynets:small,depth=3", r"unknown option 'depth' in 'mynets:small'; .* Known: deep, kind, width"),
         ("mynets:small,width=big", "option width=big of 'mynets:small' must be a whole number"),
         ("mynets:fails", r"'mynets:fails' fails when called with \(channels=3\): ValueError: no such net \(mynets.py:"),
-        ("mynets:nothing", "'mynets:nothing' gives a NoneType, it must give a torch.nn.Module"),
+        ("mynets:nothing", "'mynets:nothing' gives a NoneType; it must return a torch.nn.Module"),
     ],
 )
 def test_bad_input(text: str, message: str, folder: Path) -> None:

@@ -321,7 +321,7 @@ def test_what_is_wrong_with_a_model_score_is_said() -> None:
         model.eval()
 
     for function, message in (
-        (forgetful, "criterion 'forgetful' gives a NoneType, not scores by the names of layers"),
+        (forgetful, "criterion 'forgetful' gives a NoneType, not a mapping from layer names to scores"),
         (some, "criterion 'some' gives no scores for layer '2'"),
         (failing, "criterion 'failing' failed: KeyError: 'x'"),
         (narrow, r"criterion 'narrow' on layer '0' gives scores of shape \(5,\), not \(6,\)"),

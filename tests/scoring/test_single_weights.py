@@ -129,7 +129,7 @@ def test_nothing_is_changed(network: Network) -> None:
 @pytest.mark.parametrize(
     ("criterion", "why"),
     [
-        (FISHER, "a single weight has no output and output_grad"),
+        (FISHER, "a single weight has no output or output_grad"),
         (L0, "a single weight has no gate"),
         (replace(MAGNITUDE, units_only=True), "its score needs whole units"),
         (ModelScore(lambda model, batches, generator: {}, name="whole"), "it scores whole layers"),

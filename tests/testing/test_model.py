@@ -86,10 +86,10 @@ def saved_too_early(network: Network, folder: Path) -> None:
 
 
 WRONG = [
-    ("save", saved_too_early, "mine: at keep macs=0.5 what is loaded is not what was saved"),
+    ("save", saved_too_early, "mine: at keep macs=0.5: the loaded network differs from the saved one"),
     ("count", lambda network: count(network).model_copy(update={"macs": 7}), " computed, 7 counted, "),
-    ("difference", lambda model, table, units, pictures: "it fails", "mine: at keep macs=0.25 it fails"),
-    ("remove", lambda network, units: network, "mine: at keep macs=0.5 there are 1.000 of the MACs left"),
+    ("difference", lambda model, table, units, pictures: "it fails", "mine: at keep macs=0.25: it fails"),
+    ("remove", lambda network, units: network, "mine: at keep macs=0.5: the network has 1.000 of the MACs left"),
 ]
 
 

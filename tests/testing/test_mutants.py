@@ -275,7 +275,7 @@ REGULARISERS: dict[str, tuple[Any, set[str], str]] = {
     "generator": (Draws(), {"draws from its generator"}, "two runs of the regulariser with one seed differ"),
     "folding": (Folds(), FOLDS, "detaching changes the chain network's output by"),
     "hooks": (Hooks(), FOLDS, "the regulariser leaves hooks behind"),
-    "gates": (Shapes(), FOLDS, "gives gates of shapes {'0': (99,)}"),
+    "gates": (Shapes(), FOLDS, "detaching gives gates of shapes {'0': (99,)}"),
 }
 
 
