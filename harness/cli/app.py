@@ -233,7 +233,7 @@ def models(
     names: Annotated[list[str] | None, typer.Argument(help="models, such as resnet20 torchvision:resnet50")] = None,
     *,
     all_: Annotated[bool, typer.Option("--all", help="check all models of PruneBench and torchvision")] = False,
-    size: Annotated[int, typer.Option(help="pixels on a side; 0: the first of 32, 64, 96, 224 that fits")] = 0,
+    size: Annotated[int, typer.Option(help="picture side in pixels; 0: the first of 32, 64, 96, 224 that fits")] = 0,
     channels: Annotated[int, typer.Option(help="channels of a picture")] = 3,
     classes: Annotated[int, typer.Option(help="number of classes")] = 10,
     plugin: Annotated[list[str] | None, typer.Option(help="Python file or module with more models")] = None,

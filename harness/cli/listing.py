@@ -30,7 +30,7 @@ def listing(kind: str, plugins: tuple[str, ...]) -> str:
         "presets": lambda _: tabulate(presets().items(), ["preset", "description"], "simple"),
     }
     if kind and kind not in makers:
-        raise unknown("list", kind, makers)
+        raise unknown("kind", kind, makers)
     registry = Registry(plugins)
     parts = [make(registry) for name, make in makers.items() if not kind or name == kind]
     parts += [f"not loaded: {source}: {reason}" for source, reason in registry.failures.items()]

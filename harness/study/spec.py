@@ -41,7 +41,7 @@ class Spec(Protocol):
     data_root: Path = Field(Path("~/.cache/prunebench"), description="folder of the datasets")
     download: bool = Field(False, description="download missing datasets")
     plugin: tuple[str, ...] = Field((), description="Python file or module with more criteria, datasets or models")
-    save: Saving = Field("final", description="networks kept in the results folder")
+    save: Saving = Field("final", description="networks stored in the results folder (final: without rungs)")
     workers: int = Field(1, ge=1, description="processes that train at the same time")
     threads: int = Field(1, ge=1, description="threads of each process")
     backend: Backend = Field("eager", description="backend of the timed networks")

@@ -74,7 +74,7 @@ def test_a_name_that_cannot_be_is_refused(tmp_path: Path, name: str, message: st
 
 def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("mine")
-    with pytest.raises(UserError, match=r"mine\.py is there already; choose another name or folder"):
+    with pytest.raises(UserError, match=r"mine\.py already exists; choose another name or folder"):
         new_criterion("mine", tmp_path)
     assert (tmp_path / "mine.py").read_text() == "mine"
     with pytest.raises(UserError, match=r"file/mine\.py: cannot be written: "):
@@ -102,6 +102,6 @@ def test_from_the_command_line(
     assert command(monkeypatch, "new", "criterium", "other") == 2
     said = capsys.readouterr().err.splitlines()
     assert said == [
-        "prunebench: error: mine.py is there already; choose another name or folder",
+        "prunebench: error: mine.py already exists; choose another name or folder",
         "prunebench: error: unknown kind 'criterium'; did you mean 'criterion'? Known: criterion",
     ]

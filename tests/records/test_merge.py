@@ -308,9 +308,7 @@ def test_a_full_disk_is_one_line(two: Two, tmp_path: Path, monkeypatch: pytest.M
 
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "copy2", full)
-        with pytest.raises(
-            UserError, match=r"merge stopped: .*No space left on device; fix the cause and run the same"
-        ):
+        with pytest.raises(UserError, match=r"merge stopped: .*No space left on device; fix the cause and run"):
             merge(two, tmp_path / "c")
     merge(two, tmp_path / "c")
     assert len(read_results(tmp_path / "c").records) == 3

@@ -101,11 +101,11 @@ def test_the_buffers_of_a_new_classifier_stay_too(tmp_path: Path) -> None:
     [
         (
             lambda: network(classes=7),
-            "'linear.weight' is 4 x 64 in the file and 7 x 64 in mine: the checkpoint has 4 classes, the dataset 7; give --froz",
+            "'linear.weight' is 4 x 64 in .* in mine: the checkpoint has 4 classes, the dataset 7; give --frozen-",
         ),
         (
             lambda: network(channels=1),
-            "'conv1.weight' is 16 x 3 x 3 x 3 .* 16 x 1 x 3 x 3 .*: the checkpoint is for pictures of 3 channels, the dataset has 1",
+            "'conv1.weight' is 16 x 3 x 3 x 3 .*: the checkpoint is for pictures of 3 channels, the dataset has 1",
         ),
         (
             lambda: RESNET32(3, 8, 4),
@@ -113,7 +113,7 @@ def test_the_buffers_of_a_new_classifier_stay_too(tmp_path: Path) -> None:
         ),
         (
             lambda: nn.Sequential(nn.Linear(3, 2)),
-            r"2 tensors are missing .'0.weight'. and 97 tensors are unknown .'conv1.weight'.; give a checkpoint of mine",
+            r"2 tensors are missing .'0.weight'. and 97 tensors are unknown .'conv1.weight'.; give a checkpoint",
         ),
     ],
 )
@@ -128,9 +128,7 @@ def test_other_networks(model: Callable[[], nn.Module], message: str, state: Sta
 
 def test_another_width(state: State, tmp_path: Path) -> None:
     torch.save(state | {"layer1.0.conv1.weight": torch.zeros(8, 16, 3, 3)}, tmp_path / "w.pt")
-    with pytest.raises(
-        UserError, match=r"'layer1.0.conv1.weight' is 8 x 16 x 3 x 3 .*: the checkpoint has another width"
-    ):
+    with pytest.raises(UserError, match=r"'layer1.0.conv1.weight' is 8 x 16 x .*: the checkpoint has another width"):
         load_checkpoint(network(), tmp_path / "w.pt", "resnet20")
 
 
@@ -151,7 +149,7 @@ def test_bad_files(tmp_path: Path) -> None:
     torch.save({"epoch": 3, "optimizer": {}}, tmp_path / "other.pt")
     check(
         "other.pt",
-        "has no state dict, neither at the top level nor under state_dict, .*; its keys are epoch, optimizer;",
+        "has no state dict, neither at the top level nor under state_dict, .*; its keys are epoch, opt",
     )
 
 

@@ -117,7 +117,7 @@ def test_what_the_model_is_built_for() -> None:
         (
             "digits",
             "auxiliary:fails=true",
-            "cannot be trained: its forward pass fails in training mode: ValueError: boom",
+            "trained: its forward pass fails in training mode: ValueError: boom",
         ),
         ("digits", "flat", "no layer whose units could be removed"),
         ("digits", "lenet", "unknown model 'lenet'; did you mean 'lenet5'"),

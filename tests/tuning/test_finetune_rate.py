@@ -53,7 +53,7 @@ def test_a_run_uses_the_share_whatever_its_criteria_and_ranking(made: tuple[Any,
     assert trajectory_rate(other) == found.value
     with pytest.raises(
         UserError,
-        match="no result of `prunebench sweep` for digits x lenet5 with this schedule; run `prunebench sweep`",
+        match="`prunebench sweep` for digits x lenet5 with this schedule; run `prunebench sweep`",
     ):
         make_grid(tiny(spec.results, finetune_rate="swept", finetune_epochs=2))
 
@@ -62,7 +62,7 @@ def test_single_weights_have_a_rate_of_their_own(made: tuple[Any, Choice], tiny:
     spec, _ = made
     with pytest.raises(
         UserError,
-        match=r"the result of `prunebench sweep` for digits x lenet5 in .* is for units, but this run prunes single w",
+        match=r"sweep` for digits x lenet5 in .* is for units, but this run prunes single w",
     ):
         make_grid(tiny(spec.results, criteria="taylor", keep="weights=0.4", finetune_rate="swept"))
 
