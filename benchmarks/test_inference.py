@@ -14,7 +14,7 @@ def test_inference(benchmark: BenchmarkFixture, bench: Bench, entry: TimedNetwor
     if record is not None and record.status == "failed":
         pytest.fail(record.reason, pytrace=False)
     if record is not None and record.weights:
-        pytest.skip("single weights: dense kernels have no speed-up to time")
+        pytest.skip("single weights: no speed-up on dense kernels, nothing to time")
     call = bench.timer.dense(entry.job) if record is None else bench.timer.pruned(entry.job, record)
     benchmark.pedantic(call, rounds=bench.spec.timing_rounds, iterations=bench.iterations(call), warmup_rounds=2)
     benchmark.extra_info["prunebench"] = bench.facts(entry, call)

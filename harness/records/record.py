@@ -47,7 +47,7 @@ class Cell(Frozen):
 class Cost(Frozen):
     """Costs of a network. macs: multiply-accumulates of one picture. bytes: of parameters and buffers.
 
-    Single weights that were removed still count in macs and bytes, as for dense kernels, but not in params.
+    Single weights that were removed still count in macs, units and bytes, as for dense kernels, but not in params.
     """
 
     macs: int

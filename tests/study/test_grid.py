@@ -78,7 +78,7 @@ def test_an_installed_package_that_fails_to_import_is_named(
 ) -> None:
     known = Registry()
     known.failures["entry point broken 1.0"] = "ModuleNotFoundError: No module named 'not_there'"
-    monkeypatch.setattr("prunebench.study.grid.registry", lambda plugins: known)
+    monkeypatch.setattr("prunebench.study.grid.load_registry", lambda plugins: known)
     assert grid(tiny, criteria="magnitude").jobs
     assert "entry point broken 1.0: ModuleNotFoundError: No module named 'not_there'" in caplog.text
 
