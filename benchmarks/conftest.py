@@ -1,4 +1,4 @@
-"""`pytest benchmarks/`: trains what the selected cells need, then times, never both at once."""
+"""`pytest benchmarks/`: trains all networks of the selected tests first, then times them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,14 +22,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for option in options():
         if option.kind == "flag":
             group.addoption(option.flag, dest=option.name, action="store_true", default=None, help=option.help)
-            group.addoption(option.off, dest=option.name, action="store_false", default=None, help="the opposite")
+            group.addoption(option.off, dest=option.name, action="store_false", default=None, help=f"not {option.flag}")
         else:
             group.addoption(option.flag, dest=option.name, action="append", default=None, help=option.help)
     group.addoption("--config", dest="prunebench_config", default=None, help="TOML file with any of these options")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Resolve the grid; every wrong name ends here, before anything is computed."""
+    """Make the grid; checks every name before anything is computed."""
     if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
         raise pytest.UsageError("pytest-xdist would time several networks at once; use --workers for training")
     try:
@@ -40,7 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test per dense network and per point; one per score and block."""
+    """Make one test per dense network and point, and one per score and block."""
     session = metafunc.config.stash[BENCH]
     if "cell" in metafunc.fixturenames:
         metafunc.parametrize("cell", list(session.entries))
@@ -50,31 +50,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             "scored", [*session.scores, *(pytest.param(name, marks=without) for name in session.gated)]
         )
     if "priced" in metafunc.fixturenames:
-        metafunc.parametrize("priced", metafunc.module.cases(*_asked(metafunc.config)))
+        metafunc.parametrize("priced", metafunc.module.cases(*_named_criteria(metafunc.config)))
     if "grown" in metafunc.fixturenames:
-        asked, known = _asked(metafunc.config)
-        metafunc.parametrize("grown", asked or [*sorted(known.criteria), *metafunc.module.KINDS])
+        named, known = _named_criteria(metafunc.config)
+        metafunc.parametrize("grown", named or [*sorted(known.criteria), *metafunc.module.KINDS])
 
 
-def _asked(config: pytest.Config) -> tuple[list[str], Registry]:
-    """Give the criteria that were named and have a score, none where none was named, and what there is."""
+def _named_criteria(config: pytest.Config) -> tuple[list[str], Registry]:
+    """Return the criteria that the user named and that have a score, and all known criteria."""
     spec = config.stash[BENCH].spec
     known = load_registry(spec.plugin)
     named = spec.criteria if config.getoption("criteria") or config.getoption("prunebench_config") else ()
     return [name for name in named if parse_method(name, known).score is not None], known
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is marked slow unless ``-m`` says what to run."""
-    slow = [] if config.option.markexpr else [item for item in items if item.get_closest_marker("slow")]
-    if slow:
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if item not in slow]
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Iterator[Any]:
-    """Train everything that the selected tests need, before the first is timed."""
+    """Train everything that the selected tests need, before the first test is timed."""
     grid = session.config.stash[BENCH]
     parameters = [item.callspec.params for item in session.items if hasattr(item, "callspec")]
     wanted = [grid.entries[params["cell"]] for params in parameters if "cell" in params]
@@ -94,17 +86,17 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[Any]:
 
 
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
-    """Say what the file is, and add the failed cells, which have no time."""
+    """Add a description of the file, and the failed cells, which have no time."""
     output_json["prunebench"] = config.stash[BENCH].summary()
 
 
 @pytest.fixture(name="entry")
 def _entry(cell: str, bench: Bench) -> TimedNetwork:
-    """Give the network that a test is about."""
+    """Return the timed network of a test."""
     return bench.entries[cell]
 
 
 @pytest.fixture(name="bench")
 def _bench(pytestconfig: pytest.Config) -> Bench:
-    """Give the session's trained grid."""
+    """Return the session's trained grid."""
     return pytestconfig.stash[BENCH]

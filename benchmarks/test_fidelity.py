@@ -1,7 +1,7 @@
-"""Do the scores tell the truth? Scores of every dense network beside the true changes of the loss.
+"""Scores of every dense network, compared with the true changes of the loss.
 
-What is timed is the scoring of a dense network. The fidelity, which travels in `extra_info`, is computed once and read
-from the results folder after that.
+The scoring of the dense network is timed. Fidelity goes into `extra_info`; it is computed once and read from the
+results folder later.
 """
 
 import pytest
@@ -10,7 +10,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from prunebench.timing.bench import Bench
 
 
-# a failed score fails before it is timed; pytest-benchmark would add a warning, which is an error here, to its one line
+# a failed score is not timed: pytest-benchmark warns of the unused fixture, and a warning would be a second error
 @pytest.mark.filterwarnings("ignore:Benchmark fixture was not used at all")
 def test_fidelity(benchmark: BenchmarkFixture, bench: Bench, scored: str) -> None:
     job = bench.scores[scored]

@@ -1,4 +1,4 @@
-"""Inference latency of dense and pruned networks; the facts of each point travel in `extra_info`."""
+"""Inference latency of dense and pruned networks; the facts of each point go into `extra_info`."""
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -6,7 +6,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from prunebench.timing.bench import Bench, TimedNetwork
 
 
-# a failed cell fails before it is timed; pytest-benchmark would add a warning, which is an error here, to its one line
+# a failed cell is not timed: pytest-benchmark warns of the unused fixture, and a warning would be a second error
 @pytest.mark.filterwarnings("ignore:Benchmark fixture was not used at all")
 def test_inference(benchmark: BenchmarkFixture, bench: Bench, entry: TimedNetwork) -> None:
     benchmark.group = entry.task

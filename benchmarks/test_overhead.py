@@ -1,7 +1,7 @@
-"""Seconds from a dense network to one with half of the MACs, in turn with torch-pruning's own pruner.
+"""Seconds to prune a dense network to half of the MACs, measured in turn with torch-pruning's own pruner.
 
-Ours: the analysis (with and without its check), scores, selection and removal. Theirs: graph, scores and one step to
-the same share of units; it checks nothing. Networks at 224 pixels are marked slow: run them with ``-m slow``.
+PruneBench: analysis (with and without its check), scores, selection and removal. torch-pruning: graph, scores and one
+step to the same share of units, without a check. Networks at 224 pixels are marked slow: run them with ``-m slow``.
 """
 
 import time
@@ -58,7 +58,7 @@ def test_overhead(benchmark: BenchmarkFixture, name: str, size: int, check: bool
     model, pictures = get_model(name, weights=None).eval(), torch.randn(1, 3, size, size)
     pruned = prune(model, pictures, check)
     keep_units = sum(pruned.units.values()) / sum(group.units for group in pruned.table.groups)
-    prune_by_theirs(deepcopy(model), pictures, keep_units)  # both are warm now
+    prune_by_theirs(deepcopy(model), pictures, keep_units)  # warms torch-pruning up; `prune` above warmed ours up
     mine, theirs = [], []
 
     def before() -> None:

@@ -1,7 +1,8 @@
-"""Seconds and memory of `prunebench report` on 1,000, 3,000 and 10,000 timed records, which must not grow faster.
+"""Seconds and memory of `prunebench report` on 1,000, 3,000 and 10,000 timed records.
 
-The records are made up and as large as real ones: 5 tasks x 10 methods x 5 keeps with 4, 12 and 40 seeds, 20 layers, 30
-epochs, 2,000 or 10,000 test pictures. Linux, for the memory. Marked slow: run it with ``-m slow``.
+Seconds per record must not grow. The records are made up but as large as real ones. They cover 5 tasks x 10 methods x
+5 keeps with 4, 12 and 40 seeds. Each has 20 layers, 30 epochs and 2,000 or 10,000 test pictures. Memory is read on
+Linux only. Marked slow: run it with ``-m slow``.
 """
 
 import json

@@ -1,9 +1,9 @@
-"""What scores cost: seconds and peak memory of every registered criterion, in turn with a plain forward-backward pass.
+"""Seconds and peak memory of every criterion's scores, measured in turn with a plain forward-backward pass.
 
-Both go over the same batches in the same run; the ratio is that of the smallest of a few times, in seconds of CPU time
-of one thread. Memory is what a call adds at its peak to what the process holds (Linux). The criteria that were asked
-for, by default all as they are registered, on LeNet-5. Marked slow, run by ``-m slow``: growth with batches (LeNet-5)
-and parameters (VGG11-BN); VGG16-BN, ResNet-18 and ResNet-20 at 32 pixels; by default the other kinds of curvature, too.
+Both use the same batches in the same run. Seconds are CPU time of one thread; the ratio divides the smallest of a few
+times each. Memory is the peak that a call adds to the process (Linux). The tests take the named criteria, by default
+all registered ones, on LeNet-5. Slow tests (``-m slow``) measure growth with batches (LeNet-5) and with parameters
+(VGG11-BN). They also take VGG16-BN, ResNet-18 and ResNet-20 at 32 pixels and, by default, other kinds of curvature.
 """
 
 import ctypes
@@ -51,7 +51,7 @@ class Case:
 
 
 def cases(asked: Sequence[str], known: Registry) -> list[Any]:
-    """Give what `test_scoring` prices: what was asked for, else all that is registered and kinds of curvature, too."""
+    """Return the cases of `test_scoring`: the named criteria, else all registered ones and other kinds of curvature."""
     names, kinds = asked or sorted(known.criteria), [] if asked else KINDS
     quick = [Case(name, *SMALL, 8 if name == HESSIAN else 64) for name in names]
     slow = [Case(name, *SMALL) for name in kinds] + ([] if asked else [Case(HESSIAN, *SMALL, 8)])
@@ -75,7 +75,7 @@ def batches_of(number: int, channels: int, size: int, batch: int = 64) -> Batche
 
 
 def plain(model: nn.Module, batches: Batches) -> None:
-    """One forward-backward pass over the batches."""
+    """Do one forward-backward pass over the batches."""
     model.eval()
     for pictures, labels in batches:
         F.cross_entropy(model(pictures), labels).backward()  # type: ignore[no-untyped-call]
@@ -89,10 +89,10 @@ def time_call(call: Callable[[], object]) -> float:
 
 
 def memory(call: Callable[[], object]) -> int | None:
-    """Bytes that a call needs at its peak, beyond what there was before; None where that cannot be read."""
+    """Peak of bytes that a call adds to the process; None where the peak cannot be read."""
     facts, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
     try:
-        ctypes.CDLL("libc.so.6").malloc_trim(0)  # or what an earlier call has freed would be used again, unseen
+        ctypes.CDLL("libc.so.6").malloc_trim(0)  # or the call could reuse freed memory, which the peak does not show
         reset.write_text("5")  # the peak starts anew
     except (OSError, AttributeError):
         return None
@@ -113,7 +113,7 @@ def chosen(name: str, bench: Bench) -> AnyCriterion:
 
 
 def compare(criterion: AnyCriterion, network: Network, batches: Batches) -> dict[str, float]:
-    """Seconds of scores and of plain passes, in turn, and the ratio of the smallest."""
+    """Seconds of scores and of plain passes, measured in turn, and the ratio of the smallest."""
     mine, theirs = [], []
     for _ in range(ROUNDS):
         theirs.append(time_call(lambda: plain(network.model, batches)))
@@ -121,12 +121,12 @@ def compare(criterion: AnyCriterion, network: Network, batches: Batches) -> dict
     return {"seconds": min(mine), "plain_seconds": min(theirs), "ratio": min(mine) / min(theirs)}
 
 
-@pytest.mark.filterwarnings("ignore:Benchmark fixture was not used at all")  # an error is one, not two
+@pytest.mark.filterwarnings("ignore:Benchmark fixture was not used at all")  # or a failed test would give two errors
 def test_scoring(benchmark: BenchmarkFixture, bench: Bench, priced: Case) -> None:
     torch.set_num_threads(1)
     criterion, network = chosen(priced.name, bench), network_of(priced.model, priced.channels, priced.size)
     batches = batches_of(1 if priced.batch < 64 else 2, priced.channels, priced.size, priced.batch)
-    times = compare(criterion, network, batches)  # first: what a first call sets up is no later memory
+    times = compare(criterion, network, batches)  # first, so that the set-up of a first call does not count as memory
     peak = memory(lambda: score(criterion, network, batches, torch.Generator()))
     plain_peak = memory(lambda: plain(network.model, batches))
     benchmark.group = "scoring"

@@ -1,1 +1,1 @@
-"""The command line. On top of every other room; nothing imports it."""
+"""The command line. Imports the other rooms; no room imports this one."""

@@ -13,14 +13,14 @@ from prunebench.errors import UserError, unknown
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
-SourceArgument = Annotated[Path, typer.Argument(help="a benchmark JSON or a results folder")]
-MarginOption = Annotated[float, typer.Option("--margin", help="points of accuracy that count as no loss")]
+SourceArgument = Annotated[Path, typer.Argument(help="benchmark JSON or results folder")]
+MarginOption = Annotated[float, typer.Option("--margin", help="loss of accuracy, in points, that counts as none")]
 _MARGIN = 0.5  # points
 
 _LEVELS = ("debug", "info", "warning", "error")
-# typer has click inside or beside it, as its version goes
-_TYPED_WRONG: type[Any] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
-_INTERRUPTED = 130  # how typer ends on Ctrl-C
+# some versions of typer contain click, others import it
+_CLICK_ERROR: type[Any] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+_INTERRUPTED = 130  # exit code of typer on Ctrl-C
 _NOT_FOR_REPORTS = ("torch", "torchvision", "torch_pruning", "safetensors", "filelock", "sklearn")  # docs/reports.md
 
 
@@ -78,7 +78,7 @@ def sweep(
     log_level: Annotated[str, typer.Option("--log-level", help="debug, info, warning or error")] = "info",
     **given: Any,
 ) -> None:
-    """Choose the fine-tuning rate of each task, on validation pictures, for `--finetune-rate swept`."""
+    """Choose the fine-tuning rate of each task on validation pictures, for `--finetune-rate swept`."""
     from prunebench.study.progress import Progress
     from prunebench.study.run import configure
     from prunebench.study.spec import make_spec
@@ -89,13 +89,13 @@ def sweep(
     for name in ("criteria", "finetune_rate"):
         if options[name] is not None:
             flag = f"--{name.replace('_', '-')}"
-            raise UserError(f"{flag}: leave it out, a sweep prunes by random at rates of its own")
+            raise UserError(f"{flag}: a sweep prunes by random, at rates of its own; leave {flag} out")
     spec = make_spec(options, config, default_preset="quick")
     configure(spec)
     with Progress() as progress:
         found = sweep_rates(spec, progress)
     typer.echo(table(found))
-    typer.echo("use it with the same options and --finetune-rate swept")
+    typer.echo("to use these rates, run with the same options and --finetune-rate swept")
 
 
 @app.command()
@@ -105,7 +105,7 @@ def tune(
     log_level: Annotated[str, typer.Option("--log-level", help="debug, info, warning or error")] = "info",
     **given: Any,
 ) -> None:
-    """Choose the strength of each regulariser on each task, on validation pictures, for `strength=tuned`."""
+    """Choose the strength of each regulariser on validation pictures, for `strength=tuned`."""
     from prunebench.study.progress import Progress
     from prunebench.study.run import configure
     from prunebench.study.spec import make_spec
@@ -118,15 +118,15 @@ def tune(
         found = tune_strengths(spec, progress)
     typer.echo(table(found))
     names = " ".join(dict.fromkeys(one.criterion for one in found))
-    typer.echo(f'use it with the same options and --criteria "{names}"')
+    typer.echo(f'to use these strengths, run with the same options and --criteria "{names}"')
 
 
 @app.command()
 def merge(
-    stores: Annotated[list[Path], typer.Argument(help="results folders, such as those of several machines")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="results folder to write or to add to")],
+    stores: Annotated[list[Path], typer.Argument(help="results folders, for example of several machines")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="results folder to create or to extend")],
 ) -> None:
-    """Join results folders into one; nothing is written where their results contradict each other."""
+    """Merge results folders into one; write nothing where results contradict each other."""
     from prunebench.records.merge import merge as merge_stores
 
     typer.echo(merge_stores(stores, output))
@@ -137,9 +137,9 @@ def report(
     source: SourceArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="folder to write")] = Path("report"),
     margin: MarginOption = _MARGIN,
-    parquet: Annotated[bool, typer.Option("--parquet", help="the tables as Parquet too; needs pyarrow")] = False,
+    parquet: Annotated[bool, typer.Option("--parquet", help="write the tables as Parquet, too; needs pyarrow")] = False,
 ) -> None:
-    """Write the comparison: Markdown, LaTeX, CSV, figures and a page."""
+    """Write the report: Markdown, LaTeX, CSV, figures and an HTML page."""
     from prunebench.reports.output.writing import write_report
     from prunebench.reports.reading import read_results
 
@@ -150,22 +150,22 @@ def report(
 @app.command("power")
 def seeds_needed(
     source: SourceArgument,
-    difference: Annotated[float, typer.Option(help="points of accuracy that shall be found")] = _MARGIN,
-    power: Annotated[float, typer.Option(help="probability of finding them")] = 0.8,
+    difference: Annotated[float, typer.Option(help="difference to detect, in points of accuracy")] = _MARGIN,
+    power: Annotated[float, typer.Option(help="probability of detecting the difference")] = 0.8,
 ) -> None:
-    """Say how many seeds would tell a difference, from the spread in a run."""
+    """Estimate how many seeds would detect a difference, from the spread in a run."""
     from prunebench.reports.output.power import power_document
     from prunebench.reports.output.writing import markdown
     from prunebench.reports.reading import read_results
 
     if not 0 < power < 1:
-        raise UserError(f"--power {power:g}: a probability between 0 and 1, such as 0.8")
+        raise UserError(f"--power {power:g}: not between 0 and 1; give a probability such as 0.8")
     typer.echo(markdown(power_document(read_results(source), fraction(difference, "--difference"), power)))
 
 
 @app.command()
 def compare(before: SourceArgument, after: SourceArgument, margin: MarginOption = _MARGIN) -> None:
-    """Say what changed between two runs, commits, machines or versions; exit code 1 on a regression."""
+    """Show what changed between two runs; exit with code 1 on a regression."""
     from prunebench.reports.output.compare import compare_runs
     from prunebench.reports.output.writing import markdown
     from prunebench.reports.reading import read_results
@@ -177,8 +177,8 @@ def compare(before: SourceArgument, after: SourceArgument, margin: MarginOption 
 
 
 @app.command()
-def show(record: Annotated[Path, typer.Argument(help="a record file")]) -> None:
-    """Print the layer table of one point."""
+def show(record: Annotated[Path, typer.Argument(help="JSON file of a record")]) -> None:
+    """Print the table of layers of one point."""
     from prunebench.records.record import read_record
     from prunebench.reports.output.show import layer_table
 
@@ -187,10 +187,10 @@ def show(record: Annotated[Path, typer.Argument(help="a record file")]) -> None:
 
 @app.command("list")
 def list_(
-    kind: Annotated[str, typer.Argument(help="criteria, datasets, models or presets; all if not given")] = "",
-    plugin: Annotated[list[str] | None, typer.Option(help="a file or module with more")] = None,
+    kind: Annotated[str, typer.Argument(help="criteria, datasets, models or presets; everything by default")] = "",
+    plugin: Annotated[list[str] | None, typer.Option(help="Python file or module with more of them")] = None,
 ) -> None:
-    """Print what can be named: name, evidence, source and origin."""
+    """List criteria, datasets, models and presets with their options and sources."""
     from prunebench.cli.listing import listing
 
     typer.echo(listing(kind, tuple(plugin or ())))
@@ -198,11 +198,11 @@ def list_(
 
 @app.command()
 def check(
-    names: Annotated[list[str] | None, typer.Argument(help="criteria, or plugin files")] = None,
-    all_: Annotated[bool, typer.Option("--all", help="every criterion there is")] = False,
-    plugin: Annotated[list[str] | None, typer.Option(help="a file or module with more criteria")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="criteria or plugin files")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="check every known criterion")] = False,
+    plugin: Annotated[list[str] | None, typer.Option(help="Python file or module with more criteria")] = None,
 ) -> None:
-    """Run the contract suite over criteria, their options and A+B; exit code 1 if one fails."""
+    """Run the contract suite on criteria, with options or as A+B; exit with code 1 if a check fails."""
     from prunebench.cli.check import check_criteria
 
     text, passed = check_criteria(tuple(names or ()), all_, tuple(plugin or ()))
@@ -213,14 +213,14 @@ def check(
 
 @app.command()
 def new(
-    kind: Annotated[str, typer.Argument(help="criterion")],
-    name: Annotated[str, typer.Argument(help="its name: a function's in Python")],
+    kind: Annotated[str, typer.Argument(help="what to write; only: criterion")],
+    name: Annotated[str, typer.Argument(help="name of the criterion and of its Python function")],
     output: Annotated[Path, typer.Option("--output", "-o", help="folder to write NAME.py into")] = Path(),
     evidence: Annotated[
-        str, typer.Option(help="what its score uses: weight, grad, curvature or activation")
+        str, typer.Option(help="evidence that the score uses: weight, grad, curvature or activation")
     ] = "weight",
 ) -> None:
-    """Write a criterion to start from: a file that passes `check` as it stands."""
+    """Write the file of a new criterion, which passes `check` before you change anything."""
     from prunebench.cli.new import new_criterion
 
     if kind != "criterion":
@@ -232,13 +232,13 @@ def new(
 def models(
     names: Annotated[list[str] | None, typer.Argument(help="models, such as resnet20 torchvision:resnet50")] = None,
     *,
-    all_: Annotated[bool, typer.Option("--all", help="the package's own and all of torchvision's")] = False,
-    size: Annotated[int, typer.Option(help="pixels on a side; 0: the first of 32, 64, 96, 224 that fits")] = 0,
-    channels: Annotated[int, typer.Option(help="channels of the pictures")] = 3,
-    classes: Annotated[int, typer.Option(help="classes")] = 10,
-    plugin: Annotated[list[str] | None, typer.Option(help="a file or module with more models")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="check all models of PruneBench and torchvision")] = False,
+    size: Annotated[int, typer.Option(help="picture side in pixels; 0: the first of 32, 64, 96, 224 that fits")] = 0,
+    channels: Annotated[int, typer.Option(help="channels of a picture")] = 3,
+    classes: Annotated[int, typer.Option(help="number of classes")] = 10,
+    plugin: Annotated[list[str] | None, typer.Option(help="Python file or module with more models")] = None,
 ) -> None:
-    """Check models: whether they are pruned exactly, what is pruned in each, why others are refused."""
+    """Check whether models can be pruned exactly; list what is pruned, and why models are refused."""
     from prunebench.cli.listing import check_models
 
     text, passed = check_models(
@@ -256,14 +256,14 @@ def models(
 
 @app.command()
 def env() -> None:
-    """Print what a bug report needs."""
+    """Print versions and hardware for a bug report."""
     from prunebench.study.environment import describe, text
 
     typer.echo(text(describe()))
 
 
 def main() -> None:
-    """Run the command line; a `UserError` is one line and exit code 2."""
+    """Run the command line. A `UserError` prints one line and exits with code 2."""
     try:
         code = app(standalone_mode=False)
     except UserError as error:
@@ -272,10 +272,10 @@ def main() -> None:
         if error.name not in _NOT_FOR_REPORTS:
             raise
         code = _error(f"this command needs {error.name}, which is not installed; pip install prunebench")
-    except _TYPED_WRONG as error:
-        code = _error(_one_line(error)) if str(error.format_message()) else 2  # nothing typed: the help is shown
+    except _CLICK_ERROR as error:
+        code = _error(_one_line(error)) if str(error.format_message()) else 2  # typer has shown the help
     if code == _INTERRUPTED:
-        text = "prunebench: interrupted; finished points are kept, the same command goes on from there"
+        text = "prunebench: interrupted; finished points are kept; run the same command again to continue"
         typer.echo(text, err=True)
     sys.exit(code)
 
@@ -286,9 +286,9 @@ def _error(text: str) -> int:
 
 
 def _one_line(error: Any) -> str:
-    """Say what is wrong with what was typed, and where help is."""
+    """Format an error of click in one line that points to the help."""
     text = str(error.format_message()).rstrip(".")
     if text.startswith("Got unexpected extra argument"):
-        text += ": a list of several names needs quotes, or the option before each of them"
+        text += ": put a list of names in quotes, or repeat the option before each name"
     context = getattr(error, "ctx", None)
     return f"{text}; see {context.command_path} --help" if context else text

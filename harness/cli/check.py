@@ -1,4 +1,4 @@
-"""What `prunebench check` does: the contract suite over criteria, by name, expression or file."""
+"""Implements `prunebench check`: the contract suite on criteria, given by name, expression or file."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -14,14 +14,14 @@ from prunebench.testing.criterion import run_checks
 
 
 def check_criteria(names: tuple[str, ...], everything: bool, plugins: tuple[str, ...]) -> tuple[str, bool]:
-    """Run the contract suite over criteria; gives a line per check and whether all passed.
+    """Run the contract suite on criteria. Returns one line per check, and whether all checks passed.
 
     Args:
-        names: criteria with options, `A+B`, and plugin files, which stand for all criteria in them.
-        everything: every criterion there is.
+        names: criteria with options, `A+B`, and plugin files, which stand for all their criteria.
+        everything: whether to check every known criterion.
         plugins: files or modules with more criteria.
 
-    Raises `UserError` for a name that is none and for a file or plugin that cannot be loaded.
+    Raises `UserError` for an unknown name, and for a file or plugin that cannot be loaded.
     """
     given = split_list(names)
     files = [name for name in given if name.endswith(".py") or os.sep in name]
@@ -34,38 +34,38 @@ def check_criteria(names: tuple[str, ...], everything: bool, plugins: tuple[str,
         known = ", ".join(sorted(registry.criteria))
         raise UserError(f"nothing to check: give a criterion's name, a plugin file or --all; known: {known}")
     lines, passed = _outcomes(chosen)
-    others = [f"FAILED {source}: cannot be loaded: {why}" for source, why in registry.failures.items() if everything]
-    return "\n".join([*lines, *others]), passed and not others
+    unloaded = [f"FAILED {source}: cannot be loaded: {why}" for source, why in registry.failures.items() if everything]
+    return "\n".join([*lines, *unloaded]), passed and not unloaded
 
 
 def _chosen(
     given: tuple[str, ...], files: list[str], everything: bool, registry: Registry
 ) -> Iterator[tuple[str, AnyCriterion]]:
-    """Give what is to be checked: its name and the record."""
+    """Yield the name and record of every criterion to check."""
     for name in given:
-        yield from _of_file(name, registry) if name in files else [_named(name, registry)]
+        yield from _in_file(name, registry) if name in files else [_by_expression(name, registry)]
     for name, entry in registry.criteria.items() if everything else ():
         yield name, entry.plugin
 
 
-def _of_file(file: str, registry: Registry) -> list[tuple[str, AnyCriterion]]:
+def _in_file(file: str, registry: Registry) -> list[tuple[str, AnyCriterion]]:
     path = Path(file).expanduser().resolve()
     found = [(name, entry.plugin) for name, entry in registry.criteria.items() if entry.source == path]
     if not found:
-        raise UserError(f"{file} has no criterion: it needs a line such as CRITERION = Criterion(function)")
+        raise UserError(f"{file} has no criterion; add a line such as CRITERION = Criterion(function)")
     return found
 
 
-def _named(text: str, registry: Registry) -> tuple[str, AnyCriterion]:
-    """Find a criterion as a run would, `A+B` as the score of one with the regulariser of the other."""
+def _by_expression(text: str, registry: Registry) -> tuple[str, AnyCriterion]:
+    """Find a criterion as a run does; `A+B` has the score of one part and the regulariser of the other."""
     method = parse_method(text, registry)
     if method.score is None:
-        raise UserError(f"'{text}' is a control that PruneBench makes itself; give a criterion")
+        raise UserError(f"'{text}' is a control, which has no score to check; give a criterion")
     return method.name, replace(method.score, regulariser=method.before or method.after)
 
 
 def _outcomes(chosen: Mapping[str, AnyCriterion]) -> tuple[list[str], bool]:
-    """Give a line per check; checks that fail for one reason share theirs."""
+    """Return one line per check, and whether all passed. Checks that fail for the same reason share a line."""
     lines: list[str] = []
     passed = True
     for name, record in chosen.items():

@@ -1,4 +1,4 @@
-"""What `prunebench list` and `prunebench models` print."""
+"""Implements `prunebench list` and `prunebench models`."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from prunebench.plugins.regulariser import regulariser_options
 from prunebench.records.names import ALIASES
 from prunebench.study.spec import presets, split_list
 
-_EVERY = keyword_defaults(prepare)  # options of every dataset
+_COMMON_OPTIONS = keyword_defaults(prepare)  # of every dataset
 _CONTROLS = [
     ["dense_continued", "", "", "the dense network, trained for the same epochs", "control"],
     ["shuffle:X", "", "", "the widths of X, random units", "control"],
@@ -22,15 +22,15 @@ _CONTROLS = [
 
 
 def listing(kind: str, plugins: tuple[str, ...]) -> str:
-    """List the criteria, datasets, models or presets; all of them for an empty kind."""
+    """List the criteria, datasets, models or presets; an empty kind lists all four."""
     makers: dict[str, Callable[[Registry], str]] = {
         "criteria": _criteria,
         "datasets": _datasets,
         "models": _models,
-        "presets": lambda _: tabulate(presets().items(), ["preset", "what for"], "simple"),
+        "presets": lambda _: tabulate(presets().items(), ["preset", "description"], "simple"),
     }
     if kind and kind not in makers:
-        raise unknown("list", kind, makers)
+        raise unknown("kind", kind, makers)
     registry = Registry(plugins)
     parts = [make(registry) for name, make in makers.items() if not kind or name == kind]
     parts += [f"not loaded: {source}: {reason}" for source, reason in registry.failures.items()]
@@ -50,8 +50,8 @@ def _criteria(registry: Registry) -> str:
 
 def _options(record: AnyCriterion) -> str:
     """List the options of a criterion and of its regulariser with their defaults."""
-    found = record.own_options | (regulariser_options(record.regulariser) if record.regulariser else {})
-    return ", ".join(f"{name}={option.default}" for name, option in found.items())
+    options = record.own_options | (regulariser_options(record.regulariser) if record.regulariser else {})
+    return ", ".join(f"{name}={option.default}" for name, option in options.items())
 
 
 def _datasets(registry: Registry) -> str:
@@ -59,7 +59,7 @@ def _datasets(registry: Registry) -> str:
     for name, entry in sorted(registry.datasets.items()):
         record = entry.plugin
         label = f"{name}:{record.takes_argument}" if record.takes_argument else name
-        own = [f"{key}={value}" for key, value in record.options.items() if _EVERY.get(key) != value]
+        own = [f"{key}={value}" for key, value in record.options.items() if _COMMON_OPTIONS.get(key) != value]
         rows.append([label, ", ".join(own), ", ".join(record.augment), record.licence, record.source, entry.origin])
     head = ["dataset", "options", "augmentation", "licence", "source", "origin"]
     table = tabulate(rows, head, "simple", maxcolwidths=[None, 22, None, 36, 44, None])
@@ -73,7 +73,7 @@ def _models(registry: Registry) -> str:
         label = f"{name}:{record.takes_argument}" if record.takes_argument else name
         options = ", ".join(f"{key}={value}" for key, value in keyword_defaults(record.build).items())
         rows.append([label, options, record.reference, entry.origin])
-    rows.append(["module:function", "its own", "a function of yours that gives a network", "working folder, packages"])
+    rows.append(["module:function", "its own", "your own function that returns a network", "working folder, packages"])
     return tabulate(rows, ["model", "options", "source", "origin"], "simple", maxcolwidths=[None, 24, 60, None])
 
 
@@ -86,9 +86,10 @@ def check_models(
     channels: int = 3,
     classes: int = 10,
 ) -> tuple[str, bool]:
-    """Analyse models and check each: a Markdown table, see `model_check.model_table`; and whether none failed.
+    """Check models. Returns a Markdown table (see `testing.model.model_table`), and whether no model failed.
 
-    A refused model is one if it was named. Raises `UserError` for unknown names and impossible pictures.
+    A refused model counts as failed unless `everything` is checked. Raises `UserError` for unknown names and
+    impossible pictures.
     """
     from prunebench.models._torchvision import names as torchvision_names
     from prunebench.testing.model import SIZES, model_table
@@ -103,7 +104,7 @@ def check_models(
         raise UserError(f"no model to check: give names or --all; known: {known}")
     if channels < 1 or classes < 2 or min(sizes, default=1) < 1:
         given = f"--size {min(sizes, default=0)}, --channels {channels}, --classes {classes}"
-        raise UserError(f"{given}: pictures have at least one pixel and channel, and two classes")
+        raise UserError(f"{given}: too small; give at least 1 pixel, 1 channel and 2 classes")
     models = [(label, get_model(label, registry)) for label in dict.fromkeys(labels)]
     text, passed = model_table(models, sizes or SIZES, channels, classes)
     refused = any("| refused" in line for line in text.splitlines()) and not everything

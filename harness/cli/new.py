@@ -1,4 +1,4 @@
-"""`prunebench new criterion`: a file that passes the check as it stands, with a formula to be replaced."""
+"""Implements `prunebench new criterion`: writes a file that passes the check, with a formula to replace."""
 
 import importlib.util
 import keyword
@@ -17,7 +17,7 @@ NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 @dataclass(frozen=True)
 class Start:
-    """A formula to start from. shapes: of what it is given; example: numbers worked by hand, and their score."""
+    """A formula to start from. shapes: of its arguments. example: arguments of the doctest. result: their score."""
 
     title: str
     formula: str
@@ -83,35 +83,35 @@ CRITERION = Criterion($name, reference="")
 
 
 def new_criterion(name: str, folder: Path, evidence: str = "weight") -> str:
-    """Write NAME.py into a folder; gives the commands that come next.
+    """Write NAME.py into a folder. Returns the commands that come next.
 
-    Raises `UserError` for a name that cannot be a criterion's and a file's, and for a file that is there already.
+    Raises `UserError` for a name that cannot be used, and for a file that already exists.
     """
     if evidence not in STARTS:
         raise unknown("evidence", evidence, STARTS, where="--evidence")
     path = folder / f"{name}.py"
     _check_name(name)
     if path.exists():
-        raise UserError(f"{path} is there already; choose another name or folder")
+        raise UserError(f"{path} already exists; choose another name or folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(_text(name, evidence))
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from None
-    return _next(name, path)
+    return _next_steps(name, path)
 
 
 def _check_name(name: str) -> None:
     what = f"'{name}' cannot be the name of a new criterion:"
     if not NAME.fullmatch(name) or name.startswith("_") or keyword.iskeyword(name):
-        raise UserError(f"{what} write small letters, digits and _, as for a function in Python")
+        raise UserError(f"{what} use lower-case letters, digits and _, as in a Python function name")
     if name in RESERVED or name in EVIDENCE:
-        raise UserError(f"{what} it means something to PruneBench already")
+        raise UserError(f"{what} PruneBench reserves this word; choose another")
     taken = Registry().criteria.get(name)
     if taken is not None:
-        raise UserError(f"{what} there is one, by {taken.origin}")
+        raise UserError(f"{what} {taken.origin} defines one; choose another")
     if importlib.util.find_spec(name) is not None:
-        raise UserError(f"{what} Python has a module '{name}', which the file would hide")
+        raise UserError(f"{what} Python has a module '{name}', which the file would hide; choose another")
 
 
 def _text(name: str, evidence: str) -> str:
@@ -129,9 +129,9 @@ def _text(name: str, evidence: str) -> str:
     )
 
 
-def _next(name: str, path: Path) -> str:
+def _next_steps(name: str, path: Path) -> str:
     file = shlex.quote(str(path))
-    return f"""{path} is a criterion. Put your formula into it, then:
+    return f"""{path} is written. Replace its formula by yours, then:
   prunebench check {file}
   python -m doctest {file}
   prunebench run --plugin {file} --criteria "{name} magnitude random" --results {name}-results

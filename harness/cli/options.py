@@ -1,4 +1,4 @@
-"""The options of a run, read off `Spec` once, for the command line and for pytest."""
+"""Options of a run for the command line and for pytest, read from the fields of `Spec`."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from prunebench.study.spec import Spec
 
 @dataclass(frozen=True)
 class Option:
-    """One option. kind: text, list (may be repeated) or flag (typed as it is, or with `no-` before its name)."""
+    """One option. kind: text, list (may be repeated) or flag (also typed as `--no-NAME`)."""
 
     name: str
     kind: str
@@ -24,21 +24,21 @@ class Option:
 
     @property
     def flag(self) -> str:
-        """How it is typed: `--train-fraction`."""
+        """Option as typed: `--train-fraction`."""
         return "--" + self.name.replace("_", "-")
 
     @property
     def off(self) -> str:
-        """How a flag is switched off: `--no-coupled`."""
+        """Option that switches a flag off: `--no-coupled`."""
         return "--no-" + self.name.replace("_", "-")
 
     @property
     def metavar(self) -> str | None:
-        """What stands for its value in the help; a flag has none."""
+        """Placeholder for the value in the help; None for a flag."""
         return {"text": "VALUE", "list": "NAMES"}.get(self.kind)
 
     def value(self, given: Any) -> Any:
-        """Turn what was typed, each time that it was, into the field's value; None when the option was not given."""
+        """Convert all typed values of the option into the field's value; None where the option was not given."""
         if self.kind == "flag" or not given:
             return given if self.kind == "flag" else None
         if self.kind == "text" and len(given) > 1:
@@ -61,7 +61,7 @@ def options() -> list[Option]:
 
 
 def _help(field: FieldInfo) -> str:
-    """Say what an option is, what it may be and what it is by default."""
+    """Describe an option: meaning, choices and default."""
     text = field.description or ""
     choices = [choice for part in get_args(field.annotation) for choice in get_args(part) or (part,)]
     choices = [choice for choice in choices if choice is not NoneType]
@@ -70,19 +70,21 @@ def _help(field: FieldInfo) -> str:
     default = field.default
     if isinstance(default, bool):
         return f"{text} (default: {'yes' if default else 'no'})"
-    if default in (None, "", ()):
+    if default is None:
+        return f"{text} (default: by model)"
+    if default in ("", ()):
         return text
     return f"{text} (default: {' '.join(default) if isinstance(default, tuple) else default})"
 
 
 def values(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Pick the options of a run out of what was typed."""
+    """Return the options of a run among all typed options."""
     return {option.name: option.value(given.get(option.name)) for option in options()}
 
 
 def with_run_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a typer command all options of a run; they reach it as keyword arguments."""
-    many = list[str] | None  # a text, too: one that is typed twice is refused, not forgotten
+    """Add all options of a run to a typer command, which receives them as keyword arguments."""
+    many = list[str] | None  # a text, too, so that `Option.value` can refuse a text typed twice
     types: dict[str, Any] = {"text": many, "list": many, "flag": bool | None}
     own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
     added = [
@@ -109,7 +111,7 @@ ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML file w
 
 
 def fraction(points: float, flag: str) -> float:
-    """Turn points of accuracy into a fraction."""
+    """Convert points of accuracy into a fraction."""
     if not 0 < points < 100:
-        raise UserError(f"{flag} {points:g}: points of accuracy between 0 and 100, such as 0.5")
+        raise UserError(f"{flag} {points:g}: not between 0 and 100; give points of accuracy such as 0.5")
     return points / 100

@@ -141,11 +141,11 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     for item in text.split(","):
         match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", item, re.ASCII)
         if match is None:
-            raise UserError(f"seeds '{text}': '{item}' is not a whole number from 0 or a range; write 0-4 or 0,3,7")
+            raise UserError(f"--seeds {text}: '{item}' is not a whole number from 0 or a range; write 0-4 or 0,3,7")
         low, high = int(match[1]), int(match[2] or match[1])
         if high < low:
-            raise UserError(f"seeds '{text}': the range {low}-{high} is empty; write {high}-{low}")
+            raise UserError(f"--seeds {text}: the range {low}-{high} is empty; write {high}-{low}")
         seeds += range(low, high + 1)
     if len(set(seeds)) < len(seeds):
-        raise UserError(f"seeds '{text}': a seed is given twice; give each seed once")
+        raise UserError(f"--seeds {text}: a seed is given twice; give each seed once")
     return tuple(seeds)

@@ -1,1 +1,1 @@
-"""Facts on disk: what a run was asked for and what came out. Torch-free; every room may import it."""
+"""Facts on disk: requests and results of runs. Torch-free; every room may import this one."""

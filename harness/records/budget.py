@@ -1,4 +1,4 @@
-"""What a run keeps of its networks: fractions of one budget metric."""
+"""Keeps of a run: fractions of one budget metric."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,8 +21,8 @@ class Keep:
     def __post_init__(self) -> None:
         check_choice("a keep", "budget metric", self.metric, METRICS)
         if not 0 < self.fraction <= 1:
-            what = f"0.25 keeps a quarter of the dense {self.metric}"
-            raise UserError(f"keep {self.metric}={self.fraction:g} is outside (0, 1]; {what}")
+            what = f"{self.fraction:g} is outside (0, 1]; 0.25 keeps a quarter of the dense {self.metric}"
+            raise UserError(f"keep {self}: {what}")
 
     def __str__(self) -> str:
         return f"{self.metric}={self.fraction:g}"
@@ -45,9 +45,9 @@ class Budget:
 
 
 def parse_budget(given: Any) -> Budget:
-    """Read fractions of a budget metric; without a name they are fractions of the MACs.
+    """Parse fractions of a budget metric; without a metric they are fractions of the MACs.
 
-    MACs, parameters and units are kept by removing whole units, weights by removing single weights.
+    Budgets of macs, params and units remove whole units. Budgets of weights remove single weights.
 
     >>> parse_budget("params=0.25,0.5"), parse_budget("0.5")
     (Budget(metric='params', fractions=(0.5, 0.25)), Budget(metric='macs', fractions=(0.5,)))
@@ -59,14 +59,14 @@ def parse_budget(given: Any) -> Budget:
     metric = head.strip() if equals else "macs"
     if "=" in head:
         names = "macs=0.5,0.25, or params=, units= or weights="
-        raise UserError(f"keep '{text}': a run has one budget metric; write {names}")
-    check_choice(f"keep '{text}'", "budget metric", metric, METRICS)
+        raise UserError(f"--keep {text}: a run has one budget metric; give {names}")
+    check_choice(f"--keep {text}", "budget metric", metric, METRICS)
     try:
         fractions = [float(item) for item in rest.split(",")]
     except ValueError:
-        raise UserError(f"keep '{text}': write fractions in (0, 1], such as {metric}=0.5,0.25") from None
+        raise UserError(f"--keep {text}: not a list of numbers; give fractions such as {metric}=0.5,0.25") from None
     if len(set(fractions)) < len(fractions):
-        raise UserError(f"keep '{text}': a fraction is given twice; give each fraction once")
+        raise UserError(f"--keep {text}: a fraction is given twice; give each fraction once")
     ordered = tuple(sorted(fractions, reverse=True))
     budget = Budget(next(name for name in METRICS if name == metric), ordered)
     assert budget.keeps  # each fraction is checked

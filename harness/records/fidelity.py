@@ -1,4 +1,4 @@
-"""What fidelity is computed from: the scores of one criterion in one block beside the true changes. Torch-free."""
+"""Data of fidelity: scores of one criterion in one block, and the true changes of the loss. Torch-free."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from prunebench.records.record import SCHEMA, Frozen, Packed, validated
 
 
 class Scoring(Frozen):
-    """What was asked for: a criterion's score of a block's dense network."""
+    """A request: scores of a block's dense network by one criterion."""
 
     dataset: str
     model: str
@@ -27,10 +27,10 @@ class Scoring(Frozen):
 
 
 class Ranked(Frozen):
-    """The units of one group that are compared.
+    """The compared units of one group.
 
-    units: their numbers in the dense network; of: how many the group has. halves: mean change of the loss in nats when
-    the unit is removed, over either half of the held-out pictures; scores: low = remove first; (units,) each.
+    units: indices in the dense network. of: number of units in the group. halves: mean change of the loss in nats when
+    a unit is removed, over each half of the held-out pictures, (units,) each. scores: (units,), low = remove first.
     """
 
     units: tuple[int, ...]
@@ -40,10 +40,10 @@ class Ranked(Frozen):
 
 
 class Fidelity(Frozen):
-    """One criterion's scores of one dense network, with the truth.
+    """One criterion's scores of one dense network, with the true changes of the loss.
 
-    protocol: the options that decide it. pictures: how many each half has. seconds: of the scores and of the oracle,
-    which all criteria of a block share; never compared.
+    protocol: the options that decide scores and truth. pictures: number in each half. seconds: of the scores, and of
+    the oracle, which all criteria of a block share; never compared.
     """
 
     schema_version: int = SCHEMA
@@ -60,7 +60,7 @@ class Fidelity(Frozen):
     seconds: dict[str, float] = Field(default_factory=dict)
 
     def facts(self) -> dict[str, Any]:
-        """Everything that two runs of the same command on one CPU share bit for bit."""
+        """Return the fields that repeat bit for bit in two runs of one command on one CPU."""
         return self.model_dump(mode="json", exclude={"seconds"})
 
     def scores(self, group: str) -> NDArray[np.float64]:
@@ -68,7 +68,7 @@ class Fidelity(Frozen):
         return np.asarray(self.groups[group].scores.unpack(), dtype=np.float64)
 
     def halves(self, group: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean change of the loss over either half of the pictures, (units,) each."""
+        """Mean change of the loss over each half of the pictures, (units,) each."""
         first, second = self.groups[group].halves
         return first.unpack().astype(np.float64), second.unpack().astype(np.float64)
 
@@ -77,21 +77,23 @@ class Fidelity(Frozen):
         return np.average(self.halves(group), axis=0, weights=self.pictures)
 
     def summary(self) -> str:
-        """Say in a few words what came out."""
+        """Summarise the result in a few words."""
         units = sum(len(group.units) for group in self.groups.values())
         return f"FAILED: {self.reason}" if self.status == "failed" else f"{units} units in {len(self.groups)} groups"
 
 
 def parse_fidelity(data: Any, where: str) -> Fidelity:
-    """Check what was read from JSON; `where` is named in the error."""
+    """Validate data read from JSON. where: name of the source in errors."""
     version = data.get("schema_version") if isinstance(data, dict) else None
     if version != SCHEMA:
-        raise UserError(f"{where}: fidelity schema {version}, this version reads schema {SCHEMA}")
+        raise UserError(
+            f"{where}: fidelity schema {version}, this version reads schema {SCHEMA}; use the version that wrote it"
+        )
     return validated(Fidelity, data, f"{where}: corrupt fidelity")
 
 
 def read_fidelity(path: Path) -> Fidelity:
-    """Read one file."""
+    """Read one fidelity file."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

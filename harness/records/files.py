@@ -1,4 +1,4 @@
-"""The files of a store that are also read where there is no torch."""
+"""Files of a store that are also read without torch."""
 
 import json
 from pathlib import Path
@@ -7,11 +7,11 @@ from typing import Any
 from prunebench.errors import UserError
 
 WEIGHTS, GATES, MASKS = "weights.safetensors", "gates.safetensors", "masks.safetensors"  # of a stage
-TRIAL = "trial-"  # how the keys of stages begin that are no run's, but those of a sweep or a tuning
+TRIAL = "trial-"  # prefix of the keys of stages that only a sweep or tuning uses
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read one of the store's own files."""
+    """Read a JSON file that the store wrote."""
     try:
         data = json.loads(path.read_text())
     except (OSError, ValueError) as error:

@@ -1,14 +1,14 @@
-"""Latencies, apart from the records: a store trained on one machine can be timed on another. Torch-free."""
+"""Latencies, kept apart from records: one machine can time what another has trained. Torch-free."""
 
 from prunebench.records.record import Frozen
 
 
 class Latency(Frozen):
-    """A paired latency measurement of one network against its dense one.
+    """A paired latency measurement of a pruned network and its dense network.
 
-    key: the record's key. backend: eager, channels_last, compile or onnx. Seconds per batch are medians.
-    ratios: dense seconds / pruned seconds of each A B pair; speedup: their median; low, high: its 95 %
-    block-bootstrap interval.
+    key: of the record. backend: eager, channels_last, compile or onnx. dense_seconds, pruned_seconds: medians per
+    batch. ratios: dense seconds / pruned seconds of each A B pair. speedup: median of the ratios. low, high: 95 %
+    block-bootstrap interval of the speed-up.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""Merges results folders of several machines: copies what is missing, refuses what contradicts. Torch-free."""
+"""Merges results folders of several machines: copies missing files, refuses contradictions. Torch-free."""
 
 import filecmp
 import json
@@ -19,16 +19,16 @@ from prunebench.records.latency import Latency
 from prunebench.records.record import SCHEMA, Record, read_record, validated
 
 KINDS = ("stages", "records", "fidelity", "rates", "strengths", "timing")  # records come after the stages they name
-NAMED = 5  # files that a line of the summary names; the others are counted
+NAMED = 5  # number of files that a line of the summary names; further files are counted
 UNLIKE_STAGES = "stages with different networks (the first is kept)"
 UNLIKE_CHOICES = "sweeps or tunings with different choices (the newest is kept)"
 
 
 def merge(stores: Sequence[Path], output: Path) -> str:
-    """Copy into the output what it lacks of the stores, and give a summary.
+    """Copy what the output lacks from the stores, and return a summary.
 
-    An output that exists is added to. Every file and stage appears as a whole, so a killed merge can be repeated.
-    Raises `UserError` before anything is written where finished results contradict each other.
+    An existing output is extended. Every file and stage appears as a whole, so a killed merge can be repeated.
+    Where finished results contradict each other, raises a `UserError` before anything is written.
     """
     plan = MergePlan(_checked_folders(stores, output), output)
     if plan.contradictions:
@@ -37,18 +37,17 @@ def merge(stores: Sequence[Path], output: Path) -> str:
     try:
         plan.write()
     except OSError as error:
-        raise UserError(f"{output}: the merge broke off: {error}; mend that and give the same command again") from None
+        raise UserError(f"{output}: the merge stopped: {error}; fix the cause and run the same command again") from None
     return plan.summary()
 
 
 class MergePlan:
-    """Decides which folder's copy of every file and stage the output will hold.
+    """Decides which folder's copy of every file and stage goes into the output.
 
-    folders: those that take part, the output first where it exists. copies: the folder that each path is copied from.
-    united: content and time of the files that unite several. copied: number of copies by folder and kind. held:
-    number of things that the output will hold, by kind. contradictions: the files of each finished point that
-    disagree. unlike: other files of one key that disagree, by what that means. keys: of finished points, by task and
-    by what was asked for.
+    folders: all that take part, the output first where it exists. copies: source folder of each path. united: content
+    and time of each file that unites several files. copied: number of copies by folder and kind. held: number of items
+    in the finished output by kind. contradictions: finished points whose files differ. unlike: other paths whose files
+    differ, by the meaning of the difference. keys: keys of finished points by task and request.
     """
 
     def __init__(self, folders: Sequence[Path], output: Path) -> None:
@@ -78,7 +77,7 @@ class MergePlan:
                 self.copied[source, kind] += 1
 
     def _choose_point(self, read: Callable[[Path], Record | Fidelity], path: Path, holders: list[Path]) -> Path:
-        """Choose a finished point before a failed one, then the newest; reports order the keys of a point by time."""
+        """Choose the newest finished point, else the newest failed one. Reports order a point's keys by time."""
         points = {folder: read(folder / path) for folder in holders}
         finished = [folder for folder in holders if points[folder].status == "ok"]
         source = _newest(path, finished or holders)
@@ -86,26 +85,26 @@ class MergePlan:
             self.contradictions.append(_joined(path, finished))
         if finished:
             point = points[source]
-            asked = _as_text([point.cell.model_dump(), point.protocol, point.fingerprint])
-            self.keys[point.cell.task, asked].add(point.key)
+            request = _as_text([point.cell.model_dump(), point.protocol, point.fingerprint])
+            self.keys[point.cell.task, request].add(point.key)
         return source
 
     def _choose_stage(self, path: Path, holders: list[Path]) -> Path:
-        """Choose the first folder that has the stage's network, else its facts."""
+        """Choose the first folder with the stage's network, else the first folder with its facts."""
         trained = [folder for folder in holders if (folder / path / WEIGHTS).exists()]
         if any(not filecmp.cmp(trained[0] / path / WEIGHTS, folder / path / WEIGHTS) for folder in trained[1:]):
             self.unlike[UNLIKE_STAGES].append(_joined(path, trained))
         return (trained or holders)[0]
 
     def _choose_newest(self, path: Path, holders: list[Path]) -> Path:
-        """Choose the newest sweep or tuning: one with other seeds replaces an earlier one under the same key."""
-        found = [read_json(folder / path) for folder in holders]
-        if len({_as_text([facts.get("share"), facts.get("strength")]) for facts in found}) > 1:
+        """Choose the newest sweep or tuning. Sweeps and tunings with other seeds have the same key."""
+        choices = [read_json(folder / path) for folder in holders]
+        if len({_as_text(choice.get("value")) for choice in choices}) > 1:
             self.unlike[UNLIKE_CHOICES].append(_joined(path, holders))
         return _newest(path, holders)
 
     def _unite_timings(self, path: Path, holders: list[Path]) -> None:
-        """Unite the timings of one machine and backend; the newest file counts where several timed the same point."""
+        """Unite the timings of one machine and backend. Of several timings of a point, the newest file's counts."""
         times = {folder: _modified(folder / path) for folder in holders}
         timings = {folder: _read_timings(folder / path) for folder in holders}
         ours = timings.get(self.output, {})
@@ -120,7 +119,7 @@ class MergePlan:
             self.united[path] = {"schema_version": SCHEMA, "latencies": entries}, max(times.values())
 
     def _unite_runs(self) -> None:
-        """Unite what the runs were asked for. A demonstration stays one; another preset must be that of all runs."""
+        """Unite the requests of all runs. The preset is `quick` where any run's is, else the preset of all, or none."""
         path = Path("run.json")
         runs = {folder: _read_checked(folder / path) for folder in self.folders if (folder / path).is_file()}
         commands = [text for run in runs.values() for text in str(run.get("command") or "").split(" ; ") if text]
@@ -135,7 +134,7 @@ class MergePlan:
             self.united[path] = united, max(_modified(folder / path) for folder in runs)
 
     def write(self) -> None:
-        """Copy and write what the output lacks; stages come before the records that name them."""
+        """Copy and write what the output lacks. Stages come before the records that name them."""
         if self.output not in self.folders:
             _put(self.output / "store.json", partial(_write_json, {"schema_version": SCHEMA}))
         for path, folder in self.copies.items():
@@ -145,7 +144,7 @@ class MergePlan:
             _put(self.output / path, partial(_write_json, data, time=time))
 
     def summary(self) -> str:
-        """Say what was copied from where, and what a user should look at."""
+        """Summarise the copies by folder, and list what a user should look at."""
         rows = [[folder, *(self.copied[folder, k] for k in KINDS)] for folder in self.folders if folder != self.output]
         rows.append([f"{self.output} now", *(self.held[kind] for kind in KINDS)])
         lines = [tabulate(rows, ["copied from", *KINDS], "simple")]
@@ -159,7 +158,7 @@ class MergePlan:
 
 
 def _checked_folders(stores: Sequence[Path], output: Path) -> tuple[Path, ...]:
-    """Give the folders that take part, each once, the output first where it is a results folder."""
+    """Check the folders and return each once, the output first where it is a results folder."""
     exists = (output / "store.json").is_file()
     foreign = output.is_dir() and any(path.name != "store.json.part" for path in output.iterdir())
     if not exists and (foreign or output.is_file()):
@@ -167,14 +166,14 @@ def _checked_folders(stores: Sequence[Path], output: Path) -> tuple[Path, ...]:
     folders: dict[Path, Path] = {}
     for folder in (*((output,) if exists else ()), *stores):
         if not (folder / "store.json").is_file():
-            raise UserError(f"{folder}: not a results folder (no store.json); give folders that `run` has written")
+            raise UserError(f"{folder}: not a results folder (no store.json); give folders that `prunebench run` wrote")
         _read_checked(folder / "store.json")
         folders.setdefault(folder.resolve(), folder)
     return tuple(folders.values())
 
 
 def _find_holders(folders: Sequence[Path], kind: str) -> dict[Path, list[Path]]:
-    """Give every path of a kind with the folders that have it."""
+    """Return every path of a kind with the folders that have it."""
     holders: defaultdict[Path, list[Path]] = defaultdict(list)
     stages = kind == "stages"
     for folder in folders:
@@ -193,7 +192,7 @@ def _modified(path: Path) -> int:
 
 
 def _as_text(facts: Any) -> str:
-    return json.dumps(facts, sort_keys=True)  # nan is not equal to itself, its text is
+    return json.dumps(facts, sort_keys=True)  # texts of nan are equal, numbers are not
 
 
 def _joined(path: Path, folders: Sequence[Path]) -> str:
@@ -202,8 +201,10 @@ def _joined(path: Path, folders: Sequence[Path]) -> str:
 
 def _read_checked(path: Path) -> dict[str, Any]:
     data = read_json(path)
-    if (found := data.get("schema_version")) != SCHEMA:
-        raise UserError(f"{path}: schema {found}, but this version merges schema {SCHEMA}; use the version that ran it")
+    if (schema := data.get("schema_version")) != SCHEMA:
+        raise UserError(
+            f"{path}: schema {schema}, but this version merges schema {SCHEMA}; use the version that wrote it"
+        )
     return data
 
 
@@ -211,12 +212,12 @@ def _read_timings(path: Path) -> dict[tuple[object, ...], Latency]:
     entries = _read_checked(path).get("latencies")
     if not isinstance(entries, list):
         raise UserError(f"{path}: 'latencies' must be a list; time the points again")
-    found = [validated(Latency, entry, f"{path}: corrupt latency") for entry in entries]
-    return {(x.key, x.machine, x.backend, x.batch, x.threads): x for x in found}
+    latencies = [validated(Latency, entry, f"{path}: corrupt latency") for entry in entries]
+    return {(x.key, x.machine, x.backend, x.batch, x.threads): x for x in latencies}
 
 
 def _put(path: Path, fill: Callable[[Path], object]) -> None:
-    """Fill a file or folder beside a path, in place of what a killed merge left there; then move it to the path."""
+    """Fill a temporary file or folder, then move it to a path. Replaces leftovers of a killed merge."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     if part.is_dir():

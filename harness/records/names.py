@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 Metric = Literal["macs", "params", "units", "weights"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
-ScoreRanking = Literal["local", "per-cost", "per-memory", "global"]  # what a paper can have published
+ScoreRanking = Literal["local", "per-cost", "per-memory", "global"]  # rankings that papers use
 RankingName = Literal[ScoreRanking, "published"]
 RANKINGS: tuple[RankingName, ...] = get_args(RankingName)
 
@@ -15,11 +15,11 @@ ALIASES: Mapping[str, str] = {
     "c_obd": "obd:curvature=sampled",  # the baseline of EigenDamage (Wang et al., ICML 2019): OBD summed over a unit
 }
 CONTROLS = ("dense_continued", "shuffle", "scratch")
-PLUS = re.compile(r"\+(?!\d)")  # not the + of 1e+3
+PLUS = re.compile(r"\+(?!\d)")  # but not the + of 1e+3
 
 
 def parts(expression: str) -> tuple[str, ...]:
-    """Give the parts of `A+B`, aliases written out; a single name is its only part.
+    """Split `A+B` into its parts, aliases expanded; a single name is its only part.
 
     >>> parts("reg_obd"), parts("l0:strength=1e+3"), parts("taylor")
     (('hsqgl12', 'obd'), ('l0:strength=1e+3',), ('taylor',))

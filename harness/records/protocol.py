@@ -9,42 +9,42 @@ from prunebench.records.record import Frozen
 
 
 class Protocol(Frozen):
-    """Everything that decides a result besides task, criterion, seed and keep. None: the model family's default."""
+    """Options that decide a result besides task, criterion, seed and keep. None: the model family's default."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
     weights: str = Field("", description="checkpoint file that the dense network starts from")
     normalise: Literal["data", "imagenet"] | None = Field(
-        None, description="mean and deviation of the pictures' colours"
+        None, description="source of the mean and standard deviation that normalise colours"
     )
-    frozen_epochs: int = Field(0, ge=0, description="epochs for a new classifier alone, before dense training")
-    frozen_rate: float = Field(1.0, gt=0, description="peak rate of those, as a share of the dense one")
-    epochs: int | None = Field(None, ge=0, description="epochs of dense training; 0: the weights as they are")
+    frozen_epochs: int = Field(0, ge=0, description="epochs that train only a new classifier, before dense training")
+    frozen_rate: float = Field(1.0, gt=0, description="peak rate of the frozen epochs, as a share of the dense peak")
+    epochs: int | None = Field(None, ge=0, description="epochs of dense training; 0 takes the weights as they are")
     batch: int | None = Field(None, ge=2, description="pictures in a training batch")
     rate: float | None = Field(None, gt=0, description="peak learning rate of dense training")
     weight_decay: float | None = Field(None, ge=0, description="weight decay")
-    sparse_epochs: int = Field(10, ge=0, description="epochs of sparse training, for every criterion")
-    sparse_rate: float = Field(0.3, gt=0, description="peak rate of sparse training, as a share of the dense one")
-    rung: float = Field(0.8, gt=0, lt=1, description="factor from one rung of the pruning ladder to the next")
-    rung_epochs: int = Field(1, ge=0, description="epochs after each rung")
+    sparse_epochs: int = Field(10, ge=0, description="epochs of sparse training, the same for every criterion")
+    sparse_rate: float = Field(0.3, gt=0, description="peak rate of sparse training, as a share of the dense peak")
+    rung: float = Field(0.8, gt=0, lt=1, description="factor between the keeps of successive rungs of the ladder")
+    rung_epochs: int = Field(1, ge=0, description="epochs of training at each rung")
     finetune_epochs: int = Field(10, ge=0, description="epochs of fine-tuning at each requested keep")
     finetune_rate: Annotated[float, Field(gt=0)] | Literal["swept"] = Field(
-        0.3, description="peak rate of fine-tuning, as a share of the dense one, or: swept"
+        0.3, description="peak rate of fine-tuning, as a share of the dense peak; swept: as `prunebench sweep` chose"
     )
     ranking: RankingName = Field("local", description="how units of different layers are ranked together")
     coupled: bool = Field(True, description="prune units that several layers write (residual streams)")
-    restart: bool = Field(False, description="prune each keep in one cut after sparse training, with the same epochs")
-    floor: float = Field(0.1, ge=0, lt=1, description="share of its units that every group keeps")
-    round_to: int = Field(1, ge=1, description="keep multiples of this many units")
+    restart: bool = Field(False, description="prune each keep in one cut, without a ladder, with the same epochs")
+    floor: float = Field(0.1, ge=0, lt=1, description="smallest share of its units that a group may keep")
+    round_to: int = Field(1, ge=1, description="keep a multiple of this many units in each group")
     calibration: int = Field(1024, ge=1, description="training pictures that scores are computed on")
     calibration_batch: int = Field(64, ge=1, description="pictures in a calibration batch")
     train_fraction: float = Field(1.0, gt=0, le=1, description="share of the training pictures to use")
-    validation_fraction: float = Field(0.1, gt=0, lt=1, description="share of those held out for validation")
+    validation_fraction: float = Field(0.1, gt=0, lt=1, description="share of these pictures held out for validation")
     mixed_precision: bool = Field(False, description="train under bfloat16 autocast on a CUDA device")
     tf32: bool = Field(False, description="allow TensorFloat-32 matrix products on a GPU")
 
     def rungs_above(self, keep: float) -> int:
-        """Count the rungs strictly above a keep: the ladder that leads to it.
+        """Count the rungs strictly above a keep.
 
         >>> Protocol().rungs_above(0.5), Protocol().rungs_above(0.8), Protocol().rungs_above(1.0)
         (3, 0, 0)

@@ -19,7 +19,7 @@ SCHEMA = 1
 
 
 class Frozen(BaseModel):
-    """Immutable; unknown fields are refused."""
+    """Immutable model that refuses unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -28,7 +28,7 @@ F = TypeVar("F", bound=Frozen)
 
 
 class Cell(Frozen):
-    """What was asked for. `metric` is what `keep` is a fraction of: of weights where single ones are removed."""
+    """Request for one point. metric: what `keep` is a fraction of; `weights` removes single weights."""
 
     dataset: str
     model: str
@@ -40,14 +40,14 @@ class Cell(Frozen):
 
     @property
     def task(self) -> str:
-        """Dataset x model; single weights are a comparison of their own, never beside units."""
+        """Dataset x model. Pruning of single weights is a task of its own, never compared with units."""
         return f"{self.dataset} x {self.model}" + (", single weights" if self.metric == "weights" else "")
 
 
 class Cost(Frozen):
-    """What a network costs. macs: multiply-accumulates of one picture; bytes: of its parameters and buffers.
+    """Costs of a network. macs: multiply-accumulates of one picture. bytes: of parameters and buffers.
 
-    Single weights that were removed are no parameters any more; the rest counts them, as dense kernels do.
+    Single weights that were removed still count in macs, units and bytes, as for dense kernels, but not in params.
     """
 
     macs: int
@@ -57,7 +57,7 @@ class Cost(Frozen):
 
 
 class Stages(Frozen):
-    """A number for the dense network, right after the cut, with BatchNorm re-estimated, and fine-tuned."""
+    """One number at four moments: dense, right after the cut, with BatchNorm re-estimated, fine-tuned."""
 
     dense: float
     cut: float
@@ -82,14 +82,14 @@ class Packed(Frozen):
         return cls(dtype=dtype, data=base64.b64encode(zlib.compress(raw, 9)).decode())
 
     def unpack(self) -> NDArray[Any]:
-        """Give the vector back."""
+        """Return the vector."""
         return np.frombuffer(zlib.decompress(base64.b64decode(self.data)), np.dtype(self.dtype).newbyteorder("<"))
 
 
 class PerImage(Frozen):
-    """Per test picture, in the order of the test split, of the fine-tuned network.
+    """Results of the fine-tuned network per test picture, in the order of the test split.
 
-    predicted: the label it gives; loss: in nats; correct: 1 where the label is right, 0 where not.
+    predicted: label; loss: in nats; correct: 1 where the label is right, else 0.
     """
 
     predicted: Packed
@@ -101,7 +101,7 @@ class PerImage(Frozen):
 class Epoch:
     """One epoch of one training stage (`dense`, `sparse`, `rung 3`, `finetune`).
 
-    A record holds a hundred of them: with slots, each takes a seventh of what a model takes.
+    A record holds about a hundred. A dataclass with slots takes a seventh of the memory of a pydantic model.
     """
 
     stage: str
@@ -112,9 +112,10 @@ class Epoch:
 
 
 class SparseFacts(Frozen):
-    """What sparse training did. gradient_ratio: norm of the term's gradient over the loss's, by layer, at the start.
+    """Effect of sparse training on the regulariser's term.
 
-    ineffective: the term fell by less than 5 %: its strength did nothing.
+    before, after: the term. gradient_ratio: gradient norm of the term over that of the loss, by layer, at the start.
+    ineffective: the term fell by less than 5 %, so the strength did nothing.
     """
 
     before: float
@@ -126,9 +127,9 @@ class SparseFacts(Frozen):
 class Environment(Frozen):
     """Where the point was computed and at what cost; never compared.
 
-    seconds: by stage, whoever computed it; cutting_seconds: of them, for scoring, selecting and removing; reused: the
-    stages that were found finished; memory: by stage, the most bytes in use, of the process (CPU) or by PyTorch on the
-    device; peak_memory: the largest of them.
+    seconds: of each stage, also where an earlier run computed it. cutting_seconds: part of the seconds spent on
+    scoring, selection and removal. reused: stages that were already finished. memory: peak bytes of each stage, of the
+    process on a CPU, else of PyTorch on the device. peak_memory: largest of these peaks.
     """
 
     versions: dict[str, str]
@@ -147,11 +148,10 @@ class Record(Frozen):
     """The facts of one point.
 
     widths: output units of every convolution and linear layer, (dense, pruned), in the order of the model.
-    weights: the same of their weights, where single ones were removed. floors: groups that stand at their floor.
-    keep: achieved fraction of macs, params and units, and of weights where single ones were removed.
-    protocol: every option that decides the result. evidence: what the criterion asked for. network: the folder under
-    stages/ of the results folder that holds the fine-tuned network, for `prunebench.load`. strength: what
-    `strength=tuned` stood for.
+    weights: number of weights of the same layers, where single weights were removed. floors: groups at their floor.
+    keep: achieved fraction of macs, params and units, and of weights where single weights were removed. protocol: every
+    option that decides the result. evidence: what the criterion asked for. network: folder under stages/ that holds the
+    fine-tuned network, for `prunebench.load`. strength: the number that replaced `strength=tuned`.
     """
 
     schema_version: int = SCHEMA
@@ -180,15 +180,15 @@ class Record(Frozen):
 
     @property
     def left(self) -> dict[str, tuple[int, int]]:
-        """What is left of every layer, (dense, pruned): of its weights where single ones were removed, else units."""
+        """Number of weights of every layer where single weights were removed, else of units: (dense, pruned)."""
         return self.weights or self.widths
 
     def facts(self) -> dict[str, Any]:
-        """Everything that two runs of the same command on one CPU share bit for bit."""
+        """Return the fields that repeat bit for bit in two runs of one command on one CPU."""
         return self.model_dump(mode="json", exclude={"environment"})
 
     def summary(self) -> str:
-        """Say in a few words what came out."""
+        """Summarise the result in a few words."""
         keep = f"{self.cell.metric}={self.cell.keep:g}"
         if self.accuracy is None:
             return f"{keep} FAILED: {self.reason}"
@@ -196,30 +196,32 @@ class Record(Frozen):
 
 
 def parse_record(data: Any, where: str) -> Record:
-    """Check a record read from JSON; `where` is named in the error."""
+    """Validate a record read from JSON. where: name of the source in errors."""
     version = data.get("schema_version") if isinstance(data, dict) else None
     if version != SCHEMA:
-        raise UserError(f"{where}: record schema {version}, this version reads schema {SCHEMA}")
+        raise UserError(
+            f"{where}: record schema {version}, this version reads schema {SCHEMA}; use the version that wrote it"
+        )
     return validated(Record, data, f"{where}: corrupt record")
 
 
 def parse_json(text: bytes, where: str) -> Record:
-    """Check a record as JSON text; `where` is named in the error."""
+    """Validate a record as JSON text. where: name of the source in errors."""
     try:
-        record = Record.model_validate_json(text)  # twice as fast as the way over Python objects ...
+        record = Record.model_validate_json(text)  # twice as fast as validating Python objects
         if record.schema_version == SCHEMA and "schema_version" in record.model_fields_set:
             return record
     except ValidationError:
         pass
     try:
-        data = json.loads(text)  # ... which says what is wrong
+        data = json.loads(text)  # the slow way says what is wrong
     except ValueError as error:
         raise UserError(f"{where}: corrupt record: {error}") from None
     return parse_record(data, where)
 
 
 def validated(kind: type[F], data: Any, where: str) -> F:
-    """Check data read from JSON; the error is one line that begins with `where`."""
+    """Validate data read from JSON. Raises a `UserError` of one line that begins with `where`."""
     try:
         return kind.model_validate(data)
     except ValidationError as error:

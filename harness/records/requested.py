@@ -1,4 +1,4 @@
-"""What a run was asked for, as its folder remembers it, so that a report can say what is not there. Torch-free."""
+"""Requests of a run, stored in the results folder, so that a report can name missing points. Torch-free."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ class RequestedTrajectories(Frozen):
 
 
 class Requested(Frozen):
-    """RequestedTrajectories that one command asked for, each at all keeps."""
+    """Trajectories that one command requested, each at all keeps."""
 
     ranking: RankingName
     metric: Metric
@@ -24,7 +24,7 @@ class Requested(Frozen):
     trajectories: tuple[RequestedTrajectories, ...]
 
     def cells(self) -> Iterator[Cell]:
-        """Give every cell.
+        """Yield every requested cell.
 
         >>> of_one = RequestedTrajectories(dataset="digits", model="lenet5", criterion="taylor", seeds=(0, 1))
         >>> asked = Requested(ranking="local", metric="macs", keeps=(0.5, 0.25), trajectories=(of_one,))

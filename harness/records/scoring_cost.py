@@ -1,12 +1,12 @@
-"""What a score cost beside a plain forward-backward pass over the same batches, as `pytest benchmarks/` measures it."""
+"""Cost of a score and of a plain forward-backward pass over the same batches, from `pytest benchmarks/`."""
 
 from prunebench.records.record import Frozen
 
 
 class Price(Frozen):
-    """One criterion on one model.
+    """Scoring cost of one criterion on one model.
 
-    needs: the passes of its evidence; pictures: how many were scored; peak bytes: None where they cannot be read.
+    needs: passes that the evidence takes. pictures: number scored on. peak bytes: None where they cannot be read.
     """
 
     criterion: str

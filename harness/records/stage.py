@@ -1,4 +1,4 @@
-"""The facts of one stage: what a stage leaves behind beside its network, as JSON. Torch-free."""
+"""Facts of one stage, stored as JSON beside the stage's network. Torch-free."""
 
 from pathlib import Path
 
@@ -17,11 +17,11 @@ class Measured(Frozen):
 
 
 class StageFacts(Frozen):
-    """What one stage did.
+    """Facts of one stage.
 
-    cut, cut_bn, final: the network on the test pictures right after the cut, with BatchNorm re-estimated, and at the
-    end; images: its results per picture. Stages between dense network and point have none of these four.
-    floors: groups at their floor. cut_seconds: of `seconds`, for scoring, selection and removal. memory: in bytes.
+    cut, cut_bn, final: results on the test pictures right after the cut, with BatchNorm re-estimated, and at the end.
+    images: final results per picture. Sparse training and rungs have none of these four. floors: groups at their floor.
+    cut_seconds: part of `seconds` spent on scoring, selection and removal. memory: peak in bytes.
     """
 
     seconds: float

@@ -1,4 +1,4 @@
-"""A setting that was chosen on validation pictures, as the results folder keeps it. Torch-free."""
+"""A setting chosen on validation pictures, as the results folder stores it. Torch-free."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ from prunebench.records.record import Frozen, validated
 
 
 class Choice(Frozen):
-    """A setting that was chosen for one criterion on one task: a fine-tuning rate, or a regulariser's strength.
+    """A setting chosen for one criterion on one task: a fine-tuning rate, or a regulariser's strength.
 
-    criterion: `random` where the choice is a fine-tuning rate. value: the best one. validation: mean accuracy by
-    value, None where a trial failed. metric, keeps, seeds: what the accuracy was averaged over. trials: values times
-    seeds times keeps that were trained. seconds: of their training behind the dense networks. ineffective: strengths
-    that did nothing, since the term fell by less than 5 % in at least one trial.
+    criterion: `random` for a fine-tuning rate. value: the best value. validation: mean accuracy by value, None where a
+    trial failed. metric, keeps, seeds: of the trials that the accuracy is averaged over. trials: number of values times
+    seeds times keeps. seconds: training time of the trials, without dense training. ineffective: strengths that did
+    nothing: the term fell by less than 5 % in at least one trial.
     """
 
     task: str
@@ -28,7 +28,7 @@ class Choice(Frozen):
 
     @property
     def at_an_end(self) -> bool:
-        """Tell whether the best value is the lowest or the highest one tried."""
+        """Tell whether the best value is the lowest or the highest value tried."""
         tried = [float(text) for text in self.validation]
         return self.value in (min(tried), max(tried))
 

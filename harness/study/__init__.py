@@ -1,1 +1,1 @@
-"""From the options of a run to the records of its grid: spec, tasks, stages, trajectories, store."""
+"""Runs a grid: reads options, trains and prunes networks stage by stage, writes records to the store."""

@@ -1,7 +1,7 @@
-"""Settings that `prunebench sweep` and `prunebench tune` chose, looked up in the results folder.
+"""Looks up the settings that `prunebench sweep` and `prunebench tune` chose.
 
-The rates lie in `rates/KEY.json`, one for each task; the strengths in `strengths/KEY.json`, one for each task and
-criterion.
+The results folder holds the rate of each task in `rates/KEY.json`, and the strength of each task and criterion in
+`strengths/KEY.json`.
 """
 
 from collections.abc import Mapping
@@ -27,38 +27,38 @@ _COMMANDS = {"rates": "sweep", "strengths": "tune"}
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Where a choice for a task lies. facts: what decides the choice beside the task and its schedule."""
+    """Place of a task's choice in a results folder. facts: what decides the choice besides task and schedule."""
 
     task: Task
     kind: Literal["rates", "strengths"]
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def path(self, results: Path, metric: Metric) -> Path:
-        """Name the file. Units share one choice, whatever the metric of their budget; single weights have another."""
+        """Path of the file. Budgets of macs, params and units share one choice; a budget of weights has its own."""
         return results / self.kind / f"{_schedule_key(self.task, metric, self.facts)}.json"
 
     def read(self, results: Path, metric: Metric, option: str) -> Choice:
-        """Read the choice. Raises `UserError` where none was made, with the command that makes it."""
+        """Read the choice. Where there is none, raises a `UserError` with the command that makes the choice."""
         path = self.path(results, metric)
         if path.exists():
             return read_choice(path)
         command = _COMMANDS[self.kind]
-        what = f"{command} of {self.task.dataset_label} x {self.task.model.label}"
+        what = f"result of `prunebench {command}` for {self.task.dataset_label} x {self.task.model.label}"
         other: Metric = "macs" if metric == "weights" else "weights"
         why = f"{results} has no {what} with this schedule"
         if self.path(results, other).exists():
             made, needed = ("units", "single weights") if metric == "weights" else ("single weights", "units")
-            why = f"the {what} in {results} is for {made}; this run prunes {needed}, which need a choice of their own"
+            why = f"the {what} in {results} is for {made}, but this run prunes {needed}"
         raise UserError(f"{option}: {why}; run `prunebench {command}` with the same options first")
 
 
 def rate_place(task: Task) -> Place:
-    """Say where the fine-tuning rate of a task lies."""
+    """Place of a task's fine-tuning rate."""
     return Place(task, "rates")
 
 
 def strength_place(task: Task, criterion: str, registry: Registry) -> Place:
-    """Say where the strength of a criterion on a task lies: the key holds the method without its strength."""
+    """Place of a criterion's strength on a task; the key holds the method without its strength."""
     rule = strength_rule(parse_method(with_strength(criterion, registry, TUNED), registry))
     assert rule is not None
     method = parse_method(with_strength(criterion, registry, repr(rule.strength)), registry)
@@ -68,20 +68,20 @@ def strength_place(task: Task, criterion: str, registry: Registry) -> Place:
 
 
 def strength_rule(method: Method) -> Regulariser | None:
-    """Give the regulariser of a method; one whose strength is to be tuned has its default strength."""
+    """Return the regulariser of a method; under `strength=tuned` it has its default strength."""
     return method.before or method.after
 
 
 def with_swept_rate(task: Task, results: Path, metric: Metric) -> Task:
-    """Give a task the rate that a sweep chose. Raises `UserError` where no sweep was made."""
-    found = rate_place(task).read(results, metric, "--finetune-rate swept")
-    return replace(task, protocol=task.protocol.model_copy(update={"finetune_rate": found.value}))
+    """Set a task's fine-tuning rate to the choice of a sweep. Raises `UserError` where there is none."""
+    choice = rate_place(task).read(results, metric, "--finetune-rate swept")
+    return replace(task, protocol=task.protocol.model_copy(update={"finetune_rate": choice.value}))
 
 
 def resolve(expression: str, task: Task, seed: int, *, results: Path, metric: Metric, registry: Registry) -> Method:
-    """Read a criterion expression on a task: `strength=tuned` in it stands for what a tuning found.
+    """Parse a criterion expression for a task; `strength=tuned` becomes the strength that a tuning chose.
 
-    Raises `UserError` where no tuning was made, or where the tuning used the same seed.
+    Raises `UserError` where there is no tuning, or where the tuning used the same seed.
     """
     method = parse_method(expression, registry)
     if method.of is not None:
@@ -89,16 +89,16 @@ def resolve(expression: str, task: Task, seed: int, *, results: Path, metric: Me
         return replace(method, of=original)
     if not method.tuned:
         return method
-    found = strength_place(task, expression, registry).read(results, metric, f"'{expression}'")
-    if seed in found.seeds:
+    choice = strength_place(task, expression, registry).read(results, metric, f"'{expression}'")
+    if seed in choice.seeds:
         where = f"{task.dataset_label} x {task.model.label}"
-        raise UserError(f"'{expression}': seed {seed} was used to tune it on {where}; results need other seeds")
-    number = with_strength(expression, registry, repr(found.value))
-    return replace(parse_method(number, registry), name=expression, strength=found.value)
+        raise UserError(f"'{expression}': the tuning on {where} used seed {seed}; give other --seeds")
+    number = with_strength(expression, registry, repr(choice.value))
+    return replace(parse_method(number, registry), name=expression, strength=choice.value)
 
 
 def _schedule_key(task: Task, metric: Metric, more: Mapping[str, Any]) -> str:
-    """Hash all that decides the training of a task, but neither seed nor device nor ranking, and some more facts."""
+    """Hash what decides a task's training, except seed, device and ranking, together with `more`."""
     protocol = task.protocol
     block = task.facts(0, torch.device("cpu"))
     names = ("sparse_epochs", "sparse_rate", "rung", "rung_epochs", "finetune_epochs", "restart")
@@ -108,7 +108,7 @@ def _schedule_key(task: Task, metric: Metric, more: Mapping[str, Any]) -> str:
 
 
 def _without_strength(facts: Any) -> Any:
-    """Set the strength of a regulariser to 0, in its own facts and in those of the criterion that brings it."""
+    """Set every strength in the facts to 0: the regulariser's own, and the one in a criterion's facts."""
     if not isinstance(facts, dict):
         return facts
     cleared = {name: _without_strength(fact) for name, fact in facts.items()}

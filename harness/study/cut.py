@@ -1,4 +1,4 @@
-"""One cut of one network: score the units, select, remove."""
+"""Cuts a network once: scores the units, selects, removes."""
 
 from dataclasses import dataclass, replace
 
@@ -28,9 +28,9 @@ class Cutter:
     def by_scores(
         self, parent: Network, method: Method, data: BlockData, stage: Stage
     ) -> tuple[Network, tuple[str, ...]]:
-        """Cut a network to a stage's keep by a method's scores; gives also the groups that stand at their floor.
+        """Cut a network to a stage's keep by a method's scores. Returns the network and the groups at their floor.
 
-        `dense_continued` has no score, its network is copied. Raises `CellError` where the budget cannot be met.
+        A method without a score (`dense_continued`) gives a copy. Raises `CellError` where the keep is out of reach.
         """
         if method.score is None:
             return remove(parent, {}), ()
@@ -42,12 +42,12 @@ class Cutter:
         try:
             selection = select(scores, structure.pool(parent), structure.costs, Keep(self.metric, stage.keep), rule)
         except UserError as error:
-            where = f", at {stage.label} on the way down" if stage.kind == "rung" else ""
-            raise CellError(f"{error}{where}") from None
+            where = f"{stage.label} of the ladder: " if stage.kind == "rung" else ""
+            raise CellError(f"{where}{error}") from None
         return structure.remove(parent, selection.remove), selection.floors
 
     def to_widths_of(self, other: Network, parent: Network, stage: Stage) -> Network:
-        """Cut a network to another's widths, by units drawn at random in each group (or weights in each layer)."""
+        """Cut `parent` to the widths of `other`: random units of each group, or random weights of each layer."""
         structure = self.structure
         counts, pool = unit_counts(structure.pool(other)), structure.pool(parent)
         return structure.remove(parent, random_like(counts, pool, generator(self.seed, "shuffle", stage.label)))

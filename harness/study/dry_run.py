@@ -1,4 +1,4 @@
-"""What a run would do: its cells, and an estimate of epochs, MACs, time and disk, before anything is computed."""
+"""Previews a run: its cells, and an estimate of epochs, MACs, time and disk space."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from prunebench.study.stages import Stage
 from prunebench.study.store import Store
 from prunebench.study.task import Task
 
-_RECORD_BYTES_PER_PICTURE = 2  # measured: labels and losses of a record, compressed, per test picture
+_RECORD_BYTES_PER_PICTURE = 2  # measured: compressed labels and losses of a record
 
 
 @dataclass
 class _Work:
-    """What is left of one task. stages: by key, not computed yet; done: by key, finished; points: not finished."""
+    """Work of one task. stages: unfinished ones by key; done: finished ones by key; points: number unfinished."""
 
     task: Task
     stages: dict[str, Stage] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class _Work:
 
 
 def describe(grid: Grid) -> str:
-    """List a grid's cells and, for each task, what its unfinished stages will cost."""
+    """List a grid's cells and, for each task, the estimated cost of its unfinished stages."""
     store = Store(grid.spec.results, make=False)
     cells: list[list[str]] = []
     works: dict[tuple[str, str], _Work] = {}
@@ -45,14 +45,14 @@ def describe(grid: Grid) -> str:
                 work.stages |= {s.key: s for s in _needed(point, store)}
     costs = [[" x ".join(names), *_costs(grid, work)] for names, work in works.items()]
     workers = f"{grid.spec.workers} worker{'s' * (grid.spec.workers > 1)}"
-    head = ["task", "points", "stages", "epochs", "training MACs", "about", "disk"]
+    head = ["task", "points", "stages", "epochs", "training MACs", "time", "disk"]
     return "\n\n".join(
         [
             schedule(grid),
             tabulate(cells, ["cell", "keep", "state"], "simple"),
             tabulate(costs, head, "simple"),
-            "time: from training steps measured now on the dense and the smallest network, corrected by the stages "
-            f"of each task that are already finished; {workers}, never waiting",
+            "time: estimated from training steps of the dense and the smallest network, timed just now, "
+            f"and from each task's finished stages; {workers}, without idle time",
         ]
     )
 
@@ -67,11 +67,11 @@ def _needed(stage: Stage, store: Store) -> Iterator[Stage]:
 
 
 def _costs(grid: Grid, work: _Work) -> list[str]:
-    """Give points, stages, epochs, MACs, time and disk of a task, as texts."""
+    """Format a task's points, stages, epochs, MACs, time and disk space."""
     ready, stages = work.task, list(work.stages.values())
     pictures = round(len(ready.loaded.train) * ready.protocol.train_fraction * (1 - ready.protocol.validation_fraction))
     dense = ready.costs.dense
-    left = {s.key: 1.0 if grid.spec.keep.metric == "weights" else s.keep for s in stages}  # of MACs and bytes
+    left = {s.key: 1.0 if grid.spec.keep.metric == "weights" else s.keep for s in stages}  # share of MACs and bytes
     macs = 3 * dense.macs * pictures * sum(stage.epochs * left[stage.key] for stage in stages)
     seconds = 0.0
     if stages:
@@ -88,12 +88,11 @@ def _costs(grid: Grid, work: _Work) -> list[str]:
 
 
 def _trained(stage: Stage, ready: Task, pictures: int) -> float:
-    """Give a stage's work in trained pictures; scoring and testing count as what they cost."""
+    """Estimate a stage's work in trained pictures; scoring and testing count by their cost."""
     test = len(ready.loaded.test)
     scored = 1.5 * ready.protocol.calibration if stage.kind in ("rung", "point") else 0.0
-    tested = (
-        {"point": 3.0, "dense": 1.0}.get(stage.kind, 0.0) * test / 3
-    )  # a forward pass is a third of a training step
+    # a forward pass costs a third of a training step
+    tested = {"point": 3.0, "dense": 1.0}.get(stage.kind, 0.0) * test / 3
     return stage.epochs * pictures + scored + tested
 
 

@@ -1,4 +1,4 @@
-"""What the code runs on: for the records, and for `prunebench env` (a bug report). Torch is imported on demand."""
+"""Packages, hardware and commit, for records and for `prunebench env`. Imports torch on demand."""
 
 import filecmp
 import json
@@ -30,7 +30,7 @@ _MAPPED = ("criteria", "datasets", "models", "reports")  # packages whose folder
 
 
 def versions() -> dict[str, str]:
-    """Installed versions of the packages that can change a result, by distribution name; absent ones are left out.
+    """Versions of the installed packages that can change a result, by distribution name.
 
     >>> versions()["numpy"] == __import__("numpy").__version__
     True
@@ -46,7 +46,7 @@ def versions() -> dict[str, str]:
 
 @cache
 def cpu_name() -> str:
-    """Model name of the processor; the architecture where the system does not tell."""
+    """Model name of the processor; its architecture where the system gives no name."""
     if sys.platform == "darwin":
         name = _output("sysctl", "-n", "machdep.cpu.brand_string") or ""
     else:
@@ -55,7 +55,7 @@ def cpu_name() -> str:
 
 
 def _cpuinfo(path: Path) -> str:
-    """Take the first model name in Linux's list of processors; empty where there is none (as on most ARM machines)."""
+    """First model name in `/proc/cpuinfo`; empty where there is none (as on most ARM machines)."""
     try:
         lines = path.read_text().splitlines()
     except OSError:
@@ -73,20 +73,20 @@ def device_name(device: str) -> str:
 
 
 def restart_peak(device: str) -> None:
-    """Forget the most memory in use so far, where that can be: on a CUDA device and on Linux."""
+    """Reset the peak of memory use, on a CUDA device or on Linux; elsewhere do nothing."""
     if device.startswith("cuda"):
         import torch
 
         torch.cuda.reset_peak_memory_stats(device)
     elif sys.platform == "linux":
-        with suppress(OSError):  # a container may forbid it: the peak is then that of the process
+        with suppress(OSError):  # forbidden in some containers: the peak then counts from the process's start
             Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_memory(device: str) -> int:
-    """Most memory in use, in bytes: PyTorch's on a CUDA device, otherwise this process's (0 on Windows).
+    """Peak of memory use in bytes since `restart_peak`, or since the process began.
 
-    Since `restart_peak`, or since the process began.
+    Counts PyTorch's memory on a CUDA device, elsewhere this process's memory. 0 on Windows.
     """
     if device.startswith("cuda"):
         import torch
@@ -95,7 +95,7 @@ def peak_memory(device: str) -> int:
     if sys.platform == "win32":
         return 0
     status = Path("/proc/self/status")
-    if status.exists():  # getrusage counts what the parent had before it started this process
+    if status.exists():  # getrusage would count the parent's memory before the fork, too
         found = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)
         if found:
             return int(found[1]) * 1024
@@ -107,10 +107,10 @@ def peak_memory(device: str) -> int:
 
 @cache
 def commit() -> str | None:
-    """Git commit of the checkout that the running code is the same as, with `-dirty` if it was changed since.
+    """Git commit of the checkout whose files equal the running code; ends in `-dirty` where files have changes.
 
-    That checkout is looked for around the code itself (an editable install) and in the working directory (tox runs the
-    wheel from there). None where there is no such checkout or no git.
+    Looks around the code (an editable install), then in the working directory (where tox runs the wheel). None where
+    no checkout equals the code, or git is missing.
     """
     package = Path(__file__).resolve().parents[1]
     mark = Path(__file__).relative_to(Path(__file__).parents[1])
@@ -123,7 +123,7 @@ def commit() -> str | None:
 
 
 def _same_code(package: Path, checkout: Path) -> bool:
-    """Compare every module of the running package with the file of the checkout that becomes this module."""
+    """Tell whether every module of the running package equals its source file in a checkout."""
     for file in package.rglob("*.py"):
         place = file.relative_to(package)
         source = checkout / place if place.parts[0] in _MAPPED else checkout / "harness" / place
@@ -133,7 +133,7 @@ def _same_code(package: Path, checkout: Path) -> bool:
 
 
 def _output(*command: str) -> str | None:
-    """First line that a command prints; None if it fails, hangs or does not exist."""
+    """First line of a command's output; None where the command fails, hangs or does not exist."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.SubprocessError):
@@ -142,7 +142,7 @@ def _output(*command: str) -> str | None:
 
 
 def describe() -> dict[str, Any]:
-    """Everything a bug report needs, ready for JSON. `torch` is None where absent, its error where it is broken."""
+    """Facts for a bug report, as JSON values. `torch`: None where not installed, the error where the import fails."""
     return {
         "prunebench": version("prunebench"),
         "installed": _installed(),
@@ -158,7 +158,7 @@ def describe() -> dict[str, Any]:
 
 
 def _installed() -> str:
-    """Say how and where the package was installed."""
+    """Describe how and where the package was installed."""
     place = Path(__file__).parents[1]
     source = json.loads(distribution("prunebench").read_text("direct_url.json") or "{}")
     if source.get("dir_info", {}).get("editable"):
@@ -167,7 +167,7 @@ def _installed() -> str:
 
 
 def _memory() -> int | None:
-    """Give the machine's memory in bytes."""
+    """Memory of the machine in bytes; None on Windows."""
     if sys.platform == "win32":
         return None
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -191,12 +191,12 @@ def _torch() -> dict[str, Any] | str | None:
 
 
 def _cuda_device(torch: Any, number: int) -> str:
-    found = torch.cuda.get_device_properties(number)
-    return f"{found.name} (capability {found.major}.{found.minor}, {found.total_memory / 2**30:.0f} GiB)"
+    gpu = torch.cuda.get_device_properties(number)
+    return f"{gpu.name} (capability {gpu.major}.{gpu.minor}, {gpu.total_memory / 2**30:.0f} GiB)"
 
 
 def text(facts: dict[str, Any], indent: str = "") -> str:
-    """Write what `describe` found, one fact a line.
+    """Format the facts of `describe`, one fact a line.
 
     >>> print(text({"python": "3.11.7", "memory": 2**34, "commit": None, "torch": {"devices": []}}))
     python: 3.11.7

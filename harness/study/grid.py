@@ -1,4 +1,4 @@
-"""The grid: which trajectories a spec asks for, every name checked before anything is computed."""
+"""Expands a spec into a grid of trajectories; checks every name before anything is computed."""
 
 import logging
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ log = logging.getLogger("prunebench")
 
 @dataclass(frozen=True)
 class Job:
-    """One trajectory: a criterion in a block, at all keeps. Plain values, so that it travels between processes."""
+    """One trajectory: a criterion in a block, at all keeps. Holds plain values that worker processes can receive."""
 
     dataset: str
     model: str
@@ -38,14 +38,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Grid:
-    """A spec with its names resolved."""
+    """A checked spec and its trajectories."""
 
     spec: Spec
     jobs: tuple[Job, ...]
 
 
 def schedule(grid: Grid) -> str:
-    """Say in one line what a grid trains."""
+    """Describe in one line what a grid trains."""
     spec = grid.spec
     pairs = dict.fromkeys((job.dataset, job.model) for job in grid.jobs)
     dense = ", ".join(dict.fromkeys(str(task(spec, *pair).protocol.epochs) for pair in pairs))
@@ -55,10 +55,10 @@ def schedule(grid: Grid) -> str:
 
 
 def make_grid(spec: Spec) -> Grid:
-    """Resolve a spec. Raises `UserError` for unknown names, wrong seeds and keeps, data or models that do not fit.
+    """Check a spec and expand it into jobs. Neighbouring jobs lie in different blocks.
 
-    Jobs are ordered so that neighbours lie in different blocks: processes that work side by side do not wait for
-    each other's dense training.
+    So worker processes do not wait for the same dense training. Raises `UserError` for unknown names, for wrong seeds
+    and keeps, and for datasets and models that do not fit.
     """
     known = load_registry(spec.plugin)
     for source, reason in known.failures.items():
@@ -70,7 +70,8 @@ def make_grid(spec: Spec) -> Grid:
     device = find_device(spec.device)
     for name in ("mixed_precision", "tf32"):
         if getattr(spec, name) and device.type != "cuda":
-            raise UserError(f"--{name.replace('_', '-')} needs a CUDA device, this run is on {device.type}")
+            option = f"--{name.replace('_', '-')}"
+            raise UserError(f"{option} needs a CUDA device, but this run uses {device.type}; leave {option} out")
     ready = [task(spec, dataset, model) for dataset, model in spec.pairs]
     for one in ready:
         _check_reachable(one, spec.keep.keeps[-1])
@@ -81,7 +82,7 @@ def make_grid(spec: Spec) -> Grid:
     order = product(dict.fromkeys(method.name for method in methods), tasks, seeds)
     jobs = tuple(Job(dataset, model, method, seed) for method, (dataset, model), seed in order)
     for job in jobs:
-        method_of(spec, job)  # a strength that has not been tuned is said before anything is computed
+        method_of(spec, job)  # raises where a strength has not been tuned
     return Grid(spec, jobs)
 
 
@@ -89,17 +90,17 @@ def _check_reachable(ready: Task, keep: Keep) -> None:
     rule, costs = ready.structure(keep.metric).rule, ready.structure(keep.metric).costs
     least = costs.shares({g: n if g in rule.skip else lowest(n, rule) for g, n in costs.counts.items()})[keep.metric]
     if least > keep.fraction:
-        what = f"keep {keep} cannot be reached on {ready.dataset_label} x {ready.model.label}"
-        cause, cure = "floors", "lower --floor or ask for more"
+        what = f"--keep {keep} cannot be reached on {ready.dataset_label} x {ready.model.label}"
+        cause, cure = "floors", "lower --floor or give a larger keep"
         if keep.metric == "weights":
-            raise UserError(f"{what}: one weight of every layer stays, {least:.2g} of all; ask for more")
+            raise UserError(f"{what}: one weight of every layer stays, {least:.2g} of all; give a larger keep")
         if rule.skip:
             cause = f"floors and the {len(rule.skip)} coupled groups that --no-coupled keeps whole"
         raise UserError(f"{what}: {cause} leave at least {least:.4f}; {cure}")
 
 
 def task(spec: Spec, dataset: str, model: str) -> Task:
-    """Make one task of a spec ready (once per process)."""
+    """Prepare one task of a spec, once per process."""
     ready = make_task(dataset, model, spec.protocol(), Source(spec.data_root, spec.download), spec.plugin)
     if spec.finetune_rate == "swept":
         return with_swept_rate(ready, spec.results, spec.keep.metric)
@@ -107,7 +108,7 @@ def task(spec: Spec, dataset: str, model: str) -> Task:
 
 
 def method_of(spec: Spec, job: Job) -> Method:
-    """Resolve a job's criterion."""
+    """Parse a job's criterion; `strength=tuned` becomes the tuned strength."""
     ready = task(spec, job.dataset, job.model)
     known = load_registry(spec.plugin)
     return resolve(job.criterion, ready, job.seed, results=spec.results, metric=spec.keep.metric, registry=known)
@@ -128,7 +129,7 @@ def make_trajectory(spec: Spec, store: Store, job: Job, tick: Tick = lambda _: N
 
 
 def find_device(name: str) -> torch.device:
-    """Find a device: `auto` is CUDA, then MPS, then the CPU. Raises `UserError` for what this machine has not."""
+    """Return a device; `auto` means CUDA, else MPS, else the CPU. Raises `UserError` for an absent device."""
     if name == "auto":
         accelerated = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
         return torch.device(accelerated)
@@ -137,7 +138,7 @@ def find_device(name: str) -> torch.device:
     except RuntimeError:
         device = None
     if device is None or device.type not in ("cpu", "cuda", "mps"):
-        raise UserError(f"--device {name}: allowed are auto, cpu, cuda, cuda:N and mps")
+        raise UserError(f"--device {name}: unknown device; give auto, cpu, cuda, cuda:N or mps")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UserError(f"--device {name}: this machine has {torch.cuda.device_count()} CUDA devices; use cpu or auto")
     if device.type == "mps" and not torch.backends.mps.is_available():

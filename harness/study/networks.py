@@ -1,4 +1,4 @@
-"""Networks on disk: weights as safetensors, the units they still have as JSON; no pickle."""
+"""Saves and loads networks: tensors as safetensors, the kept units as JSON; no pickle."""
 
 import json
 from collections import OrderedDict
@@ -22,34 +22,34 @@ WIDTHS = "widths.json"
 
 
 def save(network: Network, folder: Path, model: Mapping[str, Any] | None = None) -> None:
-    """Write a network into a folder, made if need be: its weights, the units it still has, its gates and masks.
+    """Write a network's tensors, kept units, gates and masks into a folder, which is created if missing.
 
-    model: what `load` builds the dense network from: `model` (the name in the registry, with options), `channels`,
-    `size` and `classes`. For an atomic save write to a temporary folder and rename that.
+    model: facts from which `load` builds the dense network: `model` (the name in the registry, with options),
+    `channels`, `size` and `classes`. For an atomic save, write to a temporary folder and rename that folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     kept = {group: units.tolist() for group, units in network.kept.items()}
     text = json.dumps({"schema_version": SCHEMA, "model": dict(model) if model else None, "kept": kept}, indent=1)
     (folder / WIDTHS).write_text(text)
-    save_file(_plain(network.model.state_dict()), folder / WEIGHTS)
+    save_file(_contiguous_on_cpu(network.model.state_dict()), folder / WEIGHTS)
     if network.gates:
-        save_file(_plain(network.gates), folder / GATES)
+        save_file(_contiguous_on_cpu(network.gates), folder / GATES)
     if network.masks:
-        save_file(_plain(network.masks), folder / MASKS)
+        save_file(_contiguous_on_cpu(network.masks), folder / MASKS)
 
 
 def load_into(model: nn.Module, table: Table, folder: Path) -> Network:
-    """Rebuild a saved network from its dense one, whose weights do not matter and which stays as it is.
+    """Rebuild a saved network from its dense model, which is not changed and whose weights do not matter.
 
-    Widths, weights, buffers, gates and masks are the saved ones; device, dtype, training mode and `requires_grad` are
-    the dense model's. Raises `UserError` where the folder holds no network, or not one of this model.
+    Widths, weights, buffers, gates and masks come from the folder. Device, dtype, training mode and `requires_grad`
+    come from the dense model. Raises `UserError` where the folder holds no network of this model.
     """
     kept = _widths(folder)["kept"]
     if set(kept) != {group.name for group in table.groups}:
-        raise UserError(f"{folder}: does not fit the model: it has other groups of units")
-    gone = {g.name: _others(folder, g.name, g.units, kept[g.name]) for g in table.groups}
+        raise UserError(f"{folder}: does not fit the model: the coupled groups differ; load it into the model it is of")
+    gone = {g.name: _removed_units(folder, g.name, g.units, kept[g.name]) for g in table.groups}
     if not (folder / WEIGHTS).exists():
-        raise UserError(f"{folder}: the network was not kept; run again with --save all, or final for the last one")
+        raise UserError(f"{folder}: the network was not saved; run again with --save final, or --save all for rungs")
     network = remove(Network.dense(model, table), gone)
     try:
         network.model.load_state_dict(_versioned(network.model, _read(folder / WEIGHTS)))
@@ -63,11 +63,11 @@ def load_into(model: nn.Module, table: Table, folder: Path) -> Network:
 
 
 def load(folder: Path | str, plugins: tuple[str, ...] = ()) -> nn.Module:
-    """Load a network that a run saved, in eval mode on the CPU. Single weights that were pruned are zeros in it.
+    """Load a network that a run saved, in eval mode on the CPU. Pruned single weights are zero.
 
-    plugins: files or modules that hold the model, where it is not the package's or an installed one.
+    plugins: files or modules that define the model, where neither PruneBench nor an installed package does.
 
-    Raises `UserError` where the folder holds no network, or one of a model that the registry does not know.
+    Raises `UserError` where the folder holds no network, or the network of an unknown model.
     """
     from prunebench.plugins.registry import get_model, load_registry
     from prunebench.pruning.analysis import analyse
@@ -76,17 +76,17 @@ def load(folder: Path | str, plugins: tuple[str, ...] = ()) -> nn.Module:
     widths = _widths(folder)
     given = widths["model"]
     if not given:
-        raise UserError(f"{folder}: does not say which model it is; rebuild it with study.networks.load_into")
+        raise UserError(f"{folder}: saved without the model's name; load it with prunebench.study.networks.load_into")
     with torch.random.fork_rng(devices=[]):
         model = get_model(given["model"], load_registry(plugins)).without_weights()
         dense = model(given["channels"], given["size"], given["classes"])
     example = torch.zeros(1, given["channels"], given["size"], given["size"])
     table = analyse(dense, example, given["model"], check=False)
-    groups = tuple(group for group in table.groups if group.name in widths["kept"])  # the check had fixed the others
+    groups = tuple(group for group in table.groups if group.name in widths["kept"])  # the run's check fixed the rest
     return load_into(dense, replace(table, groups=groups), folder).model.eval()
 
 
-def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _contiguous_on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
@@ -98,7 +98,7 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _versioned(model: nn.Module, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """Add the versions of the model's modules, which some (torchvision's MNASNet) do not load without."""
+    """Add the version numbers of the model's modules, without which torchvision's MNASNet does not load."""
     versioned = OrderedDict(state)
     versioned._metadata = getattr(model.state_dict(), "_metadata", None)  # type: ignore[attr-defined]
     return versioned
@@ -109,18 +109,18 @@ def _widths(folder: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text())
     except OSError:
-        raise UserError(f"{folder}: no saved network here ({WIDTHS} is missing)") from None
+        raise UserError(f"{folder}: no saved network here ({WIDTHS} is missing); give a folder of stages/") from None
     except ValueError as error:
         raise UserError(f"{path}: corrupt: {error}") from None
     version = data.get("schema_version") if isinstance(data, dict) else None
     if version != SCHEMA or not isinstance(data.get("kept"), dict) or "model" not in data:
-        raise UserError(f"{path}: schema {version}, this version reads schema {SCHEMA}")
+        raise UserError(f"{path}: schema {version}, this version reads schema {SCHEMA}; use the version that wrote it")
     return dict(data)
 
 
-def _others(folder: Path, group: str, units: int, kept: list[int]) -> Tensor:
+def _removed_units(folder: Path, group: str, units: int, kept: list[int]) -> Tensor:
     inside = torch.zeros(units, dtype=torch.bool)
     if not kept or not all(isinstance(number, int) and 0 <= number < units for number in kept):
-        raise UserError(f"{folder}: does not fit the model: group '{group}' has {units} units, not those of {kept}")
+        raise UserError(f"{folder}: does not fit the model: group '{group}' has {units} units, the file keeps {kept}")
     inside[kept] = True
     return (~inside).nonzero().flatten()

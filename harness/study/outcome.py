@@ -1,4 +1,4 @@
-"""What a record says of a point, put together from the facts of the stages that led to it."""
+"""Builds the fields of a record from the facts of the stages that led to its point."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,15 +16,15 @@ TOP5_FROM = 100  # classes from which top-5 accuracy is reported
 
 
 def measured(result: Result) -> Measured:
-    """Sum up the results on the test pictures. Raises `CellError` where the loss is not finite."""
+    """Summarise the results on the test pictures. Raises `CellError` where the loss is not finite."""
     if not math.isfinite(result.mean_loss):
-        why = "training diverged, or was too short for the statistics of BatchNorm"
+        why = "training diverged, or was too short for BatchNorm's running statistics"
         raise CellError(f"the network's loss on the test pictures is {result.mean_loss}: {why}")
     return Measured(accuracy=result.accuracy, loss=result.mean_loss, top5=result.top5)
 
 
 def per_image(result: Result, classes: int) -> PerImage:
-    """Pack the results of every test picture."""
+    """Pack label, loss and correctness of every test picture."""
     return PerImage(
         predicted=Packed.pack(result.predicted.numpy(), "uint8" if classes <= 256 else "uint16"),
         loss=Packed.pack(result.loss.numpy(), "float16"),
@@ -33,11 +33,11 @@ def per_image(result: Result, classes: int) -> PerImage:
 
 
 def results(chain: Sequence[StageFacts], classes: int) -> dict[str, Any]:
-    """Give the fields of a record that the stages decide. chain: from the dense stage to the point."""
+    """Return the fields of a record that the stages decide. chain: facts from the dense stage to the point."""
     dense, point = chain[0], chain[-1]
     parts = {"dense": dense.final, "cut": point.cut, "cut_bn": point.cut_bn, "finetuned": point.final}
     names = ("accuracy", "loss", "top5") if classes >= TOP5_FROM else ("accuracy", "loss")
-    numbers = {name: Stages(**{part: getattr(found, name) for part, found in parts.items()}) for name in names}
+    numbers = {name: Stages(**{part: getattr(result, name) for part, result in parts.items()}) for name in names}
     return {
         **numbers,
         "floors": point.floors,
@@ -48,7 +48,7 @@ def results(chain: Sequence[StageFacts], classes: int) -> dict[str, Any]:
 
 
 def environment(facts: Mapping[str, StageFacts], reused: tuple[str, ...], device: str) -> Environment:
-    """Say where a point was computed and at what cost. facts: by the label of the stage."""
+    """Describe where a point was computed and at what cost. facts: by the label of the stage."""
     return Environment(
         versions=versions(),
         device=device_name(device),

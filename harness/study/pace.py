@@ -1,4 +1,4 @@
-"""How long stages will take: training steps timed now at two sizes, corrected by stages that are already finished."""
+"""Estimates the seconds of stages from training steps timed now, and from finished stages."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -22,7 +22,10 @@ _BATCHES = 10
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds that one trained picture takes. correction: finished stages took this times what was estimated."""
+    """Seconds per trained picture of the dense and the smallest network. keep: share of MACs of the smallest.
+
+    correction: actual seconds over estimated seconds of the `finished` stages.
+    """
 
     dense: float
     smallest: float
@@ -31,12 +34,12 @@ class Pace:
     finished: int = 0
 
     def __call__(self, keep: float) -> float:
-        """Seconds per picture of a network of `keep` of the MACs: on the line through the two that were timed."""
+        """Interpolate the seconds per picture of a network that keeps this share of the MACs."""
         share = (keep - self.keep) / (1 - self.keep) if self.keep < 1 else 1.0
         return self.correction * (self.smallest + share * (self.dense - self.smallest))
 
     def corrected(self, stages: Iterable[Stage], store: Store, work: Callable[[Stage], float]) -> "Pace":
-        """Take the seconds of finished stages into account. work: a stage's work in trained pictures."""
+        """Correct the pace by the seconds of finished stages. work: a stage's work in trained pictures."""
         pairs = [(_seconds(stage, store), work(stage) * self(stage.keep)) for stage in stages]
         actual, estimated = (sum(column) for column in zip(*pairs, strict=True)) if pairs else (0.0, 0.0)
         if not actual or not estimated:
@@ -52,7 +55,7 @@ def measure(grid: Grid, ready: Task) -> Pace:
     """Time a few training steps of a task's dense network and of one pruned to the grid's smallest keep."""
     device, keep = find_device(grid.spec.device), grid.spec.keep.keeps[-1]
     data, dense = ready.data(0, device), ready.fresh(0, device)
-    if keep.fraction == 1 or keep.metric == "weights":  # dense kernels take their time for zeros, too
+    if keep.fraction == 1 or keep.metric == "weights":  # dense kernels take as long for zeros
         seconds = _timed(dense, ready, data)
         return Pace(seconds, seconds, 1.0)
     noise = {name: torch.rand(units) for name, units in dense.units.items()}
@@ -62,7 +65,7 @@ def measure(grid: Grid, ready: Task) -> Pace:
 
 
 def _timed(network: Network, ready: Task, data: BlockData) -> float:
-    """Train on a few batches, twice, and time the second."""
+    """Train on a few batches twice and time the second training. Returns seconds per picture."""
     protocol = ready.protocol
     batch = protocol.batch or 1
     few = replace(data.train, pictures=data.train.pictures[torch.arange(min(len(data.train), _BATCHES * batch))])

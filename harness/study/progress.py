@@ -1,4 +1,4 @@
-"""Progress of long work: a live bar on a terminal, plain lines in a log."""
+"""Shows progress: a live bar on a terminal, plain lines in a log."""
 
 import logging
 import time
@@ -19,18 +19,18 @@ log = logging.getLogger("prunebench")
 
 
 class Result(Protocol):
-    """What comes out of a piece of work: a record, for example."""
+    """Result of a piece of work, such as a record."""
 
     @property
     def status(self) -> str:
-        """Say `ok` or `failed`."""
+        """Return `ok` or `failed`."""
 
     def summary(self) -> str:
-        """Say in a few words what came out."""
+        """Summarise the result in a few words."""
 
 
 class Progress:
-    """Tells how far a grid has come. Use it as a context manager."""
+    """Progress of a grid. Use as a context manager."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
@@ -55,16 +55,16 @@ class Progress:
         self.bar.stop()
 
     def begin(self, total: int) -> None:
-        """Say how many trajectories there are."""
+        """Set the number of trajectories."""
         self.total = total
         self.bar.update(self.current, total=total)
 
     def step(self, text: str) -> None:
-        """Show what goes on inside a trajectory."""
+        """Show the current step of a trajectory."""
         self.bar.update(self.current, description=text)
 
     def finished(self, name: str, results: Sequence[Result]) -> None:
-        """Tell what came out of a trajectory."""
+        """Log the results of a finished trajectory."""
         self.done += 1
         self.bar.update(self.current, completed=self.done)
         elapsed = time.perf_counter() - self.started

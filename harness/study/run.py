@@ -1,4 +1,4 @@
-"""The engine: works off a grid's trajectories, one after the other or in several processes."""
+"""Computes the trajectories of a grid, one after another or in several processes."""
 
 import logging
 import multiprocessing
@@ -27,13 +27,13 @@ from prunebench.study.trajectory import Trajectory, forget_failures
 log = logging.getLogger("prunebench")
 
 R = TypeVar("R", bound=Result)
-Work = Callable[..., list[R]]  # (spec, job, progress=None) -> the results, such as a record per keep
+Work = Callable[..., list[R]]  # (spec, job, progress=None) -> results, such as one record per keep
 
 
 def run(grid: Grid, progress: Progress) -> list[Record]:
-    """Compute every point of a grid and give their records, failed ones included, in the order of the grid.
+    """Compute every point of a grid. Returns all records, failed ones included, in the order of the grid.
 
-    Finished points are read from the results folder. Raises `UserError` where nothing more can be written.
+    Finished points are read from the results folder. Raises `UserError` where the folder cannot be written.
     """
     store = Store(grid.spec.results)
     note(store, grid.spec, requested(grid))
@@ -48,7 +48,7 @@ def run(grid: Grid, progress: Progress) -> list[Record]:
 
 
 def work_off(grid: Grid, progress: Progress, work: Work[R]) -> Iterator[tuple[Job, list[R]]]:
-    """Do the work of every job, here or in worker processes; yields each with its results when it is finished."""
+    """Do the work of every job, here or in worker processes. Yields each finished job with its results."""
     forget_failures()
     finished = _in_processes(grid, work) if grid.spec.workers > 1 else _in_turn(grid, work, progress)
     for job, records in finished:
@@ -57,7 +57,7 @@ def work_off(grid: Grid, progress: Progress, work: Work[R]) -> Iterator[tuple[Jo
 
 
 def about(spec: Spec) -> dict[str, object]:
-    """Say what a set of results is: the preset, and the command that asked for it."""
+    """Describe a set of results: schema, preset and command line."""
     program = Path(sys.argv[0])
     name = f"python -m {program.parent.name}" if program.name == "__main__.py" else program.name
     command = " ".join([name, shlex.join(sys.argv[1:])])
@@ -65,7 +65,7 @@ def about(spec: Spec) -> dict[str, object]:
 
 
 def requested(grid: Grid) -> Requested:
-    """Say what a grid asks for."""
+    """Return the trajectories and keeps that a grid requests."""
     seeds: dict[tuple[str, str, str], list[int]] = {}
     for job in grid.jobs:
         seeds.setdefault((job.dataset, job.model, job.criterion), []).append(job.seed)
@@ -82,7 +82,7 @@ def requested(grid: Grid) -> Requested:
 
 
 def note(store: Store, spec: Spec, *wanted: Requested) -> None:
-    """Add this run to what the folder says of itself; once a demonstration is in it, it says so."""
+    """Add this run to the folder's `run.json`. A folder with one `quick` run stays marked as `quick`."""
     path, now = store.folder / "run.json", about(spec)
     old = read_json(path) if path.exists() else {}
     commands = [*filter(None, str(old.get("command") or "").split(" ; ")), str(now["command"])]
@@ -94,7 +94,7 @@ def note(store: Store, spec: Spec, *wanted: Requested) -> None:
 
 
 def run_job(spec: Spec, job: Job, progress: Progress | None = None) -> list[Record]:
-    """Compute one trajectory; a point that fails gives a failed record and leaves the others standing."""
+    """Compute one trajectory. A point that fails gives a failed record; the other points are computed."""
     trajectory = start(spec, job, progress)
     return [_point(trajectory, keep) for keep in spec.keep.fractions]
 
@@ -106,7 +106,7 @@ def start(spec: Spec, job: Job, progress: Progress | None = None) -> Trajectory:
 
 
 def configure(spec: Spec) -> None:
-    """Set what makes results repeatable: threads, TensorFloat-32 off unless asked for. Share out the cores."""
+    """Set threads and TensorFloat-32, so that results repeat. Divide the cores among the workers' decoders."""
     torch.set_num_threads(spec.threads)
     set_decoders(cores() // spec.workers)
     torch.backends.cuda.matmul.allow_tf32 = spec.tf32
@@ -124,12 +124,12 @@ def _point(trajectory: Trajectory, keep: float) -> Record:
 
 
 def attempt(trajectory: Trajectory, keep: float) -> Record:
-    """Compute a point; a failure is its record."""
+    """Compute a point; an error gives a failed record."""
     try:
         return trajectory.point(keep)
     except UserError:
         raise
-    except Exception as error:  # a plugin's error is this cell's, whatever it is
+    except Exception as error:  # any error of a plugin fails this cell alone
         log.debug("traceback of the failed cell", exc_info=True)
         return trajectory.blank(keep).model_copy(update={"status": "failed", "reason": reason(error)})
 
@@ -148,7 +148,7 @@ def _in_processes(grid: Grid, work: Work[R]) -> Iterator[tuple[Job, list[R]]]:
                 yield futures[future], future.result()
         except BrokenProcessPool:
             raise UserError(
-                "a worker process was killed, perhaps for its memory: run again with less --workers"
+                "a worker process was killed, perhaps for lack of memory; run again with fewer --workers"
             ) from None
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -156,7 +156,7 @@ def _in_processes(grid: Grid, work: Work[R]) -> Iterator[tuple[Job, list[R]]]:
 
 
 def _tidy(grid: Grid, store: Store) -> None:
-    """Forget the networks that `--save` does not ask for."""
+    """Delete the networks that `--save` does not keep."""
     if grid.spec.save == "all":
         return
     for job in grid.jobs:

@@ -1,4 +1,4 @@
-"""What a run is asked to do: the options of the command line, of a configuration file and of a preset, in one place."""
+"""Options of a run, merged from a preset, a configuration file and the command line."""
 
 import os
 import re
@@ -21,7 +21,7 @@ Backend = Literal["eager", "channels_last", "compile", "onnx"]
 
 
 class Spec(Protocol):
-    """Every option of a run. Each field is an option of the same name; texts are as the user types them."""
+    """All options of a run. Each field is the option of the same name, and its description is the option's help."""
 
     criteria: tuple[str, ...] = Field(
         ("magnitude", "taylor", "obd", "l1", "l0", "reg_obd", "random"), min_length=1, description="criteria to compare"
@@ -29,50 +29,50 @@ class Spec(Protocol):
     datasets: tuple[str, ...] = Field(("digits",), min_length=1, description="datasets, such as mnist or folder:PATH")
     models: tuple[str, ...] = Field(("lenet5",), min_length=1, description="models, such as vgg11_bn:width=0.5")
     tasks: tuple[str, ...] = Field(
-        (), description="pairs such as 'cifar10 x resnet20', not every dataset with every model"
+        (), description="pairs such as 'cifar10 x resnet20', in place of --datasets and --models"
     )
-    seeds: str = Field("0-2", description="seeds: 0-4 or 0,3,7")
+    seeds: str = Field("0-2", description="seeds, such as 0-4 or 0,3,7")
     keep: Annotated[Budget, BeforeValidator(parse_budget)] = Field(
         Budget("macs", (0.5, 0.25)),
-        description="fractions to keep of macs, params or units; of weights to prune single weights: weights=0.1,0.05",
+        description="fractions of macs, params or units to keep; weights=0.1,0.05 prunes single weights instead",
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
-    results: Path = Field(Path("results"), description="folder of records, checkpoints and timings")
+    results: Path = Field(Path("results"), description="folder of records, networks and timings")
     data_root: Path = Field(Path("~/.cache/prunebench"), description="folder of the datasets")
     download: bool = Field(False, description="download missing datasets")
-    plugin: tuple[str, ...] = Field((), description="a file or module with more criteria, datasets or models")
-    save: Saving = Field("final", description="networks kept in the results folder")
+    plugin: tuple[str, ...] = Field((), description="Python file or module with more criteria, datasets or models")
+    save: Saving = Field("final", description="networks stored in the results folder (final: without rungs)")
     workers: int = Field(1, ge=1, description="processes that train at the same time")
     threads: int = Field(1, ge=1, description="threads of each process")
-    backend: Backend = Field("eager", description="what runs the networks that are timed")
-    timing_batch: int = Field(64, ge=1, description="pictures in a batch that is timed")
+    backend: Backend = Field("eager", description="backend of the timed networks")
+    timing_batch: int = Field(64, ge=1, description="pictures in a timed batch")
     timing_rounds: int = Field(20, ge=4, description="timed rounds of each network")
-    preset: str = Field("", description="a configuration shipped with the package: see `prunebench list presets`")
+    preset: str = Field("", description="configuration shipped with PruneBench; see `prunebench list presets`")
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
-        """The tasks as (dataset, model): those of `tasks`, else every dataset with every model."""
+        """Tasks as (dataset, model): `tasks` where given, else every dataset with every model."""
         if self.tasks:
             return [(dataset, model) for dataset, _, model in (task.partition(" x ") for task in self.tasks)]
         return list(product(self.datasets, self.models))
 
     def protocol(self) -> Protocol:
-        """Give the part that decides results."""
+        """Return the options that decide results."""
         return Protocol.model_validate({name: getattr(self, name) for name in Protocol.model_fields})
 
 
 def presets() -> dict[str, str]:
-    """Names of the presets with the first comment line of each."""
+    """Names of the presets, each with the first comment line of its file."""
     folder = resources.files("prunebench") / "presets"
     files = sorted((f for f in folder.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
     return {f.name.removesuffix(".toml"): f.read_text().partition("\n")[0].lstrip("# ") for f in files}
 
 
 def make_spec(options: Mapping[str, Any], config: Path | str | None = None, default_preset: str = "") -> Spec:
-    """Join preset, configuration file and command line; the later one wins.
+    """Merge preset, configuration file and command line; the later one wins.
 
-    options: by field name; None and empty tuples mean 'not given'. default_preset: what a run starts from that names no
-    preset, configuration, dataset or model. Raises `UserError` with the nearest allowed name.
+    options: by field name; None and empty tuples mean 'not given'. default_preset: the preset of a run without preset,
+    configuration, datasets, models and tasks. Raises `UserError` with the nearest allowed name.
     """
     given = {key: value for key, value in options.items() if value not in (None, (), [])}
     filed = _read_toml(Path(config).read_text, str(config)) if config else {}
@@ -107,31 +107,30 @@ def make_spec(options: Mapping[str, Any], config: Path | str | None = None, defa
 
 
 def _without_other_tasks(lower: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
-    """Forget the tasks of the layers below, where a layer names its own in the other way."""
-    asked = _TASKS & layer.keys()
-    if "tasks" in asked and len(asked) > 1:
-        raise UserError("--tasks stands for --datasets and --models: give it, or give them")
-    if "tasks" in lower and asked and "tasks" not in asked and len(asked) < 2:
-        raise UserError(
-            f"--{min(asked)}: the configuration below names tasks; give --datasets and --models, or --tasks"
-        )
-    gone = _TASKS - {"tasks"} if "tasks" in asked else {"tasks"} if asked else set()
-    return {key: value for key, value in lower.items() if key not in gone}
+    """Drop the tasks of lower layers where a layer names tasks in the other form."""
+    named = _TASKS & layer.keys()
+    if "tasks" in named and len(named) > 1:
+        raise UserError("--tasks stands in place of --datasets and --models; give --tasks, or the other two")
+    if "tasks" in lower and named and "tasks" not in named and len(named) < 2:
+        cure = "give both --datasets and --models, or --tasks"
+        raise UserError(f"--{min(named)}: the preset or configuration file names tasks; {cure}")
+    dropped = _TASKS - {"tasks"} if "tasks" in named else {"tasks"} if named else set()
+    return {key: value for key, value in lower.items() if key not in dropped}
 
 
 def _check_tasks(spec: Spec) -> None:
     for dataset, model in spec.pairs:
         if not dataset.strip() or not model.strip():
-            raise UserError(f"--tasks {dataset}{model}: write dataset x model, such as 'cifar10 x resnet20'")
+            raise UserError(f"--tasks {dataset}{model}: give DATASET x MODEL, such as 'cifar10 x resnet20'")
     models = dict.fromkeys(model for _, model in spec.pairs)
     if spec.weights and len(models) > 1:
-        raise UserError(f"--weights is for one model, this run has {len(models)}: {', '.join(models)}")
+        raise UserError(f"--weights fits one model, but this run has {len(models)}: {', '.join(models)}; give one")
 
 
 def split_list(text: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
-    r"""Split names at blanks and commas; a comma before `key=` and a blank after a backslash belong to the name.
+    r"""Split names at blanks and commas. A comma before `key=` and a blank after a backslash belong to the name.
 
-    What is a file as a whole stays whole.
+    A text that is the path of a file stays whole.
 
     >>> split_list("magnitude obd:curvature=exact,l0")
     ('magnitude', 'obd:curvature=exact', 'l0')
@@ -150,7 +149,7 @@ def _split(item: str) -> list[str]:
 
 
 def _is_preset(*layers: Mapping[str, Any]) -> bool:
-    """Tell whether tasks and protocol are the preset's; other criteria, seeds and keeps leave it what it is."""
+    """Tell whether no layer above the preset changes tasks or protocol; criteria, seeds and keeps may change."""
     decisive = {*Protocol.model_fields, *_TASKS}
     return not any(decisive & set(layer) for layer in layers[1:])
 
@@ -160,7 +159,7 @@ def _read_toml(read: Any, where: str) -> dict[str, Any]:
         data = tomllib.loads(read())
     except OSError as error:
         raise UserError(f"{where}: cannot be read: {error.strerror}") from None
-    except ValueError as error:  # of the syntax or of the encoding
+    except ValueError as error:  # wrong syntax or encoding
         raise UserError(f"{where}: not valid TOML: {error}") from None
     data = {key.replace("-", "_"): value for key, value in data.items()}
     for key in data:

@@ -1,4 +1,4 @@
-"""The plan of a trajectory as data: which stages lead to a point, and the key of each."""
+"""Plans a trajectory as data: the stages that lead to a point, and the key of each."""
 
 from collections.abc import Container
 from dataclasses import dataclass, replace
@@ -13,13 +13,13 @@ from prunebench.records.names import Metric
 from prunebench.records.protocol import Protocol
 from prunebench.study.store import key_of
 
-HARNESS = 1  # raise it when a change to the harness changes results
-CURVATURE = 3  # raise it when a change to the evidence `curvature` does: only scores that ask for it get new keys
-JOINT = 1  # the same for what is joined for a coupled group
+HARNESS = 1  # increase this when a change to the harness changes results
+CURVATURE = 3  # increase this when the evidence `curvature` changes: only scores that use it get new keys
+JOINT = 1  # increase this when the joint evidence of coupled groups changes
 
 
 def score_facts(score: AnyCriterion | None) -> dict[str, Any]:
-    """Say what decides scores beside network and data."""
+    """Return the facts that decide scores besides network and data."""
     facts: dict[str, Any] = {"score": identity(score)}
     if score is not None and "curvature" in score.needs:
         facts["curvature"] = CURVATURE
@@ -35,8 +35,8 @@ Kind = Literal["dense", "sparse", "rung", "point"]
 class Stage:
     """One step from dense to pruned.
 
-    keep: the budget that a rung or point is cut to; 1 where nothing is cut. copies: the stage whose widths a control
-    takes over. trial: whether it is one of those that choose a setting, on validation pictures alone.
+    keep: the keep that a rung or point is cut to; 1 where nothing is cut. copies: the stage whose widths a control
+    copies. trial: whether the stage belongs to a sweep or tuning alone; such stages never read test pictures.
     """
 
     kind: Kind
@@ -49,11 +49,11 @@ class Stage:
     trial: bool = False
 
     def chain(self) -> "list[Stage]":
-        """Give the stages from the dense one to this one."""
+        """List the stages from the dense one to this one."""
         return [*(self.parent.chain() if self.parent else []), self]
 
     def on_trial(self, kinds: Container[str]) -> "Stage":
-        """Give the stages from the dense one to this one, those of some kinds apart from a run's: trained alike."""
+        """Return the same stage for a trial. Stages of these kinds get keys of their own, apart from those of runs."""
         if self.kind not in kinds:
             return self
         parent = self.parent.on_trial(kinds) if self.parent else None
@@ -64,7 +64,7 @@ class Stage:
 class StagePlan:
     """Plans the trajectories of one block.
 
-    block: JSON facts of task, data, seed and device type; metric: what keeps are a fraction of.
+    block: JSON facts of task, data, seed and device type. metric: the budget metric of the keeps.
     """
 
     protocol: Protocol
@@ -76,12 +76,12 @@ class StagePlan:
         packages = {name: version(name) for name in ("torch", "torchvision", "torch-pruning")}
         facts = {"block": self.block, "packages": packages, "harness": HARNESS, **self._options(*_DENSE, *_START)}
         if self.protocol.weights:
-            facts["weights"] = self.protocol.weights.rpartition(" ")[2]  # the digest: a file may be renamed
+            facts["weights"] = self.protocol.weights.rpartition(" ")[2]  # the digest alone: a file may be renamed
         epochs = self.protocol.frozen_epochs + (self.protocol.epochs or 0)
         return Stage("dense", "dense", key_of("", facts), epochs)
 
     def sparse(self, method: Method) -> Stage:
-        """Plan sparse training; without a regulariser it is plain and shared by the block's criteria."""
+        """Plan sparse training. All criteria without a regulariser share one plain training per block."""
         dense = self.dense()
         facts = {"sparse": identity(method.before), **self._options("sparse_epochs", "sparse_rate")}
         return Stage("sparse", "sparse", key_of(dense.key, facts), self.protocol.sparse_epochs, parent=dense)

@@ -1,6 +1,6 @@
 """The store: a folder of records, networks and timings.
 
-Writes are atomic; keys are hashes of all that decides a result.
+Writes are atomic. A key is the hash of everything that decides a result.
 """
 
 import errno
@@ -35,7 +35,7 @@ def key_of(parent: str, facts: Mapping[str, Any]) -> str:
 
 
 class Store:
-    """A results folder. make: whether it is made where it is not there."""
+    """A results folder. make: whether to create a missing folder."""
 
     def __init__(self, folder: Path, make: bool = True) -> None:
         self.folder = folder
@@ -48,14 +48,13 @@ class Store:
             if make:
                 self.write_json(path, {"schema_version": SCHEMA})
             return
-        found = read_json(path).get("schema_version")
-        if found != SCHEMA:
-            raise UserError(
-                f"{self.folder}: results of schema {found}, this version writes {SCHEMA}: use another folder"
-            )
+        schema = read_json(path).get("schema_version")
+        if schema != SCHEMA:
+            cure = "give another folder with --results"
+            raise UserError(f"{self.folder}: results of schema {schema}, this version writes schema {SCHEMA}; {cure}")
 
     def write_json(self, path: Path, data: Any) -> None:
-        """Write JSON so that a reader sees the old file or the new one, never a part."""
+        """Write JSON atomically: a reader sees the old file or the new file."""
 
         def write() -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,19 +71,19 @@ class Store:
         guard(path, write)
 
     def lock(self, key: str) -> BaseFileLock:
-        """Let one process at a time compute a stage."""
+        """Return a stage's lock, under which one process at a time computes the stage."""
         return FileLock(self.folder / "stages" / f"{key}.lock")
 
     def stage(self, key: str) -> Path:
-        """Folder of a stage; it exists when the stage is finished."""
+        """Folder of a stage, which exists once the stage is finished."""
         return self.folder / "stages" / key
 
     def has(self, key: str) -> bool:
-        """Tell whether a stage is finished and its network still there."""
+        """Tell whether a stage is finished and its network still stored."""
         return (self.stage(key) / WEIGHTS).exists()
 
     def finish_stage(self, key: str, fill: Callable[[Path], None]) -> None:
-        """Fill a folder aside, then move it into place."""
+        """Fill a temporary folder, then move it to the stage's place."""
 
         def write() -> None:
             part = Path(tempfile.mkdtemp(dir=self.folder / "stages", suffix=".part"))
@@ -99,7 +98,7 @@ class Store:
         guard(self.folder, write)
 
     def drop_stage(self, key: str) -> None:
-        """Forget a stage's network; its facts stay, for records that are made of them later."""
+        """Delete a stage's network. The stage's facts stay, because later records need them."""
         if not self.has(key):
             return
         with self.lock(key):
@@ -108,7 +107,7 @@ class Store:
 
     @contextmanager
     def trying(self) -> Iterator[None]:
-        """Say that trials are at work, so that others leave their networks alone."""
+        """Hold a lock while trials run, so that no other process deletes the trials' networks."""
         lock = self.lock("trials")
         with suppress(Timeout):
             lock.acquire(timeout=0)
@@ -118,19 +117,19 @@ class Store:
             lock.release()
 
     def forget_trials(self) -> None:
-        """Forget the networks that trials left behind which were killed; not while trials are at work."""
+        """Delete the networks that killed trials left behind. Does nothing while trials run."""
         with suppress(Timeout), self.lock("trials").acquire(timeout=0):
             for path in (self.folder / "stages").glob(f"{TRIAL}*/{WEIGHTS}"):
                 self.drop_stage(path.parent.name)
 
     def record_path(self, record: Record) -> Path:
-        """Where a record lies: readable for a person, unique by its key."""
+        """Path of a record: readable names, made unique by the key."""
         cell = record.cell
         folder = self.folder / "records" / _slug(f"{cell.dataset}-{cell.model}") / _slug(cell.criterion)
         return folder / f"{cell.ranking}-seed{cell.seed}-{cell.metric}{cell.keep:g}-{record.key[:8]}.json"
 
     def fidelity_path(self, found: Fidelity) -> Path:
-        """Where the scores of one criterion and block lie."""
+        """Path of the fidelity of one criterion in one block."""
         cell = found.cell
         folder = self.folder / "fidelity" / _slug(f"{cell.dataset}-{cell.model}") / _slug(cell.criterion)
         return folder / f"seed{cell.seed}-{found.key[:8]}.json"
@@ -140,25 +139,25 @@ class Store:
         self.write_json(self.record_path(record), record.model_dump(mode="json"))
 
     def get(self, blank: Record) -> Record | None:
-        """Read the finished record of a cell and key; a failed one does not count."""
+        """Read the finished record of a cell and key; None where it is missing or failed."""
         path = self.record_path(blank)
         if not path.exists():
             return None
-        os.utime(path)  # the newest record of a cell is the one that was asked for last
+        os.utime(path)  # reports take the newest record of a cell, so it must be the last one requested
         record = read_record(path)
         return record if record.status == "ok" and record.key == blank.key else None
 
 
 def guard(place: Path, action: Callable[[], None]) -> None:
-    """Turn a full disk or a folder that cannot be written into a `UserError`."""
+    """Do a write. Turns a full disk and a folder that cannot be written into a `UserError`."""
     try:
         action()
         return
     except OSError as error:
         number, what = error.errno, error.strerror
-    except SafetensorError as error:  # it passes the system's error on as a text
-        found = re.search(r"os error (\d+)", str(error))
-        number, what = int(found[1]) if found else None, str(error)
+    except SafetensorError as error:  # holds the system's error as a text
+        code = re.search(r"os error (\d+)", str(error))
+        number, what = int(code[1]) if code else None, str(error)
     if number == errno.ENOSPC:
         raise UserError(f"{place}: the disk is full; finished points are kept, free some space and run again")
     raise UserError(f"{place}: cannot be written: {what}; give another folder with --results")

@@ -1,4 +1,4 @@
-"""A task made ready: dataset and model found, data loaded, the table of units analysed; and its blocks."""
+"""Prepares tasks: finds dataset and model, loads the data, analyses the table of units."""
 
 import dataclasses
 import functools
@@ -34,10 +34,10 @@ IMAGENET_CLASSES = 1000
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Task:
-    """Dataset x model.
+    """A dataset with a model, ready for a run.
 
     costs: of the dense network's parts. protocol: with the model family's defaults filled in. checkpoint: the file
-    that dense networks start from; the protocol holds its name and digest.
+    that dense networks start from; the protocol holds the file's name and digest.
     """
 
     dataset_label: str
@@ -52,13 +52,13 @@ class Task:
 
     @property
     def shape(self) -> dict[str, int]:
-        """What the model is built for."""
+        """Channels, picture size and classes, as arguments of the model."""
         channels, size, _ = self.loaded.shape
         return {"channels": channels, "size": size, "classes": len(self.loaded.classes)}
 
     @property
     def rule(self) -> Rule:
-        """What of each group stays whatever the scores: floors, multiples, groups that are not pruned."""
+        """Limits of every selection: floors, multiples, groups that are not pruned."""
         skipped = (group.name for group in self.table.groups if self.table.coupled(group))
         return Rule(
             floor=self.protocol.floor,
@@ -67,7 +67,7 @@ class Task:
         )
 
     def structure(self, metric: Metric) -> Structure:
-        """Give what is removed for a budget: single weights for one of weights, otherwise units."""
+        """Return single weights for a budget of `weights`, else whole units."""
         return (
             SingleWeights(WeightCosts.from_units(self.costs))
             if metric == "weights"
@@ -79,7 +79,7 @@ class Task:
         return draw(self.loaded, self.dataset.augment, self.protocol, seed, device)
 
     def fresh(self, seed: int, device: torch.device) -> Network:
-        """Build a block's dense network with its initial weights."""
+        """Build a block's dense network with random or checkpoint weights."""
         with seeded(seed, "initialisation"):
             model = self.model(**self.shape)
             if self.checkpoint is not None:
@@ -88,14 +88,14 @@ class Task:
         return Network.dense(place(model, device), self.table)
 
     def shell(self) -> nn.Module:
-        """Build a dense network on the CPU whose weights do not matter: others are loaded into it."""
+        """Build a dense network on the CPU to load a saved network into; its weights do not matter."""
         with seeded(0, "initialisation"):
             return self.model.without_weights()(**self.shape)
 
     def facts(self, seed: int, device: torch.device) -> dict[str, object]:
-        """Say what identifies a block, as JSON values."""
+        """Return the facts that identify a block, as JSON values."""
         return {
-            "dataset": split_name(self.dataset_label)[0],  # a folder may be moved: the fingerprint says what is in it
+            "dataset": split_name(self.dataset_label)[0],  # no path: the fingerprint identifies the pictures
             "augment": list(self.dataset.augment),
             "fingerprint": self.fingerprint,
             "model": identity(self.model),
@@ -111,9 +111,9 @@ def place(model: nn.Module, device: torch.device) -> nn.Module:
 
 @functools.cache
 def load_dataset(label: str, source: Source, plugins: tuple[str, ...] = ()) -> tuple[Dataset, Loaded, str]:
-    """Load a dataset once per process; gives its record, data and fingerprint."""
+    """Load a dataset once per process. Returns its record, data and fingerprint."""
     dataset, argument = get_dataset(label, load_registry(plugins))
-    with _named("dataset", label):
+    with _named_in_errors("dataset", label):
         loaded = dataset.load(dataclasses.replace(source, argument=argument))
     if loaded.augment is not None:
         dataset = dataclasses.replace(dataset, augment=loaded.augment)
@@ -121,22 +121,22 @@ def load_dataset(label: str, source: Source, plugins: tuple[str, ...] = ()) -> t
 
 
 @contextmanager
-def _named(kind: str, label: str) -> Iterator[None]:
-    """Say whose error it is that a dataset or model (a plugin's, perhaps) ends with."""
+def _named_in_errors(kind: str, label: str) -> Iterator[None]:
+    """Name the dataset or model in the errors of its code, which may be a plugin's."""
     try:
         yield
     except UserError:
         raise
     except Exception as error:
         text = " ".join(str(error).split())
-        raise UserError(f"{kind} '{label}' cannot be made ready: {type(error).__name__}: {text}") from error
+        raise UserError(f"{kind} '{label}' cannot be prepared: {type(error).__name__}: {text}") from error
 
 
-@functools.cache  # the jobs of a grid go through all its tasks again and again
+@functools.cache  # every job of a grid needs its task
 def make_task(
     dataset_label: str, model_label: str, protocol: Protocol, source: Source, plugins: tuple[str, ...] = ()
 ) -> Task:
-    """Make a task ready. source: where the data lie, and whether they may be downloaded.
+    """Prepare a task. source: folder of the data, and whether they may be downloaded.
 
     Raises `UserError` for data that are missing or do not fit, and for models that cannot be pruned.
     """
@@ -144,16 +144,15 @@ def make_task(
     model = get_model(model_label, load_registry(plugins))
     channels, height, width = loaded.shape
     if height != width:
-        raise UserError(
-            f"'{dataset_label}' has pictures of {height} x {width} pixels; models take square ones: give a size"
-        )
+        cure = "models need square pictures; give a size, such as size=64"
+        raise UserError(f"'{dataset_label}' has pictures of {height} x {width} pixels; {cure}")
     checkpoint = Path(protocol.weights) if protocol.weights else None
     complete = model.pretrained and channels == 3 and len(loaded.classes) == IMAGENET_CLASSES
     protocol = _filled(protocol, model, checkpoint, complete)
     if protocol.normalise == "imagenet":
         loaded = _as_imagenet(loaded)
     check_sizes(loaded, protocol)
-    with seeded(0, "analysis"), _named("model", model_label):
+    with seeded(0, "analysis"), _named_in_errors("model", model_label):
         network = model(channels, height, len(loaded.classes))
         example = torch.randn(2, channels, height, width)
         table = analyse(network, example, model.label, classes=len(loaded.classes))
@@ -170,30 +169,29 @@ def make_task(
         checkpoint=checkpoint,
     )
     if checkpoint is not None:
-        ready.fresh(0, torch.device("cpu"))  # a checkpoint that does not fit is refused before anything is computed
+        ready.fresh(0, torch.device("cpu"))  # refuses a checkpoint that does not fit, before any training
     return ready
 
 
 def _check_training(network: nn.Module, example: torch.Tensor, label: str) -> None:
-    """Refuse a network that cannot be trained as it is. Leaves it as it was."""
+    """Refuse a network whose forward pass in training mode fails or returns no tensor. Tries a copy."""
     copy = twin(network, torch.Tensor.clone).train()
     try:
         with torch.no_grad():
             output = copy(example)
     except Exception as error:
         text = " ".join(str(error).split())
-        raise UserError(
-            f"{label} cannot be trained: it fails in training mode: {type(error).__name__}: {text}"
-        ) from None
+        what = f"its forward pass fails in training mode: {type(error).__name__}: {text}"
+        raise UserError(f"{label} cannot be trained: {what}") from None
     if not isinstance(output, torch.Tensor):
         what = f"it returns a {type(output).__name__} in training mode, not a tensor"
         raise UserError(f"{label} cannot be trained: {what}; build it without auxiliary outputs")
 
 
 def _filled(protocol: Protocol, model: Model, checkpoint: Path | None, complete: bool) -> Protocol:
-    """Fill what was not given with the model family's defaults, and name the checkpoint by what is in it.
+    """Fill missing options with the model family's defaults; name the checkpoint by file name and digest.
 
-    complete: the model comes trained for these classes, its classifier included.
+    complete: whether the model comes trained for these classes, its classifier included.
     """
     missing = {**dataclasses.asdict(model.training), "normalise": model.normalise}
     if complete:
@@ -204,9 +202,9 @@ def _filled(protocol: Protocol, model: Model, checkpoint: Path | None, complete:
     protocol = Protocol.model_validate(protocol.model_dump() | filled)
     trained = checkpoint is not None or model.pretrained
     if protocol.frozen_rate != 1 and not protocol.frozen_epochs:
-        raise UserError(f"--frozen-rate {protocol.frozen_rate:g} is for --frozen-epochs, which is 0")
+        raise UserError(f"--frozen-rate {protocol.frozen_rate:g} needs --frozen-epochs, which is 0; give both")
     if protocol.epochs == 0 and not trained:
-        raise UserError(f"--epochs 0: '{model.label}' starts from random weights; give --weights FILE, or train it")
+        raise UserError(f"--epochs 0: '{model.label}' starts from random weights; give --weights FILE or more epochs")
     if protocol.frozen_epochs and not trained:
         what = "a new classifier needs trained features"
         raise UserError(f"--frozen-epochs {protocol.frozen_epochs}: {what}; give --weights FILE or a pretrained model")
@@ -214,6 +212,6 @@ def _filled(protocol: Protocol, model: Model, checkpoint: Path | None, complete:
 
 
 def _as_imagenet(loaded: Loaded) -> Loaded:
-    """Normalise as ImageNet's weights want it (grey pictures by the mean over the colours), and many of CIFAR."""
+    """Normalise as checkpoints of ImageNet and many of CIFAR expect. Grey pictures use the mean over colours."""
     mean, std = IMAGENET_MOMENTS if loaded.shape[0] == 3 else ((sum(numbers) / 3,) for numbers in IMAGENET_MOMENTS)
     return dataclasses.replace(loaded, mean=mean, std=std)

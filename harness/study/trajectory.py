@@ -1,4 +1,4 @@
-"""Runs the stages that lead to a point, each once, and makes the record."""
+"""Computes the stages that lead to a point, each once, and makes the record."""
 
 import time
 from dataclasses import dataclass, field, replace
@@ -29,17 +29,17 @@ from prunebench.study.task import Task, place
 from prunebench.training.evaluate import evaluate, with_batchnorm_reestimated
 from prunebench.training.train import Tick, TrainingSettings, train
 
-_FAILED: dict[tuple[Path, str], str] = {}  # why stages failed in this process, by results folder and key
+_FAILED: dict[tuple[Path, str], str] = {}  # reasons of failed stages in this process, by results folder and key
 
 
 def forget_failures() -> None:
-    """Let stages that failed be tried again, in a run that starts now."""
+    """Forget failed stages, so that a new run tries them again."""
     _FAILED.clear()
 
 
 @dataclass(eq=False, kw_only=True)
 class Trajectory:
-    """One criterion going down the ladder in one block."""
+    """One criterion in one block on its way down the ladder."""
 
     task: Task
     method: Method
@@ -58,11 +58,11 @@ class Trajectory:
 
     @cached_property
     def data(self) -> BlockData:
-        """Draw the block's splits, where something is to be computed."""
+        """Splits of the block, drawn at first use."""
         return self.task.data(self.seed, self.device)
 
     def blank(self, keep: float) -> Record:
-        """Give the record of a keep before anything is computed: what was asked, and its key."""
+        """Return the record of a keep before anything is computed: cell, protocol and key."""
         cell = Cell(
             dataset=self.task.dataset_label,
             model=self.task.model.label,
@@ -76,18 +76,18 @@ class Trajectory:
         return Record(key=key, cell=cell, protocol=self.protocol.model_dump(), fingerprint=self.task.fingerprint)
 
     def finished(self, keep: float) -> Record | None:
-        """Read the record of a finished point."""
+        """Read the record of a point; None where the point is not finished."""
         return self.store.get(self.blank(keep))
 
     def point(self, keep: float) -> Record:
-        """Compute a point; the stages that lead to it are stored, the record is not."""
+        """Compute a point. Stores its stages, but not the record."""
         stage = self.plan.point(self.method, keep)
         record = self._record(self.blank(keep), stage, self.network(stage))
         del self._memory[stage.key]
         return record
 
     def facts(self, stage: Stage) -> StageFacts:
-        """Give what a stage left behind beside its network; a stage that was never computed is computed now."""
+        """Return the facts of a stage; computes the stage where it is not finished."""
         folder = self.store.stage(stage.key)
         if not (folder / FACTS).exists():
             self.network(stage)
@@ -95,7 +95,7 @@ class Trajectory:
         return read_stage_facts(folder)
 
     def network(self, stage: Stage) -> Network:
-        """Give a stage's network: from memory, from the store, or by computing it."""
+        """Return a stage's network: from memory, from the store, or computed now."""
         failed = (self.store.folder, stage.key)
         if failed in _FAILED:
             raise CellError(_FAILED[failed])
@@ -109,7 +109,7 @@ class Trajectory:
                     self._memory[stage.key] = self._load(stage) if self.store.has(stage.key) else self._compute(stage)
             except UserError:
                 raise
-            except Exception as error:  # once is enough: it would come again at every keep and criterion
+            except Exception as error:  # remembered, or every keep and criterion would repeat it
                 _FAILED[failed] = reason(error)
                 self._memory.clear()  # a plugin may have changed a network that other keeps start from
                 raise
@@ -124,25 +124,25 @@ class Trajectory:
     def _compute(self, stage: Stage) -> Network:
         start = time.perf_counter()
         restart_peak(str(self.device))
-        network, found = self._start(stage)
+        network, fields = self._start(stage)
         tested = stage.kind in ("dense", "point") and not stage.trial
         after_cut = None
         if tested and stage.kind == "point":
             after_cut = evaluate(network.model, self.data.test)
-            found["cut"] = measured(after_cut)
+            fields["cut"] = measured(after_cut)
             copy = with_batchnorm_reestimated(network.model, self.data.calibration, self.protocol.calibration_batch)
-            found["cut_bn"] = measured(evaluate(copy, self.data.test))
+            fields["cut_bn"] = measured(evaluate(copy, self.data.test))
         curve = self._new_classifier(network) if stage.kind == "dense" else []
         trained = train(network, self.data, self._settings(stage), self._regulariser(stage), self.tick)
         if tested:
             result = after_cut if after_cut and not stage.epochs else evaluate(network.model, self.data.test)
-            found |= {"final": measured(result), "images": per_image(result, self.data.classes)}
+            fields |= {"final": measured(result), "images": per_image(result, self.data.classes)}
         facts = StageFacts(
             seconds=time.perf_counter() - start,
             memory=peak_memory(str(self.device)),
             curve=(*curve, *trained.curve),
             sparse=trained.sparse,
-            **found,
+            **fields,
         )
         self._store(stage, network, facts)
         return network
@@ -157,7 +157,7 @@ class Trajectory:
         self.store.finish_stage(stage.key, fill)
 
     def _start(self, stage: Stage) -> tuple[Network, dict[str, Any]]:
-        """Give the network that a stage trains, with the facts of its cut: fresh, the parent's, or the parent cut."""
+        """Return the network that a stage trains (new, a copy of the parent or the parent cut) and the cut's facts."""
         if stage.parent is None:
             return self.task.fresh(self.seed, self.device), {}
         parent = self.network(stage.parent)
@@ -179,7 +179,7 @@ class Trajectory:
         return network, {"floors": floors, "cut_seconds": time.perf_counter() - start}
 
     def _new_classifier(self, network: Network) -> list[Epoch]:
-        """Train the classifier of a transferred network, with everything else frozen."""
+        """Train the new classifier of a transferred network; everything else is frozen."""
         protocol = self.protocol
         if not protocol.frozen_epochs:
             return []

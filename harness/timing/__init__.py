@@ -1,1 +1,1 @@
-"""Latencies of dense and pruned networks, and what `pytest benchmarks/` times. Imports study and fidelity."""
+"""Times dense and pruned networks and scores, for `pytest benchmarks/`. Imports study and fidelity."""

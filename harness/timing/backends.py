@@ -1,4 +1,4 @@
-"""What runs a network that is timed: eager, channels_last, torch.compile or ONNX Runtime."""
+"""Backends of timed networks: eager, channels_last, torch.compile or ONNX Runtime."""
 
 import copy
 import logging
@@ -15,7 +15,7 @@ from prunebench.timing.latency import Call, synchronised
 
 
 def runner(model: nn.Module, example: Tensor, backend: str) -> Call:
-    """Make a call that runs the network once on the example (batch, channels, height, width).
+    """Return a call that runs the network once on the example (batch, channels, height, width).
 
     On a GPU the call returns when the work is done. Raises `UserError` where the backend is not installed.
     """
@@ -35,7 +35,7 @@ def runner(model: nn.Module, example: Tensor, backend: str) -> Call:
 
 
 def _compiled(model: nn.Module, example: Tensor) -> nn.Module:
-    """Compile, and make sure that it did: after eight networks dynamo runs eagerly without a word."""
+    """Compile a network and check that dynamo did so: after eight networks dynamo silently runs eagerly."""
     import torch._dynamo as dynamo
 
     dynamo.reset()
@@ -44,7 +44,7 @@ def _compiled(model: nn.Module, example: Tensor) -> nn.Module:
     with torch.inference_mode():
         compiled(example)
     if dynamo.utils.counters["stats"]["unique_graphs"] <= counted:
-        raise UserError("torch.compile ran this network eagerly; use --backend eager")
+        raise UserError("--backend compile: torch.compile ran this network eagerly; give --backend eager")
     return compiled  # type: ignore[return-value]
 
 
@@ -60,7 +60,7 @@ def _onnx(model: nn.Module, example: Tensor) -> Call:
     import onnxruntime
 
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter warns of its own deprecations
+        warnings.simplefilter("ignore")  # the exporter uses deprecated calls of its own
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(model, (example,), dynamo=True, verbose=False)
         assert program is not None

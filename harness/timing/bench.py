@@ -1,4 +1,4 @@
-"""What `pytest benchmarks/` times: the entries of a grid, trained together, then handed out one by one."""
+"""Trains the networks of a grid together, then hands them one by one to `pytest benchmarks/`."""
 
 import logging
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from prunebench.timing.timer import Timer
 
 @dataclass(frozen=True)
 class TimedNetwork:
-    """One timed network: a task's dense one (no keep), or a point."""
+    """One timed network: a point, or the dense network of a task (keep is None)."""
 
     job: Job
     metric: Metric
@@ -37,7 +37,7 @@ class TimedNetwork:
 
     @property
     def record_wanted(self) -> bool:
-        """Tell whether the entry is a point."""
+        """Tell whether the network is a point, which has a record."""
         return self.keep is not None
 
     def __str__(self) -> str:
@@ -49,7 +49,7 @@ class TimedNetwork:
 
 @contextmanager
 def _lines_shown() -> Iterator[None]:
-    """Let the progress lines through: pytest takes the log for itself."""
+    """Show the progress lines, which pytest would capture."""
     log, handler = logging.getLogger("prunebench"), logging.StreamHandler()
     level = log.level
     log.addHandler(handler)
@@ -62,7 +62,7 @@ def _lines_shown() -> Iterator[None]:
 
 
 class Bench:
-    """The grid of one pytest session."""
+    """The grid of one pytest session, with its records and fidelities."""
 
     def __init__(self, spec: Spec) -> None:
         configure(spec)
@@ -76,7 +76,7 @@ class Bench:
 
     @cached_property
     def entries(self) -> dict[str, TimedNetwork]:
-        """The dense network of every task, then the points, by their names."""
+        """Dense network of every task, then the points, by name."""
         metric = self.spec.keep.metric
         tasks = dict.fromkeys((job.dataset, job.model) for job in self.grid.jobs)
         dense = [TimedNetwork(Job(*names, "dense", 0), metric) for names in tasks]
@@ -85,26 +85,26 @@ class Bench:
 
     @cached_property
     def scores(self) -> dict[str, Job]:
-        """The scores whose fidelity is measured, by their names."""
+        """Jobs whose scores are compared with the true changes of the loss, by name."""
         jobs = score_jobs(self.grid)
         return {f"{job.dataset}-{job.model}-{job.criterion}-seed{job.seed}": job for job in jobs}
 
     @cached_property
     def gated(self) -> tuple[str, ...]:
-        """The criteria that cannot score a dense network."""
+        """Criteria that read gates and so cannot score a dense network."""
         return criteria_that_read_gates(self.grid)
 
     def compare(self, jobs: tuple[Job, ...]) -> None:
-        """Compute the fidelity of some scores, or read it from the store."""
+        """Compute the fidelities of some jobs, or read them from the store."""
         with _lines_shown(), Progress() as progress:
             self.fidelity |= compare_scores(self.grid, jobs, progress)
 
     def tidy(self) -> None:
-        """Forget the dense networks that only fidelity needed, where none are to be kept."""
+        """Delete the dense networks that only fidelity needed, under `--save none`."""
         forget_dense(self.grid, tuple(self.fidelity))
 
     def train(self, entries: list[TimedNetwork]) -> None:
-        """Compute the points of some entries, or read them from the store."""
+        """Compute some points, or read them from the store."""
         jobs = tuple(dict.fromkeys(entry.job for entry in entries))
         keeps = tuple(f for f in self.spec.keep.fractions if any(entry.keep == f for entry in entries))
         spec = self.spec.model_copy(update={"keep": Budget(self.spec.keep.metric, keeps)})
@@ -115,15 +115,15 @@ class Bench:
                 self.records[TimedNetwork(job, cell.metric, cell.keep)] = record
 
     def record(self, entry: TimedNetwork) -> Record | None:
-        """Give an entry's record; a dense network has none."""
+        """Return the record of a point; None for a dense network."""
         return self.records[entry] if entry.record_wanted else None
 
     def iterations(self, call: Call) -> int:
-        """Say how often a timed round repeats its call."""
+        """Return how often a timed round repeats its call."""
         return repeats(call)
 
     def facts(self, entry: TimedNetwork, call: Call) -> dict[str, Any]:
-        """Give what the benchmark entry carries: cost of the dense network, or record and paired latency."""
+        """Return the facts of a benchmark entry: cost of a dense network, or record and paired latency of a point."""
         record = self.record(entry)
         if record is None:
             return {"dense": task(self.spec, entry.job.dataset, entry.job.model).costs.dense.model_dump()}
@@ -133,8 +133,8 @@ class Bench:
         return {"record": record.model_dump(mode="json"), "latency": latency.model_dump(mode="json")}
 
     def summary(self) -> dict[str, Any]:
-        """Say what the file is, with the records that have no time: pytest-benchmark leaves failed tests out."""
+        """Describe the benchmark file. Adds the records without a time, because pytest-benchmark omits failed tests."""
         untimed = [r.model_dump(mode="json") for entry, r in self.records.items() if entry not in self.timed]
-        found = sorted((self.spec.results / "strengths").glob("*.json"))
-        tunings = [read_choice(path).model_dump(mode="json") for path in found]
+        paths = sorted((self.spec.results / "strengths").glob("*.json"))
+        tunings = [read_choice(path).model_dump(mode="json") for path in paths]
         return {**about(self.spec), "untimed": untimed, "tunings": tunings}

@@ -1,6 +1,6 @@
-"""Paired latency: dense and pruned network in turn, A B A B; the median of the paired ratios with an interval.
+"""Paired latency: dense and pruned network timed in turn (A B A B), and the median of the paired ratios.
 
-Machines drift: two networks timed one after the other differ by the drift too, two timed in turn do not.
+The speed of a machine drifts. The drift biases a comparison of networks timed one after the other, but not in turn.
 """
 
 import time
@@ -15,9 +15,9 @@ Seconds = NDArray[np.float64]
 
 
 def paired(dense: Call, pruned: Call, rounds: int, least: float = 0.002) -> tuple[Seconds, Seconds]:
-    """Time two calls in turn. Gives their seconds per call, (rounds,) each.
+    """Time two calls in turn. Returns the seconds per call of each, (rounds,).
 
-    Each sample repeats its call until it should last `least` seconds, so that the clock's grain does not count.
+    Each sample repeats its call to last about `least` seconds, so that the clock's resolution does not matter.
     """
     times = [repeats(call, least) for call in (dense, pruned)]
     seconds = np.empty((rounds, 2))
@@ -31,7 +31,7 @@ def paired(dense: Call, pruned: Call, rounds: int, least: float = 0.002) -> tupl
 
 
 def repeats(call: Call, least: float = 0.002) -> int:
-    """Say how often a call must be repeated to last `least` seconds."""
+    """Return how often to repeat a call so that the repeats last `least` seconds."""
     for _ in range(3):
         call()
     start = time.perf_counter()
@@ -40,9 +40,9 @@ def repeats(call: Call, least: float = 0.002) -> int:
 
 
 def median_interval(ratios: Seconds, level: float = 0.95, resamples: int = 2000) -> tuple[float, float, float]:
-    """Median with a circular block-bootstrap interval: neighbours in time are alike, so they are drawn together.
+    """Median with a circular block-bootstrap interval. Blocks keep neighbours in time together: they are correlated.
 
-    ratios: (n,) in the order of measurement; blocks have about n^(1/3) members. Gives (median, low, high).
+    ratios: (n,) in the order of measurement; blocks have about n^(1/3) members. Returns (median, low, high).
 
     >>> median_interval(np.array([2.0, 2.0, 2.0, 2.0]))
     (2.0, 2.0, 2.0)
@@ -58,7 +58,7 @@ def median_interval(ratios: Seconds, level: float = 0.95, resamples: int = 2000)
 
 
 def synchronised(call: Call, device: torch.device) -> Call:
-    """Make a call return only when the device has finished its work."""
+    """Wrap a call so that it returns only when the device has finished its work."""
     if device.type == "cuda":
 
         def wait() -> None:

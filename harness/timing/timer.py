@@ -1,4 +1,4 @@
-"""Times a finished point against its dense network and keeps the result apart from the records."""
+"""Times points against their dense networks, and stores the latencies apart from the records."""
 
 import re
 
@@ -20,7 +20,7 @@ from prunebench.timing.latency import Call, median_interval, paired, synchronise
 
 
 class Timer:
-    """Times the networks of one grid; a dense runner is made once per task."""
+    """Times the networks of one grid; builds the runner of a dense network once per task."""
 
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
@@ -31,7 +31,7 @@ class Timer:
         self._dense: tuple[tuple[str, str], Call] | None = None
 
     def dense(self, job: Job) -> Call:
-        """Make a call that runs the dense network of a job's task."""
+        """Return a call that runs the dense network of a job's task."""
         name = (job.dataset, job.model)
         if self._dense is None or self._dense[0] != name:
             ready = task(self.spec, *name)
@@ -39,7 +39,7 @@ class Timer:
         return self._dense[1]
 
     def pruned(self, job: Job, record: Record) -> Call:
-        """Make a call that runs a network of the record's widths; the time does not depend on its weights."""
+        """Return a call that runs a new network of the record's widths; its weights do not affect the time."""
         ready = task(self.spec, job.dataset, job.model)
         network = ready.fresh(0, self.device)
         excess = {group.name: torch.arange(_units(group, record), group.units) for group in ready.table.groups}
@@ -51,7 +51,7 @@ class Timer:
         return runner(network.model, example, self.spec.backend)
 
     def scoring(self, job: Job) -> Call:
-        """Make a call that scores a dense network; the time does not depend on its weights."""
+        """Return a call that scores a new dense network; its weights do not affect the time."""
         ready, method = task(self.spec, job.dataset, job.model), method_of(self.spec, job)
         assert method.score is not None
         criterion, network = method.score, ready.fresh(job.seed, self.device)
@@ -59,7 +59,7 @@ class Timer:
         return synchronised(lambda: score(criterion, network, batches, generator(job.seed, "timing")), self.device)
 
     def measure(self, dense: Call, pruned: Call, record: Record) -> Latency:
-        """Measure the two in turn."""
+        """Time dense and pruned network in turn."""
         a, b = paired(dense, pruned, self.spec.timing_rounds)
         ratios = a / b
         speedup, low, high = median_interval(ratios)
@@ -78,7 +78,7 @@ class Timer:
         )
 
     def keep(self, latencies: list[Latency]) -> None:
-        """Write latencies beside the records, replacing older ones of the same points."""
+        """Write latencies beside the records; replaces older latencies of the same points."""
         name = re.sub(r"\W+", "-", f"{self.machine}-{self.spec.backend}")
         path = self.store.folder / "timing" / f"{name}.json"
         old = read_json(path).get("latencies", []) if path.exists() else []
@@ -88,6 +88,6 @@ class Timer:
 
 
 def _units(group: Group, record: Record) -> int:
-    """Give the units that a group has left: a unit of a grouped convolution is several of the layer's channels."""
+    """Count a group's remaining units. In a grouped convolution one unit is several channels."""
     dense, now = record.widths[group.name]
     return now * group.units // dense

@@ -1,1 +1,1 @@
-"""Settings chosen on validation pictures: the fine-tuning rate and the strength of regularisers. Imports study."""
+"""Chooses fine-tuning rates and strengths of regularisers on validation pictures. Imports study."""

@@ -1,4 +1,4 @@
-"""How a setting is chosen: the value with the best mean accuracy on validation pictures."""
+"""Chooses the value of a setting with the best mean accuracy on validation pictures."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Found = Mapping[float, Sequence[Trial]]  # the trials of each value
 
 @dataclass(frozen=True)
 class Search:
-    """A setting to choose for a criterion on a task. path: where the choice is written."""
+    """A setting to choose for a criterion on a task. path: file of the choice."""
 
     dataset: str
     model: str
@@ -33,22 +33,22 @@ class Search:
 def choose(searches: Mapping[Search, Found], grid: Grid, prefer: Callable[[float, list[float]], Any]) -> list[Choice]:
     """Choose and write the best value of every search.
 
-    prefer: sort key of a value, given all values; of equal means the value with the lowest key is taken. Raises
-    `UserError` for searches of which each value failed, after the others are written.
+    prefer: sort key of a value, given all values. Of values with the best mean, the lowest key wins. A search fails
+    where every value has a failed trial. The other choices are written, then a `UserError` is raised.
     """
     store, choices, failures = Store(grid.spec.results), list[Choice](), list[str]()
     for search, found in searches.items():
         value = _best({one: mean_validation(trials) for one, trials in found.items()}, prefer)
         if value is None:
             why = first_failure(trial for trials in found.values() for trial in trials)
-            failures.append(f"{search.task}, {search.criterion}: each value failed at some point: {why}")
+            failures.append(f"{search.task}, {search.criterion}: every value has a failed trial: {why}")
             continue
         choice = _choice(search, value, found, grid)
         store.write_json(search.path, choice.model_dump(mode="json"))
         choices.append(choice)
     if failures:
         written = ", ".join(f"{one.task} {one.criterion} {one.value:g}" for one in choices)
-        raise UserError("; ".join([*failures, *([f"written for the others: {written}"] if written else [])]))
+        raise UserError("; ".join([*failures, *([f"choices written for the others: {written}"] if written else [])]))
     return choices
 
 
@@ -76,23 +76,23 @@ def _best(means: Mapping[float, float | None], prefer: Callable[[float, list[flo
 
 
 def mean_validation(trials: Sequence[Trial]) -> float | None:
-    """Average the validation accuracy; None where a trial failed."""
+    """Average the validation accuracy of trials; None where a trial failed."""
     known = [trial.validation for trial in trials if trial.validation is not None]
     return sum(known) / len(known) if known and len(known) == len(trials) else None
 
 
 def total_seconds(trials: Iterable[Trial]) -> float:
-    """Sum up what trials took, each stage once."""
+    """Sum the seconds of trials; a shared stage counts once."""
     return sum({key: took for trial in trials for key, took in trial.seconds.items()}.values())
 
 
 def first_failure(trials: Iterable[Trial]) -> str:
-    """Say why trials failed: the first reason in the order of the alphabet."""
-    return min((trial.reason for trial in trials if trial.reason), default="no point was reached")
+    """Return the alphabetically first reason why trials failed."""
+    return min((trial.reason for trial in trials if trial.reason), default="no trial was run")
 
 
 def marked_percent(accuracy: float | None, marks: str = "") -> str:
-    """Print an accuracy in %, with marks behind it.
+    """Format an accuracy in %, followed by marks.
 
     >>> marked_percent(0.5, "*"), marked_percent(0.5), marked_percent(None)
     ('50.00 *', '50.00', 'failed')

@@ -1,7 +1,7 @@
-"""Chooses the fine-tuning rate of a task: the best of four on validation pictures, by random units, shared by all.
+"""Chooses the fine-tuning rate of each task: the best of four rates on validation pictures.
 
-The rate after pruning can decide a ranking (Le & Hua, ICLR 2021; Wang et al., arXiv 2301.05219), so no criterion has a
-say in it: the units are those of `random`, the accuracy is that of the validation pictures after fine-tuning.
+The rate after pruning can decide a ranking (Le & Hua, ICLR 2021; Wang et al., arXiv 2301.05219). So all criteria share
+one rate, and none of them influences the choice: trials prune by `random`.
 """
 
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ SHARES = (1.0, 0.3, 0.1, 0.03)  # of the dense peak rate
 
 
 def sweep(spec: Spec, progress: Progress) -> list[Choice]:
-    """Try every share on every task of a spec, and write the best one for `--finetune-rate swept`.
+    """Try every share on every task of a spec; write the best share for `--finetune-rate swept`.
 
-    Dense and sparse-trained networks are those of a run with the same options; no records are written.
+    Shares the dense and sparse-trained networks of a run with the same options. Writes no records.
     """
     if not spec.finetune_epochs:
-        raise UserError("--finetune-epochs 0: without fine-tuning there is no rate to choose")
+        raise UserError("--finetune-epochs 0: without fine-tuning there is no rate to choose; give 1 or more")
     grids = [_grid(spec, share) for share in SHARES]
     grid = grids[0]
     found = dict(zip(SHARES, run_trials(grids, progress, apart=("rung", "point")), strict=True))
@@ -39,7 +39,7 @@ def sweep(spec: Spec, progress: Progress) -> list[Choice]:
 
 
 def table(choices: Sequence[Choice]) -> str:
-    """Print what was found: validation accuracy in % by share of the dense peak, the best one marked."""
+    """Format the choices: validation accuracy in % by share of the dense peak rate, with the best marked."""
     rows = [
         [one.task, *(marked_percent(one.validation[f"{share:g}"], "*" * (share == one.value)) for share in SHARES)]
         for one in choices

@@ -1,7 +1,7 @@
 """Chooses the strength of regularisers: the best of five on validation pictures, for each criterion and task.
 
-Its seeds are others than those of the evaluation, so no picture and no network that a strength was chosen with is
-compared later. Every criterion gets the same number of trials, and more where it goes on from an end of its range.
+Tuning uses seeds of its own and no test pictures, so nothing that is compared later decides a strength. Every criterion
+gets the same number of trials. A criterion gets more where a later tuning extends its range.
 """
 
 import math
@@ -22,21 +22,21 @@ from prunebench.study.spec import Spec
 from prunebench.tuning.choose import Search, choose, marked_percent
 from prunebench.tuning.trials import run_trials, trials_of
 
-FACTORS = (0.01, 0.1, 1.0, 10.0, 100.0)  # of the strength given, or of the regulariser's default
+FACTORS = (0.01, 0.1, 1.0, 10.0, 100.0)  # of the strength in the criterion's name, else of the regulariser's default
 FIRST_SEED = 1000
 
 
 def tune(spec: Spec, progress: Progress) -> list[Choice]:
-    """Try five strengths of every criterion with a regulariser, and write the best for `strength=tuned`.
+    """Try five strengths of every criterion with a regulariser; write the best for `strength=tuned`.
 
-    The middle one is the strength given in a criterion's name, else its default. Those that an earlier tuning tried
-    count, too: what is known of them is not done again. Seeds are 1000 plus those given.
+    The middle of the five is the strength in a criterion's name, else its default. Strengths of an earlier tuning join
+    the comparison, and their finished trials are not repeated. Seeds are 1000 plus the given seeds.
     """
     if not spec.finetune_epochs:
-        raise UserError("--finetune-epochs 0: without fine-tuning there is no accuracy to choose a strength by")
+        raise UserError("--finetune-epochs 0: without fine-tuning no strength can be chosen; give 1 or more")
     known = load_registry(spec.plugin)
     if not spec.sparse_epochs and any(parse_method(text, known).before is not None for text in spec.criteria):
-        raise UserError("--sparse-epochs 0: without sparse training a regulariser does nothing, whatever its strength")
+        raise UserError("--sparse-epochs 0: without sparse training no regulariser has an effect; give 1 or more")
     ranges = {name: _range(name, middle, known) for name, middle in _middles(spec, known).items()}
     texts = tuple(text for texts in ranges.values() for text in texts.values())
     seeds = tuple(FIRST_SEED + seed for seed in parse_seeds(spec.seeds))
@@ -65,7 +65,7 @@ def tune(spec: Spec, progress: Progress) -> list[Choice]:
 
 
 def table(choices: Sequence[Choice]) -> str:
-    """Print what was found: validation accuracy in % by strength, the best one marked; and what to do at an end."""
+    """Format the choices: validation accuracy in % by strength, marks, and what to do at an end of a range."""
     rows, notes = [], ["*: the best"]
     if any(one.ineffective for one in choices):
         notes.append("~: did nothing: the regulariser's term fell by less than 5 % in at least one trial")
@@ -77,7 +77,8 @@ def table(choices: Sequence[Choice]) -> str:
         rows.append([one.task, one.criterion, one.trials, f"{one.seconds:.0f}", *cells])
         if one.at_an_end:
             again = one.criterion.replace(f"strength={TUNED}", f"strength={one.value:g}")
-            notes.append(f"{one.task}: the best strength is at the end of its range; to go on: --criteria {again}")
+            what = "the best strength is at an end of its range; to extend the range, tune again with"
+            notes.append(f"{one.task}: {what} --criteria {again}")
     head = ["task", "criterion", "trials", "seconds", "strength and validation accuracy in %"]
     head += [""] * (max(len(row) for row in rows) - len(head))
     alignment = ["left"] * 2 + ["right"] * 2 + ["left"] * (len(head) - 4)
@@ -85,7 +86,7 @@ def table(choices: Sequence[Choice]) -> str:
 
 
 def _middles(spec: Spec, known: Registry) -> dict[str, float]:
-    """Give the criteria to tune, with `strength=tuned` in their names, and the middle of each one's range."""
+    """Return the middle strength of each criterion to tune, by its name with `strength=tuned`."""
     middles: dict[str, float] = {}
     for text in spec.criteria:
         method = parse_method(text, known)
@@ -94,20 +95,20 @@ def _middles(spec: Spec, known: Registry) -> dict[str, float]:
         if rule is None:
             continue
         if not rule.strength:
-            raise UserError(f"'{text}': around a strength of 0 there is no range to try")
+            raise UserError(f"'{text}': no range lies around a strength of 0; give a positive strength")
         name = parse_method(with_strength(method.name, known, TUNED), known).name
         if middles.setdefault(name, rule.strength) != rule.strength:
             both = f"around {middles[name]:g} and around {rule.strength:g}"
-            raise UserError(f"'{name}' is to be tuned {both}; give one of them")
+            raise UserError(f"'{name}' would be tuned {both}; give one strength")
     if not middles:
         having = ", ".join(n for n, e in sorted(known.criteria.items()) if e.plugin.regulariser is not None)
-        what = "none of these criteria has a regulariser, there is no strength to tune"
-        raise UserError(f"--criteria {' '.join(spec.criteria)}: {what}; with one: {having or 'none'}")
+        what = "none of these criteria has a regulariser to tune"
+        raise UserError(f"--criteria {' '.join(spec.criteria)}: {what}; give some of: {having or 'none'}")
     return middles
 
 
 def _range(name: str, middle: float, known: Registry) -> dict[float, str]:
-    """Give the strengths to try, each with the criterion that has it."""
+    """Return the strengths to try, each with the criterion of this strength."""
     return _tries(name, [float(f"{middle * factor:.6g}") for factor in FACTORS], known)
 
 
@@ -121,13 +122,13 @@ def _search(spec: Spec, dataset: str, model: str, criterion: str) -> Search:
 
 
 def _earlier(search: Search, known: Registry) -> dict[float, str]:
-    """Give the strengths that an earlier tuning tried."""
+    """Return the strengths that an earlier tuning tried."""
     if not search.path.exists():
         return {}
     return _tries(search.criterion, [float(text) for text in read_choice(search.path).validation], known)
 
 
 def _distance_from_the_middle(strength: float, tried: Sequence[float]) -> tuple[float, float]:
-    """Prefer the middle of the range among equals: strengths that cannot be told apart say nothing."""
+    """Sort key: among strengths of equal accuracy, prefer the one nearest to the middle of the range."""
     middle = tried[len(tried) // 2]
     return abs(math.log(strength / middle)), strength

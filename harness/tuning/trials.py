@@ -1,7 +1,7 @@
-"""Runs that choose a setting by the accuracy on validation pictures.
+"""Runs trials, which choose a setting by the accuracy on validation pictures.
 
-They write no records. Test pictures have no part in it: behind the dense networks, which are those of a run, nothing
-is measured on them. What a finished trial said stays in the facts of its stages, so that it is not done twice.
+Trials write no records. They share the dense networks of runs, and never read test pictures after the dense stage.
+The facts of a trial's stages stay in the store, so a finished trial is not repeated.
 """
 
 import logging
@@ -24,11 +24,11 @@ log = logging.getLogger("prunebench")
 
 @dataclass(frozen=True)
 class Trial:
-    """What came out of one job at one keep.
+    """Result of one job at one keep.
 
-    validation: accuracy at the end of fine-tuning, None where the trial failed; `reason` says why.
-    seconds: by stage behind the dense network, whoever trained it.
-    ineffective: the regulariser's term fell by less than 5 %: its strength did nothing.
+    validation: accuracy at the end of fine-tuning; None where the trial failed. reason: why the trial failed.
+    seconds: by key of each stage after the dense one, also where another trial computed the stage.
+    ineffective: the regulariser's term fell by less than 5 %, so the strength did nothing.
     """
 
     job: Job
@@ -40,20 +40,20 @@ class Trial:
 
     @property
     def status(self) -> str:
-        """Say `ok` or `failed`."""
+        """Return `ok` or `failed`."""
         return "failed" if self.validation is None else "ok"
 
     def summary(self) -> str:
-        """Say in a few words what came out."""
+        """Summarise the result in a few words."""
         if self.validation is None:
             return f"{self.keep} FAILED: {self.reason}"
         return f"{self.keep} {100 * self.validation:.2f} % of the validation pictures"
 
 
 def run_trials(grids: Sequence[Grid], progress: Progress, apart: Container[str]) -> list[list[Trial]]:
-    """Run some grids of one results folder; gives the trials of each.
+    """Run the trials of several grids of one results folder. Returns the trials of each grid.
 
-    apart: kinds of stages that no run shares with a trial. Their networks are forgotten when all trials are done.
+    apart: kinds of stages that trials do not share with runs. Their networks are deleted after the last trial.
     """
     progress.begin(sum(len(grid.jobs) for grid in grids))
     store = Store(grids[0].spec.results)
@@ -68,7 +68,7 @@ def run_trials(grids: Sequence[Grid], progress: Progress, apart: Container[str])
 
 
 def run_trial_job(spec: Spec, job: Job, progress: Progress | None = None, *, apart: Container[str] = ()) -> list[Trial]:
-    """Do the trials of a job, then forget its rungs and points, which no other job needs."""
+    """Run the trials of a job, then delete the networks of its rungs and points, which no other job needs."""
     trajectory = start(spec, job, progress)
     found = [_trial(trajectory, job, keep, apart) for keep in spec.keep.keeps]
     _forget(trajectory, spec, apart, kinds=("rung", "point"))
@@ -82,7 +82,7 @@ def _trial(trajectory: Trajectory, job: Job, keep: Keep, apart: Container[str]) 
         facts = {stage.key: trajectory.facts(stage) for stage in stages} | {point.key: last}
     except UserError:
         raise
-    except Exception as error:  # an error in a plugin ends this trial alone
+    except Exception as error:  # an error in a plugin fails this trial alone
         log.debug("traceback of the failed trial", exc_info=True)
         return Trial(job, str(keep), reason=reason(error))
     return Trial(
@@ -101,7 +101,7 @@ def _chain(trajectory: Trajectory, fraction: float, apart: Container[str]) -> li
 def _forget(
     trajectory: Trajectory, spec: Spec, apart: Container[str], kinds: Container[str] = ("sparse", "rung", "point")
 ) -> None:
-    """Forget the networks of trials alone, of some kinds of stages."""
+    """Delete the networks of these kinds of stages, where only trials use them."""
     for fraction in spec.keep.fractions:
         for stage in _chain(trajectory, fraction, apart):
             if stage.trial and stage.kind in kinds:
@@ -109,5 +109,5 @@ def _forget(
 
 
 def trials_of(trials: Iterable[Trial], **job: str) -> list[Trial]:
-    """Pick the trials of the jobs with some dataset, model or criterion."""
+    """Return the trials of jobs with this dataset, model or criterion."""
     return [trial for trial in trials if all(getattr(trial.job, name) == text for name, text in job.items())]

@@ -3,7 +3,6 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import pytest
 import torch
 from torchvision.models import mobilenet_v2
 
@@ -28,20 +27,6 @@ def test_what_is_timed_prunes_to_half_of_the_macs() -> None:
     assert 0.45 < count(network).macs / dense <= 0.5
     overhead.prune_by_theirs(model, pictures, 0.5)
     assert model.features[0][0].out_channels == 4  # of 8
-
-
-@pytest.mark.parametrize(("chosen", "left"), [("", ["quick"]), ("slow", ["quick", "slow"])])
-def test_slow_benchmarks_run_when_they_are_asked_for(chosen: str, left: list[str]) -> None:
-    def item(name: str) -> Any:
-        return SimpleNamespace(name=name, get_closest_marker=lambda marker: True if name == marker else None)
-
-    gone: list[Any] = []
-    hook = SimpleNamespace(pytest_deselected=lambda items: gone.extend(items))
-    items = [item("quick"), item("slow")]
-    config = SimpleNamespace(option=SimpleNamespace(markexpr=chosen), hook=hook)
-    load("conftest").pytest_collection_modifyitems(config, items)
-    assert [one.name for one in items] == left
-    assert len(gone) == 2 - len(left)
 
 
 def test_overhead_benchmarks_need_no_cell_of_the_grid() -> None:

@@ -58,7 +58,7 @@ WRONG = {
     "no criteria": (["--criteria", ""], "--criteria is empty"),
     "missing data": (["--datasets", "mnist", "--data-root", "/nowhere"], "MNIST is not in /nowhere"),
     "device": (["--device", "cuda:99"], "--device cuda:99: this machine has"),
-    "device name": (["--device", "tpu"], "--device tpu: allowed are"),
+    "device name": (["--device", "tpu"], "--device tpu: unknown device"),
     "number": (["--epochs", "many"], "--epochs many: "),
     "batch": (["--batch", "9999"], "fewer than a batch of 9999"),
     "folder": (["--datasets", "folder:/nowhere"], "/nowhere does not exist"),

@@ -70,7 +70,7 @@ def test_models_are_checked_by_name() -> None:
     for names, classes, message in (
         ((), 10, "no model to check: give names or --all; known: .*lenet5"),
         (("lenet",), 10, "unknown model 'lenet'; did you mean 'lenet5'"),
-        (("lenet5",), 1, "--size 0, --channels 3, --classes 1: pictures have"),
+        (("lenet5",), 1, "--size 0, --channels 3, --classes 1: too small; give at least"),
     ):
         with pytest.raises(UserError, match=message):
             check_models(names, everything=False, plugins=(), classes=classes)

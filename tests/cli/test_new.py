@@ -50,17 +50,17 @@ def test_what_is_written_is_in_the_house_style(tmp_path: Path, evidence: str) ->
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("my-score", "'my-score' cannot be the name of a new criterion: write small letters, digits and _"),
-        ("1st", "write small letters"),
-        ("Mine", "write small letters"),
-        ("", "write small letters"),
-        ("a/b", "write small letters"),
-        ("lambda", "write small letters"),
-        ("__main__", "write small letters"),
-        ("shuffle", "it means something to PruneBench already"),
-        ("reg_obd", "it means something to PruneBench already"),
-        ("grad", "it means something to PruneBench already"),
-        ("taylor", "there is one, by prunebench.criteria.taylor"),
+        ("my-score", "'my-score' cannot be the name of a new criterion: use lower-case letters, digits and _"),
+        ("1st", "use lower-case letters"),
+        ("Mine", "use lower-case letters"),
+        ("", "use lower-case letters"),
+        ("a/b", "use lower-case letters"),
+        ("lambda", "use lower-case letters"),
+        ("__main__", "use lower-case letters"),
+        ("shuffle", "PruneBench reserves this word"),
+        ("reg_obd", "PruneBench reserves this word"),
+        ("grad", "PruneBench reserves this word"),
+        ("taylor", "prunebench.criteria.taylor defines one"),
         ("statistics", "Python has a module 'statistics', which the file would hide"),
         ("torch", "Python has a module 'torch'"),
     ],
@@ -74,7 +74,7 @@ def test_a_name_that_cannot_be_is_refused(tmp_path: Path, name: str, message: st
 
 def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("mine")
-    with pytest.raises(UserError, match=r"mine\.py is there already; choose another name or folder"):
+    with pytest.raises(UserError, match=r"mine\.py already exists; choose another name or folder"):
         new_criterion("mine", tmp_path)
     assert (tmp_path / "mine.py").read_text() == "mine"
     with pytest.raises(UserError, match=r"file/mine\.py: cannot be written: "):
@@ -102,6 +102,6 @@ def test_from_the_command_line(
     assert command(monkeypatch, "new", "criterium", "other") == 2
     said = capsys.readouterr().err.splitlines()
     assert said == [
-        "prunebench: error: mine.py is there already; choose another name or folder",
+        "prunebench: error: mine.py already exists; choose another name or folder",
         "prunebench: error: unknown kind 'criterium'; did you mean 'criterion'? Known: criterion",
     ]

@@ -99,7 +99,7 @@ def two(tmp_path: Path) -> Two:
         put_stage(folder, "shared")
         (folder / "stages" / "open.part").mkdir()
         (folder / "stages" / f"dense{seed}.lock").touch()
-        put_json(folder / "rates" / f"{seed}.json", {"share": 0.3})
+        put_json(folder / "rates" / f"{seed}.json", {"value": 0.3})
         put_timings(folder, OLD, f"m{seed}", both=1.0 + seed)
         put_run(folder, "gpu", f"prunebench run {seed}", [asked(0.5), asked(seed)])
     put_fidelity(b, "loss")
@@ -285,12 +285,12 @@ def test_of_stages_the_first_with_a_network_is_kept_and_other_networks_are_named
 
 def test_the_newest_choice_is_kept_and_differing_ones_are_named(two: Two, tmp_path: Path) -> None:
     for number, (share, strength) in enumerate([(0.3, 0.01), (0.1, 0.1)]):
-        put_json(two[number] / "rates" / "t.json", {"share": share, "seconds": number}, NEW - number)
-        put_json(two[number] / "strengths" / "s.json", {"strength": strength, "seconds": number}, OLD + number)
-        put_json(two[number] / "rates" / "same.json", {"share": 0.3, "seconds": number})
+        put_json(two[number] / "rates" / "t.json", {"value": share, "seconds": number}, NEW - number)
+        put_json(two[number] / "strengths" / "s.json", {"value": strength, "seconds": number}, OLD + number)
+        put_json(two[number] / "rates" / "same.json", {"value": 0.3, "seconds": number})
     text = merge(two, tmp_path / "c")
-    assert json.loads((tmp_path / "c" / "rates" / "t.json").read_text())["share"] == 0.3
-    assert json.loads((tmp_path / "c" / "strengths" / "s.json").read_text())["strength"] == 0.1
+    assert json.loads((tmp_path / "c" / "rates" / "t.json").read_text())["value"] == 0.3
+    assert json.loads((tmp_path / "c" / "strengths" / "s.json").read_text())["value"] == 0.1
     files = "; ".join(f"{two[0] / path}, {two[1] / path}" for path in ("rates/t.json", "strengths/s.json"))
     assert text.endswith(f"\nsweeps or tunings with different choices (the newest is kept): {files}")
 
@@ -308,7 +308,7 @@ def test_a_full_disk_is_one_line(two: Two, tmp_path: Path, monkeypatch: pytest.M
 
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "copy2", full)
-        with pytest.raises(UserError, match=r"merge broke off: .*No space left on device; mend that and give the same"):
+        with pytest.raises(UserError, match=r"merge stopped: .*No space left on device; fix the cause and run"):
             merge(two, tmp_path / "c")
     merge(two, tmp_path / "c")
     assert len(read_results(tmp_path / "c").records) == 3

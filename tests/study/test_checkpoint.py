@@ -101,19 +101,19 @@ def test_the_buffers_of_a_new_classifier_stay_too(tmp_path: Path) -> None:
     [
         (
             lambda: network(classes=7),
-            "'linear.weight' is 4 x 64 in the file and 7 x 64 in mine: 4 classes, not 7; --froz",
+            "'linear.weight' is 4 x 64 in .* in mine: the checkpoint has 4 classes, the dataset 7; give --frozen-",
         ),
         (
             lambda: network(channels=1),
-            "'conv1.weight' is 16 x 3 x 3 x 3 .* 16 x 1 x 3 x 3 .*: pictures of 3 channels,",
+            "'conv1.weight' is 16 x 3 x 3 x 3 .*: the checkpoint is for pictures of 3 channels, the dataset has 1",
         ),
         (
             lambda: RESNET32(3, 8, 4),
-            "of another architecture than mine: it lacks 60 of its tensors .'layer1.3.conv1",
+            "has another architecture than mine: 60 tensors are missing .'layer1.3.conv1",
         ),
         (
             lambda: nn.Sequential(nn.Linear(3, 2)),
-            r"it lacks 2 of its tensors .'0.weight'. and has 97 that do not belong there .'conv1.weight'.; give the",
+            r"2 tensors are missing .'0.weight'. and 97 tensors are unknown .'conv1.weight'.; give a checkpoint",
         ),
     ],
 )
@@ -128,7 +128,7 @@ def test_other_networks(model: Callable[[], nn.Module], message: str, state: Sta
 
 def test_another_width(state: State, tmp_path: Path) -> None:
     torch.save(state | {"layer1.0.conv1.weight": torch.zeros(8, 16, 3, 3)}, tmp_path / "w.pt")
-    with pytest.raises(UserError, match=r"'layer1.0.conv1.weight' is 8 x 16 x 3 x 3 .*: another width or form"):
+    with pytest.raises(UserError, match=r"'layer1.0.conv1.weight' is 8 x 16 x .*: the checkpoint has another width"):
         load_checkpoint(network(), tmp_path / "w.pt", "resnet20")
 
 
@@ -141,13 +141,16 @@ def test_bad_files(tmp_path: Path) -> None:
     check("absent.pt", "no such file")
     for name in ("torn.pt", "torn.safetensors", "empty.pt"):
         (tmp_path / name).write_bytes(b"" if name == "empty.pt" else b"no weights at all")
-        check(name, "cannot be read as weights: ")
+        check(name, "cannot be read as a checkpoint: ")
     torch.save(network(), tmp_path / "object.pt")
-    check("object.pt", "holds pickled objects, which can run code and are refused")
+    check("object.pt", "holds pickled objects, which are refused because they can run code")
     torch.save([1, 2], tmp_path / "list.pt")
     check("list.pt", "holds a list, not a state dict")
     torch.save({"epoch": 3, "optimizer": {}}, tmp_path / "other.pt")
-    check("other.pt", "has no state dict, neither as a whole nor under state_dict, .*; it has epoch, optimizer")
+    check(
+        "other.pt",
+        "has no state dict, neither at the top level nor under state_dict, .*; its keys are epoch, opt",
+    )
 
 
 def test_digest(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_draws_depend_on_seed_and_stage(task: Task) -> None:
 def test_a_budget_below_the_floors_names_the_least(task: Task) -> None:
     with pytest.raises(CellError, match=r"keep macs=0.001 cannot be reached: floors leave at least 0\.0\d+"):
         cut_by(task, "magnitude", replace(HALF, keep=0.001))
-    with pytest.raises(CellError, match=r"floors leave at least 0\.0\d+, at rung 20 on the way down"):
+    with pytest.raises(CellError, match=r"rung 20 of the ladder: keep macs=0\.01 cannot be reached"):
         cut_by(task, "magnitude", replace(HALF, keep=0.01, kind="rung", label="rung 20"))
 
 

@@ -62,7 +62,7 @@ def test_a_jobs_name_finds_its_criterion_again(tiny: Make, name: str) -> None:
         ({"keep": "0"}, r"0 is outside \(0, 1\]"),
         ({"keep": "1.5"}, r"1.5 is outside \(0, 1\]"),
         ({"keep": "flops=0.5"}, "unknown budget metric 'flops'"),
-        ({"device": "tpu"}, "--device tpu: allowed are auto, cpu, cuda, cuda:N and mps"),
+        ({"device": "tpu"}, "--device tpu: unknown device; give auto, cpu, cuda, cuda:N or mps"),
         ({"datasets": "mnist", "data_root": "/nowhere"}, "MNIST is not in /nowhere.*--download"),
         ({"plugin": "/nowhere/x.py"}, "--plugin /nowhere/x.py: no such file"),
     ],
@@ -119,12 +119,12 @@ def test_a_job_is_plain_values() -> None:
 
 @pytest.mark.parametrize("option", ["mixed_precision", "tf32"])
 def test_options_of_a_gpu_are_refused_without_one(tiny: Callable[..., Spec], tmp_path: Path, option: str) -> None:
-    with pytest.raises(UserError, match=f"--{option.replace('_', '-')} needs a CUDA device, this run is on cpu"):
+    with pytest.raises(UserError, match=f"--{option.replace('_', '-')} needs a CUDA device, but this run uses cpu"):
         make_grid(tiny(tmp_path, **{option: True}))
 
 
 def test_a_keep_below_the_floors_is_refused_before_training(tiny: Callable[..., Spec], tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"keep macs=0\.001 cannot be reached on digits x lenet5: floors leave"):
+    with pytest.raises(UserError, match=r"--keep macs=0\.001 cannot be reached on digits x lenet5: floors leave"):
         make_grid(tiny(tmp_path, keep="macs=0.001"))
 
 

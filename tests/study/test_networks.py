@@ -75,7 +75,7 @@ def test_no_pickle(table: Table, tmp_path: Path) -> None:
 
 def test_a_folder_without_origin_is_not_loaded(table: Table, tmp_path: Path) -> None:
     save(pruned(table)[0], tmp_path)
-    with pytest.raises(UserError, match="does not say which model it is"):
+    with pytest.raises(UserError, match="saved without the model's name"):
         prunebench.load(tmp_path)
 
 
@@ -105,7 +105,7 @@ SPOILT = {
     "missing": "no saved network here",
     "json": "widths.json: corrupt",
     "schema": "schema 99, this version reads schema 1",
-    "groups": "has other groups of units",
+    "groups": "the coupled groups differ",
     "range": "group 'conv1' has 16 units",
     "shape": "does not fit the model: Error",
     "weights": "weights.safetensors: cannot be read",

@@ -143,13 +143,13 @@ def test_units_of_a_group_are_not_single_weights(weights: SingleWeights, lenet: 
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"ranking": "per-cost"}, "--ranking per-cost: .* which all cost the same; take global"),
-        ({"floor": 0.2}, "--floor: .* this is for units"),
-        ({"round_to": 8}, "--round-to: .* this is for units"),
-        ({"coupled": False}, "--no-coupled: .* this is for units"),
+        ({"ranking": "per-cost"}, "--ranking per-cost: .* which all cost the same; give --ranking global"),
+        ({"floor": 0.2}, "--floor: .* is for units; leave --floor out"),
+        ({"round_to": 8}, "--round-to: .* is for units"),
+        ({"coupled": False}, "--no-coupled: .* is for units"),
         ({"criteria": "l0"}, "'l0': .* for units only: a single weight has no gate"),
         ({"criteria": "shuffle:fisher"}, "'shuffle:fisher': .* for units only"),
-        ({"keep": "weights=0.00001"}, r"one weight of every layer stays, 3\.1e-05 of all; ask for more"),
+        ({"keep": "weights=0.00001"}, r"one weight of every layer stays, 3\.1e-05 of all; give a larger keep"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_computed(

@@ -138,7 +138,7 @@ def test_the_protocol_is_the_part_that_decides_results() -> None:
 
 def test_a_checkpoint_is_for_one_model() -> None:
     assert make_spec({"models": "resnet20", "weights": "x.th"}).weights == str(Path.cwd() / "x.th")
-    with pytest.raises(UserError, match="--weights is for one model, this run has 2: resnet20, resnet56"):
+    with pytest.raises(UserError, match="--weights fits one model, but this run has 2: resnet20, resnet56; give one"):
         make_spec({"models": "resnet20 resnet56", "weights": "x.th"})
 
 
@@ -150,9 +150,9 @@ def test_tasks_stand_for_datasets_and_models(tmp_path: Path) -> None:
     assert make_spec(both, config).pairs == [("digits", "lenet5"), ("mnist", "lenet5")]
     assert make_spec({"tasks": ["digits x resnet20"], "preset": "quick"}).pairs == [("digits", "resnet20")]
     for options, message in (
-        ({"models": "lenet5"}, "--models: the configuration below names tasks"),
-        ({"models": "lenet5", "tasks": ["a x b"]}, "--tasks stands for --datasets and --models"),
-        ({"tasks": ["digits lenet5"]}, "--tasks digits lenet5: write dataset x model"),
+        ({"models": "lenet5"}, "--models: the preset or configuration file names tasks"),
+        ({"models": "lenet5", "tasks": ["a x b"]}, "--tasks stands in place of --datasets and --models"),
+        ({"tasks": ["digits lenet5"]}, "--tasks digits lenet5: give DATASET x MODEL"),
     ):
         with pytest.raises(UserError, match=message):
             make_spec(options, config)

@@ -34,7 +34,10 @@ def test_a_folder_of_this_schema_can_be_opened_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"schema_version": 99}', "results of schema 99, this version writes 1: use another folder"),
+        (
+            '{"schema_version": 99}',
+            "results of schema 99, this version writes schema 1; give another folder with --re",
+        ),
         ("{}", "results of schema None"),
         ("[1]", "not a file of prunebench"),
         ("not json", "not a file of prunebench"),

@@ -109,12 +109,16 @@ def test_what_the_model_is_built_for() -> None:
 @pytest.mark.parametrize(
     ("dataset", "model", "message"),
     [
-        ("wide", "lenet5", "'wide' has pictures of 4 x 6 pixels; models take square ones: give a size"),
-        ("broken", "lenet5", "dataset 'broken' cannot be made ready: KeyError: 'two.*lines'"),
-        ("digits", "exploding", "model 'exploding' cannot be made ready: ValueError: no such thing"),
+        ("wide", "lenet5", "'wide' has pictures of 4 x 6 pixels; models need square pictures; give a size"),
+        ("broken", "lenet5", "dataset 'broken' cannot be prepared: KeyError: 'two.*lines'"),
+        ("digits", "exploding", "model 'exploding' cannot be prepared: ValueError: no such thing"),
         ("digits", "picky", "^pictures too small"),
         ("digits", "auxiliary", "auxiliary cannot be trained: it returns a tuple in training mode, not a tensor"),
-        ("digits", "auxiliary:fails=true", "cannot be trained: it fails in training mode: ValueError: boom"),
+        (
+            "digits",
+            "auxiliary:fails=true",
+            "trained: its forward pass fails in training mode: ValueError: boom",
+        ),
         ("digits", "flat", "no layer whose units could be removed"),
         ("digits", "lenet", "unknown model 'lenet'; did you mean 'lenet5'"),
         ("digit", "lenet5", "unknown dataset 'digit'; did you mean 'digits'"),
@@ -179,5 +183,5 @@ def test_starts_that_do_not_fit_are_one_line(options: dict[str, Any], message: s
 
 
 def test_the_rate_of_no_epochs_is_refused() -> None:
-    with pytest.raises(UserError, match=r"--frozen-rate 0\.5 is for --frozen-epochs, which is 0"):
+    with pytest.raises(UserError, match=r"--frozen-rate 0\.5 needs --frozen-epochs, which is 0; give both"):
         task(frozen_rate=0.5)

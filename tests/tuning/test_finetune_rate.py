@@ -51,13 +51,19 @@ def test_a_run_uses_the_share_whatever_its_criteria_and_ranking(made: tuple[Any,
     spec, found = made
     other = tiny(spec.results, criteria="taylor", seeds="3", keep="0.4", ranking="per-cost", finetune_rate="swept")
     assert trajectory_rate(other) == found.value
-    with pytest.raises(UserError, match="no sweep of digits x lenet5 with this schedule; run `prunebench sweep`"):
+    with pytest.raises(
+        UserError,
+        match="`prunebench sweep` for digits x lenet5 with this schedule; run `prunebench sweep`",
+    ):
         make_grid(tiny(spec.results, finetune_rate="swept", finetune_epochs=2))
 
 
 def test_single_weights_have_a_rate_of_their_own(made: tuple[Any, Choice], tiny: Make) -> None:
     spec, _ = made
-    with pytest.raises(UserError, match=r"the sweep of digits x lenet5 in .* is for units; this run prunes single w"):
+    with pytest.raises(
+        UserError,
+        match=r"sweep` for digits x lenet5 in .* is for units, but this run prunes single w",
+    ):
         make_grid(tiny(spec.results, criteria="taylor", keep="weights=0.4", finetune_rate="swept"))
 
 
@@ -85,7 +91,7 @@ def test_a_share_that_diverged_is_not_chosen(made: tuple[Any, Choice], monkeypat
         return [Trial(job, "macs=0.7", reason="too hot")]
 
     monkeypatch.setattr(trials, "run_trial_job", fail)
-    with pytest.raises(UserError, match="digits x lenet5, random: each value failed at some point: too hot"):
+    with pytest.raises(UserError, match="digits x lenet5, random: every value has a failed trial: too hot"):
         sweep(spec, Progress())
 
 

@@ -191,13 +191,11 @@ def test_a_tuning_for_units_is_none_for_single_weights(
 ) -> None:
     faked(monkeypatch, lambda _: 0.5)
     tune(tiny(tmp_path, criteria="l1", keep="0.9"), Progress())
-    says = "'l1:strength=tuned': the tune of digits x lenet5 in .* is for units; this run prunes single weights"
+    says = "'l1:strength=tuned': .* for digits x lenet5 in .* is for units, but this run prunes single weights"
     with pytest.raises(UserError, match=says):
         make_grid(tiny(tmp_path, criteria="l1:strength=tuned", keep="weights=0.9"))
     tune(tiny(tmp_path / "w", criteria="l1", keep="weights=0.9"), Progress())
-    with pytest.raises(
-        UserError, match="is for single weights; this run prunes units, which need a choice of their own; run"
-    ):
+    with pytest.raises(UserError, match="is for single weights, but this run prunes units; run"):
         make_grid(tiny(tmp_path / "w", criteria="l1:strength=tuned", keep="params=0.9"))
 
 
@@ -207,8 +205,8 @@ def test_a_best_strength_at_an_end_is_said_with_how_to_go_on(
     faked(monkeypatch, lambda criterion: 0.5 - strength_of(criterion))
     (one,) = tune(tiny(tmp_path, criteria="l1", seeds="0", keep="0.9"), Progress())
     assert one.value == 1e-5
-    end = "the best strength is at the end of its range; to go on: --criteria l1:strength=1e-05"
-    assert table([one]).splitlines()[-1] == f"digits x lenet5: {end}"
+    end = "an end of its range; to extend the range, tune again with --criteria l1:strength=1e-05"
+    assert table([one]).splitlines()[-1] == f"digits x lenet5: the best strength is at {end}"
 
 
 @pytest.mark.parametrize("option", ["finetune_epochs", "sparse_epochs"])
@@ -228,20 +226,22 @@ def test_what_cannot_be_tuned_or_used_is_one_line(
     made: tuple[Any, Choice], tiny: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     spec, _ = made
-    with pytest.raises(UserError, match=r"none of these criteria has a regulariser.*; with one: .*group_lasso.*l0, l1"):
+    with pytest.raises(UserError, match=r"none of these criteria has a regulariser to tune; give some of: .*l0, l1"):
         tune(tiny(tmp_path, criteria="random obd"), Progress())
-    with pytest.raises(UserError, match="around a strength of 0 there is no range to try"):
+    with pytest.raises(UserError, match="no range lies around a strength of 0; give a positive strength"):
         tune(tiny(tmp_path, criteria="l1:strength=0"), Progress())
-    with pytest.raises(UserError, match="'l1:strength=tuned' is to be tuned around 1 and around 2"):
+    with pytest.raises(UserError, match="'l1:strength=tuned' would be tuned around 1 and around 2; give one"):
         tune(tiny(tmp_path, criteria="l1:strength=1 l1:strength=2"), Progress())
-    with pytest.raises(UserError, match=r"'l1:strength=tuned': .* has no tune of digits x lenet5 with this sch"):
+    with pytest.raises(UserError, match=r"'l1:strength=tuned': .* `prunebench tune` for digits x lenet5 with this sch"):
         make_grid(tiny(spec.results, criteria="l1:strength=tuned", finetune_epochs=2))
-    with pytest.raises(UserError, match="seed 1000 was used to tune it on digits x lenet5; results need other seeds"):
+    with pytest.raises(UserError, match="the tuning on digits x lenet5 used seed 1000; give other --seeds"):
         make_grid(tiny(spec.results, criteria="l1:strength=tuned", seeds="0,1000"))
     with pytest.raises(UserError, match="'magnitude' has no regulariser whose strength could be tuned"):
         make_grid(tiny(spec.results, criteria="magnitude:strength=tuned"))
     faked(monkeypatch, lambda _: None)
-    with pytest.raises(UserError, match=r"digits x lenet5, l1:strength=tuned: each value failed .*: training diverged"):
+    with pytest.raises(
+        UserError, match=r"digits x lenet5, l1:strength=tuned: every value has a failed .*training diverged"
+    ):
         tune(tiny(tmp_path, criteria="l1"), Progress())
 
 

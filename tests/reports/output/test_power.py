@@ -32,6 +32,6 @@ def test_the_command(command: Callable[..., tuple[int, str, str]], run_folder: P
 
 
 def test_the_command_refuses_what_is_no_probability(refused: Callable[..., str], run_folder: Path) -> None:
-    assert "--difference -1: points of accuracy" in refused("power", run_folder, "--difference", "-1")
-    assert "--power 1: a probability between 0 and 1" in refused("power", run_folder, "--power", "1")
+    assert "--difference -1: not between" in refused("power", run_folder, "--difference", "-1")
+    assert "--power 1: not between 0 and 1" in refused("power", run_folder, "--power", "1")
     assert "/nowhere: no such file or folder" in refused("power", "/nowhere")

@@ -166,6 +166,6 @@ def test_the_margin_of_the_command_reaches_the_tables(
 
 
 def test_margins_of_the_command_are_points_of_accuracy(refused: Callable[..., str], run_folder: Path) -> None:
-    message = "--margin 0: points of accuracy between 0 and 100, such as 0.5"
+    message = "--margin 0: not between 0 and 100; give points of accuracy such as 0.5"
     assert message in refused("report", run_folder, "--margin", "0")
-    assert "--margin nan: points of accuracy" in refused("report", run_folder, "--margin", "nan")
+    assert "--margin nan: not between" in refused("report", run_folder, "--margin", "nan")
