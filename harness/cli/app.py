@@ -3,7 +3,7 @@
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.logging import RichHandler
@@ -11,10 +11,14 @@ from rich.logging import RichHandler
 from prunebench.cli.options import ConfigOption, fraction, values, with_run_options
 from prunebench.errors import UserError, unknown
 
+if TYPE_CHECKING:
+    from prunebench.study.spec import Spec
+
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
 SourceArgument = Annotated[Path, typer.Argument(help="benchmark JSON or results folder")]
 MarginOption = Annotated[float, typer.Option("--margin", help="loss of accuracy, in points, that counts as none")]
+LogLevelOption = Annotated[str, typer.Option("--log-level", help="debug, info, warning or error")]
 _MARGIN = 0.5  # points
 
 _LEVELS = ("debug", "info", "warning", "error")
@@ -40,23 +44,31 @@ def _log(log_level: str) -> None:
     logging.basicConfig(level=log_level.upper(), handlers=[handler], format="%(message)s")
 
 
+def _prepare(options: dict[str, Any], config: Path | None, log_level: str) -> "Spec":
+    """Set up the log, join the options with the configuration, and make this process ready for them."""
+    from prunebench.study.run import configure
+    from prunebench.study.spec import make_spec
+
+    _log(log_level)
+    spec = make_spec(options, config, default_preset="quick")
+    configure(spec)
+    return spec
+
+
 @app.command()
 @with_run_options
 def run(
     config: ConfigOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="list cells and costs, compute nothing")] = False,
-    log_level: Annotated[str, typer.Option("--log-level", help="debug, info, warning or error")] = "info",
+    log_level: LogLevelOption = "info",
     **given: Any,
 ) -> None:
     """Train, prune and measure a grid; finished points are reused."""
     from prunebench.study.grid import make_grid
     from prunebench.study.progress import Progress
-    from prunebench.study.run import configure, run as run_grid
-    from prunebench.study.spec import make_spec
+    from prunebench.study.run import run as run_grid
 
-    _log(log_level)
-    spec = make_spec(values(given), config, default_preset="quick")
-    configure(spec)
+    spec = _prepare(values(given), config, log_level)
     grid = make_grid(spec)
     if dry_run:
         from prunebench.study.dry_run import describe
@@ -75,23 +87,19 @@ def run(
 @with_run_options
 def sweep(
     config: ConfigOption = None,
-    log_level: Annotated[str, typer.Option("--log-level", help="debug, info, warning or error")] = "info",
+    log_level: LogLevelOption = "info",
     **given: Any,
 ) -> None:
     """Choose the fine-tuning rate of each task on validation pictures, for `--finetune-rate swept`."""
     from prunebench.study.progress import Progress
-    from prunebench.study.run import configure
-    from prunebench.study.spec import make_spec
     from prunebench.tuning.finetune_rate import sweep as sweep_rates, table
 
-    _log(log_level)
     options = values(given)
     for name in ("criteria", "finetune_rate"):
         if options[name] is not None:
             flag = f"--{name.replace('_', '-')}"
             raise UserError(f"{flag}: a sweep prunes by random, at rates of its own; leave {flag} out")
-    spec = make_spec(options, config, default_preset="quick")
-    configure(spec)
+    spec = _prepare(options, config, log_level)
     with Progress() as progress:
         found = sweep_rates(spec, progress)
     typer.echo(table(found))
@@ -102,18 +110,14 @@ def sweep(
 @with_run_options
 def tune(
     config: ConfigOption = None,
-    log_level: Annotated[str, typer.Option("--log-level", help="debug, info, warning or error")] = "info",
+    log_level: LogLevelOption = "info",
     **given: Any,
 ) -> None:
     """Choose the strength of each regulariser on validation pictures, for `strength=tuned`."""
     from prunebench.study.progress import Progress
-    from prunebench.study.run import configure
-    from prunebench.study.spec import make_spec
     from prunebench.tuning.strength import table, tune as tune_strengths
 
-    _log(log_level)
-    spec = make_spec(values(given), config, default_preset="quick")
-    configure(spec)
+    spec = _prepare(values(given), config, log_level)
     with Progress() as progress:
         found = tune_strengths(spec, progress)
     typer.echo(table(found))

@@ -58,7 +58,7 @@ def test_a_jobs_name_finds_its_criterion_again(tiny: Make, name: str) -> None:
         ({"models": "lenet"}, "unknown model 'lenet'; did you mean 'lenet5'"),
         ({"models": "lenet5:width=2"}, "unknown option 'width'"),
         ({"seeds": "3-1"}, "the range 3-1 is empty"),
-        ({"seeds": ""}, "seeds ''"),
+        ({"seeds": ""}, "--seeds : '' is not a whole number"),
         ({"keep": "0"}, r"0 is outside \(0, 1\]"),
         ({"keep": "1.5"}, r"1.5 is outside \(0, 1\]"),
         ({"keep": "flops=0.5"}, "unknown budget metric 'flops'"),
