@@ -3,16 +3,14 @@
 import logging
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.logging import RichHandler
 
 from prunebench.cli.options import ConfigOption, fraction, values, with_run_options
 from prunebench.errors import UserError, unknown
-
-if TYPE_CHECKING:
-    from prunebench.study.spec import Spec
+from prunebench.study.spec import Spec, make_spec
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
@@ -44,10 +42,9 @@ def _log(log_level: str) -> None:
     logging.basicConfig(level=log_level.upper(), handlers=[handler], format="%(message)s")
 
 
-def _prepare(options: dict[str, Any], config: Path | None, log_level: str) -> "Spec":
+def _prepare(options: dict[str, Any], config: Path | None, log_level: str) -> Spec:
     """Set up the log, join the options with the configuration, and make this process ready for them."""
     from prunebench.study.run import configure
-    from prunebench.study.spec import make_spec
 
     _log(log_level)
     spec = make_spec(options, config, default_preset="quick")
