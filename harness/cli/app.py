@@ -258,9 +258,9 @@ def models(
 @app.command()
 def env() -> None:
     """Print versions and hardware for a bug report."""
-    from prunebench.study.environment import describe, text
+    from prunebench.cli.env import bug_report
 
-    typer.echo(text(describe()))
+    typer.echo(bug_report())
 
 
 def main() -> None:

@@ -1,20 +1,14 @@
 """Packages, hardware and commit, for records and for `prunebench env`. Imports torch on demand."""
 
 import filecmp
-import json
-import os
 import platform
 import re
 import subprocess
 import sys
 from contextlib import suppress
 from functools import cache
-from importlib import import_module
-from importlib.metadata import PackageNotFoundError, distribution, version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
-
-from prunebench.processes import cores
 
 PACKAGES = (
     "prunebench",
@@ -139,86 +133,3 @@ def _output(*command: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip().partition("\n")[0]
-
-
-def describe() -> dict[str, Any]:
-    """Facts for a bug report, as JSON values. `torch`: None where not installed, the error where the import fails."""
-    return {
-        "prunebench": version("prunebench"),
-        "installed": _installed(),
-        "commit": commit(),
-        "python": f"{platform.python_version()} ({platform.python_implementation()}, {sys.executable})",
-        "system": platform.platform(),
-        "cpu": cpu_name(),
-        "cores": cores(),
-        "memory": _memory(),
-        "versions": versions(),
-        "torch": _torch(),
-    }
-
-
-def _installed() -> str:
-    """Describe how and where the package was installed."""
-    place = Path(__file__).parents[1]
-    source = json.loads(distribution("prunebench").read_text("direct_url.json") or "{}")
-    if source.get("dir_info", {}).get("editable"):
-        return f"editable, {place}"
-    return f"from {source.get('url', 'a package index')}, {place}"
-
-
-def _memory() -> int | None:
-    """Memory of the machine in bytes; None on Windows."""
-    if sys.platform == "win32":
-        return None
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def _torch() -> dict[str, Any] | str | None:
-    try:
-        torch = import_module("torch")
-    except Exception as error:  # a broken installation is what the bug report is about
-        if isinstance(error, ModuleNotFoundError) and error.name == "torch":
-            return None
-        return f"{type(error).__name__}: {error}"
-    return {
-        "threads": torch.get_num_threads(),
-        "cuda": torch.version.cuda,
-        "cudnn": torch.backends.cudnn.version(),
-        "driver": _output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"),
-        "devices": [_cuda_device(torch, number) for number in range(torch.cuda.device_count())],
-        "mps": torch.backends.mps.is_available(),
-    }
-
-
-def _cuda_device(torch: Any, number: int) -> str:
-    gpu = torch.cuda.get_device_properties(number)
-    return f"{gpu.name} (capability {gpu.major}.{gpu.minor}, {gpu.total_memory / 2**30:.0f} GiB)"
-
-
-def text(facts: dict[str, Any], indent: str = "") -> str:
-    """Format the facts of `describe`, one fact a line.
-
-    >>> print(text({"python": "3.11.7", "memory": 2**34, "commit": None, "torch": {"devices": []}}))
-    python: 3.11.7
-    memory: 16.0 GiB
-    commit: none
-    torch:
-      devices: none
-    """
-    lines = []
-    for key, value in facts.items():
-        if isinstance(value, dict):
-            lines.append(f"{indent}{key}:\n{text(value, indent + '  ')}")
-        else:
-            lines.append(f"{indent}{key}: {_value_text(key, value)}")
-    return "\n".join(lines)
-
-
-def _value_text(key: str, value: Any) -> str:
-    if key == "memory" and value:
-        return f"{value / 2**30:.1f} GiB"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return ", ".join(value) or "none"
-    return "none" if value is None else str(value)

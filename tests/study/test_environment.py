@@ -1,6 +1,5 @@
 """What the code runs on: names, commit, memory, and the text of a bug report."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -125,37 +124,3 @@ def test_no_commit_inside_somebody_elses_repository(checkout: Path, monkeypatch:
 def test_no_commit_without_git(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert environment.commit() is None
-
-
-def test_describe_is_json_and_its_text_names_the_facts() -> None:
-    facts = environment.describe()
-    assert json.loads(json.dumps(facts)) == facts
-    shown = environment.text(facts)
-    assert f"prunebench: {version('prunebench')}" in shown
-    assert f"  torch: {version('torch')}" in shown
-    assert f"  threads: {torch.get_num_threads()}" in shown
-
-
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (ModuleNotFoundError("No module named 'torch'", name="torch"), None),
-        (ModuleNotFoundError("No module named 'sympy'", name="sympy"), "ModuleNotFoundError: No module named 'sympy'"),
-        (OSError("libcudart.so not found"), "OSError: libcudart.so not found"),
-    ],
-)
-def test_absent_or_broken_torch(error: Exception, expected: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(name: str) -> None:
-        raise error
-
-    monkeypatch.setattr(environment, "import_module", fail)
-    assert environment.describe()["torch"] == expected
-
-
-def test_cuda_devices_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    properties = type("Properties", (), {"name": "H", "major": 9, "minor": 0, "total_memory": 2**37})
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: properties)
-    facts = environment.describe()["torch"]
-    assert facts["devices"] == ["H (capability 9.0, 128 GiB)"]
-    assert "devices: H (capability 9.0, 128 GiB)" in environment.text(facts)

@@ -1,0 +1,24 @@
+"""What `prunebench env` prints: the facts that a bug report needs."""
+
+import sys
+from pathlib import Path
+
+from prunebench.study.environment import commit, versions
+
+
+def bug_report() -> str:
+    """List the package, its commit and its dependencies, then what torch's own `collect_env` says of the machine.
+
+    Where torch is missing or broken, the error stands in the place of the second part.
+    """
+    lines = [f"installed in: {Path(__file__).parents[1]}", f"commit: {commit() or 'none'}", f"python: {sys.executable}"]
+    lines += [f"{name}: {number}" for name, number in versions().items()]
+    return "\n".join([*lines, "", _machine()])
+
+
+def _machine() -> str:
+    try:
+        from torch.utils.collect_env import get_pretty_env_info
+    except Exception as error:  # a broken installation is what the bug report is about
+        return f"torch: {type(error).__name__}: {error}"
+    return str(get_pretty_env_info())  # type: ignore[no-untyped-call]

@@ -1,0 +1,20 @@
+"""The facts of a bug report, also where torch is missing or broken."""
+
+import sys
+from importlib.metadata import version
+
+import pytest
+
+from prunebench.cli.env import bug_report
+
+
+def test_it_names_the_versions_and_the_machine() -> None:
+    report = bug_report()
+    assert f"prunebench: {version('prunebench')}\n" in report
+    assert f"torch: {version('torch')}\n" in report
+    assert "CUDA" in report and f"python: {sys.executable}\n" in report
+
+
+def test_a_missing_torch_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.collect_env", None)
+    assert bug_report().splitlines()[-1].startswith("torch: ModuleNotFoundError: ")
