@@ -1,1 +1,1 @@
-"""PruneBench: criteria."""
+"""Criteria: one published method per file. Each file is found by itself; a name with `_` holds shared helpers."""

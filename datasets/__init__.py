@@ -1,1 +1,1 @@
-"""PruneBench: datasets."""
+"""Datasets: one source of pictures per file. Each file is found by itself; a name with `_` holds shared helpers."""

@@ -1,1 +1,1 @@
-"""PruneBench: models."""
+"""Models: one family of networks per file. Each file is found by itself; a name with `_` holds shared helpers."""

@@ -55,7 +55,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Figure:
     """A figure. name: of its file in `figures/`, without suffix; title: what the figure shows."""
 
     name: str
@@ -63,7 +63,7 @@ class Picture:
     svg: str = field(repr=False)
 
 
-Block = Text | Items | Table | Picture
+Part = Text | Items | Table | Figure
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Section:
     """A titled part of a report. why_empty: the reason, where there is nothing to show; then there are no blocks."""
 
     title: str
-    blocks: tuple[Block, ...]
+    blocks: tuple[Part, ...]
     why_empty: str = ""
 
 

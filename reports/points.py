@@ -1,11 +1,11 @@
-"""Points: cells without their seed. All comparisons are between points."""
+"""Points over their seeds: one requested keep of one criterion. All comparisons are between points."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from prunebench.records.names import RANKINGS
 from prunebench.records.record import Record
-from prunebench.reports.grid import table_order
+from prunebench.reports.ordering import table_order
 
 
 class Point(NamedTuple):
@@ -21,8 +21,8 @@ class Point(NamedTuple):
     criterion: str
 
     @property
-    def panel(self) -> tuple[str, str, float]:
-        """Task, metric and keep: two points can be compared if their panels are equal."""
+    def comparison_key(self) -> tuple[str, str, float]:
+        """Task, metric and keep: two points with equal keys can be compared."""
         return self.task, self.metric, self.keep
 
     @property
@@ -32,7 +32,7 @@ class Point(NamedTuple):
 
 
 POINT_COLUMNS = [*Point._fields]
-PANEL_COLUMNS = POINT_COLUMNS[:3]  # task, ranking and metric: one section of the report
+PANEL_COLUMNS = POINT_COLUMNS[:3]  # task, ranking and metric: one panel of a figure
 RecordBySeed = dict[int, Record]
 
 
@@ -50,11 +50,11 @@ def group_by_point(records: Iterable[Record], tasks: Mapping[str, str]) -> dict[
     return {point: found[point] for point in sorted(found, key=lambda point: point.position)}
 
 
-def group_by_panel(points: Iterable[Point]) -> Iterator[list[Point]]:
+def group_comparable(points: Iterable[Point]) -> Iterator[list[Point]]:
     """Give the lists of points that can be compared: same task, metric and keep; any ranking."""
     groups: dict[tuple[str, str, float], list[Point]] = {}
     for point in points:
-        groups.setdefault(point.panel, []).append(point)
+        groups.setdefault(point.comparison_key, []).append(point)
     yield from groups.values()
 
 

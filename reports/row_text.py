@@ -3,7 +3,7 @@
 from typing import Any
 
 from prunebench.reports.formatting import is_missing, signed_interval
-from prunebench.reports.grid import DENSE_CONTINUED, KEEP_TOLERANCE, METRIC_WORDS
+from prunebench.reports.ordering import DENSE_CONTINUED, KEEP_TOLERANCE, METRIC_WORDS
 from prunebench.reports.statistics.intervals import Interval
 
 

@@ -1,1 +1,1 @@
-"""The command line. Imports the other rooms; no room imports this one."""
+"""The commands. No room imports this one."""

@@ -1,1 +1,4 @@
-"""Diagonals of the loss's curvature, layer by layer. Imports pruning."""
+"""Diagonals of the curvature of the loss, layer by layer.
+
+May import pruning and the rooms below it.
+"""

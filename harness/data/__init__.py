@@ -1,1 +1,4 @@
-"""Pictures: kept in memory or streamed from files, split by a seed, augmented. Imports records."""
+"""Pictures: read from files, kept in memory or streamed, split by a seed, augmented.
+
+May import records.
+"""

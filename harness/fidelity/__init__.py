@@ -1,1 +1,4 @@
-"""Compare scores of units with the true change of the loss when each unit is removed. Imports study."""
+"""Scores of units beside the true change of the loss when each unit is removed.
+
+May import study and the rooms below it.
+"""

@@ -1,1 +1,4 @@
-"""Define criteria, regularisers, datasets and models, and find them by name. Imports pruning and data."""
+"""What a criterion, regulariser, dataset and model is, and how each is found by its name.
+
+May import curvature, data and the rooms below them.
+"""

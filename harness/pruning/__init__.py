@@ -1,1 +1,4 @@
-"""The table of units, selection and exact removal. Imports records and nothing else of the project."""
+"""The table of units of a network, the selection of units for a budget, and their exact removal.
+
+May import records.
+"""

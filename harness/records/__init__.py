@@ -1,1 +1,4 @@
-"""Facts on disk: requests and results of runs. Torch-free; every room may import this one."""
+"""Facts on disk as JSON: what a run was asked for and what came out. Needs no torch.
+
+Every room may import it.
+"""

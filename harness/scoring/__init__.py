@@ -1,1 +1,4 @@
-"""Gather evidence from a network and compute scores from the evidence. Imports plugins and curvature."""
+"""Evidence gathered from a network, and the scores of its units computed from that evidence.
+
+May import plugins and the rooms below it.
+"""

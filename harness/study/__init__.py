@@ -1,1 +1,4 @@
-"""Runs a grid: reads options, trains and prunes networks stage by stage, writes records to the store."""
+"""From the options of a run to its records: grid, tasks, stages, trajectories, results folder.
+
+May import scoring, training and the rooms below them.
+"""

@@ -1,4 +1,7 @@
-"""The contract suite for criteria, regularisers and models: plugin authors run it in their own tests."""
+"""The contract suite for criteria, regularisers and models: plugin authors run it in their own tests.
+
+May import study and the rooms below it.
+"""
 
 from prunebench.testing.criterion import check_criterion, checks, run_checks
 from prunebench.testing.model import check_model, model_table

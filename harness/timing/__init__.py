@@ -1,1 +1,4 @@
-"""Times dense and pruned networks and scores, for `pytest benchmarks/`. Imports study and fidelity."""
+"""Latencies of dense and pruned networks, and the networks that `pytest benchmarks/` trains and times.
+
+May import fidelity and the rooms below it.
+"""

@@ -1,1 +1,4 @@
-"""Training, evaluation and regularisers at work. Imports plugins, pruning and data."""
+"""Training with or without a regulariser, and evaluation on the test pictures.
+
+May import plugins and the rooms below it.
+"""

@@ -1,1 +1,4 @@
-"""Chooses fine-tuning rates and strengths of regularisers on validation pictures. Imports study."""
+"""Settings chosen on validation pictures: the fine-tuning rate and the strengths of regularisers.
+
+May import study and the rooms below it.
+"""

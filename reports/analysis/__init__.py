@@ -1,4 +1,4 @@
-"""Evidence from records: one table (DataFrame) per question, of plain numbers; accuracies are fractions.
+"""Comparisons: one table (DataFrame) per question, of plain numbers; accuracies are fractions.
 
-Imports tables, the root modules and statistics.
+May import tables and the rooms below it.
 """

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from prunebench.reports.analysis.differences import is_primary
-from prunebench.reports.analysis.family import add_holm
-from prunebench.reports.grid import is_control
+from prunebench.reports.analysis.verdicts import add_holm
+from prunebench.reports.ordering import is_control
 from prunebench.reports.points import Point, RecordBySeed, accuracy_change, finetuned_accuracy
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.interquartile_mean import stratified_interval
@@ -101,9 +101,10 @@ def wilcoxon_table(entries: list[AcrossTasks]) -> pd.DataFrame:
 
 
 def aggregates_table(results: Results, entries: list[AcrossTasks]) -> pd.DataFrame:
-    """One row per ranking, metric, keep and criterion: the interquartile mean, over tasks and seeds, of pruned - dense.
+    """One row per ranking, metric, keep and criterion: the interquartile mean over tasks and seeds.
 
-    change: a fraction. low, high: stratified bootstrap; seeds are resampled within each task, tasks are taken as given.
+    change: of the accuracy, pruned minus dense, a fraction.
+    low, high: stratified bootstrap; seeds are resampled within each task, tasks are taken as given.
     n: tasks x seeds.
     """
     rows = []

@@ -9,14 +9,14 @@ import pandas as pd
 from prunebench.records.names import parts
 from prunebench.reports.analysis.margins import failed_points
 from prunebench.reports.analysis.pairing import compare_points, describe_differences, shared_seeds
-from prunebench.reports.grid import DENSE, DENSE_CONTINUED, LOCAL, RANDOM, SCRATCH, SHUFFLE, is_control
+from prunebench.reports.ordering import DENSE, DENSE_CONTINUED, LOCAL, RANDOM, SCRATCH, SHUFFLE, is_control
 from prunebench.reports.points import (
     POINT_COLUMNS,
     Point,
     RecordBySeed,
     accuracy_change,
     distinct_seeds,
-    group_by_panel,
+    group_comparable,
 )
 from prunebench.reports.results import Results
 
@@ -37,7 +37,7 @@ def causes_table(results: Results) -> pd.DataFrame:
     """
     found = results.points
     rows = []
-    for panel in group_by_panel(found):
+    for panel in group_comparable(found):
         for cause, ours, reference in _controls(panel, found):
             row = ours._asdict() | {"cause": cause, "reference": reference.criterion}
             row |= {"reference_ranking": reference.ranking}
@@ -52,11 +52,14 @@ def parts_without_pair(results: Results) -> Iterator[tuple[Point, str, str]]:
     """Give the comparisons that are lacking: a point, the part or shuffle that it lacks, and why."""
     found, failed = results.points, set(failed_points(results))
     controlled = {
-        ours.panel for panel in group_by_panel(found) for cause, ours, _ in _controls(panel, found) if cause == "units"
+        ours.comparison_key
+        for panel in group_comparable(found)
+        for cause, ours, _ in _controls(panel, found)
+        if cause == "units"
     }
     for ours in found:
         sparse = not is_control(ours.criterion) and _random_control(ours, found) is None
-        lacks_units = sparse and ours.panel in controlled
+        lacks_units = sparse and ours.comparison_key in controlled
         units = [ours._replace(criterion=f"{SHUFFLE}:{ours.criterion}")] if lacks_units else []
         for other in [*units, *_parts(ours)]:
             if other not in found:

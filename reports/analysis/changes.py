@@ -8,8 +8,8 @@ import pandas as pd
 
 from prunebench.errors import UserError
 from prunebench.records.record import Record
-from prunebench.reports.analysis.family import ALPHA, add_holm
 from prunebench.reports.analysis.pairing import paired_differences, shared_seeds
+from prunebench.reports.analysis.verdicts import ALPHA, add_holm
 from prunebench.reports.points import Point, RecordBySeed, make_point
 from prunebench.reports.protocols import VARIED
 from prunebench.reports.results import Results

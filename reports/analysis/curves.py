@@ -8,9 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from prunebench.records.names import parts
-from prunebench.reports.analysis.family import judge_families
 from prunebench.reports.analysis.pairing import describe_differences
-from prunebench.reports.grid import BASELINE, DENSE_CONTINUED, cost_metric, is_control
+from prunebench.reports.analysis.verdicts import judge_families
+from prunebench.reports.ordering import BASELINE, DENSE_CONTINUED, cost_metric, is_control
 from prunebench.reports.points import Point, RecordBySeed, distinct_seeds, finetuned_accuracy
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.curves import area_under_curve, interpolate_accuracy, shared_range
@@ -28,7 +28,7 @@ class Line(NamedTuple):
     criterion: str
 
 
-Curve = tuple[list[float], list[float]]  # achieved keeps of `grid.cost_metric`, accuracies
+Curve = tuple[list[float], list[float]]  # achieved keeps of `cost_metric`, accuracies
 
 
 def curves_by_line(found: Mapping[Point, RecordBySeed]) -> dict[Line, dict[int, Curve]]:

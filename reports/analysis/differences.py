@@ -7,10 +7,10 @@ import pandas as pd
 
 from prunebench.records.names import parts
 from prunebench.reports.analysis.curves import Curve, Line, curves_by_line, differences_at_keep
-from prunebench.reports.analysis.family import OTHER_BUDGET, judge_families
 from prunebench.reports.analysis.pairing import compare_points
-from prunebench.reports.grid import BASELINE, LOCAL, SCRATCH, SHUFFLE, is_control
-from prunebench.reports.points import POINT_COLUMNS, Point, RecordBySeed, group_by_panel
+from prunebench.reports.analysis.verdicts import OTHER_BUDGET, judge_families
+from prunebench.reports.ordering import BASELINE, LOCAL, SCRATCH, SHUFFLE, is_control
+from prunebench.reports.points import POINT_COLUMNS, Point, RecordBySeed, group_comparable
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.curves import shared_range
 from prunebench.reports.statistics.intervals import t_interval
@@ -31,7 +31,7 @@ def differences_table(results: Results) -> pd.DataFrame:
     interpolated on their curves.
     """
     lines = curves_by_line(results.points)
-    panels = group_by_panel(results.points)
+    panels = group_comparable(results.points)
     rows = [row for panel in panels for row in judge_families(_rows(panel, results.points))]
     rows = [row | _at_equal_cost(row, lines) for row in rows]
     return pd.DataFrame(rows, columns=None if rows else COLUMNS)

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from prunebench.records.fidelity import Fidelity
-from prunebench.reports.grid import table_order
+from prunebench.reports.ordering import table_order
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.agreement import rank_agreement, reachable_correlation
 from prunebench.reports.tables.records import mean_and_half

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from prunebench.reports.grid import DENSE_CONTINUED, SCRATCH
+from prunebench.reports.ordering import DENSE_CONTINUED, SCRATCH
 from prunebench.reports.statistics.pareto import pareto_front
 
 COSTS = {"keep_macs": "MACs", "keep_params": "parameters", "inverse_speed": "measured time"}

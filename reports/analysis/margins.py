@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from prunebench.reports.analysis.pairing import paired_differences
-from prunebench.reports.grid import DENSE, DENSE_CONTINUED, LOCAL
+from prunebench.reports.ordering import DENSE, DENSE_CONTINUED, LOCAL
 from prunebench.reports.points import (
     POINT_COLUMNS,
     Point,

@@ -70,7 +70,9 @@ def noise_of_results(name: str, results: Results) -> Noise:
         members.setdefault(key, []).append(d - d.mean())
     matrices = [np.stack(family) for family in members.values()]
     if not matrices:
-        raise UserError(f"{results.source}: no contrast of three seeds or more has noise to resample")
+        raise UserError(
+            f"{results.source}: no primary contrast has three common seeds whose differences vary; run more seeds"
+        )
 
     def draw_family(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
         matrix = matrices[rng.integers(len(matrices))]

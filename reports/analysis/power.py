@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from prunebench.reports.analysis.family import ALPHA
+from prunebench.reports.analysis.verdicts import ALPHA
 from prunebench.reports.points import POINT_COLUMNS
 from prunebench.reports.statistics.sign_flip_power import detectable_difference, seeds_to_decide
 from prunebench.reports.statistics.t_test_power import fewest_seeds_to_reject

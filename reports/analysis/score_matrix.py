@@ -7,7 +7,7 @@ import pandas as pd
 
 from prunebench.records.fidelity import Fidelity
 from prunebench.reports.analysis.fidelity import large_groups
-from prunebench.reports.grid import table_order
+from prunebench.reports.ordering import table_order
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.agreement import rank_agreement
 from prunebench.reports.tables.records import mean_and_half

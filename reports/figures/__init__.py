@@ -1,1 +1,4 @@
-"""Figures: one definition gives SVG and PNG. Imports the root modules."""
+"""Figures, drawn with Altair.
+
+May import tables and the rooms below it.
+"""

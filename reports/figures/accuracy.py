@@ -10,7 +10,7 @@ import pandas as pd
 from prunebench.reports.figures.drawing import FAINT, HEIGHT, INK, WIDTH, figure_page, log_ticks
 from prunebench.reports.figures.labels import spread_labels
 from prunebench.reports.figures.palette import Style, line_styles
-from prunebench.reports.grid import DENSE_CONTINUED, METRIC_WORDS, cost_metric
+from prunebench.reports.ordering import DENSE_CONTINUED, METRIC_WORDS, cost_metric
 from prunebench.reports.points import PANEL_COLUMNS
 
 LABEL_GAP = 15.0  # pixels from label to label
@@ -21,7 +21,7 @@ ERRORS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 
 def accuracy_figure(summary: pd.DataFrame) -> alt.TopLevelMixin | None:
     """Fine-tuned accuracy against the keep: one panel per task and ranking, one line per criterion.
 
-    The keep is of the MACs, or of the metric that `grid.cost_metric` names. The accuracy axis is logarithmic in the
+    The keep is of the MACs, or of the metric that `cost_metric` names. The accuracy axis is logarithmic in the
     error, so that 97 and 98 % stay apart beside 20 %. Bands are the t intervals of the summary; controls are dashed.
     `dense_continued` keeps everything. Its points stand at the mean keep of the others with the same requested keep.
     None where there is nothing to draw.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from prunebench.reports.grid import BASELINE, is_control, table_order
+from prunebench.reports.ordering import BASELINE, is_control, table_order
 
 # Okabe and Ito (2008) without yellow, which vanishes on white, then two of Tol's; black is the baseline's.
 HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933")

@@ -4,7 +4,7 @@ import altair as alt
 import pandas as pd
 
 from prunebench.reports.figures.drawing import WIDTH, figure_page, log_ticks
-from prunebench.reports.grid import METRIC_WORDS
+from prunebench.reports.ordering import METRIC_WORDS
 from prunebench.reports.points import PANEL_COLUMNS
 
 HUES = ("#56B4E9", "#0072B2", "#D55E00", "#222222", "#009E73", "#CC79A7")

@@ -1,1 +1,1 @@
-"""Files and terminal output: pages, LaTeX, CSV, Parquet and the texts of the commands. Imports every other room."""
+"""What is written or printed: pages, LaTeX, CSV, Parquet, and the texts of the commands. No room imports this one."""

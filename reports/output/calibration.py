@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from prunebench.reports.analysis.family import ALPHA
 from prunebench.reports.analysis.noise import (
     CONTRASTS,
     NORMAL,
@@ -21,6 +20,7 @@ from prunebench.reports.analysis.noise import (
     primary_contrasts,
     resampled_residuals,
 )
+from prunebench.reports.analysis.verdicts import ALPHA
 from prunebench.reports.document import Table
 from prunebench.reports.formatting import percent
 from prunebench.reports.reading import read_results

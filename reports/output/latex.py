@@ -8,7 +8,7 @@ from textwrap import wrap
 
 from tabulate import DataRow, Line, TableFormat, tabulate
 
-from prunebench.reports.document import Block, Document, Table, Text
+from prunebench.reports.document import Document, Part, Table, Text
 from prunebench.reports.output.escaping import escape_latex
 
 HEAD = r"""% In the preamble:
@@ -79,7 +79,7 @@ def tabular(table: Table) -> str:
     return "\n".join([rf"\begin{{tabular}}{{{columns}}}", *lines, below, r"\end{tabular}"])
 
 
-def _environment(title: str, table: Table, below: Iterable[Block], label: str) -> str:
+def _environment(title: str, table: Table, below: Iterable[Part], label: str) -> str:
     short = escape_latex(title)
     notes = [block.text for block in takewhile(lambda block: isinstance(block, Text), below) if isinstance(block, Text)]
     lines = [

@@ -27,9 +27,8 @@ def power_document(results: Results, difference: float, power: float) -> Documen
     """
     table = power_table(differences_table(results), difference, power)
     if not len(table):
-        raise UserError(
-            f"{results.source}: no spread: two seeds or more of `magnitude` and of another criterion are needed"
-        )
+        needed = "run `magnitude` and another criterion on two common seeds or more"
+        raise UserError(f"{results.source}: no spread to estimate from; {needed}")
     rows = tuple(_row(row) for row in table.to_dict("records"))
     note = NOTE.format(difference=100 * difference, power=power)
     sections = (Section("Seeds needed", (Text(note), Table("", HEADER, rows, text_columns=5))),)

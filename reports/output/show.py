@@ -4,7 +4,7 @@ from tabulate import tabulate
 
 from prunebench.records.record import Cost, Record, Stages
 from prunebench.reports.formatting import as_multiple, percent
-from prunebench.reports.grid import METRIC_WORDS
+from prunebench.reports.ordering import METRIC_WORDS
 
 COSTS = (("macs", "MACs"), ("params", "parameters"), ("units", "units"), ("bytes", "bytes"))
 SINGLE_WEIGHTS_NOTE = "single weights: no speed-up on dense kernels, which compute and store the zeros"

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from prunebench.errors import UserError
 from prunebench.reports.analysis.across_tasks import compare_across_tasks
 from prunebench.reports.analysis.margins import MARGIN
-from prunebench.reports.document import Document, Picture
+from prunebench.reports.document import Document, Figure
 from prunebench.reports.figures.accuracy import accuracy_figure
 from prunebench.reports.figures.drawing import png_bytes, svg_text
 from prunebench.reports.figures.speed import speed_figure
@@ -50,7 +50,7 @@ def write_report(results: Results, folder: Path, margin: float = MARGIN, columna
         if figure is not None:
             text = svg_text(figure)
             files |= {f"figures/{name}.svg": text, f"figures/{name}.png": png_bytes(figure)}
-            pictures.append(Picture(name, TITLES[name], text))
+            pictures.append(Figure(name, TITLES[name], text))
     document = make_document(results, tables, entries, pictures)
     files |= {"report.md": markdown(document), "index.html": html_page(document), "tables.tex": latex_tables(document)}
     return _write(folder, files)
@@ -79,7 +79,7 @@ def _environment(escape: bool) -> Environment:
     return environment
 
 
-def _inline_svg(picture: Picture) -> Markup:
+def _inline_svg(picture: Figure) -> Markup:
     """Make an SVG part of a page. Its ids get the picture's name, as two pictures use the same ids."""
     text = re.sub(r'(id="|url\(#)', rf"\g<1>{picture.name}-", picture.svg)
     return Markup(text[text.index("<svg") :])

@@ -1,1 +1,4 @@
-"""Sections of a report: sentences, tables and pictures. Imports figures, analysis, tables, root modules, statistics."""
+"""The sections of a report: sentences, tables and figures, and their order (`assembly`).
+
+May import analysis and the rooms below it.
+"""

@@ -5,8 +5,8 @@ from typing import Any
 import pandas as pd
 
 from prunebench.reports.analysis.across_tasks import AcrossTasks
-from prunebench.reports.analysis.family import ALPHA
-from prunebench.reports.document import Block, Items, Section, Table, Text
+from prunebench.reports.analysis.verdicts import ALPHA
+from prunebench.reports.document import Items, Part, Section, Table, Text
 from prunebench.reports.formatting import counted, signed_interval
 from prunebench.reports.row_text import keep_of_metric, row_interval
 from prunebench.reports.statistics.ranks import MIN_TASKS
@@ -22,7 +22,7 @@ def tasks_section(entries: list[AcrossTasks], wilcoxon: pd.DataFrame, aggregates
     """Give ranks, tests and aggregates of every ranking and keep. Fewer than six tasks have no test."""
     if not entries:
         return Section(TITLE, (), "Two tasks or more with the same criteria are needed to put them side by side.")
-    blocks: list[Block] = [Text(HOW), Items(tuple(_sentence(entry, wilcoxon) for entry in entries))]
+    blocks: list[Part] = [Text(HOW), Items(tuple(_sentence(entry, wilcoxon) for entry in entries))]
     rows = tuple(_row(r) for r in aggregates.to_dict("records"))
     header = ("ranking", "keep", "criterion", "tasks", "n", "interquartile mean of the change")
     return Section(

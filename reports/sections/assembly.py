@@ -6,7 +6,7 @@ import pandas as pd
 
 from prunebench.reports.analysis.across_tasks import AcrossTasks
 from prunebench.reports.analysis.causes import parts_without_pair
-from prunebench.reports.document import Document, Items, Picture, Section, Text
+from prunebench.reports.document import Document, Figure, Items, Section, Text
 from prunebench.reports.formatting import counted, seed_ranges
 from prunebench.reports.results import Results
 from prunebench.reports.sections.across_tasks import tasks_section
@@ -62,11 +62,11 @@ SINGLE_WEIGHTS = (
 
 
 def make_document(
-    results: Results, tables: dict[str, pd.DataFrame], entries: list[AcrossTasks], pictures: list[Picture]
+    results: Results, tables: dict[str, pd.DataFrame], entries: list[AcrossTasks], pictures: list[Figure]
 ) -> Document:
     """Arrange the report. Sections without content are only named.
 
-    tables: as `all_tables.make_tables`; entries: as `compare_across_tasks`.
+    tables: what `make_tables` returns; entries: what `compare_across_tasks` returns.
     """
     scores = [
         fidelity_section(results, tables["fidelity"], tables["score_matrix"]),
@@ -91,7 +91,7 @@ def make_document(
     return Document("PruneBench report", " ".join(banners), _facts(results), (*present, origin_section(results)))
 
 
-def _main_sections(results: Results, tables: dict[str, pd.DataFrame], pictures: list[Picture]) -> list[Section]:
+def _main_sections(results: Results, tables: dict[str, pd.DataFrame], pictures: list[Figure]) -> list[Section]:
     """Give the sections that answer the questions, and how to read the report."""
     more = (SINGLE_WEIGHTS,) if any(record.weights for record in results.records) else ()
     return [

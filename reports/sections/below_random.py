@@ -9,7 +9,7 @@ import pandas as pd
 from prunebench.records.record import Record
 from prunebench.reports.document import Section, Table, Text
 from prunebench.reports.formatting import counted
-from prunebench.reports.grid import RANDOM, is_control
+from prunebench.reports.ordering import RANDOM, is_control
 from prunebench.reports.points import POINT_COLUMNS, Point, RecordBySeed
 from prunebench.reports.results import Results
 from prunebench.reports.row_text import difference_cell, keep_of_metric

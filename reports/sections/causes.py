@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 
 from prunebench.reports.analysis.causes import CAUSES
-from prunebench.reports.document import Block, Items, Section, Table, Text
+from prunebench.reports.document import Items, Part, Section, Table, Text
 from prunebench.reports.formatting import signed_points
-from prunebench.reports.grid import METRIC_WORDS
+from prunebench.reports.ordering import METRIC_WORDS
 from prunebench.reports.points import PANEL_COLUMNS, Point
 from prunebench.reports.row_text import difference_cell, keep_of_metric
 
@@ -31,7 +31,7 @@ def causes_section(causes: pd.DataFrame, unpaired: Iterable[tuple[Point, str, st
     title = "Separation of causes"
     paired = causes[causes["n"] > 0]
     missing = tuple(_missing_comparisons(unpaired))
-    gaps: list[Block] = []
+    gaps: list[Part] = []
     if missing:
         gaps = [Text("Comparisons that are lacking:"), Items(missing)]
     if not len(paired):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from prunebench.reports.document import Block, Section, Table, Text
+from prunebench.reports.document import Part, Section, Table, Text
 from prunebench.reports.formatting import (
     BEYOND_BOUND,
     BEYOND_BOUND_NOTE,
@@ -14,7 +14,7 @@ from prunebench.reports.formatting import (
     is_missing,
     percent,
 )
-from prunebench.reports.grid import KEEP_TOLERANCE, METRIC_WORDS, table_order
+from prunebench.reports.ordering import KEEP_TOLERANCE, METRIC_WORDS, table_order
 from prunebench.reports.points import PANEL_COLUMNS
 from prunebench.reports.row_text import difference_cell
 from prunebench.reports.sections.contrasts import contrast_blocks
@@ -44,7 +44,7 @@ def comparison_sections(
     for key, part in summary.groupby(PANEL_COLUMNS, sort=False):
         task, ranking, metric = (str(value) for value in key)
         accuracies = _accuracy_table(part, setting)
-        blocks: list[Block] = [accuracies, *bound_note(accuracies)]
+        blocks: list[Part] = [accuracies, *bound_note(accuracies)]
         if "noisy" in part and (part["noisy"] == True).any():  # noqa: E712 - missing where nothing was timed
             blocks.append(Text(UNRELIABLE))
         ours = (
@@ -107,7 +107,7 @@ def _accuracy_row(row: dict[Any, Any], measured: bool) -> list[str]:
     return [*cells, percent(row["keep_params"], 1), as_multiple(row["compression"]), row["evidence"]]
 
 
-def _difference_blocks(part: pd.DataFrame, ranking: str) -> list[Block]:
+def _difference_blocks(part: pd.DataFrame, ranking: str) -> list[Part]:
     pairs = sorted(
         set(zip(part["reference_ranking"], part["reference"], strict=True)),
         key=lambda pair: (table_order(pair[1]), pair),
@@ -124,7 +124,7 @@ def _difference_blocks(part: pd.DataFrame, ranking: str) -> list[Block]:
         "Difference of the fine-tuned accuracy in points, over the seeds that both have, with its 95 % t interval."
     )
     table = Table(caption, header, tuple(rows), text_columns=2)
-    blocks: list[Block] = [table]
+    blocks: list[Part] = [table]
     if table.contains("†"):
         blocks.append(Text(f"† achieved keeps differ by more than {KEEP_TOLERANCE:g}: not the same budget."))
     return blocks

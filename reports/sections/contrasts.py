@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from prunebench.reports.document import Block, Table, Text
+from prunebench.reports.document import Part, Table, Text
 from prunebench.reports.formatting import MISSING, interval_ends, is_missing, or_missing
 from prunebench.reports.row_text import difference_cell
 
@@ -20,7 +20,7 @@ HEADER = ("keep", "criterion", "against", "n", "difference", "seeds x pictures")
 TESTS = ("g", "P(better)", "p", "p, Holm (smallest)", "verdict")
 
 
-def contrast_blocks(part: pd.DataFrame, demonstration: bool) -> list[Block]:
+def contrast_blocks(part: pd.DataFrame, demonstration: bool) -> list[Part]:
     """Tabulate the primary rows of one task, ranking and metric. A demonstration has no tests."""
     primary = part[part["primary"].astype(bool)]
     if not len(primary):

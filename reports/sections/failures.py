@@ -5,7 +5,7 @@ from collections import defaultdict
 from prunebench.records.record import Record
 from prunebench.reports.document import Items, Section, Text
 from prunebench.reports.formatting import counted, seed_ranges
-from prunebench.reports.grid import METRIC_WORDS
+from prunebench.reports.ordering import METRIC_WORDS
 from prunebench.reports.points import distinct_seeds
 from prunebench.reports.results import Results
 

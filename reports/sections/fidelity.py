@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from prunebench.reports.analysis.fidelity import HALVES, MEASURES, ORACLE, OVER_ALL, REACHABLE, WITHIN
-from prunebench.reports.document import Block, Items, Section, Table, Text
+from prunebench.reports.document import Items, Part, Section, Table, Text
 from prunebench.reports.formatting import MISSING, correlation_with_half, counted, duration, is_missing, percent
 from prunebench.reports.results import Results
 from prunebench.reports.sections.comparison import bound_note
@@ -34,7 +34,7 @@ def fidelity_section(results: Results, fidelity: pd.DataFrame, matrix: pd.DataFr
     if not len(fidelity):
         return Section(TITLE, (), NOT_MEASURED)
     tasks, notes = results.fidelity_tasks, results.fidelity_notes
-    blocks: list[Block] = [Text(text.format(halves=HALVES, reachable=REACHABLE)) for text in HOW]
+    blocks: list[Part] = [Text(text.format(halves=HALVES, reachable=REACHABLE)) for text in HOW]
     blocks += [Items(notes)] if notes else []
     for name, part in fidelity.groupby("task", sort=False):
         found = [one for one in results.fidelity if tasks[one.key] == name]
@@ -96,7 +96,7 @@ def _notes(part: pd.DataFrame) -> str:
     return text + left_out if flat else text
 
 
-def _matrix_blocks(task: str, pairs: pd.DataFrame) -> list[Block]:
+def _matrix_blocks(task: str, pairs: pd.DataFrame) -> list[Part]:
     """Tabulate Spearman's rho of every pair of criteria."""
     if not len(pairs):
         return []

@@ -9,7 +9,7 @@ import pandas as pd
 from prunebench.records.fidelity import Fidelity
 from prunebench.reports.analysis.fidelity import ORACLE, OVER_ALL, REACHABLE, WITHIN
 from prunebench.reports.formatting import correlation_with_half, counted, percent, seed_ranges
-from prunebench.reports.grid import RANDOM, is_control
+from prunebench.reports.ordering import RANDOM, is_control
 from prunebench.reports.results import Results
 
 Row = dict[Any, Any]

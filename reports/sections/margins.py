@@ -6,7 +6,7 @@ import pandas as pd
 
 from prunebench.reports.document import Items, Section, Table, Text
 from prunebench.reports.formatting import MISSING, is_missing, or_missing, percent
-from prunebench.reports.grid import DENSE, DENSE_CONTINUED
+from prunebench.reports.ordering import DENSE, DENSE_CONTINUED
 from prunebench.reports.points import PANEL_COLUMNS
 from prunebench.reports.row_text import difference_cell, keep_of_metric
 

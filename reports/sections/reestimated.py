@@ -5,7 +5,7 @@ import numpy as np
 from prunebench.records.record import Record
 from prunebench.reports.document import Section, Table, Text
 from prunebench.reports.formatting import signed_interval as in_points
-from prunebench.reports.grid import BASELINE, METRIC_WORDS
+from prunebench.reports.ordering import BASELINE, METRIC_WORDS
 from prunebench.reports.points import RecordBySeed
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.intervals import t_interval

@@ -5,10 +5,10 @@ from typing import Any
 
 import pandas as pd
 
-from prunebench.reports.analysis.family import ALPHA, BETTER, OPEN, TIED, TOO_FEW, WORSE
-from prunebench.reports.document import Block, Items, Section, Text
+from prunebench.reports.analysis.verdicts import ALPHA, BETTER, OPEN, TIED, TOO_FEW, WORSE
+from prunebench.reports.document import Items, Part, Section, Text
 from prunebench.reports.formatting import counted, is_missing, percent, signed_interval
-from prunebench.reports.grid import METRIC_WORDS, cost_metric
+from prunebench.reports.ordering import METRIC_WORDS, cost_metric
 from prunebench.reports.points import PANEL_COLUMNS
 from prunebench.reports.row_text import row_interval, tie_note
 from prunebench.reports.statistics.sign_flip_power import seeds_to_decide
@@ -31,7 +31,7 @@ def verdicts_section(differences: pd.DataFrame, areas: pd.DataFrame, demonstrati
     lines = [*verdict_sentences(differences)]
     if not lines:
         return Section(TITLE, (), "There is no contrast to test.")
-    blocks: list[Block] = [Text(HOW), *(Text(text) for text in too_few_seeds_notes(differences)), Items(tuple(lines))]
+    blocks: list[Part] = [Text(HOW), *(Text(text) for text in too_few_seeds_notes(differences)), Items(tuple(lines))]
     whole = [*verdict_sentences(areas.assign(keep=float("nan")))] if len(areas) else []
     if whole:
         text = "Over the whole curve (mean accuracy over the compression that all criteria of a task share):"

@@ -5,7 +5,7 @@ from collections import defaultdict
 import pandas as pd
 
 from prunebench.reports.document import Section, Table, Text
-from prunebench.reports.grid import METRIC_WORDS
+from prunebench.reports.ordering import METRIC_WORDS
 from prunebench.reports.points import PANEL_COLUMNS
 
 

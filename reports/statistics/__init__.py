@@ -1,1 +1,4 @@
-"""Statistics of small samples: the functions take numbers and give numbers, and know no records. Imports no room."""
+"""Statistics of small samples: numbers in, numbers out. No module here knows what a record is.
+
+Imports no other room.
+"""

@@ -1,1 +1,4 @@
-"""Tidy tables (DataFrames) of facts that records state directly. Imports the root modules and statistics."""
+"""Tidy tables (DataFrames) of what the records say without a comparison.
+
+May import the root modules of `reports` and statistics.
+"""

@@ -1,4 +1,4 @@
-"""The grid of a comparison: the baseline, the controls, and the order of the rows."""
+"""The baseline and the controls of a comparison, the names of budget metrics, and the order of rows."""
 
 from prunebench.records import names as reserved
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from prunebench.reports.grid import KEEP_TOLERANCE
+from prunebench.reports.ordering import KEEP_TOLERANCE
 from prunebench.reports.statistics.multiplicity import holm
 
 ALPHA = 0.05

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from prunebench.reports.analysis.family import (
+from prunebench.reports.analysis.verdicts import (
     BETTER,
     NO_PAIRS,
     OPEN,
