@@ -43,6 +43,7 @@ def test_its_own_tests_pass(installed: dict[str, str], tmp_path: Path) -> None:
     assert " passed" in out and "skipped" not in out
 
 
+@pytest.mark.slow  # `.ci/run` does the same with the installed package
 def test_it_is_listed_and_run_like_any_other(installed: dict[str, str], tmp_path: Path) -> None:
     prunebench = ("-c", "from prunebench.cli.app import main; main()")
     rows = python(installed, tmp_path, *prunebench, "list", "criteria").splitlines()

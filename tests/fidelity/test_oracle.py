@@ -58,6 +58,7 @@ def test_the_change_is_that_of_a_real_removal(make: Make) -> None:
         torch.testing.assert_close(found[group], changes, rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_option_a_shortcuts_too() -> None:
     network = resnet20()
     draws = torch.Generator().manual_seed(0)
