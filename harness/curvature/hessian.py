@@ -130,8 +130,5 @@ def _output_of(module: nn.Module) -> Iterator[list[Tensor]]:
         kept.extend((inputs[0].detach(), output))
         return output.clone()
 
-    handle = module.register_forward_hook(hook)
-    try:
+    with module.register_forward_hook(hook):
         yield kept
-    finally:
-        handle.remove()
