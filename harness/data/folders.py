@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from prunebench.data.decoding import Array, Form, decode, header
-from prunebench.data.loaded import Loaded
+from prunebench.data.loaded import Loaded, Samples
 from prunebench.data.pictures import Pictures
 from prunebench.data.sources import Moments, histogram, moments
 from prunebench.data.streaming import Files
@@ -108,7 +108,7 @@ def read_pictures(parts: Sequence[Files], classes: Sequence[str], wanted: ReadOp
     pixels = sum(map(len, parts)) * max(channels, wanted.channels) * (wanted.stored or height) ** 2
     if pixels <= wanted.memory * 2**30:
         pictures = _in_memory(parts, wanted, (wanted.stored or height, wanted.stored or width))
-        splits: list[Pictures | Files] = [*pictures]
+        splits: list[Samples] = [*pictures]
         mean, std = wanted.moments or moments(histogram(pictures[0].images))
     else:
         form, (mean, std) = _surveyed(parts[0], wanted)

@@ -6,8 +6,8 @@ from difflib import get_close_matches
 
 import torch
 
-from prunebench.data.loaded import Loaded
-from prunebench.data.pictures import Pictures, Samples
+from prunebench.data.loaded import Loaded, Samples
+from prunebench.data.pictures import Pictures
 from prunebench.errors import UserError
 
 

@@ -5,11 +5,12 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from prunebench.data.pictures import COPIED, Samples
+from prunebench.data.pictures import COPIED, Pictures
+from prunebench.data.streaming import Files
 from prunebench.errors import UserError
 
 Moments = tuple[tuple[float, ...], tuple[float, ...]]
-S = TypeVar("S", bound=Samples)
+S = TypeVar("S", Pictures, Files)
 
 
 def histogram(images: Tensor) -> Tensor:
