@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -9,6 +10,13 @@ from torch import Tensor
 
 from prunebench.pruning.network import Network, weight_of
 from prunebench.pruning.removal import remove
+
+
+@dataclass(frozen=True, eq=False)
+class KeptWeights:
+    """Remaining weights: flat indices by layer."""
+
+    kept: Mapping[str, Tensor]
 
 
 def kept_weights(network: Network) -> dict[str, Tensor]:
