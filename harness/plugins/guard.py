@@ -105,7 +105,6 @@ def _globals(device: torch.device) -> dict[str, tuple[Callable[[], Any], Callabl
 
 
 def _different(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Name the entries that were added, removed or changed."""
     names = dict.fromkeys((*before, *after))
     return [name for name in names if not _same(before.get(name), after.get(name))]
 

@@ -87,7 +87,6 @@ def out_of_place(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _watched(network: Network, names: frozenset[str], seen: Seen, keeper: Keeper) -> Iterator[None]:
-    """Register the hooks of a keeper, and remove them at the end."""
     with ExitStack() as hooks:
 
         def keep(place: str, layer: str, *names: str, wanted: Callable[[], bool] = lambda: True) -> None:

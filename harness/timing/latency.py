@@ -59,18 +59,11 @@ def median_interval(ratios: Seconds, level: float = 0.95, resamples: int = 2000)
 
 def synchronised(call: Call, device: torch.device) -> Call:
     """Wrap a call so that it returns only when the device has finished its work."""
-    if device.type == "cuda":
+    if device.type == "cpu":
+        return call
 
-        def wait() -> None:
-            call()
-            torch.cuda.synchronize(device)
+    def wait() -> None:
+        call()
+        torch.accelerator.synchronize(device)
 
-        return wait
-    if device.type == "mps":
-
-        def wait_mps() -> None:
-            call()
-            torch.mps.synchronize()
-
-        return wait_mps
-    return call
+    return wait

@@ -84,6 +84,6 @@ def test_a_cpu_call_needs_no_waiting() -> None:
 @pytest.mark.parametrize("kind", ["cuda", "mps"])
 def test_an_accelerator_is_waited_for(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
-    monkeypatch.setattr(getattr(torch, kind), "synchronize", lambda *_: done.append("waited"))
+    monkeypatch.setattr(torch.accelerator, "synchronize", lambda device: done.append(f"waited for {device}"))
     synchronised(lambda: done.append("called"), torch.device(kind))()
-    assert done == ["called", "waited"]
+    assert done == ["called", f"waited for {kind}"]
