@@ -13,6 +13,14 @@ Moments = tuple[tuple[float, ...], tuple[float, ...]]
 S = TypeVar("S", Pictures, Files)
 
 
+def check_shape(name: str, size: int, channels: int) -> None:
+    """Raise `UserError` for a size or a number of channels that a dataset cannot have. name: of the dataset."""
+    if size < 0:
+        raise UserError(f"option size={size} of '{name}' must be a number of pixels, or 0 for pictures as they are")
+    if channels not in (0, 3):
+        raise UserError(f"option channels={channels} of '{name}': allowed are 3, and 0 for pictures as they are")
+
+
 def histogram(images: Tensor) -> Tensor:
     """Count the 256 levels of every channel: (channels, 256). images: uint8 (n, channels, h, w)."""
     counts = torch.zeros(images.shape[1], 256, dtype=torch.int64)
