@@ -59,11 +59,12 @@ def median_interval(ratios: Seconds, level: float = 0.95, resamples: int = 2000)
 
 def synchronised(call: Call, device: torch.device) -> Call:
     """Wrap a call so that it returns only when the device has finished its work."""
-    if device.type == "cpu":
+    waits: dict[str, Call] = {"cuda": lambda: torch.cuda.synchronize(device), "mps": torch.mps.synchronize}
+    if device.type not in waits:
         return call
 
-    def wait() -> None:
+    def finished() -> None:
         call()
-        torch.accelerator.synchronize(device)
+        waits[device.type]()
 
-    return wait
+    return finished
