@@ -106,9 +106,9 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 def _versioned(model: nn.Module, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """Add the version numbers of the model's modules, without which torchvision's MNASNet does not load."""
-    versioned = OrderedDict(state)
-    versioned._metadata = getattr(model.state_dict(), "_metadata", None)  # type: ignore[attr-defined]
-    return versioned
+    complete = OrderedDict(state)
+    complete._metadata = getattr(model.state_dict(), "_metadata", None)  # type: ignore[attr-defined]
+    return complete
 
 
 def _saved(folder: Path) -> Saved:
