@@ -1,6 +1,7 @@
 """Gram matrices, one per group, of what each unit adds to random elements of the next layers' outputs."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -18,22 +19,17 @@ def reader_grams(
     unit, `locations` for each picture and layer. Where several layers read a coupled group, one sum covers them all.
     """
     grams: dict[str, Tensor] = {}
-    handles = []
-    for group in network.table.groups:
-        units = network.units[group.name]
-        grams[group.name] = torch.zeros(units, units, dtype=torch.float64, device=network.device)
-        for name in dict.fromkeys(part.layer for part in group.slices if part.side == "in"):
-            reader = network.layer(name)
-            if isinstance(reader, nn.Conv2d | nn.Linear):
-                hook = _add_to(grams[group.name], network.positions(group, name, "in"), locations, generator)
-                handles.append(reader.register_forward_pre_hook(hook))
-    try:
-        with torch.no_grad():
-            for pictures, _ in batches:
-                network.model(pictures.to(network.device, network.dtype))
-    finally:
-        for handle in handles:
-            handle.remove()
+    with torch.no_grad(), ExitStack() as hooks:
+        for group in network.table.groups:
+            units = network.units[group.name]
+            grams[group.name] = torch.zeros(units, units, dtype=torch.float64, device=network.device)
+            for name in dict.fromkeys(part.layer for part in group.slices if part.side == "in"):
+                reader = network.layer(name)
+                if isinstance(reader, nn.Conv2d | nn.Linear):
+                    hook = _add_to(grams[group.name], network.positions(group, name, "in"), locations, generator)
+                    hooks.enter_context(reader.register_forward_pre_hook(hook))
+        for pictures, _ in batches:
+            network.model(pictures.to(network.device, network.dtype))
     return grams
 
 

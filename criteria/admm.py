@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from prunebench import Criterion, Network, Ranking, check_strength, unit_weights
+from prunebench import Attached, Criterion, Network, Ranking, check_strength, unit_weights
 from prunebench.criteria.magnitude import magnitude
 
 
@@ -49,7 +49,7 @@ class Admm:
         return AttachedAdmm(self, network)
 
 
-class AttachedAdmm:
+class AttachedAdmm(Attached):
     """The iteration on one network, with Z and U of each group: (units, fan_in)."""
 
     def __init__(self, rule: Admm, network: Network) -> None:
@@ -80,10 +80,6 @@ class AttachedAdmm:
         """Return the term with the initial Z and U: the distance of W from its projection; a scalar."""
         squares = [(w - projection(w, self.rule.share).detach()).square().sum() for w in self._weights()]
         return 0.5 * self.rule.strength * torch.stack(squares).sum()
-
-    def detach(self) -> dict[str, Tensor]:
-        """Return nothing: the term leaves nothing in the network."""
-        return {}
 
     def _weights(self) -> list[Tensor]:
         return [torch.cat([layer.rows() for layer in layers], dim=1) for layers in self._layers]

@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from prunebench import Criterion, Network, Ranking, UnitWeights, check_strength, unit_weights
+from prunebench import Attached, Criterion, Network, Ranking, UnitWeights, check_strength, unit_weights
 from prunebench.criteria.l1 import l1
 
 
@@ -38,7 +38,7 @@ class Growing:
         return AttachedGrowing(self, network)
 
 
-class AttachedGrowing:
+class AttachedGrowing(Attached):
     """The growing term on one network."""
 
     def __init__(self, rule: Growing, network: Network) -> None:
@@ -68,10 +68,6 @@ class AttachedGrowing:
     def measure(self) -> Tensor:
         """Return the term with the first factor; a scalar."""
         return 0.5 * min(self.rule.strength, self.rule.ceiling) * self._squares()
-
-    def detach(self) -> dict[str, Tensor]:
-        """Return nothing: the term leaves nothing in the network."""
-        return {}
 
     def _squares(self) -> Tensor:
         return torch.stack([layer.sums(torch.square)[units].sum() for layer, units in self._chosen]).sum()

@@ -11,6 +11,7 @@ A_jk in place of theta_i^T A theta_i.)
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any, Literal
 
 import torch
@@ -59,12 +60,10 @@ def kron_obd(
 def _forward(model: nn.Module, layers: dict[str, nn.Conv2d | nn.Linear], pictures: Tensor) -> tuple[Outputs, Tensor]:
     outputs: Outputs = {}
     first = next(model.parameters())
-    handles = [layer.register_forward_hook(_store_output(outputs, name)) for name, layer in layers.items()]
-    try:
+    with ExitStack() as hooks:
+        for name, layer in layers.items():
+            hooks.enter_context(layer.register_forward_hook(_store_output(outputs, name)))
         return outputs, model(pictures.to(first.device, first.dtype))
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _store_output(outputs: Outputs, name: str) -> Callable[[nn.Module, Any, Tensor], Tensor]:

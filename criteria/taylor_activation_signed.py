@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from prunebench import Criterion, Ranking
+from prunebench.criteria.taylor_activation import l2_normalised
 
 
 def taylor_activation_signed(activation: Tensor, activation_grad: Tensor) -> Tensor:
@@ -31,8 +32,7 @@ def absolute_l2_normalised(means: Tensor) -> Tensor:
     >>> absolute_l2_normalised(torch.tensor([-3.0, 4.0])).tolist()
     [0.6..., 0.8...]
     """
-    norm = means.norm()
-    return means.abs() / norm if norm > 0 else means.abs()
+    return l2_normalised(means).abs()
 
 
 CRITERION = Criterion(

@@ -1,11 +1,13 @@
 """torchvision's CNNs for given pictures and classes, with torchvision's ImageNet weights on request."""
 
+from bisect import bisect_left
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlparse
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from prunebench import UserError, last_layer, unknown
 from prunebench.models._common import check_size
@@ -64,13 +66,9 @@ def _raw(name: str, classes: int, transform_input: bool) -> nn.Module:
 
 
 def _check_size(label: str, model: nn.Module, size: int) -> None:
-    if _runs(model, size):
-        return
-    low, high = size, LARGEST
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if _runs(model, middle) else (middle, high)
-    check_size(label, size, high)
+    if not _runs(model, size):
+        smallest = bisect_left(range(LARGEST), True, lo=size + 1, key=partial(_runs, model))
+        check_size(label, size, smallest)
 
 
 def _runs(model: nn.Module, size: int) -> bool:
@@ -132,10 +130,5 @@ def _copy(trained: nn.Module, model: nn.Module, new: tuple[str, ...], first: str
         if name == first and tensor.shape != own[name].shape:
             if own[name].shape[1] != 1:
                 continue
-            tensor = _grey(tensor)
+            tensor = tensor.sum(1, keepdim=True)  # over the colours
         own[name].copy_(tensor)
-
-
-def _grey(weight: Tensor) -> Tensor:
-    """Sum over the colours: (units, 3, k, k) -> (units, 1, k, k)."""
-    return weight.sum(1, keepdim=True)

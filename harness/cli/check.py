@@ -41,7 +41,6 @@ def check_criteria(names: tuple[str, ...], everything: bool, plugins: tuple[str,
 def _chosen(
     given: tuple[str, ...], files: list[str], everything: bool, registry: Registry
 ) -> Iterator[tuple[str, AnyCriterion]]:
-    """Yield the name and record of every criterion to check."""
     for name in given:
         yield from _in_file(name, registry) if name in files else [_by_expression(name, registry)]
     for name, entry in registry.criteria.items() if everything else ():

@@ -49,7 +49,6 @@ def _criteria(registry: Registry) -> str:
 
 
 def _options(record: AnyCriterion) -> str:
-    """List the options of a criterion and of its regulariser with their defaults."""
     options = record.own_options | (regulariser_options(record.regulariser) if record.regulariser else {})
     return ", ".join(f"{name}={option.default}" for name, option in options.items())
 

@@ -61,7 +61,6 @@ def options() -> list[Option]:
 
 
 def _help(field: FieldInfo) -> str:
-    """Describe an option: meaning, choices and default."""
     text = field.description or ""
     choices = [choice for part in get_args(field.annotation) for choice in get_args(part) or (part,)]
     choices = [choice for choice in choices if choice is not NoneType]

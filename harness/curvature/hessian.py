@@ -90,7 +90,6 @@ def _derivative(
 
 
 def _by_parameter(loss: Tensor, parameter: Tensor) -> Tensor:
-    """Compute the second derivative of the loss by each element of a parameter."""
     first = _derivative([loss], [parameter], create_graph=True)
     diagonal = torch.zeros_like(parameter).flatten()
     for some in torch.split(torch.arange(parameter.numel(), device=parameter.device), CHUNK):
@@ -130,8 +129,5 @@ def _output_of(module: nn.Module) -> Iterator[list[Tensor]]:
         kept.extend((inputs[0].detach(), output))
         return output.clone()
 
-    handle = module.register_forward_hook(hook)
-    try:
+    with module.register_forward_hook(hook):
         yield kept
-    finally:
-        handle.remove()

@@ -1,7 +1,7 @@
 """Hand each layer's input and output gradient to a function during the backward pass, then free them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -45,15 +45,13 @@ def tapped(network: Network, layers: Sequence[str], consume: Consume) -> Iterato
     """
     anchor = torch.zeros((), device=network.device, dtype=network.dtype, requires_grad=True)
     ran: set[str] = set()
-    handles = [network.layer(name).register_forward_hook(_tap(name, ran, anchor, consume)) for name in layers]
-    try:
-        yield anchor
+    with ExitStack() as hooks:
         for name in layers:
-            if name not in ran:
-                raise CellError(f"layer '{name}' does not run in a forward pass")
-    finally:
-        for handle in handles:
-            handle.remove()
+            hooks.enter_context(network.layer(name).register_forward_hook(_tap(name, ran, anchor, consume)))
+        yield anchor
+    for name in layers:
+        if name not in ran:
+            raise CellError(f"layer '{name}' does not run in a forward pass")
 
 
 def backward(outputs: Tensor, anchor: Tensor, cotangent: Tensor, again: bool = False) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from prunebench.data.decoding import Array, Form, decode, header
-from prunebench.data.loaded import Loaded
+from prunebench.data.loaded import Loaded, Samples
 from prunebench.data.pictures import Pictures
-from prunebench.data.sources import Moments, histogram, moments
+from prunebench.data.sources import Moments, check_shape, histogram, moments
 from prunebench.data.streaming import Files
 from prunebench.errors import UserError
 from prunebench.seeding import generator
@@ -41,13 +41,7 @@ class ReadOptions:
 
     def __post_init__(self) -> None:
         name = self.label.partition(":")[0]
-        if self.size < 0:
-            what = "a number of pixels, or 0 for pictures as they are"
-            raise UserError(f"option size={self.size} of '{name}' must be {what}")
-        if self.channels not in (0, 3):
-            raise UserError(
-                f"option channels={self.channels} of '{name}': allowed are 3, and 0 for pictures as they are"
-            )
+        check_shape(name, self.size, self.channels)
         if self.memory < 0:
             raise UserError(f"option memory={self.memory:g} of '{name}' must be GiB, from 0 on")
 
@@ -108,7 +102,7 @@ def read_pictures(parts: Sequence[Files], classes: Sequence[str], wanted: ReadOp
     pixels = sum(map(len, parts)) * max(channels, wanted.channels) * (wanted.stored or height) ** 2
     if pixels <= wanted.memory * 2**30:
         pictures = _in_memory(parts, wanted, (wanted.stored or height, wanted.stored or width))
-        splits: list[Pictures | Files] = [*pictures]
+        splits: list[Samples] = [*pictures]
         mean, std = wanted.moments or moments(histogram(pictures[0].images))
     else:
         form, (mean, std) = _surveyed(parts[0], wanted)

@@ -4,11 +4,14 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from prunebench.data.pictures import Samples
+from prunebench.data.pictures import Pictures
+from prunebench.data.streaming import Files
 from prunebench.errors import UserError
 
 # The usual ImageNet mean and standard deviation, from PyTorch's first examples.
 IMAGENET_MOMENTS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+Samples = Pictures | Files  # one split, in memory or in files
 
 
 @dataclass(frozen=True)

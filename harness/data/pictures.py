@@ -1,42 +1,14 @@
-"""Labelled pictures in memory, and the protocol that pictures kept elsewhere follow too."""
+"""Labelled pictures in memory. Pictures in files (`streaming.Files`) have the same methods."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from typing import Self
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 COPIED = 8  # pictures copied at a time when a pass reads all pictures, so that it needs little memory
-
-
-class Samples(Protocol):
-    """One split, with its pictures in memory (`Pictures`) or in files (`streaming.Files`)."""
-
-    @property
-    def labels(self) -> Tensor:
-        """Labels, int64 (n,), on the device of the batches."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Shape of a picture in a batch: (channels, height, width)."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: Tensor) -> Self: ...
-
-    def to(self, device: torch.device) -> Self:
-        """Copy the split so that its batches are on a device."""
-
-    def relabelled(self, labels: Tensor) -> Self:
-        """Copy the split with other labels, (n,)."""
-
-    def batches(self, chosen: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield uint8 pictures (k, channels, height, width) and labels (k,) for each index (k,), in order."""
-
-    def facts(self) -> Iterator[bytes]:
-        """Yield the bytes that the fingerprint hashes."""
 
 
 @dataclass(frozen=True)

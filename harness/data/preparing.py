@@ -6,8 +6,9 @@ from difflib import get_close_matches
 
 import torch
 
-from prunebench.data.loaded import Loaded
-from prunebench.data.pictures import Pictures, Samples
+from prunebench.data.loaded import Loaded, Samples
+from prunebench.data.pictures import Pictures
+from prunebench.data.sources import check_shape
 from prunebench.errors import UserError
 
 
@@ -26,12 +27,9 @@ def prepare(
     """
     if classes:
         loaded = _with_classes(loaded, chosen_classes(classes, loaded.classes, name))
+    check_shape(name, size, channels)
     if size and (size, size) != loaded.shape[1:]:
-        if size < 0:
-            raise UserError(f"option size={size} of '{name}' must be a number of pixels, or 0 for pictures as they are")
         loaded = replace(loaded.each(lambda split: replace(_in_memory(split, name), side=size)), centre=0)
-    if channels not in (0, 3):
-        raise UserError(f"option channels={channels} of '{name}': allowed are 3, and 0 for pictures as they are")
     if channels > loaded.shape[0]:
         loaded = loaded.each(lambda split: _in_colour(_in_memory(split, name)))
         loaded = replace(loaded, mean=loaded.mean * 3, std=loaded.std * 3)

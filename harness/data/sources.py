@@ -5,11 +5,20 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from prunebench.data.pictures import COPIED, Samples
+from prunebench.data.pictures import COPIED, Pictures
+from prunebench.data.streaming import Files
 from prunebench.errors import UserError
 
 Moments = tuple[tuple[float, ...], tuple[float, ...]]
-S = TypeVar("S", bound=Samples)
+S = TypeVar("S", Pictures, Files)
+
+
+def check_shape(name: str, size: int, channels: int) -> None:
+    """Raise `UserError` for a size or a number of channels that a dataset cannot have. name: of the dataset."""
+    if size < 0:
+        raise UserError(f"option size={size} of '{name}' must be a number of pixels, or 0 for pictures as they are")
+    if channels not in (0, 3):
+        raise UserError(f"option channels={channels} of '{name}': allowed are 3, and 0 for pictures as they are")
 
 
 def histogram(images: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ from typing import overload
 import torch
 from torch import Tensor
 
-from prunebench.data.loaded import Loaded
-from prunebench.data.pictures import Samples, central
+from prunebench.data.loaded import Loaded, Samples
+from prunebench.data.pictures import central
 from prunebench.errors import UserError
 from prunebench.records.protocol import Protocol
 from prunebench.seeding import generator

@@ -9,8 +9,6 @@ import os
 import time
 from dataclasses import replace
 
-from torch import Tensor
-
 from prunebench.errors import UserError, reason
 from prunebench.fidelity.truth import read_truth, truth_key
 from prunebench.plugins.criterion import AnyCriterion, Criterion
@@ -121,12 +119,12 @@ def _compute(trajectory: Trajectory, request: Fidelity) -> Fidelity:
     seconds = time.perf_counter() - began
     groups = {
         name: Ranked(
-            units=tuple(units.tolist()),
+            units=tuple(one.units),
             of=network.units[name],
-            halves=(_packed(truth.halves[name][0]), _packed(truth.halves[name][1])),
-            scores=_packed(scores[name].double().cpu()[units]),
+            halves=(Packed.pack(one.halves[0], "float64"), Packed.pack(one.halves[1], "float64")),
+            scores=Packed.pack(scores[name].double().cpu()[one.units].numpy(), "float64"),
         )
-        for name, units in truth.units.items()
+        for name, one in truth.groups.items()
     }
     result = Fidelity.model_validate(
         request.model_dump()
@@ -140,10 +138,6 @@ def _compute(trajectory: Trajectory, request: Fidelity) -> Fidelity:
     )
     trajectory.store.write_json(trajectory.store.fidelity_path(result), result.model_dump(mode="json"))
     return result
-
-
-def _packed(values: Tensor) -> Packed:
-    return Packed.pack(values.numpy(), "float64")
 
 
 def forget_dense(grid: Grid, jobs: tuple[Job, ...]) -> None:

@@ -1,11 +1,7 @@
 """A block's truth: the oracle on two halves of the held-out pictures, computed once and stored as a stage."""
 
-import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -15,6 +11,7 @@ from prunebench.errors import CellError
 from prunebench.fidelity.oracle import loss_changes
 from prunebench.pruning.network import Network
 from prunebench.records.files import read_json
+from prunebench.records.record import Frozen, validated
 from prunebench.records.stage import FACTS
 from prunebench.seeding import generator
 from prunebench.study.store import key_of
@@ -24,16 +21,18 @@ UNITS = 64  # most units of a group, drawn at random
 PICTURES = 1024  # most held-out pictures, drawn at random
 
 
-@dataclass(frozen=True)
-class Truth:
-    """Mean changes of the loss when units are removed.
+class Changes(Frozen):
+    """Numbers of a group's units, (units,), and their mean changes of the loss over each half of the pictures."""
 
-    pictures: number in each half; units: numbers (units,) by group; halves: changes (units,) of each half, by group.
-    """
+    units: list[int]
+    halves: tuple[list[float], list[float]]
+
+
+class Truth(Frozen):
+    """Mean changes of the loss when units are removed, by group. pictures: number in each half."""
 
     pictures: tuple[int, int]
-    units: Mapping[str, Tensor]
-    halves: Mapping[str, tuple[Tensor, Tensor]]
+    groups: dict[str, Changes]
     seconds: float
 
 
@@ -51,12 +50,12 @@ def read_truth(trajectory: Trajectory) -> Truth:
         network = trajectory.network(trajectory.plan.dense())
         with trajectory.store.lock(key):
             if not file.exists():
-                facts = _compute(trajectory, network)
-                trajectory.store.finish_stage(key, lambda folder: _write(folder, facts))
-    return _read(file)
+                text = _compute(trajectory, network).model_dump_json()
+                trajectory.store.finish_stage(key, lambda folder: (folder / FACTS).write_text(text))
+    return validated(Truth, read_json(file), str(file))
 
 
-def _compute(trajectory: Trajectory, network: Network) -> dict[str, Any]:
+def _compute(trajectory: Trajectory, network: Network) -> Truth:
     trajectory.tick("oracle")
     began = time.perf_counter()
     held = held_out(trajectory.data.validation, trajectory.seed)
@@ -70,10 +69,12 @@ def _compute(trajectory: Trajectory, network: Network) -> dict[str, Any]:
         if not change.isfinite().all():
             raise CellError(f"the loss is not finite when a unit of group '{name}' is removed")
     groups = {
-        name: {"units": numbers.tolist(), "halves": [part.mean(1).tolist() for part in _split(changes[name], half)]}
-        for name, numbers in units.items()
+        name: Changes(
+            units=units[name].tolist(), halves=(one[:, :half].mean(1).tolist(), one[:, half:].mean(1).tolist())
+        )
+        for name, one in changes.items()
     }
-    return {"pictures": [half, len(held) - half], "groups": groups, "seconds": time.perf_counter() - began}
+    return Truth(pictures=(half, len(held) - half), groups=groups, seconds=time.perf_counter() - began)
 
 
 def held_out(validation: Split, seed: int) -> Split:
@@ -90,22 +91,3 @@ def sample(network: Network, skip: frozenset[str], seed: int) -> dict[str, Tenso
             order = torch.randperm(len(kept), generator=generator(seed, "oracle", name))
             chosen[name] = kept[order[:UNITS].sort().values]
     return chosen
-
-
-def _split(changes: Tensor, half: int) -> tuple[Tensor, Tensor]:
-    return changes[:, :half], changes[:, half:]
-
-
-def _write(folder: Path, facts: dict[str, Any]) -> None:
-    (folder / FACTS).write_text(json.dumps(facts))
-
-
-def _read(file: Path) -> Truth:
-    facts = read_json(file)
-    units, halves = {}, {}
-    for name, group in facts["groups"].items():
-        units[name] = torch.tensor(group["units"])
-        first, second = (torch.tensor(half, dtype=torch.float64) for half in group["halves"])
-        halves[name] = (first, second)
-    first, second = facts["pictures"]
-    return Truth((first, second), units, halves, facts["seconds"])

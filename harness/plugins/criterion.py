@@ -148,7 +148,6 @@ C = TypeVar("C", "Criterion", "ModelScore")
 
 
 def _with_options(criterion: C, given: Mapping[str, str]) -> C:
-    """Set options of a criterion's score and of its regulariser."""
     regulariser, own = criterion.regulariser, criterion.own_options
     allowed = own if regulariser is None else regulariser_options(regulariser) | own
     values = convert(criterion.name, given, allowed)

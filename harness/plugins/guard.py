@@ -40,7 +40,7 @@ def watching(model: nn.Module, who: str) -> Iterator[None]:
     ResNet-50 take 0.1 s on one core, as long as a forward pass of one picture.
     """
     device = next(chain(model.parameters(), model.buffers()), torch.empty(0)).device
-    values, facts = _values(model), _facts(model)
+    values, facts = {name: tensor.clone() for name, tensor in _tensors(model)}, _facts(model)
     with keeping_globals(device) as changed_globals:
         yield
     changed = [*_different(values, dict(_tensors(model))), *_different(facts, _facts(model)), *changed_globals]
@@ -68,10 +68,6 @@ def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
         yield f"the parameter '{name}'", parameter.detach()
     for name, buffer in model.named_buffers():
         yield f"the buffer '{name}'", buffer
-
-
-def _values(model: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.clone() for name, tensor in _tensors(model)}
 
 
 def _facts(model: nn.Module) -> dict[str, object]:
@@ -105,7 +101,6 @@ def _globals(device: torch.device) -> dict[str, tuple[Callable[[], Any], Callabl
 
 
 def _different(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Name the entries that were added, removed or changed."""
     names = dict.fromkeys((*before, *after))
     return [name for name in names if not _same(before.get(name), after.get(name))]
 

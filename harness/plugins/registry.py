@@ -58,7 +58,8 @@ class Registry:
         files: set[Path] = set()
         for place in discovery.places(plugins):
             self._take(place, files)
-        broken = [f"{origin} cannot be loaded: {why}" for origin, why in self.failures.items() if is_plugin(origin)]
+        named = {origin: why for origin, why in self.failures.items() if origin.startswith("plugin ")}  # by the user
+        broken = [f"{origin} cannot be loaded: {why}" for origin, why in named.items()]
         if broken:
             raise UserError("; ".join(broken))
 
@@ -102,11 +103,6 @@ class Registry:
                 return "criterion", self.criteria
 
 
-def is_plugin(origin: str) -> bool:
-    """Tell whether an origin is a plugin file or module that the user named."""
-    return origin.startswith("plugin ")
-
-
 @cache
 def load_registry(plugins: tuple[str, ...]) -> Registry:
     """Return the registry with some plugin files; it is made once per process."""
@@ -115,7 +111,9 @@ def load_registry(plugins: tuple[str, ...]) -> Registry:
 
 def get_criterion(text: str, registry: Registry) -> AnyCriterion:
     """Find a criterion and set its options, `obd:curvature=exact`."""
-    name, options = _without_argument(text)
+    name, options, argument = split_name(text)
+    if argument:
+        raise UserError(f"'{argument}' in '{text}' is not an option; write {name}:key=value")
     return _find("criterion", name, registry.criteria).plugin.with_options(options)
 
 
@@ -138,13 +136,6 @@ def get_dataset(text: str, registry: Registry) -> tuple[Dataset, str]:
     dataset = _find("dataset", name, registry.datasets).plugin
     _check_argument("dataset", name, dataset.takes_argument, argument)
     return dataset.with_options(options), argument
-
-
-def _without_argument(text: str) -> tuple[str, dict[str, str]]:
-    name, options, argument = split_name(text)
-    if argument:
-        raise UserError(f"'{argument}' in '{text}' is not an option; write {name}:key=value")
-    return name, options
 
 
 def _check_argument(kind: str, name: str, wanted: str, argument: str) -> None:

@@ -16,22 +16,25 @@ R = TypeVar("R", bound="Regulariser")
 
 
 class Attached(Protocol):
-    """A regulariser attached to one network."""
+    """A regulariser attached to one network. A subclass that draws, changes and leaves nothing adds `penalty` alone."""
 
     parameters: list[nn.Parameter]  # trained in addition to the network's own
     rate_factor: float  # learning rate of `parameters`, as a multiple of the network's
 
     def draw(self) -> None:
         """Begin a training step: draw the step's random numbers, if any."""
+        return
 
     def penalty(self) -> Tensor:
         """Return the term to add to the mean loss, strength included; a scalar."""
 
     def measure(self) -> Tensor:
         """Return the term with the initial values of factors that change in training; a scalar."""
+        return self.penalty()
 
     def detach(self) -> dict[str, Tensor]:
         """Fold learned parameters into the network and remove hooks. Returns log alpha (units,) by group, if any."""
+        return {}
 
 
 class Regulariser(Protocol):
@@ -113,24 +116,13 @@ def _scalar(function: Callable[..., Tensor], weight: Tensor, options: Mapping[st
 
 
 @dataclass
-class AttachedTerm:
+class AttachedTerm(Attached):
     """An attached function of the network's weights; it trains nothing, draws nothing and leaves nothing."""
 
     term: Callable[[], Tensor]
     parameters: list[nn.Parameter] = field(default_factory=list)
     rate_factor: float = 1.0
 
-    def draw(self) -> None:
-        """Do nothing: the term draws no random numbers."""
-
     def penalty(self) -> Tensor:
         """Return the term; a scalar."""
         return self.term()
-
-    def measure(self) -> Tensor:
-        """Return the term; a scalar."""
-        return self.penalty()
-
-    def detach(self) -> dict[str, Tensor]:
-        """Return no gates; there is nothing to undo."""
-        return {}

@@ -72,14 +72,12 @@ def _find(module: str, function: str, label: str) -> Any:
         sys.path.append(folder)  # last, so that no file of the working folder hides an installed package
     try:
         loaded = import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise UserError(f"model '{label}': {module} cannot be imported: {failure(error)}") from error
-        raise UserError(
-            f"unknown model '{label}': there is no model '{module}', and no module '{error.name}' "
-            f"in {folder} or among the installed packages"
-        ) from None
     except Exception as error:
+        absent = error.name if isinstance(error, ModuleNotFoundError) else None
+        if absent and f"{module}.".startswith(f"{absent}."):
+            where = f"in {folder} or among the installed packages"
+            what = f"there is no model '{module}', and no module '{absent}' {where}"
+            raise UserError(f"unknown model '{label}': {what}") from None
         raise UserError(f"model '{label}': {module} cannot be imported: {failure(error)}") from error
     try:
         return attrgetter(function)(loaded)

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
 from prunebench.pruning.layers import ChannelPad
-from prunebench.pruning.network import Group, Network, Side, Table
+from prunebench.pruning.network import Group, Network, Side, Table, weight_of
 from prunebench.pruning.tracing import NORMS
 from prunebench.records.record import Cost
 
@@ -25,16 +26,11 @@ def count(network: Network) -> Cost:
     model = network.model
     tensors = [*model.parameters(), *model.buffers()]
     return Cost(
-        macs=sum(places * _weight_count(network.layer(name)) for name, places in network.table.positions.items()),
+        macs=sum(places * weight_of(network, name).numel() for name, places in network.table.positions.items()),
         params=sum(parameter.numel() for parameter in model.parameters()),
         units=sum(network.units.values()),
         bytes=sum(tensor.numel() * tensor.element_size() for tensor in tensors),
     )
-
-
-def _weight_count(layer: nn.Module) -> int:
-    assert isinstance(layer, nn.Conv2d | nn.Linear)
-    return layer.weight.numel()
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,8 +123,36 @@ class CostModel:
         return self.in_rest + self.in_share @ units
 
 
-@dataclass(frozen=True)
-class _Term:
+@dataclass(frozen=True, eq=False)
+class WeightCosts:
+    """Costs of a network without some of its weights. counts: number of the dense network's weights by layer.
+
+    MACs, units and bytes stay as in the dense network, because dense kernels compute and store zeros, too.
+    """
+
+    dense: Cost
+    counts: Mapping[str, int]
+
+    def cost(self, weights: Mapping[str, int]) -> Cost:
+        """Return the cost of a network with this many weights by layer. Removed weights are not counted in `params`."""
+        gone = sum(self.counts.values()) - sum(weights.values())
+        return self.dense.model_copy(update={"params": self.dense.params - gone})
+
+    def shares(self, weights: Mapping[str, int]) -> dict[str, float]:
+        """Return the achieved keep by metric. weights: of prunable weights; params: of all parameters."""
+        params = self.cost(weights).params / self.dense.params
+        kept = sum(weights.values()) / sum(self.counts.values())
+        return {"macs": 1.0, "params": params, "units": 1.0, "weights": kept}
+
+    def saving(self, weights: Mapping[str, int], metric: str) -> dict[str, int]:
+        """Return what removing one weight saves: one weight in every layer."""
+        return dict.fromkeys(self.counts, 1)
+
+
+Costs = CostModel | WeightCosts
+
+
+class _Term(NamedTuple):
     layer: str
     outs: int
     ins: int
@@ -146,11 +170,9 @@ def costs(model: nn.Module, table: Table) -> CostModel:
     dense = np.array([group.units for group in table.groups], dtype=np.int64)
     out_share = _share(table, [(term.layer, "out") for term in terms])
     in_share = _share(table, [(term.layer, "in") if term.groups else None for term in terms])
-    in_share //= np.array([[max(term.groups, 1)] for term in terms])
-    outs, ins = (np.array(v, dtype=np.int64) for v in zip(*((t.outs, t.ins) for t in terms), strict=True))
-    macs, params, size = (
-        np.array(v, dtype=np.int64) for v in zip(*((t.macs, t.params, t.bytes) for t in terms), strict=True)
-    )
+    _, *columns = zip(*terms, strict=True)
+    outs, ins, macs, params, size, tied = (np.array(column, dtype=np.int64) for column in columns)
+    in_share //= np.maximum(tied, 1)[:, None]
     tensors = [*model.parameters(), *model.buffers()]
     return CostModel(
         groups=tuple(group.name for group in table.groups),
@@ -177,7 +199,6 @@ def _memory(model: nn.Module, table: Table, group: Group) -> int:
 
 
 def _terms(name: str, layer: nn.Module, places: int) -> Iterator[_Term]:
-    """Yield the terms of one layer."""
     if isinstance(layer, nn.Conv2d | nn.Linear):
         outs, ins = layer.weight.shape[:2]  # ins is 1 for a depthwise convolution, whatever its width
         each, size = layer.weight[0, 0].numel(), layer.weight.element_size()

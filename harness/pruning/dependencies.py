@@ -29,24 +29,6 @@ class Found:
     fixed: str = ""
 
 
-class _PadPruner(tp.function.BasePruningFunc):  # type: ignore[misc]
-    """Tells torch-pruning that the two sides of a ChannelPad are independent, as in a convolution."""
-
-    def prune_out_channels(self, layer: ChannelPad, idxs: Sequence[int]) -> None:
-        """Do nothing; never called."""
-
-    def prune_in_channels(self, layer: ChannelPad, idxs: Sequence[int]) -> None:
-        """Do nothing; never called."""
-
-    def get_out_channels(self, layer: ChannelPad) -> int:
-        """Count the output channels."""
-        return layer.out_channels
-
-    def get_in_channels(self, layer: ChannelPad) -> int:
-        """Count the input channels."""
-        return layer.in_channels
-
-
 class _Graph(tp.DependencyGraph):  # type: ignore[misc]
     """A dependency graph without index mappings for reshapes that torch-pruning maps wrongly or fails at."""
 
@@ -76,31 +58,27 @@ def dependencies(model: nn.Module, pictures: Tensor, classes: int | None) -> tup
         traces.append(seen)
         return output
 
-    with torch.enable_grad():
+    with torch.enable_grad():  # the two sides of a ChannelPad are independent, as in a convolution
         graph = _Graph().build_dependency(
-            model, (pictures,), forward, customized_pruners={ChannelPad: _PadPruner()}, verbose=False
+            model, (pictures,), forward, customized_pruners={ChannelPad: tp.function.ConvPruner()}, verbose=False
         )
     order = traces[0].order
     names = {module: layer for layer, module in model.named_modules()}
     names |= {parameter: name for name, parameter in model.named_parameters()}
     entries = list(_roots(model, graph, names, order))
-    sole_readers = {
-        name: _read_alone(graph, names, model.get_submodule(name)) for name in order if _is_depthwise(model, name)
-    }
+    layers = {name: model.get_submodule(name) for name in order}
+    sole_readers = {name: _read_alone(graph, names, layer) for name, layer in layers.items() if depthwise(layer)}
     for node in graph.module2node.values():
         vars(node).clear()  # the nodes form a reference cycle that would keep the model and its activations alive
     return traces[0], entries, sole_readers
 
 
-def _is_depthwise(model: nn.Module, layer: str) -> bool:
-    return depthwise(model.get_submodule(layer))
-
-
 def _roots(model: nn.Module, graph: Any, names: Mapping[Any, str], order: Sequence[str]) -> Iterator[Found]:
     done: set[str] = set()
     for root in order:
-        if root not in done and not _is_depthwise(model, root):
-            entry = _walk(graph, names, model.get_submodule(root), root)
+        layer = model.get_submodule(root)
+        if root not in done and not depthwise(layer):
+            entry = _walk(graph, names, layer, root)
             done |= {layer for layer, side in entry.parts if side == "out"}
             yield entry
 
@@ -140,12 +118,12 @@ def _moved(mappings: Sequence[Callable[[Pairs], Pairs] | None], pairs: Pairs) ->
 
 def _why_stop(node: Any, names: Mapping[Any, str]) -> str:
     """Say why units cannot be followed beyond a node; "" if they can."""
-    module = node.module
+    module, channels = node.module, getattr(node.grad_fn, "_saved_dim", 1) == 1
     if isinstance(module, tp.ops._OutputOp):
         return "output"
     if isinstance(module, tp.ops._ReshapeOp) and not _keeps_channels(node.grad_fn):
         return "a reshape that mixes channels"
-    if isinstance(module, (tp.ops._SplitOp, tp.ops._UnbindOp, tp.ops._SliceOp)) and _divides_channels(node.grad_fn):
+    if isinstance(module, (tp.ops._SplitOp, tp.ops._UnbindOp, tp.ops._SliceOp)) and channels:
         return "a split of the channels"
     if _pads_channels(node.grad_fn):
         return "a padding of the channels"
@@ -161,10 +139,6 @@ def _keeps_channels(grad_fn: Any) -> bool:
     flattens = len(after) == 2 and after[0] == before[0]
     linear = 2 in (len(before), len(after)) and before[-1] == after[-1]
     return before[:2] == after[:2] or flattens or linear
-
-
-def _divides_channels(grad_fn: Any) -> bool:
-    return getattr(grad_fn, "_saved_dim", 1) == 1
 
 
 def _pads_channels(grad_fn: Any) -> bool:

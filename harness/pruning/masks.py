@@ -1,14 +1,22 @@
 """Masks of single weights: a pruned weight is exactly zero and stays zero in training."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from prunebench.pruning.network import Network, weight_of
 from prunebench.pruning.removal import remove
+
+
+@dataclass(frozen=True, eq=False)
+class KeptWeights:
+    """Remaining weights: flat indices by layer."""
+
+    kept: Mapping[str, Tensor]
 
 
 def kept_weights(network: Network) -> dict[str, Tensor]:
@@ -46,22 +54,14 @@ def zero(network: Network) -> None:
 @contextmanager
 def held(network: Network) -> Iterator[None]:
     """Keep pruned weights at zero in training. Their gradient is zero, so a fresh optimiser does not change them."""
-    handles = []
-    for layer, mask in network.masks.items():
-        weight = network.model.get_parameter(f"{layer}.weight")
-        hook = _ZeroGradient(~mask.to(weight.device))
-        handles.append(weight.register_post_accumulate_grad_hook(hook))  # type: ignore[no-untyped-call]
-    try:
+    with ExitStack() as hooks:
+        for layer, mask in network.masks.items():
+            weight = network.model.get_parameter(f"{layer}.weight")
+            hook = partial(_zero_gradient, ~mask.to(weight.device))
+            hooks.enter_context(weight.register_post_accumulate_grad_hook(hook))  # type: ignore[no-untyped-call]
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
-@dataclass(frozen=True, eq=False)
-class _ZeroGradient:
-    gone: Tensor
-
-    def __call__(self, weight: Tensor) -> None:
-        if weight.grad is not None:
-            weight.grad.masked_fill_(self.gone, 0)
+def _zero_gradient(gone: Tensor, weight: Tensor) -> None:
+    if weight.grad is not None:
+        weight.grad.masked_fill_(gone, 0)

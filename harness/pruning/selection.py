@@ -6,9 +6,10 @@ removing one unit less would exceed the requested keep.
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -16,33 +17,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from prunebench.errors import CellError, UserError, check_choice
+from prunebench.pruning.cost import Costs
+from prunebench.pruning.masks import KeptWeights
+from prunebench.pruning.network import Network
 from prunebench.records.budget import Keep
 from prunebench.records.names import ScoreRanking
 
 Normalise = Literal["none", "l2", "mean", "max"]
 PER = ("per-cost", "per-memory")  # rankings that divide a score by the cost that the removal saves
-
-
-class Pool(Protocol):
-    """The units to choose from, such as a `Network`."""
-
-    @property
-    def kept(self) -> Mapping[str, Tensor]:
-        """Sorted original numbers of the remaining units, by group."""
-
-
-class Costs(Protocol):
-    """The cost of a network as a function of the number of units in every group, such as a `CostModel`."""
-
-    @property
-    def counts(self) -> Mapping[str, int]:
-        """Number of units of the dense network, by group, in the order of the model."""
-
-    def shares(self, units: Mapping[str, int]) -> dict[str, float]:
-        """Give the achieved keep by metric for these numbers of units."""
-
-    def saving(self, units: Mapping[str, int], metric: str) -> dict[str, int]:
-        """Give, by group, the cost that removing one unit saves from a network with these numbers of units."""
+Pool = Network | KeptWeights  # `kept` holds the units to choose from
 
 
 @dataclass(frozen=True)
@@ -136,11 +119,7 @@ def select(scores: Mapping[str, Tensor], pool: Pool, costs: Costs, keep: Keep, r
     if share(len(order)) > limit:
         least = share(len(order))
         raise UserError(f"keep {keep} cannot be reached: floors leave at least {least:.4f}")
-    low, high = 0, len(order)
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if share(middle) <= limit else (middle + 1, high)
-    units = after(low)
+    units = after(bisect_left(range(len(order)), True, key=lambda number: share(number) <= limit))
     floors = tuple(g for g, n in costs.counts.items() if g not in rule.skip and units[g] <= lowest(n, rule))
     return Selection(_lowest(scores, pool, units), costs.shares(units), floors)
 

@@ -1,7 +1,9 @@
 """Trace one forward pass: the order of layers, the sizes of their outputs, and the modules that follow them."""
 
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from textwrap import shorten
 
 import torch
@@ -38,8 +40,9 @@ class Trace:
     # Layers whose chain has met no nonlinearity yet, with the shape of what they write.
     _open: dict[str, torch.Size] = field(default_factory=dict)
 
-    def enter(self, name: str, module: nn.Module, given: Tensor) -> None:
-        """Note that `module` is about to read `given`."""
+    def enter(self, name: str, module: nn.Module, inputs: tuple[Tensor]) -> None:
+        """Note that `module` is about to read its first input."""
+        given = inputs[0]
         self.calls[name] += 1
         self.running = name
         before, self._entered[name] = self._entered.get(name, 0), len(self.order)
@@ -64,7 +67,7 @@ class Trace:
             self.joined[layer] = name, self.calls[name]
             del self._open[layer]
 
-    def leave(self, name: str, module: nn.Module, result: Tensor) -> None:
+    def leave(self, name: str, module: nn.Module, _: tuple[Tensor], result: Tensor) -> None:
         """Note that `module` has made `result`."""
         self.running = ""
         owner = self._inside.pop(name, "")
@@ -91,18 +94,18 @@ def trace(model: nn.Module, example: Tensor, classes: int | None = None) -> tupl
     """
     seen = Trace()
     layers = {name: module for name, module in model.named_modules() if isinstance(module, (*KINDS, *NONLINEAR))}
-    handles = [handle for name, module in layers.items() for handle in _watch(seen, name, module)]
     try:
-        output = model(example)
+        with ExitStack() as hooks:
+            for name, module in layers.items():
+                hooks.enter_context(module.register_forward_pre_hook(partial(seen.enter, name)))
+                hooks.enter_context(module.register_forward_hook(partial(seen.leave, name)))
+            output = model(example)
     except Exception as error:
         size = " x ".join(map(str, example.shape[1:]))
         why = shorten(" ".join(str(error).split()), 160, placeholder=" ...")
         where = f" in layer '{seen.running}'" if seen.running else ""
         what = f"it fails in eval mode on pictures of {size} pixels{where}: {type(error).__name__}: {why}"
         raise UserError(f"{what}; build the model for these pictures, or change size= or channels=") from error
-    finally:
-        for handle in handles:
-            handle.remove()
     result = _checked(output, len(example), classes)
     for name, module in layers.items():
         if isinstance(module, KINDS) and seen.calls[name] != 1:
@@ -121,10 +124,3 @@ def _checked(output: object, batch: int, classes: int | None) -> Tensor:
     if classes not in (None, output.shape[1]):
         raise UserError(f"its output has {output.shape[1]} classes, the data have {classes}; build it for {classes}")
     return output
-
-
-def _watch(seen: Trace, name: str, module: nn.Module) -> list[torch.utils.hooks.RemovableHandle]:
-    return [
-        module.register_forward_pre_hook(lambda module, given: seen.enter(name, module, given[0])),
-        module.register_forward_hook(lambda module, given, result: seen.leave(name, module, result)),
-    ]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from prunebench.errors import UserError
-from prunebench.records.record import SCHEMA, Frozen, Packed, validated
+from prunebench.records.record import SCHEMA, Frozen, Packed, versioned
 
 
 class Scoring(Frozen):
@@ -84,12 +84,7 @@ class Fidelity(Frozen):
 
 def parse_fidelity(data: Any, where: str) -> Fidelity:
     """Validate data read from JSON. where: name of the source in errors."""
-    version = data.get("schema_version") if isinstance(data, dict) else None
-    if version != SCHEMA:
-        raise UserError(
-            f"{where}: fidelity schema {version}, this version reads schema {SCHEMA}; use the version that wrote it"
-        )
-    return validated(Fidelity, data, f"{where}: corrupt fidelity")
+    return versioned(Fidelity, data, where, "fidelity")
 
 
 def read_fidelity(path: Path) -> Fidelity:

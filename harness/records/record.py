@@ -197,12 +197,7 @@ class Record(Frozen):
 
 def parse_record(data: Any, where: str) -> Record:
     """Validate a record read from JSON. where: name of the source in errors."""
-    version = data.get("schema_version") if isinstance(data, dict) else None
-    if version != SCHEMA:
-        raise UserError(
-            f"{where}: record schema {version}, this version reads schema {SCHEMA}; use the version that wrote it"
-        )
-    return validated(Record, data, f"{where}: corrupt record")
+    return versioned(Record, data, where, "record")
 
 
 def parse_json(text: bytes, where: str) -> Record:
@@ -218,6 +213,16 @@ def parse_json(text: bytes, where: str) -> Record:
     except ValueError as error:
         raise UserError(f"{where}: corrupt record: {error}") from None
     return parse_record(data, where)
+
+
+def versioned(kind: type[F], data: Any, where: str, what: str) -> F:
+    """Validate data read from JSON whose `schema_version` must be the kind's own. where, what: for errors."""
+    wanted = kind.model_fields["schema_version"].default
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if version != wanted:
+        cure = "use the version that wrote it"
+        raise UserError(f"{where}: {what} schema {version}, this version reads schema {wanted}; {cure}")
+    return validated(kind, data, f"{where}: corrupt {what}")
 
 
 def validated(kind: type[F], data: Any, where: str) -> F:

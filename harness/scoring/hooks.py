@@ -1,7 +1,8 @@
 """Forward hooks that keep the outputs of modules during one forward pass over a batch."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -31,42 +32,34 @@ class Keeper:
         """Tell whether a kept output has since been changed in place."""
         return any(tensor._version != version for tensor, version in self._versions)
 
-    def output(self, layer: str, seen: Evidence) -> Hook:
-        """Keep a layer's own output. The hook raises `CellError` if the layer runs twice."""
-
-        def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
-            if "output" in seen:
-                raise CellError(f"layer '{layer}' runs more than once in a forward pass; its evidence would be mixed")
-            return self._keep(seen, output, "output")
-
-        return hook
-
-    def named(self, seen: Evidence, *names: str) -> Hook:
-        """Keep every output of a module under each of the names."""
-        return lambda module, inputs, output: self._keep(seen, output, *names)
-
-    def first(self, seen: Evidence, name: str) -> Hook:
-        """Keep a module's first output after the layer ran; one ReLU module may serve several layers."""
+    def keep(self, seen: Evidence, *names: str, wanted: Callable[[], bool] = lambda: True) -> Hook:
+        """Keep an output under each of the names, where `wanted` says so after a call of the module."""
 
         def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor | None:
-            wanted = "output" in seen and name not in seen
-            return self._keep(seen, output, name) if wanted else None
+            if not wanted():
+                return None
+            seen.update(dict.fromkeys(names, output))
+            self._versions.append((output, output._version))
+            return output.clone() if self._copied else output
 
         return hook
 
-    def call(self, seen: Evidence, name: str, number: int) -> Hook:
-        """Keep the output of one call of a module. number: of the call, from 1."""
-        calls = count(1)
 
-        def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor | None:
-            return self._keep(seen, output, name) if next(calls) == number else None
+def _once(layer: str, seen: Evidence) -> bool:
+    """Want a layer's own output. Raises `CellError` if the layer runs twice."""
+    if "output" in seen:
+        raise CellError(f"layer '{layer}' runs more than once in a forward pass; its evidence would be mixed")
+    return True
 
-        return hook
 
-    def _keep(self, seen: Evidence, output: Tensor, *names: str) -> Tensor:
-        seen.update(dict.fromkeys(names, output))
-        self._versions.append((output, output._version))
-        return output.clone() if self._copied else output
+def _first(seen: Evidence, name: str) -> bool:
+    """Want a module's first output after the layer ran; one ReLU module may serve several layers."""
+    return "output" in seen and name not in seen
+
+
+def _nth(calls: Iterator[int], number: int) -> bool:
+    """Want the output of one call of a module. number: of the call, from 1."""
+    return next(calls) == number
 
 
 def forward(network: Network, names: frozenset[str], images: Tensor, seen: Seen, copied: bool) -> tuple[Tensor, bool]:
@@ -94,31 +87,30 @@ def out_of_place(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _watched(network: Network, names: frozenset[str], seen: Seen, keeper: Keeper) -> Iterator[None]:
-    """Register the hooks of a keeper, and remove them at the end."""
-    handles = []
-    for layer in producers(network):
-        if "activations" in {EVIDENCE[name] for name in names}:
-            handles.append(network.layer(layer).register_forward_hook(keeper.output(layer, seen[layer])))
-        if names & NORMED:
-            place = network.layer(normaliser(network, layer))
-            handles.append(place.register_forward_hook(keeper.named(seen[layer], "normed")))
-        if names & ACTIVATION:
-            tail = network.layer(network.table.tail.get(layer, layer))
-            handles.append(tail.register_forward_hook(keeper.first(seen[layer], "activation")))
-        if "feature_map" in names:
-            name, number = feature_map_place(network, layer)
-            kept, key = seen[layer], "feature_map"
-            hook = keeper.call(kept, key, number) if number else keeper.first(kept, key)
-            handles.append(network.layer(name).register_forward_hook(hook))
-    for group in network.table.groups if names & (NORMED | ACTIVATION) else ():
-        for pad in pads(network, group):
-            seen[pad] = {}
-            handles.append(network.layer(pad).register_forward_hook(keeper.named(seen[pad], "normed", "activation")))
-    try:
+    with ExitStack() as hooks:
+
+        def keep(place: str, layer: str, *names: str, wanted: Callable[[], bool] = lambda: True) -> None:
+            hook = keeper.keep(seen[layer], *names, wanted=wanted)
+            hooks.enter_context(network.layer(place).register_forward_hook(hook))
+
+        for layer in producers(network):
+            kept = seen[layer]
+            if "activations" in {EVIDENCE[name] for name in names}:
+                keep(layer, layer, "output", wanted=partial(_once, layer, kept))
+            if names & NORMED:
+                keep(normaliser(network, layer), layer, "normed")
+            if names & ACTIVATION:
+                tail = network.table.tail.get(layer, layer)
+                keep(tail, layer, "activation", wanted=partial(_first, kept, "activation"))
+            if "feature_map" in names:
+                place, number = feature_map_place(network, layer)
+                wanted = partial(_nth, count(1), number) if number else partial(_first, kept, "feature_map")
+                keep(place, layer, "feature_map", wanted=wanted)
+        for group in network.table.groups if names & (NORMED | ACTIVATION) else ():
+            for pad in pads(network, group):
+                seen[pad] = {}
+                keep(pad, pad, "normed", "activation")
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def check_ran(seen: Seen, names: frozenset[str]) -> None:

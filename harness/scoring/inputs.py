@@ -1,6 +1,7 @@
 """The norm of the inputs that each weight multiplies: evidence of all batches together."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -20,14 +21,11 @@ def input_norms(network: Network, batches: Sequence[tuple[Tensor, Tensor]]) -> d
     network is left as it was.
     """
     totals = {layer: torch.zeros_like(weight_of(network, layer)).flatten(1) for layer in producers(network)}
-    with undisturbed(network.model), torch.no_grad():
-        handles = [network.layer(layer).register_forward_pre_hook(_add_to(total)) for layer, total in totals.items()]
-        try:
-            for pictures, _ in batches:
-                network.model(pictures.to(network.device, network.dtype))
-        finally:
-            for handle in handles:
-                handle.remove()
+    with undisturbed(network.model), torch.no_grad(), ExitStack() as hooks:
+        for layer, total in totals.items():
+            hooks.enter_context(network.layer(layer).register_forward_pre_hook(_add_to(total)))
+        for pictures, _ in batches:
+            network.model(pictures.to(network.device, network.dtype))
     samples = sum(len(labels) for _, labels in batches)
     return {layer: (total / samples).sqrt() for layer, total in totals.items()}
 

@@ -68,7 +68,6 @@ def checkpoint_digest(path: Path) -> str:
 
 
 def _state(path: Path) -> State:
-    """Read a file and return the state dict in it."""
     content = _read(path)
     if not isinstance(content, Mapping):
         raise _refused(path, f"holds a {type(content).__name__}, not a state dict; save model.state_dict()")
@@ -131,7 +130,6 @@ def _check_names(given: State, wanted: State, computed: Collection[str], path: P
 
 
 def _other_shape(model: nn.Module, key: str, given: Tensor, own: Tensor, name: str) -> str:
-    """Explain why a tensor has another shape in the file than in the network."""
     shapes = f"'{key}' is {_shape(given)} in the file and {_shape(own)} in {name}"
     same = given.dim() == own.dim()
     first = next((layer for layer, module in model.named_modules() if isinstance(module, nn.Conv2d)), "")

@@ -67,7 +67,6 @@ def _needed(stage: Stage, store: Store) -> Iterator[Stage]:
 
 
 def _costs(grid: Grid, work: _Work) -> list[str]:
-    """Format a task's points, stages, epochs, MACs, time and disk space."""
     ready, stages = work.task, list(work.stages.values())
     pictures = round(len(ready.loaded.train) * ready.protocol.train_fraction * (1 - ready.protocol.validation_fraction))
     dense = ready.costs.dense

@@ -10,16 +10,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = (
-    "prunebench",
-    "torch",
-    "torchvision",
-    "torch-pruning",
-    "pytest-benchmark",
-    "numpy",
-    "scipy",
-    "pandas",
-)
+PACKAGES = ("prunebench", "torch", "torchvision", "torch-pruning", "pytest-benchmark", "numpy", "scipy", "pandas")
 _MAPPED = ("criteria", "datasets", "models", "reports")  # packages whose folders lie beside `harness/`
 
 

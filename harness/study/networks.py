@@ -1,6 +1,5 @@
 """Saves and loads networks: tensors as safetensors, the kept units as JSON; no pickle."""
 
-import json
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,10 +14,18 @@ from torch import Tensor, nn
 from prunebench.errors import UserError
 from prunebench.pruning.network import Network, Table
 from prunebench.pruning.removal import remove
-from prunebench.records.files import GATES, MASKS, WEIGHTS
+from prunebench.records.files import GATES, MASKS, WEIGHTS, read_json
+from prunebench.records.record import Frozen, versioned
 
-SCHEMA = 1
 WIDTHS = "widths.json"
+
+
+class Saved(Frozen):
+    """What `widths.json` holds. model: see `save`. kept: the original numbers of the remaining units, by group."""
+
+    schema_version: int = 1
+    model: dict[str, Any] | None
+    kept: dict[str, tuple[int, ...]]
 
 
 def save(network: Network, folder: Path, model: Mapping[str, Any] | None = None) -> None:
@@ -28,9 +35,9 @@ def save(network: Network, folder: Path, model: Mapping[str, Any] | None = None)
     `channels`, `size` and `classes`. For an atomic save, write to a temporary folder and rename that folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    kept = {group: units.tolist() for group, units in network.kept.items()}
-    text = json.dumps({"schema_version": SCHEMA, "model": dict(model) if model else None, "kept": kept}, indent=1)
-    (folder / WIDTHS).write_text(text)
+    kept = {group: tuple(units.tolist()) for group, units in network.kept.items()}
+    saved = Saved(model=dict(model) if model else None, kept=kept)
+    (folder / WIDTHS).write_text(saved.model_dump_json(indent=1))
     save_file(_contiguous_on_cpu(network.model.state_dict()), folder / WEIGHTS)
     if network.gates:
         save_file(_contiguous_on_cpu(network.gates), folder / GATES)
@@ -44,7 +51,7 @@ def load_into(model: nn.Module, table: Table, folder: Path) -> Network:
     Widths, weights, buffers, gates and masks come from the folder. Device, dtype, training mode and `requires_grad`
     come from the dense model. Raises `UserError` where the folder holds no network of this model.
     """
-    kept = _widths(folder)["kept"]
+    kept = _saved(folder).kept
     if set(kept) != {group.name for group in table.groups}:
         raise UserError(f"{folder}: does not fit the model: the coupled groups differ; load it into the model it is of")
     gone = {g.name: _removed_units(folder, g.name, g.units, kept[g.name]) for g in table.groups}
@@ -73,8 +80,8 @@ def load(folder: Path | str, plugins: tuple[str, ...] = ()) -> nn.Module:
     from prunebench.pruning.analysis import analyse
 
     folder = Path(folder)
-    widths = _widths(folder)
-    given = widths["model"]
+    saved = _saved(folder)
+    given = saved.model
     if not given:
         raise UserError(f"{folder}: saved without the model's name; load it with prunebench.study.networks.load_into")
     with torch.random.fork_rng(devices=[]):
@@ -82,7 +89,7 @@ def load(folder: Path | str, plugins: tuple[str, ...] = ()) -> nn.Module:
         dense = model(given["channels"], given["size"], given["classes"])
     example = torch.zeros(1, given["channels"], given["size"], given["size"])
     table = analyse(dense, example, given["model"], check=False)
-    groups = tuple(group for group in table.groups if group.name in widths["kept"])  # the run's check fixed the rest
+    groups = tuple(group for group in table.groups if group.name in saved.kept)  # the run's check fixed the rest
     return load_into(dense, replace(table, groups=groups), folder).model.eval()
 
 
@@ -99,28 +106,21 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 def _versioned(model: nn.Module, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """Add the version numbers of the model's modules, without which torchvision's MNASNet does not load."""
-    versioned = OrderedDict(state)
-    versioned._metadata = getattr(model.state_dict(), "_metadata", None)  # type: ignore[attr-defined]
-    return versioned
+    complete = OrderedDict(state)
+    complete._metadata = getattr(model.state_dict(), "_metadata", None)  # type: ignore[attr-defined]
+    return complete
 
 
-def _widths(folder: Path) -> dict[str, Any]:
+def _saved(folder: Path) -> Saved:
     path = folder / WIDTHS
-    try:
-        data = json.loads(path.read_text())
-    except OSError:
-        raise UserError(f"{folder}: no saved network here ({WIDTHS} is missing); give a folder of stages/") from None
-    except ValueError as error:
-        raise UserError(f"{path}: corrupt: {error}") from None
-    version = data.get("schema_version") if isinstance(data, dict) else None
-    if version != SCHEMA or not isinstance(data.get("kept"), dict) or "model" not in data:
-        raise UserError(f"{path}: schema {version}, this version reads schema {SCHEMA}; use the version that wrote it")
-    return dict(data)
+    if not path.is_file():
+        raise UserError(f"{folder}: no saved network here ({WIDTHS} is missing); give a folder of stages/")
+    return versioned(Saved, read_json(path), str(path), "network")
 
 
-def _removed_units(folder: Path, group: str, units: int, kept: list[int]) -> Tensor:
+def _removed_units(folder: Path, group: str, units: int, kept: tuple[int, ...]) -> Tensor:
     inside = torch.zeros(units, dtype=torch.bool)
-    if not kept or not all(isinstance(number, int) and 0 <= number < units for number in kept):
+    if not kept or not all(0 <= number < units for number in kept):
         raise UserError(f"{folder}: does not fit the model: group '{group}' has {units} units, the file keeps {kept}")
-    inside[kept] = True
+    inside[list(kept)] = True
     return (~inside).nonzero().flatten()

@@ -40,15 +40,12 @@ class Pace:
 
     def corrected(self, stages: Iterable[Stage], store: Store, work: Callable[[Stage], float]) -> "Pace":
         """Correct the pace by the seconds of finished stages. work: a stage's work in trained pictures."""
-        pairs = [(_seconds(stage, store), work(stage) * self(stage.keep)) for stage in stages]
+        facts = ((stage, read_stage_facts(store.stage(stage.key))) for stage in stages)
+        pairs = [(fact.seconds, work(stage) * self(stage.keep)) for stage, fact in facts]
         actual, estimated = (sum(column) for column in zip(*pairs, strict=True)) if pairs else (0.0, 0.0)
         if not actual or not estimated:
             return self
         return replace(self, correction=actual / estimated, finished=len(pairs))
-
-
-def _seconds(stage: Stage, store: Store) -> float:
-    return read_stage_facts(store.stage(stage.key)).seconds
 
 
 def measure(grid: Grid, ready: Task) -> Pace:

@@ -50,7 +50,8 @@ def run(grid: Grid, progress: Progress) -> list[Record]:
 def work_off(grid: Grid, progress: Progress, work: Work[R]) -> Iterator[tuple[Job, list[R]]]:
     """Do the work of every job, here or in worker processes. Yields each finished job with its results."""
     forget_failures()
-    finished = _in_processes(grid, work) if grid.spec.workers > 1 else _in_turn(grid, work, progress)
+    in_turn = ((job, work(grid.spec, job, progress)) for job in grid.jobs)
+    finished = _in_processes(grid, work) if grid.spec.workers > 1 else in_turn
     for job, records in finished:
         progress.finished(str(job), records)
         yield job, records
@@ -132,11 +133,6 @@ def attempt(trajectory: Trajectory, keep: float) -> Record:
     except Exception as error:  # any error of a plugin fails this cell alone
         log.debug("traceback of the failed cell", exc_info=True)
         return trajectory.blank(keep).model_copy(update={"status": "failed", "reason": reason(error)})
-
-
-def _in_turn(grid: Grid, work: Work[R], progress: Progress) -> Iterator[tuple[Job, list[R]]]:
-    for job in grid.jobs:
-        yield job, work(grid.spec, job, progress)
 
 
 def _in_processes(grid: Grid, work: Work[R]) -> Iterator[tuple[Job, list[R]]]:

@@ -41,17 +41,13 @@ class Store:
         self.folder = folder
         if make:
             guard(folder, lambda: (folder / "stages").mkdir(parents=True, exist_ok=True))
-        self._check_schema(folder / "store.json", make)
-
-    def _check_schema(self, path: Path, make: bool) -> None:
-        if not path.exists():
-            if make:
-                self.write_json(path, {"schema_version": SCHEMA})
-            return
-        schema = read_json(path).get("schema_version")
+        path = folder / "store.json"
+        if make and not path.exists():
+            self.write_json(path, {"schema_version": SCHEMA})
+        schema = read_json(path).get("schema_version") if path.exists() else SCHEMA
         if schema != SCHEMA:
             cure = "give another folder with --results"
-            raise UserError(f"{self.folder}: results of schema {schema}, this version writes schema {SCHEMA}; {cure}")
+            raise UserError(f"{folder}: results of schema {schema}, this version writes schema {SCHEMA}; {cure}")
 
     def write_json(self, path: Path, data: Any) -> None:
         """Write JSON atomically: a reader sees the old file or the new file."""
@@ -82,7 +78,7 @@ class Store:
         """Tell whether a stage is finished and its network still stored."""
         return (self.stage(key) / WEIGHTS).exists()
 
-    def finish_stage(self, key: str, fill: Callable[[Path], None]) -> None:
+    def finish_stage(self, key: str, fill: Callable[[Path], object]) -> None:
         """Fill a temporary folder, then move it to the stage's place."""
 
         def write() -> None:

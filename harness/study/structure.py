@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol as Interface
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,42 +10,16 @@ from torch import Tensor
 from prunebench.errors import UserError
 from prunebench.plugins.criterion import AnyCriterion
 from prunebench.plugins.expressions import Method
-from prunebench.pruning.cost import CostModel
-from prunebench.pruning.masks import kept_weights, without
+from prunebench.pruning.cost import CostModel, WeightCosts
+from prunebench.pruning.masks import KeptWeights, kept_weights, without
 from prunebench.pruning.network import Network
 from prunebench.pruning.removal import remove
-from prunebench.pruning.selection import Costs, Pool, Rule
+from prunebench.pruning.selection import Pool, Rule
 from prunebench.records.protocol import Protocol
 from prunebench.records.record import Cost
 from prunebench.scoring.layers import Batches
 from prunebench.scoring.score import score, score_weights
 from prunebench.scoring.single_weights import for_units_only
-
-
-class Structure(Interface):
-    """How a task's networks are scored, cut and counted."""
-
-    @property
-    def costs(self) -> Costs:
-        """Costs of the dense network, which keeps are fractions of."""
-
-    @property
-    def rule(self) -> Rule:
-        """Floors, and groups that are not pruned."""
-
-    def pool(self, network: Network) -> Pool:
-        """Return the units or weights of a network that may be removed."""
-
-    def score(
-        self, criterion: AnyCriterion, network: Network, batches: Batches, generator: torch.Generator
-    ) -> dict[str, Tensor]:
-        """Score everything that may be removed, by group; low = remove first."""
-
-    def remove(self, network: Network, gone: Mapping[str, Tensor]) -> Network:
-        """Return a copy of a network without the units or weights in `gone`."""
-
-    def left(self, network: Network) -> dict[str, Any]:
-        """Return the fields of a record that describe a pruned network."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +62,7 @@ class SingleWeights:
     A removed weight is zero and masked (`Network.masks`). The network keeps its shape.
     """
 
-    costs: "WeightCosts"
+    costs: WeightCosts
     rule: Rule = field(default_factory=lambda: Rule(floor=0.0))  # one weight of every layer stays
 
     def pool(self, network: Network) -> Pool:
@@ -112,42 +86,7 @@ class SingleWeights:
         return {"pruned": self.costs.cost(now), "keep": self.costs.shares(now), "weights": weights}
 
 
-@dataclass(frozen=True, eq=False)
-class KeptWeights:
-    """Remaining weights: flat indices by layer."""
-
-    kept: Mapping[str, Tensor]
-
-
-@dataclass(frozen=True, eq=False)
-class WeightCosts:
-    """Costs of a network without some of its weights. counts: number of the dense network's weights by layer.
-
-    MACs, units and bytes stay as in the dense network, because dense kernels compute and store zeros, too.
-    """
-
-    dense: Cost
-    counts: Mapping[str, int]
-
-    @classmethod
-    def from_units(cls, costs: CostModel) -> "WeightCosts":
-        """Build the costs from the cost model of the same network's units."""
-        return cls(costs.dense, costs.weight_counts)
-
-    def cost(self, weights: Mapping[str, int]) -> Cost:
-        """Return the cost of a network with this many weights by layer. Removed weights are not counted in `params`."""
-        gone = sum(self.counts.values()) - sum(weights.values())
-        return self.dense.model_copy(update={"params": self.dense.params - gone})
-
-    def shares(self, weights: Mapping[str, int]) -> dict[str, float]:
-        """Return the achieved keep by metric. weights: of prunable weights; params: of all parameters."""
-        params = self.cost(weights).params / self.dense.params
-        kept = sum(weights.values()) / sum(self.counts.values())
-        return {"macs": 1.0, "params": params, "units": 1.0, "weights": kept}
-
-    def saving(self, weights: Mapping[str, int], metric: str) -> dict[str, int]:
-        """Return what removing one weight saves: one weight in every layer."""
-        return dict.fromkeys(self.counts, 1)
+Structure = WholeUnits | SingleWeights
 
 
 def check_for_weights(protocol: Protocol, methods: Iterable[Method]) -> None:

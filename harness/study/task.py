@@ -19,7 +19,7 @@ from prunebench.plugins.model import Model
 from prunebench.plugins.options import split_name
 from prunebench.plugins.registry import get_dataset, get_model, load_registry
 from prunebench.pruning.analysis import analyse
-from prunebench.pruning.cost import CostModel, costs
+from prunebench.pruning.cost import CostModel, WeightCosts, costs
 from prunebench.pruning.network import Network, Table
 from prunebench.pruning.selection import Rule
 from prunebench.pruning.verification import twin
@@ -27,7 +27,7 @@ from prunebench.records.names import Metric
 from prunebench.records.protocol import Protocol
 from prunebench.seeding import seeded
 from prunebench.study.checkpoint import checkpoint_digest, load_checkpoint
-from prunebench.study.structure import SingleWeights, Structure, WeightCosts, WholeUnits
+from prunebench.study.structure import SingleWeights, Structure, WholeUnits
 
 IMAGENET_CLASSES = 1000
 
@@ -68,11 +68,9 @@ class Task:
 
     def structure(self, metric: Metric) -> Structure:
         """Return single weights for a budget of `weights`, else whole units."""
-        return (
-            SingleWeights(WeightCosts.from_units(self.costs))
-            if metric == "weights"
-            else WholeUnits(self.costs, self.rule)
-        )
+        if metric == "weights":
+            return SingleWeights(WeightCosts(self.costs.dense, self.costs.weight_counts))
+        return WholeUnits(self.costs, self.rule)
 
     def data(self, seed: int, device: torch.device) -> BlockData:
         """Draw a block's splits."""

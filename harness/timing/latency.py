@@ -59,18 +59,12 @@ def median_interval(ratios: Seconds, level: float = 0.95, resamples: int = 2000)
 
 def synchronised(call: Call, device: torch.device) -> Call:
     """Wrap a call so that it returns only when the device has finished its work."""
-    if device.type == "cuda":
+    waits: dict[str, Call] = {"cuda": lambda: torch.cuda.synchronize(device), "mps": torch.mps.synchronize}
+    if device.type not in waits:
+        return call
 
-        def wait() -> None:
-            call()
-            torch.cuda.synchronize(device)
+    def finished() -> None:
+        call()
+        waits[device.type]()
 
-        return wait
-    if device.type == "mps":
-
-        def wait_mps() -> None:
-            call()
-            torch.mps.synchronize()
-
-        return wait_mps
-    return call
+    return finished

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from prunebench.data.splits import Split
-
-_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+from prunebench.training.gates import NORMS
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def evaluate(model: nn.Module, split: Split, batch: int | None = None) -> Result
 def with_batchnorm_reestimated(model: nn.Module, calibration: Split, batch: int) -> nn.Module:
     """Copy a network with BatchNorm statistics from the calibration pictures, averaged over batches."""
     model = copy.deepcopy(model).eval()
-    norms = [m for m in model.modules() if isinstance(m, _BATCH_NORMS)]
+    norms = [m for m in model.modules() if isinstance(m, NORMS)]
     if not norms:
         return model
     for norm in norms:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from prunebench.errors import CellError
-from prunebench.plugins.regulariser import check_strength
+from prunebench.plugins.regulariser import Attached, check_strength
 from prunebench.pruning.layers import ChannelPad
 from prunebench.pruning.network import Group, Network
 
@@ -85,7 +85,7 @@ class Gates:
         return AttachedGates(self, network, generator)
 
 
-class AttachedGates:
+class AttachedGates(Attached):
     """Gates at work on one network. Hooks multiply outputs by drawn gates in training, by expected gates in eval."""
 
     def __init__(self, rule: Gates, network: Network, generator: torch.Generator) -> None:
@@ -116,10 +116,6 @@ class AttachedGates:
     def penalty(self) -> Tensor:
         """Multiply the strength by the expected number of open gates; a scalar."""
         return self.rule.strength * torch.stack([open_probability(a).sum() for a in self.parameters]).sum()
-
-    def measure(self) -> Tensor:
-        """Give the penalty; a scalar."""
-        return self.penalty()
 
     @torch.no_grad()
     def detach(self) -> dict[str, Tensor]:

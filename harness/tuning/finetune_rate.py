@@ -11,7 +11,7 @@ from tabulate import tabulate
 from prunebench.errors import UserError
 from prunebench.records.tuning import Choice
 from prunebench.study.choices import rate_place
-from prunebench.study.grid import Grid, make_grid, task
+from prunebench.study.grid import make_grid, task
 from prunebench.study.progress import Progress
 from prunebench.study.spec import Spec
 from prunebench.tuning.choose import Search, choose, marked_percent
@@ -27,7 +27,7 @@ def sweep(spec: Spec, progress: Progress) -> list[Choice]:
     """
     if not spec.finetune_epochs:
         raise UserError("--finetune-epochs 0: without fine-tuning there is no rate to choose; give 1 or more")
-    grids = [_grid(spec, share) for share in SHARES]
+    grids = [make_grid(spec.model_copy(update={"criteria": ("random",), "finetune_rate": one})) for one in SHARES]
     grid = grids[0]
     found = dict(zip(SHARES, run_trials(grids, progress, apart=("rung", "point")), strict=True))
     searches = {}
@@ -46,7 +46,3 @@ def table(choices: Sequence[Choice]) -> str:
     ]
     head = ["share of the dense peak", *(f"{share:g}" for share in SHARES)]
     return tabulate(rows, head, "simple", stralign="right", disable_numparse=True)
-
-
-def _grid(spec: Spec, share: float) -> Grid:
-    return make_grid(spec.model_copy(update={"criteria": ("random",), "finetune_rate": share}))

@@ -108,7 +108,6 @@ def _middles(spec: Spec, known: Registry) -> dict[str, float]:
 
 
 def _range(name: str, middle: float, known: Registry) -> dict[float, str]:
-    """Return the strengths to try, each with the criterion of this strength."""
     return _tries(name, [float(f"{middle * factor:.6g}") for factor in FACTORS], known)
 
 
@@ -122,7 +121,6 @@ def _search(spec: Spec, dataset: str, model: str, criterion: str) -> Search:
 
 
 def _earlier(search: Search, known: Registry) -> dict[float, str]:
-    """Return the strengths that an earlier tuning tried."""
     if not search.path.exists():
         return {}
     return _tries(search.criterion, [float(text) for text in read_choice(search.path).validation], known)

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from prunebench.data.loaded import Loaded
-from prunebench.data.pictures import Pictures, Samples
+from prunebench.data.loaded import Loaded, Samples
+from prunebench.data.pictures import Pictures
 from prunebench.errors import UserError
 
 

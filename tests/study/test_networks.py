@@ -103,7 +103,7 @@ def spoil(folder: Path, how: str) -> None:
 
 SPOILT = {
     "missing": "no saved network here",
-    "json": "widths.json: corrupt",
+    "json": "widths.json: not a file of prunebench",
     "schema": "schema 99, this version reads schema 1",
     "groups": "the coupled groups differ",
     "range": "group 'conv1' has 16 units",

@@ -13,7 +13,7 @@ from prunebench.errors import CellError, UserError
 from prunebench.models.lenet5 import MODEL as LENET5
 from prunebench.plugins.criterion import Criterion
 from prunebench.pruning.analysis import analyse
-from prunebench.pruning.cost import costs
+from prunebench.pruning.cost import WeightCosts, costs
 from prunebench.pruning.masks import kept_weights
 from prunebench.pruning.network import Network, weight_of
 from prunebench.pruning.selection import Ranking, Rule, random_like, select
@@ -21,7 +21,7 @@ from prunebench.records.budget import Keep
 from prunebench.study.grid import Job, make_grid, make_trajectory
 from prunebench.study.networks import load, load_into
 from prunebench.study.store import Store
-from prunebench.study.structure import SingleWeights, WeightCosts, unit_counts
+from prunebench.study.structure import SingleWeights, unit_counts
 from prunebench.study.trajectory import Trajectory
 from prunebench.training.evaluate import evaluate
 
@@ -38,7 +38,8 @@ def lenet() -> Network:
 
 @pytest.fixture(scope="module")
 def weights(lenet: Network) -> SingleWeights:
-    return SingleWeights(WeightCosts.from_units(costs(lenet.model, lenet.table)))
+    units = costs(lenet.model, lenet.table)
+    return SingleWeights(WeightCosts(units.dense, units.weight_counts))
 
 
 def cut(
