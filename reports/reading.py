@@ -99,10 +99,11 @@ def _oldest_first(folder: Path) -> list[Path]:
 
 def _read_benchmark(path: Path) -> Results:
     data = read_json(path)
-    if not isinstance(data.get("benchmarks"), list):
+    entries = data.get("benchmarks")
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise UserError(f"{path}: not a pytest-benchmark JSON (no list 'benchmarks')")
     run = validated(_Run, data["prunebench"], str(path)) if "prunebench" in data else _Run(schema_version=SCHEMA)
-    extras = [(f"{path}: benchmark {n}", entry.get("extra_info") or {}) for n, entry in enumerate(data["benchmarks"])]
+    extras = [(f"{path}: benchmark {n}", _dict(entry.get("extra_info"))) for n, entry in enumerate(entries)]
     ours = [(where, extra["prunebench"]) for where, extra in extras if isinstance(extra.get("prunebench"), dict)]
     records = [parse_record(one["record"], where) for where, one in ours if "record" in one]
     records += [parse_record(one, f"{path}: untimed cell {number}") for number, one in enumerate(run.untimed)]
@@ -123,11 +124,15 @@ def _read_benchmark(path: Path) -> Results:
 
 def _machine(data: dict[str, Any]) -> str | None:
     """Describe the machine of a pytest-benchmark JSON in words; None where the file does not name one."""
-    info = data.get("machine_info") or {}
-    cpu = info.get("cpu") or {}
+    info = _dict(data.get("machine_info"))
+    cpu = _dict(info.get("cpu"))
     name = cpu.get("brand_raw") or info.get("processor") or info.get("machine")
     cores = f"{cpu['count']} cores" if "count" in cpu else None
     version = info.get("python_version")
     python = f"{info.get('python_implementation', 'Python')} {version}" if version else None
     day = str(data.get("datetime") or "")[:10]
     return ", ".join(str(part) for part in (name, cores, info.get("system"), python, day) if part) or None
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -13,8 +13,12 @@ class Curvature:
     """The choice of one diagonal of the curvature.
 
     kind: see `prunebench.curvature.diagonals`.
-    draws: vectors per picture for ``sampled``, probes per batch for ``hutchinson``; other kinds ignore this number.
+    draws: vectors per picture for ``sampled``, probes per batch for ``hutchinson``; the kind's default if not given.
     """
 
     kind: CurvatureKind = "sampled"
-    draws: float = DRAWS["sampled"]
+    draws: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.draws:
+            object.__setattr__(self, "draws", DRAWS.get(self.kind, 0.0))

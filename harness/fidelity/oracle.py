@@ -5,7 +5,7 @@ computed again, in eval mode with unchanged running statistics of BatchNorm. The
 Molchanov et al. (2017, 2019) and others estimate this change. docs/fidelity.md says what the oracle leaves out.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +15,14 @@ from prunebench.pruning.network import Network
 from prunebench.pruning.removal import mask, remove
 from prunebench.scoring.evidence import undisturbed
 
+Repair = Callable[[nn.Module], nn.Module]
+
 
 def loss_changes(
-    network: Network, units: Mapping[str, Tensor], batches: Iterable[tuple[Tensor, Tensor]]
+    network: Network,
+    units: Mapping[str, Tensor],
+    batches: Iterable[tuple[Tensor, Tensor]],
+    repair: Repair | None = None,
 ) -> dict[str, Tensor]:
     """Return the change of every picture's loss when one unit is removed: (units, pictures) by group, in nats.
 
@@ -27,22 +32,25 @@ def loss_changes(
         network: dense or already pruned.
         units: original numbers (any,) of remaining units by group; a group's only unit cannot be removed.
         batches: (pictures, labels) pairs, normalised.
+        repair: function called on the network before the first removal and after each; None to call none.
 
     >>> from prunebench.testing import toys
     >>> {name: tuple(c.shape) for name, c in loss_changes(toys.chain(), {"0": torch.arange(6)}, toys.batches()).items()}
     {'0': (6, 8)}
     """
+    repair = repair or (lambda model: model)
     working = remove(network, {})
     changes: dict[str, list[Tensor]] = {name: [] for name in units}
     with undisturbed(working.model), torch.no_grad():
+        intact = repair(working.model)
         for pictures, labels in batches:
             pictures, labels = pictures.to(network.device, network.dtype), labels.to(network.device)
-            before = _losses(working.model, pictures, labels)
+            before = _losses(intact, pictures, labels)
             for name, numbers in units.items():
                 rows = []
                 for unit in numbers.unbind():
                     mask(working, {name: unit[None]})
-                    rows.append(_losses(working.model, pictures, labels) - before)
+                    rows.append(_losses(repair(working.model), pictures, labels) - before)
                     _unmask(working, network, name)
                 changes[name].append(torch.stack(rows).cpu())
     return {name: torch.cat(parts, dim=1) for name, parts in changes.items()}
@@ -53,5 +61,6 @@ def _losses(model: nn.Module, pictures: Tensor, labels: Tensor) -> Tensor:
 
 
 def _unmask(working: Network, network: Network, group: str) -> None:
+    """Restore a group's units in the working copy."""
     for layer in {unit_slice.layer for unit_slice in network.table.group(group).slices}:
         working.layer(layer).load_state_dict(network.layer(layer).state_dict())

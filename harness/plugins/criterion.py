@@ -112,7 +112,7 @@ class Criterion:
     @property
     def estimate(self) -> Curvature:
         """The curvature that the score asks for, with its number of draws."""
-        return Curvature(self.curvature, float(self.options.get("draws", DRAWS.get(self.curvature, 0))))
+        return Curvature(self.curvature, float(self.options.get("draws", 0)))
 
     @property
     def own_options(self) -> Options:

@@ -2,11 +2,12 @@
 
 import inspect
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_args, get_origin
 
-from pydantic import PydanticUserError, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from prunebench.errors import UserError, unknown
 
@@ -101,28 +102,35 @@ def convert(where: str, given: Mapping[str, str], allowed: Options) -> dict[str,
 
 
 def _options(owner: Any, defaults: Mapping[str, Value]) -> Options:
+    return {name: Option(_kind(owner, name, default), default) for name, default in defaults.items()}
+
+
+def _kind(owner: Any, name: str, default: Value) -> Any:
+    """Return the annotation of one option, or the plain type of the default where no usable annotation is there."""
+    plain = next(kind for kind in (bool, int, float, str) if isinstance(default, kind))
     try:
-        kinds = get_type_hints(owner, include_extras=True)
-    except (NameError, TypeError):  # an annotation names something undefined, or there are no annotations
-        kinds = {}
-    return {name: Option(kinds.get(name, type(default)), default) for name, default in defaults.items()}
+        annotation = inspect.get_annotations(owner)[name]
+        kind = eval(annotation, vars(sys.modules[owner.__module__])) if isinstance(annotation, str) else annotation
+        TypeAdapter(kind)
+    except Exception:  # no annotation, one that names something undefined, or a type that pydantic does not know
+        return plain
+    return kind
 
 
 def _value(where: str, name: str, text: str, option: Option) -> Value:
+    if get_origin(option.kind) is Literal:
+        allowed = {str(value): value for value in get_args(option.kind)}
+        if text not in allowed:
+            raise unknown(name, text, allowed, where=f"'{where}'")
+        chosen: Value = allowed[text]
+        return chosen
     if not isinstance(option.default, str) and text.strip(" +-").lower() == "nan":
         raise UserError(f"option {name}={text} of '{where}' must be a number")
     try:
-        value: Value = _adapter(option).validate_python(text)
+        value: Value = TypeAdapter(option.kind).validate_python(text)
     except ValidationError as error:
         raise _wrong(where, name, text, error.errors()[0]) from None
     return value
-
-
-def _adapter(option: Option) -> TypeAdapter[Any]:
-    try:
-        return TypeAdapter(option.kind)
-    except PydanticUserError:  # pydantic does not know the type that a plugin names
-        return TypeAdapter(type(option.default))
 
 
 _KINDS = {"bool_parsing": "true or false", "int_parsing": "a whole number", "float_parsing": "a number"}
@@ -136,8 +144,6 @@ _BOUNDS = {
 
 def _wrong(where: str, name: str, text: str, error: Any) -> UserError:
     kind = error["type"]
-    if kind == "literal_error":
-        return unknown(name, text, re.findall(r"'([^']*)'", error["ctx"]["expected"]), where=f"'{where}'")
     if kind in _BOUNDS:
         key, words = _BOUNDS[kind]
         return UserError(f"option {name}={text} of '{where}' must be {words} {error['ctx'][key]:g}")

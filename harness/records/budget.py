@@ -35,6 +35,10 @@ class Budget:
     metric: Metric
     fractions: tuple[float, ...]
 
+    def __post_init__(self) -> None:
+        for fraction in self.fractions:
+            Keep(self.metric, fraction)  # raises `UserError` for a fraction outside (0, 1]
+
     @property
     def keeps(self) -> tuple[Keep, ...]:
         """Each fraction with the metric."""
@@ -68,6 +72,4 @@ def parse_budget(given: Any) -> Budget:
     if len(set(fractions)) < len(fractions):
         raise UserError(f"--keep {text}: a fraction is given twice; give each fraction once")
     ordered = tuple(sorted(fractions, reverse=True))
-    budget = Budget(next(name for name in METRICS if name == metric), ordered)
-    assert budget.keeps  # each fraction is checked
-    return budget
+    return Budget(next(name for name in METRICS if name == metric), ordered)

@@ -1,5 +1,6 @@
 """Facts of one stage, stored as JSON beside the stage's network. Torch-free."""
 
+import json
 from pathlib import Path
 
 from prunebench.records.files import read_json
@@ -37,7 +38,8 @@ class StageFacts(Frozen):
 
     def write(self, folder: Path) -> None:
         """Write the facts into a stage's folder."""
-        (folder / FACTS).write_text(self.model_dump_json(exclude_defaults=True))
+        facts = self.model_dump(mode="json", exclude_defaults=True)
+        (folder / FACTS).write_text(json.dumps(facts))  # pydantic would write an infinite number as null
 
 
 def read_stage_facts(folder: Path) -> StageFacts:

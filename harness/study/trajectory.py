@@ -92,7 +92,10 @@ class Trajectory:
         if not (folder / FACTS).exists():
             self.network(stage)
             del self._memory[stage.key]
-        return read_stage_facts(folder)
+        try:
+            return read_stage_facts(folder)
+        except UserError as error:  # a damaged file is the matter of this cell alone
+            raise CellError(str(error)) from None
 
     def network(self, stage: Stage) -> Network:
         """Return a stage's network: from memory, from the store, or computed now."""

@@ -12,6 +12,7 @@ from prunebench.pruning.analysis import analyse
 from prunebench.pruning.network import Network
 from prunebench.pruning.removal import remove
 from prunebench.testing import toys
+from prunebench.training.evaluate import with_batchnorm_reestimated
 
 Make = Callable[[], Network]
 
@@ -97,3 +98,24 @@ def test_nothing_is_left_behind() -> None:
     assert torch.equal(*again) and torch.equal(state, torch.get_rng_state())
     assert all(torch.equal(value, before[name]) for name, value in network.model.state_dict().items())
     assert all(module.training for module in network.model.modules())
+
+
+def test_a_repair_comes_after_the_removal_and_before_the_first() -> None:
+    """With the statistics of BatchNorm taken anew, a shift of a unit in front of it can do nothing."""
+    network, calibration = toys.chain(), _Calibration()
+    plain = loss_changes(network, numbered(network), toys.batches())["0"]
+    repaired = loss_changes(
+        network, numbered(network), toys.batches(), lambda model: with_batchnorm_reestimated(model, calibration, 4)
+    )["0"]
+    assert (plain - repaired).abs().max() > 1e-3
+    by_hand = []
+    for one in (network, *(remove(network, {"0": unit[None]}) for unit in network.kept["0"])):
+        model = with_batchnorm_reestimated(one.model, calibration, 4)
+        with torch.no_grad():
+            by_hand.append(torch.cat([F.cross_entropy(model(x), y, reduction="none") for x, y in toys.batches()]))
+    torch.testing.assert_close(repaired, torch.stack(by_hand[1:]) - by_hand[0], rtol=0, atol=1e-12)
+
+
+class _Calibration:
+    def batches(self, size: int) -> list[tuple[Tensor, Tensor]]:
+        return toys.batches(3, size)

@@ -52,14 +52,30 @@ def test_annotations_say_which_values_are_allowed() -> None:
         convert("mine", {"side": "ot"}, allowed)
 
 
+ODD = """
+import numpy as np
+def score(weight: "units by fan_in", *, power=2.0, flag: "Missing" = True, size: "Field(" = np.float64(1.0)): ...
+class Bare:
+    def __call__(self, *, rounds=3): ...
+"""
+
+
 def test_an_annotation_that_says_nothing_leaves_the_type_of_the_default() -> None:
-    def score(*, power=2.0, flag: "Missing" = True) -> None: ...  # type: ignore[no-untyped-def] # noqa: F821
+    module: dict[str, Any] = {"__name__": __name__}
+    exec(ODD, module)
+    given = {"power": "3", "flag": "false", "size": "2"}
+    assert convert("mine", given, function_options(module["score"])) == {"power": 3.0, "flag": False, "size": 2.0}
+    assert convert("mine", {"rounds": "4"}, function_options(module["Bare"]())) == {"rounds": 4}
 
-    class Bare:
-        def __call__(self, *, rounds=3): ...  # type: ignore[no-untyped-def]
 
-    assert convert("mine", {"power": "3", "flag": "false"}, function_options(score)) == {"power": 3.0, "flag": False}
-    assert convert("mine", {"rounds": "4"}, function_options(Bare())) == {"rounds": 4}
+def test_an_annotation_may_be_a_text_and_a_literal_may_hold_numbers() -> None:
+    def score(*, rounds: "Annotated[int, Field(ge=1)]" = 3, p: Literal[1, 2] = 2) -> None: ...
+
+    assert convert("mine", {"p": "1"}, function_options(score)) == {"p": 1}
+    with pytest.raises(UserError, match="option rounds=0 of 'mine' must be at least 1"):
+        convert("mine", {"rounds": "0"}, function_options(score))
+    with pytest.raises(UserError, match=r"unknown p '3' in 'mine'.* Known: 1, 2"):
+        convert("mine", {"p": "3"}, function_options(score))
 
 
 def test_keyword_defaults_are_the_keyword_only_ones() -> None:

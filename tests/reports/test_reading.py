@@ -51,6 +51,8 @@ def test_failed_cells_stand_beside_the_entries(make: SimpleNamespace, tmp_path: 
         ("[1, 2]", "not a file of prunebench"),
         ('{"context": {}, "results": []}', "not a pytest-benchmark JSON"),
         ('{"benchmarks": 3}', "no list 'benchmarks'"),
+        ('{"benchmarks": [1]}', "no list 'benchmarks'"),
+        ('{"benchmarks": [{"extra_info": []}], "machine_info": 3}', "no PruneBench records"),
         ('{"benchmarks": []}', "no PruneBench records"),
         ('{"benchmarks": [{"name": "a", "extra_info": {}}]}', "no PruneBench records"),
         (
