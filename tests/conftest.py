@@ -1,5 +1,6 @@
-"""What all tests share: one thread, a tiny protocol on digits, and one finished results folder."""
+"""What all tests share: one thread, the command line, a tiny protocol on digits, one finished results folder."""
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from prunebench.cli import app
 from prunebench.records.record import Record
 from prunebench.study import trajectory
 from prunebench.study.grid import make_grid
@@ -33,6 +35,7 @@ CRITERIA = ("magnitude", "random", "l1", "shuffle:magnitude", "scratch:magnitude
 KEEPS = (0.9, 0.7, 0.5, 0.3)
 
 Make = Callable[..., Spec]
+Command = Callable[..., tuple[int, str, str]]
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,33 @@ def computed(tiny: Make, tmp_path_factory: pytest.TempPathFactory) -> Computed:
     """Give a finished run of criteria and controls at four keeps."""
     keep = "macs=" + ",".join(map(str, KEEPS))
     return compute(tiny(tmp_path_factory.mktemp("computed"), criteria=CRITERIA, keep=keep))
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run the command line; gives exit code, stdout and stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["prunebench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            app.main()
+        found = capsys.readouterr()
+        return int(stop.value.code or 0), found.out, found.err
+
+    return run
+
+
+@pytest.fixture
+def refused(command: Command) -> Callable[..., str]:
+    """Run a command line that is refused; gives its one line of error."""
+
+    def run(*arguments: object) -> str:
+        code, out, err = command(*arguments)
+        assert (code, out) == (2, "")
+        assert err.startswith("prunebench: error: ") and err.count("\n") == 1
+        return err
+
+    return run
 
 
 @pytest.fixture(autouse=True)
