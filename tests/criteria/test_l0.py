@@ -29,7 +29,7 @@ def test_it_brings_gates_and_needs_them() -> None:
     assert CRITERION.needs == frozenset()
     network = toys.chain()
     network.gates.clear()
-    with pytest.raises(CellError, match="a score by gates comes after a training with them"):
+    with pytest.raises(CellError, match="a score of `gate` needs sparse training with gates"):
         score(CRITERION, network, [], torch.Generator())
 
 
