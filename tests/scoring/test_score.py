@@ -1,7 +1,7 @@
 """Scoring: streaming, coupling and what is said when a score is wrong."""
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -224,54 +224,31 @@ def test_stochastic_scores_draw_from_the_given_generator() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def bad_shape(weight: Tensor) -> Tensor:
-    return weight
-
-
-def not_finite(weight: Tensor) -> Tensor:
-    return torch.log(weight.sum(1) * 0 - 1)
-
-
-def no_tensor(weight: Tensor) -> Any:
-    return 3
-
-
 def broken(weight: Tensor) -> Tensor:
     raise ValueError("no luck")
-
-
-def elsewhere(weight: Tensor) -> Tensor:
-    return weight.sum(1).to("meta")
-
-
-def ranks(weight: Tensor) -> Tensor:
-    return weight.sum(1).argsort()
-
-
-def deep(weight: Tensor) -> Tensor:
-    return weight.sum(1) + torch.ones(1, 2, dtype=weight.dtype).view(7)
 
 
 def leaves(weight: Tensor) -> Tensor:
     raise SystemExit(3)
 
 
-@pytest.mark.parametrize(
-    ("function", "message"),
-    [
-        (bad_shape, r"criterion 'bad_shape' on layer '0' gives scores of shape \(6, 9\), not \(6,\)"),
-        (not_finite, "criterion 'not_finite' on layer '0' gives 6 scores that are not finite"),
-        (no_tensor, "criterion 'no_tensor' on layer '0' gives a int, not a tensor"),
-        (broken, r"criterion 'broken' on layer '0' failed: ValueError: no luck \(test_score\.py:\d+\)$"),
-        (deep, r"criterion 'deep' on layer '0' failed: RuntimeError: shape .* \(test_score\.py:\d+\)$"),
-        (leaves, "criterion 'leaves' on layer '0' failed: SystemExit: 3"),
-        (ranks, "criterion 'ranks' on layer '0' gives scores of torch.int64, not of floating-point numbers"),
-        (elsewhere, "criterion 'elsewhere' on layer '0' gives scores on meta, not on cpu"),
-    ],
-)
-def test_what_is_wrong_is_said_with_criterion_and_layer(function: Any, message: str) -> None:
-    with pytest.raises(CellError, match=message):
-        run(Criterion(function), toys.chain())
+WRONG: dict[str, tuple[Callable[[Tensor], Any], str]] = {
+    "shape": (lambda weight: weight, r"gives scores of shape \(6, 9\), not \(6,\)"),
+    "finite": (lambda weight: torch.log(weight.sum(1) * 0 - 1), "gives 6 scores that are not finite"),
+    "tensor": (lambda weight: 3, "gives a int, not a tensor"),
+    "inside": (lambda weight: weight.view(7), r"failed: RuntimeError: shape .* \(test_score\.py:\d+\)$"),
+    "type": (lambda weight: weight.sum(1).argsort(), "gives scores of torch.int64, not of floating-point numbers"),
+    "device": (lambda weight: weight.sum(1).to("meta"), "gives scores on meta, not on cpu"),
+    "broken": (broken, r"failed: ValueError: no luck \(test_score\.py:\d+\)$"),
+    "leaves": (leaves, "failed: SystemExit: 3"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_said_with_criterion_and_layer(name: str) -> None:
+    function, message = WRONG[name]
+    with pytest.raises(CellError, match=f"criterion '{name}' on layer '0' {message}"):
+        run(Criterion(function, name=name), toys.chain())
 
 
 def test_a_finish_that_spoils_the_scores_is_said() -> None:
