@@ -57,11 +57,13 @@ def tiny() -> Make:
     return make
 
 
-def compute(spec: Spec) -> Computed:
-    """Run a spec and note what was trained."""
+def compute(spec: Spec, kill_at: str = "") -> Computed:
+    """Run a spec and note what was trained. kill_at: interrupt it before it trains this stage."""
     trained: list[str] = []
 
     def train(network: Any, data: Any, settings: Any, *others: Any) -> Any:
+        if settings.stage == kill_at:
+            raise KeyboardInterrupt
         trained.append(settings.stage)
         return original(network, data, settings, *others)
 
@@ -73,7 +75,7 @@ def compute(spec: Spec) -> Computed:
 
 
 @pytest.fixture(scope="session")
-def computing() -> Callable[[Spec], Computed]:
+def computing() -> Callable[..., Computed]:
     """Give `compute`: tests cannot import a conftest."""
     return compute
 
