@@ -39,18 +39,6 @@ def test_batches_are_averaged_by_sample_count() -> None:
     assert scores["0"].tolist() == pytest.approx([(5 * 5 + 5 * 5 + 3 * 3) / 13] * 6)
 
 
-def test_averaging_per_sample_means_equals_one_large_batch() -> None:
-    def mean_output(output: Tensor) -> Tensor:
-        return output.reshape(*output.shape[:2], -1).mean(2).mean(0)
-
-    network, parts = toys.chain(), toys.batches(3)
-    whole = [(torch.cat([p for p, _ in parts]), torch.cat([y for _, y in parts]))]
-    record = Criterion(mean_output)
-    one = score(record, network, whole, torch.Generator())
-    for name, values in score(record, network, parts, torch.Generator()).items():
-        torch.testing.assert_close(values, one[name])
-
-
 def test_a_data_free_score_is_called_once_per_layer_and_needs_no_batches() -> None:
     calls = []
 
@@ -254,14 +242,6 @@ def test_what_is_wrong_is_said_with_criterion_and_layer(name: str) -> None:
 def test_a_finish_that_spoils_the_scores_is_said() -> None:
     with pytest.raises(CellError, match="criterion 'weight_sum' on layer '0' gives 6 scores that are not finite"):
         run(Criterion(weight_sum, finish=lambda scores: scores / 0), toys.chain())
-
-
-def test_options_reach_the_score() -> None:
-    def scaled(weight: Tensor, *, factor: float = 1.0) -> Tensor:
-        return weight.sum(1) * factor
-
-    plain = run(Criterion(scaled), toys.chain())["0"]
-    assert torch.equal(run(Criterion(scaled).with_options({"factor": "2"}), toys.chain())["0"], plain * 2)
 
 
 def synaptic(model: Any, batches: Any, generator: Any, *, sign: float = 1.0) -> Mapping[str, Tensor]:
