@@ -62,15 +62,6 @@ def test_it_is_the_squared_derivative_by_the_gate(toy: str, criterion: Criterion
         torch.testing.assert_close(values, expected[name], rtol=1e-9, atol=1e-15)
 
 
-def test_it_is_gamma_dgamma_plus_beta_dbeta_squared() -> None:
-    network, batch = toys.chain(), toys.batches()[0]
-    norm: Any = network.layer("3")
-    F.cross_entropy(network.model.eval()(batch[0]), batch[1]).backward()  # type: ignore[no-untyped-call]
-    expected = (norm.weight * norm.weight.grad + norm.bias * norm.bias.grad).detach().square()
-    assert (norm.bias * norm.bias.grad).abs().min() > 1e-4  # the shift matters
-    torch.testing.assert_close(scores(CRITERION, network, [batch])["2"], expected, rtol=1e-9, atol=0)
-
-
 def test_a_batchs_mean_comes_before_the_square() -> None:
     evidence = {"normed": torch.ones(2, 1, 1), "normed_grad": torch.tensor([[[1.0]], [[-1.0]]])}
     assert CRITERION(evidence).item() == 0
