@@ -1,5 +1,6 @@
-"""What all tests share: one thread, a tiny protocol on digits, and one finished results folder."""
+"""What all tests share: one thread, the command line, a tiny protocol on digits, one finished results folder."""
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from prunebench.cli import app
 from prunebench.records.record import Record
 from prunebench.study import trajectory
 from prunebench.study.grid import make_grid
@@ -33,6 +35,7 @@ CRITERIA = ("magnitude", "random", "l1", "shuffle:magnitude", "scratch:magnitude
 KEEPS = (0.9, 0.7, 0.5, 0.3)
 
 Make = Callable[..., Spec]
+Command = Callable[..., tuple[int, str, str]]
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,13 @@ def tiny() -> Make:
     return make
 
 
-def compute(spec: Spec) -> Computed:
-    """Run a spec and note what was trained."""
+def compute(spec: Spec, kill_at: str = "") -> Computed:
+    """Run a spec and note what was trained. kill_at: interrupt it before it trains this stage."""
     trained: list[str] = []
 
     def train(network: Any, data: Any, settings: Any, *others: Any) -> Any:
+        if settings.stage == kill_at:
+            raise KeyboardInterrupt
         trained.append(settings.stage)
         return original(network, data, settings, *others)
 
@@ -70,7 +75,7 @@ def compute(spec: Spec) -> Computed:
 
 
 @pytest.fixture(scope="session")
-def computing() -> Callable[[Spec], Computed]:
+def computing() -> Callable[..., Computed]:
     """Give `compute`: tests cannot import a conftest."""
     return compute
 
@@ -80,6 +85,33 @@ def computed(tiny: Make, tmp_path_factory: pytest.TempPathFactory) -> Computed:
     """Give a finished run of criteria and controls at four keeps."""
     keep = "macs=" + ",".join(map(str, KEEPS))
     return compute(tiny(tmp_path_factory.mktemp("computed"), criteria=CRITERIA, keep=keep))
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run the command line; gives exit code, stdout and stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["prunebench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            app.main()
+        found = capsys.readouterr()
+        return int(stop.value.code or 0), found.out, found.err
+
+    return run
+
+
+@pytest.fixture
+def refused(command: Command) -> Callable[..., str]:
+    """Run a command line that is refused; gives its one line of error."""
+
+    def run(*arguments: object) -> str:
+        code, out, err = command(*arguments)
+        assert (code, out) == (2, "")
+        assert err.startswith("prunebench: error: ") and err.count("\n") == 1
+        return err
+
+    return run
 
 
 @pytest.fixture(autouse=True)

@@ -183,12 +183,6 @@ def test_xdist_is_refused(conftest: ModuleType, option: dict[str, int]) -> None:
         conftest.pytest_configure(Config(option=SimpleNamespace(**option), **worker))
 
 
-def test_bad_input_is_a_usage_error(conftest: ModuleType) -> None:
-    config = Config(option=SimpleNamespace(seeds=["4-2"]), stash=pytest.Stash())
-    with pytest.raises(pytest.UsageError, match="the range 4-2 is empty"):
-        conftest.pytest_configure(config)
-
-
 def test_every_option_of_a_run_is_an_option_of_pytest(conftest: ModuleType) -> None:
     added: dict[str, str] = {}
     group = SimpleNamespace(addoption=lambda flag, dest, **_: added.update({flag: dest}))

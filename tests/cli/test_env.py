@@ -1,6 +1,7 @@
 """The facts of a bug report, also where torch is missing or broken."""
 
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 
 import pytest
@@ -8,8 +9,8 @@ import pytest
 from prunebench.cli.env import bug_report
 
 
-def test_it_names_the_versions_and_the_machine() -> None:
-    report = bug_report()
+def test_it_names_the_versions_and_the_machine(command: Callable[..., tuple[int, str, str]]) -> None:
+    _, report, _ = command("env")
     assert f"prunebench: {version('prunebench')}\n" in report
     assert f"torch: {version('torch')}\n" in report
     assert "CUDA" in report and f"python: {sys.executable}\n" in report

@@ -13,7 +13,7 @@ from prunebench.criteria.group_lasso import group_lasso
 from prunebench.criteria.hsqgl12 import hierarchical_squared_group_l12
 from prunebench.errors import UserError
 from prunebench.plugins.expressions import parse_method
-from prunebench.plugins.registry import load_registry
+from prunebench.plugins.registry import get_criterion, load_registry
 from prunebench.plugins.regulariser import Penalty
 from prunebench.pruning.network import Network
 from prunebench.testing import toys
@@ -44,6 +44,12 @@ def by_loops(name: str, weight: Tensor, form: str, alignment: str) -> float:
             inner = sum(INNER[name](block) for block in blocks)
             total += math.sqrt(inner) if form == "square-rooted" else inner**2
     return total
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_the_score_is_the_norm_of_a_unit(name: str) -> None:
+    scores = get_criterion(name, load_registry(()))({"weight": torch.tensor([[3.0, -4.0], [0.0, 1.0]])})
+    assert scores.tolist() == [5.0, 1.0]
 
 
 @pytest.mark.parametrize("alignment", ALIGNMENTS)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from prunebench.criteria.exclusive_sparsity import CRITERION, exclusive_sparsity
+from prunebench.criteria.exclusive_sparsity import exclusive_sparsity
 
 
 def test_the_gradient_by_hand() -> None:
@@ -14,9 +14,3 @@ def test_the_gradient_by_hand() -> None:
     assert gradient.flatten().tolist() == [6, -6, 0, 8]
     (gradient,) = torch.autograd.grad(exclusive_sparsity(weight, form="square-rooted"), weight)
     assert gradient.flatten().tolist() == pytest.approx([0.6, -0.6, 0, 0.8])  # block / (3^2 + 4^2)^(1/2) sign(w)
-
-
-def test_the_score_is_the_norm_of_a_unit() -> None:
-    assert CRITERION.name == "exclusive_sparsity"
-    scores = CRITERION({"weight": torch.tensor([[3.0, -4.0], [0.0, 1.0]])})
-    assert scores.tolist() == [5.0, 1.0]

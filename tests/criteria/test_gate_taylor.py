@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from prunebench.criteria.gate_taylor import CRITERION
-from prunebench.criteria.group_fisher import CRITERION as GROUP_FISHER
 from prunebench.criteria.taylor import CRITERION as TAYLOR
 from prunebench.plugins.criterion import Criterion
 from prunebench.pruning.network import Network
@@ -61,41 +60,6 @@ def test_it_is_the_squared_derivative_by_the_gate(toy: str, criterion: Criterion
             expected[name] += slope.square() * len(labels) / 8
     for name, values in scores(criterion, network, toys.batches()).items():
         torch.testing.assert_close(values, expected[name], rtol=1e-9, atol=1e-15)
-
-
-def test_it_is_gamma_dgamma_plus_beta_dbeta_squared() -> None:
-    network, batch = toys.chain(), toys.batches()[0]
-    norm: Any = network.layer("3")
-    F.cross_entropy(network.model.eval()(batch[0]), batch[1]).backward()  # type: ignore[no-untyped-call]
-    expected = (norm.weight * norm.weight.grad + norm.bias * norm.bias.grad).detach().square()
-    assert (norm.bias * norm.bias.grad).abs().min() > 1e-4  # the shift matters
-    torch.testing.assert_close(scores(CRITERION, network, [batch])["2"], expected, rtol=1e-9, atol=0)
-
-
-def test_per_example_it_is_twice_group_fisher_where_a_relu_follows() -> None:
-    """relu(z y) = z relu(y) for z > 0: a gate before the ReLU is a mask behind it; nothing is said of ReLU6."""
-    network = toys.chain()
-    single, fisher = scores(CRITERION, network, one_by_one()), scores(GROUP_FISHER, network, toys.batches())
-    per_example = scores(PER_EXAMPLE, network, toys.batches())
-    for name, values in fisher.items():
-        torch.testing.assert_close(single[name], 2 * values, rtol=1e-10, atol=1e-16)
-        torch.testing.assert_close(per_example[name], 2 * values, rtol=1e-10, atol=1e-16)
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("toy", ["chain", "residual", "depthwise"])
-def test_its_root_is_the_change_of_the_loss_when_the_gate_is_moved(toy: str) -> None:
-    network, (pictures, labels) = toys.TOYS[toy](), toys.batches()[0]
-    found, step = scores(CRITERION, network, [(pictures, labels)]), 1e-5
-    for name, values in found.items():
-        for unit, value in enumerate(values):
-            moved = []
-            for way in (step, -step):
-                gates = {group: gate.detach().clone() for group, gate in ones(network).items()}
-                gates[name][unit] += way
-                moved.append(losses(toy, network, pictures, gates, labels).mean())
-            slope = (moved[0] - moved[1]) / (2 * step)
-            torch.testing.assert_close(slope.abs(), value.sqrt(), rtol=1e-6, atol=1e-9)
 
 
 def test_a_batchs_mean_comes_before_the_square() -> None:

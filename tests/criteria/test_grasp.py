@@ -58,13 +58,6 @@ def test_the_unit_that_goes_first_leaves_the_largest_gradient() -> None:
     assert int(scores.argmin()) == int(changes.argmax())
 
 
-def test_how_the_samples_are_cut_into_batches_does_not_matter() -> None:
-    network, batches = toys.residual(), toys.batches()
-    whole = [(torch.cat([p for p, _ in batches]), torch.cat([y for _, y in batches]))]
-    cut, one = (score(CRITERION, network, given, torch.Generator())["stem"] for given in (batches, whole))
-    torch.testing.assert_close(cut, one, rtol=1e-10, atol=0)
-
-
 def test_the_temperature_divides_the_logits() -> None:
     class Cooler(nn.Module):
         def forward(self, logits: Tensor) -> Tensor:

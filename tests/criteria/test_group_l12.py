@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from prunebench.criteria.group_l12 import CRITERION, group_l12
+from prunebench.criteria.group_l12 import group_l12
 
 
 def test_the_gradient_by_hand() -> None:
@@ -12,9 +12,3 @@ def test_the_gradient_by_hand() -> None:
     assert gradient.flatten().tolist() == pytest.approx([1 / 8, -1 / 8, 0, 1 / 8])  # sign(w) / (2 16^(1/2)), one input
     (gradient,) = torch.autograd.grad(group_l12(weight, alignment="neuron-wise"), weight)
     assert gradient.flatten().tolist() == pytest.approx([1 / 4, -1 / 4, 0, 1 / (2 * 12**0.5)])
-
-
-def test_the_score_is_the_norm_of_a_unit() -> None:
-    assert CRITERION.name == "group_l12"
-    scores = CRITERION({"weight": torch.tensor([[3.0, -4.0], [0.0, 1.0]])})
-    assert scores.tolist() == [5.0, 1.0]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from prunebench.criteria.group_lasso import CRITERION, group_lasso
+from prunebench.criteria.group_lasso import group_lasso
 
 
 def test_the_gradient_by_hand() -> None:
@@ -14,9 +14,3 @@ def test_the_gradient_by_hand() -> None:
     assert gradient.flatten().tolist() == pytest.approx([0.6, -0.8, 0, 1])
     (gradient,) = torch.autograd.grad(group_lasso(weight, form="squared"), weight)
     assert gradient.flatten().tolist() == pytest.approx([34 * 0.6, -34 * 0.8, 0, 34])  # 2 (5 + 12) W / ||block||
-
-
-def test_the_score_is_the_norm_of_a_unit() -> None:
-    assert CRITERION.name == "group_lasso"
-    scores = CRITERION({"weight": torch.tensor([[3.0, -4.0], [0.0, 1.0]])})
-    assert scores.tolist() == [5.0, 1.0]

@@ -1,31 +1,10 @@
-"""HSQGL12 against its definition written out in loops, and its gradient by hand."""
-
-import math
+"""HSQGL12 and its gradient by hand; its definition in loops is in `test_blocks`."""
 
 import pytest
 import torch
 
 from prunebench.criteria.hsqgl12 import CRITERION, hierarchical_squared_group_l12, hsqgl12
 from prunebench.plugins.regulariser import Penalty
-
-
-def by_loops(weight: torch.Tensor) -> float:
-    total = 0.0
-    units, inputs, positions = weight.shape
-    for j in range(inputs):
-        inner = 0.0
-        for i in range(units):
-            inner += math.sqrt(sum(abs(float(weight[i, j, k])) for k in range(positions)))
-        total += inner**2
-    return total
-
-
-@pytest.mark.parametrize("mix", [0.0, 0.5, 1.0])
-def test_it_is_the_definition(mix: float) -> None:
-    weight = torch.randn(4, 3, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    expected = mix * by_loops(weight) + (1 - mix) * float(weight.abs().sum())
-    assert float(hierarchical_squared_group_l12(weight, mix=mix, eps=0.0)) == pytest.approx(expected, rel=1e-12)
-    assert float(hierarchical_squared_group_l12(weight, mix=mix)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_its_groups_are_inputs_not_outputs() -> None:

@@ -15,11 +15,3 @@ def test_a_coupled_group_has_one_draw() -> None:
     draws = score(CRITERION, toys.residual(), [], torch.Generator().manual_seed(0))["stem"]
     expected = torch.rand(5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     assert torch.equal(draws, expected)
-
-
-def test_the_seed_decides() -> None:
-    first, again, other = (
-        score(CRITERION, toys.chain(), [], torch.Generator().manual_seed(seed))["0"] for seed in (1, 1, 2)
-    )
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)

@@ -42,14 +42,3 @@ def test_of_single_weights_it_is_the_sensitivity_of_each(toy: str) -> None:
     network = toys.TOYS[toy]()
     for layer, values in score_weights(CRITERION, network, toys.batches(), torch.Generator()).items():
         torch.testing.assert_close(values, sensitivity(network, layer)["weight"].flatten(), rtol=1e-10, atol=1e-15)
-
-
-def test_how_the_samples_are_cut_into_batches_does_not_matter() -> None:
-    network, batches = toys.residual(), toys.batches()
-    whole = [(torch.cat([p for p, _ in batches]), torch.cat([y for _, y in batches]))]
-    single = [(p[None], y[None]) for pictures, labels in batches for p, y in zip(pictures, labels, strict=True)]
-    for function in (score, score_weights):
-        expected = function(CRITERION, network, whole, torch.Generator())
-        for cut in (batches, single):
-            for name, values in function(CRITERION, network, cut, torch.Generator()).items():
-                torch.testing.assert_close(values, expected[name], rtol=1e-10, atol=1e-15)

@@ -1,7 +1,7 @@
 """Wanda against the accumulation of its authors' code, and against the output's size where it is exact."""
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from prunebench.criteria.wanda import CRITERION
 from prunebench.scoring.score import score, score_weights
@@ -21,18 +21,6 @@ def test_it_is_the_sum_of_the_authors_weight_metric() -> None:
     metric = network.layer("6").get_parameter("weight").abs() * scaler_row.sqrt()
     scores = score(CRITERION, network, toys.batches(), torch.Generator())["6"]
     torch.testing.assert_close(scores, metric.sum(1), rtol=1e-12, atol=0)
-
-
-def test_how_the_samples_are_cut_into_batches_does_not_matter() -> None:
-    network, batches = toys.depthwise(), toys.batches()
-    whole = [(torch.cat([p for p, _ in batches]), torch.cat([y for _, y in batches]))]
-    single = [(p[None], y[None]) for pictures, labels in batches for p, y in zip(pictures, labels, strict=True)]
-
-    def scores(cut: list[tuple[Tensor, Tensor]]) -> Tensor:
-        return torch.cat(list(score(CRITERION, network, cut, torch.Generator()).values()))
-
-    torch.testing.assert_close(scores(batches), scores(whole), rtol=1e-12, atol=0)
-    torch.testing.assert_close(scores(single), scores(whole), rtol=1e-12, atol=0)
 
 
 @torch.no_grad()

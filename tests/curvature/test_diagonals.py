@@ -154,18 +154,6 @@ def test_sampled_is_unbiased() -> None:
             assert values.std(0).max() > 0
 
 
-@pytest.mark.parametrize("case", ["plain", "grouped", "depthwise", "few positions", "sequence"])
-@pytest.mark.parametrize(("few", "buffer"), [(0, 1), (0, 10**6), (100, 1)])
-def test_both_ways_to_add_up_agree(case: str, few: int, buffer: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    network = CASES[case]()
-    wanted = curvature(network, "exact")
-    monkeypatch.setattr(module, "FEW", few)
-    monkeypatch.setattr(module, "BUFFER", buffer)
-    for layer, values in curvature(network, "exact").items():
-        for name, value in values.items():
-            torch.testing.assert_close(value, wanted[layer][name], rtol=1e-9, atol=1e-14)
-
-
 def test_float32_is_close_and_never_negative() -> None:
     network = CASES["few positions"]()
     wanted = curvature(network, "exact")

@@ -145,19 +145,6 @@ def test_wrong_folders(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-def test_one_class_only(tmp_path: Path) -> None:
-    for i in range(9):
-        picture(tmp_path / "cat" / f"{i}.png", i)
-    with pytest.raises(UserError, match=r"needs two classes or more, got cat"):
-        load(tmp_path)
-
-
-def test_too_few_to_split(tmp_path: Path) -> None:
-    fill(tmp_path, 1)
-    with pytest.raises(UserError, match="too few to split"):
-        load(tmp_path)
-
-
 def test_negative_size(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="option size=-1 of 'folder' must be a number of pixels"):
         load(tmp_path, size=-1)

@@ -4,7 +4,6 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import DenseNet
 
-from prunebench.errors import UserError
 from prunebench.models.densenet import DENSENET40, DENSENET100_BC
 from prunebench.plugins.model import Model
 from prunebench.pruning.analysis import analyse
@@ -64,15 +63,3 @@ def test_its_units_can_be_removed(model: Model, groups: int) -> None:
     network = model.with_options({"growth": "2"})(1, 8, 3)
     table = analyse(network, torch.zeros(2, 1, 8, 8))
     assert len(table.groups) == groups  # every convolution: none is tied to another
-
-
-@pytest.mark.parametrize(
-    ("options", "size", "message"),
-    [
-        ({}, 4, "densenet40 needs pictures of at least 8 x 8 pixels, these have 4 x 4"),
-        ({"growth": "0"}, 32, "option growth=0 of 'densenet40' must be at least 1"),
-    ],
-)
-def test_bad_input(options: dict[str, str], size: int, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        DENSENET40.with_options(options)(3, size, 10)

@@ -1,7 +1,6 @@
 import pytest
 import torch
 
-from prunebench.errors import UserError
 from prunebench.models.lenet5 import MODEL
 
 
@@ -30,8 +29,3 @@ def test_small_pictures_keep_every_layer() -> None:
 @pytest.mark.parametrize(("size", "inputs"), [(32, 50 * 25), (16, 50), (15, 50 * 9)])
 def test_padding_begins_below_16_pixels(size: int, inputs: int) -> None:
     assert MODEL(1, size, 10).get_submodule("fc1").weight.shape == (500, inputs)
-
-
-def test_too_small() -> None:
-    with pytest.raises(UserError, match="lenet5 needs pictures of at least 4 x 4 pixels, these have 3 x 3"):
-        MODEL(1, 3, 10)

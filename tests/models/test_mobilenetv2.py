@@ -1,9 +1,7 @@
-import pytest
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from prunebench.errors import UserError
 from prunebench.models.mobilenetv2 import MODEL
 from prunebench.pruning.analysis import analyse
 
@@ -44,15 +42,3 @@ def test_width_is_rounded_to_multiples_of_eight() -> None:
     network = MODEL.with_options({"width": "0.5"})(3, 32, 10)
     assert {m.out_channels % 8 for m in network.modules() if isinstance(m, nn.Conv2d)} == {0}
     assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
-
-
-@pytest.mark.parametrize(
-    ("options", "size", "message"),
-    [
-        ({}, 7, "mobilenetv2 needs pictures of at least 8 x 8 pixels, these have 7 x 7"),
-        ({"width": "9"}, 32, "option width=9 of 'mobilenetv2' must be at most 8"),
-    ],
-)
-def test_bad_input(options: dict[str, str], size: int, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        MODEL.with_options(options)(3, size, 10)

@@ -4,7 +4,6 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from prunebench.errors import UserError
 from prunebench.models import resnet
 from prunebench.models.resnet import RESNET20
 from prunebench.plugins.model import Model
@@ -76,15 +75,3 @@ def test_names_and_outputs_are_those_of_the_published_checkpoints(size: int) -> 
 def test_every_nonlinearity_is_a_module_of_its_own() -> None:
     relus = [name for name, module in RESNET20(3, 32, 10).named_modules() if isinstance(module, torch.nn.ReLU)]
     assert len(relus) == 1 + 2 * 9
-
-
-@pytest.mark.parametrize(
-    ("options", "size", "message"),
-    [
-        ({}, 4, "resnet20 needs pictures of at least 8 x 8 pixels, these have 4 x 4"),
-        ({"shortcut": "C"}, 32, "unknown shortcut 'C' in 'resnet20'"),
-    ],
-)
-def test_bad_input(options: dict[str, str], size: int, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        RESNET20.with_options(options)(3, size, 10)

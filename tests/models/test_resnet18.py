@@ -4,7 +4,6 @@ import torchvision
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from prunebench.errors import UserError
 from prunebench.models.resnet18 import RESNET18, RESNET34, RESNET50
 from prunebench.pruning.analysis import analyse
 
@@ -54,8 +53,3 @@ def test_its_units_can_be_removed(model: object) -> None:
     blocks, inner = (16, 2) if model is RESNET50 else (8, 1)
     assert len(table.groups) == blocks * inner + (5 if model is RESNET50 else 4)  # and the residual streams
     assert table.tail["layer1.0.conv1"] == "layer1.0.relu"
-
-
-def test_too_small() -> None:
-    with pytest.raises(UserError, match="resnet34 needs pictures of at least 8 x 8 pixels, these have 4 x 4"):
-        RESNET34(3, 4, 10)

@@ -2,7 +2,6 @@ import pytest
 import torch
 from torch import nn
 
-from prunebench.errors import UserError
 from prunebench.models import vgg
 from prunebench.plugins.model import Model
 
@@ -57,16 +56,3 @@ def test_initial_weights_keep_the_signal_without_batchnorm() -> None:
     assert 1e-2 < gain() < 1e3  # drawn for the whole window, eight layers at one pixel make it 9^-8
     model.reset(network)
     assert 1e-2 < gain() < 1e3
-
-
-@pytest.mark.parametrize(
-    ("options", "size", "message"),
-    [
-        ({}, 7, "vgg11 needs pictures of at least 8 x 8 pixels, these have 7 x 7"),
-        ({"width": "0"}, 32, "option width=0 of 'vgg11' must be more than 0"),
-        ({"width": "nan"}, 32, "option width=nan"),
-    ],
-)
-def test_bad_input(options: dict[str, str], size: int, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        MEMBERS["vgg11"].with_options(options)(3, size, 10)

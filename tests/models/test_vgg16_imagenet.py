@@ -3,7 +3,6 @@ import torch
 from torch import nn
 from torchvision.models import VGG16_Weights
 
-from prunebench.errors import UserError
 from prunebench.models import _torchvision
 from prunebench.models.vgg16_imagenet import MODEL
 
@@ -37,9 +36,3 @@ def test_published_weights_but_for_a_new_classifier(
         network = MODEL.with_options({"weights": "DEFAULT"})(3, 32, classes)
     assert copied == [(("vgg16", VGG16_Weights.DEFAULT, "vgg16_imagenet"), new)]
     assert {name.rpartition(".")[0] for name in MODEL.classifier(network)} == {f"classifier.{n}" for n in (0, 3, 6)}
-
-
-def test_too_small() -> None:
-    message = "vgg16_imagenet needs pictures of at least 32 x 32 pixels, these have 28 x 28"
-    with torch.device("meta"), pytest.raises(UserError, match=message):
-        MODEL(3, 28, 2)

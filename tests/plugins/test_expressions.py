@@ -9,33 +9,24 @@ from prunebench.plugins.registry import load_registry
 FOUND = load_registry(())
 
 
-def of_hsqgl12() -> object:
-    return FOUND.criteria["hsqgl12"].plugin.regulariser
-
-
-def test_a_plain_criterion() -> None:
-    method = parse_method(" taylor ", FOUND)
-    assert (method.name, method.kind, method.of) == ("taylor", "criterion", None)
-    assert (method.score, method.before, method.after) == (FOUND.criteria["taylor"].plugin, None, None)
-
-
-def test_a_criterion_with_a_regulariser_trains_sparsely_with_its_own() -> None:
-    method = parse_method("l1", FOUND)
-    record = FOUND.criteria["l1"].plugin
-    assert (method.score, method.before, method.after) == (record, record.regulariser, None)
-    assert method.before is not None
-
-
-def test_regularise_then_prune() -> None:
-    method = parse_method("hsqgl12+obd", FOUND)
-    assert method.name == "hsqgl12+obd"
-    assert (method.score, method.before, method.after) == (FOUND.criteria["obd"].plugin, of_hsqgl12(), None)
-
-
-def test_prune_then_regularise() -> None:
-    method = parse_method("obd + hsqgl12", FOUND)
-    assert method.name == "obd+hsqgl12"
-    assert (method.score, method.before, method.after) == (FOUND.criteria["obd"].plugin, None, of_hsqgl12())
+@pytest.mark.parametrize(
+    ("text", "score", "before", "after"),
+    [
+        (" taylor ", "taylor", None, None),
+        ("l1", "l1", "l1", None),
+        ("hsqgl12+obd", "obd", "hsqgl12", None),  # regularise, then prune
+        ("obd + hsqgl12", "obd", None, "hsqgl12"),
+        ("dense_continued", None, None, None),
+    ],
+)
+def test_what_is_done_when(text: str, score: str | None, before: str | None, after: str | None) -> None:
+    method = parse_method(text, FOUND)
+    assert (method.name, method.of) == (text.replace(" ", ""), None)
+    assert method.kind == ("criterion" if score else "dense_continued")
+    assert method.score == (FOUND.criteria[score].plugin if score else None)
+    for found, name in ((method.before, before), (method.after, after)):
+        assert found == (FOUND.criteria[name].plugin.regulariser if name else None)
+        assert (found is None) == (name is None)
 
 
 def test_the_alias_keeps_its_name() -> None:
@@ -64,11 +55,6 @@ def test_controls_of_a_criterion(kind: str) -> None:
     assert (method.name, method.kind, method.score) == (f"{kind}:hsqgl12+obd", kind, None)
     assert method.of == parse_method("hsqgl12+obd", FOUND)
     assert parse_method(f"{kind}:reg_obd", FOUND).name == f"{kind}:reg_obd"
-
-
-def test_dense_continued() -> None:
-    method = parse_method("dense_continued", FOUND)
-    assert (method.name, method.kind, method.score, method.of) == ("dense_continued", "dense_continued", None, None)
 
 
 @pytest.mark.parametrize(

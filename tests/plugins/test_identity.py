@@ -57,12 +57,6 @@ def test_equal_things_are_equal_and_options_count(tmp_path: Path) -> None:
     assert len({key(registry, name) for name in ("magnitude", "taylor", "obd", "hsqgl12+obd", "obd+hsqgl12")}) == 5
 
 
-def test_an_edited_file_is_another_plugin_and_an_untouched_one_is_not(tmp_path: Path) -> None:
-    before = key(plugin(tmp_path), "small")
-    assert key(plugin(tmp_path), "small") == before
-    assert key(plugin(tmp_path, PLUGIN.replace("sum", "mean")), "small") != before
-
-
 def test_a_file_edited_while_it_runs_does_not_change_the_key(tmp_path: Path) -> None:
     registry = plugin(tmp_path)
     before = key(registry, "small")

@@ -1,5 +1,6 @@
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -47,42 +48,31 @@ def test_depthwise_convolutions_go_with_their_input() -> None:
     assert table.group("features.2.conv.0.0").producers == ("features.2.conv.0.0", "features.2.conv.1.0")
 
 
-class Concatenation(nn.Module):
-    """A BatchNorm and a convolution over the units of two others."""
+class Net(nn.Module):
+    """Layers by their names, and what is done with them."""
 
-    def __init__(self) -> None:
+    def __init__(self, run: Callable[[Any, Tensor], Any], **layers: nn.Module) -> None:
         super().__init__()
-        self.a, self.b, self.norm, self.c = (
-            nn.Conv2d(3, 4, 1),
-            nn.Conv2d(4, 6, 1),
-            nn.BatchNorm2d(10),
-            nn.Conv2d(10, 2, 1),
-        )
+        self.run = run
+        for name, layer in layers.items():
+            self.add_module(name, layer)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        first = self.a(pictures)
-        return self.c(self.norm(torch.cat([self.b(first), first], dim=1))).flatten(1)
+    def forward(self, pictures: Tensor) -> Any:
+        return self.run(self, pictures)
 
 
 def test_groups_share_a_layer_behind_a_concatenation() -> None:
-    table = analyse(Concatenation(), PICTURES)
+    layers = {"a": nn.Conv2d(3, 4, 1), "b": nn.Conv2d(4, 6, 1), "norm": nn.BatchNorm2d(10), "c": nn.Conv2d(10, 2, 1)}
+    model = Net(lambda net, x: net.c(net.norm(torch.cat([net.b(a := net.a(x)), a], dim=1))).flatten(1), **layers)
+    table = analyse(model, PICTURES)
     assert find(table, "a", "norm", "out").index.flatten().tolist() == [6, 7, 8, 9]
     assert find(table, "b", "c", "in").index.flatten().tolist() == [0, 1, 2, 3, 4, 5]
 
 
-class FlatSum(nn.Module):
-    """Adds two flattened convolutions: torch-pruning gives the units of the second in a scrambled order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.a, self.b, self.last = nn.Conv2d(3, 64, 1), nn.Conv2d(3, 64, 1), nn.Linear(64 * 4, 2)
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        return self.last(self.a(pictures).flatten(1) + self.b(pictures).flatten(1))
-
-
 def test_positions_are_matched_to_units_in_whatever_order_they_come() -> None:
-    table = analyse(FlatSum(), torch.zeros(1, 3, 2, 2))
+    layers = {"a": nn.Conv2d(3, 64, 1), "b": nn.Conv2d(3, 64, 1), "last": nn.Linear(64 * 4, 2)}
+    model = Net(lambda net, x: net.last(net.a(x).flatten(1) + net.b(x).flatten(1)), **layers)
+    table = analyse(model, torch.zeros(1, 3, 2, 2))  # torch-pruning gives the units of b in a scrambled order
     for layer in ("a", "b"):
         assert find(table, "a", layer, "out").index.flatten().tolist() == list(range(64))
 
@@ -146,26 +136,20 @@ def test_two_grouped_convolutions_tie_what_each_of_them_ties() -> None:
     assert [(g.name, g.units) for g in groups] == [("0", 6), ("1", 2)]  # 12 over 2 groups of 6 and 3 groups of 4
 
 
-class Joined(nn.Module):
-    """A grouped convolution over the units of two layers, perhaps over the picture, too."""
-
-    def __init__(self, picture: bool) -> None:
-        super().__init__()
-        self.a, self.b = nn.Conv2d(4, 4, 1), nn.Identity() if picture else nn.Conv2d(4, 4, 1)
-        self.c, self.last = nn.Conv2d(8, 8, 1, groups=2), nn.Linear(8, 2)
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        both = torch.cat([self.a(pictures), self.b(pictures.relu())], dim=1)
-        return self.last(self.c(both).mean((2, 3)))
+def joined(picture: bool) -> nn.Module:
+    """Give a grouped convolution over the units of two layers, or of one and the picture."""
+    layers = {"a": nn.Conv2d(4, 4, 1), "b": nn.Identity() if picture else nn.Conv2d(4, 4, 1)}
+    layers |= {"c": nn.Conv2d(8, 8, 1, groups=2), "last": nn.Linear(8, 2)}
+    return Net(lambda net, x: net.last(net.c(torch.cat([net.a(x), net.b(x.relu())], dim=1)).mean((2, 3))), **layers)
 
 
 def test_a_grouped_convolution_joins_two_layers() -> None:
-    table = analyse(Joined(picture=False), torch.zeros(2, 4, 4, 4))
+    table = analyse(joined(picture=False), torch.zeros(2, 4, 4, 4))
     assert [(g.name, g.units, g.producers) for g in table.groups] == [("a", 4, ("a", "b")), ("c", 4, ("c",))]
 
 
 def test_units_tied_to_channels_of_the_picture_stay() -> None:
-    table = analyse(Joined(picture=True), torch.zeros(2, 4, 4, 4))
+    table = analyse(joined(picture=True), torch.zeros(2, 4, 4, 4))
     assert [(g.name, g.units) for g in table.groups] == [("c", 4)]
     assert table.fixed == {"a": "'c', which does not use all units in the same way"}
 
@@ -174,20 +158,9 @@ def test_depthwise_convolutions_name_the_layer_that_only_they_read() -> None:
     table = analyse(mobilenet_v2(weights=None, num_classes=5), PICTURES)
     assert len(table.depthwise) == 17
     assert table.depthwise["features.1.conv.0.0"] == "features.0.0"
-    skip = Skip()
+    layers = {"stem": nn.Conv2d(3, 4, 1), "depth": nn.Conv2d(4, 4, 3, padding=1, groups=4), "last": nn.Linear(4, 2)}
+    skip = Net(lambda net, x: net.last(((stem := net.stem(x)) + net.depth(stem)).mean((2, 3))), **layers)
     assert analyse(skip, torch.zeros(2, 3, 4, 4)).depthwise == {"depth": ""}
-
-
-class Skip(nn.Module):
-    """A depthwise convolution around which its input goes, too."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem, self.depth, self.last = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 3, padding=1, groups=4), nn.Linear(4, 2)
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        stem = self.stem(pictures)
-        return self.last((stem + self.depth(stem)).mean((2, 3)))
 
 
 def test_units_that_cannot_be_followed_stay_and_the_table_says_why() -> None:
@@ -205,16 +178,10 @@ def test_shufflenet_keeps_what_it_shuffles() -> None:
     assert table.fixed["stage2.1.branch2.5"] in ("a reshape that mixes channels", "a split of the channels")
 
 
-class Applied(nn.Module):
-    """Does something to the units of the second of three convolutions."""
-
-    def __init__(self, width: int, function: Callable[[Tensor], Tensor], after: int) -> None:
-        super().__init__()
-        self.a, self.b, self.c = nn.Conv2d(3, 6, 1), nn.Conv2d(6, width, 1), nn.Conv2d(after, 6, 1)
-        self.last, self.function = nn.Linear(6, 2), function
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        return self.last(self.c(self.function(self.b(self.a(pictures)))).mean((2, 3)))
+def applied(function: Callable[[Tensor], Tensor], after: int) -> nn.Module:
+    """Do something to the units of the second of three convolutions."""
+    layers = {"a": nn.Conv2d(3, 6, 1), "b": nn.Conv2d(6, 8, 1), "c": nn.Conv2d(after, 6, 1), "last": nn.Linear(6, 2)}
+    return Net(lambda net, x: net.last(net.c(function(net.b(net.a(x)))).mean((2, 3))), **layers)
 
 
 APPLIED: list[tuple[Callable[[Tensor], Tensor], int, str]] = [
@@ -233,35 +200,27 @@ APPLIED: list[tuple[Callable[[Tensor], Tensor], int, str]] = [
 def test_layers_before_an_operation_on_channels_keep_their_units(
     function: Callable[[Tensor], Tensor], after: int, reason: str
 ) -> None:
-    table = analyse(Applied(8, function, after), torch.zeros(1, 3, 4, 4))
+    table = analyse(applied(function, after), torch.zeros(1, 3, 4, 4))
     assert [group.name for group in table.groups] == ["a", "c"]
     assert table.fixed == {"b": reason}
 
 
 def test_padded_pictures_are_no_padded_channels() -> None:
-    assert not analyse(Applied(8, lambda x: F.pad(x, (1, 2, 0, 1)), 8), torch.zeros(1, 3, 4, 4)).fixed
+    assert not analyse(applied(lambda x: F.pad(x, (1, 2, 0, 1)), 8), torch.zeros(1, 3, 4, 4)).fixed
 
 
 @pytest.mark.parametrize("stream", [4, 8])
 def test_a_shortcut_of_padded_channels_keeps_its_units(stream: int) -> None:
-    model = Shortcut(stream)
-    table = analyse(model, torch.zeros(1, 3, 4, 4))
+    def forward(net: Any, pictures: Tensor) -> Any:
+        stem = net.stem(pictures).relu()
+        shortcut = F.pad(stem[:, :, ::2, ::2], (0, 0, 0, 0, stream // 2, stream // 2))
+        return net.last((net.outer(net.inner(stem).relu()) + shortcut).mean((2, 3)))
+
+    layers = {"stem": nn.Conv2d(3, stream, 1), "inner": nn.Conv2d(stream, 6, 1)}
+    layers |= {"outer": nn.Conv2d(6, 2 * stream, 1, stride=2), "last": nn.Linear(2 * stream, 2)}
+    table = analyse(Net(forward, **layers), torch.zeros(1, 3, 4, 4))
     assert [group.name for group in table.groups] == ["inner"]
     assert set(table.fixed) == {"stem", "outer"}
-
-
-class Shortcut(nn.Module):
-    """A block that doubles the channels, its shortcut padded by a function."""
-
-    def __init__(self, stream: int) -> None:
-        super().__init__()
-        self.stem, self.inner = nn.Conv2d(3, stream, 1), nn.Conv2d(stream, 6, 1)
-        self.outer, self.last, self.pad = nn.Conv2d(6, 2 * stream, 1, stride=2), nn.Linear(2 * stream, 2), stream // 2
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        stem = self.stem(pictures).relu()
-        shortcut = F.pad(stem[:, :, ::2, ::2], (0, 0, 0, 0, self.pad, self.pad))
-        return self.last((self.outer(self.inner(stem).relu()) + shortcut).mean((2, 3)))
 
 
 def test_a_layer_left_with_one_unit_keeps_it() -> None:
@@ -282,41 +241,6 @@ class Tied(nn.Sequential):
         self[3].weight = self[1].weight
 
 
-class Fixed(nn.Module):
-    """Has the width of its layer in the forward pass."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv, self.linear = nn.Conv2d(3, 8, 1), nn.Linear(8, 2)
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        return self.linear(self.conv(pictures).mean((2, 3)).view(-1, 8))
-
-
-class Rolled(nn.Module):
-    """Adds a stream to itself, shifted by one unit."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv, self.last = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 2, 1)
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        stream = self.conv(pictures)
-        return self.last(torch.relu(stream + stream.roll(1, dims=1))).flatten(1)
-
-
-class Pair(nn.Module):
-    """Gives two outputs."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.linear = nn.Linear(4, 2)
-
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        logits = self.linear(pictures.flatten(1))
-        return logits, logits
-
-
 class Idle(nn.Sequential):
     """Has a layer that it uses in training only."""
 
@@ -328,6 +252,15 @@ class Idle(nn.Sequential):
         return self[1](self[0](pictures))
 
 
+FIXED = Net(  # has the width of its layer in the forward pass
+    lambda net, x: net.linear(net.conv(x).mean((2, 3)).view(-1, 8)), conv=nn.Conv2d(3, 8, 1), linear=nn.Linear(8, 2)
+)
+ROLLED = Net(  # adds a stream to itself, shifted by one unit
+    lambda net, x: net.last(torch.relu((stream := net.conv(x)) + stream.roll(1, dims=1))).flatten(1),
+    conv=nn.Conv2d(3, 8, 1),
+    last=nn.Conv2d(8, 2, 1),
+)
+PAIR = Net(lambda net, x: (net.linear(x.flatten(1)),) * 2, linear=nn.Linear(4, 2))
 TWICE = nn.Linear(4, 4)
 SIZES = "on pictures of 3 x 2 x 2 pixels in layer '0': RuntimeError: "
 REFUSED = [
@@ -349,11 +282,11 @@ REFUSED = [
         (1, 2, 2),
         "'aside' is used 0 times in a forward pass in eval mode; call the layer or delete it$",
     ),
-    (Fixed(), (3, 4, 4), f"could be removed: 'conv' keeps its units because of {MIXED}$"),
-    (Rolled(), (3, 4, 4), f"could be removed: 'conv' keeps its units because of {MIXED}$"),
+    (FIXED, (3, 4, 4), f"could be removed: 'conv' keeps its units because of {MIXED}$"),
+    (ROLLED, (3, 4, 4), f"could be removed: 'conv' keeps its units because of {MIXED}$"),
     (nn.Sequential(nn.Conv2d(1, 8, 1), nn.Conv2d(8, 2, 1)), (3, 2, 2), SIZES + "Given groups=1"),
     (nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8, 2)), (3, 2, 2), SIZES + "Calculated padded input"),
-    (Pair(), (1, 2, 2), r"returns a tuple in eval mode; it must return one tensor, \(batch, classes\)$"),
+    (PAIR, (1, 2, 2), r"returns a tuple in eval mode; it must return one tensor, \(batch, classes\)$"),
     (nn.Sequential(nn.Conv2d(3, 8, 1)), (3, 2, 2), r"returns \(1, 8, 2, 2\) for 1 pictures; it must return \(batch, "),
     (
         nn.Sequential(nn.Conv2d(4, 2, 1, groups=2), nn.Flatten(), nn.Linear(8, 2)),

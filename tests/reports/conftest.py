@@ -1,7 +1,6 @@
 """Records as a run would leave them, from seeded numbers: for tests of the report only."""
 
 import json
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prunebench.cli import app
 from prunebench.records.latency import Latency
 from prunebench.records.record import Cell, Cost, Environment, Record, SparseFacts, Stages
 from prunebench.reports.analysis.across_tasks import compare_across_tasks
@@ -22,7 +20,6 @@ from prunebench.reports.tables.records import records_table
 from prunebench.reports.tables.speed import main_setting, speed_table
 from prunebench.reports.tables.summary import summary_table
 
-Command = Callable[..., tuple[int, str, str]]
 DENSE = {"conv1": 20, "conv2": 50, "fc1": 500, "fc2": 10}
 METHODS = ("magnitude", "taylor", "obd", "l1", "l0", "reg_obd", "random")
 LEVEL = {"magnitude": 0.0, "taylor": 0.006, "obd": 0.008, "l1": 0.002, "l0": -0.004, "reg_obd": 0.01, "random": -0.03}
@@ -193,33 +190,6 @@ def section_text(section: Section) -> str:
 def section_lines(section: Section) -> list[str]:
     """The lines of a section's lists."""
     return [line for block in section.blocks if isinstance(block, Items) for line in block.lines]
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run the command line; gives exit code, stdout and stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["prunebench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            app.main()
-        found = capsys.readouterr()
-        return int(stop.value.code or 0), found.out, found.err
-
-    return run
-
-
-@pytest.fixture
-def refused(command: Command) -> Callable[..., str]:
-    """Run a command line that is refused; gives its one line of error."""
-
-    def run(*arguments: object) -> str:
-        code, out, err = command(*arguments)
-        assert (code, out) == (2, "")
-        assert err.startswith("prunebench: error: ") and err.count("\n") == 1
-        return err
-
-    return run
 
 
 @pytest.fixture

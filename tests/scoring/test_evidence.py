@@ -1,5 +1,6 @@
 """Evidence: the right numbers, in the right shapes, and a network left as it was."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,6 +20,19 @@ from prunebench.testing import toys
 
 FIRST = frozenset({"grad", "bias_grad"})
 FLOW = frozenset({"output", "output_grad", "activation", "activation_grad"})
+
+
+class Net(nn.Module):
+    """Layers by their names, and what is done with them."""
+
+    def __init__(self, run: Callable[[Any, Tensor], Any], **layers: nn.Module) -> None:
+        super().__init__()
+        self.run = run
+        for name, layer in layers.items():
+            self.add_module(name, layer)
+
+    def forward(self, pictures: Tensor) -> Any:
+        return self.run(self, pictures)
 
 
 def observe(network: Network, names: frozenset[str]) -> dict[str, dict[str, Tensor]]:
@@ -62,28 +76,21 @@ def test_what_passes_through_is_each_samples_own() -> None:
 
 
 def test_in_place_operations_do_not_change_the_evidence() -> None:
-    class InPlace(nn.Module):
-        def __init__(self, in_place: bool) -> None:
-            super().__init__()
-            self.in_place = in_place
-            self.a, self.b, self.head = nn.Conv2d(1, 3, 3, padding=1), nn.Conv2d(3, 3, 3, padding=1), nn.Linear(3, 3)
-            self.swish = nn.Hardswish(in_place)
-
-        def forward(self, pictures: Tensor) -> Tensor:
-            x = self.a(pictures)
-            y = self.b(x)
-            if self.in_place:
-                y += x
-            else:
-                y = y + x
-            scores: Tensor = self.head(self.swish(y).mean((2, 3)))
-            return scores
+    def forward(net: Any, pictures: Tensor) -> Any:
+        x = net.a(pictures)
+        y = net.b(x)
+        if net.swish.inplace:
+            y += x
+        else:
+            y = y + x
+        return net.head(net.swish(y).mean((2, 3)))
 
     names = FLOW | FIRST | {"curvature", "bias_curvature"}
     found = []
     for in_place in (False, True):
         torch.manual_seed(0)
-        network = single(InPlace(in_place), ("a", "b"), {"a": "a", "b": "b"})
+        layers = {"a": nn.Conv2d(1, 3, 3, padding=1), "b": nn.Conv2d(3, 3, 3, padding=1), "head": nn.Linear(3, 3)}
+        network = single(Net(forward, **layers, swish=nn.Hardswish(in_place)), ("a", "b"), {"a": "a", "b": "b"})
         found.append(observe(network, names))
     for layer, values in found[0].items():
         assert set(values) == names
@@ -93,33 +100,22 @@ def test_in_place_operations_do_not_change_the_evidence() -> None:
 
 @pytest.mark.parametrize(("functional", "passes"), [(False, 1), (True, 2)])
 def test_only_unknown_changes_in_place_cost_another_pass(functional: bool, passes: int) -> None:
-    class Counting(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.a, self.relu, self.head, self.ran = nn.Conv2d(1, 3, 3), nn.ReLU(inplace=True), nn.Linear(3, 3), 0
+    ran: list[int] = []
 
-        def forward(self, pictures: Tensor) -> Tensor:
-            self.ran += 1
-            x = self.a(pictures)
-            logits: Tensor = self.head((F.relu_(x) if functional else self.relu(x)).mean((2, 3)))
-            return logits
+    def forward(net: Any, pictures: Tensor) -> Any:
+        ran.append(1)
+        x = net.a(pictures)
+        return net.head((F.relu_(x) if functional else net.relu(x)).mean((2, 3)))
 
-    model = Counting()
-    observe(single(model, ("a",), {"a": "a"}), {"output", "output_grad"})
-    assert model.ran == passes and model.relu.inplace
+    model: Any = Net(forward, a=nn.Conv2d(1, 3, 3), relu=nn.ReLU(inplace=True), head=nn.Linear(3, 3))
+    observe(single(model, ("a",), {"a": "a"}), frozenset({"output", "output_grad"}))
+    assert len(ran) == passes and model.relu.inplace
 
 
 def test_one_relu_may_serve_several_layers() -> None:
-    class Shared(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.a, self.b, self.relu = nn.Conv2d(1, 3, 3), nn.Conv2d(3, 3, 3), nn.ReLU(inplace=True)
-
-        def forward(self, pictures: Tensor) -> Tensor:
-            scores: Tensor = self.relu(self.b(self.relu(self.a(pictures)))).mean((2, 3))
-            return scores
-
-    network = single(Shared(), ("a", "b"), {"a": "relu", "b": "relu"})
+    layers = {"a": nn.Conv2d(1, 3, 3), "b": nn.Conv2d(3, 3, 3), "relu": nn.ReLU(inplace=True)}
+    model = Net(lambda net, x: net.relu(net.b(net.relu(net.a(x)))).mean((2, 3)), **layers)
+    network = single(model, ("a", "b"), {"a": "relu", "b": "relu"})
     found = observe(network, FLOW)
     for layer in ("a", "b"):
         torch.testing.assert_close(found[layer]["activation"], found[layer]["output"].relu())
@@ -155,16 +151,9 @@ def test_activations_of_a_torchvision_resnet_are_those_of_a_forward_pass_by_hand
 
 
 def test_a_linear_layer_on_sequences_shows_units_second() -> None:
-    class Rows(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.linear, self.head = nn.Linear(6, 4), nn.Linear(4, 3)
-
-        def forward(self, pictures: Tensor) -> Tensor:
-            scores: Tensor = self.head(self.linear(pictures.squeeze(1)).tanh().mean(1))
-            return scores
-
-    found = observe(single(Rows(), ("linear",)), FLOW | FIRST | {"weight", "bias"})["linear"]
+    layers = {"linear": nn.Linear(6, 4), "head": nn.Linear(4, 3)}
+    model = Net(lambda net, x: net.head(net.linear(x.squeeze(1)).tanh().mean(1)), **layers)
+    found = observe(single(model, ("linear",)), FLOW | FIRST | {"weight", "bias"})["linear"]
     assert found["output"].shape == found["output_grad"].shape == found["activation"].shape == (5, 4, 6)
     change = (found["output"] * found["output_grad"]).sum(2).mean(0)
     expected = (found["weight"] * found["grad"]).sum(1) + found["bias"] * found["bias_grad"]
@@ -279,17 +268,14 @@ def test_frozen_layers_have_gradients() -> None:
 
 
 def test_a_layer_that_writes_no_stream_shows_its_own_map() -> None:
-    class Behind(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.a, self.b, self.c = (nn.Conv2d(n, 3, 3, padding=1) for n in (1, 3, 1))
-            self.relu, self.end = nn.ReLU(), nn.Linear(3, 3)
-
-        def forward(self, pictures: Tensor) -> Tensor:
-            scores: Tensor = self.end(self.relu(self.b(self.a(pictures)) + self.c(pictures)).mean((2, 3)))
-            return scores
-
-    model, pictures = Behind().double().eval(), toys.batches()[0][0]
+    layers = {name: nn.Conv2d(n, 3, 3, padding=1) for name, n in (("a", 1), ("b", 3), ("c", 1))}
+    model: Any = Net(
+        lambda net, x: net.end(net.relu(net.b(net.a(x)) + net.c(x)).mean((2, 3))),
+        **layers,
+        relu=nn.ReLU(),
+        end=nn.Linear(3, 3),
+    )
+    model, pictures = model.double().eval(), toys.batches()[0][0]
     network = Network.dense(model, analyse(model, pictures))
     assert network.table.joined == dict.fromkeys("abc", ("relu", 1))
     found = observe(network, frozenset({"feature_map"}))
@@ -301,18 +287,13 @@ def test_a_layer_that_writes_no_stream_shows_its_own_map() -> None:
 
 
 def test_a_shortcut_that_runs_before_a_shared_relu_is_read_behind_the_addition() -> None:
-    class First(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.shortcut, self.a, self.b = nn.Conv2d(1, 3, 1), nn.Conv2d(1, 3, 3, padding=1), nn.Conv2d(3, 3, 1)
-            self.relu, self.end = nn.ReLU(), nn.Linear(3, 3)
+    def forward(net: Any, pictures: Tensor) -> Any:
+        shortcut = net.shortcut(pictures)
+        return net.end(net.relu(net.b(net.relu(net.a(pictures))) + shortcut).mean((2, 3)))
 
-        def forward(self, pictures: Tensor) -> Tensor:
-            shortcut = self.shortcut(pictures)
-            scores: Tensor = self.end(self.relu(self.b(self.relu(self.a(pictures))) + shortcut).mean((2, 3)))
-            return scores
-
-    model, pictures = First().double().eval(), toys.batches()[0][0]
+    layers = {"shortcut": nn.Conv2d(1, 3, 1), "a": nn.Conv2d(1, 3, 3, padding=1), "b": nn.Conv2d(3, 3, 1)}
+    model: Any = Net(forward, **layers, relu=nn.ReLU(), end=nn.Linear(3, 3))
+    model, pictures = model.double().eval(), toys.batches()[0][0]
     network = Network.dense(model, analyse(model, pictures))
     found = observe(network, frozenset({"feature_map", "activation"}))
     inner = F.relu(model.a(pictures))
@@ -335,35 +316,20 @@ def test_a_stream_that_a_shortcut_pads_is_read_behind_its_addition() -> None:
 
 
 def test_a_nonlinearity_that_does_not_run_after_its_layer_is_said() -> None:
-    class Before(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.a, self.relu = nn.Conv2d(1, 3, 3), nn.ReLU()
-
-        def forward(self, pictures: Tensor) -> Tensor:
-            scores: Tensor = self.a(self.relu(pictures)).mean((2, 3))
-            return scores
-
+    model = Net(lambda net, x: net.a(net.relu(x)).mean((2, 3)), a=nn.Conv2d(1, 3, 3), relu=nn.ReLU())
     for name in ("activation", "feature_map"):
         with pytest.raises(CellError, match="the nonlinearity of layer 'a' does not run after it"):
-            observe(single(Before(), ("a",), {"a": "relu"}), frozenset({name}))
+            observe(single(model, ("a",), {"a": "relu"}), frozenset({name}))
 
 
 def test_a_layer_that_runs_twice_or_never_is_refused() -> None:
-    class Twice(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.a, self.b = nn.Conv2d(1, 1, 3, padding=1), nn.Conv2d(1, 1, 3)
-
-        def forward(self, pictures: Tensor) -> Tensor:
-            scores: Tensor = self.a(self.a(pictures)).mean((2, 3)).expand(-1, 3)
-            return scores
-
+    layers = {"a": nn.Conv2d(1, 1, 3, padding=1), "b": nn.Conv2d(1, 1, 3)}
+    model = Net(lambda net, x: net.a(net.a(x)).mean((2, 3)).expand(-1, 3), **layers)
     with pytest.raises(CellError, match="layer 'a' runs more than once"):
-        observe(single(Twice(), ("a",)), frozenset({"output"}))
+        observe(single(model, ("a",)), frozenset({"output"}))
     with pytest.raises(CellError, match="layer 'b' does not run"):
-        observe(single(Twice(), ("b",)), frozenset({"output"}))
-    assert observe(single(Twice(), ("b",)), frozenset({"grad"}))["b"]["grad"].eq(0).all()
+        observe(single(model, ("b",)), frozenset({"output"}))
+    assert observe(single(model, ("b",)), frozenset({"grad"}))["b"]["grad"].eq(0).all()
 
 
 @pytest.mark.parametrize("names", [{"grad"}, {"output_grad"}, {"curvature"}, {"grad", "curvature"}])

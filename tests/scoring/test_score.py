@@ -1,7 +1,7 @@
 """Scoring: streaming, coupling and what is said when a score is wrong."""
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -37,18 +37,6 @@ def test_batches_are_averaged_by_sample_count() -> None:
     scores = run(Criterion(size), network, count=3)
     assert seen == [5] * 3 + [5] * 3 + [3] * 3
     assert scores["0"].tolist() == pytest.approx([(5 * 5 + 5 * 5 + 3 * 3) / 13] * 6)
-
-
-def test_averaging_per_sample_means_equals_one_large_batch() -> None:
-    def mean_output(output: Tensor) -> Tensor:
-        return output.reshape(*output.shape[:2], -1).mean(2).mean(0)
-
-    network, parts = toys.chain(), toys.batches(3)
-    whole = [(torch.cat([p for p, _ in parts]), torch.cat([y for _, y in parts]))]
-    record = Criterion(mean_output)
-    one = score(record, network, whole, torch.Generator())
-    for name, values in score(record, network, parts, torch.Generator()).items():
-        torch.testing.assert_close(values, one[name])
 
 
 def test_a_data_free_score_is_called_once_per_layer_and_needs_no_batches() -> None:
@@ -224,67 +212,36 @@ def test_stochastic_scores_draw_from_the_given_generator() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def bad_shape(weight: Tensor) -> Tensor:
-    return weight
-
-
-def not_finite(weight: Tensor) -> Tensor:
-    return torch.log(weight.sum(1) * 0 - 1)
-
-
-def no_tensor(weight: Tensor) -> Any:
-    return 3
-
-
 def broken(weight: Tensor) -> Tensor:
     raise ValueError("no luck")
-
-
-def elsewhere(weight: Tensor) -> Tensor:
-    return weight.sum(1).to("meta")
-
-
-def ranks(weight: Tensor) -> Tensor:
-    return weight.sum(1).argsort()
-
-
-def deep(weight: Tensor) -> Tensor:
-    return weight.sum(1) + torch.ones(1, 2, dtype=weight.dtype).view(7)
 
 
 def leaves(weight: Tensor) -> Tensor:
     raise SystemExit(3)
 
 
-@pytest.mark.parametrize(
-    ("function", "message"),
-    [
-        (bad_shape, r"criterion 'bad_shape' on layer '0' gives scores of shape \(6, 9\), not \(6,\)"),
-        (not_finite, "criterion 'not_finite' on layer '0' gives 6 scores that are not finite"),
-        (no_tensor, "criterion 'no_tensor' on layer '0' gives a int, not a tensor"),
-        (broken, r"criterion 'broken' on layer '0' failed: ValueError: no luck \(test_score\.py:\d+\)$"),
-        (deep, r"criterion 'deep' on layer '0' failed: RuntimeError: shape .* \(test_score\.py:\d+\)$"),
-        (leaves, "criterion 'leaves' on layer '0' failed: SystemExit: 3"),
-        (ranks, "criterion 'ranks' on layer '0' gives scores of torch.int64, not of floating-point numbers"),
-        (elsewhere, "criterion 'elsewhere' on layer '0' gives scores on meta, not on cpu"),
-    ],
-)
-def test_what_is_wrong_is_said_with_criterion_and_layer(function: Any, message: str) -> None:
-    with pytest.raises(CellError, match=message):
-        run(Criterion(function), toys.chain())
+WRONG: dict[str, tuple[Callable[[Tensor], Any], str]] = {
+    "shape": (lambda weight: weight, r"gives scores of shape \(6, 9\), not \(6,\)"),
+    "finite": (lambda weight: torch.log(weight.sum(1) * 0 - 1), "gives 6 scores that are not finite"),
+    "tensor": (lambda weight: 3, "gives a int, not a tensor"),
+    "inside": (lambda weight: weight.view(7), r"failed: RuntimeError: shape .* \(test_score\.py:\d+\)$"),
+    "type": (lambda weight: weight.sum(1).argsort(), "gives scores of torch.int64, not of floating-point numbers"),
+    "device": (lambda weight: weight.sum(1).to("meta"), "gives scores on meta, not on cpu"),
+    "broken": (broken, r"failed: ValueError: no luck \(test_score\.py:\d+\)$"),
+    "leaves": (leaves, "failed: SystemExit: 3"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_said_with_criterion_and_layer(name: str) -> None:
+    function, message = WRONG[name]
+    with pytest.raises(CellError, match=f"criterion '{name}' on layer '0' {message}"):
+        run(Criterion(function, name=name), toys.chain())
 
 
 def test_a_finish_that_spoils_the_scores_is_said() -> None:
     with pytest.raises(CellError, match="criterion 'weight_sum' on layer '0' gives 6 scores that are not finite"):
         run(Criterion(weight_sum, finish=lambda scores: scores / 0), toys.chain())
-
-
-def test_options_reach_the_score() -> None:
-    def scaled(weight: Tensor, *, factor: float = 1.0) -> Tensor:
-        return weight.sum(1) * factor
-
-    plain = run(Criterion(scaled), toys.chain())["0"]
-    assert torch.equal(run(Criterion(scaled).with_options({"factor": "2"}), toys.chain())["0"], plain * 2)
 
 
 def synaptic(model: Any, batches: Any, generator: Any, *, sign: float = 1.0) -> Mapping[str, Tensor]:

@@ -1,4 +1,4 @@
-"""What the code runs on: names, commit, memory, and the text of a bug report."""
+"""What the code runs on: names, commit and memory."""
 
 import shutil
 import subprocess

@@ -1,7 +1,9 @@
 import json
 import textwrap
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -79,46 +81,36 @@ def test_a_folder_without_origin_is_not_loaded(table: Table, tmp_path: Path) -> 
         prunebench.load(tmp_path)
 
 
-def spoil(folder: Path, how: str) -> None:
-    widths = folder / "widths.json"
-    data = json.loads(widths.read_text())
-    match how:
-        case "missing":
-            widths.unlink()
-        case "json":
-            widths.write_text("{")
-        case "schema":
-            widths.write_text(json.dumps(data | {"schema_version": 99}))
-        case "groups":
-            widths.write_text(json.dumps(data | {"kept": {"other": [0]}}))
-        case "range":
-            data["kept"]["conv1"] = [0, 99]
-            widths.write_text(json.dumps(data))
-        case "shape":
-            data["kept"]["conv1"] = [0, 1]
-            widths.write_text(json.dumps(data))
-        case "weights":
-            (folder / "weights.safetensors").write_bytes(b"no tensors")
-
-
-SPOILT = {
-    "missing": "no saved network here",
-    "json": "widths.json: not a file of prunebench",
-    "schema": "schema 99, this version reads schema 1",
-    "groups": "the coupled groups differ",
-    "range": "group 'conv1' has 16 units",
-    "shape": "does not fit the model: Error",
-    "weights": "weights.safetensors: cannot be read",
+SPOILT: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {  # by what widths.json is made to hold
+    "json": (lambda data: "{", "widths.json: not a file of prunebench"),
+    "schema": (lambda data: data | {"schema_version": 99}, "schema 99, this version reads schema 1"),
+    "groups": (lambda data: data | {"kept": {"other": [0]}}, "the coupled groups differ"),
+    "range": (lambda data: data | {"kept": data["kept"] | {"conv1": [0, 99]}}, "group 'conv1' has 16 units"),
+    "shape": (lambda data: data | {"kept": data["kept"] | {"conv1": [0, 1]}}, "does not fit the model: Error"),
 }
+
+
+def refused(table: Table, folder: Path, message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        load_into(RESNET20(3, 16, 4), table, folder)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("how", SPOILT)
 def test_what_does_not_fit_is_one_line(table: Table, tmp_path: Path, how: str) -> None:
     save(pruned(table)[0], tmp_path)
-    spoil(tmp_path, how)
-    with pytest.raises(UserError, match=SPOILT[how]) as caught:
-        load_into(RESNET20(3, 16, 4), table, tmp_path)
-    assert "\n" not in str(caught.value)
+    change, message = SPOILT[how]
+    widths = tmp_path / "widths.json"
+    found = change(json.loads(widths.read_text()))
+    widths.write_text(found if isinstance(found, str) else json.dumps(found))
+    refused(table, tmp_path, message)
+
+
+def test_files_that_cannot_be_read(table: Table, tmp_path: Path) -> None:
+    refused(table, tmp_path, "no saved network here")
+    save(pruned(table)[0], tmp_path)
+    (tmp_path / "weights.safetensors").write_bytes(b"no tensors")
+    refused(table, tmp_path, "weights.safetensors: cannot be read")
 
 
 def test_layers_that_the_check_had_fixed_are_whole_when_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -229,25 +229,12 @@ def test_a_killed_run_goes_on_and_a_repeat_is_the_same_to_the_bit(
 ) -> None:
     options = {"criteria": ("obd", "scratch:obd"), "keep": "weights=0.1", "rung": 0.5, "ranking": "global"}
     spec = tiny(tmp_path, **options)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("prunebench.study.trajectory.train", killed_at("rung 2"))
-        with pytest.raises(KeyboardInterrupt):
-            computing(spec)
+    with pytest.raises(KeyboardInterrupt):
+        computing(spec, kill_at="rung 2")
     rest = computing(spec)
     assert rest.trained == ["rung 2", "rung 3", "finetune 0.1", "scratch 0.1"]
     for cell, record in rest.records.items():
         assert record.facts() == pruned.records[cell].facts()
-
-
-def killed_at(stage: str) -> Callable[..., Any]:
-    from prunebench.training.train import train as original
-
-    def train(network: Any, data: Any, settings: Any, *others: Any) -> Any:
-        if settings.stage == stage:
-            raise KeyboardInterrupt
-        return original(network, data, settings, *others)
-
-    return train
 
 
 def test_dense_and_sparse_networks_are_shared_with_units_and_records_are_not(

@@ -120,8 +120,6 @@ def test_what_the_model_is_built_for() -> None:
             "trained: its forward pass fails in training mode: ValueError: boom",
         ),
         ("digits", "flat", "no layer whose units could be removed"),
-        ("digits", "lenet", "unknown model 'lenet'; did you mean 'lenet5'"),
-        ("digit", "lenet5", "unknown dataset 'digit'; did you mean 'digits'"),
     ],
 )
 def test_what_does_not_fit_is_one_line(plugin: tuple[str, ...], dataset: str, model: str, message: str) -> None:

@@ -136,10 +136,8 @@ def test_a_killed_run_goes_on_where_it_was(
     computed: Any, tiny: Callable[..., Any], computing: Callable[..., Any], tmp_path: Path
 ) -> None:
     spec = tiny(tmp_path, criteria=("l1", "shuffle:magnitude"), keep="0.7,0.3")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("prunebench.study.trajectory.train", killed_at("rung 3"))
-        with pytest.raises(KeyboardInterrupt):
-            computing(spec)
+    with pytest.raises(KeyboardInterrupt):
+        computing(spec, kill_at="rung 3")
     assert not list(tmp_path.rglob("*.part"))
     assert len(list((tmp_path / "records").rglob("*.json"))) == 1  # l1 at .7
     rest = computing(spec)
@@ -147,17 +145,6 @@ def test_a_killed_run_goes_on_where_it_was(
     assert rest.trained.count("sparse") == 1  # the plain one, for the control
     for cell, record in rest.records.items():
         assert record.facts() == computed.records[cell].facts()
-
-
-def killed_at(stage: str) -> Callable[..., Any]:
-    from prunebench.training.train import train as original
-
-    def train(network: Any, data: Any, settings: Any, *others: Any) -> Any:
-        if settings.stage == stage:
-            raise KeyboardInterrupt
-        return original(network, data, settings, *others)
-
-    return train
 
 
 def test_a_network_that_gives_no_numbers_ends_the_cell() -> None:

@@ -33,11 +33,6 @@ def sound(weight: Tensor) -> Tensor:
     return weight.square().sum(1)
 
 
-def test_a_sound_criterion_passes() -> None:
-    assert failures(Criterion(sound)) == {}
-    assert all(outcome.ok for outcome in run_checks(Criterion(sound)))
-
-
 def test_a_regulariser_may_refuse_a_network() -> None:
     class Needy(Penalty):
         def attach(self, network: Any, generator: Any) -> Any:

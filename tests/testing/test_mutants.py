@@ -140,15 +140,6 @@ def weights(weight: Tensor) -> Tensor:
     return weight.mul_(2).square().sum(1)
 
 
-def biases(weight: Tensor, bias: Tensor) -> Tensor:
-    bias.zero_()
-    return weight.square().sum(1)
-
-
-def norms(weight: Tensor, gamma: Tensor) -> Tensor:
-    return (weight.square().sum(1, keepdim=True) * gamma.abs_()[:, None].clamp_(max=0.9)).sum(1)
-
-
 def draws(weight: Tensor) -> Tensor:
     torch.rand(1)
     return weight.square().sum(1)
@@ -167,24 +158,10 @@ def mode(model: Any, batches: Any, generator: Any) -> dict[str, Tensor]:
     return sizes(model)
 
 
-def hook(model: Any, batches: Any, generator: Any) -> dict[str, Tensor]:
-    next(model.children()).register_forward_hook(lambda *_: None)
-    return sizes(model)
-
-
-def flag(model: Any, batches: Any, generator: Any) -> dict[str, Tensor]:
-    model.requires_grad_(False)
-    return sizes(model)
-
-
 CHANGES: dict[str, tuple[Criterion | ModelScore, str]] = {
     "weights": (Criterion(weights), "on layer '0' changes its evidence weight in place"),
-    "biases": (Criterion(biases), "on layer '0' changes its evidence bias in place"),
-    "BatchNorm's weights": (Criterion(norms), "on layer '0' changes its evidence gamma in place"),
     "running statistics": (ModelScore(statistics), "changes the buffer '3.running_mean'"),
     "mode": (ModelScore(mode), "changes the mode of the network"),
-    "hooks": (ModelScore(hook), "changes the hooks of '0'"),
-    "flags": (ModelScore(flag), "changes requires_grad of '0.weight'"),
     "random state": (Criterion(draws), "changes torch's global random state"),
 }
 

@@ -70,16 +70,6 @@ def test_the_folded_network_equals_the_gated_one(make: Any) -> None:
     assert not any(values.requires_grad for values in learned.values())
 
 
-def test_a_closed_gate_is_a_removed_unit() -> None:
-    network, pictures = toys.residual(), toys.batches()[0][0]
-    network.model.eval()
-    small = remove(network, {"stem": torch.tensor([0, 3])}).model(pictures).detach()
-    gates = attached(network)
-    with torch.no_grad():
-        gates.parameters[0].copy_(torch.tensor([-9.0, 9, 9, -9, 9]))
-    torch.testing.assert_close(network.model(pictures).detach(), small)
-
-
 class Skip(nn.Module):
     """A depthwise convolution around which its input goes, too."""
 
@@ -93,10 +83,10 @@ class Skip(nn.Module):
         return scores
 
 
-@pytest.mark.parametrize("name", ["depthwise", "skip"])
-def test_a_closed_gate_around_a_depthwise_convolution_is_a_removed_unit(name: str) -> None:
+@pytest.mark.parametrize("name", ["residual", "depthwise", "skip"])
+def test_a_closed_gate_is_a_removed_unit_in_all_layers_of_its_group(name: str) -> None:
     pictures, skip = toys.batches()[0][0], Skip().double()
-    network = toys.depthwise() if name == "depthwise" else Network.dense(skip, analyse(skip, pictures))
+    network = Network.dense(skip, analyse(skip, pictures)) if name == "skip" else toys.TOYS[name]()
     network.model.eval()
     group = network.table.groups[0].name
     small = remove(network, {group: torch.tensor([1])}).model(pictures).detach()
@@ -208,21 +198,6 @@ def test_the_first_gradients_are_divided_by_their_root_mean_square() -> None:
         expected = gradient / math.sqrt(square / (1 - 0.99**step))
         assert parameter.grad is not None
         assert parameter.grad.tolist() == pytest.approx([expected] * 6)
-
-
-def test_both_layers_of_a_group_share_one_gate() -> None:
-    network, pictures = toys.residual(), toys.batches()[0][0]
-    shown: dict[str, Tensor] = {}
-    gates = attached(network)
-    for name in ("bn1", "bn2"):
-        network.layer(name).register_forward_hook(lambda m, i, o, name=name: shown.update({name: o.detach()}))
-    set_gates(gates)
-    network.model.eval()
-    network.model(pictures)
-    closed = expected_gate(gates.parameters[0].detach()) == 0
-    assert closed.any()
-    for values in shown.values():  # an in-place ReLU has come after bn1
-        assert (values[:, closed] == 0).all()
 
 
 def test_somebody_elses_batchnorm_is_refused() -> None:

@@ -121,15 +121,6 @@ def test_training_is_nesterov_sgd_and_the_curve_shows_the_bare_loss() -> None:
     assert trained.curve[1].validation is not None
 
 
-def test_the_term_is_in_the_objective() -> None:
-    plain, pulled = network(), network()
-    train(plain, data(), PLAN)
-    train(pulled, data(), PLAN, Penalty(lambda weight: weight.square().sum(), strength=0.5))
-    weights = [net.model.get_submodule("0").weight for net in (plain, pulled)]
-    assert isinstance(weights[0], Tensor) and isinstance(weights[1], Tensor)
-    assert float(weights[1].detach().norm()) < 0.8 * float(weights[0].detach().norm())
-
-
 def test_gates_have_their_own_rate_and_no_weight_decay() -> None:
     gates, net = Gates(), network()
     plan = replace(PLAN, epochs=1, batch=16, weight_decay=0.5)  # one step at the peak rate

@@ -21,14 +21,6 @@ def test_pairs_are_the_shared_seeds_only(make: SimpleNamespace) -> None:
     assert (row["p"], row["smallest_p"]) == (0.5, 0.5)
 
 
-def test_no_shared_seed_is_said_and_one_has_no_interval(make: SimpleNamespace) -> None:
-    records = [make.record("taylor", 0), make.record("taylor", 1, 0.25)]
-    records += [make.record("magnitude", 5), make.record("magnitude", 1, 0.25)]
-    table = differences_table(gather_results("x", records))
-    assert table["n"].tolist() == [0, 1]
-    assert table["low"].isna().all() and table["difference"].isna().tolist() == [True, False]
-
-
 def test_a_control_of_local_ranking_serves_the_others_but_shuffles_do_not(make: SimpleNamespace) -> None:
     controls = ("random", "dense_continued", "shuffle:magnitude", "scratch:magnitude")
     records = make.grid(("magnitude", "taylor", *controls), (0, 1), (0.5,))

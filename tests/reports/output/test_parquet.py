@@ -1,5 +1,6 @@
 import csv
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,7 +8,6 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from prunebench.cli import app as cli
 from prunebench.reports.output.parquet import with_column_types
 from prunebench.reports.output.writing import write_report
 from prunebench.reports.results import Results, gather_results
@@ -95,13 +95,9 @@ def test_tables_without_rows(make: SimpleNamespace, tmp_path: Path) -> None:
 
 
 def test_without_pyarrow(
-    make: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    refused: Callable[..., str], run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = make.folder(tmp_path / "results", [make.record()])
     monkeypatch.setitem(sys.modules, "pyarrow", None)  # importing it fails
-    monkeypatch.setattr(sys, "argv", ["prunebench", "report", str(folder), "-o", str(tmp_path / "out"), "--parquet"])
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    text = "prunebench: error: --parquet needs pyarrow, which is not installed; pip install 'prunebench[parquet]'\n"
-    assert (stop.value.code, capsys.readouterr()) == (2, ("", text))
+    text = "--parquet needs pyarrow, which is not installed; pip install 'prunebench[parquet]'\n"
+    assert refused("report", run_folder, "-o", tmp_path / "out", "--parquet").endswith(f"error: {text}")
     assert not (tmp_path / "out").exists()

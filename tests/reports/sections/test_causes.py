@@ -1,19 +1,10 @@
 from types import SimpleNamespace
 
 import pandas as pd
-import pytest
 
 from prunebench.reports.analysis.causes import causes_table, parts_without_pair
 from prunebench.reports.results import gather_results
 from prunebench.reports.sections.causes import causes_section
-
-
-@pytest.fixture(scope="module")
-def tables(make: SimpleNamespace) -> dict[str, pd.DataFrame]:
-    names = ("magnitude", "taylor", "l1", "random", "dense_continued", "scratch:magnitude")
-    records = make.grid(names, range(6)) + make.grid(("taylor",), range(6), ranking="global")
-    made: dict[str, pd.DataFrame] = make.tables(gather_results("x", records))
-    return made
 
 
 def test_causes_in_words_count_their_intervals(make: SimpleNamespace, tables: dict[str, pd.DataFrame]) -> None:

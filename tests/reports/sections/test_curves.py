@@ -1,19 +1,10 @@
 from types import SimpleNamespace
 
 import pandas as pd
-import pytest
 
 from prunebench.reports.document import Section, Table
 from prunebench.reports.results import gather_results
 from prunebench.reports.sections.curves import areas_section, fronts_section
-
-
-@pytest.fixture(scope="module")
-def tables(make: SimpleNamespace) -> dict[str, pd.DataFrame]:
-    names = ("magnitude", "taylor", "l1", "random", "dense_continued", "scratch:magnitude")
-    records = make.grid(names, range(6)) + make.grid(("taylor",), range(6), ranking="global")
-    made: dict[str, pd.DataFrame] = make.tables(gather_results("x", records))
-    return made
 
 
 def rows(section: Section) -> tuple[tuple[str, ...], ...]:

@@ -1,18 +1,9 @@
 from types import SimpleNamespace
 
 import pandas as pd
-import pytest
 
 from prunebench.reports.results import gather_results
 from prunebench.reports.sections.margins import margins_section
-
-
-@pytest.fixture(scope="module")
-def tables(make: SimpleNamespace) -> dict[str, pd.DataFrame]:
-    names = ("magnitude", "taylor", "l1", "random", "dense_continued", "scratch:magnitude")
-    records = make.grid(names, range(6)) + make.grid(("taylor",), range(6), ranking="global")
-    made: dict[str, pd.DataFrame] = make.tables(gather_results("x", records))
-    return made
 
 
 def test_without_loss_names_the_smallest_keep(make: SimpleNamespace, tables: dict[str, pd.DataFrame]) -> None:

@@ -77,11 +77,6 @@ def test_coverage_at_five_seeds() -> None:
 
 
 def test_what_cannot_be_aggregated() -> None:
-    for values in ([], [float("nan"), 1.0]):
-        with pytest.raises(ValueError, match="finite"):
-            interquartile_mean(values)
-        with pytest.raises(ValueError, match="finite"):
-            stratified_interval([[1.0, 2.0], values])
     with pytest.raises(ValueError, match="not 0 and 2000"):
         stratified_interval([])
     with pytest.raises(ValueError, match="not 1 and 0"):

@@ -27,12 +27,6 @@ def test_one_value_has_no_interval_and_equal_values_have_width_zero() -> None:
     assert (equal.mean, equal.half) == (0.1, 0.0)
 
 
-def test_values_must_be_finite_and_present() -> None:
-    for values in ([], [1.0, float("nan")], [[1.0]]):
-        with pytest.raises(ValueError, match="finite"):
-            t_interval(values)
-
-
 def bca_by_definition(x: np.ndarray, draws: int, seed: int) -> tuple[float, float]:
     """Efron and Tibshirani (1993), equations 14.9 to 14.15, with resamples of its own."""
     rng = np.random.default_rng(seed)
@@ -80,7 +74,5 @@ def test_bca_interval_of_one_value_and_of_equal_ones() -> None:
     assert bca_interval([0.1, 0.1, 0.1]) == Interval(3, 0.1, 0.1, 0.1)
     assert bca_interval([0.0, 0.0]) == Interval(2, 0.0, 0.0, 0.0)
     assert bca_interval([0.1 - 0.105, 0.7 - 0.705, 0.9 - 0.905]).half == 0.0  # equal but for rounding
-    with pytest.raises(ValueError, match="finite"):
-        bca_interval([])
     with pytest.raises(ValueError, match="at least 1000 draws, not 10"):
         bca_interval([1.0, 2.0], draws=10)

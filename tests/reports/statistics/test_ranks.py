@@ -177,8 +177,6 @@ def test_wilcoxon_without_a_difference_and_with_other_lengths() -> None:
     assert wilcoxon_p([0.5, 0.7], [0.5, 0.7]) == wilcoxon_p([0.0], [0.0]) == wilcoxon_p(np.ones(30), np.ones(30)) == 1.0
     with pytest.raises(ValueError, match="1 values cannot be paired with 2"):
         wilcoxon_p([1.0], [1.0, 2.0])
-    with pytest.raises(ValueError, match="finite"):
-        wilcoxon_p([], [])
 
 
 @pytest.mark.parametrize(

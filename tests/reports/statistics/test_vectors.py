@@ -1,6 +1,16 @@
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
+from prunebench.reports.statistics.effect_size import hedges_g
+from prunebench.reports.statistics.interquartile_mean import interquartile_mean, stratified_interval
+from prunebench.reports.statistics.intervals import bca_interval, t_interval
+from prunebench.reports.statistics.noninferiority import margin_tests
+from prunebench.reports.statistics.pareto import pareto_front
+from prunebench.reports.statistics.ranks import wilcoxon_p
+from prunebench.reports.statistics.t_test_power import sd_interval
 from prunebench.reports.statistics.vectors import finite_vector, is_constant
 
 
@@ -16,7 +26,23 @@ def test_constant_ignores_rounding_and_nothing_else() -> None:
         assert not is_constant(finite_vector(unequal))
 
 
-@pytest.mark.parametrize("wrong", [[], [[1.0]], [float("inf")]])
-def test_anything_else_is_refused(wrong: list[float]) -> None:
+STATISTICS: dict[str, Callable[[Any], object]] = {
+    "finite_vector": finite_vector,
+    "t_interval": t_interval,
+    "bca_interval": bca_interval,
+    "hedges_g": hedges_g,
+    "interquartile_mean": interquartile_mean,
+    "stratified_interval": lambda values: stratified_interval([[1.0, 2.0], values]),
+    "margin_tests": lambda values: margin_tests(values, 0.005),
+    "sd_interval": sd_interval,
+    "wilcoxon_p": lambda values: wilcoxon_p(values, values),
+    "pareto_front, costs": lambda values: pareto_front(values, [1.0] * len(values)),
+    "pareto_front, qualities": lambda values: pareto_front([1.0] * len(values), values),
+}
+
+
+@pytest.mark.parametrize("wrong", [[], [[1.0]], [float("inf"), 1.0], [1.0, float("nan")]])
+@pytest.mark.parametrize("name", STATISTICS)
+def test_what_is_no_vector_of_finite_numbers_is_refused_by_all(name: str, wrong: Any) -> None:
     with pytest.raises(ValueError, match="finite"):
-        finite_vector(wrong)
+        STATISTICS[name](wrong)
