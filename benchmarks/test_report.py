@@ -17,7 +17,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from prunebench.records.latency import Latency
-from prunebench.records.record import SCHEMA, Cell, Cost, Environment, Epoch, Packed, PerImage, Record, Stages
+from prunebench.records.record import SCHEMA, Cell, Cost, Environment, Epoch, Packed, PerPicture, Record, StageValues
 
 TASKS = ("a x resnet20", "b x resnet20", "c x vgg11_bn", "d x mobilenetv2", "e x lenet5")
 METHODS = ("magnitude", "taylor", "taylor_activation", "obd", "fisher", "l1", "l0", "reg_obd", "random", "shuffle:obd")
@@ -39,7 +39,7 @@ def make_record(task: str, method: str, seed: int, keep: float) -> Record:
     rng = np.random.default_rng([TASKS.index(task), METHODS.index(method), seed, int(100 * keep)])
     pictures, left = 10_000 if task[0] in "bd" else 2_000, int(64 * keep**0.5)
     right = rng.random(pictures) < 0.75 + 0.2 * keep + 0.01 * METHODS.index(method)
-    scores = Stages(dense=0.95, cut=0.5, cut_bn=0.6, finetuned=float(right.mean()))
+    scores = StageValues(dense=0.95, cut=0.5, cut_bn=0.6, finetuned=float(right.mean()))
     dataset, _, model = task.partition(" x ")
     seconds = {"dense": 50.0 + seed, "sparse": 9.0 + seed, "rung 1": 2.5, "finetune": round(rng.random(), 4)}
     asked = {"dataset": dataset, "model": model, "criterion": method, "seed": seed, "metric": "macs", "keep": keep}
@@ -55,7 +55,7 @@ def make_record(task: str, method: str, seed: int, keep: float) -> Record:
         pruned=Cost(macs=int(40_551_040 * keep), params=int(269_722 * keep), units=20 * left, bytes=550_492),
         keep={"macs": keep, "params": keep, "units": left / 64},
         widths={f"layer{number // 6}.{number % 6}.conv1": (64, left) for number in range(20)},
-        per_image=PerImage(
+        per_image=PerPicture(
             predicted=Packed.pack(rng.integers(0, 10, pictures), "uint8"),
             loss=Packed.pack(rng.exponential(0.3, pictures), "float16"),
             correct=Packed.pack(right, "uint8"),

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from prunebench import Criterion, Penalty, Ranking
-from prunebench.criteria._blocks import Alignment, Form, grouped
+from prunebench.criteria._kernels import Alignment, Form, grouped
 from prunebench.criteria.magnitude import magnitude
 
 

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from prunebench import Criterion, Penalty, Ranking
-from prunebench.criteria._blocks import Alignment, Form, grouped
+from prunebench.criteria._kernels import Alignment, Form, grouped
 from prunebench.criteria.magnitude import magnitude
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from prunebench import Criterion, Penalty, Ranking
-from prunebench.criteria._blocks import Alignment, over_group
+from prunebench.criteria._kernels import Alignment, over_group
 
 
 def hierarchical_squared_group_l12(

@@ -11,12 +11,12 @@ from pydantic import ConfigDict, field_validator
 
 from prunebench.errors import UserError
 from prunebench.records.fidelity import parse_fidelity, read_fidelity
-from prunebench.records.files import read_json
 from prunebench.records.latency import Latency
 from prunebench.records.record import SCHEMA, Frozen, parse_record, read_record, validated
 from prunebench.records.requested import Requested
-from prunebench.records.scoring_cost import Price
-from prunebench.records.tuning import Choice, read_choice
+from prunebench.records.scoring_cost import ScoringCost
+from prunebench.records.store_files import read_json
+from prunebench.records.tuning import Choice, read_tunings
 from prunebench.reports.results import Results, gather_results
 
 
@@ -89,8 +89,7 @@ def _read_folder(folder: Path) -> Results:
         command=run.command,
         fidelity=[read_fidelity(path) for path in scored],
     )
-    tunings = [read_choice(path) for path in sorted((folder / "strengths").glob("*.json"))]
-    return replace(results, asked=run.asked, tunings=tuple(tunings))
+    return replace(results, asked=run.asked, tunings=read_tunings(folder))
 
 
 def _oldest_first(folder: Path) -> list[Path]:
@@ -112,7 +111,7 @@ def _read_benchmark(path: Path) -> Results:
         validated(Latency, one["latency"], f"{where}: corrupt latency") for where, one in ours if "latency" in one
     ]
     prices = [
-        validated(Price, extra["scoring"], f"{where}: corrupt cost of a score")
+        validated(ScoringCost, extra["scoring"], f"{where}: corrupt cost of a score")
         for where, extra in extras
         if "scoring" in extra and "prunebench" in data
     ]

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from prunebench.errors import UserError
-from prunebench.records.fidelity import Fidelity, Scoring
+from prunebench.records.fidelity import Fidelity, ScoreRequest
 from prunebench.records.latency import Latency
 from prunebench.records.record import Cell, Record
 from prunebench.records.requested import Requested
-from prunebench.records.scoring_cost import Price
+from prunebench.records.scoring_cost import ScoringCost
 from prunebench.records.tuning import Choice
 from prunebench.reports.points import Point, RecordBySeed, group_by_point
 from prunebench.reports.protocols import name_tasks
@@ -46,7 +46,7 @@ class Results:
     fidelity: tuple[Fidelity, ...] = ()
     fidelity_tasks: Mapping[str, str] = field(default_factory=dict)
     fidelity_notes: tuple[str, ...] = ()
-    prices: tuple[Price, ...] = ()
+    prices: tuple[ScoringCost, ...] = ()
     tunings: tuple[Choice, ...] = ()
     asked: tuple[Requested, ...] = ()
     machine: str | None = None
@@ -71,7 +71,7 @@ class Results:
     @property
     def demonstration(self) -> bool:
         """Whether these results are too little for evidence: `quick`, digits only, or fewer than three seeds."""
-        cells: list[Cell | Scoring] = [record.cell for record in self.records]
+        cells: list[Cell | ScoreRequest] = [record.cell for record in self.records]
         cells = cells or [one.cell for one in self.fidelity]
         if not cells:
             return False

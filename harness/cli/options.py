@@ -15,7 +15,7 @@ from prunebench.study.spec import Spec
 
 
 @dataclass(frozen=True)
-class Option:
+class RunOption:
     """One option. kind: text, list (may be repeated) or flag (also typed as `--no-NAME`)."""
 
     name: str
@@ -48,7 +48,7 @@ class Option:
         return given[0] if self.kind == "text" else given
 
 
-def options() -> list[Option]:
+def options() -> list[RunOption]:
     """List the options of a run."""
     result = []
     for name, field in Spec.model_fields.items():
@@ -56,7 +56,7 @@ def options() -> list[Option]:
         kind = "list" if isinstance(default, tuple) else "text"
         if isinstance(default, bool):
             kind = "flag"
-        result.append(Option(name, kind, _help(field).replace("[", r"\[")))
+        result.append(RunOption(name, kind, _help(field).replace("[", r"\[")))
     return result
 
 
@@ -83,7 +83,7 @@ def values(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def with_run_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add all options of a run to a typer command, which receives them as keyword arguments."""
-    many = list[str] | None  # a text, too, so that `Option.value` can refuse a text typed twice
+    many = list[str] | None  # a text, too, so that `RunOption.value` can refuse a text typed twice
     types: dict[str, Any] = {"text": many, "list": many, "flag": bool | None}
     own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
     added = [
@@ -101,7 +101,7 @@ def with_run_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _typed(option: Option) -> Any:
+def _typed(option: RunOption) -> Any:
     typed = f"{option.flag}/{option.off}" if option.kind == "flag" else option.flag
     return typer.Option(typed, help=option.help, metavar=option.metavar, show_default=False)
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from prunebench.errors import UserError, reason
 from prunebench.fidelity.truth import read_truth, truth_key
 from prunebench.plugins.criterion import AnyCriterion, Criterion
-from prunebench.records.fidelity import Fidelity, Ranked, Scoring, read_fidelity
+from prunebench.records.fidelity import Fidelity, Ranked, ScoreRequest, read_fidelity
 from prunebench.records.record import Packed
 from prunebench.scoring.score import score
 from prunebench.seeding import generator
@@ -92,7 +92,7 @@ def _criterion(trajectory: Trajectory) -> AnyCriterion:
 def _request(trajectory: Trajectory) -> Fidelity:
     """Fidelity without results: the request and its key."""
     task, name = trajectory.task, trajectory.method.name
-    cell = Scoring(dataset=task.dataset_label, model=task.model.label, criterion=name, seed=trajectory.seed)
+    cell = ScoreRequest(dataset=task.dataset_label, model=task.model.label, criterion=name, seed=trajectory.seed)
     options = {name: getattr(trajectory.protocol, name) for name in SCORING}
     calibration = {name: options[name] for name in ("calibration", "calibration_batch")}
     facts = {**score_facts(_criterion(trajectory)), "cell": cell.model_dump(), **calibration}

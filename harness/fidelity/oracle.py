@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from prunebench.pruning.network import Network
-from prunebench.pruning.removal import mask, remove
+from prunebench.pruning.removal import remove, zero_units
 from prunebench.scoring.evidence import undisturbed
 
 Repair = Callable[[nn.Module], nn.Module]
@@ -49,7 +49,7 @@ def loss_changes(
             for name, numbers in units.items():
                 rows = []
                 for unit in numbers.unbind():
-                    mask(working, {name: unit[None]})
+                    zero_units(working, {name: unit[None]})
                     rows.append(_losses(repair(working.model), pictures, labels) - before)
                     _unmask(working, network, name)
                 changes[name].append(torch.stack(rows).cpu())

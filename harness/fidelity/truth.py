@@ -10,9 +10,9 @@ from prunebench.data.splits import Split
 from prunebench.errors import CellError
 from prunebench.fidelity.oracle import loss_changes
 from prunebench.pruning.network import Network
-from prunebench.records.files import read_json
 from prunebench.records.record import Frozen, validated
 from prunebench.records.stage import FACTS
+from prunebench.records.store_files import read_json
 from prunebench.seeding import generator
 from prunebench.study.store import key_of
 from prunebench.study.trajectory import Trajectory

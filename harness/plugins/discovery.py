@@ -16,11 +16,11 @@ from types import ModuleType
 
 from prunebench.errors import UserError
 
-FAMILIES = ("prunebench.criteria", "prunebench.datasets", "prunebench.models")
+PLUGIN_PACKAGES = ("prunebench.criteria", "prunebench.datasets", "prunebench.models")
 
 
 @dataclass(frozen=True)
-class Place:
+class PluginSource:
     """A module that may define plugins. attribute: the plugin that an entry point names, if it names one."""
 
     origin: str
@@ -28,19 +28,19 @@ class Place:
     attribute: str = ""
 
 
-def places(plugins: tuple[str, ...]) -> Iterator[Place]:
+def places(plugins: tuple[str, ...]) -> Iterator[PluginSource]:
     """Yield every place in the order of discovery: own files, entry points, plugin files.
 
     Raises `UserError` for a plugin file or module that does not exist.
     """
-    for family in FAMILIES:
+    for family in PLUGIN_PACKAGES:
         for info in pkgutil.iter_modules(import_module(family).__path__):
             if not info.name.startswith("_"):
                 name = f"{family}.{info.name}"
-                yield Place(name, partial(import_module, name))
-    for family in FAMILIES:
+                yield PluginSource(name, partial(import_module, name))
+    for family in PLUGIN_PACKAGES:
         for point in entry_points(group=family):
-            yield Place(_origin(point), partial(import_module, point.module), point.attr)
+            yield PluginSource(_origin(point), partial(import_module, point.module), point.attr)
     for plugin in plugins:
         yield _plugin(plugin)
 
@@ -50,17 +50,17 @@ def _origin(point: EntryPoint) -> str:
     return f"entry point {package}({point.value})"
 
 
-def _plugin(text: str) -> Place:
+def _plugin(text: str) -> PluginSource:
     """Read a value of --plugin: `path/to/file.py` or `package.module`."""
     path = Path(text).expanduser()
     if path.is_file():
-        return Place(f"plugin {text}", partial(_load_file, path.resolve()))
+        return PluginSource(f"plugin {text}", partial(_load_file, path.resolve()))
     names = text.split(".")
     if path.suffix == ".py" or not all(map(str.isidentifier, names)):
         raise UserError(f"--plugin {text}: no such file; give path/to/file.py or package.module")
     if importlib.util.find_spec(names[0]) is None:
         raise UserError(f"--plugin {text}: no such module on Python's path; give path/to/file.py or package.module")
-    return Place(f"plugin {text}", partial(import_module, text))
+    return PluginSource(f"plugin {text}", partial(import_module, text))
 
 
 def _load_file(path: Path) -> ModuleType:
@@ -91,7 +91,7 @@ def failure(error: BaseException) -> str:
 
 
 def source_hash(module: ModuleType) -> str:
-    """SHA-256 of a module and of what it imports from its package, its folder and `FAMILIES`.
+    """SHA-256 of a module and of what it imports from its package, its folder and `PLUGIN_PACKAGES`.
 
     Comments, docstrings and layout do not count, since they change no result; the order of imports does.
     """
@@ -130,7 +130,7 @@ def code(text: bytes) -> bytes:
 
 def _is_hashed(imported: str, importing: str) -> bool:
     own, other = importing.partition(".")[0], imported.partition(".")[0]
-    return imported.startswith(tuple(f"{family}." for family in FAMILIES)) or (
+    return imported.startswith(tuple(f"{family}." for family in PLUGIN_PACKAGES)) or (
         own != "prunebench" and (other == own or _share_folder(other, own))
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from prunebench.errors import UserError
-from prunebench.plugins.discovery import FAMILIES, source_hash
+from prunebench.plugins.discovery import PLUGIN_PACKAGES, source_hash
 
 _PROSE = {"reference", "licence", "citation", "source", "takes_argument"}
 
@@ -57,9 +57,9 @@ def _file_hash(thing: Any) -> str:
 def _module_hash(module: types.ModuleType) -> str:
     """Hash a module once per process: later edits of its file do not change the code that runs.
 
-    The harness itself is not hashed. A change of the harness that changes results increments `stages.HARNESS`.
+    The harness itself is not hashed. A change of the harness that changes results increments `stages.HARNESS_VERSION`.
     """
     name = module.__name__
-    if name.partition(".")[0] == "prunebench" and not name.startswith(FAMILIES):
+    if name.partition(".")[0] == "prunebench" and not name.startswith(PLUGIN_PACKAGES):
         return "prunebench"
     return source_hash(module)[:16]

@@ -63,7 +63,7 @@ class Registry:
         if broken:
             raise UserError("; ".join(broken))
 
-    def _take(self, place: discovery.Place, files: set[Path]) -> None:
+    def _take(self, place: discovery.PluginSource, files: set[Path]) -> None:
         try:
             module = place.load()
             plugins = _plugins_in(module, place.attribute)
@@ -81,7 +81,7 @@ class Registry:
     def _add(self, plugin: Plugin, module: ModuleType, origin: str) -> None:
         kind, table = self._table(plugin)
         home = _home(plugin, module)
-        origin = home.__name__ if home.__name__.startswith(discovery.FAMILIES) else origin
+        origin = home.__name__ if home.__name__.startswith(discovery.PLUGIN_PACKAGES) else origin
         old = table.get(plugin.name)
         if old is not None and old.plugin is plugin:
             return

@@ -14,11 +14,11 @@ from prunebench.pruning.tracing import NORMS, depthwise
 Part = tuple[str, Side]
 
 
-def mask(network: Network, units: Mapping[str, Tensor]) -> None:
+def zero_units(network: Network, units: Mapping[str, Tensor]) -> None:
     """Set units to zero in place; widths do not change.
 
-    Zeroes the weights, biases and BatchNorm of the units, and the weights that read them. So a mask equals a removal
-    for any nonlinearity.
+    Zeroes the weights, biases and BatchNorm of the units, and the weights that read them. So a zeroed unit equals a
+    removed one for any nonlinearity.
 
     units: original numbers (any,) of remaining units, by group.
     """

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from prunebench.errors import UserError
 from prunebench.pruning.network import Network, Table
-from prunebench.pruning.removal import mask, remove
+from prunebench.pruning.removal import remove, zero_units
 from prunebench.pruning.tracing import KINDS, NORMS
 
 SEED = 2020
@@ -123,7 +123,7 @@ def _compare(network: Network, units: Mapping[str, Tensor], pictures: Tensor) ->
     """
     hooks = [m.register_forward_pre_hook(_match_scale) for m in network.model.modules() if isinstance(m, NORMS)]
     try:
-        mask(network, units)
+        zero_units(network, units)
         masked = network.model(pictures)
         for hook in hooks:
             hook.remove()

@@ -12,7 +12,7 @@ from prunebench.errors import UserError
 from prunebench.records.record import SCHEMA, Frozen, Packed, versioned
 
 
-class Scoring(Frozen):
+class ScoreRequest(Frozen):
     """A request: scores of a block's dense network by one criterion."""
 
     dataset: str
@@ -48,7 +48,7 @@ class Fidelity(Frozen):
 
     schema_version: int = SCHEMA
     key: str
-    cell: Scoring
+    cell: ScoreRequest
     status: Literal["ok", "failed"] = "ok"
     reason: str = ""
     protocol: dict[str, Any]

@@ -14,11 +14,11 @@ from tabulate import tabulate
 
 from prunebench.errors import UserError
 from prunebench.records.fidelity import Fidelity, read_fidelity
-from prunebench.records.files import WEIGHTS, read_json
 from prunebench.records.latency import Latency
 from prunebench.records.record import SCHEMA, Record, read_record, validated
+from prunebench.records.store_files import WEIGHTS, read_json
 
-KINDS = ("stages", "records", "fidelity", "rates", "strengths", "timing")  # records come after the stages they name
+KINDS = ("stages", "records", "fidelity", "choices", "timing")  # records come after the stages they name
 NAMED = 5  # number of files that a line of the summary names; further files are counted
 UNLIKE_STAGES = "stages with different networks (the first is kept)"
 UNLIKE_CHOICES = "sweeps or tunings with different choices (the newest is kept)"
@@ -62,8 +62,7 @@ class MergePlan:
         self._plan_copies("stages", self._choose_stage)
         self._plan_copies("records", partial(self._choose_point, read_record))
         self._plan_copies("fidelity", partial(self._choose_point, read_fidelity))
-        self._plan_copies("rates", self._choose_newest)
-        self._plan_copies("strengths", self._choose_newest)
+        self._plan_copies("choices", self._choose_newest)
         for path, holders in _find_holders(folders, "timing").items():
             self._unite_timings(path, holders)
         self._unite_runs()

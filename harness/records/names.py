@@ -1,4 +1,4 @@
-"""Names with a fixed meaning: budget metrics, rankings, aliases and controls. Torch-free: reports read them too."""
+"""Names with a fixed meaning: metrics, rankings, backends, aliases and controls. Torch-free: reports read them too."""
 
 import re
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ METRICS: tuple[Metric, ...] = get_args(Metric)
 ScoreRanking = Literal["local", "per-cost", "per-memory", "global"]  # rankings that papers use
 RankingName = Literal[ScoreRanking, "published"]
 RANKINGS: tuple[RankingName, ...] = get_args(RankingName)
+Backend = Literal["eager", "channels_last", "compile", "onnx"]  # each is built in `prunebench.timing.backends`
 
 ALIASES: Mapping[str, str] = {
     "reg_obd": "hsqgl12+obd",

@@ -56,7 +56,7 @@ class Cost(Frozen):
     bytes: int
 
 
-class Stages(Frozen):
+class StageValues(Frozen):
     """One number at four moments: dense, right after the cut, with BatchNorm re-estimated, fine-tuned."""
 
     dense: float
@@ -86,7 +86,7 @@ class Packed(Frozen):
         return np.frombuffer(zlib.decompress(base64.b64decode(self.data)), np.dtype(self.dtype).newbyteorder("<"))
 
 
-class PerImage(Frozen):
+class PerPicture(Frozen):
     """Results of the fine-tuned network per test picture, in the order of the test split.
 
     predicted: label; loss: in nats; correct: 1 where the label is right, else 0.
@@ -162,16 +162,16 @@ class Record(Frozen):
     protocol: dict[str, Any]
     fingerprint: str
     evidence: tuple[str, ...] = ()
-    accuracy: Stages | None = None
-    loss: Stages | None = None
-    top5: Stages | None = None
+    accuracy: StageValues | None = None
+    loss: StageValues | None = None
+    top5: StageValues | None = None
     dense: Cost | None = None
     pruned: Cost | None = None
     keep: dict[str, float] = {}
     widths: dict[str, tuple[int, int]] = {}
     weights: dict[str, tuple[int, int]] = {}
     floors: tuple[str, ...] = ()
-    per_image: PerImage | None = None
+    per_image: PerPicture | None = None
     curves: tuple[Epoch, ...] = ()
     sparse: SparseFacts | None = None
     strength: float | None = None
@@ -179,7 +179,7 @@ class Record(Frozen):
     environment: Environment | None = None
 
     @property
-    def left(self) -> dict[str, tuple[int, int]]:
+    def remaining(self) -> dict[str, tuple[int, int]]:
         """Number of weights of every layer where single weights were removed, else of units: (dense, pruned)."""
         return self.weights or self.widths
 

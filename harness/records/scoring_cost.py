@@ -3,7 +3,7 @@
 from prunebench.records.record import Frozen
 
 
-class Price(Frozen):
+class ScoringCost(Frozen):
     """Scoring cost of one criterion on one model.
 
     needs: passes that the evidence takes. pictures: number scored on. peak bytes: None where they cannot be read.

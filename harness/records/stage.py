@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from prunebench.records.files import read_json
-from prunebench.records.record import Epoch, Frozen, PerImage, SparseFacts, validated
+from prunebench.records.record import Epoch, Frozen, PerPicture, SparseFacts, validated
+from prunebench.records.store_files import read_json
 
 FACTS = "facts.json"
 
@@ -34,7 +34,7 @@ class StageFacts(Frozen):
     cut: Measured | None = None
     cut_bn: Measured | None = None
     final: Measured | None = None
-    images: PerImage | None = None
+    images: PerPicture | None = None
 
     def write(self, folder: Path) -> None:
         """Write the facts into a stage's folder."""

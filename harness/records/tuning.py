@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from prunebench.records.files import read_json
 from prunebench.records.record import Frozen, validated
+from prunebench.records.store_files import read_json
+
+CHOICES = "choices"  # their folder in a results folder
 
 
 class Choice(Frozen):
@@ -36,3 +38,8 @@ class Choice(Frozen):
 def read_choice(path: Path) -> Choice:
     """Read a choice. Raises `UserError` where the file cannot be read."""
     return validated(Choice, read_json(path), str(path))
+
+
+def read_tunings(results: Path) -> tuple[Choice, ...]:
+    """Read the strengths that were chosen in a results folder."""
+    return tuple(read_choice(path) for path in sorted((results / CHOICES).glob("strength-*.json")))

@@ -1,7 +1,7 @@
 """Looks up the settings that `prunebench sweep` and `prunebench tune` chose.
 
-The results folder holds the rate of each task in `rates/KEY.json`, and the strength of each task and criterion in
-`strengths/KEY.json`.
+The results folder holds the rate of each task in `choices/rate-KEY.json`. It holds the strength of each task and
+criterion in `choices/strength-KEY.json`.
 """
 
 from collections.abc import Mapping
@@ -17,25 +17,25 @@ from prunebench.plugins.identity import identity
 from prunebench.plugins.registry import Registry
 from prunebench.plugins.regulariser import Regulariser
 from prunebench.records.names import Metric
-from prunebench.records.tuning import Choice, read_choice
+from prunebench.records.tuning import CHOICES, Choice, read_choice
 from prunebench.study.stages import StagePlan, score_facts
 from prunebench.study.store import key_of
 from prunebench.study.task import Task
 
-_COMMANDS = {"rates": "sweep", "strengths": "tune"}
+_COMMANDS = {"rate": "sweep", "strength": "tune"}
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class ChoiceFile:
     """Place of a task's choice in a results folder. facts: what decides the choice besides task and schedule."""
 
     task: Task
-    kind: Literal["rates", "strengths"]
+    kind: Literal["rate", "strength"]
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def path(self, results: Path, metric: Metric) -> Path:
         """Path of the file. Budgets of macs, params and units share one choice; a budget of weights has its own."""
-        return results / self.kind / f"{_schedule_key(self.task, metric, self.facts)}.json"
+        return results / CHOICES / f"{self.kind}-{_schedule_key(self.task, metric, self.facts)}.json"
 
     def read(self, results: Path, metric: Metric, option: str) -> Choice:
         """Read the choice. Where there is none, raises a `UserError` with the command that makes the choice."""
@@ -52,19 +52,19 @@ class Place:
         raise UserError(f"{option}: {why}; run `prunebench {command}` with the same options first")
 
 
-def rate_place(task: Task) -> Place:
+def rate_place(task: Task) -> ChoiceFile:
     """Place of a task's fine-tuning rate."""
-    return Place(task, "rates")
+    return ChoiceFile(task, "rate")
 
 
-def strength_place(task: Task, criterion: str, registry: Registry) -> Place:
+def strength_place(task: Task, criterion: str, registry: Registry) -> ChoiceFile:
     """Place of a criterion's strength on a task; the key holds the method without its strength."""
     rule = strength_rule(parse_method(with_strength(criterion, registry, TUNED), registry))
     assert rule is not None
     method = parse_method(with_strength(criterion, registry, repr(rule.strength)), registry)
     facts = score_facts(method.score) | {name: identity(getattr(method, name)) for name in ("before", "after")}
     parts = {name: _without_strength(fact) for name, fact in facts.items()}
-    return Place(task, "strengths", {"finetune_rate": task.protocol.finetune_rate, "method": parts})
+    return ChoiceFile(task, "strength", {"finetune_rate": task.protocol.finetune_rate, "method": parts})
 
 
 def strength_rule(method: Method) -> Regulariser | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from tabulate import tabulate
 
 from prunebench.records.stage import FACTS
-from prunebench.study.grid import Grid, make_trajectory, schedule, task
+from prunebench.study.grid import Grid, make_trajectory, prepare_task, schedule
 from prunebench.study.pace import measure
 from prunebench.study.stages import Stage
 from prunebench.study.store import Store
@@ -33,7 +33,7 @@ def describe(grid: Grid) -> str:
     works: dict[tuple[str, str], _Work] = {}
     for job in grid.jobs:
         names = job.dataset, job.model
-        work = works.setdefault(names, _Work(task(grid.spec, *names)))
+        work = works.setdefault(names, _Work(prepare_task(grid.spec, *names)))
         trajectory = make_trajectory(grid.spec, store, job)
         for keep in grid.spec.keep.keeps:
             finished = store.get(trajectory.blank(keep.fraction)) is not None

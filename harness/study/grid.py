@@ -48,7 +48,7 @@ def schedule(grid: Grid) -> str:
     """Describe in one line what a grid trains."""
     spec = grid.spec
     pairs = dict.fromkeys((job.dataset, job.model) for job in grid.jobs)
-    dense = ", ".join(dict.fromkeys(str(task(spec, *pair).protocol.epochs) for pair in pairs))
+    dense = ", ".join(dict.fromkeys(str(prepare_task(spec, *pair).protocol.epochs) for pair in pairs))
     epochs = f"dense {dense}, sparse {spec.sparse_epochs}, rung {spec.rung_epochs}, fine-tuning {spec.finetune_epochs}"
     size = f"{len(grid.jobs)} trajectories x {len(spec.keep.fractions)} keeps"
     return f"{size}; preset: {spec.preset or 'none'}; epochs: {epochs}; ranking: {spec.ranking}"
@@ -72,7 +72,7 @@ def make_grid(spec: Spec) -> Grid:
         if getattr(spec, name) and device.type != "cuda":
             option = f"--{name.replace('_', '-')}"
             raise UserError(f"{option} needs a CUDA device, but this run uses {device.type}; leave {option} out")
-    ready = [task(spec, dataset, model) for dataset, model in spec.pairs]
+    ready = [prepare_task(spec, dataset, model) for dataset, model in spec.pairs]
     for one in ready:
         _check_reachable(one, spec.keep.keeps[-1])
         if one.table.fixed:
@@ -99,7 +99,7 @@ def _check_reachable(ready: Task, keep: Keep) -> None:
         raise UserError(f"{what}: {cause} leave at least {least:.4f}; {cure}")
 
 
-def task(spec: Spec, dataset: str, model: str) -> Task:
+def prepare_task(spec: Spec, dataset: str, model: str) -> Task:
     """Prepare one task of a spec, once per process."""
     ready = make_task(dataset, model, spec.protocol(), Source(spec.data_root, spec.download), spec.plugin)
     if spec.finetune_rate == "swept":
@@ -109,14 +109,14 @@ def task(spec: Spec, dataset: str, model: str) -> Task:
 
 def method_of(spec: Spec, job: Job) -> Method:
     """Parse a job's criterion; `strength=tuned` becomes the tuned strength."""
-    ready = task(spec, job.dataset, job.model)
+    ready = prepare_task(spec, job.dataset, job.model)
     known = load_registry(spec.plugin)
     return resolve(job.criterion, ready, job.seed, results=spec.results, metric=spec.keep.metric, registry=known)
 
 
 def make_trajectory(spec: Spec, store: Store, job: Job, tick: Tick = lambda _: None) -> Trajectory:
     """Set up a job's trajectory."""
-    ready = task(spec, job.dataset, job.model)
+    ready = prepare_task(spec, job.dataset, job.model)
     return Trajectory(
         task=ready,
         method=method_of(spec, job),

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from prunebench.errors import UserError
 from prunebench.pruning.network import Network, Table
 from prunebench.pruning.removal import remove
-from prunebench.records.files import GATES, MASKS, WEIGHTS, read_json
 from prunebench.records.record import Frozen, versioned
+from prunebench.records.store_files import GATES, MASKS, WEIGHTS, read_json
 
 WIDTHS = "widths.json"
 

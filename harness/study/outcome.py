@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from prunebench.errors import CellError
-from prunebench.records.record import Environment, Packed, PerImage, Stages
+from prunebench.records.record import Environment, Packed, PerPicture, StageValues
 from prunebench.records.stage import Measured, StageFacts
 from prunebench.study.environment import commit, cpu_name, device_name, versions
 from prunebench.training.evaluate import Result
@@ -23,9 +23,9 @@ def measured(result: Result) -> Measured:
     return Measured(accuracy=result.accuracy, loss=result.mean_loss, top5=result.top5)
 
 
-def per_image(result: Result, classes: int) -> PerImage:
+def per_image(result: Result, classes: int) -> PerPicture:
     """Pack label, loss and correctness of every test picture."""
-    return PerImage(
+    return PerPicture(
         predicted=Packed.pack(result.predicted.numpy(), "uint8" if classes <= 256 else "uint16"),
         loss=Packed.pack(result.loss.numpy(), "float16"),
         correct=Packed.pack(result.correct.numpy(), "uint8"),
@@ -37,7 +37,7 @@ def results(chain: Sequence[StageFacts], classes: int) -> dict[str, Any]:
     dense, point = chain[0], chain[-1]
     parts = {"dense": dense.final, "cut": point.cut, "cut_bn": point.cut_bn, "finetuned": point.final}
     names = ("accuracy", "loss", "top5") if classes >= TOP5_FROM else ("accuracy", "loss")
-    numbers = {name: Stages(**{part: getattr(result, name) for part, result in parts.items()}) for name in names}
+    numbers = {name: StageValues(**{part: getattr(result, name) for part, result in parts.items()}) for name in names}
     return {
         **numbers,
         "floors": point.floors,

@@ -15,9 +15,9 @@ import torch
 from prunebench.data.streaming import set_decoders
 from prunebench.errors import UserError, reason
 from prunebench.processes import cores, end_with_parent
-from prunebench.records.files import read_json
 from prunebench.records.record import SCHEMA, Record
 from prunebench.records.requested import Requested, RequestedTrajectories
+from prunebench.records.store_files import read_json
 from prunebench.study.grid import Grid, Job, make_trajectory, schedule
 from prunebench.study.progress import Progress, Result
 from prunebench.study.spec import Spec

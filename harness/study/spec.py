@@ -13,11 +13,11 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from prunebench.errors import UserError, unknown
 from prunebench.records.budget import Budget, parse_budget
+from prunebench.records.names import Backend
 from prunebench.records.protocol import Protocol
 
 _TASKS = {"datasets", "models", "tasks"}
 Saving = Literal["none", "final", "all"]
-Backend = Literal["eager", "channels_last", "compile", "onnx"]
 
 
 class Spec(Protocol):

@@ -8,23 +8,23 @@ from typing import Any, Literal
 from prunebench.plugins.criterion import AnyCriterion
 from prunebench.plugins.expressions import Method
 from prunebench.plugins.identity import identity
-from prunebench.records.files import TRIAL
 from prunebench.records.names import Metric
 from prunebench.records.protocol import Protocol
+from prunebench.records.store_files import TRIAL
 from prunebench.study.store import key_of
 
-HARNESS = 1  # increase this when a change to the harness changes results
-CURVATURE = 3  # increase this when the evidence `curvature` changes: only scores that use it get new keys
-JOINT = 1  # increase this when the joint evidence of coupled groups changes
+HARNESS_VERSION = 1  # increase this when a change to the harness changes results
+CURVATURE_VERSION = 3  # increase this when the evidence `curvature` changes: only scores that use it get new keys
+JOINT_VERSION = 1  # increase this when the joint evidence of coupled groups changes
 
 
 def score_facts(score: AnyCriterion | None) -> dict[str, Any]:
     """Return the facts that decide scores besides network and data."""
     facts: dict[str, Any] = {"score": identity(score)}
     if score is not None and "curvature" in score.needs:
-        facts["curvature"] = CURVATURE
+        facts["curvature"] = CURVATURE_VERSION
     if score is not None and score.coupling == "joint" and score.needs:
-        facts["joint"] = JOINT
+        facts["joint"] = JOINT_VERSION
     return facts
 
 
@@ -74,7 +74,12 @@ class StagePlan:
     def dense(self) -> Stage:
         """Plan the block's one dense training."""
         packages = {name: version(name) for name in ("torch", "torchvision", "torch-pruning")}
-        facts = {"block": self.block, "packages": packages, "harness": HARNESS, **self._options(*_DENSE, *_START)}
+        facts = {
+            "block": self.block,
+            "packages": packages,
+            "harness": HARNESS_VERSION,
+            **self._options(*_DENSE, *_START),
+        }
         if self.protocol.weights:
             facts["weights"] = self.protocol.weights.rpartition(" ")[2]  # the digest alone: a file may be renamed
         epochs = self.protocol.frozen_epochs + (self.protocol.epochs or 0)

@@ -20,8 +20,8 @@ from safetensors import SafetensorError
 
 from prunebench.errors import UserError
 from prunebench.records.fidelity import Fidelity
-from prunebench.records.files import GATES, MASKS, TRIAL, WEIGHTS, read_json
 from prunebench.records.record import SCHEMA, Record, read_record
+from prunebench.records.store_files import GATES, MASKS, TRIAL, WEIGHTS, read_json
 
 
 def key_of(parent: str, facts: Mapping[str, Any]) -> str:

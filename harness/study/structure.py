@@ -43,7 +43,7 @@ class WholeUnits:
         """Return a narrower network."""
         return remove(network, gone)
 
-    def left(self, network: Network) -> dict[str, Any]:
+    def record_fields(self, network: Network) -> dict[str, Any]:
         """Return cost and achieved keeps."""
         pruned: Cost = self.costs.cost(network.units)
         return {"pruned": pruned, "keep": self.costs.shares(network.units)}
@@ -79,7 +79,7 @@ class SingleWeights:
         """Return a copy with some weights zero and masked. gone: flat indices by layer."""
         return without(network, gone)
 
-    def left(self, network: Network) -> dict[str, Any]:
+    def record_fields(self, network: Network) -> dict[str, Any]:
         """Return cost, achieved keeps, and the number of weights of every layer, (dense, remaining)."""
         now = {layer: len(kept) for layer, kept in kept_weights(network).items()}
         weights = {layer: (dense, now[layer]) for layer, dense in self.costs.counts.items()}

@@ -83,7 +83,7 @@ class Task:
             if self.checkpoint is not None:
                 new = self.model.classifier(model) if self.protocol.frozen_epochs else ()
                 load_checkpoint(model, self.checkpoint, self.model.label, skip=new)
-        return Network.dense(place(model, device), self.table)
+        return Network.dense(to_device(model, device), self.table)
 
     def shell(self) -> nn.Module:
         """Build a dense network on the CPU to load a saved network into; its weights do not matter."""
@@ -102,7 +102,7 @@ class Task:
         }
 
 
-def place(model: nn.Module, device: torch.device) -> nn.Module:
+def to_device(model: nn.Module, device: torch.device) -> nn.Module:
     """Move a network to a device, convolutions in channels_last."""
     return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 

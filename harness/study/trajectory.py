@@ -25,7 +25,7 @@ from prunebench.study.networks import load_into, save
 from prunebench.study.outcome import environment, measured, per_image, results
 from prunebench.study.stages import Stage, StagePlan
 from prunebench.study.store import Store, key_of
-from prunebench.study.task import Task, place
+from prunebench.study.task import Task, to_device
 from prunebench.training.evaluate import evaluate, with_batchnorm_reestimated
 from prunebench.training.train import Tick, TrainingSettings, train
 
@@ -121,7 +121,7 @@ class Trajectory:
     def _load(self, stage: Stage) -> Network:
         self._reused.append(stage.label)
         network = load_into(self.task.shell(), self.task.table, self.store.stage(stage.key))
-        network.model = place(network.model, self.device)
+        network.model = to_device(network.model, self.device)
         return network
 
     def _compute(self, stage: Stage) -> Network:
@@ -224,7 +224,7 @@ class Trajectory:
             {
                 **blank.model_dump(),
                 **results(list(facts.values()), self.data.classes),
-                **self.structure.left(network),
+                **self.structure.record_fields(network),
                 "evidence": tuple(getattr(self.method.score, "evidence", ())),
                 "dense": self.task.costs.dense,
                 "widths": self.task.costs.widths(network.units),

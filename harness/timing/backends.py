@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from prunebench.errors import UserError
+from prunebench.records.names import Backend
 from prunebench.timing.latency import Call, synchronised
 
 
-def runner(model: nn.Module, example: Tensor, backend: str) -> Call:
+def runner(model: nn.Module, example: Tensor, backend: Backend) -> Call:
     """Return a call that runs the network once on the example (batch, channels, height, width).
 
     On a GPU the call returns when the work is done. Raises `UserError` where the backend is not installed.

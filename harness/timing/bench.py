@@ -12,8 +12,8 @@ from prunebench.records.budget import Budget
 from prunebench.records.fidelity import Fidelity
 from prunebench.records.names import Metric
 from prunebench.records.record import Record
-from prunebench.records.tuning import read_choice
-from prunebench.study.grid import Grid, Job, make_grid, task
+from prunebench.records.tuning import read_tunings
+from prunebench.study.grid import Grid, Job, make_grid, prepare_task
 from prunebench.study.progress import Progress
 from prunebench.study.run import about, configure, run
 from prunebench.study.spec import Spec
@@ -126,7 +126,7 @@ class Bench:
         """Return the facts of a benchmark entry: cost of a dense network, or record and paired latency of a point."""
         record = self.record(entry)
         if record is None:
-            return {"dense": task(self.spec, entry.job.dataset, entry.job.model).costs.dense.model_dump()}
+            return {"dense": prepare_task(self.spec, entry.job.dataset, entry.job.model).costs.dense.model_dump()}
         latency = self.timer.measure(self.timer.dense(entry.job), call, record)
         self.timer.keep([latency])
         self.timed.add(entry)
@@ -135,6 +135,5 @@ class Bench:
     def summary(self) -> dict[str, Any]:
         """Describe the benchmark file. Adds the records without a time, because pytest-benchmark omits failed tests."""
         untimed = [r.model_dump(mode="json") for entry, r in self.records.items() if entry not in self.timed]
-        paths = sorted((self.spec.results / "strengths").glob("*.json"))
-        tunings = [read_choice(path).model_dump(mode="json") for path in paths]
+        tunings = [one.model_dump(mode="json") for one in read_tunings(self.spec.results)]
         return {**about(self.spec), "untimed": untimed, "tunings": tunings}

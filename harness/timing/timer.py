@@ -6,13 +6,13 @@ import torch
 
 from prunebench.pruning.network import Group, Network
 from prunebench.pruning.removal import remove
-from prunebench.records.files import read_json
 from prunebench.records.latency import Latency
 from prunebench.records.record import SCHEMA, Record
+from prunebench.records.store_files import read_json
 from prunebench.scoring.score import score
 from prunebench.seeding import generator
 from prunebench.study import environment
-from prunebench.study.grid import Grid, Job, find_device, method_of, task
+from prunebench.study.grid import Grid, Job, find_device, method_of, prepare_task
 from prunebench.study.store import Store
 from prunebench.study.task import Task
 from prunebench.timing.backends import runner
@@ -34,13 +34,13 @@ class Timer:
         """Return a call that runs the dense network of a job's task."""
         name = (job.dataset, job.model)
         if self._dense is None or self._dense[0] != name:
-            ready = task(self.spec, *name)
+            ready = prepare_task(self.spec, *name)
             self._dense = (name, self._runner(ready, ready.fresh(0, self.device)))
         return self._dense[1]
 
     def pruned(self, job: Job, record: Record) -> Call:
         """Return a call that runs a new network of the record's widths; its weights do not affect the time."""
-        ready = task(self.spec, job.dataset, job.model)
+        ready = prepare_task(self.spec, job.dataset, job.model)
         network = ready.fresh(0, self.device)
         excess = {group.name: torch.arange(_units(group, record), group.units) for group in ready.table.groups}
         return self._runner(ready, remove(network, excess))
@@ -52,7 +52,7 @@ class Timer:
 
     def scoring(self, job: Job) -> Call:
         """Return a call that scores a new dense network; its weights do not affect the time."""
-        ready, method = task(self.spec, job.dataset, job.model), method_of(self.spec, job)
+        ready, method = prepare_task(self.spec, job.dataset, job.model), method_of(self.spec, job)
         assert method.score is not None
         criterion, network = method.score, ready.fresh(job.seed, self.device)
         batches = ready.data(job.seed, self.device).calibration.batches(ready.protocol.calibration_batch)

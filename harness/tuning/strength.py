@@ -16,7 +16,7 @@ from prunebench.plugins.expressions import TUNED, parse_method, parse_seeds, wit
 from prunebench.plugins.registry import Registry, load_registry
 from prunebench.records.tuning import Choice, read_choice
 from prunebench.study.choices import strength_place, strength_rule
-from prunebench.study.grid import Job, make_grid, task
+from prunebench.study.grid import Job, make_grid, prepare_task
 from prunebench.study.progress import Progress
 from prunebench.study.spec import Spec
 from prunebench.tuning.choose import Search, choose, marked_percent
@@ -116,7 +116,7 @@ def _tries(name: str, strengths: Sequence[float], known: Registry) -> dict[float
 
 
 def _search(spec: Spec, dataset: str, model: str, criterion: str) -> Search:
-    place = strength_place(task(spec, dataset, model), criterion, load_registry(spec.plugin))
+    place = strength_place(prepare_task(spec, dataset, model), criterion, load_registry(spec.plugin))
     return Search(dataset, model, criterion, place.path(spec.results, spec.keep.metric))
 
 

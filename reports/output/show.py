@@ -2,7 +2,7 @@
 
 from tabulate import tabulate
 
-from prunebench.records.record import Cost, Record, Stages
+from prunebench.records.record import Cost, Record, StageValues
 from prunebench.reports.formatting import as_multiple, percent
 from prunebench.reports.ordering import METRIC_WORDS
 
@@ -40,7 +40,7 @@ def _cost_table(dense: Cost, pruned: Cost) -> str:
     return tabulate(rows, header, disable_numparse=True, colalign=["left", *["right"] * 4])
 
 
-def _accuracy_line(scores: Stages) -> str:
+def _accuracy_line(scores: StageValues) -> str:
     return (
         f"accuracy: dense {percent(scores.dense)}, cut {percent(scores.cut)}, "
         f"BatchNorm re-estimated {percent(scores.cut_bn)}, fine-tuned {percent(scores.finetuned)}"
@@ -50,7 +50,7 @@ def _accuracy_line(scores: Stages) -> str:
 def _width_table(record: Record) -> str:
     rows = [
         [layer, f"{dense:,}", f"{pruned:,}", percent(pruned / dense, 1), "floor" if layer in record.floors else ""]
-        for layer, (dense, pruned) in record.left.items()
+        for layer, (dense, pruned) in record.remaining.items()
     ]
     header = ["weights of" if record.weights else "layer", "dense", "pruned", "kept", "at floor"]
     return tabulate(rows, header, disable_numparse=True, colalign=["left", "right", "right", "right", "left"])

@@ -51,17 +51,17 @@ def floored_layers(records: Sequence[Record]) -> str:
 
 
 def _effect_on_layers(ours: RecordBySeed, random: RecordBySeed) -> str:
-    if all(record.left == random[seed].left for seed, record in ours.items() if seed in random):
+    if all(record.remaining == random[seed].remaining for seed, record in ours.items() if seed in random):
         return "same widths as random: the choice of units"
     return floored_layers([*ours.values()])
 
 
 def _narrowest(records: Sequence[Record]) -> str:
-    left = [(pruned / dense, layer) for r in records for layer, (dense, pruned) in r.left.items()]
+    left = [(pruned / dense, layer) for r in records for layer, (dense, pruned) in r.remaining.items()]
     return f"none at its floor; least left: {min(left)[1]} ({min(left)[0]:.0%})" if left else "none"
 
 
 def _floored(layer: str, number: int, records: Sequence[Record]) -> str:
-    widths = [r.left[layer] for r in records if layer in r.floors and layer in r.left]
+    widths = [r.remaining[layer] for r in records if layer in r.floors and layer in r.remaining]
     change = f" {widths[0][0]} -> {min(w for _, w in widths)}" if widths else ""
     return f"{layer}{change} ({number} of {counted(len(records), 'seed')})"

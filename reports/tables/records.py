@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from prunebench.records.record import Record, Stages
+from prunebench.records.record import Record, StageValues
 from prunebench.reports.points import POINT_COLUMNS, Point, make_point
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.intervals import t_interval
@@ -51,7 +51,7 @@ def mean_and_half(name: str, values: Iterable[float]) -> dict[str, Any]:
 def _row(record: Record, task: str) -> dict[str, Any]:
     row = cell_columns(record, task) | {"evidence": ", ".join(record.evidence) or "none"}
     for name in ("accuracy", "loss", "top5"):
-        scores: Stages | None = getattr(record, name)
+        scores: StageValues | None = getattr(record, name)
         row |= {f"{name}_{stage}": getattr(scores, stage, None) for stage in STAGES}
     row |= {f"keep_{metric}": value for metric, value in record.keep.items()}
     for cost in COSTS:

@@ -17,8 +17,8 @@ def widths_table(results: Results) -> pd.DataFrame:
     rows = []
     for point, seeds in results.points.items():
         records = list(seeds.values())
-        for layer, (dense, _) in records[0].left.items():
-            widths = [r.left[layer][1] for r in records]
+        for layer, (dense, _) in records[0].remaining.items():
+            widths = [r.remaining[layer][1] for r in records]
             at_floor = sum(layer in r.floors for r in records)
             rows.append([*point, layer, dense, sum(widths) / len(widths), len(widths), at_floor])
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from prunebench.cli.options import Option, options, values, with_run_options
+from prunebench.cli.options import RunOption, options, values, with_run_options
 from prunebench.errors import UserError
 from prunebench.study.spec import Spec
 
@@ -42,18 +42,18 @@ def test_how_they_are_typed(name: str, flag: str, kind: str) -> None:
     ],
 )
 def test_what_was_typed(kind: str, given: Any, value: Any) -> None:
-    assert Option("x", kind, "").value(given) is value or Option("x", kind, "").value(given) == value
+    assert RunOption("x", kind, "").value(given) is value or RunOption("x", kind, "").value(given) == value
 
 
 def test_an_empty_text_is_not_the_default() -> None:
-    for option, given in ((Option("seeds", "text", ""), [""]), (Option("criteria", "list", ""), [""])):
+    for option, given in ((RunOption("seeds", "text", ""), [""]), (RunOption("criteria", "list", ""), [""])):
         with pytest.raises(UserError, match=f"{option.flag} is empty; leave it out for the default"):
             option.value(given)
 
 
 def test_one_that_is_typed_twice_is_refused_not_forgotten() -> None:
     with pytest.raises(UserError, match=r"--keep is given 2 times \(macs=0.5, params=0.5\); give it once"):
-        Option("keep", "text", "").value(["macs=0.5", "params=0.5"])
+        RunOption("keep", "text", "").value(["macs=0.5", "params=0.5"])
 
 
 def test_values_picks_ours_out_of_everything() -> None:

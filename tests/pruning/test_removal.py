@@ -10,7 +10,7 @@ from prunebench.models.lenet5 import lenet5
 from prunebench.models.resnet import RESNET20
 from prunebench.pruning.analysis import analyse, resize
 from prunebench.pruning.network import Network
-from prunebench.pruning.removal import mask, remove
+from prunebench.pruning.removal import remove, zero_units
 
 
 class Dense(nn.Module):
@@ -71,7 +71,7 @@ def test_removed_equals_masked_three_times_over(name: str) -> None:
     generator = torch.Generator().manual_seed(1)
     for _ in range(3):
         units = some(network, generator)
-        mask(masked, units)  # on the dense network all the time: original numbers stay valid
+        zero_units(masked, units)  # on the dense network all the time: original numbers stay valid
         network = remove(network, units)
         small, full = network.model(pictures), masked.model(pictures)
         assert full.std() > 0
@@ -81,7 +81,7 @@ def test_removed_equals_masked_three_times_over(name: str) -> None:
 def test_mask_sets_the_units_and_their_readers_to_zero_and_nothing_else() -> None:
     network, _ = dense("lenet5")
     before = copy.deepcopy(network.model.state_dict())
-    mask(network, {"conv2": torch.tensor([3, 7])})
+    zero_units(network, {"conv2": torch.tensor([3, 7])})
     for key, tensor in network.model.state_dict().items():
         expected = before[key].clone()
         if key.startswith("conv2."):
@@ -140,7 +140,7 @@ def test_wrong_units_are_refused() -> None:
     with pytest.raises(ValueError, match="all 19 units"):
         remove(network, {"conv1": network.kept["conv1"]})
     with pytest.raises(UserError, match="unknown group 'fc9'"):
-        mask(network, {"fc9": torch.tensor([0])})
+        zero_units(network, {"fc9": torch.tensor([0])})
 
 
 def test_resize_keeps_the_first_units() -> None:

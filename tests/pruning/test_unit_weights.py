@@ -1,11 +1,11 @@
-"""Weights of units: compared with what a mask sets to zero."""
+"""Weights of units: compared with what `zero_units` sets to zero."""
 
 import pytest
 import torch
 from torch import nn
 
 from prunebench.pruning.network import Network
-from prunebench.pruning.removal import mask, remove
+from prunebench.pruning.removal import remove, zero_units
 from prunebench.pruning.unit_weights import unit_weights
 from prunebench.testing import toys
 
@@ -28,7 +28,7 @@ def test_the_sums_are_what_masking_a_unit_takes_away(toy: str, pruned: bool) -> 
         sums = torch.stack([piece.sums(torch.square) for piece in pieces]).sum(dim=0)
         for number, unit in enumerate(network.kept[group.name].tolist()):
             masked = make()
-            mask(masked, {group.name: torch.tensor([unit])})
+            zero_units(masked, {group.name: torch.tensor([unit])})
             twice = 0.0  # what a layer of the group reads from itself is an output and an input of the unit
             if toy == "residual":
                 twice = float(network.layer("conv").get_parameter("weight")[number, number].detach().square().sum())

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from prunebench.errors import UserError
-from prunebench.records.fidelity import Fidelity, Scoring
+from prunebench.records.fidelity import Fidelity, ScoreRequest
 from prunebench.records.merge import merge
-from prunebench.records.record import Cell, Environment, Record, Stages
+from prunebench.records.record import Cell, Environment, Record, StageValues
 from prunebench.reports.reading import read_results
 from prunebench.study.store import Store
 
@@ -24,7 +24,7 @@ def record(seed: int = 0, key: str = "a", accuracy: float = 0.9, seconds: float 
     machine = {"versions": {}, "device": "cpu", "cpu": "", "threads": 1, "commit": None, "reused": ()}
     environment = Environment(**machine, seconds={"dense": seconds}, cutting_seconds=0, peak_memory=1)
     fields = {"key": key * 24, "cell": cell, "protocol": {"epochs": 3}, "fingerprint": "f", "environment": environment}
-    done = {"accuracy": Stages(dense=0.95, cut=0.5, cut_bn=0.5, finetuned=accuracy), "dense": cost, "pruned": cost}
+    done = {"accuracy": StageValues(dense=0.95, cut=0.5, cut_bn=0.5, finetuned=accuracy), "dense": cost, "pruned": cost}
     return Record.model_validate(fields | done | changes)
 
 
@@ -39,7 +39,7 @@ def put(folder: Path, *records: Record, time: int = OLD) -> None:
 
 
 def put_fidelity(folder: Path, scale: str, time: int = OLD, **changes: Any) -> None:
-    cell = Scoring(dataset="mnist", model="lenet5", criterion="obd", seed=0)
+    cell = ScoreRequest(dataset="mnist", model="lenet5", criterion="obd", seed=0)
     fields = {"key": "a" * 24, "cell": cell, "protocol": {}, "fingerprint": "f", "scale": scale}
     found = Fidelity.model_validate(fields | changes)
     put_json(Store(folder).fidelity_path(found), found.model_dump(mode="json"), time)
@@ -99,7 +99,7 @@ def two(tmp_path: Path) -> Two:
         put_stage(folder, "shared")
         (folder / "stages" / "open.part").mkdir()
         (folder / "stages" / f"dense{seed}.lock").touch()
-        put_json(folder / "rates" / f"{seed}.json", {"value": 0.3})
+        put_json(folder / "choices" / f"{seed}.json", {"value": 0.3})
         put_timings(folder, OLD, f"m{seed}", both=1.0 + seed)
         put_run(folder, "gpu", f"prunebench run {seed}", [asked(0.5), asked(seed)])
     put_fidelity(b, "loss")
@@ -113,7 +113,7 @@ def test_everything_of_both_is_there_once_with_its_time(two: Two, tmp_path: Path
     text = merge(two[::order], c)
     assert [contents(folder) for folder in two] == before
     ours, found = before[0] | before[1], contents(c)  # b is the newer one
-    copied = [path for path in ours if path.startswith(("records", "rates", "fidelity", "stages/dense"))]
+    copied = [path for path in ours if path.startswith(("records", "choices", "fidelity", "stages/dense"))]
     copied = [path for path in copied if not path.endswith(".lock")]
     assert len(copied) == 3 + 2 + 1 + 4
     assert {path: found.get(path) for path in copied} == {path: ours[path] for path in copied}
@@ -130,7 +130,7 @@ def test_everything_of_both_is_there_once_with_its_time(two: Two, tmp_path: Path
     assert sorted(one.keeps for one in results.asked) == [(0.0,), (0.5,), (2.0,)]
     rows = {line.split()[0]: line.split()[-6:] for line in text.splitlines()}
     shared = {a: order == 1, b: order == -1}  # a stage that both have is copied from the first
-    assert rows["copied"] == ["stages", "records", "fidelity", "rates", "strengths", "timing"]
+    assert rows["copied"] == ["stages", "records", "fidelity", "choices", "timing"]
     assert rows[str(a)] == [str(1 + shared[a]), "1", "0", "1", "0", "2"]
     assert rows[str(b)] == [str(1 + shared[b]), "2", "1", "1", "0", "3"]
     assert rows[str(c)] == ["3", "3", "1", "2", "0", "5"]
@@ -285,13 +285,13 @@ def test_of_stages_the_first_with_a_network_is_kept_and_other_networks_are_named
 
 def test_the_newest_choice_is_kept_and_differing_ones_are_named(two: Two, tmp_path: Path) -> None:
     for number, (share, strength) in enumerate([(0.3, 0.01), (0.1, 0.1)]):
-        put_json(two[number] / "rates" / "t.json", {"value": share, "seconds": number}, NEW - number)
-        put_json(two[number] / "strengths" / "s.json", {"value": strength, "seconds": number}, OLD + number)
-        put_json(two[number] / "rates" / "same.json", {"value": 0.3, "seconds": number})
+        put_json(two[number] / "choices" / "t.json", {"value": share, "seconds": number}, NEW - number)
+        put_json(two[number] / "choices" / "s.json", {"value": strength, "seconds": number}, OLD + number)
+        put_json(two[number] / "choices" / "same.json", {"value": 0.3, "seconds": number})
     text = merge(two, tmp_path / "c")
-    assert json.loads((tmp_path / "c" / "rates" / "t.json").read_text())["value"] == 0.3
-    assert json.loads((tmp_path / "c" / "strengths" / "s.json").read_text())["value"] == 0.1
-    files = "; ".join(f"{two[0] / path}, {two[1] / path}" for path in ("rates/t.json", "strengths/s.json"))
+    assert json.loads((tmp_path / "c" / "choices" / "t.json").read_text())["value"] == 0.3
+    assert json.loads((tmp_path / "c" / "choices" / "s.json").read_text())["value"] == 0.1
+    files = "; ".join(f"{two[0] / path}, {two[1] / path}" for path in ("choices/s.json", "choices/t.json"))
     assert text.endswith(f"\nsweeps or tunings with different choices (the newest is kept): {files}")
 
 

@@ -19,9 +19,9 @@ from prunebench.records.record import (
     Environment,
     Epoch,
     Packed,
-    PerImage,
+    PerPicture,
     Record,
-    Stages,
+    StageValues,
     parse_json,
     parse_record,
     read_record,
@@ -35,9 +35,9 @@ def make_record(**changes: Any) -> Record:
         "cell": cell,
         "protocol": {"epochs": 2},
         "fingerprint": "f",
-        "accuracy": Stages(dense=0.9, cut=0.1 + 0.2, cut_bn=1e-17, finetuned=0.8),
+        "accuracy": StageValues(dense=0.9, cut=0.1 + 0.2, cut_bn=1e-17, finetuned=0.8),
         "widths": {"conv1": (20, 10)},
-        "per_image": PerImage(
+        "per_image": PerPicture(
             predicted=Packed.pack([1, 2], "uint8"),
             loss=Packed.pack([0.1, 0.2], "float32"),
             correct=Packed.pack([1, 0], "uint8"),

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from prunebench.records.latency import Latency
-from prunebench.records.record import Cell, Cost, Environment, Record, SparseFacts, Stages
+from prunebench.records.record import Cell, Cost, Environment, Record, SparseFacts, StageValues
 from prunebench.reports.analysis.across_tasks import compare_across_tasks
 from prunebench.reports.document import Items, Section, Table, Text
 from prunebench.reports.output.all_tables import make_tables
@@ -55,7 +55,7 @@ def make_record(
     level = LEVEL.get(head, 0.0) - (0.15 if floors else 0.0)
     finetuned = base - loss + level * (0.5 / keep) + 0.003 * rng.standard_normal() if accuracy is None else accuracy
     cut = max(0.1, finetuned - 0.3)
-    scores = Stages(dense=base, cut=cut, cut_bn=cut + 0.01, finetuned=finetuned)
+    scores = StageValues(dense=base, cut=cut, cut_bn=cut + 0.01, finetuned=finetuned)
     sparse = None
     if head in ("l1", "l0", "reg_obd"):
         after = 97.0 if (head, seed) == ("l1", 0) else 41.0
@@ -74,7 +74,7 @@ def make_record(
             head, ("weight",)
         ),
         "accuracy": scores,
-        "loss": Stages(dense=0.08, cut=1.1, cut_bn=1.1, finetuned=0.12),
+        "loss": StageValues(dense=0.08, cut=1.1, cut_bn=1.1, finetuned=0.12),
         "dense": dense,
         "pruned": pruned,
         "keep": {m: getattr(pruned, m) / getattr(dense, m) for m in ("macs", "params", "units")},

@@ -98,8 +98,8 @@ def test_tunings_are_read_from_a_folder_and_from_a_benchmark_json(make: SimpleNa
     facts = {"task": "mnist x lenet5", "criterion": "l1:strength=tuned", "metric": "macs", "keeps": [0.5]}
     facts |= {"seeds": [1000], "value": 0.1, "validation": {"0.1": 0.9}, "trials": 1, "seconds": 2.0}
     folder, file = make.folder(tmp_path / "r", [make.record()]), make.benchmark(tmp_path / "out.json", [make.record()])
-    (folder / "strengths").mkdir()
-    (folder / "strengths" / "key.json").write_text(json.dumps(facts))
+    (folder / "choices").mkdir()
+    (folder / "choices" / "strength-key.json").write_text(json.dumps(facts))
     data = json.loads(file.read_text())
     data["prunebench"]["tunings"] = [facts]
     file.write_text(json.dumps(data))

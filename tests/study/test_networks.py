@@ -14,7 +14,7 @@ from prunebench.errors import UserError
 from prunebench.models.resnet import RESNET20
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.network import Network, Table
-from prunebench.pruning.removal import mask, remove
+from prunebench.pruning.removal import remove, zero_units
 from prunebench.study.networks import load_into, save
 
 ORIGIN = {"model": "resnet20", "channels": 3, "size": 16, "classes": 4}
@@ -26,13 +26,13 @@ def table() -> Table:
 
 
 def pruned(table: Table) -> tuple[Network, Tensor]:
-    """Prune twice, give it gates and a mask; channels_last, as training leaves it."""
+    """Prune twice, give it gates and zeroed units; channels_last, as training leaves it."""
     torch.manual_seed(3)
     network = Network.dense(RESNET20(3, 16, 4).to(memory_format=torch.channels_last), table)
     network.gates = {"conv1": torch.randn(16)}
     network = remove(network, {"conv1": torch.tensor([0, 5]), "layer3.0.conv2": torch.arange(40)})
     network = remove(network, {"layer2.0.conv2": torch.tensor([31, 7])})
-    mask(network, {"layer1.0.conv1": torch.tensor([2])})
+    zero_units(network, {"layer1.0.conv1": torch.tensor([2])})
     pictures = torch.randn(8, 3, 16, 16)
     network.model.train()(pictures)  # moves the running statistics
     network.model.eval()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from prunebench.study.grid import make_grid, task
+from prunebench.study.grid import make_grid, prepare_task
 from prunebench.study.pace import Pace, measure
 from prunebench.study.stages import Stage
 from prunebench.study.store import Store
@@ -31,12 +31,12 @@ def test_finished_stages_correct_the_estimate(tmp_path: Path) -> None:
 
 def test_a_small_network_is_timed_too(tiny: Callable[..., Any], tmp_path: Path) -> None:
     grid = make_grid(tiny(tmp_path, keep="0.3", models="vgg11_bn:width=0.25", batch=16))
-    pace = measure(grid, task(grid.spec, "digits", "vgg11_bn:width=0.25"))
+    pace = measure(grid, prepare_task(grid.spec, "digits", "vgg11_bn:width=0.25"))
     assert pace.keep == pytest.approx(0.3, abs=0.03)
     assert 0 < pace.smallest < pace.dense
 
 
 def test_single_weights_save_no_time(tiny: Callable[..., Any], tmp_path: Path) -> None:
     grid = make_grid(tiny(tmp_path, criteria="magnitude", keep="weights=0.1"))
-    pace = measure(grid, task(grid.spec, "digits", "lenet5"))
+    pace = measure(grid, prepare_task(grid.spec, "digits", "lenet5"))
     assert pace(0.1) == pace(1.0) == pace.dense > 0

@@ -148,8 +148,8 @@ def test_a_renamed_checkpoint_is_the_same() -> None:
 @pytest.mark.parametrize(
     ("version", "asking"),
     [
-        ("CURVATURE", {"mine", "obd", "c_obd", "reg_obd", "obd+l1"}),
-        ("JOINT", {"taylor", "fisher", "gate_taylor", "group_fisher"}),
+        ("CURVATURE_VERSION", {"mine", "obd", "c_obd", "reg_obd", "obd+l1"}),
+        ("JOINT_VERSION", {"taylor", "fisher", "gate_taylor", "group_fisher"}),
     ],
 )
 def test_evidence_made_otherwise_moves_only_what_asks_for_it(

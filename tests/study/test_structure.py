@@ -27,13 +27,13 @@ def test_what_is_left_of_units(task: Task) -> None:
     gone = {"conv1": torch.arange(10)}
     small = structure.remove(network, gone)
     assert unit_counts(structure.pool(small)) == {"conv1": 10, "conv2": 50, "fc1": 500}
-    left = structure.left(small)
+    left = structure.record_fields(small)
     assert set(left) == {"pruned", "keep"}
     assert left["keep"]["units"] == 560 / 570 and left["pruned"].params == 131_080 - 10 * 26 - 10 * 50 * 25
 
 
 def test_what_is_left_of_single_weights(task: Task) -> None:
     structure, network = task.structure("weights"), task.fresh(0, CPU)
-    left = structure.left(without(network, {"conv1": torch.arange(10)}))
+    left = structure.record_fields(without(network, {"conv1": torch.arange(10)}))
     assert left["weights"]["conv1"] == (500, 490) and left["weights"]["fc2"] == (5000, 5000)
     assert left["pruned"].params == 131_080 - 10 and left["pruned"].units == 570

@@ -9,7 +9,7 @@ from prunebench.errors import UserError
 from prunebench.plugins.expressions import parse_method
 from prunebench.plugins.registry import load_registry
 from prunebench.records.tuning import Choice
-from prunebench.study.grid import make_grid, task
+from prunebench.study.grid import make_grid, prepare_task
 from prunebench.study.progress import Progress
 from prunebench.tuning import trials
 from prunebench.tuning.finetune_rate import SHARES, sweep, table
@@ -30,7 +30,7 @@ def test_the_best_share_on_validation_is_chosen_and_kept(made: tuple[Any, Choice
     assert found.validation[f"{found.value:g}"] == max(value for value in found.validation.values() if value)
     assert set(found.validation) == {f"{share:g}" for share in SHARES}
     assert (found.task, found.keeps, found.seeds) == ("digits x lenet5", (0.7,), (0,))
-    (path,) = (spec.results / "rates").iterdir()
+    (path,) = (spec.results / "choices").iterdir()
     assert Choice.model_validate(json.loads(path.read_text())) == found
     assert not (spec.results / "records").exists()
     marked = table([found]).splitlines()[-1].split()
@@ -70,7 +70,7 @@ def test_single_weights_have_a_rate_of_their_own(made: tuple[Any, Choice], tiny:
 def trajectory_rate(spec: Any) -> Any:
     grid = make_grid(spec)
     assert parse_method("taylor", load_registry(())).name == grid.jobs[0].criterion
-    return task(spec, "digits", "lenet5").protocol.finetune_rate
+    return prepare_task(spec, "digits", "lenet5").protocol.finetune_rate
 
 
 def test_a_share_that_diverged_is_not_chosen(made: tuple[Any, Choice], monkeypatch: pytest.MonkeyPatch) -> None:

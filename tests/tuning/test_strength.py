@@ -68,7 +68,7 @@ def test_five_strengths_are_tried_with_seeds_of_their_own(made: tuple[Any, Choic
     assert (found.task, found.criterion) == ("digits x lenet5", "l1:strength=tuned")
     assert (found.keeps, found.seeds, found.trials) == ((0.9,), (1000,), 5)
     assert found.seconds > 0
-    (path,) = (spec.results / "strengths").iterdir()
+    (path,) = (spec.results / "choices").iterdir()
     assert Choice.model_validate(json.loads(path.read_text())) == found
     assert not (spec.results / "records").exists()
     kept = [p.parent for p in (spec.results / "stages").glob("*/weights.safetensors")]
@@ -139,7 +139,7 @@ def test_to_go_on_from_an_end_adds_to_what_was_tried(
     row = table([one]).splitlines()[2]
     assert row.split()[:7] == ["digits", "x", "lenet5", "l1:strength=tuned", "7", "14", "1e-07"]
     assert "1e-06 70.00" in row and "1e-05 80.00 *" in row
-    (path,) = (tmp_path / "strengths").iterdir()
+    (path,) = (tmp_path / "choices").iterdir()
     assert Choice.model_validate(json.loads(path.read_text())) == one
 
 
@@ -178,10 +178,10 @@ def test_what_can_fail_fails_before_the_trials(tiny: Make, monkeypatch: pytest.M
     jobs = faked(monkeypatch, lambda _: 0.5)
     spec = tiny(tmp_path, criteria="l1", keep="0.9")
     tune(spec, Progress())
-    (path,) = (tmp_path / "strengths").iterdir()
+    (path,) = (tmp_path / "choices").iterdir()
     path.write_text("{}")
     jobs.clear()
-    with pytest.raises(UserError, match=r"strengths/.*: task: Field required"):
+    with pytest.raises(UserError, match=r"choices/strength-.*: task: Field required"):
         tune(spec, Progress())
     assert not jobs
 

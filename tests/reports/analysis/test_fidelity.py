@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from prunebench.records.fidelity import Fidelity, Ranked, Scoring
+from prunebench.records.fidelity import Fidelity, Ranked, ScoreRequest
 from prunebench.records.record import Packed
 from prunebench.reports.analysis.fidelity import HALVES, OVER_ALL, REACHABLE, WITHIN, fidelity_table
 from prunebench.reports.analysis.score_matrix import score_matrix_table
@@ -36,7 +36,7 @@ def fidelity(criterion: str, seed: int) -> Fidelity:
         }[criterion]
         halves = (packed(truth + noise), packed(truth - noise))
         groups[layer] = Ranked(units=tuple(range(UNITS)), of=UNITS, halves=halves, scores=packed(scores))
-    cell = Scoring(dataset="mnist", model="lenet5", criterion=criterion, seed=seed)
+    cell = ScoreRequest(dataset="mnist", model="lenet5", criterion=criterion, seed=seed)
     key = f"{criterion}-{seed}"
     return Fidelity(key=key, cell=cell, protocol={}, fingerprint="0", pictures=(10, 10), groups=groups)
 

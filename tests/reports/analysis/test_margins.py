@@ -3,13 +3,13 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from prunebench.records.record import Stages
+from prunebench.records.record import StageValues
 from prunebench.reports.analysis.margins import failed_points, margins_table, smallest_keeps_table
 from prunebench.reports.results import gather_results
 
 
-def scores(dense: float, finetuned: float) -> Stages:
-    return Stages(dense=dense, cut=0.1, cut_bn=0.1, finetuned=finetuned)
+def scores(dense: float, finetuned: float) -> StageValues:
+    return StageValues(dense=dense, cut=0.1, cut_bn=0.1, finetuned=finetuned)
 
 
 def records(make: SimpleNamespace, criterion: str, keep: float, changes: tuple[float, ...]) -> list[object]:
