@@ -27,5 +27,5 @@ def test_a_family_is_resampled_seed_by_seed(make: SimpleNamespace) -> None:
 
 def test_without_spread_there_is_no_noise(make: SimpleNamespace) -> None:
     tied = [make.record(c, s, accuracy=0.9) for c in ("magnitude", "taylor") for s in range(12)]
-    with pytest.raises(UserError, match="x: no contrast"):
+    with pytest.raises(UserError, match="x: no primary contrast"):
         noise_of_results("x", gather_results("x", tied))
