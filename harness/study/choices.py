@@ -27,7 +27,7 @@ _COMMANDS = {"rate": "sweep", "strength": "tune"}
 
 @dataclass(frozen=True, eq=False)
 class ChoiceFile:
-    """Place of a task's choice in a results folder. facts: what decides the choice besides task and schedule."""
+    """The file of a task's choice in a results folder. facts: what decides the choice besides task and schedule."""
 
     task: Task
     kind: Literal["rate", "strength"]
@@ -52,13 +52,13 @@ class ChoiceFile:
         raise UserError(f"{option}: {why}; run `prunebench {command}` with the same options first")
 
 
-def rate_place(task: Task) -> ChoiceFile:
-    """Place of a task's fine-tuning rate."""
+def rate_file(task: Task) -> ChoiceFile:
+    """Return the file of a task's fine-tuning rate."""
     return ChoiceFile(task, "rate")
 
 
-def strength_place(task: Task, criterion: str, registry: Registry) -> ChoiceFile:
-    """Place of a criterion's strength on a task; the key holds the method without its strength."""
+def strength_file(task: Task, criterion: str, registry: Registry) -> ChoiceFile:
+    """Return the file of a criterion's strength on a task; the key holds the method without its strength."""
     rule = strength_rule(parse_method(with_strength(criterion, registry, TUNED), registry))
     assert rule is not None
     method = parse_method(with_strength(criterion, registry, repr(rule.strength)), registry)
@@ -74,7 +74,7 @@ def strength_rule(method: Method) -> Regulariser | None:
 
 def with_swept_rate(task: Task, results: Path, metric: Metric) -> Task:
     """Set a task's fine-tuning rate to the choice of a sweep. Raises `UserError` where there is none."""
-    choice = rate_place(task).read(results, metric, "--finetune-rate swept")
+    choice = rate_file(task).read(results, metric, "--finetune-rate swept")
     return replace(task, protocol=task.protocol.model_copy(update={"finetune_rate": choice.value}))
 
 
@@ -89,7 +89,7 @@ def resolve(expression: str, task: Task, seed: int, *, results: Path, metric: Me
         return replace(method, of=original)
     if not method.tuned:
         return method
-    choice = strength_place(task, expression, registry).read(results, metric, f"'{expression}'")
+    choice = strength_file(task, expression, registry).read(results, metric, f"'{expression}'")
     if seed in choice.seeds:
         where = f"{task.dataset_label} x {task.model.label}"
         raise UserError(f"'{expression}': the tuning on {where} used seed {seed}; give other --seeds")

@@ -10,7 +10,7 @@ from tabulate import tabulate
 
 from prunebench.errors import UserError
 from prunebench.records.tuning import Choice
-from prunebench.study.choices import rate_place
+from prunebench.study.choices import rate_file
 from prunebench.study.grid import make_grid, prepare_task
 from prunebench.study.progress import Progress
 from prunebench.study.spec import Spec
@@ -32,7 +32,7 @@ def sweep(spec: Spec, progress: Progress) -> list[Choice]:
     found = dict(zip(SHARES, run_trials(grids, progress, apart=("rung", "point")), strict=True))
     searches = {}
     for dataset, model in dict.fromkeys((job.dataset, job.model) for job in grid.jobs):
-        path = rate_place(prepare_task(grid.spec, dataset, model)).path(spec.results, spec.keep.metric)
+        path = rate_file(prepare_task(grid.spec, dataset, model)).path(spec.results, spec.keep.metric)
         ours = {share: trials_of(trials, dataset=dataset, model=model) for share, trials in found.items()}
         searches[Search(dataset, model, "random", path)] = ours
     return choose(searches, grid, prefer=lambda share, _: share)

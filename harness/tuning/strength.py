@@ -15,7 +15,7 @@ from prunebench.errors import UserError
 from prunebench.plugins.expressions import TUNED, parse_method, parse_seeds, with_strength
 from prunebench.plugins.registry import Registry, load_registry
 from prunebench.records.tuning import Choice, read_choice
-from prunebench.study.choices import strength_place, strength_rule
+from prunebench.study.choices import strength_file, strength_rule
 from prunebench.study.grid import Job, make_grid, prepare_task
 from prunebench.study.progress import Progress
 from prunebench.study.spec import Spec
@@ -116,8 +116,8 @@ def _tries(name: str, strengths: Sequence[float], known: Registry) -> dict[float
 
 
 def _search(spec: Spec, dataset: str, model: str, criterion: str) -> Search:
-    place = strength_place(prepare_task(spec, dataset, model), criterion, load_registry(spec.plugin))
-    return Search(dataset, model, criterion, place.path(spec.results, spec.keep.metric))
+    file = strength_file(prepare_task(spec, dataset, model), criterion, load_registry(spec.plugin))
+    return Search(dataset, model, criterion, file.path(spec.results, spec.keep.metric))
 
 
 def _earlier(search: Search, known: Registry) -> dict[float, str]:
