@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,7 +39,8 @@ def pytest_benchmarks(*arguments: object) -> "subprocess.CompletedProcess[str]":
         "no:cacheprovider",
         *map(str, arguments),
     ]
-    return subprocess.run(command, capture_output=True, text=True, cwd=BENCHMARKS.parent, timeout=300)
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    return subprocess.run(command, capture_output=True, text=True, cwd=BENCHMARKS.parent, timeout=300, env=alone)
 
 
 @pytest.fixture(scope="module")

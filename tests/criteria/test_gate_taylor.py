@@ -49,7 +49,7 @@ def one_by_one() -> list[tuple[Tensor, Tensor]]:
 
 
 @pytest.mark.parametrize("toy", ["chain", "residual", "depthwise"])
-@pytest.mark.parametrize("criterion", [CRITERION, PER_EXAMPLE], ids=str)
+@pytest.mark.parametrize("criterion", [CRITERION, PER_EXAMPLE], ids=["batch mean", "per example"])
 def test_it_is_the_squared_derivative_by_the_gate(toy: str, criterion: Criterion) -> None:
     network = toys.TOYS[toy]()
     expected = {g.name: torch.zeros(g.units, dtype=torch.float64) for g in network.table.groups}
