@@ -92,6 +92,7 @@ class Criterion:
         check_choice(where, "scale", self.scale, get_args(Scale))
         check_choice(where, "coupling", self.coupling, get_args(Coupling))
         _check_published(where, self.published)
+        _check_regulariser(where, self.regulariser)
 
     @property
     def evidence(self) -> tuple[str, ...]:
@@ -175,6 +176,15 @@ def _check_function(where: str, function: Callable[..., Any]) -> None:
             raise UserError(f"{where}: argument '{parameter.name}' has a default; {what}")
 
 
+def _check_regulariser(where: str, regulariser: object) -> None:
+    if regulariser is None:
+        return
+    if not callable(getattr(regulariser, "attach", None)):
+        raise UserError(f"{where}: its regulariser is a {type(regulariser).__name__} without `attach`; give it one")
+    if not isinstance(getattr(regulariser, "strength", None), int | float):
+        raise UserError(f"{where}: its regulariser has no number `strength`; give it a field `strength: float`")
+
+
 def _check_published(where: str, published: object) -> None:
     if not isinstance(published, Ranking):
         raise UserError(f"{where}: published={published!r} must be a Ranking, such as Ranking('global')")
@@ -210,6 +220,7 @@ class ModelScore:
         check_choice(where, "scale", self.scale, get_args(Scale))
         check_choice(where, "coupling", self.coupling, set(get_args(Coupling)) - {"joint"})
         _check_published(where, self.published)
+        _check_regulariser(where, self.regulariser)
         wanted = list(inspect.signature(self.score).parameters)[:3]
         if wanted not in (["model", "batches", "generator"], ["network", "batches", "generator"]):
             takes = "(model, batches, generator) or (network, batches, generator)"

@@ -143,12 +143,23 @@ _BOUNDS = {
 
 
 def _wrong(where: str, name: str, text: str, error: Any) -> UserError:
+    return UserError(f"option {name}={text} of '{where}' {plain_error(error)}")
+
+
+def plain_error(error: Any) -> str:
+    """Put one of pydantic's errors in plain words.
+
+    >>> plain_error({"type": "greater_than_equal", "ctx": {"ge": 1}})
+    'must be at least 1'
+    """
     kind = error["type"]
     if kind in _BOUNDS:
         key, words = _BOUNDS[kind]
-        return UserError(f"option {name}={text} of '{where}' must be {words} {error['ctx'][key]:g}")
-    allowed = _KINDS.get(kind) or ("a whole number" if kind.startswith("int") else error["msg"])
-    return UserError(f"option {name}={text} of '{where}' must be {allowed}")
+        return f"must be {words} {error['ctx'][key]:g}"
+    if kind == "literal_error":
+        return f"must be {error['ctx']['expected']}"
+    allowed = _KINDS.get(kind) or ("a whole number" if kind.startswith("int") else "")
+    return f"must be {allowed}" if allowed else str(error["msg"])
 
 
 def label(head: str, options: Mapping[str, Value], argument: str = "") -> str:

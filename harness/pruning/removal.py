@@ -20,7 +20,7 @@ def zero_units(network: Network, units: Mapping[str, Tensor]) -> None:
     Zeroes the weights, biases and BatchNorm of the units, and the weights that read them. So a zeroed unit equals a
     removed one for any nonlinearity.
 
-    units: original numbers (any,) of remaining units, by group.
+    units: the units to set to zero, by group: their original numbers (any,).
     """
     for (name, side), gone in _positions(network, _checked(network, units)).items():
         _zero(network.layer(name), side, gone)
@@ -34,7 +34,7 @@ def remove(network: Network, units: Mapping[str, Tensor]) -> Network:
 
     Args:
         network: dense or already pruned.
-        units: original numbers (any,) of remaining units, by group; at least one unit of each group must stay.
+        units: the units to remove, by group: their original numbers (any,). One unit of each group must stay.
     """
     gone = _checked(network, units)
     if gone and network.masks:

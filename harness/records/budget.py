@@ -22,7 +22,7 @@ class Keep:
         check_choice("a keep", "budget metric", self.metric, METRICS)
         if not 0 < self.fraction <= 1:
             what = f"{self.fraction:g} is outside (0, 1]; 0.25 keeps a quarter of the dense {self.metric}"
-            raise UserError(f"keep {self}: {what}")
+            raise UserError(f"--keep {self}: {what}")
 
     def __str__(self) -> str:
         return f"{self.metric}={self.fraction:g}"

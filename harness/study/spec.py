@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError
 
 from prunebench.errors import UserError, unknown
+from prunebench.plugins.options import plain_error
 from prunebench.records.budget import Budget, parse_budget
 from prunebench.records.names import Backend
 from prunebench.records.protocol import Protocol
@@ -171,7 +172,7 @@ def _read_toml(read: Any, where: str) -> dict[str, Any]:
 def _as_user_error(error: ValidationError) -> UserError:
     first = error.errors()[0]
     name = str(first["loc"][0]).replace("_", "-")
-    return UserError(f"--{name} {first['input']}: {first['msg']}")
+    return UserError(f"--{name} {first['input']}: {plain_error(first)}")
 
 
 def _absolute(path: Path) -> Path:

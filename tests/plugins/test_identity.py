@@ -14,9 +14,7 @@ from prunebench.plugins.registry import Registry
 from prunebench.study.store import key_of
 
 PLUGIN = """
-from prunebench.plugins.criterion import Criterion
-from prunebench.plugins.model import Model
-from prunebench.plugins.regulariser import Penalty
+from prunebench import Criterion, Model, Penalty
 
 def small(weight, *, factor=1.0):
     return factor * weight.sum(dim=1)
@@ -25,6 +23,7 @@ class Growing:
     strength = 1.0
     def __init__(self, speed):
         self.speed = speed
+    def attach(self, network, generator): ...
 
 SMALL = Criterion(small)
 SLOW = Criterion(small, name="slow", regulariser=Growing(0.1))

@@ -64,10 +64,10 @@ def test_relative_folders_are_made_absolute(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"epochs": "abc"}, "--epochs abc: Input should be a valid integer"),
-        ({"epochs": "-1"}, "--epochs -1: Input should be greater than or equal to 0"),
+        ({"epochs": "abc"}, "--epochs abc: must be a whole number"),
+        ({"epochs": "-1"}, "--epochs -1: must be at least 0"),
         ({"train_fraction": "1.5"}, "--train-fraction 1.5: "),
-        ({"ranking": "lokal"}, "--ranking lokal: Input should be 'local'"),
+        ({"ranking": "lokal"}, "--ranking lokal: must be 'local', 'per-cost'"),
         ({"preset": "quik"}, "unknown preset 'quik'; did you mean 'quick'?"),
     ],
 )
@@ -87,7 +87,7 @@ def test_wrong_values_are_one_line_that_names_the_option(options: dict[str, Any]
         ("criteria = [1]", "--criteria 1: Input should be a valid string"),
         ("criteria = []", "--criteria .*at least 1"),
         ("criteria = 3", "--criteria 3: "),
-        ('epochs = "three"', "--epochs three: Input should be a valid integer"),
+        ('epochs = "three"', "--epochs three: must be a whole number"),
         ("download = 'maybe'", "--download maybe: "),
     ],
 )
