@@ -10,17 +10,17 @@ from prunebench.pruning.removal import remove
 from prunebench.pruning.selection import Ranking, random_like, select
 from prunebench.records.budget import Keep
 from prunebench.records.names import Metric
+from prunebench.records.protocol import Protocol
 from prunebench.seeding import generator
 from prunebench.study.stages import Stage
 from prunebench.study.structure import Structure, unit_counts
-from prunebench.study.task import Task
 
 
 @dataclass(frozen=True, eq=False)
 class Cutter:
     """Cuts the networks of one trajectory. structure: what is removed, whole units or single weights."""
 
-    task: Task
+    protocol: Protocol
     structure: Structure
     metric: Metric
     seed: int
@@ -34,7 +34,7 @@ class Cutter:
         """
         if method.score is None:
             return remove(parent, {}), ()
-        protocol, structure = self.task.protocol, self.structure
+        protocol, structure = self.protocol, self.structure
         batches = data.calibration.batches(protocol.calibration_batch)
         scores = structure.score(method.score, parent, batches, generator(self.seed, "score", stage.label))
         ranking = method.score.published if protocol.ranking == "published" else Ranking(protocol.ranking)

@@ -54,7 +54,7 @@ class Trajectory:
     def __post_init__(self) -> None:
         self.protocol, self.structure = self.task.protocol, self.task.structure(self.metric)
         self.plan = StagePlan(self.protocol, self.task.facts(self.seed, self.device), self.metric)
-        self.cutter = Cutter(self.task, self.structure, self.metric, self.seed)
+        self.cutter = Cutter(self.protocol, self.structure, self.metric, self.seed)
 
     @cached_property
     def data(self) -> BlockData:

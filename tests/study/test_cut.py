@@ -24,7 +24,7 @@ def task() -> Task:
 
 
 def cutter(task: Task, seed: int = 0) -> Cutter:
-    return Cutter(task, task.structure("macs"), "macs", seed)
+    return Cutter(task.protocol, task.structure("macs"), "macs", seed)
 
 
 def cut_by(task: Task, name: str, stage: Stage = HALF, seed: int = 0) -> tuple[Network, tuple[str, ...]]:
