@@ -109,12 +109,19 @@ def _kind(owner: Any, name: str, default: Value) -> Any:
     """Return the annotation of one option, or the plain type of the default where no usable annotation is there."""
     plain = next(kind for kind in (bool, int, float, str) if isinstance(default, kind))
     try:
-        annotation = inspect.get_annotations(owner)[name]
+        annotation = _annotations(owner)[name]
         kind = eval(annotation, vars(sys.modules[owner.__module__])) if isinstance(annotation, str) else annotation
         TypeAdapter(kind)
     except Exception:  # no annotation, one that names something undefined, or a type that pydantic does not know
         return plain
     return kind
+
+
+def _annotations(owner: Any) -> Mapping[str, Any]:
+    """Return the annotations of a function, or of a dataclass with its inherited fields."""
+    if is_dataclass(owner):
+        return {field.name: field.type for field in fields(owner)}
+    return inspect.get_annotations(owner)
 
 
 def _value(where: str, name: str, text: str, option: Option) -> Value:

@@ -1,10 +1,19 @@
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field
 
 from prunebench.errors import UserError
-from prunebench.plugins.options import Option, convert, function_options, keyword_defaults, label, split_name
+from prunebench.plugins.options import (
+    Option,
+    convert,
+    field_options,
+    function_options,
+    keyword_defaults,
+    label,
+    split_name,
+)
 
 
 def plain(defaults: dict[str, Any]) -> dict[str, Option]:
@@ -114,3 +123,17 @@ def test_label_is_the_inverse_of_split_name(rate: float) -> None:
 def test_an_option_given_twice_is_refused() -> None:
     with pytest.raises(UserError, match="option p is given twice in 'magnitude:p=1,p=2'"):
         split_name("magnitude:p=1,p=2")
+
+
+def test_bounds_of_inherited_fields_hold() -> None:
+    @dataclass(frozen=True)
+    class Base:
+        every: Annotated[int, Field(ge=1)] = 10
+
+    @dataclass(frozen=True)
+    class Own(Base):
+        strength: float = 1.0
+
+    assert field_options(Own()).keys() == {"every", "strength"}
+    with pytest.raises(UserError, match="option every=0 of 'mine' must be at least 1"):
+        convert("mine", {"every": "0"}, field_options(Own()))
