@@ -1,6 +1,7 @@
 """Toy networks for the contract suite, with the structures that criteria get wrong."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,20 @@ class Residual(nn.Module):
         inner += stream
         scores: Tensor = self.linear(self.relu(inner).mean((2, 3)))
         return scores
+
+
+class Net(nn.Module):
+    """Named layers and a function that is the forward pass: `run(model, pictures)`."""
+
+    def __init__(self, run: Callable[[Any, Tensor], Any], **layers: nn.Module) -> None:
+        super().__init__()
+        self.run = run
+        for name, layer in layers.items():
+            self.add_module(name, layer)
+
+    def forward(self, pictures: Tensor) -> Any:
+        """Apply `run` to the layers and a batch of pictures."""
+        return self.run(self, pictures)
 
 
 def chain(units: Sequence[int] = (6, 4, 8)) -> Network:

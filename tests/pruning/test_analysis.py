@@ -14,6 +14,7 @@ from prunebench.models.resnet import RESNET20
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.network import Slice, Table
 from prunebench.pruning.verification import MIXED
+from prunebench.testing.toys import Net
 
 PICTURES = torch.zeros(1, 3, 32, 32)
 
@@ -46,19 +47,6 @@ def test_streams_of_a_resnet_are_groups_and_the_shortcut_parts_them() -> None:
 def test_depthwise_convolutions_go_with_their_input() -> None:
     table = analyse(mobilenet_v2(weights=None, num_classes=5), PICTURES)
     assert table.group("features.2.conv.0.0").producers == ("features.2.conv.0.0", "features.2.conv.1.0")
-
-
-class Net(nn.Module):
-    """Layers by their names, and what is done with them."""
-
-    def __init__(self, run: Callable[[Any, Tensor], Any], **layers: nn.Module) -> None:
-        super().__init__()
-        self.run = run
-        for name, layer in layers.items():
-            self.add_module(name, layer)
-
-    def forward(self, pictures: Tensor) -> Any:
-        return self.run(self, pictures)
 
 
 def test_groups_share_a_layer_behind_a_concatenation() -> None:

@@ -1,6 +1,5 @@
 """Evidence: the right numbers, in the right shapes, and a network left as it was."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,22 +16,10 @@ from prunebench.pruning.removal import remove
 from prunebench.scoring.evidence import gather, undisturbed
 from prunebench.scoring.places import producers
 from prunebench.testing import toys
+from prunebench.testing.toys import Net
 
 FIRST = frozenset({"grad", "bias_grad"})
 FLOW = frozenset({"output", "output_grad", "activation", "activation_grad"})
-
-
-class Net(nn.Module):
-    """Layers by their names, and what is done with them."""
-
-    def __init__(self, run: Callable[[Any, Tensor], Any], **layers: nn.Module) -> None:
-        super().__init__()
-        self.run = run
-        for name, layer in layers.items():
-            self.add_module(name, layer)
-
-    def forward(self, pictures: Tensor) -> Any:
-        return self.run(self, pictures)
 
 
 def observe(network: Network, names: frozenset[str]) -> dict[str, dict[str, Tensor]]:
