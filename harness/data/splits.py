@@ -1,7 +1,7 @@
 """Draw a block's splits from a dataset by its seed. Validation pictures never come from the test split."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 import torch
@@ -16,12 +16,16 @@ from prunebench.seeding import generator
 
 @dataclass(frozen=True)
 class Split:
-    """One split on a device. centre: networks see the central centre x centre pixels; 0: the whole picture."""
+    """One split on a device.
+
+    centre: networks see the central centre x centre pixels; 0: the whole picture. memory_format: of batches.
+    """
 
     pictures: Samples
     mean: Tensor
     std: Tensor
     centre: int = 0
+    memory_format: torch.memory_format = torch.channels_last
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -32,11 +36,11 @@ class Split:
         return self.centre or self.pictures.shape[-1]
 
     def floats(self, images: Tensor) -> Tensor:
-        """Cut and normalise uint8 pictures (n, channels, height, width) to float32, channels_last."""
+        """Cut and normalise uint8 pictures (n, channels, height, width) to float32."""
         if self.centre:
             images = central(images, self.centre)
         scaled = images.to(torch.float32).div_(255).sub_(self.mean).div_(self.std)
-        return scaled.contiguous(memory_format=torch.channels_last)
+        return scaled.contiguous(memory_format=self.memory_format)
 
     def batches(self, size: int) -> "Batches":
         """Give batches (normalised pictures, labels) in order; the last batch may be short."""
@@ -81,6 +85,11 @@ class BlockData:
     test: Split
     classes: int
     augment: tuple[str, ...]
+
+    def in_format(self, memory_format: torch.memory_format) -> "BlockData":
+        """Give the same splits with batches in another memory format."""
+        names = ("train", "validation", "calibration", "test")
+        return replace(self, **{name: replace(getattr(self, name), memory_format=memory_format) for name in names})
 
 
 def check_sizes(loaded: Loaded, protocol: Protocol) -> None:

@@ -1,17 +1,18 @@
 """Make the table of units: which positions of which layers are removed together."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from prunebench.errors import UserError, unknown
 from prunebench.pruning.dependencies import dependencies
 from prunebench.pruning.grouping import groups
 from prunebench.pruning.network import Group, Network, Table
+from prunebench.pruning.operations import other_macs
 from prunebench.pruning.removal import remove
-from prunebench.pruning.tracing import KINDS
+from prunebench.pruning.suitability import check_suitable
 from prunebench.pruning.verification import skeleton, twin, verify
 
 
@@ -31,7 +32,7 @@ def analyse(
         model: any network of convolutions, linear layers and BatchNorm that returns one tensor, (batch, classes).
         example: pictures of the right size (batch, channels, height, width); their values do not matter.
         name: how errors call the model.
-        check: whether to make this check.
+        check: whether to make this check, and to measure `Table.macs`.
         classes: classes that the output must have; None accepts any number.
 
     Raises:
@@ -42,16 +43,18 @@ def analyse(
     [('0', 8)]
     """
     device = next(model.parameters(), example).device
-    pictures = example.detach().to(device)
+    pictures = torch.cat([example.detach()[:1]] * 2).to(device)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         try:
-            _check_layers(model)
+            check_suitable(model, example.dtype)
             table = _table(model, pictures, classes)
             if check:
                 table = verify(model, table, pictures)
             if not table.groups:
                 why = next((f": '{layer}' keeps its units because of {why}" for layer, why in table.fixed.items()), "")
                 raise UserError(f"it has no layer whose units could be removed{why}")
+            if check:
+                table = replace(table, macs=other_macs(model, table, pictures))
         except UserError as error:
             raise UserError(f"{name} cannot be pruned: {error}") from error
     return table
@@ -96,26 +99,6 @@ def _widths(table: Table, widths: Mapping[str, int]) -> dict[str, int]:
     return chosen
 
 
-def _check_layers(model: nn.Module) -> None:
-    owner: dict[int, str] = {}
-    for layer, module in model.named_modules():
-        if isinstance(module, nn.Conv2d) and 1 < module.groups == module.out_channels != module.in_channels:
-            raise UserError(
-                f"layer '{layer}' has {module.groups} groups of one output channel and several input channels; "
-                "give each group more output channels"
-            )
-        if isinstance(module, KINDS) and parametrize.is_parametrized(module):
-            raise UserError(f"layer '{layer}' is parametrised, as by weight_norm; remove the parametrisation")
-    for parameter, tensor in model.named_parameters(remove_duplicate=False):
-        first = owner.setdefault(id(tensor), parameter)
-        if first == parameter or model.get_parameter(first) is not tensor:
-            continue
-        one, other = first.rpartition(".")[0], parameter.rpartition(".")[0]
-        if model.get_submodule(one) is model.get_submodule(other):
-            raise UserError(f"layers '{one}' and '{other}' are the same module; make one layer for each use")
-        raise UserError(f"parameters '{first}' and '{parameter}' are one shared tensor; give each layer its own")
-
-
 def _table(model: nn.Module, pictures: Tensor, classes: int | None) -> Table:
     """Analyse a copy that has shapes only. If it cannot run, analyse a full copy, whose errors tell the true cause."""
     try:
@@ -138,4 +121,6 @@ def _analyse(model: nn.Module, pictures: Tensor, classes: int | None) -> Table:
             free.append(group)
         elif reason not in ("", "output"):
             fixed |= dict.fromkeys(group.producers, reason)
-    return Table(tuple(free), trace.positions, trace.norm, trace.tail, trace.joined, sole_readers, fixed)
+    fixed |= {name: f"'{name}', which {why}" for name, why in trace.stops.items() if name not in fixed}
+    positions = {name: number for name, number in trace.positions.items() if name not in trace.stops}
+    return Table(tuple(free), positions, trace.norm, trace.tail, trace.joined, sole_readers, fixed)

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from prunebench.pruning.layers import ChannelPad
-from prunebench.pruning.network import Group, Network, Side, Table, weight_of
-from prunebench.pruning.tracing import NORMS
+from prunebench.pruning.kinds import LAYERS, cut_axes
+from prunebench.pruning.network import Group, Network, Polynomial, Side, Table, holder, weight_of
 from prunebench.records.record import Cost
 
 Ints = NDArray[np.int64]
@@ -20,13 +19,14 @@ Ints = NDArray[np.int64]
 def count(network: Network) -> Cost:
     """Count the MACs, parameters, units and bytes of a network.
 
-    MACs are the multiply-accumulates of convolutions and linear layers, without biases and BatchNorm, for one picture
-    of the size that the table was made with.
+    MACs are the multiply-accumulates of convolutions, linear layers and matrix products, without biases and BatchNorm,
+    for one picture of the size that the table was made with.
     """
     model = network.model
     tensors = [*model.parameters(), *model.buffers()]
+    layers = sum(places * weight_of(network, name).numel() for name, places in network.table.positions.items())
     return Cost(
-        macs=sum(places * weight_of(network, name).numel() for name, places in network.table.positions.items()),
+        macs=layers + network.table.macs(network.units),
         params=sum(parameter.numel() for parameter in model.parameters()),
         units=sum(network.units.values()),
         bytes=sum(tensor.numel() * tensor.element_size() for tensor in tensors),
@@ -44,6 +44,7 @@ class CostModel:
     macs, params, bytes: (terms,), the cost of one element.
     memory: (groups,), bytes of one unit's feature maps for one picture.
     fixed_params, fixed_bytes: the part that no removal changes.
+    other_macs: see `Table.macs`.
     """
 
     groups: tuple[str, ...]
@@ -59,6 +60,7 @@ class CostModel:
     memory: Ints
     fixed_params: int
     fixed_bytes: int
+    other_macs: Polynomial
 
     @cached_property
     def dense(self) -> Cost:
@@ -81,7 +83,7 @@ class CostModel:
         vector = self._vector(units)
         numbers = self._outs(vector) * self._ins(vector)
         return Cost(
-            macs=int(self.macs @ numbers),
+            macs=int(self.macs @ numbers) + self.other_macs(units),
             params=self.fixed_params + int(self.params @ numbers),
             units=int(vector.sum()),
             bytes=self.fixed_bytes + int(self.bytes @ numbers),
@@ -106,7 +108,11 @@ class CostModel:
         # outs * ins - (outs - out_share) * (ins - in_share), for every group at once
         saved = (weight * self._outs(vector)) @ self.in_share + (weight * self._ins(vector)) @ self.out_share
         saved -= weight @ (self.out_share * self.in_share)
-        return dict(zip(self.groups, saved.tolist(), strict=True))
+        other = self.other_macs if metric == "macs" else Polynomial()
+        return {
+            group: own + other(units) - other({**units, group: units[group] - 1})
+            for group, own in zip(self.groups, saved.tolist(), strict=True)
+        }
 
     def widths(self, units: Mapping[str, int]) -> dict[str, tuple[int, int]]:
         """Give the output widths (dense, now) of every convolution and linear layer, in the order of the model."""
@@ -164,9 +170,9 @@ class _Term(NamedTuple):
 
 def costs(model: nn.Module, table: Table) -> CostModel:
     """Make the cost model of a dense network from the table of its units."""
-    terms = [
-        term for name, layer in model.named_modules() for term in _terms(name, layer, table.positions.get(name, 0))
-    ]
+    parts = {part.layer for group in table.groups for part in group.slices} | table.positions.keys()
+    order = [name for name, _ in (*model.named_modules(), *model.named_parameters()) if name in parts]
+    terms = [term for name in order for term in _terms(*holder(model, name), name, table.positions.get(name, 0))]
     dense = np.array([group.units for group in table.groups], dtype=np.int64)
     out_share = _share(table, [(term.layer, "out") for term in terms])
     in_share = _share(table, [(term.layer, "in") if term.groups else None for term in terms])
@@ -188,6 +194,7 @@ def costs(model: nn.Module, table: Table) -> CostModel:
         memory=np.array([_memory(model, table, group) for group in table.groups], dtype=np.int64),
         fixed_params=sum(p.numel() for p in model.parameters()) - int(params @ (outs * ins)),
         fixed_bytes=sum(t.numel() * t.element_size() for t in tensors) - int(size @ (outs * ins)),
+        other_macs=table.macs,
     )
 
 
@@ -198,17 +205,18 @@ def _memory(model: nn.Module, table: Table, group: Group) -> int:
     return sum(table.positions[name] * widths[name] * sizes[name] for name in group.producers)
 
 
-def _terms(name: str, layer: nn.Module, places: int) -> Iterator[_Term]:
-    if isinstance(layer, nn.Conv2d | nn.Linear):
-        outs, ins = layer.weight.shape[:2]  # ins is 1 for a depthwise convolution, whatever its width
+def _terms(layer: nn.Module, tensor: str, name: str, places: int) -> Iterator[_Term]:
+    axes = cut_axes(layer, "out", tensor)
+    if isinstance(layer, (*LAYERS, nn.ConvTranspose2d)) and not tensor:
+        axis = axes.pop("weight")
+        outs, ins = layer.weight.shape[axis], layer.weight.shape[1 - axis]  # ins is 1 for a depthwise convolution
         each, size = layer.weight[0, 0].numel(), layer.weight.element_size()
         yield _Term(name, outs, ins, places * each, each, each * size, getattr(layer, "groups", 1))
-        if layer.bias is not None:
-            yield _Term(name, outs, 1, 0, 1, size)
-    elif isinstance(layer, (*NORMS, ChannelPad)):
-        vectors = [*layer.parameters(), *(buffer for buffer in layer.buffers() if buffer.ndim)]
-        outs = layer.num_features if isinstance(layer, NORMS) else layer.out_channels
-        yield _Term(name, outs, 1, 0, len(list(layer.parameters())), sum(vector.element_size() for vector in vectors))
+    vectors = [(value, value.shape[axis]) for key, axis in axes.items() if (value := getattr(layer, key)) is not None]
+    if vectors:
+        params = sum(value.numel() // outs for value, outs in vectors if isinstance(value, nn.Parameter))
+        size = sum(value.numel() // outs * value.element_size() for value, outs in vectors)
+        yield _Term(name, vectors[0][1], 1, 0, params, size)
 
 
 def _share(table: Table, rows: list[tuple[str, Side] | None]) -> Ints:

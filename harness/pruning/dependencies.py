@@ -2,18 +2,24 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 import torch_pruning as tp
 from torch import Tensor, nn
 
+from prunebench.pruning.kinds import KINDS, LAYERS, NORMS, channel_axis, depthwise, own_tensors
 from prunebench.pruning.layers import ChannelPad
 from prunebench.pruning.network import Side
-from prunebench.pruning.tracing import KINDS, NORMS, Trace, depthwise, trace
+from prunebench.pruning.shapes import concatenated, flattened, keeps_channels, pads_channels
+from prunebench.pruning.suitability import unfollowed
+from prunebench.pruning.tracing import Trace, trace
 
 Pairs = list[tuple[int, int]]  # (position in a layer, unit that it belongs to)
 Part = tuple[str, Side]
+_Flatten = tp.dependency.index_mapping._FlattenIndexMapping
+_Concat = tp.dependency.index_mapping._ConcatIndexMapping
 
 
 @dataclass
@@ -30,14 +36,66 @@ class Found:
 
 
 class _Graph(tp.DependencyGraph):  # type: ignore[misc]
-    """A dependency graph without index mappings for reshapes that torch-pruning maps wrongly or fails at."""
+    """A dependency graph whose reshapes and concatenations are mapped by the shapes that autograd knows.
+
+    torch-pruning infers these shapes from neighbours, and is wrong or fails where it cannot.
+    """
 
     def _trace(self, *args: Any, **options: Any) -> dict[Any, Any]:
         nodes: dict[Any, Any] = super()._trace(*args, **options)
         for node in nodes.values():
-            if isinstance(node.module, tp.ops._ReshapeOp) and not _keeps_channels(node.grad_fn):
+            if isinstance(node.module, tp.ops._ReshapeOp):
                 node.type = tp.ops.OPTYPE.ELEMENTWISE
+            elif isinstance(node.module, tp.ops._ConcatOp):
+                node.module.concat_sizes = [1] * len(node.inputs)  # a stand-in, so that nothing is inferred
         return nodes
+
+    def build_dependency(self, *args: Any, **options: Any) -> "_Graph":
+        super().build_dependency(*args, **options)
+        for node in self.module2node.values():
+            if isinstance(node.module, tp.ops._ReshapeOp) and (stride := flattened(node.grad_fn)) > 1:
+                self._map(node, 0, [partial(_Flatten, stride)] * len(node.inputs))
+            elif isinstance(node.module, tp.ops._ConcatOp):
+                ends = concatenated(node.grad_fn, [parameter for parameter, _ in self.unwrapped_parameters])
+                self._map(node, 1, [partial(_Concat, end) for end in ends])
+        return self
+
+    @staticmethod
+    def _map(node: Any, slot: int, mappings: Sequence[Callable[[bool], Any]]) -> None:
+        """Set the index mapping between a node and each of its inputs. A mapping is made for a direction."""
+        used: list[Any] = []
+        for given, mapping in zip(node.inputs, mappings, strict=True):
+            for source, target, reverse in ((node, given, True), (given, node, False)):
+                dep = next(d for d in source.dependencies if d.target is target and not any(d is u for u in used))
+                dep.index_mapping[slot] = mapping(reverse)
+                used.append(dep)
+
+
+class _Alone(tp.function.BatchnormPruner):  # type: ignore[misc]
+    """Lets units pass through modules that work on each channel alone."""
+
+    def __init__(self, channels: Mapping[nn.Module, int]) -> None:
+        super().__init__()
+        self._channels = channels
+
+    def get_out_channels(self, layer: nn.Module) -> int | None:
+        return self._channels.get(layer)
+
+    get_in_channels = get_out_channels
+
+
+@dataclass(frozen=True, eq=False)
+class _Walk:
+    """What a walk through the graph needs to know.
+
+    names: of modules and parameters. alone: modules that seem to work on each channel alone.
+    stops: modules whose units cannot be followed, each with the reason.
+    """
+
+    graph: Any
+    names: Mapping[Any, str]
+    alone: frozenset[str]
+    stops: Mapping[str, str]
 
 
 def dependencies(model: nn.Module, pictures: Tensor, classes: int | None) -> tuple[Trace, list[Found], dict[str, str]]:
@@ -47,44 +105,60 @@ def dependencies(model: nn.Module, pictures: Tensor, classes: int | None) -> tup
     forward pass, the entries, and for every depthwise convolution the layer whose only reader it is ("" if none).
 
     Args:
-        model: in eval mode, with all parameters trainable: torch-pruning silently leaves frozen ones out.
+        model: in eval mode, with all parameters trainable: torch-pruning silently leaves frozen ones out. Modules that
+            work on each channel alone are replaced by copies of their input.
         pictures: (batch, channels, height, width); model and pictures may be on the meta device.
         classes: see `prunebench.pruning.tracing.trace`, whose `UserError` passes through.
     """
-    traces: list[Trace] = []
-
-    def forward(model: nn.Module, given: tuple[Tensor]) -> Tensor:
-        seen, output = trace(model, given[0], classes)
-        traces.append(seen)
-        return output
-
-    with torch.enable_grad():  # the two sides of a ChannelPad are independent, as in a convolution
-        graph = _Graph().build_dependency(
-            model, (pictures,), forward, customized_pruners={ChannelPad: tp.function.ConvPruner()}, verbose=False
-        )
-    order = traces[0].order
+    with torch.enable_grad():
+        trace(model, pictures[:1], classes)
+        seen = trace(model, pictures, classes)
+        seen.stops = unfollowed(model, seen.calls)
+        _stand_in(model, seen)
+        channels = {model.get_submodule(name): width for name, width in seen.alone.items()}
+        kinds = {type(module) for module in channels if not isinstance(module, NORMS)}
+        # The two sides of a ChannelPad are independent, as in a convolution.
+        pruners: dict[type, Any] = {ChannelPad: tp.function.ConvPruner(), **dict.fromkeys(kinds, _Alone(channels))}
+        pictures = pictures.requires_grad_()  # so that a concatenation with the pictures shows their channels
+        graph = _Graph().build_dependency(model, (pictures,), customized_pruners=pruners, verbose=False)
     names = {module: layer for layer, module in model.named_modules()}
     names |= {parameter: name for name, parameter in model.named_parameters()}
-    entries = list(_roots(model, graph, names, order))
-    layers = {name: model.get_submodule(name) for name in order}
+    walk = _Walk(graph, names, frozenset(seen.alone), seen.stops)
+    entries = list(_roots(model, walk, seen.order))
+    layers = {name: model.get_submodule(name) for name in seen.order}
     sole_readers = {name: _read_alone(graph, names, layer) for name, layer in layers.items() if depthwise(layer)}
     for node in graph.module2node.values():
         vars(node).clear()  # the nodes form a reference cycle that would keep the model and its activations alive
-    return traces[0], entries, sole_readers
+    return seen, entries, sole_readers
 
 
-def _roots(model: nn.Module, graph: Any, names: Mapping[Any, str], order: Sequence[str]) -> Iterator[Found]:
+def _stand_in(model: nn.Module, seen: Trace) -> None:
+    """Replace the modules that work on each channel alone by copies of their input, which the graph shows as one node.
+
+    Those whose tensors have one entry vanish: nothing in them depends on the units.
+    """
+    for name in list(seen.alone):
+        module = model.get_submodule(name)
+        module.forward = torch.clone
+        if own_tensors(module) and all(tensor.numel() == 1 for tensor in own_tensors(module).values()):
+            del seen.alone[name]
+            for holder in model.modules():
+                holder._modules.update({k: nn.Identity() for k, child in holder._modules.items() if child is module})
+
+
+def _roots(model: nn.Module, walk: _Walk, order: Sequence[str]) -> Iterator[Found]:
     done: set[str] = set()
     for root in order:
         layer = model.get_submodule(root)
-        if root not in done and not depthwise(layer):
-            entry = _walk(graph, names, layer, root)
+        if root not in done and root not in walk.stops and not depthwise(layer):
+            entry = _follow(walk, layer, root)
             done |= {layer for layer, side in entry.parts if side == "out"}
             yield entry
 
 
-def _walk(graph: Any, names: Mapping[Any, str], layer: nn.Module, root: str) -> Found:
+def _follow(walk: _Walk, layer: nn.Module, root: str) -> Found:
     """Follow the units of a layer through the graph. The same positions pass each node and operation once."""
+    graph = walk.graph
     pruner = graph.get_pruner_of_module(layer)
     entry = Found(root, pruner.get_out_channels(layer))
     start = [tp._helpers._HybridIndex(idx=unit, root_idx=unit) for unit in range(entry.units)]
@@ -95,13 +169,13 @@ def _walk(graph: Any, names: Mapping[Any, str], layer: nn.Module, root: str) -> 
         if key in seen:
             continue
         seen.add(key)
-        stop = _why_stop(node, names)
+        stop = _why_stop(node, pairs, walk)
         if stop:
             entry.fixed = entry.fixed if entry.fixed == "output" else stop
             continue
-        if isinstance(node.module, KINDS):
+        if _has_positions(node.module, walk):
             side: Side = "out" if graph.is_out_channel_pruning_fn(operation) else "in"
-            entry.parts.setdefault((names[node.module], side), []).extend(pairs)
+            entry.parts.setdefault((walk.names[node.module], side), []).extend(pairs)
         stack += [
             (dep.target, dep.handler, moved)
             for dep in node.dependencies
@@ -110,40 +184,38 @@ def _walk(graph: Any, names: Mapping[Any, str], layer: nn.Module, root: str) -> 
     return entry
 
 
+def _has_positions(module: Any, walk: _Walk) -> bool:
+    return isinstance(module, (*KINDS, nn.Parameter)) or walk.names.get(module) in walk.alone
+
+
 def _moved(mappings: Sequence[Callable[[Pairs], Pairs] | None], pairs: Pairs) -> Pairs:
     for mapping in mappings:
         pairs = mapping(pairs) if mapping is not None else pairs
     return pairs
 
 
-def _why_stop(node: Any, names: Mapping[Any, str]) -> str:
+def _why_stop(node: Any, pairs: Pairs, walk: _Walk) -> str:
     """Say why units cannot be followed beyond a node; "" if they can."""
     module, channels = node.module, getattr(node.grad_fn, "_saved_dim", 1) == 1
+    name = walk.names.get(module, "")
+    if name in walk.stops:
+        return f"'{name}', which {walk.stops[name]}"
     if isinstance(module, tp.ops._OutputOp):
         return "output"
-    if isinstance(module, tp.ops._ReshapeOp) and not _keeps_channels(node.grad_fn):
+    if isinstance(module, tp.ops._ReshapeOp) and not keeps_channels(node.grad_fn):
         return "a reshape that mixes channels"
     if isinstance(module, (tp.ops._SplitOp, tp.ops._UnbindOp, tp.ops._SliceOp)) and channels:
         return "a split of the channels"
-    if _pads_channels(node.grad_fn):
+    if pads_channels(node.grad_fn):
         return "a padding of the channels"
-    if type(module).__module__.startswith(tp.ops.__name__) or isinstance(module, KINDS):
+    if isinstance(module, nn.Parameter):
+        axis = channel_axis(module)
+        fits = axis is not None and max(position for position, _ in pairs) < module.shape[axis]
+        return "" if fits else f"'{name}' (Parameter)"
+    if type(module).__module__.startswith(tp.ops.__name__) or _has_positions(module, walk):
         return ""
     kind = type(module).__name__
-    return f"'{names[module]}' ({kind})" if module in names else f"a {kind}"
-
-
-def _keeps_channels(grad_fn: Any) -> bool:
-    """Tell whether a reshape keeps axis 1, flattens all axes after the batch, or belongs to a linear layer."""
-    before, after = tuple(grad_fn._saved_self_sym_sizes), tuple(grad_fn._input_metadata[0].shape)
-    flattens = len(after) == 2 and after[0] == before[0]
-    linear = 2 in (len(before), len(after)) and before[-1] == after[-1]
-    return before[:2] == after[:2] or flattens or linear
-
-
-def _pads_channels(grad_fn: Any) -> bool:
-    pads: tuple[int, ...] = getattr(grad_fn, "_saved_pad", ())  # from the last axis on, two each
-    return bool(pads) and any(pads[2 * (len(grad_fn._input_metadata[0].shape) - 2) :])
+    return f"'{name}' ({kind})" if name else f"a {kind}"
 
 
 def _read_alone(graph: Any, names: Mapping[Any, str], layer: nn.Module) -> str:
@@ -153,7 +225,7 @@ def _read_alone(graph: Any, names: Mapping[Any, str], layer: nn.Module) -> str:
         node = node.inputs[0]
         if len(node.outputs) != 1:
             return ""
-        if isinstance(node.module, nn.Conv2d | nn.Linear):
+        if isinstance(node.module, LAYERS):
             return names[node.module]
         if not isinstance(node.module, (*NORMS, tp.ops._ElementWiseOp)):
             return ""

@@ -10,8 +10,8 @@ from scipy.sparse.csgraph import connected_components
 from torch import nn
 
 from prunebench.pruning.dependencies import Found, Part
-from prunebench.pruning.network import Group, Slice
-from prunebench.pruning.tracing import depthwise
+from prunebench.pruning.kinds import depthwise
+from prunebench.pruning.network import Group, Slice, holder
 
 Ints = NDArray[np.int64]
 NONE = 2**31  # the period of a side without convolution groups: more positions than any layer has
@@ -21,7 +21,8 @@ def groups(model: nn.Module, found: Sequence[Found], order: Sequence[str]) -> It
     """Join the units that must be removed together; yields groups, each with why its units must stay ("" if not).
 
     Two units are joined if they need the same position of a layer. In a grouped convolution, one position in all
-    convolution groups counts as the same, since these groups must stay equal. Joined units are numbered by the first.
+    convolution groups counts as the same, since these groups must stay equal. So do all channels of one group of a
+    GroupNorm. Joined units are numbered by the first.
 
     Args:
         model: the network, for the layers' shapes.
@@ -34,8 +35,8 @@ def groups(model: nn.Module, found: Sequence[Found], order: Sequence[str]) -> It
     entry_of = np.repeat(np.arange(len(found)), np.diff(first))
     parts = list(dict.fromkeys(part for entry in found for part in entry.parts))
     unit, part, position = _columns(found, first, parts)
-    period = np.array([_period(model, one) for one in parts])
-    joined = _components(unit, part * period.max(initial=1) + position % period[part], int(first[-1]))
+    period, block = np.array([_tie(model, one) for one in parts]).T
+    joined = _components(unit, part * period.max(initial=1) + position % period[part] // block[part], int(first[-1]))
     group_of = _components(entry_of, joined, len(found))
     rows = np.lexsort((part, group_of[entry_of[unit]]))
     for number, columns in _runs(group_of[entry_of[unit[rows]]], part[rows], unit[rows], position[rows]):
@@ -64,12 +65,17 @@ def _columns(found: Sequence[Found], first: Ints, parts: Sequence[Part]) -> tupl
     return unit, part, position
 
 
-def _period(model: nn.Module, part: Part) -> int:
-    """Give the number of positions per convolution group on one side of a layer; `NONE` for other layers."""
-    layer, side = model.get_submodule(part[0]), part[1]
+def _tie(model: nn.Module, part: Part) -> tuple[int, int]:
+    """Say which positions on one side of a layer are tied: those with the same position % period // block.
+
+    In a grouped convolution, the same position of every group; in a GroupNorm, the channels of one group.
+    """
+    (layer, tensor), side = holder(model, part[0]), part[1]
+    if isinstance(layer, nn.GroupNorm) and not tensor:
+        return NONE, layer.num_channels // layer.num_groups
     if not isinstance(layer, nn.Conv2d) or layer.groups == 1 or depthwise(layer):
-        return NONE
-    return (layer.in_channels if side == "in" else layer.out_channels) // layer.groups
+        return NONE, 1
+    return (layer.in_channels if side == "in" else layer.out_channels) // layer.groups, 1
 
 
 def _components(one: Ints, other: Ints, count: int) -> Ints:
@@ -114,12 +120,14 @@ def _group(
 
 
 def _why_one_unit(model: nn.Module, parts: Iterable[Part], width: int) -> str:
-    ties = (layer for layer, side in parts if _period(model, (layer, side)) != NONE)
-    return f"'{next(ties)}', whose groups must stay equal" if width > 1 else "its width of one unit"
+    ties = (layer for layer, side in parts if _tie(model, (layer, side)) != (NONE, 1))
+    tie = next(ties, None)
+    why = f"'{tie}', whose groups must stay equal" if tie else "an operation that mixes units"
+    return why if width > 1 else "its width of one unit"
 
 
 def _in_all_groups(model: nn.Module, part: Part, places: Ints) -> bool:
     """Tell whether every unit has positions in all groups of a grouped convolution. places: (units, k)."""
-    tied = getattr(model.get_submodule(part[0]), "groups", 1)
-    period = _period(model, part)
+    period, _ = _tie(model, part)
+    tied = getattr(holder(model, part[0])[0], "groups", 1)
     return period == NONE or all(len(np.unique(row % period)) * tied == len(row) for row in places)

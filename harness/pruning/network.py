@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Literal
 
 import torch
@@ -14,6 +15,7 @@ Side = Literal["out", "in"]
 class Slice:
     """Positions on one side of one layer that belong to a group's units.
 
+    layer: dotted name of a module, or of a parameter that a module without a width holds.
     index: (units, k), row u holds the positions (in the dense network) that belong to unit u.
     """
 
@@ -27,13 +29,31 @@ class Group:
     """A group of layers whose i-th units are removed together.
 
     producers: convolutions and linear layers whose outputs are these units, in the order of execution.
-    slices: positions in the producers, in the layers that normalise their outputs and in the layers that read them.
+    slices: positions in the producers, in modules that work on each channel alone, and in layers that read the units.
     """
 
     name: str
     units: int
     producers: tuple[str, ...]
     slices: tuple[Slice, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Polynomial:
+    """A polynomial of degree two in the numbers of units of groups.
+
+    >>> Polynomial(Fraction(5), {"a": Fraction(2)}, {("a", "b"): Fraction(1)})({"a": 3, "b": 4})
+    23
+    """
+
+    constant: Fraction = Fraction(0)
+    linear: Mapping[str, Fraction] = field(default_factory=dict)
+    squares: Mapping[tuple[str, str], Fraction] = field(default_factory=dict)
+
+    def __call__(self, units: Mapping[str, int]) -> int:
+        """Give the value for these numbers of units."""
+        value = self.constant + sum(factor * units[group] for group, factor in self.linear.items())
+        return round(value + sum(factor * units[a] * units[b] for (a, b), factor in self.squares.items()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +68,7 @@ class Table:
         a tensor of the same shape, and the number of that call. The tensor is a sum, not the end of a chain.
     depthwise: for every depthwise convolution, the layer whose only reader it is ("" if none).
     fixed: layers whose units must stay, each with the reason ("because of ...").
+    macs: for one picture, in operations beside the layers of `positions`, such as matrix products in attention.
     """
 
     groups: tuple[Group, ...]
@@ -57,6 +78,7 @@ class Table:
     joined: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     depthwise: Mapping[str, str] = field(default_factory=dict)
     fixed: Mapping[str, str] = field(default_factory=dict)
+    macs: Polynomial = Polynomial()
 
     def group(self, name: str) -> Group:
         """Find a group by its name."""
@@ -93,8 +115,8 @@ class Network:
         return {name: len(kept) for name, kept in self.kept.items()}
 
     def layer(self, name: str) -> nn.Module:
-        """Find a layer by its dotted name."""
-        return self.model.get_submodule(name)
+        """Find a layer, or the module that holds a parameter, by dotted name."""
+        return holder(self.model, name)[0]
 
     @property
     def device(self) -> torch.device:
@@ -133,6 +155,16 @@ class Network:
         removed = torch.cat(gone).sort().values
         now = index[self.kept[group.name]]
         return now - torch.searchsorted(removed[removed >= 0], now)
+
+
+def holder(model: nn.Module, name: str) -> tuple[nn.Module, str]:
+    """Find a module by its dotted name, or the module that holds a parameter of this name.
+
+    Returns the module and the name of its parameter, "" for a module.
+    """
+    parent, _, last = name.rpartition(".")
+    module = model.get_submodule(parent)
+    return (module, last) if last in module._parameters else (model.get_submodule(name), "")
 
 
 def weight_of(network: Network, layer: str) -> Tensor:

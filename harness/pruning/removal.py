@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from prunebench.errors import unknown
+from prunebench.pruning.kinds import cut_axes, widths
 from prunebench.pruning.layers import ChannelPad
-from prunebench.pruning.network import Network, Side, Table
-from prunebench.pruning.tracing import NORMS, depthwise
+from prunebench.pruning.network import Network, Side, Table, holder
 
 Part = tuple[str, Side]
 
@@ -23,7 +23,7 @@ def zero_units(network: Network, units: Mapping[str, Tensor]) -> None:
     units: the units to set to zero, by group: their original numbers (any,).
     """
     for (name, side), gone in _positions(network, _checked(network, units)).items():
-        _zero(network.layer(name), side, gone)
+        _zero(*holder(network.model, name), side, gone)
 
 
 def remove(network: Network, units: Mapping[str, Tensor]) -> Network:
@@ -42,7 +42,7 @@ def remove(network: Network, units: Mapping[str, Tensor]) -> Network:
     places = _positions(network, gone)
     model = _copy(network, places)
     for (name, side), positions in places.items():
-        _cut(model.get_submodule(name), side, positions)
+        _cut(*holder(model, name), side, positions)
     kept, gates = dict(network.kept), dict(network.gates)
     for group, numbers in gone.items():
         stays = ~torch.isin(network.kept[group], numbers)
@@ -92,35 +92,35 @@ def _collect(table: Table, units: Mapping[str, Tensor]) -> dict[Part, Tensor]:
 
 def _copy(network: Network, places: Mapping[Part, Tensor]) -> nn.Module:
     """Copy a network, but share the tensors that will be cut: cutting replaces them."""
-    layers = {name: network.layer(name) for name, _ in places}
-    cut = [getattr(layers[name], tensor) for name, side in places for tensor in _axes(layers[name], side)]
-    return deepcopy(network.model, {id(tensor): tensor for tensor in cut if tensor is not None})
+    parts = [(*holder(network.model, name), side) for name, side in places]
+    cut = [getattr(layer, name) for layer, tensor, side in parts for name in cut_axes(layer, side, tensor)]
+    return deepcopy(network.model, {id(tensor): tensor for tensor in cut})
 
 
 @torch.no_grad()
-def _zero(layer: nn.Module, side: Side, gone: Tensor) -> None:
+def _zero(layer: nn.Module, tensor: str, side: Side, gone: Tensor) -> None:
     if isinstance(layer, ChannelPad):
         hit = torch.isin(layer.index, gone.to(layer.index.device)) if side == "in" else gone.to(layer.index.device)
         layer.index[hit] = -1
         return
-    for name, axis in _axes(layer, side).items():
-        tensor = getattr(layer, name)
-        if isinstance(tensor, nn.Parameter):
-            tensor.index_fill_(axis, _indices(layer, side, gone).to(tensor.device), 0)
+    for name, axis in cut_axes(layer, side, tensor).items():
+        value = getattr(layer, name)
+        if isinstance(value, nn.Parameter):
+            value.index_fill_(axis, _indices(layer, side, gone).to(value.device), 0)
 
 
 @torch.no_grad()
-def _cut(layer: nn.Module, side: Side, gone: Tensor) -> None:
+def _cut(layer: nn.Module, tensor: str, side: Side, gone: Tensor) -> None:
     if isinstance(layer, ChannelPad) and side == "in":
         _renumber(layer, gone)
-    for name, axis in _axes(layer, side).items():
-        tensor = getattr(layer, name)
-        if tensor is None:
-            continue
-        stays = _complement(tensor.shape[axis], _indices(layer, side, gone)).to(tensor.device)
-        small = _in_format_of(tensor, tensor.index_select(axis, stays))
-        setattr(layer, name, nn.Parameter(small, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else small)
-    for name in _counts(layer, side):
+    for name, axis in cut_axes(layer, side, tensor).items():
+        value = getattr(layer, name)
+        stays = _complement(value.shape[axis], _indices(layer, side, gone)).to(value.device)
+        small = _in_format_of(value, value.index_select(axis, stays))
+        setattr(layer, name, nn.Parameter(small, value.requires_grad) if isinstance(value, nn.Parameter) else small)
+    if isinstance(layer, nn.GroupNorm):  # whole groups go
+        layer.num_groups -= len(gone) * layer.num_groups // layer.num_channels
+    for name in () if tensor else widths(layer, side):
         setattr(layer, name, getattr(layer, name) - len(gone))
 
 
@@ -130,27 +130,6 @@ def _indices(layer: nn.Module, side: Side, gone: Tensor) -> Tensor:
         within: Tensor = torch.unique(gone % (layer.in_channels // layer.groups))
         return within
     return gone
-
-
-def _axes(layer: nn.Module, side: Side) -> dict[str, int]:
-    """Name the tensors that one side of a layer cuts, each with its axis."""
-    if isinstance(layer, ChannelPad):
-        return {"index": 0, "scale": 0} if side == "out" else {}
-    if side == "in":
-        return {"weight": 1}
-    both = {"weight": 0, "bias": 0}
-    return both | ({"running_mean": 0, "running_var": 0} if isinstance(layer, NORMS) else {})
-
-
-def _counts(layer: nn.Module, side: Side) -> tuple[str, ...]:
-    """Name the attributes that hold the width of one side of a layer."""
-    if isinstance(layer, NORMS):
-        return ("num_features",)
-    if isinstance(layer, nn.Linear):
-        return (f"{side}_features",)
-    if depthwise(layer):  # both sides are the same channels
-        return ("in_channels", "out_channels", "groups")
-    return (f"{side}_channels",)
 
 
 def _renumber(layer: ChannelPad, gone: Tensor) -> None:

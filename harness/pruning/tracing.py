@@ -10,26 +10,28 @@ import torch
 from torch import Tensor, nn
 
 from prunebench.errors import UserError
-from prunebench.pruning.layers import ChannelPad
-
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
-KINDS = (nn.Conv2d, nn.Linear, *NORMS, ChannelPad)
-NONLINEAR = (
-    *(nn.ReLU, nn.LeakyReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish),
-    *(nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid, nn.Sigmoid, nn.Tanh, nn.Softplus),
-)
+from prunebench.pruning.kinds import KINDS, LAYERS, NONLINEAR, NORMS, channelwise, own_tensors
 
 
 @dataclass
 class Trace:
-    """The trace of one forward pass. order: convolutions and linear layers, as executed; for the rest see `Table`."""
+    """The trace of one forward pass.
+
+    order: convolutions and linear layers, as executed.
+    alone: modules that keep the shape of their input and seem to work on each channel alone, with their channels.
+    calls: how often each module ran.
+    stops: modules whose units cannot be followed, each with the reason.
+    For the rest see `Table`.
+    """
 
     order: list[str] = field(default_factory=list)
     positions: dict[str, int] = field(default_factory=dict)
     norm: dict[str, str] = field(default_factory=dict)
     tail: dict[str, str] = field(default_factory=dict)
     joined: dict[str, tuple[str, int]] = field(default_factory=dict)
+    alone: dict[str, int] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
+    stops: dict[str, str] = field(default_factory=dict)
     running: str = ""
     # How many layers had run when a module was last entered: evidence takes a module's first output after the layer.
     _entered: dict[str, int] = field(default_factory=dict)
@@ -40,14 +42,16 @@ class Trace:
     # Layers whose chain has met no nonlinearity yet, with the shape of what they write.
     _open: dict[str, torch.Size] = field(default_factory=dict)
 
-    def enter(self, name: str, module: nn.Module, inputs: tuple[Tensor]) -> None:
+    def enter(self, name: str, module: nn.Module, inputs: tuple[object, ...], named: dict[str, object]) -> None:
         """Note that `module` is about to read its first input."""
-        given = inputs[0]
         self.calls[name] += 1
         self.running = name
+        given = next(iter((*inputs, *named.values())), None)
+        if not isinstance(given, Tensor):
+            return
         before, self._entered[name] = self._entered.get(name, 0), len(self.order)
         layer, _, version = self._ends.get(id(given), ("", given, -1))
-        if version != given._version or not isinstance(module, (*NORMS, *NONLINEAR)):
+        if version != given._version or (isinstance(module, KINDS) and not isinstance(module, NORMS)):
             if isinstance(module, NONLINEAR):
                 self._join(name, given)
             return
@@ -57,7 +61,9 @@ class Trace:
         self.tail[layer] = name
         if isinstance(module, NONLINEAR):
             self._open.pop(layer, None)
-        if isinstance(module, NORMS) and layer not in self.norm:
+        elif not isinstance(module, NORMS):
+            self._inside[name] = layer
+        elif layer not in self.norm:
             self.norm[layer] = name
             self._inside[name] = layer
 
@@ -67,38 +73,51 @@ class Trace:
             self.joined[layer] = name, self.calls[name]
             del self._open[layer]
 
-    def leave(self, name: str, module: nn.Module, _: tuple[Tensor], result: Tensor) -> None:
+    def leave(
+        self, name: str, module: nn.Module, inputs: tuple[object, ...], named: dict[str, object], result: object
+    ) -> None:
         """Note that `module` has made `result`."""
         self.running = ""
         owner = self._inside.pop(name, "")
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        given = next(iter((*inputs, *named.values())), None)
+        if not isinstance(given, Tensor) or not isinstance(result, Tensor):
+            return
+        if isinstance(module, LAYERS):
             units = module.out_channels if isinstance(module, nn.Conv2d) else module.out_features
             self.order.append(name)
             self.positions[name] = result.numel() // (result.shape[0] * units)
             self.tail[name] = owner = name
             self._open[name] = result.shape
+        elif channelwise(module) and given.shape == result.shape and given.ndim > 1:
+            self._note_alone(name, module, given.shape[1])
         if owner:
             self._ends[id(result)] = (owner, result, result._version)
 
+    def _note_alone(self, name: str, module: nn.Module, channels: int) -> None:
+        tensors = own_tensors(module).values()
+        if all(tensor.numel() == 1 or tensor.numel() == channels for tensor in tensors):
+            self.alone[name] = channels
 
-def depthwise(layer: nn.Module) -> bool:
-    """Tell whether a layer is a depthwise convolution with as many outputs as inputs."""
-    return isinstance(layer, nn.Conv2d) and 1 < layer.groups == layer.in_channels == layer.out_channels
+    def forget(self, layer: str) -> None:
+        """Forget a layer that ran several times."""
+        self.order = [name for name in self.order if name != layer]
+        for part in (self.positions, self.norm, self.tail, self.joined):
+            part.pop(layer, None)
 
 
-def trace(model: nn.Module, example: Tensor, classes: int | None = None) -> tuple[Trace, Tensor]:
-    """Run the model once on an example (batch, channels, height, width); returns the trace and the output.
+def trace(model: nn.Module, example: Tensor, classes: int | None = None) -> Trace:
+    """Run the model once on an example (batch, channels, height, width).
 
-    Raises `UserError` if the model fails, its output is not (batch, classes), or a layer is not used exactly once.
+    Raises `UserError` if the model fails, or its output is not (batch, classes).
     classes: not checked if None.
     """
     seen = Trace()
-    layers = {name: module for name, module in model.named_modules() if isinstance(module, (*KINDS, *NONLINEAR))}
+    hooked = {n: m for n, m in model.named_modules() if isinstance(m, (*KINDS, *NONLINEAR)) or channelwise(m)}
     try:
         with ExitStack() as hooks:
-            for name, module in layers.items():
-                hooks.enter_context(module.register_forward_pre_hook(partial(seen.enter, name)))
-                hooks.enter_context(module.register_forward_hook(partial(seen.leave, name)))
+            for name, module in hooked.items():
+                hooks.enter_context(module.register_forward_pre_hook(partial(seen.enter, name), with_kwargs=True))
+                hooks.enter_context(module.register_forward_hook(partial(seen.leave, name), with_kwargs=True))
             output = model(example)
     except Exception as error:
         size = " x ".join(map(str, example.shape[1:]))
@@ -106,21 +125,20 @@ def trace(model: nn.Module, example: Tensor, classes: int | None = None) -> tupl
         where = f" in layer '{seen.running}'" if seen.running else ""
         what = f"it fails in eval mode on pictures of {size} pixels{where}: {type(error).__name__}: {why}"
         raise UserError(f"{what}; build the model for these pictures, or change size= or channels=") from error
-    result = _checked(output, len(example), classes)
-    for name, module in layers.items():
-        if isinstance(module, KINDS) and seen.calls[name] != 1:
-            cure = "make one layer for each use" if seen.calls[name] else "call the layer or delete it"
-            raise UserError(f"layer '{name}' is used {seen.calls[name]} times in a forward pass in eval mode; {cure}")
-    return seen, result
+    _check_output(output, len(example), classes)
+    for layer in [layer for layer in dict.fromkeys(seen.order) if seen.calls[layer] > 1]:
+        seen.forget(layer)
+    return seen
 
 
-def _checked(output: object, batch: int, classes: int | None) -> Tensor:
+def _check_output(output: object, batch: int, classes: int | None) -> None:
     if not isinstance(output, Tensor):
         raise UserError(
             f"it returns a {type(output).__name__} in eval mode; it must return one tensor, (batch, classes)"
         )
     if output.ndim != 2 or len(output) != batch:
-        raise UserError(f"it returns {tuple(output.shape)} for {batch} pictures; it must return (batch, classes)")
+        pictures = "1 picture" if batch == 1 else f"{batch} pictures"
+        cure = "; squeeze() drops the batch, too: use flatten(1)" if batch == 1 and output.ndim == 1 else ""
+        raise UserError(f"it returns {tuple(output.shape)} for {pictures}; it must return (batch, classes){cure}")
     if classes not in (None, output.shape[1]):
         raise UserError(f"its output has {output.shape[1]} classes, the data have {classes}; build it for {classes}")
-    return output

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from prunebench.pruning.kinds import KINDS, cut_axes
 from prunebench.pruning.network import Group, Network, Side
 
 
@@ -38,9 +39,9 @@ def unit_weights(network: Network, group: Group) -> list[UnitWeights]:
     for layer, side in dict.fromkeys((part.layer, part.side) for part in group.slices):
         module = network.layer(layer)
         weight = getattr(module, "weight", None)  # None for a ChannelPad and for a BatchNorm with affine=False
-        if isinstance(weight, Tensor):
+        if isinstance(module, KINDS) and isinstance(weight, Tensor):
             index = network.positions(group, layer, side).to(weight.device)
             if side == "in" and isinstance(module, nn.Conv2d) and module.groups > 1:
                 index = torch.unique(index % weight.shape[1], dim=1)
-            weights.append(UnitWeights(layer, side, weight, 0 if side == "out" else 1, index))
+            weights.append(UnitWeights(layer, side, weight, cut_axes(module, side)["weight"], index))
     return weights

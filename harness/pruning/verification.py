@@ -3,27 +3,32 @@
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from prunebench.errors import UserError
+from prunebench.pruning.kinds import KINDS, NORMS, channel_axis, own_tensors
 from prunebench.pruning.network import Network, Table
 from prunebench.pruning.removal import remove, zero_units
-from prunebench.pruning.tracing import KINDS, NORMS
+
+Check = Callable[[Mapping[str, Tensor], Tensor], str]  # units, pictures -> what goes wrong
 
 SEED = 2020
 DRAWS = 3
 TOLERANCE = 1e-11
 SIDE = 64
 MIXED = "an operation that mixes units or cannot be followed"
+TRAINING = "what reads it in training alone"
 PATTERN = 65_537  # numbers drawn for a large weight; prime, so that no two rows of the weight are equal
 
 
 def verify(model: nn.Module, table: Table, pictures: Tensor) -> Table:
     """Compare removed units of every group with masked ones, on randomised copies in float64.
 
-    Returns the table. Groups that fail alone are moved to `Table.fixed`.
+    Returns the table. Groups that fail alone are moved to `Table.fixed`. So are groups without whose units the network
+    fails in training mode, where it may call more layers.
 
     Args:
         model: a dense network.
@@ -34,17 +39,36 @@ def verify(model: nn.Module, table: Table, pictures: Tensor) -> Table:
         UserError: the network cannot be compared, or groups fail only together.
     """
     for units in _draws(table) if table.groups else ():
-        if not difference(model, table, units, pictures):
-            continue
-        if difference(model, table, {}, pictures):
-            raise UserError("it cannot be checked: in float64 its forward pass fails or is not deterministic")
-        faulty = _faulty(model, table, units, pictures)
-        if not faulty:
-            raise UserError("removing units of several layers together does not equal setting these units to zero")
-        fixed = {layer: MIXED for name in faulty for layer in table.group(name).producers}
-        groups = tuple(group for group in table.groups if group.name not in faulty)
-        return verify(model, replace(table, groups=groups, fixed={**table.fixed, **fixed}), pictures)
+        if difference(model, table, units, pictures):
+            if difference(model, table, {}, pictures):
+                raise UserError("it cannot be checked: in float64 its forward pass fails or is not deterministic")
+            fails = partial(difference, model, table)
+            return verify(model, _without_faulty(table, units, fails, pictures, MIXED), pictures)
+    for units in _draws(table) if table.groups else ():
+        if _fails_in_training(model, table, units, pictures) and not _fails_in_training(model, table, {}, pictures):
+            fails = partial(_fails_in_training, model, table)
+            return verify(model, _without_faulty(table, units, fails, pictures, TRAINING), pictures)
     return table
+
+
+def _without_faulty(table: Table, units: Mapping[str, Tensor], fails: Check, pictures: Tensor, reason: str) -> Table:
+    """Move the groups that fail alone to `Table.fixed`."""
+    faulty = _faulty(units, fails, pictures)
+    if not faulty:
+        raise UserError("removing units of several layers together does not equal setting these units to zero")
+    fixed = {layer: reason for name in faulty for layer in table.group(name).producers}
+    groups = tuple(group for group in table.groups if group.name not in faulty)
+    return replace(table, groups=groups, fixed={**table.fixed, **fixed})
+
+
+def _fails_in_training(model: nn.Module, table: Table, units: Mapping[str, Tensor], pictures: Tensor) -> str:
+    """Say what happens when units are removed and the network runs in training mode; "" if it runs."""
+    small = remove(Network.dense(skeleton(model), table), units).model.train()
+    try:
+        small(torch.empty(max(2, len(pictures)), *pictures.shape[1:], device="meta"))
+    except Exception as error:
+        return str(error) or type(error).__name__
+    return ""
 
 
 def difference(model: nn.Module, table: Table, units: Mapping[str, Tensor], pictures: Tensor) -> str:
@@ -77,7 +101,10 @@ def twin(model: nn.Module, change: Callable[[Tensor], Tensor]) -> nn.Module:
     change: makes the new tensor from the old one, which is not copied.
     """
     memo: dict[int, object] = {id(tensor): change(tensor) for tensor in model.buffers()}
-    memo |= {id(tensor): nn.Parameter(change(tensor)) for tensor in model.parameters()}
+    memo |= {id(tensor): nn.Parameter(change(tensor)) for tensor in model.parameters() if tensor.is_floating_point()}
+    for value in (value for module in model.modules() for value in vars(module).values()):
+        if isinstance(value, Tensor) and not value.is_leaf:  # kept from a forward pass; deepcopy refuses such tensors
+            memo[id(value)] = change(value.detach())
     return deepcopy(model, memo).eval()
 
 
@@ -92,9 +119,17 @@ def skeleton(model: nn.Module) -> nn.Module:
 
 @torch.no_grad()
 def randomised(model: nn.Module, table: Table, device: torch.device) -> Network:
-    """Copy a network in float64 to a device, with random weights: a fresh network may hide a branch behind a zero."""
-    layers = [module for module in model.modules() if isinstance(module, KINDS)]
-    filled = {id(tensor) for layer in layers for tensor in layer.state_dict(keep_vars=True).values()}
+    """Copy a network in float64 to a device, with every parameter random: a fresh one may hide a branch behind a zero.
+
+    Buffers are random, too, in BatchNorm and in other modules that have units.
+    """
+    cut = {part.layer for group in table.groups for part in group.slices}
+    filled = {id(tensor) for tensor in model.parameters()} | {
+        id(tensor)
+        for name, module in model.named_modules()
+        if name in cut or isinstance(module, KINDS)
+        for tensor in own_tensors(module).values()
+    }
 
     def change(tensor: Tensor) -> Tensor:
         if id(tensor) in filled and tensor.is_floating_point():
@@ -103,16 +138,21 @@ def randomised(model: nn.Module, table: Table, device: torch.device) -> Network:
 
     copy = twin(model, change).requires_grad_(False)
     generator = torch.Generator().manual_seed(SEED)
-    for module in copy.modules():
-        for name, tensor in module.state_dict().items() if isinstance(module, KINDS) else ():
-            if name in ("bias", "running_mean"):
-                _fill(tensor, -0.5, 0.5, generator)
-            elif tensor.ndim > 1:
-                bound = (6 / tensor[0].numel()) ** 0.5  # keeps the scale of the signal through a ReLU
-                _fill(tensor, -bound, bound, generator)
-            elif tensor.is_floating_point():
-                _fill(tensor, 0.5, 1.5, generator)
+    for module, original in zip(copy.modules(), model.modules(), strict=True):
+        for (name, tensor), before in zip(own_tensors(module).items(), own_tensors(original).values(), strict=True):
+            if id(before) in filled and tensor.is_floating_point():
+                _randomise(name, tensor, generator)
     return Network.dense(copy, table)
+
+
+def _randomise(name: str, tensor: Tensor, generator: torch.Generator) -> None:
+    if name in ("bias", "running_mean"):
+        _fill(tensor, -0.5, 0.5, generator)
+    elif tensor.ndim < 2 or channel_axis(tensor) is not None or tensor.numel() == 1:
+        _fill(tensor, 0.5, 1.5, generator)
+    else:
+        bound = (6 / tensor[0].numel()) ** 0.5  # keeps the scale of the signal through a ReLU
+        _fill(tensor, -bound, bound, generator)
 
 
 @torch.no_grad()
@@ -121,7 +161,8 @@ def _compare(network: Network, units: Mapping[str, Tensor], pictures: Tensor) ->
 
     Every BatchNorm first takes the scale of its input. Otherwise signals would grow until rounding hides them.
     """
-    hooks = [m.register_forward_pre_hook(_match_scale) for m in network.model.modules() if isinstance(m, NORMS)]
+    norms = [module for module in network.model.modules() if isinstance(module, NORMS)]
+    hooks = [module.register_forward_pre_hook(_match_scale) for module in norms]
     try:
         zero_units(network, units)
         masked = network.model(pictures)
@@ -136,8 +177,10 @@ def _compare(network: Network, units: Mapping[str, Tensor], pictures: Tensor) ->
 
 
 def _match_scale(norm: nn.Module, given: tuple[Tensor]) -> None:
+    first = not vars(norm).pop("_scaled", False)  # of two calls of one module, the first decides
+    vars(norm)["_scaled"] = True
     square = given[0].square().mean()
-    if isinstance(norm, NORMS) and norm.running_mean is not None and norm.running_var is not None:
+    if first and isinstance(norm, NORMS) and norm.running_mean is not None and norm.running_var is not None:
         norm.running_mean.mul_(square.sqrt())
         norm.running_var.mul_(square)
 
@@ -167,16 +210,11 @@ def _draws(table: Table) -> Iterator[dict[str, Tensor]]:
         yield {name: torch.nonzero(code >> bit & 1).flatten() for name, code in codes.items()}
 
 
-def _faulty(model: nn.Module, table: Table, units: Mapping[str, Tensor], pictures: Tensor) -> list[str]:
+def _faulty(units: Mapping[str, Tensor], fails: Check, pictures: Tensor) -> list[str]:
     """Find by bisection the groups that fail alone, among groups that fail together."""
     names = list(units)
     if len(names) == 1:
         return names
     middle = len(names) // 2
     halves = ({name: units[name] for name in half} for half in (names[:middle], names[middle:]))
-    return [
-        name
-        for half in halves
-        if difference(model, table, half, pictures)
-        for name in _faulty(model, table, half, pictures)
-    ]
+    return [name for half in halves if fails(half, pictures) for name in _faulty(half, fails, pictures)]

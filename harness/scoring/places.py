@@ -1,8 +1,8 @@
 """Places of evidence: the layers that write units, and the modules whose output is `normed` or `feature_map`."""
 
+from prunebench.pruning.kinds import NORMS
 from prunebench.pruning.layers import ChannelPad
 from prunebench.pruning.network import Group, Network
-from prunebench.pruning.tracing import NORMS
 
 
 def producers(network: Network) -> list[str]:

@@ -12,7 +12,7 @@ from torch import nn
 
 from prunebench.data.loaded import IMAGENET_MOMENTS, Loaded
 from prunebench.data.splits import BlockData, check_sizes, draw
-from prunebench.errors import UserError
+from prunebench.errors import CellError, UserError
 from prunebench.plugins.dataset import Dataset, Source
 from prunebench.plugins.identity import identity
 from prunebench.plugins.model import Model
@@ -28,6 +28,7 @@ from prunebench.records.protocol import Protocol
 from prunebench.seeding import seeded
 from prunebench.study.checkpoint import checkpoint_digest, load_checkpoint
 from prunebench.study.structure import SingleWeights, Structure, WholeUnits
+from prunebench.training.memory_format import in_format, working_format
 
 IMAGENET_CLASSES = 1000
 
@@ -37,7 +38,8 @@ class Task:
     """A dataset with a model, ready for a run.
 
     costs: of the dense network's parts. protocol: with the model family's defaults filled in. checkpoint: the file
-    that dense networks start from; the protocol holds the file's name and digest.
+    that dense networks start from; the protocol holds the file's name and digest. memory_format: of networks and
+    batches. fault: why the network cannot be trained, "" if it can; its cells fail, other networks are not held up.
     """
 
     dataset_label: str
@@ -49,6 +51,8 @@ class Task:
     costs: CostModel
     protocol: Protocol
     checkpoint: Path | None = None
+    memory_format: torch.memory_format = torch.channels_last
+    fault: str = ""
 
     @property
     def shape(self) -> dict[str, int]:
@@ -74,16 +78,22 @@ class Task:
 
     def data(self, seed: int, device: torch.device) -> BlockData:
         """Draw a block's splits."""
-        return draw(self.loaded, self.dataset.augment, self.protocol, seed, device)
+        data = draw(self.loaded, self.dataset.augment, self.protocol, seed, device)
+        return data.in_format(self.memory_format)
 
     def fresh(self, seed: int, device: torch.device) -> Network:
-        """Build a block's dense network with random or checkpoint weights."""
+        """Build a block's dense network with random or checkpoint weights.
+
+        Raises `CellError` for a network that cannot be trained.
+        """
+        if self.fault:
+            raise CellError(self.fault)
         with seeded(seed, "initialisation"):
             model = self.model(**self.shape)
             if self.checkpoint is not None:
                 new = self.model.classifier(model) if self.protocol.frozen_epochs else ()
                 load_checkpoint(model, self.checkpoint, self.model.label, skip=new)
-        return Network.dense(to_device(model, device), self.table)
+        return Network.dense(in_format(model, device, self.memory_format), self.table)
 
     def shell(self) -> nn.Module:
         """Build a dense network on the CPU to load a saved network into; its weights do not matter."""
@@ -100,11 +110,6 @@ class Task:
             "seed": seed,
             "device": device.type,
         }
-
-
-def to_device(model: nn.Module, device: torch.device) -> nn.Module:
-    """Move a network to a device, convolutions in channels_last."""
-    return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 @functools.cache
@@ -154,7 +159,7 @@ def make_task(
         network = model(channels, height, len(loaded.classes))
         example = torch.randn(2, channels, height, width)
         table = analyse(network, example, model.label, classes=len(loaded.classes))
-        _check_training(network, example, model.label)
+        memory_format, fault = _format(network, example)
     ready = Task(
         dataset_label=dataset_label,
         dataset=dataset,
@@ -165,25 +170,20 @@ def make_task(
         costs=costs(network, table),
         protocol=protocol,
         checkpoint=checkpoint,
+        memory_format=memory_format,
+        fault=fault,
     )
-    if checkpoint is not None:
+    if checkpoint is not None and not fault:
         ready.fresh(0, torch.device("cpu"))  # refuses a checkpoint that does not fit, before any training
     return ready
 
 
-def _check_training(network: nn.Module, example: torch.Tensor, label: str) -> None:
-    """Refuse a network whose forward pass in training mode fails or returns no tensor. Tries a copy."""
-    copy = twin(network, torch.Tensor.clone).train()
+def _format(network: nn.Module, example: torch.Tensor) -> tuple[torch.memory_format, str]:
+    """Give the memory format of a network, and why it cannot be trained ("" if it can). Tries a copy."""
     try:
-        with torch.no_grad():
-            output = copy(example)
-    except Exception as error:
-        text = " ".join(str(error).split())
-        what = f"its forward pass fails in training mode: {type(error).__name__}: {text}"
-        raise UserError(f"{label} cannot be trained: {what}") from None
-    if not isinstance(output, torch.Tensor):
-        what = f"it returns a {type(output).__name__} in training mode, not a tensor"
-        raise UserError(f"{label} cannot be trained: {what}; build it without auxiliary outputs")
+        return working_format(twin(network, torch.Tensor.clone), example), ""
+    except UserError as error:
+        return torch.contiguous_format, f"it cannot be trained: {error}"
 
 
 def _filled(protocol: Protocol, model: Model, checkpoint: Path | None, complete: bool) -> Protocol:

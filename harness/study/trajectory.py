@@ -25,8 +25,9 @@ from prunebench.study.networks import load_into, save
 from prunebench.study.outcome import environment, measured, per_image, results
 from prunebench.study.stages import Stage, StagePlan
 from prunebench.study.store import Store, key_of
-from prunebench.study.task import Task, to_device
+from prunebench.study.task import Task
 from prunebench.training.evaluate import evaluate, with_batchnorm_reestimated
+from prunebench.training.memory_format import in_format
 from prunebench.training.train import Tick, TrainingSettings, train
 
 _FAILED: dict[tuple[Path, str], str] = {}  # reasons of failed stages in this process, by results folder and key
@@ -121,7 +122,7 @@ class Trajectory:
     def _load(self, stage: Stage) -> Network:
         self._reused.append(stage.label)
         network = load_into(self.task.shell(), self.task.table, self.store.stage(stage.key))
-        network.model = to_device(network.model, self.device)
+        network.model = in_format(network.model, self.device, self.task.memory_format)
         return network
 
     def _compute(self, stage: Stage) -> Network:

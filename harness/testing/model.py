@@ -8,22 +8,25 @@ from textwrap import shorten
 import torch
 from tabulate import tabulate
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from prunebench.errors import UserError
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.cost import CostModel, costs, count
 from prunebench.pruning.network import Group, Network, Table
+from prunebench.pruning.operations import macs_by_operation
 from prunebench.pruning.removal import remove
 from prunebench.pruning.selection import Rule, lowest, select
+from prunebench.pruning.suitability import check_suitable
 from prunebench.pruning.tracing import trace
 from prunebench.pruning.verification import difference, randomised, skeleton, twin
 from prunebench.records.budget import Keep
 from prunebench.study.networks import load_into, save
+from prunebench.training.memory_format import working_format
 
 Build = Callable[[int, int, int], nn.Module]
 KEEPS = (0.5, 0.25)
 SIZES = (32, 64, 96, 224)
+LITTLE = 0.5  # a remark says so if the floors leave more of the MACs than this
 HEADER = ("model", "passes", "picture", "groups", "units", "coupled", "parameters", "MACs", "lowest MACs", "remarks")
 
 
@@ -83,6 +86,7 @@ def _problems(model: nn.Module, table: Table, example: Tensor) -> Iterator[str]:
         texts += [*_miscounted(network, small, example), *_unsaved(network, small)]
         yield from (f"at keep macs={keep:g}: {text}" for text in texts if text)
     yield from _frozen(model, table, example)
+    yield from _untrainable(model, example)
 
 
 def _selected(network: Network, keep: float) -> dict[str, Tensor]:
@@ -100,12 +104,10 @@ def _least(cost: CostModel, table: Table) -> float:
 def _miscounted(dense: Network, small: Network, example: Tensor) -> Iterator[str]:
     """Compare the computed cost with the network's tensors and with torch's count of operations."""
     computed, counted = costs(dense.model, small.table).cost(small.units), count(small)
-    with FlopCounterMode(display=False) as flops:
-        skeleton(small.model)(torch.empty(1, *example.shape[1:], device="meta", dtype=small.dtype))
+    by_torch = sum(macs_by_operation(skeleton(small.model), example.shape[1:]).values())
     parameters = sum(parameter.numel() for parameter in small.model.parameters())
-    if not computed.macs == counted.macs == flops.get_total_flops() / 2:
-        by_torch = flops.get_total_flops() / 2
-        yield f"the MACs differ: {computed.macs} computed, {counted.macs} counted, {by_torch:g} by torch's flop counter"
+    if not computed.macs == counted.macs == by_torch:
+        yield f"the MACs differ: {computed.macs} computed, {counted.macs} counted, {by_torch} by torch's flop counter"
     if computed.params != parameters:
         yield f"the parameters differ: {computed.params} computed, {parameters} in the network"
 
@@ -133,6 +135,13 @@ def _frozen(model: nn.Module, table: Table, example: Tensor) -> Iterator[str]:
         yield "removal changes which layers are frozen"
 
 
+def _untrainable(model: nn.Module, example: Tensor) -> Iterator[str]:
+    try:
+        working_format(twin(model, Tensor.clone), example)
+    except UserError as error:
+        yield f"it cannot be trained: {error}"
+
+
 def _comparable(groups: Iterable[Group]) -> list[object]:
     return [(g.name, g.producers, [(s.layer, s.side, s.index.tolist()) for s in g.slices]) for g in groups]
 
@@ -150,8 +159,12 @@ def _row(label: str, build: Build, sizes: Sequence[int], channels: int, classes:
         problems = list(_problems(model, table, example))
     except Exception as error:  # an error of one model must not stop the table
         problems = [f"the check failed: {type(error).__name__}: {' '.join(str(error).split())[:160]}"]
-    kept = [f"{len(table.fixed)} layers keep their units: {reason}" for reason in list(table.fixed.values())[:1]]
-    return [label, "no" if problems else "yes", str(size), *_facts(model, table), "; ".join(problems + kept)]
+    number = len(table.fixed)
+    plural = f"{number} layers keep their" if number > 1 else "1 layer keeps its"
+    kept = [f"{plural} units because of {reason}" for reason in list(table.fixed.values())[:1]]
+    least = _least(costs(model, table), table)
+    small = [f"only {1 - least:.1%} of the MACs can go"] if least > LITTLE else []
+    return [label, "no" if problems else "yes", str(size), *_facts(model, table), "; ".join(problems + small + kept)]
 
 
 def _first(build: Build, sizes: Sequence[int], channels: int, classes: int) -> tuple[nn.Module, int]:
@@ -159,6 +172,7 @@ def _first(build: Build, sizes: Sequence[int], channels: int, classes: int) -> t
     for size in sizes[:-1]:
         try:
             model = build(channels, size, classes)
+            check_suitable(model)
             with torch.no_grad():
                 trace(skeleton(model), torch.empty(2, channels, size, size, device="meta"))
         except UserError:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from prunebench.errors import CellError
 from prunebench.plugins.regulariser import Attached, check_strength
+from prunebench.pruning.kinds import RESCALING
 from prunebench.pruning.layers import ChannelPad
 from prunebench.pruning.network import Group, Network
 
@@ -174,6 +175,8 @@ def _places(network: Network, group: Group) -> dict[str, Tensor]:
             raise CellError(
                 f"gates are not supported before BatchNorm '{part.layer}', which does not directly follow their layer"
             )
+        if isinstance(module, RESCALING):
+            raise CellError(f"gates are not supported before '{part.layer}', which divides by the size of its input")
         if isinstance(module, ChannelPad) and part.side == "out":
             places[part.layer] = network.positions(group, part.layer)
     for layer in group.producers:

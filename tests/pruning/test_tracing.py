@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from prunebench.errors import UserError
 from prunebench.pruning.tracing import trace
+from prunebench.testing.toys import Net
 
 
 def chain(**layers: nn.Module) -> nn.Sequential:
@@ -25,7 +26,7 @@ def test_order_positions_norm_and_tail_of_a_chain() -> None:
         tanh=nn.Tanh(),
         second=nn.ReLU(),
     ).eval()
-    seen, _ = trace(model, torch.zeros(3, 1, 8, 8))
+    seen = trace(model, torch.zeros(3, 1, 8, 8))
     assert seen.order == ["conv", "plain", "linear"]
     assert seen.positions == {"conv": 36, "plain": 16, "linear": 1}
     assert seen.norm == {"conv": "norm"}
@@ -55,7 +56,7 @@ class Residual(nn.Module):
 @pytest.mark.parametrize("in_place", [False, True])
 @pytest.mark.parametrize("shared", [False, True])
 def test_an_addition_ends_the_chain_and_what_follows_is_noted_for_what_was_added(in_place: bool, shared: bool) -> None:
-    seen, _ = trace(Residual(in_place, shared).eval(), torch.zeros(1, 1, 4, 4))
+    seen = trace(Residual(in_place, shared).eval(), torch.zeros(1, 1, 4, 4))
     assert seen.tail == {
         "conv1": "relu1",
         "conv2": "norm2",
@@ -76,13 +77,13 @@ class Summed(nn.Module):
 
 
 def test_of_a_shared_nonlinearity_it_is_the_call_that_reads_the_sum() -> None:
-    assert trace(Summed(shared=False).eval(), torch.zeros(1, 3))[0].joined == {"a": ("last", 1)}
-    assert trace(Summed(shared=True).eval(), torch.zeros(1, 3))[0].joined == {"a": ("relu", 2)}
+    assert trace(Summed(shared=False).eval(), torch.zeros(1, 3)).joined == {"a": ("last", 1)}
+    assert trace(Summed(shared=True).eval(), torch.zeros(1, 3)).joined == {"a": ("relu", 2)}
 
 
 def test_a_nonlinearity_of_another_shape_reads_no_sum_of_a_layer() -> None:
     model = chain(conv=nn.Conv2d(1, 2, 3), pool=nn.MaxPool2d(2), relu=nn.ReLU(), flatten=nn.Flatten()).eval()
-    assert trace(model, torch.zeros(1, 1, 6, 6))[0].joined == {}
+    assert trace(model, torch.zeros(1, 1, 6, 6)).joined == {}
 
 
 class Crossed(nn.Module):
@@ -98,15 +99,38 @@ class Crossed(nn.Module):
 
 
 def test_a_shared_nonlinearity_that_ran_for_another_layer_since_is_no_tail() -> None:
-    assert trace(Crossed().eval(), torch.zeros(1, 3))[0].tail == {"a": "relu", "b": "b"}
+    assert trace(Crossed().eval(), torch.zeros(1, 3)).tail == {"a": "relu", "b": "b"}
 
 
-def test_a_layer_used_twice_is_refused() -> None:
+def test_a_layer_used_twice_is_counted_and_not_listed() -> None:
     layer = nn.Linear(4, 4)
-    with pytest.raises(
-        UserError, match="layer '0' is used 2 times in a forward pass in eval mode; make one layer for each use"
-    ):
-        trace(nn.Sequential(layer, layer), torch.zeros(1, 4))
+    seen = trace(nn.Sequential(layer, nn.ReLU(), layer, nn.Linear(4, 2)), torch.zeros(1, 4))
+    assert seen.order == ["3"] and list(seen.positions) == ["3"]
+    assert seen.calls["0"] == 2
+
+
+class Scale(nn.Module):
+    """One factor for each channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(1, channels, 1, 1))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return pictures * self.gamma
+
+
+def test_modules_that_keep_channels_apart_belong_to_the_chain() -> None:
+    layers = {"conv": nn.Conv2d(1, 2, 3), "norm": nn.InstanceNorm2d(2), "scale": Scale(2), "slope": nn.PReLU(2)}
+    seen = trace(chain(**layers, last=nn.Conv2d(2, 2, 1), flat=nn.Flatten()).eval(), torch.zeros(2, 1, 4, 4))
+    assert seen.tail["conv"] == "slope" and seen.norm == {}
+    assert seen.alone == {"norm": 2, "scale": 2, "slope": 2}
+
+
+def test_layers_may_be_called_by_keyword() -> None:
+    layers = {"conv": nn.Conv2d(1, 2, 1), "last": nn.Linear(2, 2)}
+    model = Net(lambda net, x: net.last(input=net.conv(input=x).mean((2, 3))), **layers)
+    assert trace(model, torch.zeros(2, 1, 4, 4)).order == ["conv", "last"]
 
 
 def test_hooks_are_gone_even_after_a_failure() -> None:

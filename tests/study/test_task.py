@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from prunebench.errors import UserError
+from prunebench.errors import CellError, UserError
 from prunebench.models.lenet5 import MODEL
 from prunebench.plugins.dataset import Source
 from prunebench.records.protocol import Protocol
@@ -20,7 +20,7 @@ from torch import nn
 from prunebench.data.loaded import Loaded
 from prunebench.data.pictures import Pictures
 from prunebench.plugins.dataset import Dataset
-from prunebench.errors import UserError
+from prunebench.errors import CellError, UserError
 from prunebench.plugins.model import Model
 
 def wide(source):
@@ -61,6 +61,28 @@ EXPLODING, PICKY, FLAT = Model(exploding), Model(picky), Model(flat)
 
 def task(dataset: str = "digits", model: str = "lenet5", plugins: tuple[str, ...] = (), **options: Any) -> Task:
     return make_task(dataset, model, Protocol.model_validate(options), Source(Path("/nowhere")), plugins)
+
+
+VIEWING = """
+from torch import nn
+from prunebench import Model
+
+class Viewing(nn.Module):
+    def __init__(self, deep):
+        super().__init__()
+        self.a, self.b, self.last = nn.Conv2d(1, 8, 3), nn.Conv2d(8, 6, 3), nn.Linear(96, 10)
+        self.deep = nn.Conv3d(6, 6, 1) if deep else None
+
+    def forward(self, x):
+        x = self.b(self.a(x).relu())
+        x = self.deep(x.unsqueeze(2)).squeeze(2) if self.deep else x
+        return self.last(x.view(x.size(0), -1))
+
+def viewing(channels, size, classes, *, deep=False):
+    return Viewing(deep)
+
+MODEL = Model(viewing, initialise=lambda model: None)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -113,12 +135,6 @@ def test_what_the_model_is_built_for() -> None:
         ("broken", "lenet5", "dataset 'broken' cannot be prepared: KeyError: 'two.*lines'"),
         ("digits", "exploding", "model 'exploding' cannot be prepared: ValueError: no such thing"),
         ("digits", "picky", "^pictures too small"),
-        ("digits", "auxiliary", "auxiliary cannot be trained: it returns a tuple in training mode, not a tensor"),
-        (
-            "digits",
-            "auxiliary:fails=true",
-            "trained: its forward pass fails in training mode: ValueError: boom",
-        ),
         ("digits", "flat", "no layer whose units could be removed"),
     ],
 )
@@ -126,6 +142,31 @@ def test_what_does_not_fit_is_one_line(plugin: tuple[str, ...], dataset: str, mo
     with pytest.raises(UserError, match=message) as error:
         task(dataset, model, plugin)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("model", "fault"),
+    [
+        ("auxiliary", "it cannot be trained: it returns a tuple in training mode, not a tensor"),
+        ("auxiliary:fails=true", "it cannot be trained: its forward pass fails in training mode: ValueError: boom"),
+    ],
+)
+def test_a_network_that_cannot_be_trained_fails_alone(plugin: tuple[str, ...], model: str, fault: str) -> None:
+    ready = task("digits", model, plugin)
+    with pytest.raises(CellError, match=fault):
+        ready.fresh(0, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("model", ["viewing", "viewing:deep=true", "lenet5"])
+def test_one_memory_format_serves_a_network_everywhere(model: str, tmp_path: Path) -> None:
+    (tmp_path / "viewing.py").write_text(VIEWING)
+    ready = task("digits", model, (str(tmp_path / "viewing.py"),))
+    network, data = ready.fresh(0, torch.device("cpu")), ready.data(0, torch.device("cpu"))
+    expected = torch.channels_last if model == "lenet5" else torch.contiguous_format
+    assert ready.memory_format == expected == data.train.memory_format == data.test.memory_format
+    pictures, _ = data.train.batches(8)[0]
+    assert pictures.is_contiguous(memory_format=expected)
+    assert network.model.train()(pictures).shape == (8, 10)
 
 
 @pytest.fixture(scope="module")

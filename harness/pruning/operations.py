@@ -1,0 +1,168 @@
+"""Measure the MACs of the operations that are no plain convolution or linear layer, as a function of the units."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import combinations
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from prunebench.errors import UserError
+from prunebench.pruning.network import Network, Polynomial, Table, weight_of
+from prunebench.pruning.removal import remove
+from prunebench.pruning.verification import skeleton, twin
+
+Counts = Mapping[str, int]
+_UNCOUNTED = (  # beginnings of names
+    *("addbmm", "addr", "cdist", "lstm", "gru", "rnn", "mkldnn_rnn", "fft", "deform_conv2d"),
+    *("native_multi_head_attention", "transformer_encoder_layer_fwd"),
+)
+
+
+def macs_by_operation(model: nn.Module, size: Iterable[int]) -> Counter[str]:
+    """Count the MACs of one picture by operation, as torch's flop counter sees them.
+
+    model: the copy to run, in eval mode, with shapes alone or with numbers.
+    size: (channels, height, width).
+
+    Raises `UserError` for an operation that multiplies and adds, but that the flop counter does not know.
+    """
+    like = next(model.parameters())
+    picture = torch.zeros(1, *size, device=like.device, dtype=like.dtype)
+    uncounted = _Uncounted()
+    with torch.enable_grad(), uncounted, FlopCounterMode(display=False, custom_mapping=_VECTORS) as flops:
+        model(picture)
+    if uncounted.names:
+        names = " and ".join(sorted(uncounted.names))
+        raise UserError(f"the MACs of {names} are uncounted: torch has no formula for them")
+    counts = flops.get_flop_counts().get("Global", {})
+    return Counter({str(operation).split(".")[-1]: number // 2 for operation, number in counts.items()})
+
+
+def _of_matrix(matrix: Any, *_: Any, **__: Any) -> int:
+    return 2 * int(math.prod(matrix))
+
+
+def _of_sum(_: Any, matrix: Any, *__: Any, **___: Any) -> int:
+    return 2 * int(math.prod(matrix))
+
+
+_ATEN = torch.ops.aten
+_VECTORS = {_ATEN.mv: _of_matrix, _ATEN.dot: _of_matrix, _ATEN.vdot: _of_matrix, _ATEN.addmv: _of_sum}
+
+
+class _Uncounted(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes the operations that multiply and add without a formula in the flop counter."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__.strip("_")
+        if name.startswith(_UNCOUNTED):
+            self.names.add(name)
+        return func(*args, **(kwargs or {}))
+
+
+def other_macs(model: nn.Module, table: Table, pictures: Tensor) -> Polynomial:
+    """Give the MACs beyond those of `Table.positions`, as a function of the numbers of units.
+
+    Copies of the network with fewer units are measured, with shapes alone. Most networks need two: their other MACs do
+    not depend on the units. Else the units of each group are varied alone, and in pairs where that does not suffice.
+
+    Raises `UserError` if no polynomial of degree two gives the measured numbers, naming the operations.
+    """
+    probe = _Probe(_runnable(model, pictures), table, tuple(pictures.shape[1:]))
+    dense = {group.name: group.units for group in table.groups}
+    draws = _draws(dense)
+    constant = Polynomial(Fraction(probe(dense)))
+    if all(probe(draw) == constant.constant for draw in draws):
+        return constant
+    fitted = _alone(probe, dense)
+    if any(fitted(draw) != probe(draw) for draw in draws):
+        fitted = _with_pairs(probe, dense, fitted)
+    if any(fitted(draw) != probe(draw) for draw in draws):
+        raise UserError(f"its MACs are uncounted: those of {probe.names()} do not follow from the numbers of units")
+    return fitted
+
+
+def _runnable(model: nn.Module, pictures: Tensor) -> nn.Module:
+    """Copy a network with shapes alone; with numbers, if it looks at them."""
+    bare = skeleton(model)
+    try:
+        bare(pictures.to("meta"))
+    except Exception:
+        return twin(model, Tensor.clone)
+    return bare
+
+
+@dataclass
+class _Probe:
+    """Measures the other MACs of a network for given numbers of units."""
+
+    model: nn.Module
+    table: Table
+    size: tuple[int, ...]
+    _known: dict[tuple[int, ...], int] = field(default_factory=dict)
+    _seen: Counter[str] = field(default_factory=Counter)
+
+    def __call__(self, units: Counts) -> int:
+        key = tuple(units.values())
+        if key not in self._known:
+            gone = {g.name: torch.arange(units[g.name], g.units) for g in self.table.groups}
+            network = remove(Network.dense(self.model, self.table), gone)
+            self._seen = macs_by_operation(network.model, self.size)
+            own = sum(n * weight_of(network, layer).numel() for layer, n in self.table.positions.items())
+            self._known[key] = sum(self._seen.values()) - own
+        return self._known[key]
+
+    def names(self) -> str:
+        return ", ".join(f"'{name}'" for name in sorted(self._seen))
+
+
+def _draws(dense: Counts) -> list[dict[str, int]]:
+    draw = torch.Generator().manual_seed(0)
+    return [
+        {group: int(torch.randint(1, units + 1, (), generator=draw)) for group, units in dense.items()} for _ in "ab"
+    ]
+
+
+def _alone(probe: Callable[[Counts], int], dense: Counts) -> Polynomial:
+    """Fit a polynomial without products of two groups, by varying each group alone."""
+    linear: dict[str, Fraction] = {}
+    squares: dict[tuple[str, str], Fraction] = {}
+    top = constant = Fraction(probe(dense))
+    for group, units in dense.items():
+        points = sorted({1, max(1, units // 2), units})
+        values = [probe({**dense, group: point}) - top for point in points]
+        if any(values):
+            slope = (values[-1] - values[0]) / Fraction(points[-1] - points[0])
+            bend = Fraction(0)
+            if len(points) == 3:
+                first = (values[1] - values[0]) / Fraction(points[1] - points[0])
+                bend = (slope - first) / (points[2] - points[1])
+            squares[group, group] = bend
+            linear[group] = slope - bend * (points[0] + points[-1])
+            constant -= bend * units**2 + linear[group] * units
+    return Polynomial(constant, linear, squares)
+
+
+def _with_pairs(probe: Callable[[Counts], int], dense: Counts, alone: Polynomial) -> Polynomial:
+    """Add the products of two groups to a fit, by varying pairs of groups."""
+    constant, linear, squares = alone.constant, dict(alone.linear), dict(alone.squares)
+    for one, other in combinations(alone.linear, 2):
+        both = {**dense, one: 1, other: 1}
+        product = Fraction(probe(both) - int(alone(both))) / ((dense[one] - 1) * (dense[other] - 1))
+        # product * (one - dense) * (other - dense) vanishes where one of the two is dense
+        squares[one, other] = product
+        linear[one] -= product * dense[other]
+        linear[other] -= product * dense[one]
+        constant += product * dense[one] * dense[other]
+    return Polynomial(constant, linear, squares)

@@ -1,0 +1,91 @@
+"""What a network must be to be analysed at all, and the layers whose units cannot be followed by their form."""
+
+import inspect
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.nn.utils import parametrize
+
+from prunebench.errors import UserError
+from prunebench.pruning.kinds import KINDS, LAYERS, RESCALING, own_tensors
+
+_WRAPPED = {  # parameters that hold a layer's weight in another form, and how the weight becomes a parameter again
+    "weight_g": "weight_norm in its old form; call torch.nn.utils.remove_weight_norm(layer)",
+    "weight_u": "spectral_norm in its old form; call torch.nn.utils.remove_spectral_norm(layer)",
+    "weight_mask": 'a mask of torch.nn.utils.prune; call torch.nn.utils.prune.remove(layer, "weight")',
+}
+
+
+def check_suitable(model: nn.Module, dtype: torch.dtype = torch.float32) -> None:
+    """Raise `UserError` for a network that cannot be copied, or be called with pictures alone.
+
+    dtype: of the pictures, which the network's parameters must have, too.
+    """
+    for name, module in model.named_modules():
+        where = f"'{name}'" if name else "the network"
+        if isinstance(module, torch.jit.ScriptModule):
+            raise UserError(f"{where} is TorchScript, whose layers cannot be changed; give the network in Python")
+        if any(is_lazy(tensor) for tensor in module._parameters.values()):
+            cure = "run one forward pass in the function that builds the network"
+            raise UserError(f"layer {where} ({type(module).__name__}) has no weights yet; {cure}")
+        if isinstance(module, LAYERS) and "weight" not in module._parameters and not _parametrised(module):
+            tensors = {**module._parameters, **module._buffers}
+            why = next((text for name, text in _WRAPPED.items() if name in tensors), "")
+            what = f"has {why}" if why else "computes its weight; make the weight a parameter"
+            raise UserError(f"layer {where} {what}")
+    _check_dtypes(model, dtype)
+    _check_inputs(model)
+
+
+def _check_dtypes(model: nn.Module, dtype: torch.dtype) -> None:
+    for name, tensor in model.named_parameters():
+        if tensor.dtype != dtype and (tensor.is_floating_point() or tensor.is_complex()):
+            what = f"parameter '{name}' has {tensor.dtype}, the pictures {dtype}"
+            raise UserError(f"{what}; build the network in this type, as by .float()")
+
+
+def _check_inputs(model: nn.Module) -> None:
+    named = inspect.signature(model.forward).parameters.values()
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    required = [one.name for one in named if one.default is one.empty and one.kind in positional]
+    if len(required) > 1:
+        raise UserError(f"its forward pass needs {' and '.join(required)}; it must need the pictures alone")
+
+
+def _parametrised(module: nn.Module) -> bool:
+    return parametrize.is_parametrized(module)
+
+
+def unfollowed(model: nn.Module, calls: Mapping[str, int]) -> dict[str, str]:
+    """Name the layers whose units cannot be followed by their form, each with what it "is" or "has".
+
+    calls: how often each layer runs in a forward pass.
+    """
+    reasons: dict[str, str] = {}
+    for name, module in model.named_modules():
+        if not calls.get(name):
+            continue
+        large = any(tensor.numel() > 1 for tensor in own_tensors(module).values())
+        if calls[name] > 1 and (large or isinstance(module, RESCALING)):
+            reasons[name] = f"is used {calls[name]} times in a forward pass; make one layer for each use"
+        elif isinstance(module, KINDS) and _parametrised(module):
+            reasons[name] = "is parametrised, as by weight_norm; remove the parametrisation"
+        elif isinstance(module, nn.Conv2d) and 1 < module.groups == module.out_channels != module.in_channels:
+            reasons[name] = f"has {module.groups} groups of one output channel and several input channels"
+        elif isinstance(module, nn.ConvTranspose2d) and module.groups > 1:
+            reasons[name] = "is a transposed convolution with groups"
+    return reasons | dict(_shared(model))
+
+
+def _shared(model: nn.Module) -> Iterator[tuple[str, str]]:
+    """Find the modules that share a parameter with another module."""
+    owners: dict[Tensor, list[str]] = {}
+    for name, module in model.named_modules():
+        for tensor in module.parameters(recurse=False):
+            owners.setdefault(tensor, []).append(name)
+    for names in owners.values():
+        for name in names if len(names) > 1 else ():
+            others = " and ".join(f"'{other}'" for other in names if other != name)
+            yield name, f"shares a parameter with {others or 'itself'}; give each layer its own"

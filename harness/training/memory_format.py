@@ -1,0 +1,55 @@
+"""The memory format in which a network runs, and whether it can be trained."""
+
+import torch
+from torch import Tensor, nn
+
+from prunebench.errors import UserError
+
+
+def in_format(model: nn.Module, device: torch.device, memory_format: torch.memory_format) -> nn.Module:
+    """Move a network to a device and a memory format, in place."""
+    return model.to(device=device, memory_format=memory_format)  # type: ignore[call-overload,no-any-return]
+
+
+def working_format(model: nn.Module, pictures: Tensor) -> torch.memory_format:
+    """Find the memory format for a network: channels_last if it runs in both modes, else the contiguous one.
+
+    A flattening by ``x.view(x.size(0), -1)`` is the commonest reason why a network does not run in channels_last.
+
+    Args:
+        model: a copy whose mode, format and BatchNorm statistics may change.
+        pictures: (batch, channels, height, width), two or more.
+
+    Raises:
+        UserError: the network fails in training mode, or returns no tensor.
+
+    >>> flat = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(16, 2))
+    >>> working_format(flat, torch.zeros(2, 1, 4, 4))
+    torch.channels_last
+    """
+    try:
+        _run(model, pictures, torch.channels_last)
+    except Exception:
+        _run_or_refuse(model, pictures)
+        return torch.contiguous_format
+    return torch.channels_last
+
+
+def _run_or_refuse(model: nn.Module, pictures: Tensor) -> None:
+    try:
+        _run(model, pictures, torch.contiguous_format)
+    except UserError:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise UserError(f"its forward pass fails in training mode: {type(error).__name__}: {text}") from None
+
+
+@torch.no_grad()
+def _run(model: nn.Module, pictures: Tensor, memory_format: torch.memory_format) -> None:
+    in_format(model, pictures.device, memory_format)
+    for training in (False, True):
+        output = model.train(training)(pictures.contiguous(memory_format=memory_format))
+    if not isinstance(output, Tensor):
+        what = f"it returns a {type(output).__name__} in training mode, not a tensor"
+        raise UserError(f"{what}; build it without auxiliary outputs")

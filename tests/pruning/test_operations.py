@@ -1,0 +1,114 @@
+"""MACs against numbers worked by hand: what is no plain convolution or linear layer is counted, too."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from prunebench.errors import UserError
+from prunebench.pruning.analysis import analyse
+from prunebench.pruning.cost import costs, count
+from prunebench.pruning.network import Network
+from prunebench.pruning.removal import remove
+from prunebench.testing.toys import Net
+
+PICTURES = torch.zeros(2, 3, 4, 4)  # 16 pixels
+
+
+def attention(net: nn.Module, x: Tensor) -> Tensor:
+    """Attention between positions: two products of 16 x 16 x units."""
+    first = net.a(x).relu()
+    weights = (net.q(first).flatten(2).mT @ net.k(first).flatten(2)).sigmoid()
+    return net.last((first + (net.v(first).flatten(2) @ weights).view_as(first)).mean((2, 3)))
+
+
+def between_channels(net: nn.Module, x: Tensor) -> Tensor:
+    """Products of channels: units x units x 16, twice."""
+    flat = net.a(x).relu().flatten(2)
+    return net.last((flat @ flat.mT @ flat).mean(2))
+
+
+def layers(*names: str) -> dict[str, nn.Module]:
+    return {"a": nn.Conv2d(3, 8, 1), **{name: nn.Conv2d(8, 8, 1) for name in names}, "last": nn.Linear(8, 2)}
+
+
+BY_HAND: dict[str, tuple[nn.Module, Callable[[int], int]]] = {
+    "attention": (Net(attention, **layers("q", "k", "v")), lambda a: 16 * (3 * a + 3 * a * a) + 2 * a + 2 * 256 * a),
+    "between channels": (Net(between_channels, **layers()), lambda a: 16 * 3 * a + 2 * a + 2 * 16 * a * a),
+}
+
+
+@pytest.mark.parametrize("kind", BY_HAND)
+def test_matrix_products_follow_from_the_widths(kind: str) -> None:
+    model, by_hand = BY_HAND[kind]
+    table = analyse(model, PICTURES)
+    cost = costs(model, table)
+    for a in (8, 5, 1):
+        assert cost.cost({"a": a}).macs == by_hand(a)
+        assert count(remove(Network.dense(model, table), {"a": torch.arange(a, 8)})).macs == by_hand(a)
+    assert cost.saving({"a": 4}, "macs")["a"] == by_hand(4) - by_hand(3)
+
+
+def test_products_of_the_widths_of_two_groups_by_hand() -> None:
+    def run(net: nn.Module, x: Tensor) -> Tensor:
+        return net.last((net.up(net.a(x).relu()) + net.b(F.interpolate(x, scale_factor=2))).relu().mean((2, 3)))
+
+    up = nn.ConvTranspose2d(8, 6, 2, stride=2)
+    model = Net(run, a=nn.Conv2d(3, 8, 1), up=up, b=nn.Conv2d(3, 6, 1), last=nn.Linear(6, 2))
+    cost = costs(model, analyse(model, PICTURES))
+    for a, b in ((8, 6), (3, 6), (8, 2), (3, 2), (5, 4)):
+        macs = 16 * 3 * a + 16 * 4 * a * b + 64 * 3 * b + 2 * b
+        assert cost.cost({"a": a, "b": b}).macs == macs
+        assert cost.cost({"a": a, "b": b}).params == 4 * a + (4 * a + 1) * b + 4 * b + 2 * b + 2
+
+
+def test_work_that_does_not_depend_on_the_widths_is_a_constant() -> None:
+    def blurred(net: nn.Module, x: Tensor) -> Tensor:
+        return net.last(net.a(F.conv2d(x, x.new_ones(3, 1, 3, 3), groups=3)).mean((2, 3)))
+
+    table = analyse(Net(blurred, **layers()), PICTURES)
+    assert table.macs({}) == 4 * 27 and not table.macs.linear
+
+
+def test_transposed_convolutions_by_hand() -> None:
+    model = nn.Sequential(
+        *(nn.Conv2d(3, 8, 1), nn.ConvTranspose2d(8, 5, 2, stride=2), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+        nn.Linear(5, 2),
+    )
+    cost = costs(model, analyse(model, PICTURES))
+    assert cost.dense.macs == 16 * 3 * 8 + 16 * 8 * 5 * 4 + 10
+    assert cost.cost({"0": 3}).macs == 16 * 3 * 3 + 16 * 3 * 5 * 4 + 10
+    assert cost.cost({"0": 3}).params == 3 * 4 + 3 * 5 * 4 + 5 + 12
+
+
+def test_a_convolution_along_the_channels_by_hand() -> None:
+    along = nn.Conv1d(1, 1, 3, padding=1, bias=False)
+    parts = {"a": nn.Conv2d(3, 8, 1), "c": nn.Conv2d(8, 6, 1), "along": along, "last": nn.Linear(6, 2)}
+
+    def run(net: nn.Module, x: Tensor) -> Tensor:
+        first = net.a(x)
+        gate = net.along(first.mean((2, 3))[:, None])[:, 0, :, None, None]
+        return net.last(net.c(first * gate.sigmoid()).mean((2, 3)))
+
+    model = Net(run, **parts)
+    assert costs(model, analyse(model, PICTURES)).dense.macs == 16 * 24 + 8 * 3 + 16 * 48 + 12
+
+
+def test_operations_without_a_formula_are_refused_by_name() -> None:
+    def run(net: nn.Module, x: Tensor) -> Tensor:
+        return net.last(net.a(torch.fft.fft2(x).abs()).mean((2, 3)))
+
+    with pytest.raises(UserError, match=r"the MACs of fft_[rc]2c are uncounted: torch has no formula for them"):
+        analyse(Net(run, **layers()), PICTURES)
+
+
+def test_numbers_that_are_no_polynomial_of_the_widths_are_refused() -> None:
+    def run(net: nn.Module, x: Tensor) -> Tensor:
+        flat = net.a(x).relu().flatten(2)
+        square = x.new_ones(1 << len(flat[0]), 3) @ x.new_ones(3, 1)
+        return net.last(flat.mean(2) * square.mean())
+
+    with pytest.raises(UserError, match=r"its MACs are uncounted: those of .*'mm'.* do not follow from the numbers"):
+        analyse(Net(run, **layers()), PICTURES)
