@@ -7,6 +7,7 @@ normalisation) and compares the outputs. torch's flop counter checks the MACs. R
 
 import argparse
 import copy
+import signal
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -22,90 +23,33 @@ from torch.utils.flop_counter import FlopCounterMode
 from prunebench.errors import UserError
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.cost import costs
-from prunebench.pruning.network import Network, holder
+from prunebench.pruning.network import Network, Table, holder
 from prunebench.pruning.removal import remove
 from prunebench.pruning.selection import Rule, lowest, select
 from prunebench.pruning.verification import randomised
 from prunebench.records.budget import Keep
 from prunebench.study.networks import load_into, save
 
-NAMES = [
-    "resnet18",
-    "resnet18d",
-    "resnet50",
-    "resnext50_32x4d",
-    "wide_resnet50_2",
-    "seresnet50",
-    "ecaresnet26t",
-    "resnetblur50",
-    "resnet50_gn",
-    "resnetv2_50",
-    "resnetv2_50d_gn",
-    "resnetrs50",
-    "resnest14d",
-    "res2net50_26w_4s",
-    "cspresnet50",
-    "cspdarknet53",
-    "skresnet18",
-    "gcresnet50t",
-    "lambda_resnet26t",
-    "bat_resnext26ts",
-    "densenet121",
-    "dla34",
-    "dla60_res2net",
-    "dpn68",
-    "hrnet_w18_small",
-    "selecsls42b",
-    "vgg11",
-    "vgg13_bn",
-    "repvgg_a0",
-    "mobileone_s0",
-    "vovnet39a",
-    "ese_vovnet19b_dw",
-    "ghostnet_100",
-    "hardcorenas_a",
-    "mobilenetv2_100",
-    "mobilenetv3_small_100",
-    "mobilenetv3_large_100",
-    "mobilenetv4_conv_small",
-    "mnasnet_100",
-    "fbnetc_100",
-    "spnasnet_100",
-    "semnasnet_100",
-    "efficientnet_b0",
-    "efficientnet_lite0",
-    "tf_efficientnetv2_b0",
-    "mixnet_s",
-    "tinynet_e",
-    "lcnet_050",
-    "rexnet_100",
-    "regnetx_002",
-    "regnety_002",
-    "regnetz_b16",
-    "nfnet_l0",
-    "nf_regnet_b1",
-    "dm_nfnet_f0",
-    "inception_v3",
-    "inception_v4",
-    "xception41",
-    "convnext_atto",
-    "convnextv2_atto",
-    "convmixer_768_32",
-    "starnet_s1",
-    "fasternet_t0",
-    "repghostnet_050",
-    "edgenext_xx_small",
-    "inception_next_atto",
-    "rdnet_tiny",
-]
-TRAINED = 10
+NAMES = """
+resnet18 resnet18d resnet50 resnext50_32x4d wide_resnet50_2 seresnet50 ecaresnet26t resnetblur50 resnet50_gn
+resnetv2_50 resnetv2_50d_gn resnetrs50 resnest14d res2net50_26w_4s cspresnet50 cspdarknet53 skresnet18
+gcresnet50t lambda_resnet26t bat_resnext26ts densenet121 dla34 dla60_res2net dpn68 hrnet_w18_small selecsls42b
+vgg11 vgg13_bn repvgg_a0 mobileone_s0 vovnet39a ese_vovnet19b_dw ghostnet_100 hardcorenas_a mobilenetv2_100
+mobilenetv3_small_100 mobilenetv3_large_100 mobilenetv4_conv_small mnasnet_100 fbnetc_100 spnasnet_100
+semnasnet_100 efficientnet_b0 efficientnet_lite0 tf_efficientnetv2_b0 mixnet_s tinynet_e lcnet_050 rexnet_100
+regnetx_002 regnety_002 regnetz_b16 nfnet_l0 nf_regnet_b1 dm_nfnet_f0 inception_v3 inception_v4 xception41
+convnext_atto convnextv2_atto convmixer_768_32 starnet_s1 fasternet_t0 repghostnet_050 edgenext_xx_small
+inception_next_atto rdnet_tiny
+"""
+TRAINED = 10  # the first networks are trained a step, saved and loaded, too
+LIMIT = 300  # seconds for one network
 Gone = dict[str, list[int]]  # removed output channels by layer
 
 
 def main() -> None:
     """Write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", default=NAMES)
+    parser.add_argument("names", nargs="*", default=NAMES.split())
     parser.add_argument("--size", type=int, default=128)
     chosen = parser.parse_args()
     torch.manual_seed(0)
@@ -125,12 +69,26 @@ def _row(name: str, size: int, trained: bool) -> list[str]:
 
 
 def _outcome(attempt: Callable[[], tuple[str, str]]) -> tuple[str, str]:
+    signal.signal(signal.SIGALRM, _out_of_time)
+    signal.alarm(LIMIT)
     try:
         return attempt()
     except UserError as error:
         return f"refused: {error}"[:150], ""
+    except _Late:
+        return f"gave up after {LIMIT} s", ""
     except Exception as error:
         return f"crashed: {type(error).__name__}: {' '.join(str(error).split())}"[:150], ""
+    finally:
+        signal.alarm(0)
+
+
+class _Late(BaseException):
+    """The time of one network is over."""
+
+
+def _out_of_time(*_: object) -> None:
+    raise _Late
 
 
 def _by_us(model: nn.Module, example: Tensor, trained: bool) -> tuple[str, str]:
@@ -158,8 +116,7 @@ def _by_torch_pruning(model: nn.Module, example: Tensor) -> tuple[str, str]:
     model = copy.deepcopy(model)
     for parameter in model.parameters():
         parameter.requires_grad_(True)
-    table = analyse(nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 2, 1), nn.Flatten()), torch.zeros(2, 3, 4, 4))
-    dense = randomised(model, table, torch.device("cpu")).model.requires_grad_(True)
+    dense = randomised(model, Table((), {}), torch.device("cpu")).model.requires_grad_(True)
     small = copy.deepcopy(dense)
     last = [module for module in small.modules() if isinstance(module, nn.Linear | nn.Conv2d)][-1]
     heads = [module for module in small.modules() if getattr(module, "out_features", 0) == 10] or [last]
@@ -172,14 +129,9 @@ def _by_torch_pruning(model: nn.Module, example: Tensor) -> tuple[str, str]:
     for group in pruner.step(interactive=True):
         for dependency, index in group:
             module = dependency.target.module
-            if (
-                module in names
-                and group._DG.is_out_channel_pruning_fn(dependency.handler)
-                and hasattr(module, "weight")
-            ):
-                width = group._DG.get_out_channels(module)
-                if width is None:
-                    continue
+            out = group._DG.is_out_channel_pruning_fn(dependency.handler) and hasattr(module, "weight")
+            width = group._DG.get_out_channels(module) if module in names and out else None
+            if width is not None:
                 now = left.setdefault(names[module], list(range(width)))
                 gone.setdefault(names[module], []).extend(now[i] for i in index)
                 left[names[module]] = [one for place, one in enumerate(now) if place not in set(index)]
@@ -193,9 +145,8 @@ def _compared(dense: nn.Module, small: nn.Module, gone: Gone, example: Tensor) -
     for name, channels in gone.items():
         module, tensor = holder(masked, name)
         for value in [getattr(module, tensor)] if tensor else _rows(module):
-            value.view(-1, value.shape[-1]) if tensor else value
-            flat = value.movedim(next((a for a, s in enumerate(value.shape) if s > 1), 0), 0) if tensor else value
-            flat[channels] = 0
+            rows = value.movedim(max(range(value.ndim), key=lambda axis: value.shape[axis]), 0) if tensor else value
+            rows[channels] = 0
     expected, found = masked(example.double()), small(example.double())
     if not expected.isfinite().all():
         return "not comparable"

@@ -40,6 +40,8 @@ class Split:
         if self.centre:
             images = central(images, self.centre)
         scaled = images.to(torch.float32).div_(255).sub_(self.mean).div_(self.std)
+        if self.memory_format is torch.contiguous_format:  # one channel fits both formats; kernels go by the strides
+            return scaled.clone(memory_format=self.memory_format)
         return scaled.contiguous(memory_format=self.memory_format)
 
     def batches(self, size: int) -> "Batches":

@@ -1,5 +1,7 @@
 """The memory format in which a network runs, and whether it can be trained."""
 
+from contextlib import ExitStack
+
 import torch
 from torch import Tensor, nn
 
@@ -28,11 +30,20 @@ def working_format(model: nn.Module, pictures: Tensor) -> torch.memory_format:
     torch.channels_last
     """
     try:
-        _run(model, pictures, torch.channels_last)
+        with ExitStack() as hooks:
+            for module in model.modules():
+                hooks.enter_context(module.register_forward_hook(_channels_last))
+            _run(model, pictures, torch.channels_last)
     except Exception:
         _run_or_refuse(model, pictures)
         return torch.contiguous_format
     return torch.channels_last
+
+
+def _channels_last(module: nn.Module, inputs: object, output: object) -> object:
+    # A kernel may give either format, depending on the batch; the check takes the one that is asked for.
+    convolved = isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and isinstance(output, Tensor) and output.ndim == 4
+    return output.contiguous(memory_format=torch.channels_last) if convolved else output  # type: ignore[union-attr]
 
 
 def _run_or_refuse(model: nn.Module, pictures: Tensor) -> None:

@@ -11,6 +11,8 @@ from prunebench.models.lenet5 import MODEL
 from prunebench.plugins.dataset import Source
 from prunebench.records.protocol import Protocol
 from prunebench.study.task import Task, load_dataset, make_task
+from prunebench.training.evaluate import evaluate
+from prunebench.training.train import TrainingSettings, train
 
 CPU = torch.device("cpu")
 PLUGIN = """
@@ -70,8 +72,8 @@ from prunebench import Model
 class Viewing(nn.Module):
     def __init__(self, deep):
         super().__init__()
-        self.a, self.b, self.last = nn.Conv2d(1, 8, 3), nn.Conv2d(8, 6, 3), nn.Linear(96, 10)
-        self.deep = nn.Conv3d(6, 6, 1) if deep else None
+        self.a, self.b, self.last = nn.Conv2d(1, 12, 3), nn.Conv2d(12, 16, 3), nn.Linear(256, 10)
+        self.deep = nn.Conv3d(16, 16, 1) if deep else None
 
     def forward(self, x):
         x = self.b(self.a(x).relu())
@@ -164,9 +166,12 @@ def test_one_memory_format_serves_a_network_everywhere(model: str, tmp_path: Pat
     network, data = ready.fresh(0, torch.device("cpu")), ready.data(0, torch.device("cpu"))
     expected = torch.channels_last if model == "lenet5" else torch.contiguous_format
     assert ready.memory_format == expected == data.train.memory_format == data.test.memory_format
-    pictures, _ = data.train.batches(8)[0]
-    assert pictures.is_contiguous(memory_format=expected)
-    assert network.model.train()(pictures).shape == (8, 10)
+    for size in (1, 8, 64):  # kernels choose the format of their output by the batch
+        pictures, _ = data.train.batches(size)[0]
+        assert pictures.is_contiguous(memory_format=expected)
+        assert network.model.train()(pictures).shape == (size, 10)
+    settings = TrainingSettings(stage="dense", epochs=1, rate=0.01, batch=64, weight_decay=0.0, seed=0)
+    assert train(network, data, settings).curve and len(evaluate(network.model, data.test).correct) == len(data.test)
 
 
 @pytest.fixture(scope="module")
