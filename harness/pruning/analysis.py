@@ -13,7 +13,9 @@ from prunebench.pruning.network import Group, Network, Table
 from prunebench.pruning.operations import other_macs
 from prunebench.pruning.removal import remove
 from prunebench.pruning.suitability import check_suitable
-from prunebench.pruning.verification import skeleton, twin, verify
+from prunebench.pruning.verification import MIXED, skeleton, twin, verify
+
+BY_VALUE = "a forward pass that looks at its numbers, so that they may choose a branch"
 
 
 def analyse(
@@ -47,9 +49,9 @@ def analyse(
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         try:
             check_suitable(model, example.dtype)
-            table = _table(model, pictures, classes)
+            table, reason = _table(model, pictures, classes)
             if check:
-                table = verify(model, table, pictures)
+                table = verify(model, table, pictures, reason)
             if not table.groups:
                 why = next((f": '{layer}' keeps its units because of {why}" for layer, why in table.fixed.items()), "")
                 raise UserError(f"it has no layer whose units could be removed{why}")
@@ -99,12 +101,15 @@ def _widths(table: Table, widths: Mapping[str, int]) -> dict[str, int]:
     return chosen
 
 
-def _table(model: nn.Module, pictures: Tensor, classes: int | None) -> Table:
-    """Analyse a copy that has shapes only. If it cannot run, analyse a full copy, whose errors tell the true cause."""
+def _table(model: nn.Module, pictures: Tensor, classes: int | None) -> tuple[Table, str]:
+    """Analyse a copy that has shapes only. If it cannot run, analyse a full copy, whose errors tell the true cause.
+
+    Returns the table, and why a removal may turn out not to be exact.
+    """
     try:
-        return _analyse(skeleton(model), pictures.to("meta"), classes)
+        return _analyse(skeleton(model), pictures.to("meta"), classes), MIXED
     except Exception:
-        return _analyse(twin(model, Tensor.clone), pictures, classes)
+        return _analyse(twin(model, Tensor.clone), pictures, classes), BY_VALUE
 
 
 def _analyse(model: nn.Module, pictures: Tensor, classes: int | None) -> Table:

@@ -171,7 +171,8 @@ class _Term(NamedTuple):
 def costs(model: nn.Module, table: Table) -> CostModel:
     """Make the cost model of a dense network from the table of its units."""
     parts = {part.layer for group in table.groups for part in group.slices} | table.positions.keys()
-    order = [name for name, _ in (*model.named_modules(), *model.named_parameters()) if name in parts]
+    named = (*model.named_modules(), *model.named_parameters(), *model.named_buffers())
+    order = [name for name, _ in named if name in parts]
     terms = [term for name in order for term in _terms(*holder(model, name), name, table.positions.get(name, 0))]
     dense = np.array([group.units for group in table.groups], dtype=np.int64)
     out_share = _share(table, [(term.layer, "out") for term in terms])

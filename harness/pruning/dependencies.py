@@ -111,8 +111,8 @@ def dependencies(model: nn.Module, pictures: Tensor, classes: int | None) -> tup
         classes: see `prunebench.pruning.tracing.trace`, whose `UserError` passes through.
     """
     with torch.enable_grad():
-        trace(model, pictures[:1], classes)
         seen = trace(model, pictures, classes)
+        trace(model, pictures[:1], classes)
         seen.stops = unfollowed(model, seen.calls)
         _stand_in(model, seen)
         channels = {model.get_submodule(name): width for name, width in seen.alone.items()}
@@ -135,15 +135,24 @@ def dependencies(model: nn.Module, pictures: Tensor, classes: int | None) -> tup
 def _stand_in(model: nn.Module, seen: Trace) -> None:
     """Replace the modules that work on each channel alone by copies of their input, which the graph shows as one node.
 
-    Those whose tensors have one entry vanish: nothing in them depends on the units.
+    Those whose tensors have one entry vanish: nothing in them depends on the units. Other buffers with one entry for
+    each channel become parameters.
     """
     for name in list(seen.alone):
         module = model.get_submodule(name)
         module.forward = torch.clone
         if own_tensors(module) and all(tensor.numel() == 1 for tensor in own_tensors(module).values()):
             del seen.alone[name]
-            for holder in model.modules():
-                holder._modules.update({k: nn.Identity() for k, child in holder._modules.items() if child is module})
+            for parent in model.modules():
+                parent._modules.update({k: nn.Identity() for k, child in parent._modules.items() if child is module})
+    for name, module in model.named_modules():
+        if not isinstance(module, KINDS) and name not in seen.alone:
+            for key in [key for key, tensor in module._buffers.items() if tensor is not None and _bare(tensor)]:
+                module._parameters[key] = nn.Parameter(module._buffers.pop(key))  # the graph shows parameters alone
+
+
+def _bare(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() and channel_axis(tensor) is not None
 
 
 def _roots(model: nn.Module, walk: _Walk, order: Sequence[str]) -> Iterator[Found]:

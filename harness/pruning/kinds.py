@@ -57,7 +57,7 @@ def channel_axis(tensor: Tensor) -> int | None:
 def cut_axes(module: nn.Module, side: Side, tensor: str = "") -> dict[str, int]:
     """Name the tensors that one side of a module cuts, each with its axis.
 
-    tensor: a bare parameter of the module, if this parameter alone is meant.
+    tensor: a bare parameter or buffer of the module, if this tensor alone is meant.
 
     >>> cut_axes(nn.Conv2d(3, 8, 1), "in"), cut_axes(nn.ConvTranspose2d(3, 8, 1), "in")
     ({'weight': 1}, {'weight': 0})

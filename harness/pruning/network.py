@@ -15,7 +15,7 @@ Side = Literal["out", "in"]
 class Slice:
     """Positions on one side of one layer that belong to a group's units.
 
-    layer: dotted name of a module, or of a parameter that a module without a width holds.
+    layer: dotted name of a module, or of a tensor that a module without a width holds.
     index: (units, k), row u holds the positions (in the dense network) that belong to unit u.
     """
 
@@ -158,13 +158,13 @@ class Network:
 
 
 def holder(model: nn.Module, name: str) -> tuple[nn.Module, str]:
-    """Find a module by its dotted name, or the module that holds a parameter of this name.
+    """Find a module by its dotted name, or the module that holds a parameter or buffer of this name.
 
-    Returns the module and the name of its parameter, "" for a module.
+    Returns the module and the name of its tensor, "" for a module.
     """
     parent, _, last = name.rpartition(".")
     module = model.get_submodule(parent)
-    return (module, last) if last in module._parameters else (model.get_submodule(name), "")
+    return (module, last) if last in {**module._parameters, **module._buffers} else (model.get_submodule(name), "")
 
 
 def weight_of(network: Network, layer: str) -> Tensor:

@@ -94,7 +94,14 @@ def _copy(network: Network, places: Mapping[Part, Tensor]) -> nn.Module:
     """Copy a network, but share the tensors that will be cut: cutting replaces them."""
     parts = [(*holder(network.model, name), side) for name, side in places]
     cut = [getattr(layer, name) for layer, tensor, side in parts for name in cut_axes(layer, side, tensor)]
-    return deepcopy(network.model, {id(tensor): tensor for tensor in cut})
+    memo: dict[int, object] = {id(tensor): tensor for tensor in cut}
+    return deepcopy(network.model, memo | {id(tensor): tensor.detach() for tensor in left_over(network.model)})
+
+
+def left_over(model: nn.Module) -> list[Tensor]:
+    """List the tensors that modules kept from a forward pass, with its graph; deepcopy refuses such tensors."""
+    values = (value for module in model.modules() for value in vars(module).values())
+    return [value for value in values if isinstance(value, Tensor) and not value.is_leaf]
 
 
 @torch.no_grad()

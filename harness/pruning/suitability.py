@@ -47,8 +47,10 @@ def _check_dtypes(model: nn.Module, dtype: torch.dtype) -> None:
 
 
 def _check_inputs(model: nn.Module) -> None:
-    named = inspect.signature(model.forward).parameters.values()
+    named = list(inspect.signature(model.forward).parameters.values())
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if not any(one.kind in (*positional, one.VAR_POSITIONAL) for one in named):
+        raise UserError("its forward pass takes keywords alone; it must take the pictures by position")
     required = [one.name for one in named if one.default is one.empty and one.kind in positional]
     if len(required) > 1:
         raise UserError(f"its forward pass needs {' and '.join(required)}; it must need the pictures alone")

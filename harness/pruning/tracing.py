@@ -123,7 +123,8 @@ def trace(model: nn.Module, example: Tensor, classes: int | None = None) -> Trac
         size = " x ".join(map(str, example.shape[1:]))
         why = shorten(" ".join(str(error).split()), 160, placeholder=" ...")
         where = f" in layer '{seen.running}'" if seen.running else ""
-        what = f"it fails in eval mode on pictures of {size} pixels{where}: {type(error).__name__}: {why}"
+        pictures = "one picture" if len(example) == 1 else "pictures"
+        what = f"it fails in eval mode on {pictures} of {size} pixels{where}: {type(error).__name__}: {why}"
         raise UserError(f"{what}; build the model for these pictures, or change size= or channels=") from error
     _check_output(output, len(example), classes)
     for layer in [layer for layer in dict.fromkeys(seen.order) if seen.calls[layer] > 1]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from prunebench.errors import UserError
 from prunebench.pruning.kinds import KINDS, NORMS, channel_axis, own_tensors
 from prunebench.pruning.network import Network, Table
-from prunebench.pruning.removal import remove, zero_units
+from prunebench.pruning.removal import left_over, remove, zero_units
 
 Check = Callable[[Mapping[str, Tensor], Tensor], str]  # units, pictures -> what goes wrong
 
@@ -24,7 +24,7 @@ TRAINING = "what reads it in training alone"
 PATTERN = 65_537  # numbers drawn for a large weight; prime, so that no two rows of the weight are equal
 
 
-def verify(model: nn.Module, table: Table, pictures: Tensor) -> Table:
+def verify(model: nn.Module, table: Table, pictures: Tensor, reason: str = MIXED) -> Table:
     """Compare removed units of every group with masked ones, on randomised copies in float64.
 
     Returns the table. Groups that fail alone are moved to `Table.fixed`. So are groups without whose units the network
@@ -34,6 +34,7 @@ def verify(model: nn.Module, table: Table, pictures: Tensor) -> Table:
         model: a dense network.
         table: of its units; every group has two or more.
         pictures: (batch, channels, height, width), for their shape and device.
+        reason: why a group that fails keeps its units.
 
     Raises:
         UserError: the network cannot be compared, or groups fail only together.
@@ -43,11 +44,11 @@ def verify(model: nn.Module, table: Table, pictures: Tensor) -> Table:
             if difference(model, table, {}, pictures):
                 raise UserError("it cannot be checked: in float64 its forward pass fails or is not deterministic")
             fails = partial(difference, model, table)
-            return verify(model, _without_faulty(table, units, fails, pictures, MIXED), pictures)
+            return verify(model, _without_faulty(table, units, fails, pictures, reason), pictures, reason)
     for units in _draws(table) if table.groups else ():
         if _fails_in_training(model, table, units, pictures) and not _fails_in_training(model, table, {}, pictures):
             fails = partial(_fails_in_training, model, table)
-            return verify(model, _without_faulty(table, units, fails, pictures, TRAINING), pictures)
+            return verify(model, _without_faulty(table, units, fails, pictures, TRAINING), pictures, reason)
     return table
 
 
@@ -102,9 +103,7 @@ def twin(model: nn.Module, change: Callable[[Tensor], Tensor]) -> nn.Module:
     """
     memo: dict[int, object] = {id(tensor): change(tensor) for tensor in model.buffers()}
     memo |= {id(tensor): nn.Parameter(change(tensor)) for tensor in model.parameters() if tensor.is_floating_point()}
-    for value in (value for module in model.modules() for value in vars(module).values()):
-        if isinstance(value, Tensor) and not value.is_leaf:  # kept from a forward pass; deepcopy refuses such tensors
-            memo[id(value)] = change(value.detach())
+    memo |= {id(tensor): change(tensor.detach()) for tensor in left_over(model)}
     return deepcopy(model, memo).eval()
 
 
@@ -124,12 +123,11 @@ def randomised(model: nn.Module, table: Table, device: torch.device) -> Network:
     Buffers are random, too, in BatchNorm and in other modules that have units.
     """
     cut = {part.layer for group in table.groups for part in group.slices}
-    filled = {id(tensor) for tensor in model.parameters()} | {
-        id(tensor)
-        for name, module in model.named_modules()
-        if name in cut or isinstance(module, KINDS)
-        for tensor in own_tensors(module).values()
-    }
+    filled = {id(tensor) for tensor in model.parameters()}
+    for name, module in model.named_modules():
+        for key, tensor in own_tensors(module).items():
+            if isinstance(module, KINDS) or {name, f"{name}.{key}".lstrip(".")} & cut:
+                filled.add(id(tensor))
 
     def change(tensor: Tensor) -> Tensor:
         if id(tensor) in filled and tensor.is_floating_point():

@@ -244,7 +244,7 @@ REFUSED = [
     (nn.Sequential(nn.Conv2d(1, 8, 1), nn.Conv2d(8, 2, 1)), (3, 2, 2), SIZES + "Given groups=1"),
     (nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8, 2)), (3, 2, 2), SIZES + "Calculated padded input"),
     (PAIR, (1, 2, 2), r"returns a tuple in eval mode; it must return one tensor, \(batch, classes\)$"),
-    (nn.Sequential(nn.Conv2d(3, 8, 1)), (3, 2, 2), r"returns \(1, 8, 2, 2\) for 1 picture; it must return \(batch, "),
+    (nn.Sequential(nn.Conv2d(3, 8, 1)), (3, 2, 2), r"returns \(2, 8, 2, 2\) for 2 pictures; it must return \(batch, "),
     (
         nn.Sequential(nn.Conv2d(4, 2, 1, groups=2), nn.Flatten(), nn.Linear(8, 2)),
         (4, 2, 2),

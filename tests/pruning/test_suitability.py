@@ -31,6 +31,11 @@ class Two(nn.Module):
         return self.layer(pictures * weights)
 
 
+class Named(nn.Module):
+    def forward(self, **inputs: Tensor) -> Tensor:
+        return inputs["pixel_values"].flatten(1)
+
+
 class Computed(nn.Conv2d):
     """Holds its weight as two factors."""
 
@@ -63,6 +68,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         lambda: chain(lambda _: nn.LazyConv2d(6, 1)),
         r"layer '2' \(LazyConv2d\) has no weights yet; run one forward pass in the function",
     ),
+    "keywords": (Named, "its forward pass takes keywords alone; it must take the pictures by position"),
     "two inputs": (Two, "its forward pass needs pictures and weights; it must need the pictures alone"),
 }
 
@@ -161,3 +167,30 @@ def test_layers_that_eval_mode_does_not_reach_keep_what_they_read() -> None:
     table = analyse(Heads(), PICTURES)
     assert [group.name for group in table.groups] == ["b"]
     assert table.fixed == {"a": TRAINING} and "idle" not in table.positions
+
+
+def test_a_branch_that_the_numbers_choose_is_named() -> None:
+    def run(net: Any, x: Tensor) -> Any:
+        first = net.a(x).relu()
+        return net.last((net.b(first) if first.mean() > 0.2 else net.c(first)).relu().mean((2, 3)))
+
+    parts = {"a": nn.Conv2d(3, 8, 1), "b": nn.Conv2d(8, 6, 3), "c": nn.Conv2d(8, 6, 1), "last": nn.Linear(6, 2)}
+    with pytest.raises(UserError, match="'a' keeps its units because of a forward pass that looks at its numbers"):
+        analyse(Net(run, **parts), PICTURES)
+
+
+class Keeping(nn.Module):
+    """Keeps the features of its last forward pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net, self.features = chain(), torch.zeros(())
+        self(PICTURES)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        self.features = self.net[:3](pictures)
+        return self.net[3:](self.features)
+
+
+def test_tensors_kept_from_a_forward_pass_do_no_harm() -> None:
+    assert [group.name for group in analyse(Keeping(), PICTURES).groups] == ["net.0", "net.2"]
