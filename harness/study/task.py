@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from prunebench.checkpoints.loading import checkpoint_digest, load_checkpoint
 from prunebench.data.loaded import IMAGENET_MOMENTS, Loaded
 from prunebench.data.splits import BlockData, check_sizes, draw
 from prunebench.errors import UserError
@@ -26,7 +27,6 @@ from prunebench.pruning.verification import twin
 from prunebench.records.names import Metric
 from prunebench.records.protocol import Protocol
 from prunebench.seeding import seeded
-from prunebench.study.checkpoint import checkpoint_digest, load_checkpoint
 from prunebench.study.structure import SingleWeights, Structure, WholeUnits
 
 IMAGENET_CLASSES = 1000
@@ -37,7 +37,8 @@ class Task:
     """A dataset with a model, ready for a run.
 
     costs: of the dense network's parts. protocol: with the model family's defaults filled in. checkpoint: the file
-    that dense networks start from; the protocol holds the file's name and digest.
+    that dense networks start from; the protocol holds the file's name and digest. notes: what the user should know of
+    data and checkpoint.
     """
 
     dataset_label: str
@@ -49,6 +50,7 @@ class Task:
     costs: CostModel
     protocol: Protocol
     checkpoint: Path | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def shape(self) -> dict[str, int]:
@@ -155,7 +157,11 @@ def make_task(
         example = torch.randn(2, channels, height, width)
         table = analyse(network, example, model.label, classes=len(loaded.classes))
         _check_training(network, example, model.label)
-    ready = Task(
+    notes = loaded.notes
+    if checkpoint is not None:  # refuses a checkpoint that does not fit, before any training
+        new = model.classifier(network) if protocol.frozen_epochs else ()
+        notes += load_checkpoint(network, checkpoint, model.label, skip=new)
+    return Task(
         dataset_label=dataset_label,
         dataset=dataset,
         loaded=loaded,
@@ -165,10 +171,8 @@ def make_task(
         costs=costs(network, table),
         protocol=protocol,
         checkpoint=checkpoint,
+        notes=notes,
     )
-    if checkpoint is not None:
-        ready.fresh(0, torch.device("cpu"))  # refuses a checkpoint that does not fit, before any training
-    return ready
 
 
 def _check_training(network: nn.Module, example: torch.Tensor, label: str) -> None:
