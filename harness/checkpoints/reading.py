@@ -66,6 +66,8 @@ def refused(path: Path, what: str) -> UserError:
 
 def _tensors(content: Mapping[Any, Any], before: str, depth: int) -> Iterator[tuple[str, Tensor]]:
     for key, value in content.items():
+        if isinstance(value, np.ndarray) and value.dtype.kind in "fiub" and value.dtype.isnative:
+            value = torch.from_numpy(value)
         if isinstance(value, Tensor):
             yield f"{before}{key}", value
         elif isinstance(value, Mapping) and depth:
@@ -85,6 +87,8 @@ def _read(path: Path) -> Any:
     except (EOFError, LookupError):
         raise refused(path, _TORN) from None
     except (OSError, RuntimeError, ValueError, TypeError, AttributeError, SafetensorError) as error:
+        if "TorchScript" in str(error):
+            raise refused(path, "is a TorchScript archive, which holds code; save model.state_dict()") from None
         raise refused(path, f"cannot be read as a checkpoint: {_first_line(error)}") from None
 
 

@@ -36,7 +36,7 @@ class Runs:
         np.float32(1),
         np.int64(3),
         np.bool_(True),
-        np.arange(3),
+        np.array(["a", "b"]),
         argparse.Namespace(lr=0.1, data=Path("x"), widths=[1, 2]),
         defaultdict(dict, {"a": {"b": 1}}),
     ],
@@ -83,3 +83,13 @@ def test_a_dict_that_holds_itself_ends(tmp_path: Path) -> None:
     content["again"] = content
     torch.save(content, tmp_path / "w.pt")
     assert "w" in read_tensors(tmp_path / "w.pt")
+
+
+def test_arrays_are_tensors_and_archives_of_code_are_refused(tmp_path: Path) -> None:
+    torch.save({"w": np.arange(3.0), "names": np.array(["a"])}, tmp_path / "w.pt")
+    assert {key: value.tolist() for key, value in read_tensors(tmp_path / "w.pt").items()} == {"w": [0, 1, 2]}
+    with zipfile.ZipFile(tmp_path / "script.pt", "w") as archive:  # as torch.jit.save writes it, in outline
+        for name in ("data.pkl", "constants.pkl", "version"):
+            archive.writestr(f"script/{name}", "3")
+    with pytest.raises(UserError, match="is a TorchScript archive, which holds code; save model"):
+        read_tensors(tmp_path / "script.pt")
