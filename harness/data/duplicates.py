@@ -46,6 +46,6 @@ def _add_pairs(
 
 
 def _sentence(split: str, earlier: str, same: list[tuple[str, str]]) -> str:
-    shown = "; ".join(f"{one} = {other}" for one, other in same[:2]) + ("; ..." if len(same) > 2 else "")
+    shown = "; ".join(f"{one} = {other}" for one, other in sorted(same)[:2]) + ("; ..." if len(same) > 2 else "")
     noun = "picture has" if len(same) == 1 else "pictures have"
     return f"{len(same)} {split} {noun} the same bytes as one of {earlier}: {shown}"
