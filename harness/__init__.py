@@ -9,13 +9,13 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from prunebench.data.folders import (
-        ReadOptions as ReadOptions,
+    from prunebench.data.folders import ReadOptions as ReadOptions, read_pictures as read_pictures
+    from prunebench.data.layout import (
         class_folders as class_folders,
         common_classes as common_classes,
-        list_pictures as list_pictures,
-        read_pictures as read_pictures,
+        find_splits as find_splits,
     )
+    from prunebench.data.listing import list_pictures as list_pictures, visible_folders as visible_folders
     from prunebench.data.loaded import IMAGENET_MOMENTS as IMAGENET_MOMENTS, Loaded as Loaded
     from prunebench.data.pictures import Pictures as Pictures
     from prunebench.data.preparing import chosen_classes as chosen_classes
@@ -50,7 +50,9 @@ if TYPE_CHECKING:
 _HOMES = {
     name: home
     for home, names in {
-        "data.folders": "ReadOptions class_folders common_classes list_pictures read_pictures",
+        "data.folders": "ReadOptions read_pictures",
+        "data.layout": "class_folders common_classes find_splits",
+        "data.listing": "list_pictures visible_folders",
         "data.loaded": "IMAGENET_MOMENTS Loaded",
         "data.pictures": "Pictures",
         "data.preparing": "chosen_classes",

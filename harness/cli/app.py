@@ -1,4 +1,4 @@
-"""The command line: run, sweep, tune, list, new, check, models; merge, report, power, compare, show, env."""
+"""The command line: run, sweep, tune, list, new, check, models, data; merge, report, power, compare, show, env."""
 
 import logging
 import sys
@@ -13,6 +13,9 @@ from prunebench.errors import UserError, unknown
 from prunebench.study.spec import Spec, make_spec
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+data = typer.Typer(no_args_is_help=True, help="Check folders of pictures.")
+app.add_typer(data, name="data")
 
 SourceArgument = Annotated[Path, typer.Argument(help="benchmark JSON or results folder")]
 MarginOption = Annotated[float, typer.Option("--margin", help="loss of accuracy, in points, that counts as none")]
@@ -250,6 +253,23 @@ def models(
         channels=channels,
         classes=classes,
     )
+    typer.echo(text)
+    if not passed:
+        raise typer.Exit(1)
+
+
+@data.command("check")
+def check_data(
+    folder: Annotated[str, typer.Argument(help="folder of pictures, or folder:PATH as in --datasets")],
+    all_: Annotated[bool, typer.Option("--all", help="name all pictures with a fault")] = False,
+) -> None:
+    """Show pictures, sizes and modes per class, and duplicates within and across splits.
+
+    The exit code is 1 if a picture cannot be read, or if two splits share a file.
+    """
+    from prunebench.cli.data import check_folder
+
+    text, passed = check_folder(folder, all_)
     typer.echo(text)
     if not passed:
         raise typer.Exit(1)

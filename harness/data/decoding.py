@@ -11,6 +11,7 @@ from PIL import Image
 from prunebench.errors import CellError, UserError
 
 Array = NDArray[np.uint8]
+UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # of PIL, for files that are no pictures
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ def decode(file: str | Path, size: int) -> Array:
     """
     try:
         with Image.open(file) as opened:
-            image = _eight_bit(opened)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            image = eight_bit(opened)
+    except UNREADABLE as error:
         raise UserError(f"{file}: cannot be read as a picture: {' '.join(str(error).split())}") from None
     pixels = np.asarray(_square(image, size) if size else image)
     grey = pixels.ndim == 3 and (pixels == pixels[..., :1]).all()
@@ -63,8 +64,8 @@ def read(files: Sequence[str], form: Form) -> Array:
     return batch
 
 
-def survey(files: Sequence[str], size: int) -> Survey:
-    """Decode pictures and summarise them. Raises `UserError` naming a file that cannot be read."""
+def survey(files: Sequence[str], size: int) -> list[Survey]:
+    """Decode pictures and summarise them, in a list of one. Raises `UserError` naming a file that cannot be read."""
     colour, shapes, counts = False, set(), np.zeros((3, 256), np.int64)
     for file in files:
         pixels = decode(file, size)
@@ -73,7 +74,7 @@ def survey(files: Sequence[str], size: int) -> Survey:
         for channel in range(3):
             levels = pixels if pixels.ndim == 2 else pixels[..., channel]
             counts[channel] += np.bincount(levels.reshape(-1), minlength=256)
-    return Survey(colour, frozenset(shapes), counts)
+    return [Survey(colour, frozenset(shapes), counts)]
 
 
 def header(file: str | Path) -> tuple[int, int, int]:
@@ -82,17 +83,20 @@ def header(file: str | Path) -> tuple[int, int, int]:
         with Image.open(file) as image:
             grey = image.mode in ("1", "L", "LA") or image.mode.startswith("I;16")
             return 1 if grey else 3, image.height, image.width
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise UserError(f"{file}: cannot be read as a picture: {' '.join(str(error).split())}") from None
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
+def eight_bit(image: Image.Image) -> Image.Image:
+    """Convert a picture to eight bits, L or RGB. Raises `ValueError` for pixels without a fixed range."""
     if image.mode in ("1", "L", "LA"):
         return image.convert("L")
     if image.mode.startswith("I;16"):  # PIL would clip 16 bits, not scale them
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
         raise ValueError(f"pixels of mode {image.mode} have no fixed range; save the picture with 8 or 16 bits")
+    if "transparency" in image.info:  # PIL warns where it has to drop the transparency of a palette by itself
+        image = image.convert("RGBA")
     return image.convert("RGB")
 
 

@@ -1,6 +1,6 @@
-"""Picture folders with one folder per class: list the pictures, then read them into memory or stream them."""
+"""Read listed pictures into memory, or leave them in their files to be streamed."""
 
-import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +9,8 @@ import numpy as np
 import torch
 
 from prunebench.data.decoding import Array, Form, decode, header
+from prunebench.data.duplicates import shared_pictures
+from prunebench.data.listing import describe
 from prunebench.data.loaded import Loaded, Samples
 from prunebench.data.pictures import Pictures
 from prunebench.data.sources import Moments, check_shape, histogram, moments
@@ -16,7 +18,6 @@ from prunebench.data.streaming import Files
 from prunebench.errors import UserError
 from prunebench.seeding import generator
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 LARGE = 96  # from this size on, pictures are stored with a margin, as usual for ImageNet: 256 pixels for 224
 LOOKED_AT = 2048  # training pictures from which channels, shape and moments of a streamed dataset are found
 
@@ -51,45 +52,6 @@ class ReadOptions:
         return self.size if self.size < LARGE else round(self.size * 256 / 224)
 
 
-def class_folders(path: Path) -> tuple[str, ...]:
-    """Give the sorted names of the class folders. Raises `UserError` if there are none."""
-    names = tuple(sorted(p.name for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")))
-    if not names:
-        raise UserError(f"{path} has no folders of classes; pictures belong in {path}/CLASS/")
-    return names
-
-
-def common_classes(path: Path, splits: Sequence[str]) -> tuple[str, ...]:
-    """Give the classes of several splits, folders in `path`. Raises `UserError` if the classes differ."""
-    first, *others = splits
-    names = class_folders(path / first)
-    for other in others:
-        if class_folders(path / other) != names:
-            shown = ", ".join(names) if len(names) <= 10 else f"the {len(names)} of {first}/"
-            raise UserError(f"{path}: {first}/ and {other}/ have different classes; each needs {shown}")
-    return names
-
-
-def list_pictures(path: Path, split: str, classes: Sequence[str]) -> Files:
-    """List the pictures of one split, a folder in `path`, sorted by class and name. Hidden files are left out."""
-    names: list[bytes] = []
-    counts: list[int] = []
-    for name in classes:
-        files = sorted(_files_below(path, path / split / name), key=lambda file: file.split("/"))
-        if not files:
-            raise UserError(f"{path / split / name} has no pictures; known file types are {', '.join(SUFFIXES)}")
-        names += map(os.fsencode, files)
-        counts.append(len(files))
-    labels = torch.repeat_interleave(torch.arange(len(classes)), torch.tensor(counts))
-    return Files(path, np.array(names), labels)
-
-
-def _files_below(path: Path, folder: Path) -> Iterable[str]:
-    for place, _, files in os.walk(folder):
-        inside = os.path.relpath(place, path)
-        yield from (f"{inside}/{f}" for f in files if f.lower().endswith(SUFFIXES) and not f.startswith("."))
-
-
 def read_pictures(parts: Sequence[Files], classes: Sequence[str], wanted: ReadOptions) -> Loaded:
     """Read the pictures of train, test and perhaps validation into memory, or leave them in their files.
 
@@ -117,7 +79,17 @@ def read_pictures(parts: Sequence[Files], classes: Sequence[str], wanted: ReadOp
         validation=splits[2] if len(splits) > 2 else None,
         centre=wanted.size if margin else 0,
         augment=("resized_crop", "flip") if margin else None,
+        notes=_notes(parts),
     )
+
+
+def _notes(parts: Sequence[Files]) -> tuple[str, ...]:
+    """Say what was left out, and which splits share pictures. parts: train, test and perhaps validation."""
+    root = parts[0].root
+    left_out = sum({id(part.left_out): part.left_out for part in parts}.values(), Counter[tuple[str, str]]())
+    notes = [f"left out {describe(left_out)}"] * bool(left_out)
+    notes += shared_pictures(dict(zip(("train", "test", "validation"), parts, strict=False)))
+    return tuple(f"{root}: {note}" for note in notes)
 
 
 def _surveyed(train: Files, wanted: ReadOptions) -> tuple[Form, Moments]:

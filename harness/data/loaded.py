@@ -22,6 +22,7 @@ class Loaded:
     validation: only if the source has a validation split of its own.
     centre: networks see the central centre x centre pixels; augmentation may use the rest. 0: the whole picture.
     augment: the kinds of augmentation in training, if they depend on the pictures; None: those of the dataset's record.
+    notes: what the user should know, such as pictures in two splits; a run prints each once.
     """
 
     train: Samples
@@ -32,6 +33,7 @@ class Loaded:
     validation: Samples | None = None
     centre: int = 0
     augment: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2:

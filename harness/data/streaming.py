@@ -4,16 +4,16 @@ Workers start once per process, serve all its splits and end with it. They draw 
 changes no result.
 """
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from multiprocessing import get_context
 from multiprocessing.util import Finalize
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ BROKEN = (
     "a process that decodes pictures was killed, perhaps for lack of memory, or could not start; "
     'if your own script loads the data, do so below `if __name__ == "__main__":`'
 )
+R = TypeVar("R")
 PIECE = 16  # pictures that a worker decodes at a time: few, so that all workers share the batch that is needed next
 
 
@@ -40,12 +41,14 @@ class Files:
         names: paths of the files below `root`, bytes (n,).
         labels: int64 (n,), on the device of the batches.
         form: channels and side of the pictures in a batch.
+        left_out: what lies beside the pictures and was not listed; see `listing.describe`.
     """
 
     root: Path
     names: NDArray[np.bytes_]
     labels: Tensor
     form: Form = field(default_factory=Form)
+    left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -97,13 +100,7 @@ class Files:
 
         Raises `UserError` naming a file that cannot be read, and if a worker process dies.
         """
-        files = self.paths()
-        pieces = [files[start : start + PIECE] for start in range(0, len(files), PIECE)]
-        try:
-            parts: Sequence[Survey] = list(_pool().map(survey, pieces, [size] * len(pieces)))
-        except BrokenProcessPool:
-            _drop_pool()
-            raise UserError(BROKEN) from None
+        parts = in_workers(partial(survey, size=size), self.paths())
         shapes = frozenset[tuple[int, int]]().union(*(part.shapes for part in parts))
         return Survey(any(part.colour for part in parts), shapes, np.sum([part.counts for part in parts], axis=0))
 
@@ -113,6 +110,21 @@ class Files:
         for name, path in zip(self.names, self.paths(), strict=True):
             yield b"%s %d\n" % (name, Path(path).stat().st_size)
         yield self.labels.contiguous().numpy().tobytes()
+
+
+def in_workers(work: Callable[[Sequence[str]], Sequence[R]], files: Sequence[str]) -> list[R]:
+    """Do some work on files in worker processes. Returns the results in order.
+
+    work: takes a few files; a function of a module that imports no torch, so that workers start fast.
+
+    Raises `UserError` if a worker process dies.
+    """
+    pieces = [files[start : start + PIECE] for start in range(0, len(files), PIECE)]
+    try:
+        return [result for some in _pool().map(work, pieces) for result in some]
+    except BrokenProcessPool:
+        _drop_pool()
+        raise UserError(BROKEN) from None
 
 
 def set_decoders(count: int) -> None:

@@ -73,6 +73,8 @@ def make_grid(spec: Spec) -> Grid:
             option = f"--{name.replace('_', '-')}"
             raise UserError(f"{option} needs a CUDA device, but this run uses {device.type}; leave {option} out")
     ready = [prepare_task(spec, dataset, model) for dataset, model in spec.pairs]
+    for told in dict.fromkeys(told for one in ready for told in one.notes):
+        log.warning(told)
     for one in ready:
         _check_reachable(one, spec.keep.keeps[-1])
         if one.table.fixed:

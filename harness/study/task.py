@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from prunebench.checkpoints.loading import checkpoint_digest, load_checkpoint
 from prunebench.data.loaded import IMAGENET_MOMENTS, Loaded
 from prunebench.data.splits import BlockData, check_sizes, draw
 from prunebench.errors import CellError, UserError
@@ -26,7 +27,6 @@ from prunebench.pruning.verification import twin
 from prunebench.records.names import Metric
 from prunebench.records.protocol import Protocol
 from prunebench.seeding import seeded
-from prunebench.study.checkpoint import checkpoint_digest, load_checkpoint
 from prunebench.study.structure import SingleWeights, Structure, WholeUnits
 from prunebench.training.memory_format import in_format, working_format
 
@@ -38,8 +38,9 @@ class Task:
     """A dataset with a model, ready for a run.
 
     costs: of the dense network's parts. protocol: with the model family's defaults filled in. checkpoint: the file
-    that dense networks start from; the protocol holds the file's name and digest. memory_format: of networks and
-    batches. fault: why the network cannot be trained, "" if it can; its cells fail, other networks are not held up.
+    that dense networks start from; the protocol holds the file's name and digest. notes: what the user should know of
+    data and checkpoint. memory_format: of networks and batches. fault: why the network cannot be trained, "" if it can;
+    its cells fail, other networks are not held up.
     """
 
     dataset_label: str
@@ -51,6 +52,7 @@ class Task:
     costs: CostModel
     protocol: Protocol
     checkpoint: Path | None = None
+    notes: tuple[str, ...] = ()
     memory_format: torch.memory_format = torch.channels_last
     fault: str = ""
 
@@ -160,7 +162,11 @@ def make_task(
         example = torch.randn(2, channels, height, width)
         table = analyse(network, example, model.label, classes=len(loaded.classes))
         memory_format, fault = _format(network, example)
-    ready = Task(
+    notes = loaded.notes
+    if checkpoint is not None:  # refuses a checkpoint that does not fit, before any training
+        new = model.classifier(network) if protocol.frozen_epochs else ()
+        notes += load_checkpoint(network, checkpoint, model.label, skip=new)
+    return Task(
         dataset_label=dataset_label,
         dataset=dataset,
         loaded=loaded,
@@ -170,12 +176,10 @@ def make_task(
         costs=costs(network, table),
         protocol=protocol,
         checkpoint=checkpoint,
+        notes=notes,
         memory_format=memory_format,
         fault=fault,
     )
-    if checkpoint is not None and not fault:
-        ready.fresh(0, torch.device("cpu"))  # refuses a checkpoint that does not fit, before any training
-    return ready
 
 
 def _format(network: nn.Module, example: torch.Tensor) -> tuple[torch.memory_format, str]:

@@ -37,12 +37,12 @@ def test_what_is_not_of_the_form_is_named(files: list[str]) -> None:
 
 
 def test_a_survey_by_hand(files: list[str]) -> None:
-    seen = survey(files[:2], 0)
+    (seen,) = survey(files[:2], 0)
     assert (seen.colour, seen.shapes) == (True, {(4, 4)})
     assert [np.flatnonzero(levels).tolist() for levels in seen.counts] == [[1, 7], [2, 7], [3, 7]]
     assert seen.counts[:, 7].tolist() == [16] * 3
-    assert not survey([files[0], files[2]], 0).colour
-    assert survey(files, 0).shapes == {(4, 4), (4, 6)}
+    assert not survey([files[0], files[2]], 0)[0].colour
+    assert survey(files, 0)[0].shapes == {(4, 4), (4, 6)}
 
 
 def test_the_header_says_what_decoding_finds(files: list[str]) -> None:

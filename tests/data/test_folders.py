@@ -1,6 +1,5 @@
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -194,21 +193,3 @@ def test_reading_needs_the_memory_of_the_pixels_once(tmp_path: Path) -> None:
     grown, pixels = map(int, probe.stdout.split())
     assert pixels == 140 * 3 * 585**2
     assert 0.8 * pixels < grown < 1.3 * pixels  # a few are copied at a time, for moments and fingerprint
-
-
-def test_names_are_sorted_as_paths_are(tmp_path: Path) -> None:
-    for name in ("b/1.png", "b-/0.png", "b/a/2.PNG", "b/.hidden.png", "b/notes.txt"):
-        (tmp_path / "cat" / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", (4, 4)).save(tmp_path / "cat" / name, format="png")
-    found = folders.list_pictures(tmp_path, "", ("cat",)).paths()
-    kept = [f for f in (tmp_path / "cat").rglob("*") if f.suffix.lower() == ".png" and not f.name.startswith(".")]
-    assert [Path(file) for file in found] == sorted(kept)
-
-
-def test_a_part_of_a_split_keeps_names_and_labels_together(tmp_path: Path) -> None:
-    fill(tmp_path, 3)
-    files = folders.list_pictures(tmp_path, "", ("class 0", "class 1"))
-    part = files[torch.tensor([5, 0])]
-    assert [Path(file).name for file in part.paths()] == ["2.png", "0.png"]
-    assert part.labels.tolist() == [1, 0]
-    assert replace(part).names.tolist() == [b"class 1/2.png", b"class 0/0.png"]

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from prunebench.data.loaded import Loaded
+from prunebench.data.loaded import Loaded, Samples
+from prunebench.data.pictures import Pictures
 from prunebench.datasets.folder import DATASET
 from prunebench.errors import UserError
 from prunebench.plugins.dataset import Source
@@ -22,7 +24,7 @@ def fill(folder: Path, count: int = 5, mode: str = "L", size: tuple[int, int] = 
             picture(folder / name / f"{i}.png", 100 * number + i, size, mode)
 
 
-def load(path: Path, **options: int) -> Loaded:
+def load(path: Path, **options: int | str) -> Loaded:
     return DATASET.load(Source(Path("/nowhere"), argument=str(path)), **options)
 
 
@@ -143,6 +145,86 @@ def test_wrong_folders(tmp_path: Path) -> None:
     (tmp_path / "test" / "dog").mkdir()
     with pytest.raises(UserError, match="test/dog has no pictures"):
         load(tmp_path)
+
+
+def levels(split: Samples | None) -> list[int]:
+    assert isinstance(split, Pictures)
+    return sorted(split.images[:, 0, 0, 0].tolist())
+
+
+def test_splits_by_their_usual_names(tmp_path: Path) -> None:
+    for split, count in (("Training", 5), ("Valid", 2), ("Testing", 3), ("extra", 1)):
+        fill(tmp_path / split, count)
+    loaded = load(tmp_path)
+    assert [len(levels(part)) for part in (loaded.train, loaded.validation, loaded.test)] == [10, 4, 6]
+    told, *shared = loaded.notes
+    read = "read Training/ as train, Testing/ as test, Valid/ as validation"
+    assert told == f"{tmp_path}: {read}; not read: extra/"
+    assert [note.partition(" have")[0] for note in shared] == [
+        f"{tmp_path}: 6 test pictures",
+        f"{tmp_path}: 4 validation pictures",
+        f"{tmp_path}: 4 validation pictures",
+    ]
+
+
+def test_the_test_split_may_be_val_or_drawn_from_train(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 10)
+    fill(tmp_path / "val", 2)
+    cures = r"test=val to test on val/, or folder:.*,test=0\.2 to draw a fifth of train/, or put pictures into .*/test/"
+    with pytest.raises(UserError, match=f"has train/ and val/ but no test/; write folder:.*,{cures}"):
+        load(tmp_path)
+    from_val = load(tmp_path, test="val")
+    assert (len(from_val.train), levels(from_val.test), from_val.validation) == (20, [0, 1, 100, 101], None)
+    drawn, again = load(tmp_path, test="0.3"), load(tmp_path, test="0.3")
+    assert sorted(levels(drawn.train) + levels(drawn.test)) == [*range(10), *range(100, 110)]
+    assert drawn.test.labels.bincount().tolist() == [3, 3]
+    assert levels(drawn.validation) == [0, 1, 100, 101]
+    assert drawn.fingerprint() == again.fingerprint() != from_val.fingerprint()
+
+
+def test_a_test_folder_without_classes_needs_another_test_split(tmp_path: Path) -> None:
+    fill(tmp_path / "train")
+    picture(tmp_path / "test" / "1.png", 3)
+    with pytest.raises(UserError, match=r"has train/ but test/ has no folders of classes; write folder:.*,test=0\.2"):
+        load(tmp_path)
+    assert load(tmp_path, test="0.4").notes == (f"{tmp_path}: read train/ as train; not read: test/",)
+
+
+def test_one_folder_with_another_share_of_test_pictures(tmp_path: Path) -> None:
+    fill(tmp_path, 10)
+    assert load(tmp_path, test="0.5").test.labels.bincount().tolist() == [5, 5]
+    for wrong in ("0", "1", "nan", "vall", "-0.1"):
+        with pytest.raises(UserError, match=f"option test={wrong} of 'folder': allowed are val, and a share"):
+            load(tmp_path, test=wrong)
+    with pytest.raises(UserError, match=r"option test=val of 'folder': .* has no val/; write test=0\.2 to draw"):
+        load(tmp_path, test="val")
+
+
+def test_classes_with_names_of_splits_are_named_by_the_user(tmp_path: Path) -> None:
+    for number, name in enumerate(("bus", "car", "train")):
+        for i in range(5):
+            picture(tmp_path / name / f"{i}.png", 50 * number + i)
+    with pytest.raises(UserError, match=r"train/, named like splits, .* name all: classes=bus/car/train"):
+        load(tmp_path)
+    assert load(tmp_path, classes="bus/car/train").classes == ("bus", "car", "train")
+
+
+def test_copies_in_hidden_folders_do_not_leak(tmp_path: Path) -> None:
+    fill(tmp_path, 10)
+    hidden = tmp_path / "cat" / ".ipynb_checkpoints"
+    shutil.copytree(tmp_path / "cat", hidden)
+    loaded = load(tmp_path)
+    assert sorted(levels(loaded.train) + levels(loaded.test)) == [*range(10), *range(100, 110)]
+    assert loaded.notes == (f"{tmp_path}: left out 1 hidden (.ipynb_checkpoints)",)
+
+
+def test_a_palette_with_transparency_is_read_in_silence(tmp_path: Path) -> None:
+    fill(tmp_path)
+    image = Image.new("P", (8, 8), 1)
+    image.putpalette([0, 0, 0, 9, 9, 9])
+    image.save(tmp_path / "cat" / "p.png", transparency=b"\x00\x80")
+    loaded = load(tmp_path)
+    assert 9 in levels(loaded.train) + levels(loaded.test)
 
 
 def test_negative_size(tmp_path: Path) -> None:

@@ -1,0 +1,105 @@
+"""Reads the tensors of a checkpoint file; nothing in the file is run."""
+
+import argparse
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
+from pickle import UnpicklingError
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from prunebench.errors import UserError
+
+State = dict[str, Tensor]
+_TORN = "cannot be read as a checkpoint: not written by torch.save, or truncated; save it again"
+_DEPTH = 6  # dicts within dicts
+
+
+def _plain_dict(*_: Any) -> dict[Any, Any]:
+    """Stand for `defaultdict`, which torch does not fill."""
+    return {}
+
+
+# What stands beside state dicts: arguments, scores and optimisers of a training. None of it can run code.
+_RECONSTRUCT, _SCALAR = np.zeros(1).__reduce__()[0], np.float64(0).__reduce__()[0]
+_HARMLESS: list[Any] = [
+    *(argparse.Namespace, SimpleNamespace, dict, list, int, float, np.dtype, np.ndarray),
+    *(PosixPath, WindowsPath, PurePosixPath, PureWindowsPath),
+    *(getattr(np.dtypes, name) for name in np.dtypes.__all__),
+    *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),  # of NumPy 1 and 2
+    *((_RECONSTRUCT, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),
+    (_plain_dict, "collections.defaultdict"),
+]
+
+
+def read_tensors(path: Path) -> State:
+    """Read all tensors of a file. The keys of nested dicts are joined with dots, as in `state_dict.conv1.weight`.
+
+    The suffix `.safetensors` means safetensors, any other suffix ``torch.save``. Pickled objects are refused.
+
+    Raises:
+        UserError: the file is missing or unreadable, or has no tensors.
+    """
+    content = _read(path)
+    if not isinstance(content, Mapping):
+        raise refused(path, f"holds a {type(content).__name__}, not a state dict; save model.state_dict()")
+    found = dict(_tensors(content, "", _DEPTH))
+    if not found:
+        keys = ", ".join(map(str, list(content)[:8])) or "none"
+        raise refused(
+            path, f"has no state dict: there are no tensors in it; its keys are {keys}; save model.state_dict()"
+        )
+    return found
+
+
+def refused(path: Path, what: str) -> UserError:
+    """Make the error for a checkpoint that cannot be used."""
+    return UserError(f"--weights {path}: {what}")
+
+
+def _tensors(content: Mapping[Any, Any], before: str, depth: int) -> Iterator[tuple[str, Tensor]]:
+    for key, value in content.items():
+        if isinstance(value, np.ndarray) and value.dtype.kind in "fiub" and value.dtype.isnative:
+            value = torch.from_numpy(value)
+        if isinstance(value, Tensor):
+            yield f"{before}{key}", value
+        elif isinstance(value, Mapping) and depth:
+            yield from _tensors(value, f"{before}{key}.", depth - 1)
+
+
+def _read(path: Path) -> Any:
+    if not path.is_file():
+        raise refused(path, "no such file; give a checkpoint file")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        with torch.serialization.safe_globals(_HARMLESS), warnings.catch_warnings(action="ignore"):  # of odd tensors
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        raise refused(path, _not_plain(error)) from None
+    except (EOFError, LookupError):
+        raise refused(path, _TORN) from None
+    except (OSError, RuntimeError, ValueError, TypeError, AttributeError, SafetensorError) as error:
+        if "TorchScript" in str(error):
+            raise refused(path, "is a TorchScript archive, which holds code; save model.state_dict()") from None
+        raise refused(path, f"cannot be read as a checkpoint: {_first_line(error)}") from None
+
+
+def _not_plain(error: UnpicklingError) -> str:
+    if not any(word in str(error) for word in ("GLOBAL", "allowlisted", "Can only")):
+        return _TORN
+    found = re.search(r"GLOBAL ([\w.]+)", str(error))
+    what = f"pickled objects ({found[1]})" if found else "pickled objects"
+    cure = "where it was made, run torch.save(model.state_dict(), FILE)"
+    return f"holds {what}, which are refused as they can run code; {cure}"
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
