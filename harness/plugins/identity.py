@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from prunebench.errors import UserError
-from prunebench.plugins.discovery import PLUGIN_PACKAGES, source_hash
+from prunebench.plugins.discovery import source_hash
+from prunebench.plugins.sources import PLUGIN_PACKAGES
 
 _PROSE = {"reference", "licence", "citation", "source", "takes_argument"}
 
@@ -55,7 +56,7 @@ def _file_hash(thing: Any) -> str:
 
 @functools.cache
 def _module_hash(module: types.ModuleType) -> str:
-    """Hash a module once per process: later edits of its file do not change the code that runs.
+    """Hash a module once per process, as it was run: later edits of its file do not change the code that runs.
 
     The harness itself is not hashed. A change of the harness that changes results increments `stages.HARNESS_VERSION`.
     """

@@ -2,8 +2,6 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from prunebench.data.loaded import IMAGENET_MOMENTS, Loaded
 from prunebench.data.splits import BlockData, check_sizes, draw
 from prunebench.errors import UserError
 from prunebench.plugins.dataset import Dataset, Source
+from prunebench.plugins.guard import prepared
 from prunebench.plugins.identity import identity
 from prunebench.plugins.model import Model
 from prunebench.plugins.options import split_name
@@ -111,23 +110,11 @@ def to_device(model: nn.Module, device: torch.device) -> nn.Module:
 def load_dataset(label: str, source: Source, plugins: tuple[str, ...] = ()) -> tuple[Dataset, Loaded, str]:
     """Load a dataset once per process. Returns its record, data and fingerprint."""
     dataset, argument = get_dataset(label, load_registry(plugins))
-    with _named_in_errors("dataset", label):
-        loaded = dataset.load(dataclasses.replace(source, argument=argument))
+    with seeded(0, "dataset"):
+        loaded = prepared(f"dataset '{label}'", lambda: dataset.load(dataclasses.replace(source, argument=argument)))
     if loaded.augment is not None:
         dataset = dataclasses.replace(dataset, augment=loaded.augment)
     return dataset, loaded, loaded.fingerprint()
-
-
-@contextmanager
-def _named_in_errors(kind: str, label: str) -> Iterator[None]:
-    """Name the dataset or model in the errors of its code, which may be a plugin's."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        text = " ".join(str(error).split())
-        raise UserError(f"{kind} '{label}' cannot be prepared: {type(error).__name__}: {text}") from error
 
 
 @functools.cache  # every job of a grid needs its task
@@ -150,11 +137,10 @@ def make_task(
     if protocol.normalise == "imagenet":
         loaded = _as_imagenet(loaded)
     check_sizes(loaded, protocol)
-    with seeded(0, "analysis"), _named_in_errors("model", model_label):
+    with seeded(0, "analysis"):
         network = model(channels, height, len(loaded.classes))
         example = torch.randn(2, channels, height, width)
-        table = analyse(network, example, model.label, classes=len(loaded.classes))
-        _check_training(network, example, model.label)
+        table = prepared(f"model '{model.label}'", lambda: _analysed(network, example, model.label, loaded))
     ready = Task(
         dataset_label=dataset_label,
         dataset=dataset,
@@ -169,6 +155,12 @@ def make_task(
     if checkpoint is not None:
         ready.fresh(0, torch.device("cpu"))  # refuses a checkpoint that does not fit, before any training
     return ready
+
+
+def _analysed(network: nn.Module, example: torch.Tensor, label: str, loaded: Loaded) -> Table:
+    table = analyse(network, example, label, classes=len(loaded.classes))
+    _check_training(network, example, label)
+    return table
 
 
 def _check_training(network: nn.Module, example: torch.Tensor, label: str) -> None:

@@ -110,8 +110,8 @@ def test_what_the_model_is_built_for() -> None:
     ("dataset", "model", "message"),
     [
         ("wide", "lenet5", "'wide' has pictures of 4 x 6 pixels; models need square pictures; give a size"),
-        ("broken", "lenet5", "dataset 'broken' cannot be prepared: KeyError: 'two.*lines'"),
-        ("digits", "exploding", "model 'exploding' cannot be prepared: ValueError: no such thing"),
+        ("broken", "lenet5", "dataset 'broken' failed: KeyError: 'two.*lines'"),
+        ("digits", "exploding", "model 'exploding' failed: ValueError: no such thing \\(mine.py:"),
         ("digits", "picky", "^pictures too small"),
         ("digits", "auxiliary", "auxiliary cannot be trained: it returns a tuple in training mode, not a tensor"),
         (
