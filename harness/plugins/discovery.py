@@ -15,7 +15,7 @@ from traceback import extract_tb
 from types import ModuleType
 
 from prunebench.errors import UserError
-from prunebench.plugins.sources import PLUGIN_PACKAGES, follow, run, source, spec_of
+from prunebench.plugins.sources import PLUGIN_PACKAGES, follow, is_installed, run, source, spec_of, text_of
 
 
 @dataclass(frozen=True)
@@ -65,15 +65,16 @@ def _plugin(text: str) -> PluginSource:
 
 
 def _load_file(path: Path) -> ModuleType:
-    """Run a file as a module of its own name."""
-    name = f"prunebench_plugin_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}_{path.stem}"
+    """Run a file as a module. Its name holds a hash of the text, so an edited file does not replace the module."""
+    text = text_of(path)
+    name = f"prunebench_plugin_{hashlib.sha256(str(path).encode() + text).hexdigest()[:8]}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None:
         raise ImportError(f"{path} is not a Python file; its name must end in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        run(module, path)
+        run(module, path, text)
     except BaseException:
         del sys.modules[name]
         raise
@@ -141,8 +142,7 @@ def _is_hashed(imported: str, importing: str) -> bool:
 def _share_folder(one: str, other: str) -> bool:
     """Tell whether two modules lie in one folder of the user's own, not in a folder of installed packages."""
     folder = _folder(other)
-    installed = folder is None or {"site-packages", "dist-packages"} & set(folder.parts)
-    return not installed and folder == _folder(one)
+    return folder is not None and not is_installed(folder) and folder == _folder(one)
 
 
 def _folder(package: str) -> Path | None:

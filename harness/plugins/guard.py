@@ -6,6 +6,7 @@
 """
 
 import logging
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dis import opmap
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from prunebench.errors import CellError, UserError
 from prunebench.plugins.discovery import failure
 from prunebench.plugins.process_states import State, process_states
+from prunebench.plugins.sources import is_library
 from prunebench.plugins.torch_states import NUMBERS, TORCH_SETTINGS, numbers_of
 
 log = logging.getLogger("prunebench")
@@ -73,17 +75,20 @@ def all_states(device: torch.device) -> States:
 
 @contextmanager
 def keeping(states: States) -> Iterator[list[str]]:
-    """Put global states back at the end, and add the names of the changed ones to the list."""
-    before = [state.read() for state in states]
+    """Put global states back at the end, and add the names of the changed ones to the list.
+
+    What libraries change when they are imported, such as the warnings filters, is left if a library was imported.
+    """
+    before, modules = [state.read() for state in states], len(sys.modules)
     changed: list[str] = []
     try:
         yield changed
     finally:
-        after = [state.read() for state in states]
-        if after != before:
-            changed += [state.name for state, one, other in zip(states, before, after, strict=True) if one != other]
+        if [state.read() for state in states] != before:
+            library = any(map(is_library, list(sys.modules)[modules:]))
             for state, value in zip(states, before, strict=True):
-                if state.read() != value:  # read again, since putting one back may change another
+                if state.read() != value and not (library and state.loose):
+                    changed.append(state.name)
                     state.write(value)
 
 

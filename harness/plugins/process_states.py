@@ -17,11 +17,12 @@ import numpy as np
 
 
 class State(NamedTuple):
-    """One global state, by its name in messages."""
+    """One global state, by its name in messages. loose: whether libraries change it when they are imported."""
 
     name: str
     read: Callable[[], Any]
     write: Callable[[Any], object]
+    loose: bool = False
 
 
 def _folder() -> str:
@@ -94,10 +95,10 @@ def _umask() -> int:
 
 _STATES = (
     State("the working directory", _folder, _put_folder),
-    State("os.environ", os.environ.copy, _put_environment),
-    State("the warnings filters", _filters, _put_filters),
+    State("os.environ", os.environ.copy, _put_environment, loose=True),
+    State("the warnings filters", _filters, _put_filters, loose=True),
     State("NumPy's treatment of errors", np.geterr, lambda before: np.seterr(**before)),
-    State("the log's level", _log, _put_log),
+    State("the log's level", _log, _put_log, loose=True),
     State("sys.stdout or sys.stderr", lambda: (sys.stdout, sys.stderr), _put_streams),
     State("the limit of recursion", sys.getrecursionlimit, sys.setrecursionlimit),
     State("garbage collection", gc.isenabled, lambda on: gc.enable() if on else gc.disable()),

@@ -17,7 +17,7 @@ from prunebench.plugins.dataset import Dataset
 from prunebench.plugins.guard import imported, why
 from prunebench.plugins.model import Model
 from prunebench.plugins.options import split_name
-from prunebench.plugins.sources import PLUGIN_PACKAGES
+from prunebench.plugins.sources import PLUGIN_PACKAGES, texts
 from prunebench.plugins.user_model import user_model
 from prunebench.records.names import ALIASES, CONTROLS
 
@@ -43,7 +43,8 @@ class Registry:
     Args:
         plugins: plugin files (`path/to/file.py`) or modules (`package.module`); each may define all three kinds.
 
-    Other modules that fail to import are in `failures`, by origin with the reason, and do not stop the rest.
+    Other modules that fail to import are in `failures`, by origin with the reason, and do not stop the rest. `texts`
+    holds the texts that worker processes must run.
 
     Raises:
         UserError: a plugin file does not exist or cannot be loaded; two plugins of one kind share a name.
@@ -60,6 +61,7 @@ class Registry:
         files: set[Path] = set()
         for place in discovery.places(plugins):
             self._take(place, files)
+        self.texts = texts()
         named = {origin: why for origin, why in self.failures.items() if origin.startswith("plugin ")}  # by the user
         broken = [f"{origin} cannot be loaded: {why}" for origin, why in named.items()]
         if broken:

@@ -6,8 +6,9 @@ imported by a loader that compiles the text and keeps it. A worker process runs 
 
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -34,10 +35,15 @@ class Source:
     text: bytes
 
 
-def run(module: ModuleType, file: Path) -> None:
-    """Run a file as a module and keep the text, without the bytecode cache, which misses a quick edit."""
-    _run[module] = text = _fixed[str(file)] if str(file) in _fixed else file.read_bytes()
-    exec(compile(text, str(file), "exec", dont_inherit=True), vars(module))
+def run(module: ModuleType, file: Path, text: bytes) -> None:
+    """Run a text as a module and keep it, without the bytecode cache, which misses a quick edit."""
+    _run[module] = text
+    exec(_compiled(text, str(file)), vars(module))
+
+
+def text_of(file: Path) -> bytes:
+    """Return the text that a file's module must run: the parent's in a worker process, else the file's own."""
+    return _fixed[str(file)] if str(file) in _fixed else file.read_bytes()
 
 
 def texts() -> dict[str, bytes]:
@@ -74,12 +80,28 @@ def _file(module: ModuleType) -> Path:
 
 def _text(module: ModuleType) -> bytes:
     file = _file(module)
-    text = _run[module] if module in _run else file.read_bytes()
-    plain = module not in _run and type(module.__loader__) is SourceFileLoader
-    if _fixed.get(str(file), text) != text or (plain and not _is_from(module, text)):
-        raise UserError(f"{file} was edited after it was imported, so its results would be mixed up; run again")
-    _run[module] = text
-    return text
+    if module not in _run:
+        _run[module] = file.read_bytes()
+        owners = [module, *(value for value in vars(module).values() if isinstance(value, type))]
+        check(module, (value for owner in owners for value in vars(owner).values()))
+    if _fixed.get(str(file), _run[module]) != _run[module]:
+        raise _edited(file)
+    return _run[module]
+
+
+def check(module: ModuleType, things: Iterable[object]) -> None:
+    """Raise `UserError` for a function that is not of the text of its module, as after a reload."""
+    file = str(_file(module))
+    if type(module.__loader__) not in (SourceFileLoader, _Loader) or not file.endswith(".py"):
+        return  # another loader, such as pytest's, may change the code
+    for thing in things:
+        own = isinstance(thing, FunctionType) and thing.__code__.co_filename == file
+        if own and _bare(thing.__code__) not in _codes(_run[module], file):
+            raise _edited(file)
+
+
+def _edited(file: object) -> UserError:
+    return UserError(f"{file} was edited after it was imported, so results would be mixed up; start Python again")
 
 
 def _later(name: str) -> Source | None:
@@ -104,20 +126,20 @@ def spec_of(name: str) -> ModuleSpec | None:
     return PathFinder.find_spec(name, places) if places else None
 
 
-def _is_from(module: ModuleType, text: bytes) -> bool:
-    """Tell whether the functions of a module are those of a text; what else it holds cannot be compared."""
-    file = str(module.__file__)
-    known = set(_codes(compile(text, file, "exec", dont_inherit=True)))
-    owners = [module, *(value for value in vars(module).values() if isinstance(value, type))]
-    found = (value for owner in owners for value in vars(owner).values() if isinstance(value, FunctionType))
-    return all(_bare(one.__code__) in known for one in found if one.__code__.co_filename == file)
+def _compiled(text: bytes, file: str) -> CodeType:
+    return compile(text, file, "exec", dont_inherit=True)
 
 
-def _codes(code: CodeType) -> Iterator[CodeType]:
-    yield _bare(code)
+@cache
+def _codes(text: bytes, file: str) -> frozenset[CodeType]:
+    return frozenset(map(_bare, _within(_compiled(text, file))))
+
+
+def _within(code: CodeType) -> Iterator[CodeType]:
+    yield code
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _codes(constant)
+            yield from _within(constant)
 
 
 def _bare(code: CodeType) -> CodeType:
@@ -128,7 +150,7 @@ def _bare(code: CodeType) -> CodeType:
 
 class _Loader(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
-        run(module, Path(self.path))
+        run(module, Path(self.path), text_of(Path(self.path)))
 
 
 class _Finder:
@@ -150,8 +172,19 @@ def _is_followed(name: str, file: Path) -> bool:
     package = name.partition(".")[0]
     if package == "prunebench":
         return name.startswith(tuple(f"{family}." for family in PLUGIN_PACKAGES))
-    installed = _INSTALLED & set(file.parts) or any(file.is_relative_to(folder) for folder in _LIBRARIES)
-    return package in _packages or not installed
+    own = not is_installed(file) and not any(file.is_relative_to(folder) for folder in _LIBRARIES)
+    return own or package in _packages
+
+
+def is_installed(file: Path) -> bool:
+    """Tell whether a file lies in a folder of installed packages."""
+    return bool(_INSTALLED & set(file.parts))
+
+
+def is_library(name: str) -> bool:
+    """Tell whether an imported module is of an installed package, not of Python, the user or PruneBench."""
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return file is not None and is_installed(Path(file)) and not name.startswith("prunebench.")
 
 
 sys.meta_path.insert(sys.meta_path.index(PathFinder), _Finder)

@@ -14,6 +14,7 @@ import torch
 
 from prunebench.data.streaming import set_decoders
 from prunebench.errors import UserError, reason
+from prunebench.plugins.registry import load_registry
 from prunebench.plugins.sources import adopt, texts
 from prunebench.processes import cores, end_with_parent
 from prunebench.records.record import SCHEMA, Record
@@ -146,8 +147,8 @@ def attempt(trajectory: Trajectory, keep: float) -> Record:
 
 
 def _in_processes(grid: Grid, work: Work[R]) -> Iterator[tuple[Job, list[R]]]:
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(grid.spec.workers, context, _begin_worker, (texts(),)) as pool:
+    context, same = multiprocessing.get_context("spawn"), texts() | load_registry(grid.spec.plugin).texts
+    with ProcessPoolExecutor(grid.spec.workers, context, _begin_worker, (same,)) as pool:
         futures = {pool.submit(work, grid.spec, job): job for job in grid.jobs}
         try:
             for future in as_completed(futures):
