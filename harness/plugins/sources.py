@@ -95,8 +95,8 @@ def check(module: ModuleType, things: Iterable[object]) -> None:
     if type(module.__loader__) not in (SourceFileLoader, _Loader) or not file.endswith(".py"):
         return  # another loader, such as pytest's, may change the code
     for thing in things:
-        own = isinstance(thing, FunctionType) and thing.__code__.co_filename == file
-        if own and _bare(thing.__code__) not in _codes(_run[module], file):
+        code = thing.__code__ if isinstance(thing, FunctionType) else None
+        if code is not None and code.co_filename == file and _bare(code) not in _codes(_run[module], file):
             raise _edited(file)
 
 
