@@ -1,6 +1,7 @@
 """The two kinds of errors: bad input of the user, and a cell of the grid that fails."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 
@@ -12,7 +13,7 @@ class CellError(Exception):
     """One cell of the grid cannot be computed; other cells continue. The text is the reason in the cell's record."""
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     r"""Say in one line why a cell failed. Errors other than `CellError` are shown with their type.
 
     >>> reason(CellError("the loss is nan")), reason(ValueError("bad\nshape"))
@@ -20,6 +21,15 @@ def reason(error: Exception) -> str:
     """
     first = str(error).partition("\n")[0]
     return first if isinstance(error, CellError) else f"{type(error).__name__}: {first}"
+
+
+@contextmanager
+def in_a_cell() -> Iterator[None]:
+    """Let a `UserError` fail one cell, where it would end the run: other cells may not meet it."""
+    try:
+        yield
+    except UserError as error:
+        raise CellError(str(error)) from error
 
 
 def unknown(kind: str, given: str, known: Iterable[str], where: str = "") -> UserError:

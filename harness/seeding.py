@@ -1,9 +1,11 @@
 """Derive a generator for every random draw from the block's seed and the purpose of the draw."""
 
 import hashlib
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 
@@ -24,8 +26,18 @@ def generator(seed: int, *purpose: object) -> torch.Generator:
 
 @contextmanager
 def seeded(seed: int, *purpose: object) -> Iterator[None]:
-    """Seed torch's global generators (initialisation, dropout) inside, and restore them afterwards."""
+    """Seed the global generators of torch (initialisation, dropout), NumPy and Python inside; restore them afterwards.
+
+    The project draws from torch's alone. The code of a user's network may draw from the others.
+    """
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
     with torch.random.fork_rng(devices):
+        numpy_state, python_state = np.random.get_state(), random.getstate()
         torch.manual_seed(derive(seed, *purpose))
-        yield
+        np.random.seed(derive(seed, *purpose, "numpy") % 2**32)
+        random.seed(derive(seed, *purpose, "python"))
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)
+            random.setstate(python_state)

@@ -293,6 +293,10 @@ def main() -> None:
         if error.name not in _NOT_FOR_REPORTS:
             raise
         code = _error(f"this command needs {error.name}, which is not installed; pip install prunebench")
+    except SystemExit as error:  # of foreign code; typer returns its own
+        from prunebench.plugins.discovery import failure
+
+        code = _error(f"the code of a plugin or network ended the command: {failure(error)}")
     except _CLICK_ERROR as error:
         code = _error(_one_line(error)) if str(error.format_message()) else 2  # typer has shown the help
     if code == _INTERRUPTED:

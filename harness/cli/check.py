@@ -8,6 +8,7 @@ from pathlib import Path
 from prunebench.errors import UserError
 from prunebench.plugins.criterion import AnyCriterion
 from prunebench.plugins.expressions import parse_method
+from prunebench.plugins.options import split_name
 from prunebench.plugins.registry import Registry
 from prunebench.study.spec import split_list
 from prunebench.testing.criterion import run_checks
@@ -17,18 +18,20 @@ def check_criteria(names: tuple[str, ...], everything: bool, plugins: tuple[str,
     """Run the contract suite on criteria. Returns one line per check, and whether all checks passed.
 
     Args:
-        names: criteria with options, `A+B`, and plugin files, which stand for all their criteria.
+        names: criteria with options, `A+B`, and plugin files, which stand for all their criteria. Options of a file,
+            as in `mine.py:power=1`, hold for each of its criteria.
         everything: whether to check every known criterion.
         plugins: files or modules with more criteria.
 
     Raises `UserError` for an unknown name, and for a file or plugin that cannot be loaded.
     """
     given = split_list(names)
-    files = [name for name in given if name.endswith(".py") or os.sep in name]
-    for file in files:
+    files = {name: split_name(name)[0] for name in given}
+    files = {name: head for name, head in files.items() if head.endswith(".py") or os.sep in head}
+    for file in files.values():
         if not Path(file).expanduser().is_file():
             raise UserError(f"{file}: no such file; give a criterion's name or a plugin file")
-    registry = Registry((*plugins, *files))
+    registry = Registry((*plugins, *files.values()))
     chosen = dict(_chosen(given, files, everything, registry))
     if not chosen:
         known = ", ".join(sorted(registry.criteria))
@@ -39,20 +42,24 @@ def check_criteria(names: tuple[str, ...], everything: bool, plugins: tuple[str,
 
 
 def _chosen(
-    given: tuple[str, ...], files: list[str], everything: bool, registry: Registry
+    given: tuple[str, ...], files: Mapping[str, str], everything: bool, registry: Registry
 ) -> Iterator[tuple[str, AnyCriterion]]:
     for name in given:
-        yield from _in_file(name, registry) if name in files else [_by_expression(name, registry)]
+        if name in files:
+            yield from _in_file(files[name], name.removeprefix(files[name]), registry)
+        else:
+            yield _by_expression(name, registry)
     for name, entry in registry.criteria.items() if everything else ():
         yield name, entry.plugin
 
 
-def _in_file(file: str, registry: Registry) -> list[tuple[str, AnyCriterion]]:
+def _in_file(file: str, options: str, registry: Registry) -> list[tuple[str, AnyCriterion]]:
+    """Find the criteria of a file. options: with their colon, for each criterion."""
     path = Path(file).expanduser().resolve()
-    found = [(name, entry.plugin) for name, entry in registry.criteria.items() if entry.source == path]
+    found = [name for name, entry in registry.criteria.items() if entry.source == path]
     if not found:
         raise UserError(f"{file} has no criterion; add a line such as CRITERION = Criterion(function)")
-    return found
+    return [_by_expression(f"{name}{options}", registry) for name in found]
 
 
 def _by_expression(text: str, registry: Registry) -> tuple[str, AnyCriterion]:

@@ -79,7 +79,7 @@ def score_job(spec: Spec, job: Job, progress: Progress | None = None) -> list[Fi
         return [_read_stored(trajectory.store, request) or _compute(trajectory, request)]
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         log.debug("traceback of the failed score", exc_info=True)
         return [request.model_copy(update={"status": "failed", "reason": reason(error)})]
 

@@ -165,6 +165,7 @@ def _check_function(where: str, function: Callable[..., Any]) -> None:
     """Raise `UserError` unless a score is a function of evidence without defaults and options with defaults."""
     if not callable(function):
         raise UserError(f"{where}: the score is a {type(function).__name__}; give a function")
+    _check_frozen(where, "score", function)
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise UserError(f"{where}: the score takes {parameter}; name each argument")
@@ -181,8 +182,17 @@ def _check_regulariser(where: str, regulariser: object) -> None:
         return
     if not callable(getattr(regulariser, "attach", None)):
         raise UserError(f"{where}: its regulariser is a {type(regulariser).__name__} without `attach`; give it one")
+    _check_frozen(where, "regulariser", regulariser)
     if not isinstance(getattr(regulariser, "strength", None), int | float):
         raise UserError(f"{where}: its regulariser has no number `strength`; give it a field `strength: float`")
+
+
+def _check_frozen(where: str, part: str, thing: object) -> None:
+    """Refuse a plain dataclass: its options could change after the keys of results were made."""
+    parameters = getattr(type(thing), "__dataclass_params__", None)
+    if parameters is not None and not parameters.frozen:
+        kind = type(thing).__name__
+        raise UserError(f"{where}: the {part} is a {kind}, a dataclass that can change; use @dataclass(frozen=True)")
 
 
 def _check_published(where: str, published: object) -> None:

@@ -15,8 +15,7 @@ from traceback import extract_tb
 from types import ModuleType
 
 from prunebench.errors import UserError
-
-PLUGIN_PACKAGES = ("prunebench.criteria", "prunebench.datasets", "prunebench.models")
+from prunebench.plugins.sources import PLUGIN_PACKAGES, follow, is_installed, run, source, spec_of, text_of
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,7 @@ def places(plugins: tuple[str, ...]) -> Iterator[PluginSource]:
                 yield PluginSource(name, partial(import_module, name))
     for family in PLUGIN_PACKAGES:
         for point in entry_points(group=family):
+            follow(point.module)
             yield PluginSource(_origin(point), partial(import_module, point.module), point.attr)
     for plugin in plugins:
         yield _plugin(plugin)
@@ -60,19 +60,21 @@ def _plugin(text: str) -> PluginSource:
         raise UserError(f"--plugin {text}: no such file; give path/to/file.py or package.module")
     if importlib.util.find_spec(names[0]) is None:
         raise UserError(f"--plugin {text}: no such module on Python's path; give path/to/file.py or package.module")
+    follow(text)
     return PluginSource(f"plugin {text}", partial(import_module, text))
 
 
 def _load_file(path: Path) -> ModuleType:
-    """Run a file as a module, without the bytecode cache, which misses an edit within the same second."""
-    name = f"prunebench_plugin_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}_{path.stem}"
+    """Run a file as a module. Its name holds a hash of the text, so an edited file does not replace the module."""
+    text = text_of(path)
+    name = f"prunebench_plugin_{hashlib.sha256(str(path).encode() + text).hexdigest()[:8]}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None:
         raise ImportError(f"{path} is not a Python file; its name must end in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
+        run(module, path, text)
     except BaseException:
         del sys.modules[name]
         raise
@@ -85,33 +87,35 @@ def failure(error: BaseException) -> str:
     if isinstance(error, UserError):
         return text
     frames = extract_tb(error.__traceback__)
-    frame = next((f for f in reversed(frames) if "torch" not in Path(f.filename).parts), frames[-1])
+    own = (f for f in reversed(frames) if "torch" not in Path(f.filename).parts and f.filename[0] != "<")
+    frame = next(own, frames[-1])
     where = "" if isinstance(error, SyntaxError) else f" ({Path(frame.filename).name}:{frame.lineno})"
-    return f"{type(error).__name__}: {text}{where}"
+    return f"{type(error).__name__}{': ' if text else ''}{text}{where}"
 
 
 def source_hash(module: ModuleType) -> str:
     """SHA-256 of a module and of what it imports from its package, its folder and `PLUGIN_PACKAGES`.
 
-    Comments, docstrings and layout do not count, since they change no result; the order of imports does.
+    Texts count as they were run (see `sources`), those that functions import later as they will be run. Comments,
+    docstrings and layout do not count, since they change no result; the order of imports does.
     """
     digest = hashlib.sha256()
-    for text in _sources(module, set()):
+    for text in _sources(module.__name__, set()):
         digest.update(text)
     return digest.hexdigest()
 
 
-def _sources(module: ModuleType, seen: set[str]) -> Iterator[bytes]:
-    seen.add(module.__name__)
-    text = Path(str(module.__file__)).read_bytes()
-    if Path(str(module.__file__)).suffix != ".py":
-        yield text
+def _sources(name: str, seen: set[str]) -> Iterator[bytes]:
+    seen.add(name)
+    found = source(name)
+    if found is None:
         return
-    yield code(text)
-    for name in _imports(text, module.__package__ or ""):
-        imported = sys.modules.get(name)
-        file = getattr(imported, "__file__", None)  # built-in modules have none
-        if imported is not None and file and name not in seen and _is_hashed(name, module.__name__):
+    if found.file.suffix != ".py":
+        yield found.text
+        return
+    yield code(found.text)
+    for imported in _imports(found.text, found.package):
+        if imported not in seen and _is_hashed(imported, name):
             yield from _sources(imported, seen)
 
 
@@ -137,14 +141,15 @@ def _is_hashed(imported: str, importing: str) -> bool:
 
 def _share_folder(one: str, other: str) -> bool:
     """Tell whether two modules lie in one folder of the user's own, not in a folder of installed packages."""
-    folder = _folder(one)
-    installed = folder is None or {"site-packages", "dist-packages"} & set(folder.parts)
-    return not installed and folder == _folder(other)
+    folder = _folder(other)
+    return folder is not None and not is_installed(folder) and folder == _folder(one)
 
 
 def _folder(package: str) -> Path | None:
-    module = sys.modules[package]
-    path = next(iter(getattr(module, "__path__", ())), getattr(module, "__file__", None))
+    spec = spec_of(package)
+    if spec is None:
+        return None
+    path = next(iter(spec.submodule_search_locations or ()), spec.origin if spec.has_location else None)
     return Path(path).resolve().parent if path else None
 
 

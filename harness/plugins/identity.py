@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from prunebench.errors import UserError
-from prunebench.plugins.discovery import PLUGIN_PACKAGES, source_hash
+from prunebench.plugins.discovery import source_hash
+from prunebench.plugins.sources import PLUGIN_PACKAGES, check, source
 
 _PROSE = {"reference", "licence", "citation", "source", "takes_argument"}
 
@@ -46,20 +47,21 @@ def identity(thing: Any) -> Any:
 
 
 def _file_hash(thing: Any) -> str:
-    """Hash the module that defines a function or class, with the plugin files that the module imports."""
-    module = sys.modules.get(getattr(thing, "__module__", "") or type(thing).__module__)
-    if module is None or not getattr(module, "__file__", None):
-        return "builtin"
-    return _module_hash(module)
-
-
-@functools.cache
-def _module_hash(module: types.ModuleType) -> str:
-    """Hash a module once per process: later edits of its file do not change the code that runs.
+    """Hash the module that defines a function or class, with the plugin files that the module imports.
 
     The harness itself is not hashed. A change of the harness that changes results increments `stages.HARNESS_VERSION`.
     """
-    name = module.__name__
+    name = getattr(thing, "__module__", "") or type(thing).__module__
     if name.partition(".")[0] == "prunebench" and not name.startswith(PLUGIN_PACKAGES):
         return "prunebench"
+    found = source(name) if name in sys.modules else None
+    if found is None:
+        return "builtin"
+    check(sys.modules[name], vars(thing).values() if isinstance(thing, type) else [thing])
+    return _module_hash(sys.modules[name], found.text)
+
+
+@functools.cache
+def _module_hash(module: types.ModuleType, text: bytes) -> str:
+    """Hash a module that has run a text, once in a process."""
     return source_hash(module)[:16]

@@ -7,6 +7,7 @@ from typing import Literal
 from torch import nn
 
 from prunebench.errors import CellError, UserError
+from prunebench.plugins.guard import built
 from prunebench.plugins.options import Value, convert, function_options, keyword_defaults, label
 
 
@@ -81,9 +82,10 @@ class Model:
         return replace(self, options={name: value for name, value in self.options.items() if name != "weights"})
 
     def __call__(self, channels: int, size: int, classes: int) -> nn.Module:
-        """Build the network for square pictures (channels, size, size)."""
+        """Build the network for square pictures (channels, size, size). Raises `UserError` if `build` fails."""
         behind = (self.argument,) if self.takes_argument else ()
-        return self.build(*behind, channels, size, classes, **self.options)
+        who = f"model '{self.label}'"
+        return built(who, lambda: self.build(*behind, channels, size, classes, **self.options))
 
     def classifier(self, model: nn.Module) -> tuple[str, ...]:
         """Name the parameters of the classifier in a network that this model built.
@@ -102,6 +104,9 @@ class Model:
 
     def reset(self, model: nn.Module) -> None:
         """Draw fresh weights for a network of any widths, from torch's global generator."""
+        built(f"model '{self.label}'", lambda: self._reset(model))
+
+    def _reset(self, model: nn.Module) -> None:
         for module in model.modules():
             reset = getattr(module, "reset_parameters", None)
             if callable(reset):

@@ -109,19 +109,19 @@ def _kind(owner: Any, name: str, default: Value) -> Any:
     """Return the annotation of one option, or the plain type of the default where no usable annotation is there."""
     plain = next(kind for kind in (bool, int, float, str) if isinstance(default, kind))
     try:
-        annotation = _annotations(owner)[name]
-        kind = eval(annotation, vars(sys.modules[owner.__module__])) if isinstance(annotation, str) else annotation
+        annotation, home = _annotation(owner, name)
+        kind = eval(annotation, vars(sys.modules[home])) if isinstance(annotation, str) else annotation
         TypeAdapter(kind)
     except Exception:  # no annotation, one that names something undefined, or a type that pydantic does not know
         return plain
     return kind
 
 
-def _annotations(owner: Any) -> Mapping[str, Any]:
-    """Return the annotations of a function, or of a dataclass with its inherited fields."""
-    if is_dataclass(owner):
-        return {field.name: field.type for field in fields(owner)}
-    return inspect.get_annotations(owner)
+def _annotation(owner: Any, name: str) -> tuple[Any, str]:
+    """Return the annotation of a function's argument or a class's field, and the module where it is written."""
+    declared = (one for one in getattr(owner, "__mro__", (owner,)) if name in inspect.get_annotations(one))
+    home = next(declared)  # a field may be inherited from a class of another module
+    return inspect.get_annotations(home)[name], home.__module__
 
 
 def _value(where: str, name: str, text: str, option: Option) -> Value:

@@ -14,8 +14,10 @@ from prunebench.errors import UserError, unknown
 from prunebench.plugins import discovery
 from prunebench.plugins.criterion import AnyCriterion, Criterion, ModelScore
 from prunebench.plugins.dataset import Dataset
+from prunebench.plugins.guard import imported, why
 from prunebench.plugins.model import Model
 from prunebench.plugins.options import split_name
+from prunebench.plugins.sources import PLUGIN_PACKAGES, texts
 from prunebench.plugins.user_model import user_model
 from prunebench.records.names import ALIASES, CONTROLS
 
@@ -41,7 +43,8 @@ class Registry:
     Args:
         plugins: plugin files (`path/to/file.py`) or modules (`package.module`); each may define all three kinds.
 
-    Other modules that fail to import are in `failures`, by origin with the reason, and do not stop the rest.
+    Other modules that fail to import are in `failures`, by origin with the reason, and do not stop the rest. `texts`
+    holds the texts that worker processes must run.
 
     Raises:
         UserError: a plugin file does not exist or cannot be loaded; two plugins of one kind share a name.
@@ -58,6 +61,7 @@ class Registry:
         files: set[Path] = set()
         for place in discovery.places(plugins):
             self._take(place, files)
+        self.texts = texts()
         named = {origin: why for origin, why in self.failures.items() if origin.startswith("plugin ")}  # by the user
         broken = [f"{origin} cannot be loaded: {why}" for origin, why in named.items()]
         if broken:
@@ -65,11 +69,11 @@ class Registry:
 
     def _take(self, place: discovery.PluginSource, files: set[Path]) -> None:
         try:
-            module = place.load()
+            module = imported(place.origin, place.load)
             plugins = _plugins_in(module, place.attribute)
             file = _file(module)
-        except (Exception, SystemExit) as error:
-            self.failures[place.origin] = discovery.failure(error)
+        except BaseException as error:
+            self.failures[place.origin] = why(error)
             return
         if file in files and not place.attribute:
             return  # the same file under another name, or given twice
@@ -81,7 +85,7 @@ class Registry:
     def _add(self, plugin: Plugin, module: ModuleType, origin: str) -> None:
         kind, table = self._table(plugin)
         home = _home(plugin, module)
-        origin = home.__name__ if home.__name__.startswith(discovery.PLUGIN_PACKAGES) else origin
+        origin = home.__name__ if home.__name__.startswith(PLUGIN_PACKAGES) else origin
         old = table.get(plugin.name)
         if old is not None and old.plugin is plugin:
             return

@@ -13,9 +13,10 @@ from typing import Any
 from torch import nn
 
 from prunebench.errors import UserError, unknown
-from prunebench.plugins.discovery import failure
+from prunebench.plugins.guard import called, imported, why
 from prunebench.plugins.model import Model
 from prunebench.plugins.options import Option, Value, convert
+from prunebench.plugins.sources import follow
 
 PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 FACTS = ("channels", "size", "classes", "num_classes")
@@ -31,13 +32,8 @@ class _Call:
     def __call__(self, channels: int, size: int, classes: int, **options: Value) -> nn.Module:
         facts = dict(zip(FACTS, (channels, size, classes, classes), strict=True))
         given = {name: facts[name] for name in _parameters(self.function) if name in facts} | options
-        try:
-            model = self.function(**given)
-        except UserError:
-            raise
-        except Exception as error:
-            call = ", ".join(f"{name}={value!r}" for name, value in given.items())
-            raise UserError(f"model '{self.label}' fails when called with ({call}): {failure(error)}") from error
+        call = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        model = called(f"model '{self.label}' called with ({call})", lambda: self.function(**given), UserError)
         if not isinstance(model, nn.Module):
             raise UserError(f"model '{self.label}' gives a {type(model).__name__}; it must return a torch.nn.Module")
         return model
@@ -67,18 +63,19 @@ def user_model(module: str, function: str, options: Mapping[str, str]) -> Model:
 def _find(module: str, function: str, label: str) -> Any:
     if not PATH.fullmatch(module) or not PATH.fullmatch(function):
         raise UserError(f"model '{label}': write module:function, such as mynets:small or package.nets:small")
+    follow(module)
     folder = str(Path.cwd())
     if folder not in sys.path:
         sys.path.append(folder)  # last, so that no file of the working folder hides an installed package
     try:
-        loaded = import_module(module)
-    except Exception as error:
+        loaded = imported(f"model '{label}'", lambda: import_module(module))
+    except BaseException as error:
         absent = error.name if isinstance(error, ModuleNotFoundError) else None
         if absent and f"{module}.".startswith(f"{absent}."):
             where = f"in {folder} or among the installed packages"
             what = f"there is no model '{module}', and no module '{absent}' {where}"
             raise UserError(f"unknown model '{label}': {what}") from None
-        raise UserError(f"model '{label}': {module} cannot be imported: {failure(error)}") from error
+        raise UserError(f"model '{label}': {module} cannot be imported: {why(error)}") from error
     try:
         return attrgetter(function)(loaded)
     except AttributeError:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from prunebench.errors import CellError
 from prunebench.plugins.criterion import AnyCriterion, ModelScore
-from prunebench.plugins.guard import called, keeping_globals, watching
+from prunebench.plugins.guard import all_states, called, keeping, watching
 from prunebench.pruning.network import Group, Network
 from prunebench.scoring.evidence import undisturbed
 from prunebench.scoring.layers import Batches, LayerScores, checked, unit_template
@@ -45,7 +45,7 @@ def score(
     """
     if criterion.needs and not batches:
         raise CellError(f"criterion '{criterion.label}' needs calibration data, but there are no batches")
-    watch: AbstractContextManager[object] = keeping_globals(network.device)
+    watch: AbstractContextManager[object] = keeping(all_states(network.device))
     if watched:
         watch = watching(network.model, f"criterion '{criterion.label}'")
     if isinstance(criterion, ModelScore):

@@ -4,16 +4,18 @@ import logging
 import multiprocessing
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
 from prunebench.data.streaming import set_decoders
 from prunebench.errors import UserError, reason
+from prunebench.plugins.registry import load_registry
+from prunebench.plugins.sources import adopt, texts
 from prunebench.processes import cores, end_with_parent
 from prunebench.records.record import SCHEMA, Record
 from prunebench.records.requested import Requested, RequestedTrajectories
@@ -21,7 +23,7 @@ from prunebench.records.store_files import read_json
 from prunebench.study.grid import Grid, Job, make_trajectory, schedule
 from prunebench.study.progress import Progress, Result
 from prunebench.study.spec import Spec
-from prunebench.study.store import Store
+from prunebench.study.store import Store, guard
 from prunebench.study.trajectory import Trajectory, forget_failures
 
 log = logging.getLogger("prunebench")
@@ -84,14 +86,23 @@ def requested(grid: Grid) -> Requested:
 
 def note(store: Store, spec: Spec, *wanted: Requested) -> None:
     """Add this run to the folder's `run.json`. A folder with one `quick` run stays marked as `quick`."""
-    path, now = store.folder / "run.json", about(spec)
-    old = read_json(path) if path.exists() else {}
+    path = store.folder / "run.json"
+
+    def write() -> None:
+        with store.lock("run"):  # another run may note itself at the same time
+            store.write_json(path, _noted(read_json(path) if path.exists() else {}, spec, wanted))
+
+    guard(path, write)
+
+
+def _noted(old: Mapping[str, Any], spec: Spec, wanted: Sequence[Requested]) -> dict[str, object]:
+    now = about(spec)
     commands = [*filter(None, str(old.get("command") or "").split(" ; ")), str(now["command"])]
     preset = "quick" if "quick" in (old.get("preset"), spec.preset) else now["preset"]
     cells = list(old.get("asked", []))
     cells += [one for one in (more.model_dump(mode="json") for more in wanted) if one not in cells]
     command = " ; ".join(dict.fromkeys(commands))
-    store.write_json(path, now | {"preset": preset, "command": command, "asked": cells})
+    return now | {"preset": preset, "command": command, "asked": cells}
 
 
 def run_job(spec: Spec, job: Job, progress: Progress | None = None) -> list[Record]:
@@ -130,25 +141,31 @@ def attempt(trajectory: Trajectory, keep: float) -> Record:
         return trajectory.point(keep)
     except UserError:
         raise
-    except Exception as error:  # any error of a plugin fails this cell alone
+    except (Exception, SystemExit) as error:  # any error of a plugin fails this cell alone
         log.debug("traceback of the failed cell", exc_info=True)
         return trajectory.blank(keep).model_copy(update={"status": "failed", "reason": reason(error)})
 
 
 def _in_processes(grid: Grid, work: Work[R]) -> Iterator[tuple[Job, list[R]]]:
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(grid.spec.workers, mp_context=context, initializer=end_with_parent) as pool:
+    context, same = multiprocessing.get_context("spawn"), texts() | load_registry(grid.spec.plugin).texts
+    with ProcessPoolExecutor(grid.spec.workers, context, _begin_worker, (same,)) as pool:
         futures = {pool.submit(work, grid.spec, job): job for job in grid.jobs}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
         except BrokenProcessPool:
-            raise UserError(
-                "a worker process was killed, perhaps for lack of memory; run again with fewer --workers"
-            ) from None
+            cause = "killed, perhaps for lack of memory, or ended by the code of a plugin, as by os._exit"
+            cure = "run again with fewer --workers; with --workers 1 the log shows where it happens"
+            raise UserError(f"a worker process was {cause}; finished points are kept: {cure}") from None
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+def _begin_worker(parents_texts: Mapping[str, bytes]) -> None:
+    """Prepare a worker process: it ends with its parent, and runs the foreign code that its parent runs."""
+    end_with_parent()
+    adopt(parents_texts)
 
 
 def _tidy(grid: Grid, store: Store) -> None:

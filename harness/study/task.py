@@ -2,8 +2,6 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from prunebench.data.loaded import IMAGENET_MOMENTS, Loaded
 from prunebench.data.splits import BlockData, check_sizes, draw
 from prunebench.errors import CellError, UserError
 from prunebench.plugins.dataset import Dataset, Source
+from prunebench.plugins.guard import prepared
 from prunebench.plugins.identity import identity
 from prunebench.plugins.model import Model
 from prunebench.plugins.options import split_name
@@ -118,23 +117,11 @@ class Task:
 def load_dataset(label: str, source: Source, plugins: tuple[str, ...] = ()) -> tuple[Dataset, Loaded, str]:
     """Load a dataset once per process. Returns its record, data and fingerprint."""
     dataset, argument = get_dataset(label, load_registry(plugins))
-    with _named_in_errors("dataset", label):
-        loaded = dataset.load(dataclasses.replace(source, argument=argument))
+    with seeded(0, "dataset"):
+        loaded = prepared(f"dataset '{label}'", lambda: dataset.load(dataclasses.replace(source, argument=argument)))
     if loaded.augment is not None:
         dataset = dataclasses.replace(dataset, augment=loaded.augment)
     return dataset, loaded, loaded.fingerprint()
-
-
-@contextmanager
-def _named_in_errors(kind: str, label: str) -> Iterator[None]:
-    """Name the dataset or model in the errors of its code, which may be a plugin's."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        text = " ".join(str(error).split())
-        raise UserError(f"{kind} '{label}' cannot be prepared: {type(error).__name__}: {text}") from error
 
 
 @functools.cache  # every job of a grid needs its task
@@ -157,11 +144,12 @@ def make_task(
     if protocol.normalise == "imagenet":
         loaded = _as_imagenet(loaded)
     check_sizes(loaded, protocol)
-    with seeded(0, "analysis"), _named_in_errors("model", model_label):
+    with seeded(0, "analysis"):
         network = model(channels, height, len(loaded.classes))
         example = torch.randn(2, channels, height, width)
-        table = analyse(network, example, model.label, classes=len(loaded.classes))
-        memory_format, fault = _format(network, example)
+        table, memory_format, fault = prepared(
+            f"model '{model.label}'", lambda: _analysed(network, example, model.label, loaded)
+        )
     notes = loaded.notes
     if checkpoint is not None:  # refuses a checkpoint that does not fit, before any training
         new = model.classifier(network) if protocol.frozen_epochs else ()
@@ -182,12 +170,15 @@ def make_task(
     )
 
 
-def _format(network: nn.Module, example: torch.Tensor) -> tuple[torch.memory_format, str]:
-    """Give the memory format of a network, and why it cannot be trained ("" if it can). Tries a copy."""
+def _analysed(
+    network: nn.Module, example: torch.Tensor, label: str, loaded: Loaded
+) -> tuple[Table, torch.memory_format, str]:
+    """Give the table of units, the memory format, and why the network cannot be trained ("" if it can)."""
+    table = analyse(network, example, label, classes=len(loaded.classes))
     try:
-        return working_format(twin(network, torch.Tensor.clone), example), ""
+        return table, working_format(twin(network, torch.Tensor.clone), example), ""
     except UserError as error:
-        return torch.contiguous_format, f"it cannot be trained: {error}"
+        return table, torch.contiguous_format, f"it cannot be trained: {error}"
 
 
 def _filled(protocol: Protocol, model: Model, checkpoint: Path | None, complete: bool) -> Protocol:

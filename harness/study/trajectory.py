@@ -9,8 +9,9 @@ from typing import Any
 import torch
 
 from prunebench.data.splits import BlockData
-from prunebench.errors import CellError, UserError, reason
+from prunebench.errors import CellError, UserError, in_a_cell, reason
 from prunebench.plugins.expressions import Method
+from prunebench.plugins.guard import why
 from prunebench.plugins.regulariser import Regulariser
 from prunebench.pruning.masks import zero
 from prunebench.pruning.network import Network
@@ -93,10 +94,8 @@ class Trajectory:
         if not (folder / FACTS).exists():
             self.network(stage)
             del self._memory[stage.key]
-        try:
+        with in_a_cell():  # a damaged file is the matter of this cell alone
             return read_stage_facts(folder)
-        except UserError as error:  # a damaged file is the matter of this cell alone
-            raise CellError(str(error)) from None
 
     def network(self, stage: Stage) -> Network:
         """Return a stage's network: from memory, from the store, or computed now."""
@@ -113,15 +112,17 @@ class Trajectory:
                     self._memory[stage.key] = self._load(stage) if self.store.has(stage.key) else self._compute(stage)
             except UserError:
                 raise
-            except Exception as error:  # remembered, or every keep and criterion would repeat it
-                _FAILED[failed] = reason(error)
+            except (Exception, SystemExit) as error:  # remembered, or every keep and criterion would repeat it
+                _FAILED[failed] = reason(error) if isinstance(error, Exception) else f"the network: {why(error)}"
                 self._memory.clear()  # a plugin may have changed a network that other keeps start from
-                raise
+                raise CellError(_FAILED[failed]) from error
         return self._memory[stage.key]
 
     def _load(self, stage: Stage) -> Network:
         self._reused.append(stage.label)
-        network = load_into(self.task.shell(), self.task.table, self.store.stage(stage.key))
+        with in_a_cell():
+            shell = self.task.shell()
+        network = load_into(shell, self.task.table, self.store.stage(stage.key))
         network.model = in_format(network.model, self.device, self.task.memory_format)
         return network
 
@@ -163,14 +164,15 @@ class Trajectory:
     def _start(self, stage: Stage) -> tuple[Network, dict[str, Any]]:
         """Return the network that a stage trains (new, a copy of the parent or the parent cut) and the cut's facts."""
         if stage.parent is None:
-            return self.task.fresh(self.seed, self.device), {}
+            with in_a_cell():
+                return self.task.fresh(self.seed, self.device), {}
         parent = self.network(stage.parent)
         if stage.kind == "sparse":
             return remove(parent, {}), {}
         start = time.perf_counter()
         if stage.label == "scratch" and stage.copies is not None:
             network = self.cutter.to_widths_of(self.network(stage.copies), parent, stage)
-            with seeded(self.seed, "scratch"):
+            with seeded(self.seed, "scratch"), in_a_cell():
                 self.task.model.reset(network.model)
             zero(network)
             return network, {}

@@ -56,7 +56,7 @@ def run_checks(record: AnyCriterion) -> list[Outcome]:
             check()
         except (AssertionError, CellError) as error:
             outcomes.append(Outcome(name, False, str(error)))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             outcomes.append(Outcome(name, False, f"{type(error).__name__}: {error}"))
         else:
             outcomes.append(Outcome(name, True, ""))

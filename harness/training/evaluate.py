@@ -2,12 +2,14 @@
 
 import copy
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from prunebench.data.splits import Split
+from prunebench.plugins.guard import called
 from prunebench.training.gates import NORMS
 
 
@@ -47,7 +49,7 @@ def evaluate(model: nn.Module, split: Split, batch: int | None = None) -> Result
     model.eval()
     rows: list[tuple[Tensor, ...]] = []
     for pictures, labels in split.batches(batch):
-        logits = model(pictures).float()
+        logits = called("the network's forward pass", partial(model, pictures)).float()
         best = logits.topk(min(5, logits.shape[1]), dim=1).indices
         hits = best == labels.unsqueeze(1)
         loss = F.cross_entropy(logits, labels, reduction="none")

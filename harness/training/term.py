@@ -1,14 +1,20 @@
-"""Compute a regulariser's term and check it: plugins may return anything but a finite, differentiable scalar."""
+"""Call a regulariser under guard and check what it gives: plugins may return anything, and change anything."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from prunebench.errors import CellError
-from prunebench.plugins.guard import called
+from prunebench.plugins.guard import States, all_states, called, guarded
 from prunebench.plugins.regulariser import Attached, Regulariser
+from prunebench.plugins.torch_states import CHEAP, TORCH_NUMBERS
 from prunebench.pruning.network import Network
+
+T = TypeVar("T")
+EACH_STEP = (*CHEAP, TORCH_NUMBERS)
 
 
 def name_of(regulariser: Regulariser) -> str:
@@ -17,23 +23,85 @@ def name_of(regulariser: Regulariser) -> str:
     return f"regulariser '{getattr(maker, '__name__', type(maker).__name__)}'"
 
 
-def attach(regulariser: Regulariser, network: Network, generator: torch.Generator) -> Attached:
-    """Attach a regulariser to a network; an error that it raises becomes a `CellError` with its name."""
-    return called(name_of(regulariser), lambda: regulariser.attach(network, generator))
+def attach(regulariser: Regulariser, network: Network, generator: torch.Generator, watched: bool = True) -> "Guarded":
+    """Attach a regulariser to a network, under guard from now on. Global states that it changes are put back.
+
+    Raises `CellError` with the regulariser's name if it fails or, if watched, changes a global state.
+    """
+    guard = Guard(name_of(regulariser), all_states(network.device), watched)
+    return guard.call(lambda: Guarded(guard, regulariser.attach(network, generator)))
+
+
+@dataclass
+class Guard:
+    """Calls one regulariser.
+
+    Two of every 255 calls at a step, a `draw` and a `penalty`, check all states in 0.3 ms. The others check the
+    states that cost microseconds.
+    """
+
+    who: str
+    states: States
+    watched: bool
+    calls: int = 0
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Check all states."""
+        return guarded(self.who, function, self.states, self.watched)
+
+    def step(self, function: Callable[[], T]) -> T:
+        """Check what the number of the call asks for."""
+        self.calls += 1
+        everything = self.calls % 255 in (1, 2)
+        return guarded(self.who, function, self.states if everything else EACH_STEP, self.watched)
+
+
+class Guarded(Attached):
+    """An attached regulariser whose calls fail by name where they raise an error or change a global state."""
+
+    def __init__(self, guard: Guard, attached: Attached) -> None:
+        self.parameters, self.rate_factor = attached.parameters, attached.rate_factor
+        self._guard, self._attached = guard, attached
+        self._draws = type(attached).draw is not Attached.draw
+
+    def draw(self) -> None:
+        """Begin a training step."""
+        if self._draws:
+            self._guard.step(self._attached.draw)
+
+    def penalty(self) -> Tensor:
+        """Return the term; a scalar."""
+        return _scalar(self._guard.who, self._guard.step(self._attached.penalty))
+
+    def measure(self) -> Tensor:
+        """Return the term with the initial values of factors that change in training; a scalar."""
+        return _scalar(self._guard.who, self._guard.call(self._attached.measure))
+
+    def detach(self) -> dict[str, Tensor]:
+        """Detach the regulariser. Returns log alpha (units,) by group, if any."""
+        learned = self._guard.call(self._attached.detach)
+        if not isinstance(learned, dict):
+            what = f"gives a {type(learned).__name__} when it is detached"
+            raise CellError(f"{self._guard.who} {what}; `detach` must return a dict, empty without gates")
+        return learned
 
 
 def term_of(regulariser: Regulariser, attached: Attached) -> Tensor:
     """Give the term. Raises `CellError` if it is no finite scalar, or depends on no trained parameter."""
     who = name_of(regulariser)
-    term = called(who, lambda: attached.penalty())
-    if not isinstance(term, Tensor):
-        raise CellError(f"{who} gives a {type(term).__name__}; the term must be a scalar tensor")
-    if term.ndim:
-        raise CellError(f"{who} gives a term of shape {tuple(term.shape)}; the term must be a scalar tensor")
+    term = _scalar(who, called(who, lambda: attached.penalty()))
     if not term.isfinite():
         raise CellError(f"{who} gives a term of {float(term.detach())}; the term must be finite")
     if not term.requires_grad:
         raise CellError(f"{who} gives a term without gradient; the term must depend on a trained parameter")
+    return term
+
+
+def _scalar(who: str, term: object) -> Tensor:
+    if not isinstance(term, Tensor):
+        raise CellError(f"{who} gives a {type(term).__name__}; the term must be a scalar tensor")
+    if term.ndim:
+        raise CellError(f"{who} gives a term of shape {tuple(term.shape)}; the term must be a scalar tensor")
     return term
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -12,13 +13,14 @@ from torch.nn import functional as F
 from prunebench.data.augment import augment
 from prunebench.data.splits import BlockData
 from prunebench.errors import CellError
+from prunebench.plugins.guard import called, keeping, settings as global_settings
 from prunebench.plugins.regulariser import Attached, Regulariser
 from prunebench.pruning.masks import held
 from prunebench.pruning.network import Network
 from prunebench.records.record import Epoch, SparseFacts
 from prunebench.seeding import generator, seeded
 from prunebench.training.evaluate import evaluate
-from prunebench.training.term import attach, gradients_of, term_of
+from prunebench.training.term import attach, gradients_of, name_of, term_of
 
 Tick = Callable[[str], None]
 
@@ -74,12 +76,19 @@ def train(
     A regulariser adds its term to the loss. At the end it is detached, and gates are folded into the network. Pruned
     single weights stay zero.
 
-    Raises `CellError` if the loss or the term is not finite, or if the term has no gradient.
+    Raises `CellError` if the loss or the term is not finite, if the term has no gradient, or if the code of network or
+    regulariser fails or changes a global state.
     """
-    trained = Trained()
     if settings.epochs == 0:
-        return trained
-    attached = None
+        return Trained()
+    with _unchanged(regulariser):
+        return _trained(network, data, settings, regulariser, tick)
+
+
+def _trained(
+    network: Network, data: BlockData, settings: TrainingSettings, regulariser: Regulariser | None, tick: Tick
+) -> Trained:
+    trained, attached = Trained(), None
     if regulariser is not None:
         attached = attach(regulariser, network, generator(settings.seed, settings.stage, "regulariser"))
         before = float(attached.measure().detach())
@@ -120,7 +129,8 @@ def _epochs(
             rate = rate_at(step, steps, settings.rate)
             for group in optimiser.param_groups:
                 group["lr"] = rate * group["factor"]
-            total += _step(model, (inputs, labels), settings.precision, attached, optimiser)
+            step_of = partial(_step, model, (inputs, labels), settings.precision, attached, optimiser)
+            total += called(f"the training in stage '{settings.stage}'", step_of)
             step += 1
         loss = float(total) / batches
         if not math.isfinite(loss):
@@ -128,6 +138,16 @@ def _epochs(
                 f"training diverged in stage '{settings.stage}', epoch {epoch}: the loss is {loss}; lower the rate"
             )
         yield epoch, rate, loss
+
+
+@contextmanager
+def _unchanged(regulariser: Regulariser | None) -> Iterator[None]:
+    """Raise `CellError` if a training changes a global setting: later stages would run with it."""
+    with keeping(global_settings()) as changed:
+        yield
+    if changed:
+        who = "the network's forward pass" + ("" if regulariser is None else f" or {name_of(regulariser)}")
+        raise CellError(f"{who} changes {' and '.join(changed)} during the training; it must change no global state")
 
 
 @contextmanager

@@ -82,7 +82,7 @@ def _trial(trajectory: Trajectory, job: Job, keep: Keep, apart: Container[str]) 
         facts = {stage.key: trajectory.facts(stage) for stage in stages} | {point.key: last}
     except UserError:
         raise
-    except Exception as error:  # an error in a plugin fails this trial alone
+    except (Exception, SystemExit) as error:  # an error in a plugin fails this trial alone
         log.debug("traceback of the failed trial", exc_info=True)
         return Trial(job, str(keep), reason=reason(error))
     return Trial(

@@ -65,6 +65,15 @@ def test_a_file_stands_for_its_criteria(folder: Path) -> None:
     assert check_criteria((f"{folder}/several.py", "./several.py"), False, ())[0] == text
 
 
+def test_options_behind_a_file_hold_for_its_criteria(folder: Path) -> None:
+    (folder / "one.py").write_text(SEVERAL.partition("def wrong")[0] + "MINE = Criterion(mine)")
+    assert checked(check_criteria(("one.py:power=1",), False, ())[0]) == {"mine:power=1"}
+    with pytest.raises(UserError, match="unknown option 'powr' in 'mine'; did you mean 'power'"):
+        check_criteria(("one.py:powr=1",), False, ())
+    with pytest.raises(UserError, match="unknown option 'power' in 'wrong'"):
+        check_criteria(("several.py:power=1",), False, ())
+
+
 @pytest.mark.parametrize(
     ("names", "plugins", "message"),
     [

@@ -1,5 +1,6 @@
 """The record of a criterion: what it asks for, its options, and what is said about bad ones."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -162,3 +163,19 @@ def test_draws_have_defaults() -> None:
 def test_draws_that_mean_nothing_are_refused(given: dict[str, str], message: str) -> None:
     with pytest.raises(UserError, match=message):
         Criterion(curved).with_options(given)
+
+
+def test_a_dataclass_that_can_change_is_refused() -> None:
+    @dataclass
+    class Plain:
+        strength: float = 1.0
+
+        def attach(self, network: Any, generator: Any) -> Any: ...
+
+        def __call__(self, weight: Tensor) -> Tensor:
+            return weight
+
+    for part in ("score", "regulariser"):
+        what = rf"^criterion 'x': the {part} is a Plain, a dataclass that can change; use @dataclass\(frozen=True\)"
+        with pytest.raises(UserError, match=what):
+            Criterion(**{"score": norm, part: Plain()}, name="x")

@@ -1,6 +1,8 @@
 """Whatever a score does to the network or to a global random state is found and named, also behind torch's back."""
 
 import random
+import re
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -145,3 +147,32 @@ def test_a_network_that_is_not_finite_is_not_a_change() -> None:
     with pytest.raises(CellError, match=r"it changes the parameter '0\.weight'"), watching(network.model, "it"):
         network.layer("0").get_parameter("weight").data[1] += 1
     assert torch.equal(before, network.layer("2").get_parameter("weight"))
+
+
+ENDINGS = {
+    "sys.exit(0)": "SystemExit: 0",
+    "sys.exit()": "SystemExit",
+    "raise KeyboardInterrupt": "KeyboardInterrupt",
+    "raise GeneratorExit('gone')": "GeneratorExit: gone",
+    "raise type('Own', (BaseException,), {})('own')": "Own: own",
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_code_that_would_end_python_fails_like_any_other(ending: str) -> None:
+    def ends(weight: Tensor) -> Tensor:
+        exec(f"import sys; {ending}")
+        return weight.norm(dim=1)
+
+    with pytest.raises(CellError, match=f"^criterion 'ends' on layer 'stem' failed: {re.escape(ENDINGS[ending])} \\("):
+        run(Criterion(ends))
+
+
+def test_an_interrupt_of_the_user_is_passed_on() -> None:
+    def waits(weight: Tensor) -> Tensor:
+        signal.raise_signal(signal.SIGINT)
+        while True:
+            pass
+
+    with pytest.raises(KeyboardInterrupt):
+        run(Criterion(waits))

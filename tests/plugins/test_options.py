@@ -1,3 +1,5 @@
+import sys
+import types
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -135,5 +137,28 @@ def test_bounds_of_inherited_fields_hold() -> None:
         strength: float = 1.0
 
     assert field_options(Own()).keys() == {"every", "strength"}
+    with pytest.raises(UserError, match="option every=0 of 'mine' must be at least 1"):
+        convert("mine", {"every": "0"}, field_options(Own()))
+
+
+def test_an_inherited_annotation_is_read_where_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    home = types.ModuleType("home_of_base")
+    monkeypatch.setitem(sys.modules, "home_of_base", home)
+    text = """
+from __future__ import annotations
+from dataclasses import dataclass
+from typing import Annotated as Limited
+from pydantic import Field as Bound
+
+@dataclass(frozen=True)
+class Base:
+    every: Limited[int, Bound(ge=1)] = 10
+"""
+    exec(text, vars(home))
+
+    @dataclass(frozen=True)
+    class Own(home.Base):  # type: ignore[name-defined,misc]
+        strength: float = 1.0
+
     with pytest.raises(UserError, match="option every=0 of 'mine' must be at least 1"):
         convert("mine", {"every": "0"}, field_options(Own()))

@@ -3,6 +3,7 @@ import importlib
 import sys
 import textwrap
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -185,9 +186,15 @@ def test_the_source_hash_follows_edits_of_a_file_beside_it(tmp_path: Path, monke
     beside = write(tmp_path / "beside_one.py", "width = 2")
     write(tmp_path / "imports_beside.py", "import pytest\nfrom beside_one import width")
     monkeypatch.syspath_prepend(tmp_path)
-    module = importlib.import_module("imports_beside")
-    before = source_hash(module)
+
+    def imported() -> ModuleType:
+        for name in ("imports_beside", "beside_one"):
+            sys.modules.pop(name, None)
+        return importlib.import_module("imports_beside")
+
+    before = source_hash(imported())
     beside.write_text("width = 4")
+    module = imported()
     assert source_hash(module) != before
     texts = [code((tmp_path / name).read_bytes()) for name in ("imports_beside.py", "beside_one.py")]
     assert source_hash(module) == hashlib.sha256(b"".join(texts)).hexdigest()  # and nothing of installed packages

@@ -119,7 +119,7 @@ def test_a_registered_name_stays_that_model(folder: Path) -> None:
         ("my-nets:small", "model 'my-nets:small': write module:function"),
         ("mynets:small,depth=3", r"unknown option 'depth' in 'mynets:small'; .* Known: deep, kind, width"),
         ("mynets:small,width=big", "option width=big of 'mynets:small' must be a whole number"),
-        ("mynets:fails", r"'mynets:fails' fails when called with \(channels=3\): ValueError: no such net \(mynets.py:"),
+        ("mynets:fails", r"'mynets:fails' called with \(channels=3\) failed: ValueError: no such net \(mynets.py:"),
         ("mynets:nothing", "'mynets:nothing' gives a NoneType; it must return a torch.nn.Module"),
     ],
 )

@@ -134,8 +134,8 @@ def test_what_the_model_is_built_for() -> None:
     ("dataset", "model", "message"),
     [
         ("wide", "lenet5", "'wide' has pictures of 4 x 6 pixels; models need square pictures; give a size"),
-        ("broken", "lenet5", "dataset 'broken' cannot be prepared: KeyError: 'two.*lines'"),
-        ("digits", "exploding", "model 'exploding' cannot be prepared: ValueError: no such thing"),
+        ("broken", "lenet5", "dataset 'broken' failed: KeyError: 'two.*lines'"),
+        ("digits", "exploding", "model 'exploding' failed: ValueError: no such thing \\(mine.py:"),
         ("digits", "picky", "^pictures too small"),
         ("digits", "flat", "no layer whose units could be removed"),
     ],

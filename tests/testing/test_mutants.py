@@ -248,7 +248,7 @@ ZERO, FOLDS = {"gradient at zero"}, {"leaves what it showed"}
 REGULARISERS: dict[str, tuple[Any, set[str], str]] = {
     "gradient at zero": (Penalty(root, 1.0), ZERO, "'root' has a gradient that is not finite at '0.weight'"),
     "gradient": (Penalty(nothing, 1.0), {"gradient elsewhere"}, "zero everywhere"),
-    "random state": (Penalty(noisy, 1.0), {"draws from its generator"}, "draws from torch's global random state"),
+    "random state": (Penalty(noisy, 1.0), {"draws from its generator"}, "'noisy' changes torch's global random state"),
     "generator": (Draws(), {"draws from its generator"}, "two runs of the regulariser with one seed differ"),
     "folding": (Folds(), FOLDS, "detaching changes the chain network's output by"),
     "hooks": (Hooks(), FOLDS, "the regulariser leaves hooks behind"),
