@@ -3,9 +3,9 @@
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from prunebench.errors import UserError
+from prunebench.paths import exists, user_path
 from prunebench.plugins.criterion import AnyCriterion
 from prunebench.plugins.expressions import parse_method
 from prunebench.plugins.registry import Registry
@@ -26,7 +26,7 @@ def check_criteria(names: tuple[str, ...], everything: bool, plugins: tuple[str,
     given = split_list(names)
     files = [name for name in given if name.endswith(".py") or os.sep in name]
     for file in files:
-        if not Path(file).expanduser().is_file():
+        if not (exists(path := user_path(file)) and path.is_file()):
             raise UserError(f"{file}: no such file; give a criterion's name or a plugin file")
     registry = Registry((*plugins, *files))
     chosen = dict(_chosen(given, files, everything, registry))
@@ -48,7 +48,7 @@ def _chosen(
 
 
 def _in_file(file: str, registry: Registry) -> list[tuple[str, AnyCriterion]]:
-    path = Path(file).expanduser().resolve()
+    path = user_path(file).resolve()
     found = [(name, entry.plugin) for name, entry in registry.criteria.items() if entry.source == path]
     if not found:
         raise UserError(f"{file} has no criterion; add a line such as CRITERION = Criterion(function)")

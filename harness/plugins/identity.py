@@ -57,7 +57,7 @@ def _file_hash(thing: Any) -> str:
 def _module_hash(module: types.ModuleType) -> str:
     """Hash a module once per process: later edits of its file do not change the code that runs.
 
-    The harness itself is not hashed. A change of the harness that changes results increments `stages.HARNESS_VERSION`.
+    The harness itself is not hashed. A change of the harness that changes results raises `PROTOCOL_VERSION`.
     """
     name = module.__name__
     if name.partition(".")[0] == "prunebench" and not name.startswith(PLUGIN_PACKAGES):

@@ -5,7 +5,13 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from prunebench.records.names import RankingName
-from prunebench.records.record import Frozen
+from prunebench.records.validation import Frozen
+
+PROTOCOL_VERSION = 1
+"""Version of what a result means; docs/protocol.md says what raises it.
+
+Every stage key and every record holds it. Results of several versions are never compared.
+"""
 
 
 class Protocol(Frozen):

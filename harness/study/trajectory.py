@@ -20,8 +20,8 @@ from prunebench.records.record import Cell, Epoch, Record
 from prunebench.records.stage import FACTS, StageFacts, read_stage_facts
 from prunebench.seeding import seeded
 from prunebench.study.cut import Cutter
-from prunebench.study.environment import peak_memory, restart_peak
-from prunebench.study.networks import load_into, save
+from prunebench.study.environment import cpu_kernels, peak_memory, restart_peak
+from prunebench.study.networks import Origin, load_into, network_digest, save
 from prunebench.study.outcome import environment, measured, per_image, results
 from prunebench.study.stages import Stage, StagePlan
 from prunebench.study.store import Store, key_of
@@ -47,13 +47,14 @@ class Trajectory:
     metric: Metric
     store: Store
     device: torch.device
+    threads: int = 1
     tick: Tick = lambda _: None
     _memory: dict[str, Network] = field(default_factory=dict)
     _reused: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.protocol, self.structure = self.task.protocol, self.task.structure(self.metric)
-        self.plan = StagePlan(self.protocol, self.task.facts(self.seed, self.device), self.metric)
+        self.plan = StagePlan(self.protocol, self.task.facts(self.seed, self.device, self.threads), self.metric)
         self.cutter = Cutter(self.protocol, self.structure, self.metric, self.seed)
 
     @cached_property
@@ -120,7 +121,10 @@ class Trajectory:
 
     def _load(self, stage: Stage) -> Network:
         self._reused.append(stage.label)
-        network = load_into(self.task.shell(), self.task.table, self.store.stage(stage.key))
+        try:
+            network = load_into(self.task.shell(), self.task.table, self.store.stage(stage.key))
+        except UserError as error:  # a damaged file is the matter of this cell alone
+            raise CellError(str(error)) from None
         network.model = to_device(network.model, self.device)
         return network
 
@@ -143,6 +147,9 @@ class Trajectory:
         facts = StageFacts(
             seconds=time.perf_counter() - start,
             memory=peak_memory(str(self.device)),
+            kernels=cpu_kernels(),
+            digest=network_digest(network),
+            parents=tuple(one.key for one in (stage.parent, stage.copies) if one is not None),
             curve=(*curve, *trained.curve),
             sparse=trained.sparse,
             **fields,
@@ -151,7 +158,7 @@ class Trajectory:
         return network
 
     def _store(self, stage: Stage, network: Network, facts: StageFacts) -> None:
-        described = {"model": self.task.model.label, **self.task.shape}
+        described = Origin(model=self.task.model.label, **self.task.shape)
 
         def fill(folder: Path) -> None:
             save(network, folder, described)

@@ -120,4 +120,4 @@ def test_the_installed_command_has_no_traceback_and_goes_on_after_ctrl_c(tmp_pat
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err.splitlines()[-1].startswith("prunebench: interrupted; finished points are kept")
-    assert json.loads((tmp_path / "r" / "store.json").read_text()) == {"schema_version": 1}
+    assert json.loads((tmp_path / "r" / "store.json").read_text()) == {"schema_version": 2}

@@ -102,10 +102,12 @@ def test_numbers_of_a_record_fit_together(computed: Any) -> None:
     task = trajectory_of(computed, "magnitude").task
     labels = task.loaded.test.labels.numpy()
     for record in computed.records.values():
-        right = record.per_image.predicted.unpack() == labels
-        assert np.array_equal(record.per_image.correct.unpack(), right)
+        right = record.per_image.predicted.unpack(record.per_image.pictures) == labels
+        assert np.array_equal(record.per_image.correct.unpack(record.per_image.pictures), right)
         assert record.accuracy.finetuned == right.mean()
-        assert record.loss.finetuned == pytest.approx(record.per_image.loss.unpack().astype(float).mean(), rel=1e-3)
+        assert record.loss.finetuned == pytest.approx(
+            record.per_image.loss.unpack(record.per_image.pictures).astype(float).mean(), rel=1e-3
+        )
         assert record.top5 is None
         assert record.environment.threads == 1
         assert set(record.environment.seconds) == {label.split(" 0.")[0] for label in epochs(record)}
@@ -117,7 +119,7 @@ def test_a_saved_network_gives_the_recorded_predictions(computed: Any) -> None:
     model = load(Store(computed.spec.results).stage(stage.key))
     result = evaluate(model.to(memory_format=torch.channels_last), ready.data.test)
     record = computed.records["l1", 0.5]
-    assert np.array_equal(result.predicted.numpy(), record.per_image.predicted.unpack())
+    assert np.array_equal(result.predicted.numpy(), record.per_image.predicted.unpack(record.per_image.pictures))
     assert result.accuracy == record.accuracy.finetuned
 
 
