@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from prunebench.errors import UserError
 from prunebench.records.packed import Packed
-from prunebench.records.protocol import PROTOCOL_VERSION
+from prunebench.records.protocol import PROTOCOL_VERSION, Options
 from prunebench.records.record import SCHEMA
 from prunebench.records.validation import (
     Amount,
@@ -17,7 +17,6 @@ from prunebench.records.validation import (
     Frozen,
     Name,
     Positive,
-    Scalar,
     Text,
     parse,
     read_bytes,
@@ -79,7 +78,7 @@ class Fidelity(Frozen):
     cell: ScoreRequest
     status: Literal["ok", "failed"] = "ok"
     reason: Text = ""
-    protocol: dict[Name, Scalar]
+    protocol: Options
     fingerprint: Name
     scale: Literal["loss", "arbitrary"] = "arbitrary"
     evidence: tuple[Name, ...] = ()

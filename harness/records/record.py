@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 from prunebench.errors import UserError
 from prunebench.records.names import Metric, RankingName
 from prunebench.records.packed import PerPicture
-from prunebench.records.protocol import PROTOCOL_VERSION
+from prunebench.records.protocol import PROTOCOL_VERSION, Options
 from prunebench.records.validation import (
     Amount,
     Count,
@@ -18,7 +18,6 @@ from prunebench.records.validation import (
     Name,
     Number,
     Positive,
-    Scalar,
     Share,
     Text,
     parse,
@@ -144,7 +143,7 @@ class Record(Frozen):
     cell: Cell
     status: Literal["ok", "failed"] = "ok"
     reason: Text = ""
-    protocol: dict[Name, Scalar]
+    protocol: Options
     fingerprint: Name
     evidence: tuple[Name, ...] = ()
     accuracy: Accuracies | None = None

@@ -82,5 +82,5 @@ def read_bytes(path: Path) -> bytes:
 
 
 def _short(value: object) -> str:
-    text = str(value)
+    text = printable(str(value))
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from prunebench.errors import UserError
+from prunebench.records.packed import PerPicture
 from prunebench.reports.reading import read_results
 from prunebench.reports.results import gather_results
 
@@ -137,3 +138,24 @@ def test_what_is_too_little_for_evidence(make: SimpleNamespace) -> None:
     assert gather_results("x", three, preset="quick").demonstration
     assert gather_results("x", make.grid(("magnitude", "random"), seeds=(0, 1))).demonstration
     assert gather_results("x", toys).demonstration
+
+
+def test_records_of_one_dataset_have_as_many_pictures(make: SimpleNamespace, tmp_path: Path) -> None:
+    right = ([1, 0], [1, 0, 1, 1])
+    records = [
+        make.record("l1", n, accuracy=sum(r) / len(r), per_image=PerPicture.pack(r, r, r)) for n, r in enumerate(right)
+    ]
+    folder, file = make.folder(tmp_path / "r", records), make.benchmark(tmp_path / "out.json", records, timed=False)
+    with pytest.raises(UserError, match=r"1\.json: corrupt record: per_image\.pictures: 4, but 2 in .*0\.json"):
+        read_results(folder)
+    with pytest.raises(UserError, match=r"benchmark 2: corrupt record: per_image\.pictures: 4, but 2 in"):
+        read_results(file)
+
+
+@pytest.mark.parametrize(
+    "edit", [{"machine_info": {"cpu": {"brand_raw": "\ud800\n", "count": [1]}}}, {"datetime": "\ud800"}]
+)
+def test_words_of_a_machine_can_be_written(make: SimpleNamespace, tmp_path: Path, edit: dict[str, object]) -> None:
+    path = make.benchmark(tmp_path / "out.json", [make.record()])
+    path.write_text(json.dumps(json.loads(path.read_text()) | edit))
+    assert (read_results(path).machine or "").isprintable()
