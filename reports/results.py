@@ -65,7 +65,8 @@ class Results:
     @property
     def protocol_versions(self) -> list[int]:
         """Versions of the protocol that the results were made under, rising."""
-        return sorted({one.protocol_version for one in (*self.records, *self.failures, *self.fidelity)})
+        points = {record.protocol_version for record in (*self.records, *self.failures)}
+        return sorted(points | {one.protocol_version for one in self.fidelity})
 
     @property
     def untrained(self) -> bool:

@@ -122,8 +122,10 @@ class Fidelity(Frozen):
 def parse_fidelity(data: Any, where: str) -> Fidelity:
     """Validate data read from JSON. where: name of the source in errors."""
     found = versioned(Fidelity, data, where, "fidelity")
-    if "protocol_version" not in found.model_fields_set:
-        raise UserError(f"{where}: corrupt fidelity: protocol_version: missing")
+    absent = ["protocol_version"] if "protocol_version" not in found.model_fields_set else []
+    absent += ["groups"] if found.status == "ok" and not found.groups else []
+    if absent:
+        raise UserError(f"{where}: corrupt fidelity: {absent[0]}: missing")
     return found
 
 

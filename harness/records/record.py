@@ -151,7 +151,7 @@ class Record(Frozen):
     top5: Accuracies | None = None
     dense: Cost | None = None
     pruned: Cost | None = None
-    keep: dict[Metric, Share] = Field(default_factory=dict)
+    keep: dict[Name, Share] = Field(default_factory=dict)
     widths: dict[Name, Left] = Field(default_factory=dict)
     weights: dict[Name, Left] = Field(default_factory=dict)
     floors: tuple[Name, ...] = ()
@@ -207,9 +207,12 @@ def parse_record(data: Any, where: str) -> Record:
 
 def _missing(record: Record) -> str:
     """Name the first field that a record's file must hold and does not; empty where all are there."""
-    stated = [name for name in ("schema_version", "protocol_version") if name not in record.model_fields_set]
-    results = ("accuracy", "dense", "pruned") if record.status == "ok" else ()
-    return next((name for name in (*stated, *(n for n in results if getattr(record, n) is None))), "")
+    wanting = [name for name in ("schema_version", "protocol_version") if name not in record.model_fields_set]
+    if record.status == "ok":
+        wanting += [name for name in ("accuracy", "dense", "pruned") if getattr(record, name) is None]
+        needed = ("macs", "params", "units", record.cell.metric)
+        wanting += [f"keep.{metric}" for metric in needed if metric not in record.keep]
+    return next(iter(wanting), "")
 
 
 def parse_json(text: bytes, where: str) -> Record:

@@ -52,7 +52,7 @@ def cpu_kernels() -> str:
     import torch
 
     parts = [torch.backends.cpu.get_cpu_capability()]
-    parts += ["oneDNN"] * torch.backends.mkldnn.is_available()
+    parts += ["oneDNN"] * torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     parts += [f"{name}={os.environ[name]}" for name in _KERNEL_VARIABLES if os.environ.get(name)]
     return printable(", ".join(parts))
 

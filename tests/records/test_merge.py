@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from prunebench.errors import UserError
-from prunebench.records.fidelity import Fidelity, ScoreRequest
+from prunebench.records.fidelity import Fidelity, Ranked, ScoreRequest
 from prunebench.records.merge import merge
+from prunebench.records.packed import Packed
 from prunebench.records.record import Cell, Environment, Record, StageValues
 from prunebench.reports.reading import read_results
 from prunebench.study.store import Store
@@ -27,6 +28,7 @@ def record(
     environment = Environment(**machine, seconds={"dense": seconds}, cutting_seconds=0, peak_memory=1)
     fields = {"key": key * 24, "cell": cell, "protocol": {"epochs": 3}, "fingerprint": "f", "environment": environment}
     done = {"accuracy": StageValues(dense=0.95, cut=0.5, cut_bn=0.5, finetuned=accuracy), "dense": cost, "pruned": cost}
+    done["keep"] = {"macs": 0.5, "params": 0.5, "units": 0.5}
     if cpu_kernels:
         fields["environment"] = environment.model_copy(update={"kernels": {"dense": cpu_kernels}})
     return Record.model_validate(fields | done | changes)
@@ -44,7 +46,9 @@ def put(folder: Path, *records: Record, time: int = OLD) -> None:
 
 def put_fidelity(folder: Path, scale: str, time: int = OLD, **changes: Any) -> None:
     cell = ScoreRequest(dataset="mnist", model="lenet5", criterion="obd", seed=0)
-    fields = {"key": "a" * 24, "cell": cell, "protocol": {}, "fingerprint": "f", "scale": scale}
+    fields = {"key": "a" * 24, "cell": cell, "protocol": {}, "fingerprint": "f", "scale": scale, "pictures": (1, 1)}
+    one = Packed.pack([1.0], "float64")
+    fields["groups"] = {"conv": Ranked(units=(0,), of=1, halves=(one, one), scores=one)}
     found = Fidelity.model_validate(fields | changes)
     put_json(Store(folder).fidelity_path(found), found.model_dump(mode="json"), time)
 

@@ -39,6 +39,7 @@ def make_record(**changes: Any) -> Record:
         "accuracy": StageValues(dense=0.9, cut=0.1 + 0.2, cut_bn=1e-17, finetuned=0.5),
         "dense": Cost(macs=20, params=20, units=20, bytes=80),
         "pruned": Cost(macs=10, params=10, units=10, bytes=40),
+        "keep": {"macs": 0.5, "params": 0.5, "units": 0.5},
         "widths": {"conv1": (20, 10)},
         "per_image": PerPicture.pack([1, 2], [0.1, 0.2], [1, 0]),
     }
@@ -145,6 +146,7 @@ def without(name: str) -> dict[str, Any]:
         (changed(key=None), "corrupt record: key: Input should be a valid string"),
         (changed(widths={"conv1": [20, "x"]}), "corrupt record: widths.conv1.1: Input should be a valid integer"),
         (without("protocol_version"), "corrupt record: protocol_version: missing"),
+        (changed(keep={"macs": 0.5, "units": 0.5}), "corrupt record: keep.params: missing"),
         (changed(accuracy=None), "corrupt record: accuracy: missing"),
         (changed(schema_version=SCHEMA + 1), f"record schema {SCHEMA + 1}, this version reads schema {SCHEMA}"),
         ({}, f"record schema None, this version reads schema {SCHEMA}"),

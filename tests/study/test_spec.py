@@ -150,7 +150,7 @@ def test_lists_are_never_looked_up_as_files(tmp_path: Path, monkeypatch: pytest.
         ("epochs = 1000000000000000000000000000000", "--epochs 1000000000000000000000000000000: must be at most"),
         ("epochs = nan", "--epochs nan: "),
         ("rate = inf", "--rate inf: "),
-        ("seeds = [[1]]", "--seeds"),
+        ('seeds = [["a"]]', "--seeds"),
         ("keep = {a = 1}", "--keep"),
         ('results = "a\\u0000b"', r"--results .*holds '\\x00', which no name has"),
         ('models = ["a\\u001bb"]', r"--models a\\x1bb: holds '\\x1b'"),

@@ -135,7 +135,11 @@ def test_a_dropped_stage_keeps_its_facts(tmp_path: Path) -> None:
 def test_records_come_back_and_failed_ones_do_not_count(tmp_path: Path) -> None:
     cost = {"macs": 10, "params": 10, "units": 10, "bytes": 40}
     found = {"accuracy": {"dense": 0.9, "cut": 0.1, "cut_bn": 0.1, "finetuned": 0.8}, "dense": cost, "pruned": cost}
-    store, failed, done = Store(tmp_path), record(status="failed", reason="r"), record(keep={"macs": 0.49}, **found)
+    store, failed, done = (
+        Store(tmp_path),
+        record(status="failed", reason="r"),
+        record(keep={"macs": 0.49, "params": 0.5, "units": 0.5}, **found),
+    )
     assert store.get(record()) is None
     store.put(failed)
     assert store.get(record()) is None
