@@ -17,7 +17,8 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from prunebench.records.latency import Latency
-from prunebench.records.record import SCHEMA, Cell, Cost, Environment, Epoch, Packed, PerPicture, Record, StageValues
+from prunebench.records.packed import PerPicture
+from prunebench.records.record import SCHEMA, Cell, Cost, Environment, Epoch, Record, StageValues
 
 TASKS = ("a x resnet20", "b x resnet20", "c x vgg11_bn", "d x mobilenetv2", "e x lenet5")
 METHODS = ("magnitude", "taylor", "taylor_activation", "obd", "fisher", "l1", "l0", "reg_obd", "random", "shuffle:obd")
@@ -55,11 +56,7 @@ def make_record(task: str, method: str, seed: int, keep: float) -> Record:
         pruned=Cost(macs=int(40_551_040 * keep), params=int(269_722 * keep), units=20 * left, bytes=550_492),
         keep={"macs": keep, "params": keep, "units": left / 64},
         widths={f"layer{number // 6}.{number % 6}.conv1": (64, left) for number in range(20)},
-        per_image=PerPicture(
-            predicted=Packed.pack(rng.integers(0, 10, pictures), "uint8"),
-            loss=Packed.pack(rng.exponential(0.3, pictures), "float16"),
-            correct=Packed.pack(right, "uint8"),
-        ),
+        per_image=PerPicture.pack(rng.integers(0, 10, pictures), rng.exponential(0.3, pictures), right),
         curves=CURVE,
         environment=Environment.model_validate(
             machine | {"versions": {"torch": "2.6"}, "seconds": seconds, "cutting_seconds": 0.1}

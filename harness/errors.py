@@ -13,13 +13,23 @@ class CellError(Exception):
     """One cell of the grid cannot be computed; other cells continue. The text is the reason in the cell's record."""
 
 
+def printable(text: str) -> str:
+    r"""Escape what no terminal and no file can show: control characters, and halves of surrogate pairs.
+
+    >>> print(printable("a\nb\x1b\udcff"))
+    a\nb\x1b\udcff
+    """
+    shown = (c if c.isprintable() or c == "\u00a0" else ascii(c)[1:-1] for c in text)
+    return text if text.isprintable() else "".join(shown)
+
+
 def reason(error: BaseException) -> str:
     r"""Say in one line why a cell failed. Errors other than `CellError` are shown with their type.
 
     >>> reason(CellError("the loss is nan")), reason(ValueError("bad\nshape"))
     ('the loss is nan', 'ValueError: bad')
     """
-    first = str(error).partition("\n")[0]
+    first = printable(str(error).partition("\n")[0])
     return first if isinstance(error, CellError) else f"{type(error).__name__}: {first}"
 
 

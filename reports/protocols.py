@@ -34,7 +34,7 @@ def name_tasks(records: Iterable[Record | Fidelity], word: str = "protocol") -> 
 
 def _shared_options(record: Record | Fidelity) -> dict[str, Any]:
     options = {k: v for k, v in record.protocol.items() if k not in VARIED}
-    return options | {"dataset fingerprint": record.fingerprint}
+    return options | {"dataset fingerprint": record.fingerprint, "protocol version": record.protocol_version}
 
 
 def _difference_note(task: str, protocols: list[dict[str, Any]], word: str) -> str:

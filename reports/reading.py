@@ -1,62 +1,28 @@
 """Read a results folder, or the JSON of `pytest benchmarks/ --benchmark-json`."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, field_validator
-
-from prunebench.errors import UserError
+from prunebench.errors import UserError, printable
+from prunebench.paths import exists
 from prunebench.records.fidelity import parse_fidelity, read_fidelity
+from prunebench.records.files import RunFile, TimingFile, read_file
 from prunebench.records.latency import Latency
-from prunebench.records.record import SCHEMA, Frozen, parse_record, read_record, validated
-from prunebench.records.requested import Requested
+from prunebench.records.record import SCHEMA, Record, parse_record, read_record
 from prunebench.records.scoring_cost import ScoringCost
 from prunebench.records.store_files import read_json
-from prunebench.records.tuning import Choice, read_tunings
+from prunebench.records.tuning import read_tunings
+from prunebench.records.validation import validated
 from prunebench.reports.results import Results, gather_results
-
-
-class _File(Frozen):
-    """A file, or a part of one, that states its schema."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    schema_version: int
-
-    @field_validator("schema_version")
-    @classmethod
-    def _is_ours(cls, version: int) -> int:
-        if version != SCHEMA:
-            raise ValueError(f"schema {version}, this version reads schema {SCHEMA}")
-        return version
-
-
-class _Run(_File):
-    """The facts of a run: `run.json`, and the part of a benchmark JSON that the suite adds.
-
-    untimed: records of cells whose benchmark failed; pytest-benchmark drops the entries of these.
-    """
-
-    preset: str | None = None
-    command: str | None = None
-    asked: tuple[Requested, ...] = ()
-    untimed: tuple[dict[str, Any], ...] = ()
-    tunings: tuple[Choice, ...] = ()
-
-
-class _Timing(_File):
-    """One file of latencies."""
-
-    latencies: tuple[Latency, ...]
 
 
 def read_results(path: Path) -> Results:
     """Read a results folder or a benchmark JSON. Raises `UserError` for anything else."""
-    if not path.exists():
+    if not exists(path):
         raise UserError(f"{path}: no such file or folder; give a results folder or a benchmark JSON")
     with _without_collector():
         return _read_folder(path) if path.is_dir() else _read_benchmark(path)
@@ -79,17 +45,30 @@ def _read_folder(folder: Path) -> Results:
     if not paths and not scored:
         raise UserError(f"{folder}: no PruneBench results here (no records/**/*.json)")
     file = folder / "run.json"
-    run = validated(_Run, read_json(file), str(file)) if file.is_file() else _Run(schema_version=SCHEMA)
-    timings = [validated(_Timing, read_json(p), str(p)) for p in sorted((folder / "timing").glob("*.json"))]
+    run = read_file(RunFile, file) if file.is_file() else RunFile(schema_version=SCHEMA)
+    timings = [read_file(TimingFile, path) for path in sorted((folder / "timing").glob("*.json"))]
+    records = [read_record(path) for path in paths]
+    _check_pictures(zip(map(str, paths), records, strict=True))
     results = gather_results(
         str(folder),
-        [read_record(path) for path in paths],
+        records,
         [latency for timing in timings for latency in timing.latencies],
         preset=run.preset,
         command=run.command,
         fidelity=[read_fidelity(path) for path in scored],
     )
     return replace(results, asked=run.asked, tunings=read_tunings(folder))
+
+
+def _check_pictures(records: Iterable[tuple[str, Record]]) -> None:
+    """Raise `UserError` where records of one dataset were measured on other numbers of test pictures."""
+    first: dict[tuple[str, str], tuple[int, str]] = {}
+    for where, record in records:
+        if record.per_image is not None:
+            pictures, data = record.per_image.pictures, (record.cell.dataset, record.fingerprint)
+            wanted, other = first.setdefault(data, (pictures, where))
+            if pictures != wanted:
+                raise UserError(f"{where}: corrupt record: per_image.pictures: {pictures}, but {wanted} in {other}")
 
 
 def _oldest_first(folder: Path) -> list[Path]:
@@ -101,11 +80,13 @@ def _read_benchmark(path: Path) -> Results:
     entries = data.get("benchmarks")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise UserError(f"{path}: not a pytest-benchmark JSON (no list 'benchmarks')")
-    run = validated(_Run, data["prunebench"], str(path)) if "prunebench" in data else _Run(schema_version=SCHEMA)
+    run = validated(RunFile, data["prunebench"], str(path)) if "prunebench" in data else RunFile(schema_version=SCHEMA)
     extras = [(f"{path}: benchmark {n}", _dict(entry.get("extra_info"))) for n, entry in enumerate(entries)]
     ours = [(where, extra["prunebench"]) for where, extra in extras if isinstance(extra.get("prunebench"), dict)]
-    records = [parse_record(one["record"], where) for where, one in ours if "record" in one]
-    records += [parse_record(one, f"{path}: untimed cell {number}") for number, one in enumerate(run.untimed)]
+    told = [(where, one["record"]) for where, one in ours if "record" in one]
+    told += [(f"{path}: untimed cell {number}", one) for number, one in enumerate(run.untimed)]
+    records = [parse_record(one, where) for where, one in told]
+    _check_pictures(zip((where for where, _ in told), records, strict=True))
     fidelity = [parse_fidelity(one["fidelity"], where) for where, one in ours if "fidelity" in one]
     latencies = [
         validated(Latency, one["latency"], f"{where}: corrupt latency") for where, one in ours if "latency" in one
@@ -130,7 +111,7 @@ def _machine(data: dict[str, Any]) -> str | None:
     version = info.get("python_version")
     python = f"{info.get('python_implementation', 'Python')} {version}" if version else None
     day = str(data.get("datetime") or "")[:10]
-    return ", ".join(str(part) for part in (name, cores, info.get("system"), python, day) if part) or None
+    return printable(", ".join(str(part) for part in (name, cores, info.get("system"), python, day) if part)) or None
 
 
 def _dict(value: Any) -> dict[str, Any]:

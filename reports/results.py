@@ -63,6 +63,12 @@ class Results:
         return tuple(dict.fromkeys(cell for run in self.asked for cell in run.cells() if cell not in seen))
 
     @property
+    def protocol_versions(self) -> list[int]:
+        """Versions of the protocol that the results were made under, rising."""
+        points = {record.protocol_version for record in (*self.records, *self.failures)}
+        return sorted(points | {one.protocol_version for one in self.fidelity})
+
+    @property
     def untrained(self) -> bool:
         """Whether no network was trained after a cut."""
         protocols = [record.protocol for record in self.records]

@@ -9,7 +9,7 @@ import typer
 from rich.logging import RichHandler
 
 from prunebench.cli.options import ConfigOption, fraction, values, with_run_options
-from prunebench.errors import UserError, unknown
+from prunebench.errors import UserError, printable, unknown
 from prunebench.study.spec import Spec, make_spec
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -130,10 +130,13 @@ def merge(
     stores: Annotated[list[Path], typer.Argument(help="results folders, for example of several machines")],
     output: Annotated[Path, typer.Option("--output", "-o", help="results folder to create or to extend")],
 ) -> None:
-    """Merge results folders into one; write nothing where results contradict each other."""
+    """Merge results folders into one; exit with code 1 where results contradict each other or are left out."""
     from prunebench.records.merge import merge as merge_stores
 
-    typer.echo(merge_stores(stores, output))
+    merged = merge_stores(stores, output)
+    typer.echo(merged.text)
+    if not merged.complete:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -144,9 +147,10 @@ def report(
     parquet: Annotated[bool, typer.Option("--parquet", help="write the tables as Parquet, too; needs pyarrow")] = False,
 ) -> None:
     """Write the report: Markdown, LaTeX, CSV, figures and an HTML page."""
-    from prunebench.reports.output.writing import write_report
+    from prunebench.reports.output.writing import refuse_results_folder, write_report
     from prunebench.reports.reading import read_results
 
+    refuse_results_folder(source, output)
     for path in write_report(read_results(source), output, fraction(margin, "--margin"), parquet):
         typer.echo(path)
 
@@ -289,6 +293,8 @@ def main() -> None:
         code = app(standalone_mode=False)
     except UserError as error:
         code = _error(str(error))
+    except OSError as error:  # a path or disk that the system refuses
+        code = _error(f"{error.filename or 'a file'}: {error.strerror or error}")
     except ModuleNotFoundError as error:
         if error.name not in _NOT_FOR_REPORTS:
             raise
@@ -306,7 +312,7 @@ def main() -> None:
 
 
 def _error(text: str) -> int:
-    typer.echo(f"prunebench: error: {text}", err=True)
+    typer.echo(f"prunebench: error: {printable(text)}", err=True)
     return 2
 
 

@@ -3,9 +3,9 @@
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from prunebench.errors import UserError
+from prunebench.paths import exists, user_path
 from prunebench.plugins.criterion import AnyCriterion
 from prunebench.plugins.expressions import parse_method
 from prunebench.plugins.options import split_name
@@ -29,7 +29,7 @@ def check_criteria(names: tuple[str, ...], everything: bool, plugins: tuple[str,
     files = {name: split_name(name)[0] for name in given}
     files = {name: head for name, head in files.items() if head.endswith(".py") or os.sep in head}
     for file in files.values():
-        if not Path(file).expanduser().is_file():
+        if not (exists(path := user_path(file)) and path.is_file()):
             raise UserError(f"{file}: no such file; give a criterion's name or a plugin file")
     registry = Registry((*plugins, *files.values()))
     chosen = dict(_chosen(given, files, everything, registry))
@@ -55,7 +55,7 @@ def _chosen(
 
 def _in_file(file: str, options: str, registry: Registry) -> list[tuple[str, AnyCriterion]]:
     """Find the criteria of a file. options: with their colon, for each criterion."""
-    path = Path(file).expanduser().resolve()
+    path = user_path(file).resolve()
     found = [name for name, entry in registry.criteria.items() if entry.source == path]
     if not found:
         raise UserError(f"{file} has no criterion; add a line such as CRITERION = Criterion(function)")

@@ -3,7 +3,9 @@
 import sys
 from pathlib import Path
 
-from prunebench.study.environment import commit, versions
+from prunebench.records.protocol import PROTOCOL_VERSION
+from prunebench.records.record import SCHEMA
+from prunebench.study.environment import commit, cpu_kernels, versions
 
 
 def bug_report() -> str:
@@ -12,6 +14,7 @@ def bug_report() -> str:
     Where torch is missing or broken, the error stands in the place of the second part.
     """
     lines = [f"installed in: {Path(__file__).parents[1]}", f"commit: {commit() or 'none'}", f"python: {sys.executable}"]
+    lines += [f"protocol version: {PROTOCOL_VERSION}", f"schema of records: {SCHEMA}"]
     lines += [f"{name}: {number}" for name, number in versions().items()]
     return "\n".join([*lines, "", _machine()])
 
@@ -21,4 +24,4 @@ def _machine() -> str:
         from torch.utils.collect_env import get_pretty_env_info
     except Exception as error:  # a broken installation is what the bug report is about
         return f"torch: {type(error).__name__}: {error}"
-    return str(get_pretty_env_info())  # type: ignore[no-untyped-call]
+    return f"CPU kernels: {cpu_kernels()}\n{get_pretty_env_info()}"  # type: ignore[no-untyped-call]

@@ -16,11 +16,15 @@ from prunebench.study.spec import Spec
 
 @dataclass(frozen=True)
 class RunOption:
-    """One option. kind: text, list (may be repeated) or flag (also typed as `--no-NAME`)."""
+    """One option. kind: text, list (may be repeated) or flag (also typed as `--no-NAME`).
+
+    metavar: placeholder for the value in the help; None for a flag.
+    """
 
     name: str
     kind: str
     help: str
+    metavar: str | None = None
 
     @property
     def flag(self) -> str:
@@ -31,11 +35,6 @@ class RunOption:
     def off(self) -> str:
         """Option that switches a flag off: `--no-coupled`."""
         return "--no-" + self.name.replace("_", "-")
-
-    @property
-    def metavar(self) -> str | None:
-        """Placeholder for the value in the help; None for a flag."""
-        return {"text": "VALUE", "list": "NAMES"}.get(self.kind)
 
     def value(self, given: Any) -> Any:
         """Convert all typed values of the option into the field's value; None where the option was not given."""
@@ -56,8 +55,21 @@ def options() -> list[RunOption]:
         kind = "list" if isinstance(default, tuple) else "text"
         if isinstance(default, bool):
             kind = "flag"
-        result.append(RunOption(name, kind, _help(field).replace("[", r"\[")))
+        shown = None if kind == "flag" else _metavar(name, field)
+        result.append(RunOption(name, kind, _help(field).replace("[", r"\["), shown))
     return result
+
+
+_METAVARS = {"seeds": "SEEDS", "keep": "KEEPS", "weights": "FILE", "device": "DEVICE", "shard": "I/N", "plugin": "FILE"}
+
+
+def _metavar(name: str, field: FieldInfo) -> str:
+    """Say what kind of value a field holds."""
+    parts = {field.annotation, *get_args(field.annotation)}
+    parts |= {inner for part in parts for inner in get_args(part) if isinstance(inner, type)}
+    kinds = {float: "NUMBER", int: "INTEGER", Path: "FOLDER"}
+    by_kind = next((word for kind, word in kinds.items() if kind in parts), "NAME")
+    return _METAVARS.get(name) or ("NAMES" if isinstance(field.default, tuple) else by_kind)
 
 
 def _help(field: FieldInfo) -> str:

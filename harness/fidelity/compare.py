@@ -13,7 +13,7 @@ from prunebench.errors import UserError, reason
 from prunebench.fidelity.truth import read_truth, truth_key
 from prunebench.plugins.criterion import AnyCriterion, Criterion
 from prunebench.records.fidelity import Fidelity, Ranked, ScoreRequest, read_fidelity
-from prunebench.records.record import Packed
+from prunebench.records.packed import Packed
 from prunebench.scoring.score import score
 from prunebench.seeding import generator
 from prunebench.study.grid import Grid, Job, method_of
@@ -96,8 +96,13 @@ def _request(trajectory: Trajectory) -> Fidelity:
     options = {name: getattr(trajectory.protocol, name) for name in SCORING}
     calibration = {name: options[name] for name in ("calibration", "calibration_batch")}
     facts = {**score_facts(_criterion(trajectory)), "cell": cell.model_dump(), **calibration}
-    key = key_of(truth_key(trajectory), facts)
-    return Fidelity(key=key, cell=cell, protocol=options, fingerprint=task.fingerprint)
+    return Fidelity(
+        key=key_of(truth_key(trajectory), facts),
+        cell=cell,
+        protocol=options,
+        fingerprint=task.fingerprint,
+        network=trajectory.plan.dense().key,
+    )
 
 
 def _read_stored(store: Store, request: Fidelity) -> Fidelity | None:

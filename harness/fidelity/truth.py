@@ -10,9 +10,9 @@ from prunebench.data.splits import Split
 from prunebench.errors import CellError
 from prunebench.fidelity.oracle import loss_changes
 from prunebench.pruning.network import Network
-from prunebench.records.record import Frozen, validated
 from prunebench.records.stage import FACTS
 from prunebench.records.store_files import read_json
+from prunebench.records.validation import Frozen, validated
 from prunebench.seeding import generator
 from prunebench.study.store import key_of
 from prunebench.study.trajectory import Trajectory
@@ -29,8 +29,12 @@ class Changes(Frozen):
 
 
 class Truth(Frozen):
-    """Mean changes of the loss when units are removed, by group. pictures: number in each half."""
+    """Mean changes of the loss when units are removed, by group. pictures: number in each half.
 
+    parents: key of the dense stage, as in the facts of other stages.
+    """
+
+    parents: tuple[str, ...] = ()
     pictures: tuple[int, int]
     groups: dict[str, Changes]
     seconds: float
@@ -50,7 +54,8 @@ def read_truth(trajectory: Trajectory) -> Truth:
         network = trajectory.network(trajectory.plan.dense())
         with trajectory.store.lock(key):
             if not file.exists():
-                text = _compute(trajectory, network).model_dump_json()
+                truth = _compute(trajectory, network)
+                text = truth.model_copy(update={"parents": (trajectory.plan.dense().key,)}).model_dump_json()
                 trajectory.store.finish_stage(key, lambda folder: (folder / FACTS).write_text(text))
     return validated(Truth, read_json(file), str(file))
 

@@ -15,6 +15,7 @@ from traceback import extract_tb
 from types import ModuleType
 
 from prunebench.errors import UserError
+from prunebench.paths import exists, user_path
 from prunebench.plugins.sources import PLUGIN_PACKAGES, follow, is_installed, run, source, spec_of, text_of
 
 
@@ -52,8 +53,8 @@ def _origin(point: EntryPoint) -> str:
 
 def _plugin(text: str) -> PluginSource:
     """Read a value of --plugin: `path/to/file.py` or `package.module`."""
-    path = Path(text).expanduser()
-    if path.is_file():
+    path = user_path(text)
+    if exists(path) and path.is_file():
         return PluginSource(f"plugin {text}", partial(_load_file, path.resolve()))
     names = text.split(".")
     if path.suffix == ".py" or not all(map(str.isidentifier, names)):

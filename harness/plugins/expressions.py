@@ -131,6 +131,9 @@ def with_strength(expression: str, registry: Registry, strength: str) -> str:
     return "+".join(written)
 
 
+MOST_SEEDS = 100_000  # of a range
+
+
 def parse_seeds(text: str) -> tuple[int, ...]:
     """Read seeds: one seed, a list, or ranges that include both ends.
 
@@ -139,12 +142,14 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     """
     seeds: list[int] = []
     for item in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", item, re.ASCII)
+        match = re.fullmatch(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9})\s*)?", item, re.ASCII)
         if match is None:
             raise UserError(f"--seeds {text}: '{item}' is not a whole number from 0 or a range; write 0-4 or 0,3,7")
         low, high = int(match[1]), int(match[2] or match[1])
         if high < low:
             raise UserError(f"--seeds {text}: the range {low}-{high} is empty; write {high}-{low}")
+        if high - low >= MOST_SEEDS:
+            raise UserError(f"--seeds {text}: the range {low}-{high} has more than {MOST_SEEDS} seeds; give fewer")
         seeds += range(low, high + 1)
     if len(set(seeds)) < len(seeds):
         raise UserError(f"--seeds {text}: a seed is given twice; give each seed once")

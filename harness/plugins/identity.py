@@ -49,7 +49,7 @@ def identity(thing: Any) -> Any:
 def _file_hash(thing: Any) -> str:
     """Hash the module that defines a function or class, with the plugin files that the module imports.
 
-    The harness itself is not hashed. A change of the harness that changes results increments `stages.HARNESS_VERSION`.
+    The harness itself is not hashed. A change of the harness that changes results raises `PROTOCOL_VERSION`.
     """
     name = getattr(thing, "__module__", "") or type(thing).__module__
     if name.partition(".")[0] == "prunebench" and not name.startswith(PLUGIN_PACKAGES):

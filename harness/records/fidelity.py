@@ -1,24 +1,36 @@
 """Data of fidelity: scores of one criterion in one block, and the true changes of the loss. Torch-free."""
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from prunebench.errors import UserError
-from prunebench.records.record import SCHEMA, Frozen, Packed, versioned
+from prunebench.records.packed import Packed
+from prunebench.records.protocol import PROTOCOL_VERSION, Options
+from prunebench.records.record import SCHEMA
+from prunebench.records.validation import (
+    Amount,
+    Count,
+    Frozen,
+    Name,
+    Positive,
+    Text,
+    parse,
+    read_bytes,
+    versioned,
+)
 
 
 class ScoreRequest(Frozen):
     """A request: scores of a block's dense network by one criterion."""
 
-    dataset: str
-    model: str
-    criterion: str
-    seed: int
+    dataset: Name
+    model: Name
+    criterion: Name
+    seed: Count
 
     @property
     def task(self) -> str:
@@ -33,31 +45,53 @@ class Ranked(Frozen):
     a unit is removed, over each half of the held-out pictures, (units,) each. scores: (units,), low = remove first.
     """
 
-    units: tuple[int, ...]
-    of: int
+    units: tuple[Count, ...] = Field(min_length=1)
+    of: Positive
     halves: tuple[Packed, Packed]
     scores: Packed
+
+    @model_validator(mode="after")
+    def _check(self) -> "Ranked":
+        if sorted(set(self.units)) != list(self.units) or self.units[-1] >= self.of:
+            raise ValueError(f"units are not numbers below {self.of} in rising order")
+        for name, packed in (("halves", self.halves[0]), ("halves", self.halves[1]), ("scores", self.scores)):
+            try:
+                values = packed.unpack(len(self.units))
+            except ValueError as error:
+                raise ValueError(f"{name} {error}") from None
+            if np.isnan(values).any() or (name == "halves" and not np.isfinite(values).all()):
+                raise ValueError(f"{name} holds what is not a number")
+        return self
 
 
 class Fidelity(Frozen):
     """One criterion's scores of one dense network, with the true changes of the loss.
 
-    protocol: the options that decide scores and truth. pictures: number in each half. seconds: of the scores, and of
+    protocol: the options that decide scores and truth. pictures: number in each half. network: stage of the dense
+    network. seconds: of the scores, and of
     the oracle, which all criteria of a block share; never compared.
     """
 
     schema_version: int = SCHEMA
-    key: str
+    protocol_version: Positive = PROTOCOL_VERSION
+    key: Name
     cell: ScoreRequest
     status: Literal["ok", "failed"] = "ok"
-    reason: str = ""
-    protocol: dict[str, Any]
-    fingerprint: str
+    reason: Text = ""
+    protocol: Options
+    fingerprint: Name
     scale: Literal["loss", "arbitrary"] = "arbitrary"
-    evidence: tuple[str, ...] = ()
-    pictures: tuple[int, int] = (0, 0)
-    groups: dict[str, Ranked] = Field(default_factory=dict)
-    seconds: dict[str, float] = Field(default_factory=dict)
+    evidence: tuple[Name, ...] = ()
+    pictures: tuple[Count, Count] = (0, 0)
+    groups: dict[Name, Ranked] = Field(default_factory=dict)
+    network: Text = ""
+    seconds: dict[Name, Amount] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check(self) -> "Fidelity":
+        if self.groups and not sum(self.pictures):
+            raise ValueError("pictures: none, though groups are compared")
+        return self
 
     def facts(self) -> dict[str, Any]:
         """Return the fields that repeat bit for bit in two runs of one command on one CPU."""
@@ -65,12 +99,15 @@ class Fidelity(Frozen):
 
     def scores(self, group: str) -> NDArray[np.float64]:
         """Scores of a group's units, (units,)."""
-        return np.asarray(self.groups[group].scores.unpack(), dtype=np.float64)
+        return self._unpacked(group, self.groups[group].scores)
 
     def halves(self, group: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean change of the loss over each half of the pictures, (units,) each."""
         first, second = self.groups[group].halves
-        return first.unpack().astype(np.float64), second.unpack().astype(np.float64)
+        return self._unpacked(group, first), self._unpacked(group, second)
+
+    def _unpacked(self, group: str, packed: Packed) -> NDArray[np.float64]:
+        return packed.unpack(len(self.groups[group].units)).astype(np.float64)
 
     def truth(self, group: str) -> NDArray[np.float64]:
         """Mean change of the loss over all held-out pictures, (units,)."""
@@ -84,13 +121,14 @@ class Fidelity(Frozen):
 
 def parse_fidelity(data: Any, where: str) -> Fidelity:
     """Validate data read from JSON. where: name of the source in errors."""
-    return versioned(Fidelity, data, where, "fidelity")
+    found = versioned(Fidelity, data, where, "fidelity")
+    absent = ["protocol_version"] if "protocol_version" not in found.model_fields_set else []
+    absent += ["groups"] if found.status == "ok" and not found.groups else []
+    if absent:
+        raise UserError(f"{where}: corrupt fidelity: {absent[0]}: missing")
+    return found
 
 
 def read_fidelity(path: Path) -> Fidelity:
     """Read one fidelity file."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: corrupt fidelity: {error}") from None
-    return parse_fidelity(data, str(path))
+    return parse_fidelity(parse(read_bytes(path), f"{path}: corrupt fidelity"), str(path))

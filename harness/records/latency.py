@@ -1,6 +1,6 @@
 """Latencies, kept apart from records: one machine can time what another has trained. Torch-free."""
 
-from prunebench.records.record import Frozen
+from prunebench.records.validation import Above0, Frozen, Name, Positive
 
 
 class Latency(Frozen):
@@ -11,14 +11,14 @@ class Latency(Frozen):
     block-bootstrap interval of the speed-up.
     """
 
-    key: str
-    machine: str
-    backend: str
-    batch: int
-    threads: int
-    dense_seconds: float
-    pruned_seconds: float
-    ratios: tuple[float, ...]
-    speedup: float
-    low: float
-    high: float
+    key: Name
+    machine: Name
+    backend: Name
+    batch: Positive
+    threads: Positive
+    dense_seconds: Above0
+    pruned_seconds: Above0
+    ratios: tuple[Above0, ...]
+    speedup: Above0
+    low: Above0
+    high: Above0

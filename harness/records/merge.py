@@ -1,6 +1,5 @@
-"""Merges results folders of several machines: copies missing files, refuses contradictions. Torch-free."""
+"""Merges results folders of several machines: copies missing files, names contradictions. Torch-free."""
 
-import filecmp
 import json
 import os
 import shutil
@@ -8,15 +7,18 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tabulate import tabulate
 
 from prunebench.errors import UserError
+from prunebench.records.agreement import differences
 from prunebench.records.fidelity import Fidelity, read_fidelity
+from prunebench.records.files import RunFile, StoreFile, TimingFile, read_file
 from prunebench.records.latency import Latency
-from prunebench.records.record import SCHEMA, Record, read_record, validated
-from prunebench.records.store_files import WEIGHTS, read_json
+from prunebench.records.lineage import Lineage
+from prunebench.records.record import SCHEMA, Record, read_record
+from prunebench.records.store_files import read_json
 
 KINDS = ("stages", "records", "fidelity", "choices", "timing")  # records come after the stages they name
 NAMED = 5  # number of files that a line of the summary names; further files are counted
@@ -24,21 +26,25 @@ UNLIKE_STAGES = "stages with different networks (the first is kept)"
 UNLIKE_CHOICES = "sweeps or tunings with different choices (the newest is kept)"
 
 
-def merge(stores: Sequence[Path], output: Path) -> str:
-    """Copy what the output lacks from the stores, and return a summary.
+class Merged(NamedTuple):
+    """Outcome of a merge. text: for the user. complete: whether every finished point came in, uncontradicted."""
+
+    text: str
+    complete: bool
+
+
+def merge(stores: Sequence[Path], output: Path) -> Merged:
+    """Copy what the output lacks from the stores.
 
     An existing output is extended. Every file and stage appears as a whole, so a killed merge can be repeated.
-    Where finished results contradict each other, raises a `UserError` before anything is written.
+    Where results contradict each other, those of the first folder are kept; the outcome names the others.
     """
     plan = MergePlan(_checked_folders(stores, output), output)
-    if plan.contradictions:
-        found = "; ".join(plan.contradictions)
-        raise UserError(f"{output}: nothing was merged: finished points differ: {found}; keep one file of each point")
     try:
         plan.write()
     except OSError as error:
         raise UserError(f"{output}: the merge stopped: {error}; fix the cause and run the same command again") from None
-    return plan.summary()
+    return Merged(plan.summary(), not plan.contradictions and not plan.left_out)
 
 
 class MergePlan:
@@ -46,8 +52,10 @@ class MergePlan:
 
     folders: all that take part, the output first where it exists. copies: source folder of each path. united: content
     and time of each file that unites several files. copied: number of copies by folder and kind. held: number of items
-    in the finished output by kind. contradictions: finished points whose files differ. unlike: other paths whose files
-    differ, by the meaning of the difference. keys: keys of finished points by task and request.
+    in the finished output by kind. contradictions: finished points whose files differ by more than rounding. left_out:
+    finished points that no folder's networks lead to. unlike: other paths whose files differ, by the meaning of the
+    difference. keys: keys of finished points by task and request. protocols: numbers of finished points by the version
+    of the protocol.
     """
 
     def __init__(self, folders: Sequence[Path], output: Path) -> None:
@@ -57,9 +65,14 @@ class MergePlan:
         self.copied: Counter[tuple[Path, str]] = Counter()
         self.held: Counter[str] = Counter()
         self.contradictions: list[str] = []
+        self.left_out: list[str] = []
+        self.protocols: Counter[int] = Counter()
         self.unlike: defaultdict[str, list[str]] = defaultdict(list)
         self.keys: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-        self._plan_copies("stages", self._choose_stage)
+        self.lineage = Lineage({path.name: some for path, some in _find_holders(folders, "stages").items()})
+        for key, some in self.lineage.unlike().items():
+            self.unlike[UNLIKE_STAGES].append(_joined(Path("stages", key), some))
+        self._plan_copies("stages", lambda path, _: self.lineage.chosen[path.name])
         self._plan_copies("records", partial(self._choose_point, read_record))
         self._plan_copies("fidelity", partial(self._choose_point, read_fidelity))
         self._plan_copies("choices", self._choose_newest)
@@ -67,33 +80,50 @@ class MergePlan:
             self._unite_timings(path, holders)
         self._unite_runs()
 
-    def _plan_copies(self, kind: str, choose: Callable[[Path, list[Path]], Path]) -> None:
+    def _plan_copies(self, kind: str, choose: Callable[[Path, list[Path]], Path | None]) -> None:
         for path, holders in _find_holders(self.folders, kind).items():
             source = choose(path, holders)
+            if source is None:
+                continue
             self.held[kind] += 1
             if source != self.output:
                 self.copies[path] = source
                 self.copied[source, kind] += 1
 
-    def _choose_point(self, read: Callable[[Path], Record | Fidelity], path: Path, holders: list[Path]) -> Path:
-        """Choose the newest finished point, else the newest failed one. Reports order a point's keys by time."""
+    def _choose_point(self, read: Callable[[Path], Record | Fidelity], path: Path, holders: list[Path]) -> Path | None:
+        """Choose the newest finished point, else the newest failed one. Reports order a point's keys by time.
+
+        Of points that contradict each other the first is chosen. Points count only if their networks do.
+        """
         points = {folder: read(folder / path) for folder in holders}
-        finished = [folder for folder in holders if points[folder].status == "ok"]
-        source = _newest(path, finished or holders)
-        if len({_as_text(points[folder].facts()) for folder in finished}) > 1:
-            self.contradictions.append(_joined(path, finished))
+        usable = [folder for folder in holders if self.lineage.follows(folder, points[folder].network)]
+        finished = [folder for folder in usable if points[folder].status == "ok"]
+        if not finished and any(point.status == "ok" for point in points.values()):
+            self.left_out.append(_joined(path, [f for f in holders if points[f].status == "ok"]))
+        if not usable:
+            return None
+        source = _newest(path, finished or usable)
         if finished:
+            compared = [f for f in holders if points[f].status == "ok"]
+            if len({_as_text(points[folder].facts()) for folder in compared}) > 1:
+                source = finished[0]
+                self._contradict(path, source, {folder: points[folder] for folder in compared})
             point = points[source]
             request = _as_text([point.cell.model_dump(), point.protocol, point.fingerprint])
             self.keys[point.cell.task, request].add(point.key)
+            self.protocols[point.protocol_version] += 1
         return source
 
-    def _choose_stage(self, path: Path, holders: list[Path]) -> Path:
-        """Choose the first folder with the stage's network, else the first folder with its facts."""
-        trained = [folder for folder in holders if (folder / path / WEIGHTS).exists()]
-        if any(not filecmp.cmp(trained[0] / path / WEIGHTS, folder / path / WEIGHTS) for folder in trained[1:]):
-            self.unlike[UNLIKE_STAGES].append(_joined(path, trained))
-        return (trained or holders)[0]
+    def _contradict(self, path: Path, source: Path, points: dict[Path, Record | Fidelity]) -> None:
+        """Note the points that differ from the chosen one by more than rounding: field and both values."""
+        for folder, point in points.items():
+            found = differences(points[source], point) if folder != source else []
+            if found:
+                field, kept, other = found[0]
+                more = f" (and {len(found) - 1} more fields)" if len(found) > 1 else ""
+                self.contradictions.append(
+                    f"{path}: {field} is {kept} in {source}, {other} in {folder}{more}; kept that of {source}"
+                )
 
     def _choose_newest(self, path: Path, holders: list[Path]) -> Path:
         """Choose the newest sweep or tuning. Sweeps and tunings with other seeds have the same key."""
@@ -105,7 +135,7 @@ class MergePlan:
     def _unite_timings(self, path: Path, holders: list[Path]) -> None:
         """Unite the timings of one machine and backend. Of several timings of a point, the newest file's counts."""
         times = {folder: _modified(folder / path) for folder in holders}
-        timings = {folder: _read_timings(folder / path) for folder in holders}
+        timings = {folder: _by_setting(read_file(TimingFile, folder / path)) for folder in holders}
         ours = timings.get(self.output, {})
         united: dict[tuple[object, ...], tuple[Latency, Path]] = {}
         for folder in sorted(holders, key=times.__getitem__):
@@ -120,16 +150,17 @@ class MergePlan:
     def _unite_runs(self) -> None:
         """Unite the requests of all runs. The preset is `quick` where any run's is, else the preset of all, or none."""
         path = Path("run.json")
-        runs = {folder: _read_checked(folder / path) for folder in self.folders if (folder / path).is_file()}
-        commands = [text for run in runs.values() for text in str(run.get("command") or "").split(" ; ") if text]
-        presets = {run.get("preset") for run in runs.values()}
+        runs = {folder: read_file(RunFile, folder / path) for folder in self.folders if (folder / path).is_file()}
+        commands = [text for run in runs.values() for text in run.commands]
+        presets = {run.preset for run in runs.values()}
+        asked = dict.fromkeys(one for run in runs.values() for one in run.asked)
         united = {
             "schema_version": SCHEMA,
             "preset": "quick" if "quick" in presets else presets.pop() if len(presets) == 1 else None,
             "command": " ; ".join(dict.fromkeys(commands)) or None,
-            "asked": list({_as_text(one): one for run in runs.values() for one in run.get("asked", [])}.values()),
+            "asked": [one.model_dump(mode="json") for one in asked],
         }
-        if runs and runs.get(self.output) != united:
+        if runs and runs.get(self.output) != RunFile.model_validate(united):
             self.united[path] = united, max(_modified(folder / path) for folder in runs)
 
     def write(self) -> None:
@@ -150,6 +181,11 @@ class MergePlan:
         several = Counter(task for (task, _), keys in self.keys.items() if len(keys) > 1)
         why = "other code, packages or tuned strength; reports take the newest"
         lines += [f"points of {task} with several keys ({why}): {number}" for task, number in several.items()]
+        if len(self.protocols) > 1:
+            found = ", ".join(f"{number} of version {version}" for version, number in sorted(self.protocols.items()))
+            lines.append(f"points of several versions of the protocol, which reports keep apart: {found}")
+        lines += [f"contradiction: {text}" for text in self.contradictions]
+        lines += [f"left out, as its network goes on from one that is not kept: {text}" for text in self.left_out]
         for what, files in self.unlike.items():
             more = f"; and {len(files) - NAMED} more" if len(files) > NAMED else ""
             lines.append(f"{what}: {'; '.join(files[:NAMED])}{more}")
@@ -166,7 +202,7 @@ def _checked_folders(stores: Sequence[Path], output: Path) -> tuple[Path, ...]:
     for folder in (*((output,) if exists else ()), *stores):
         if not (folder / "store.json").is_file():
             raise UserError(f"{folder}: not a results folder (no store.json); give folders that `prunebench run` wrote")
-        _read_checked(folder / "store.json")
+        read_file(StoreFile, folder / "store.json")
         folders.setdefault(folder.resolve(), folder)
     return tuple(folders.values())
 
@@ -198,21 +234,8 @@ def _joined(path: Path, folders: Sequence[Path]) -> str:
     return ", ".join(str(folder / path) for folder in folders)
 
 
-def _read_checked(path: Path) -> dict[str, Any]:
-    data = read_json(path)
-    if (schema := data.get("schema_version")) != SCHEMA:
-        raise UserError(
-            f"{path}: schema {schema}, but this version merges schema {SCHEMA}; use the version that wrote it"
-        )
-    return data
-
-
-def _read_timings(path: Path) -> dict[tuple[object, ...], Latency]:
-    entries = _read_checked(path).get("latencies")
-    if not isinstance(entries, list):
-        raise UserError(f"{path}: 'latencies' must be a list; time the points again")
-    latencies = [validated(Latency, entry, f"{path}: corrupt latency") for entry in entries]
-    return {(x.key, x.machine, x.backend, x.batch, x.threads): x for x in latencies}
+def _by_setting(timing: TimingFile) -> dict[tuple[object, ...], Latency]:
+    return {(x.key, x.machine, x.backend, x.batch, x.threads): x for x in timing.latencies}
 
 
 def _put(path: Path, fill: Callable[[Path], object]) -> None:

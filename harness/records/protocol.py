@@ -1,11 +1,17 @@
 """The protocol: the budget and schedule that every criterion of a comparison shares."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 
 from prunebench.records.names import RankingName
-from prunebench.records.record import Frozen
+from prunebench.records.validation import Frozen, Name, Scalar, as_user_error
+
+PROTOCOL_VERSION = 1
+"""Version of what a result means; docs/protocol.md says what raises it.
+
+Every stage key and every record holds it. Results of several versions are never compared.
+"""
 
 
 class Protocol(Frozen):
@@ -65,3 +71,15 @@ class Protocol(Frozen):
         23
         """
         return self.sparse_epochs + self.rungs_above(keep) * self.rung_epochs + self.finetune_epochs
+
+
+def _as_options(options: dict[str, Any]) -> dict[str, Any]:
+    try:
+        Protocol.model_validate({name: value for name, value in options.items() if name in Protocol.model_fields})
+    except ValidationError as error:
+        raise ValueError(as_user_error(error, "").args[0]) from None
+    return options
+
+
+Options = Annotated[dict[Name, Scalar], AfterValidator(_as_options)]
+"""Options of a protocol in a record, each within its limits. Older and newer versions may have others."""

@@ -1,41 +1,42 @@
 """The record: the facts of one point (one requested keep of one criterion in one block), as JSON. Torch-free."""
 
-import base64
-import json
-import zlib
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from prunebench.errors import UserError
 from prunebench.records.names import Metric, RankingName
+from prunebench.records.packed import PerPicture
+from prunebench.records.protocol import PROTOCOL_VERSION, Options
+from prunebench.records.validation import (
+    Amount,
+    Count,
+    Fraction,
+    Frozen,
+    Name,
+    Number,
+    Positive,
+    Share,
+    Text,
+    parse,
+    read_bytes,
+    versioned,
+)
 
-SCHEMA = 1
-
-
-class Frozen(BaseModel):
-    """Immutable model that refuses unknown fields."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-F = TypeVar("F", bound=Frozen)
+SCHEMA = 2
 
 
 class Cell(Frozen):
     """Request for one point. metric: what `keep` is a fraction of; `weights` removes single weights."""
 
-    dataset: str
-    model: str
-    criterion: str
-    seed: int
+    dataset: Name
+    model: Name
+    criterion: Name
+    seed: Count
     metric: Metric
-    keep: float
+    keep: Share
     ranking: RankingName
 
     @property
@@ -50,51 +51,30 @@ class Cost(Frozen):
     Single weights that were removed still count in macs, units and bytes, as for dense kernels, but not in params.
     """
 
-    macs: int
-    params: int
-    units: int
-    bytes: int
+    macs: Positive
+    params: Positive
+    units: Positive
+    bytes: Positive
 
 
 class StageValues(Frozen):
     """One number at four moments: dense, right after the cut, with BatchNorm re-estimated, fine-tuned."""
 
-    dense: float
-    cut: float
-    cut_bn: float
-    finetuned: float
+    dense: Amount
+    cut: Amount
+    cut_bn: Amount
+    finetuned: Amount
 
 
-class Packed(Frozen):
-    """A numeric vector, little-endian, zlib-compressed, in base64."""
-
-    dtype: str
-    data: str
-
-    @classmethod
-    def pack(cls, values: Sequence[float] | NDArray[Any], dtype: str) -> "Packed":
-        """Pack a vector.
-
-        >>> Packed.pack([1, 0, 2], "uint8").unpack().tolist()
-        [1, 0, 2]
-        """
-        raw = np.asarray(values).astype(np.dtype(dtype).newbyteorder("<")).tobytes()
-        return cls(dtype=dtype, data=base64.b64encode(zlib.compress(raw, 9)).decode())
-
-    def unpack(self) -> NDArray[Any]:
-        """Return the vector."""
-        return np.frombuffer(zlib.decompress(base64.b64decode(self.data)), np.dtype(self.dtype).newbyteorder("<"))
+def _fractions(values: StageValues) -> StageValues:
+    for moment, value in values:
+        if value > 1:
+            raise ValueError(f"{moment} is {value:g}, which is more than 1")
+    return values
 
 
-class PerPicture(Frozen):
-    """Results of the fine-tuned network per test picture, in the order of the test split.
-
-    predicted: label; loss: in nats; correct: 1 where the label is right, else 0.
-    """
-
-    predicted: Packed
-    loss: Packed
-    correct: Packed
+Accuracies = Annotated[StageValues, AfterValidator(_fractions)]
+Left = tuple[Positive, Count]  # dense, pruned
 
 
 @dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
@@ -104,11 +84,11 @@ class Epoch:
     A record holds about a hundred. A dataclass with slots takes a seventh of the memory of a pydantic model.
     """
 
-    stage: str
-    epoch: int
-    rate: float
+    stage: Name
+    epoch: Count
+    rate: Amount
     loss: float
-    validation: float | None = None
+    validation: Fraction | None = None
 
 
 class SparseFacts(Frozen):
@@ -120,28 +100,30 @@ class SparseFacts(Frozen):
 
     before: float
     after: float
-    gradient_ratio: dict[str, float]
+    gradient_ratio: dict[Name, float]
     ineffective: bool
 
 
 class Environment(Frozen):
-    """Where the point was computed and at what cost; never compared.
+    """Where the point was computed and at what cost. Decides how exactly `merge` compares two records of one point.
 
-    seconds: of each stage, also where an earlier run computed it. cutting_seconds: part of the seconds spent on
-    scoring, selection and removal. reused: stages that were already finished. memory: peak bytes of each stage, of the
-    process on a CPU, else of PyTorch on the device. peak_memory: largest of these peaks.
+    kernels: CPU kernel set of each stage, which decides the last digits, such as `AVX2, oneDNN`. seconds: of each
+    stage, also where an earlier run computed it. cutting_seconds: part of the seconds spent on scoring, selection and
+    removal. reused: stages that were already finished. memory: peak bytes of each stage, of the process on a CPU, else
+    of PyTorch on the device. peak_memory: largest of these peaks.
     """
 
-    versions: dict[str, str]
-    device: str
-    cpu: str
-    threads: int
-    commit: str | None
-    seconds: dict[str, float]
-    cutting_seconds: float
-    reused: tuple[str, ...]
-    memory: dict[str, int] = {}
-    peak_memory: int
+    versions: dict[Name, Text]
+    device: Text
+    cpu: Text
+    kernels: dict[Name, Text] = Field(default_factory=dict)
+    threads: Positive
+    commit: Text | None
+    seconds: dict[Name, Amount]
+    cutting_seconds: Amount
+    reused: tuple[Name, ...]
+    memory: dict[Name, Count] = Field(default_factory=dict)
+    peak_memory: Count
 
 
 class Record(Frozen):
@@ -150,33 +132,53 @@ class Record(Frozen):
     widths: output units of every convolution and linear layer, (dense, pruned), in the order of the model.
     weights: number of weights of the same layers, where single weights were removed. floors: groups at their floor.
     keep: achieved fraction of macs, params and units, and of weights where single weights were removed. protocol: every
-    option that decides the result. evidence: what the criterion asked for. network: folder under stages/ that holds the
-    fine-tuned network, for `prunebench.load`. strength: the number that replaced `strength=tuned`.
+    option that decides the result. protocol_version: see `prunebench.records.protocol`. evidence: what the criterion
+    asked for. network: folder under stages/ that holds the fine-tuned network, for `prunebench.load`. strength: the
+    number that replaced `strength=tuned`.
     """
 
     schema_version: int = SCHEMA
-    key: str
+    protocol_version: Positive = PROTOCOL_VERSION
+    key: Name
     cell: Cell
     status: Literal["ok", "failed"] = "ok"
-    reason: str = ""
-    protocol: dict[str, Any]
-    fingerprint: str
-    evidence: tuple[str, ...] = ()
-    accuracy: StageValues | None = None
+    reason: Text = ""
+    protocol: Options
+    fingerprint: Name
+    evidence: tuple[Name, ...] = ()
+    accuracy: Accuracies | None = None
     loss: StageValues | None = None
-    top5: StageValues | None = None
+    top5: Accuracies | None = None
     dense: Cost | None = None
     pruned: Cost | None = None
-    keep: dict[str, float] = {}
-    widths: dict[str, tuple[int, int]] = {}
-    weights: dict[str, tuple[int, int]] = {}
-    floors: tuple[str, ...] = ()
+    keep: dict[Name, Share] = Field(default_factory=dict)
+    widths: dict[Name, Left] = Field(default_factory=dict)
+    weights: dict[Name, Left] = Field(default_factory=dict)
+    floors: tuple[Name, ...] = ()
     per_image: PerPicture | None = None
     curves: tuple[Epoch, ...] = ()
     sparse: SparseFacts | None = None
-    strength: float | None = None
-    network: str = ""
+    strength: Number | None = None
+    network: Text = ""
     environment: Environment | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> "Record":
+        for name in ("widths", "weights"):
+            for layer, (dense, left) in getattr(self, name).items():
+                if left > dense:
+                    raise ValueError(f"{name}.{layer}: {left} of {dense} are left, which is more than there were")
+        if self.dense and self.pruned:
+            for cost in ("macs", "params", "units"):
+                before, after = getattr(self.dense, cost), getattr(self.pruned, cost)
+                if after > before:
+                    raise ValueError(f"pruned.{cost}: {after} is more than the dense network's {before}")
+        if self.accuracy and self.per_image:
+            right = float(self.per_image.right().mean())
+            if abs(right - self.accuracy.finetuned) > 1e-6:
+                claimed = f"{self.accuracy.finetuned:g}, but {right:g} of the pictures are classified right"
+                raise ValueError(f"accuracy.finetuned: {claimed}")
+        return self
 
     @property
     def remaining(self) -> dict[str, tuple[int, int]]:
@@ -197,48 +199,33 @@ class Record(Frozen):
 
 def parse_record(data: Any, where: str) -> Record:
     """Validate a record read from JSON. where: name of the source in errors."""
-    return versioned(Record, data, where, "record")
+    record = versioned(Record, data, where, "record")
+    if name := _missing(record):
+        raise UserError(f"{where}: corrupt record: {name}: missing")
+    return record
+
+
+def _missing(record: Record) -> str:
+    """Name the first field that a record's file must hold and does not; empty where all are there."""
+    wanting = [name for name in ("schema_version", "protocol_version") if name not in record.model_fields_set]
+    if record.status == "ok":
+        wanting += [name for name in ("accuracy", "dense", "pruned") if getattr(record, name) is None]
+        needed = ("macs", "params", "units", record.cell.metric)
+        wanting += [f"keep.{metric}" for metric in needed if metric not in record.keep]
+    return next(iter(wanting), "")
 
 
 def parse_json(text: bytes, where: str) -> Record:
     """Validate a record as JSON text. where: name of the source in errors."""
     try:
         record = Record.model_validate_json(text)  # twice as fast as validating Python objects
-        if record.schema_version == SCHEMA and "schema_version" in record.model_fields_set:
+        if record.schema_version == SCHEMA and not _missing(record):
             return record
     except ValidationError:
         pass
-    try:
-        data = json.loads(text)  # the slow way says what is wrong
-    except ValueError as error:
-        raise UserError(f"{where}: corrupt record: {error}") from None
-    return parse_record(data, where)
-
-
-def versioned(kind: type[F], data: Any, where: str, what: str) -> F:
-    """Validate data read from JSON whose `schema_version` must be the kind's own. where, what: for errors."""
-    wanted = kind.model_fields["schema_version"].default
-    version = data.get("schema_version") if isinstance(data, dict) else None
-    if version != wanted:
-        cure = "use the version that wrote it"
-        raise UserError(f"{where}: {what} schema {version}, this version reads schema {wanted}; {cure}")
-    return validated(kind, data, f"{where}: corrupt {what}")
-
-
-def validated(kind: type[F], data: Any, where: str) -> F:
-    """Validate data read from JSON. Raises a `UserError` of one line that begins with `where`."""
-    try:
-        return kind.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{where}: {place}: {first['msg']}") from None
+    return parse_record(parse(text, f"{where}: corrupt record"), where)  # the slow way says what is wrong
 
 
 def read_record(path: Path) -> Record:
-    """Read one record file."""
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    return parse_json(text, str(path))
+    """Read one record file. Raises a `UserError` that names the file and the first wrong field."""
+    return parse_json(read_bytes(path), str(path))

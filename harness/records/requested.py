@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 
 from prunebench.records.names import Metric, RankingName
-from prunebench.records.record import Cell, Frozen
+from prunebench.records.record import Cell
+from prunebench.records.validation import Count, Frozen, Name, Share
 
 
 class RequestedTrajectories(Frozen):
     """One criterion on one task: a trajectory for each seed."""
 
-    dataset: str
-    model: str
-    criterion: str
-    seeds: tuple[int, ...]
+    dataset: Name
+    model: Name
+    criterion: Name
+    seeds: tuple[Count, ...]
 
 
 class Requested(Frozen):
@@ -20,7 +21,7 @@ class Requested(Frozen):
 
     ranking: RankingName
     metric: Metric
-    keeps: tuple[float, ...]
+    keeps: tuple[Share, ...]
     trajectories: tuple[RequestedTrajectories, ...]
 
     def cells(self) -> Iterator[Cell]:

@@ -1,6 +1,6 @@
 """Cost of a score and of a plain forward-backward pass over the same batches, from `pytest benchmarks/`."""
 
-from prunebench.records.record import Frozen
+from prunebench.records.validation import Above0, Count, Frozen, Name, Positive
 
 
 class ScoringCost(Frozen):
@@ -9,12 +9,12 @@ class ScoringCost(Frozen):
     needs: passes that the evidence takes. pictures: number scored on. peak bytes: None where they cannot be read.
     """
 
-    criterion: str
-    model: str
-    needs: tuple[str, ...]
-    seconds: float
-    plain_seconds: float
-    ratio: float
-    pictures: int
-    peak_bytes: int | None = None
-    plain_peak_bytes: int | None = None
+    criterion: Name
+    model: Name
+    needs: tuple[Name, ...]
+    seconds: Above0
+    plain_seconds: Above0
+    ratio: Above0
+    pictures: Positive
+    peak_bytes: Count | None = None
+    plain_peak_bytes: Count | None = None

@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
-from prunebench.records.record import Epoch, Frozen, PerPicture, SparseFacts, validated
+from prunebench.records.packed import PerPicture
+from prunebench.records.record import Epoch, SparseFacts
 from prunebench.records.store_files import read_json
+from prunebench.records.validation import Amount, Count, Fraction, Frozen, Name, Text, validated
 
 FACTS = "facts.json"
 
@@ -12,9 +14,9 @@ FACTS = "facts.json"
 class Measured(Frozen):
     """Accuracy and top-5 accuracy (fractions) and mean loss (nats) of one network on the test pictures."""
 
-    accuracy: float
-    loss: float
-    top5: float
+    accuracy: Fraction
+    loss: Amount
+    top5: Fraction
 
 
 class StageFacts(Frozen):
@@ -22,15 +24,19 @@ class StageFacts(Frozen):
 
     cut, cut_bn, final: results on the test pictures right after the cut, with BatchNorm re-estimated, and at the end.
     images: final results per picture. Sparse training and rungs have none of these four. floors: groups at their floor.
-    cut_seconds: part of `seconds` spent on scoring, selection and removal. memory: peak in bytes.
+    cut_seconds: part of `seconds` spent on scoring, selection and removal. memory: peak in bytes. kernels: CPU kernel
+    set that computed the stage. digest: hash of the stage's network. parents: keys of the stages it was made from.
     """
 
-    seconds: float
-    memory: int
+    seconds: Amount
+    memory: Count
+    kernels: Text = ""
+    digest: Text = ""
+    parents: tuple[Name, ...] = ()
     curve: tuple[Epoch, ...] = ()
     sparse: SparseFacts | None = None
-    floors: tuple[str, ...] = ()
-    cut_seconds: float = 0.0
+    floors: tuple[Name, ...] = ()
+    cut_seconds: Amount = 0.0
     cut: Measured | None = None
     cut_bn: Measured | None = None
     final: Measured | None = None

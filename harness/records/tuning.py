@@ -1,11 +1,23 @@
 """A setting chosen on validation pictures, as the results folder stores it. Torch-free."""
 
+import math
 from pathlib import Path
+from typing import Annotated
 
-from prunebench.records.record import Frozen, validated
+from pydantic import AfterValidator, Field
+
+from prunebench.records.names import Metric
 from prunebench.records.store_files import read_json
+from prunebench.records.validation import Amount, Count, Fraction, Frozen, Name, Share, validated
 
 CHOICES = "choices"  # their folder in a results folder
+
+
+def _by_number(validation: dict[str, float | None]) -> dict[str, float | None]:
+    for text in validation:
+        if not math.isfinite(float(text)):
+            raise ValueError(f"'{text}' is not a number that was tried")
+    return validation
 
 
 class Choice(Frozen):
@@ -17,16 +29,16 @@ class Choice(Frozen):
     nothing: the term fell by less than 5 % in at least one trial.
     """
 
-    task: str
-    criterion: str
-    value: float
-    validation: dict[str, float | None]
-    metric: str
-    keeps: tuple[float, ...]
-    seeds: tuple[int, ...]
-    trials: int
-    seconds: float
-    ineffective: tuple[float, ...] = ()
+    task: Name
+    criterion: Name
+    value: Amount
+    validation: Annotated[dict[Name, Fraction | None], Field(min_length=1), AfterValidator(_by_number)]
+    metric: Metric
+    keeps: tuple[Share, ...]
+    seeds: tuple[Count, ...]
+    trials: Count
+    seconds: Amount
+    ineffective: tuple[Amount, ...] = ()
 
     @property
     def at_an_end(self) -> bool:

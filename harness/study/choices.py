@@ -98,9 +98,9 @@ def resolve(expression: str, task: Task, seed: int, *, results: Path, metric: Me
 
 
 def _schedule_key(task: Task, metric: Metric, more: Mapping[str, Any]) -> str:
-    """Hash what decides a task's training, except seed, device and ranking, together with `more`."""
+    """Hash what decides a task's training, except seed, device, threads and ranking, together with `more`."""
     protocol = task.protocol
-    block = task.facts(0, torch.device("cpu"))
+    block = task.facts(0, torch.device("cpu"), 1)
     names = ("sparse_epochs", "sparse_rate", "rung", "rung_epochs", "finetune_epochs", "restart")
     schedule = {name: getattr(protocol, name) for name in names}
     single = {"removed": "weights"} if metric == "weights" else {}

@@ -1,6 +1,7 @@
 """Packages, hardware and commit, for records and for `prunebench env`. Imports torch on demand."""
 
 import filecmp
+import os
 import platform
 import re
 import subprocess
@@ -10,7 +11,10 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from prunebench.errors import printable
+
 PACKAGES = ("prunebench", "torch", "torchvision", "torch-pruning", "pytest-benchmark", "numpy", "scipy", "pandas")
+_KERNEL_VARIABLES = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR")
 _MAPPED = ("criteria", "datasets", "models", "reports")  # packages whose folders lie beside `harness/`
 
 
@@ -37,6 +41,20 @@ def cpu_name() -> str:
     else:
         name = _cpuinfo(Path("/proc/cpuinfo")) or platform.processor()
     return name or platform.machine()
+
+
+@cache
+def cpu_kernels() -> str:
+    """Name the kernel set that torch uses on this CPU, with the variables that change it. It decides the last digits.
+
+    Example: `AVX2, oneDNN`.
+    """
+    import torch
+
+    parts = [torch.backends.cpu.get_cpu_capability()]
+    parts += ["oneDNN"] * torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    parts += [f"{name}={os.environ[name]}" for name in _KERNEL_VARIABLES if os.environ.get(name)]
+    return printable(", ".join(parts))
 
 
 def _cpuinfo(path: Path) -> str:

@@ -1,8 +1,10 @@
 """Expands a spec into a grid of trajectories; checks every name before anything is computed."""
 
 import logging
+import re
 from dataclasses import dataclass
 from itertools import product
+from typing import TypeVar
 
 import torch
 
@@ -21,6 +23,8 @@ from prunebench.study.trajectory import Trajectory
 from prunebench.training.train import Tick
 
 log = logging.getLogger("prunebench")
+
+B = TypeVar("B")
 
 
 @dataclass(frozen=True)
@@ -81,11 +85,30 @@ def make_grid(spec: Spec) -> Grid:
             layer, why = next(iter(one.table.fixed.items()))
             log.warning(f"{one.model.label}: {len(one.table.fixed)} layers keep all their units ('{layer}': {why})")
     tasks = dict.fromkeys((one.dataset_label, one.model.label) for one in ready)
-    order = product(dict.fromkeys(method.name for method in methods), tasks, seeds)
-    jobs = tuple(Job(dataset, model, method, seed) for method, (dataset, model), seed in order)
+    blocks = _share(list(product(tasks, seeds)), spec.shard)
+    order = product(dict.fromkeys(method.name for method in methods), blocks)
+    jobs = tuple(Job(dataset, model, method, seed) for method, ((dataset, model), seed) in order)
     for job in jobs:
         method_of(spec, job)  # raises where a strength has not been tuned
     return Grid(spec, jobs)
+
+
+def _share(blocks: list[B], shard: str) -> list[B]:
+    """Return one machine's share of the blocks. A block is never divided: its points share the dense network.
+
+    >>> _share(["a", "b", "c"], "1/2"), _share(["a", "b", "c"], "2/2"), _share(["a"], "")
+    (['a', 'c'], ['b'], ['a'])
+    """
+    if not shard:
+        return blocks
+    found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", shard)
+    number, count = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 1 <= number <= count:
+        raise UserError(f"--shard {shard}: give the number of this machine and of all, such as 1/4")
+    if number > len(blocks):
+        what = f"this run has {len(blocks)} blocks (one seed of one task each), so nothing is left for this machine"
+        raise UserError(f"--shard {shard}: {what}; give at most {len(blocks)} machines")
+    return blocks[number - 1 :: count]
 
 
 def _check_reachable(ready: Task, keep: Keep) -> None:
@@ -126,6 +149,7 @@ def make_trajectory(spec: Spec, store: Store, job: Job, tick: Tick = lambda _: N
         metric=spec.keep.metric,
         store=store,
         device=find_device(spec.device),
+        threads=spec.threads,
         tick=tick,
     )
 

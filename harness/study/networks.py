@@ -1,42 +1,54 @@
-"""Saves and loads networks: tensors as safetensors, the kept units as JSON; no pickle."""
+"""Saves and loads networks: tensors as safetensors, the kept units as JSON; no pickle, and nothing is imported."""
 
+import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from prunebench.errors import UserError
-from prunebench.pruning.network import Network, Table
+from prunebench.errors import UserError, printable, reason
+from prunebench.plugins.model import Model
+from prunebench.plugins.options import split_name
+from prunebench.pruning.network import Network, Table, weight_of
 from prunebench.pruning.removal import remove
-from prunebench.records.record import Frozen, versioned
 from prunebench.records.store_files import GATES, MASKS, WEIGHTS, read_json
+from prunebench.records.validation import Count, Frozen, Name, versioned
 
 WIDTHS = "widths.json"
 
 
+class Origin(Frozen):
+    """Facts from which `load` builds the dense network. model: its name in the registry, with options."""
+
+    model: Name
+    channels: Annotated[int, Field(ge=1, le=10_000)]
+    size: Annotated[int, Field(ge=1, le=10_000)]
+    classes: Annotated[int, Field(ge=1, le=1_000_000)]
+
+
 class Saved(Frozen):
-    """What `widths.json` holds. model: see `save`. kept: the original numbers of the remaining units, by group."""
+    """What `widths.json` holds. kept: the original numbers of the remaining units, rising, by group."""
 
     schema_version: int = 1
-    model: dict[str, Any] | None
-    kept: dict[str, tuple[int, ...]]
+    model: Origin | None
+    kept: dict[Name, tuple[Count, ...]]
 
 
-def save(network: Network, folder: Path, model: Mapping[str, Any] | None = None) -> None:
+def save(network: Network, folder: Path, model: Origin | None = None) -> None:
     """Write a network's tensors, kept units, gates and masks into a folder, which is created if missing.
 
-    model: facts from which `load` builds the dense network: `model` (the name in the registry, with options),
-    `channels`, `size` and `classes`. For an atomic save, write to a temporary folder and rename that folder.
+    For an atomic save, write to a temporary folder and rename that folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     kept = {group: tuple(units.tolist()) for group, units in network.kept.items()}
-    saved = Saved(model=dict(model) if model else None, kept=kept)
+    saved = Saved(model=model, kept=kept)
     (folder / WIDTHS).write_text(saved.model_dump_json(indent=1))
     save_file(_contiguous_on_cpu(network.model.state_dict()), folder / WEIGHTS)
     if network.gates:
@@ -45,11 +57,26 @@ def save(network: Network, folder: Path, model: Mapping[str, Any] | None = None)
         save_file(_contiguous_on_cpu(network.masks), folder / MASKS)
 
 
+def network_digest(network: Network) -> str:
+    """Hash what decides a network's outputs: names, shapes and bits of its tensors, gates and masks.
+
+    Two stages of one key with other digests were computed where numbers round otherwise.
+    """
+    digest = hashlib.sha256()
+    for tensors in (network.model.state_dict(), network.gates, network.masks, network.kept):
+        for name, tensor in _contiguous_on_cpu(tensors).items():
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
+            digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
 def load_into(model: nn.Module, table: Table, folder: Path) -> Network:
     """Rebuild a saved network from its dense model, which is not changed and whose weights do not matter.
 
-    Widths, weights, buffers, gates and masks come from the folder. Device, dtype, training mode and `requires_grad`
-    come from the dense model. Raises `UserError` where the folder holds no network of this model.
+    Widths, weights, buffers, gates and masks come from the folder; names, shapes and types must be the dense model's.
+    Device, training mode and `requires_grad` come from the dense model.
+
+    Raises `UserError` where the folder holds no network of this model.
     """
     kept = _saved(folder).kept
     if set(kept) != {group.name for group in table.groups}:
@@ -58,25 +85,26 @@ def load_into(model: nn.Module, table: Table, folder: Path) -> Network:
     if not (folder / WEIGHTS).exists():
         raise UserError(f"{folder}: the network was not saved; run again with --save final, or --save all for rungs")
     network = remove(Network.dense(model, table), gone)
-    try:
-        network.model.load_state_dict(_versioned(network.model, _read(folder / WEIGHTS)))
-    except RuntimeError as error:
-        raise UserError(f"{folder}: does not fit the model: {' '.join(str(error).split())}") from None
+    tensors = _fitting(folder / WEIGHTS, network.model.state_dict())
+    network.model.load_state_dict(_versioned(network.model, tensors))
     if (folder / GATES).exists():
-        network.gates = {group: gate.to(network.device) for group, gate in _read(folder / GATES).items()}
+        gates = {group: torch.empty(count, dtype=network.dtype) for group, count in network.units.items()}
+        found = _fitting(folder / GATES, gates, some=True)
+        network.gates = {group: gate.to(network.device) for group, gate in found.items()}
     if (folder / MASKS).exists():
-        network.masks = _read(folder / MASKS)
+        masks = {layer: weight_of(network, layer).bool() for layer in table.positions}
+        network.masks = dict(_fitting(folder / MASKS, masks, some=True))
     return network
 
 
-def load(folder: Path | str, plugins: tuple[str, ...] = ()) -> nn.Module:
+def load(folder: Path | str, plugins: tuple[str, ...] = (), models: Collection[str] = ()) -> nn.Module:
     """Load a network that a run saved, in eval mode on the CPU. Pruned single weights are zero.
 
-    plugins: files or modules that define the model, where neither PruneBench nor an installed package does.
+    A folder is data and imports nothing. So a model that neither PruneBench nor an installed package registers must be
+    allowed: by `plugins`, the files or modules that register it, or by `models`, such as `["mynets:small"]`.
 
-    Raises `UserError` where the folder holds no network, or the network of an unknown model.
+    Raises `UserError` where the folder holds no network, or the network of a model that is not allowed.
     """
-    from prunebench.plugins.registry import get_model, load_registry
     from prunebench.pruning.analysis import analyse
 
     folder = Path(folder)
@@ -84,24 +112,54 @@ def load(folder: Path | str, plugins: tuple[str, ...] = ()) -> nn.Module:
     given = saved.model
     if not given:
         raise UserError(f"{folder}: saved without the model's name; load it with prunebench.study.networks.load_into")
-    with torch.random.fork_rng(devices=[]):
-        model = get_model(given["model"], load_registry(plugins)).without_weights()
-        dense = model(given["channels"], given["size"], given["classes"])
-    example = torch.zeros(1, given["channels"], given["size"], given["size"])
-    table = analyse(dense, example, given["model"], check=False)
+    model = _allowed_model(given.model, folder, plugins, models)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            dense = model(given.channels, given.size, given.classes)
+        example = torch.zeros(1, given.channels, given.size, given.size)
+        table = analyse(dense, example, given.model, check=False)
+    except UserError:
+        raise
+    except Exception as error:  # the model's own code, called with sizes that do not suit it
+        raise UserError(f"{folder}: '{given.model}' cannot be built for {given.size} pixels: {reason(error)}") from None
     groups = tuple(group for group in table.groups if group.name in saved.kept)  # the run's check fixed the rest
     return load_into(dense, replace(table, groups=groups), folder).model.eval()
+
+
+def _allowed_model(label: str, folder: Path, plugins: tuple[str, ...], models: Collection[str]) -> Model:
+    """Find a saved network's model by its label, without importing what only the label names."""
+    from prunebench.plugins.registry import get_model, load_registry
+
+    registry = load_registry(plugins)
+    name, _, argument = split_name(label)
+    if name not in registry.models and f"{name}:{argument}" not in models:
+        cure = f"if you trust its code, allow it: load(folder, models=['{name}:{argument}'])"
+        raise UserError(f"{folder}: the network is of '{label}', which is not a registered model; {cure}")
+    return get_model(label, registry).without_weights()
 
 
 def _contiguous_on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def _fitting(path: Path, wanted: Mapping[str, Tensor], some: bool = False) -> Mapping[str, Tensor]:
+    """Read tensors whose names, shapes and types are those that are wanted. some: whether a part of them will do."""
     try:
-        return load_file(path)
+        found = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
+        raise UserError(printable(f"{path}: cannot be read: {error}")) from None
+    odd = [*(found.keys() - wanted.keys()), *(() if some else wanted.keys() - found.keys())]
+    if odd:
+        what = "is not of this model" if odd[0] in found else "is missing"
+        raise UserError(printable(f"{path}: does not fit the model: {min(odd)} {what}"))
+    for name, tensor in found.items():
+        shape, kind = tuple(wanted[name].shape), wanted[name].dtype
+        if (tuple(tensor.shape), tensor.dtype) != (shape, kind):
+            given = f"{name} is {tensor.dtype} of shape {tuple(tensor.shape)}, not {kind} of shape {shape}"
+            raise UserError(f"{path}: does not fit the model: {given}")
+        if not tensor.isfinite().all():
+            raise UserError(f"{path}: {name} holds numbers that are infinite or not a number")
+    return found
 
 
 def _versioned(model: nn.Module, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -120,7 +178,8 @@ def _saved(folder: Path) -> Saved:
 
 def _removed_units(folder: Path, group: str, units: int, kept: tuple[int, ...]) -> Tensor:
     inside = torch.zeros(units, dtype=torch.bool)
-    if not kept or not all(0 <= number < units for number in kept):
-        raise UserError(f"{folder}: does not fit the model: group '{group}' has {units} units, the file keeps {kept}")
+    if not kept or kept[-1] >= units or list(kept) != sorted(set(kept)):
+        some = f"{str(kept)[:60]}..." if len(str(kept)) > 60 else kept
+        raise UserError(f"{folder}: does not fit the model: group '{group}' has {units} units, the file keeps {some}")
     inside[list(kept)] = True
     return (~inside).nonzero().flatten()

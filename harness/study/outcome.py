@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from prunebench.errors import CellError
-from prunebench.records.record import Environment, Packed, PerPicture, StageValues
+from prunebench.records.packed import PerPicture
+from prunebench.records.record import Environment, StageValues
 from prunebench.records.stage import Measured, StageFacts
 from prunebench.study.environment import commit, cpu_name, device_name, versions
 from prunebench.training.evaluate import Result
@@ -25,11 +26,7 @@ def measured(result: Result) -> Measured:
 
 def per_image(result: Result, classes: int) -> PerPicture:
     """Pack label, loss and correctness of every test picture."""
-    return PerPicture(
-        predicted=Packed.pack(result.predicted.numpy(), "uint8" if classes <= 256 else "uint16"),
-        loss=Packed.pack(result.loss.numpy(), "float16"),
-        correct=Packed.pack(result.correct.numpy(), "uint8"),
-    )
+    return PerPicture.pack(result.predicted.numpy(), result.loss.numpy(), result.correct.numpy(), classes)
 
 
 def results(chain: Sequence[StageFacts], classes: int) -> dict[str, Any]:
@@ -53,6 +50,7 @@ def environment(facts: Mapping[str, StageFacts], reused: tuple[str, ...], device
         versions=versions(),
         device=device_name(device),
         cpu=cpu_name(),
+        kernels={label: one.kernels for label, one in facts.items()},
         threads=torch.get_num_threads(),
         commit=commit(),
         seconds={label: round(one.seconds, 4) for label, one in facts.items()},

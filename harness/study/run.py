@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 
 from prunebench.data.streaming import set_decoders
-from prunebench.errors import UserError, reason
+from prunebench.errors import UserError, printable, reason
 from prunebench.plugins.registry import load_registry
 from prunebench.plugins.sources import adopt, texts
 from prunebench.processes import cores, end_with_parent
+from prunebench.records.files import RunFile, read_file
 from prunebench.records.record import SCHEMA, Record
 from prunebench.records.requested import Requested, RequestedTrajectories
-from prunebench.records.store_files import read_json
 from prunebench.study.grid import Grid, Job, make_trajectory, schedule
 from prunebench.study.progress import Progress, Result
 from prunebench.study.spec import Spec
@@ -63,7 +63,7 @@ def about(spec: Spec) -> dict[str, object]:
     """Describe a set of results: schema, preset and command line."""
     program = Path(sys.argv[0])
     name = f"python -m {program.parent.name}" if program.name == "__main__.py" else program.name
-    command = " ".join([name, shlex.join(sys.argv[1:])])
+    command = printable(" ".join([name, shlex.join(sys.argv[1:])]))
     return {"schema_version": SCHEMA, "preset": spec.preset or None, "command": command}
 
 
@@ -90,18 +90,17 @@ def note(store: Store, spec: Spec, *wanted: Requested) -> None:
 
     def write() -> None:
         with store.lock("run"):  # another run may note itself at the same time
-            store.write_json(path, _noted(read_json(path) if path.exists() else {}, spec, wanted))
+            old = read_file(RunFile, path) if path.exists() else RunFile(schema_version=SCHEMA)
+            store.write_json(path, _noted(old, spec, wanted))
 
     guard(path, write)
 
 
-def _noted(old: Mapping[str, Any], spec: Spec, wanted: Sequence[Requested]) -> dict[str, object]:
+def _noted(old: RunFile, spec: Spec, wanted: Sequence[Requested]) -> dict[str, object]:
     now = about(spec)
-    commands = [*filter(None, str(old.get("command") or "").split(" ; ")), str(now["command"])]
-    preset = "quick" if "quick" in (old.get("preset"), spec.preset) else now["preset"]
-    cells = list(old.get("asked", []))
-    cells += [one for one in (more.model_dump(mode="json") for more in wanted) if one not in cells]
-    command = " ; ".join(dict.fromkeys(commands))
+    command = " ; ".join(dict.fromkeys((*old.commands, str(now["command"]))))
+    preset = "quick" if "quick" in (old.preset, spec.preset) else now["preset"]
+    cells = [one.model_dump(mode="json") for one in dict.fromkeys((*old.asked, *wanted))]
     return now | {"preset": preset, "command": command, "asked": cells}
 
 

@@ -1,6 +1,5 @@
 """Options of a run, merged from a preset, a configuration file and the command line."""
 
-import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -11,12 +10,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from prunebench.errors import UserError, unknown
+from prunebench.errors import UserError, printable, unknown
+from prunebench.paths import absolute
 from prunebench.plugins.options import plain_error
 from prunebench.records.budget import Budget, parse_budget
 from prunebench.records.names import Backend
 from prunebench.records.protocol import Protocol
 
+_LARGEST = 10**9  # of whole numbers
 _TASKS = {"datasets", "models", "tasks"}
 Saving = Literal["none", "final", "all"]
 
@@ -43,6 +44,7 @@ class Spec(Protocol):
     download: bool = Field(False, description="download missing datasets")
     plugin: tuple[str, ...] = Field((), description="Python file or module with more criteria, datasets or models")
     save: Saving = Field("final", description="networks stored in the results folder (final: without rungs)")
+    shard: str = Field("", description="share of the blocks for one of several machines: 1/4, 2/4, 3/4 or 4/4")
     workers: int = Field(1, ge=1, description="processes that train at the same time")
     threads: int = Field(1, ge=1, description="threads of each process")
     backend: Backend = Field("eager", description="backend of the timed networks")
@@ -81,7 +83,7 @@ def make_spec(options: Mapping[str, Any], config: Path | str | None = None, defa
     chosen = given.get("preset") or filed.get("preset") or (default_preset if bare else "")
     base: dict[str, Any] = {}
     if chosen:
-        if chosen not in presets():
+        if not isinstance(chosen, str) or chosen not in presets():
             raise unknown("preset", str(chosen), presets())
         preset = resources.files("prunebench") / "presets" / f"{chosen}.toml"
         base = _read_toml(preset.read_text, f"preset {chosen}")
@@ -100,10 +102,11 @@ def make_spec(options: Mapping[str, Any], config: Path | str | None = None, defa
         spec = Spec.model_validate(merged)
     except ValidationError as error:
         raise _as_user_error(error) from None
+    _check_values(spec)
     _check_tasks(spec)
-    places: dict[str, Any] = {"results": _absolute(spec.results), "data_root": _absolute(spec.data_root)}
+    places: dict[str, Any] = {"results": absolute(spec.results), "data_root": absolute(spec.data_root)}
     if spec.weights:
-        places["weights"] = str(_absolute(Path(spec.weights)))
+        places["weights"] = str(absolute(spec.weights))
     return spec.model_copy(update=places)
 
 
@@ -119,6 +122,21 @@ def _without_other_tasks(lower: Mapping[str, Any], layer: Mapping[str, Any]) -> 
     return {key: value for key, value in lower.items() if key not in dropped}
 
 
+def _check_values(spec: Spec) -> None:
+    """Refuse texts that cannot be in a record or a path, and whole numbers that no computation bears."""
+    for name, value in spec:
+        flag, places = f"--{name.replace('_', '-')}", ("results", "data_root", "plugin")
+        for one in value if isinstance(value, tuple) else (value,):
+            text = str(one) if isinstance(one, str | Path) else ""
+            odd = [
+                c for c in text if ord(c) < 32 or ord(c) == 127 or (0xD800 <= ord(c) < 0xE000 and name not in places)
+            ]
+            if odd:
+                raise UserError(printable(f"{flag} {text}: holds {odd[0]!r}, which no name has; leave it out"))
+            if isinstance(one, int) and one > _LARGEST:
+                raise UserError(f"{flag} {one}: must be at most {_LARGEST}")
+
+
 def _check_tasks(spec: Spec) -> None:
     for dataset, model in spec.pairs:
         if not dataset.strip() or not model.strip():
@@ -131,7 +149,7 @@ def _check_tasks(spec: Spec) -> None:
 def split_list(text: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
     r"""Split names at blanks and commas. A comma before `key=` and a blank after a backslash belong to the name.
 
-    A text that is the path of a file stays whole.
+    A text that ends in `.py` is the path of one file and stays whole.
 
     >>> split_list("magnitude obd:curvature=exact,l0")
     ('magnitude', 'obd:curvature=exact', 'l0')
@@ -146,7 +164,7 @@ def split_list(text: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _split(item: str) -> list[str]:
-    return [item] if Path(item).is_file() else re.split(r"(?<!\\)\s+|,(?![A-Za-z_]\w*=)", item)
+    return [item] if item.endswith(".py") else re.split(r"(?<!\\)\s+|,(?![A-Za-z_]\w*=)", item)
 
 
 def _is_preset(*layers: Mapping[str, Any]) -> bool:
@@ -160,6 +178,8 @@ def _read_toml(read: Any, where: str) -> dict[str, Any]:
         data = tomllib.loads(read())
     except OSError as error:
         raise UserError(f"{where}: cannot be read: {error.strerror}") from None
+    except RecursionError:
+        raise UserError(f"{where}: not valid TOML: nested too deeply") from None
     except ValueError as error:  # wrong syntax or encoding
         raise UserError(f"{where}: not valid TOML: {error}") from None
     data = {key.replace("-", "_"): value for key, value in data.items()}
@@ -172,8 +192,5 @@ def _read_toml(read: Any, where: str) -> dict[str, Any]:
 def _as_user_error(error: ValidationError) -> UserError:
     first = error.errors()[0]
     name = str(first["loc"][0]).replace("_", "-")
-    return UserError(f"--{name} {first['input']}: {plain_error(first)}")
-
-
-def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() would follow links
+    given = str(first["input"])
+    return UserError(f"--{name} {given if len(given) <= 80 else f'{given[:77]}...'}: {plain_error(first)}")

@@ -9,11 +9,10 @@ from prunebench.plugins.criterion import AnyCriterion
 from prunebench.plugins.expressions import Method
 from prunebench.plugins.identity import identity
 from prunebench.records.names import Metric
-from prunebench.records.protocol import Protocol
+from prunebench.records.protocol import PROTOCOL_VERSION, Protocol
 from prunebench.records.store_files import TRIAL
 from prunebench.study.store import key_of
 
-HARNESS_VERSION = 1  # increase this when a change to the harness changes results
 CURVATURE_VERSION = 3  # increase this when the evidence `curvature` changes: only scores that use it get new keys
 JOINT_VERSION = 1  # increase this when the joint evidence of coupled groups changes
 
@@ -77,7 +76,7 @@ class StagePlan:
         facts = {
             "block": self.block,
             "packages": packages,
-            "harness": HARNESS_VERSION,
+            "protocol": PROTOCOL_VERSION,
             **self._options(*_DENSE, *_START),
         }
         if self.protocol.weights:

@@ -101,8 +101,8 @@ class Task:
         with seeded(0, "initialisation"):
             return self.model.without_weights()(**self.shape)
 
-    def facts(self, seed: int, device: torch.device) -> dict[str, object]:
-        """Return the facts that identify a block, as JSON values."""
+    def facts(self, seed: int, device: torch.device, threads: int) -> dict[str, object]:
+        """Return the facts that identify a block, as JSON values. On a CPU the last digits depend on the threads."""
         return {
             "dataset": split_name(self.dataset_label)[0],  # no path: the fingerprint identifies the pictures
             "augment": list(self.dataset.augment),
@@ -110,6 +110,7 @@ class Task:
             "model": identity(self.model),
             "seed": seed,
             "device": device.type,
+            "threads": threads if device.type == "cpu" else None,
         }
 
 

@@ -21,8 +21,8 @@ from prunebench.records.record import Cell, Epoch, Record
 from prunebench.records.stage import FACTS, StageFacts, read_stage_facts
 from prunebench.seeding import seeded
 from prunebench.study.cut import Cutter
-from prunebench.study.environment import peak_memory, restart_peak
-from prunebench.study.networks import load_into, save
+from prunebench.study.environment import cpu_kernels, peak_memory, restart_peak
+from prunebench.study.networks import Origin, load_into, network_digest, save
 from prunebench.study.outcome import environment, measured, per_image, results
 from prunebench.study.stages import Stage, StagePlan
 from prunebench.study.store import Store, key_of
@@ -49,13 +49,14 @@ class Trajectory:
     metric: Metric
     store: Store
     device: torch.device
+    threads: int = 1
     tick: Tick = lambda _: None
     _memory: dict[str, Network] = field(default_factory=dict)
     _reused: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.protocol, self.structure = self.task.protocol, self.task.structure(self.metric)
-        self.plan = StagePlan(self.protocol, self.task.facts(self.seed, self.device), self.metric)
+        self.plan = StagePlan(self.protocol, self.task.facts(self.seed, self.device, self.threads), self.metric)
         self.cutter = Cutter(self.protocol, self.structure, self.metric, self.seed)
 
     @cached_property
@@ -120,9 +121,8 @@ class Trajectory:
 
     def _load(self, stage: Stage) -> Network:
         self._reused.append(stage.label)
-        with in_a_cell():
-            shell = self.task.shell()
-        network = load_into(shell, self.task.table, self.store.stage(stage.key))
+        with in_a_cell():  # a damaged file is the matter of this cell alone
+            network = load_into(self.task.shell(), self.task.table, self.store.stage(stage.key))
         network.model = in_format(network.model, self.device, self.task.memory_format)
         return network
 
@@ -145,6 +145,9 @@ class Trajectory:
         facts = StageFacts(
             seconds=time.perf_counter() - start,
             memory=peak_memory(str(self.device)),
+            kernels=cpu_kernels(),
+            digest=network_digest(network),
+            parents=tuple(one.key for one in (stage.parent, stage.copies) if one is not None),
             curve=(*curve, *trained.curve),
             sparse=trained.sparse,
             **fields,
@@ -153,7 +156,7 @@ class Trajectory:
         return network
 
     def _store(self, stage: Stage, network: Network, facts: StageFacts) -> None:
-        described = {"model": self.task.model.label, **self.task.shape}
+        described = Origin(model=self.task.model.label, **self.task.shape)
 
         def fill(folder: Path) -> None:
             save(network, folder, described)

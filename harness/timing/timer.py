@@ -6,9 +6,9 @@ import torch
 
 from prunebench.pruning.network import Group, Network
 from prunebench.pruning.removal import remove
+from prunebench.records.files import TimingFile, read_file
 from prunebench.records.latency import Latency
 from prunebench.records.record import SCHEMA, Record
-from prunebench.records.store_files import read_json
 from prunebench.scoring.score import score
 from prunebench.seeding import generator
 from prunebench.study import environment
@@ -81,9 +81,8 @@ class Timer:
         """Write latencies beside the records; replaces older latencies of the same points."""
         name = re.sub(r"\W+", "-", f"{self.machine}-{self.spec.backend}")
         path = self.store.folder / "timing" / f"{name}.json"
-        old = read_json(path).get("latencies", []) if path.exists() else []
-        entries = old + [new.model_dump(mode="json") for new in latencies]
-        merged = {tuple(entry.get(field) for field in ("key", "batch", "threads")): entry for entry in entries}
+        old = read_file(TimingFile, path).latencies if path.exists() else ()
+        merged = {(one.key, one.batch, one.threads): one.model_dump(mode="json") for one in (*old, *latencies)}
         self.store.write_json(path, {"schema_version": SCHEMA, "latencies": list(merged.values())})
 
 

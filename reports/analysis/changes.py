@@ -56,6 +56,10 @@ def check_comparable(before: Results, after: Results) -> None:
     for results in (before, after):
         if results.notes:
             raise UserError(f"{results.source}: {results.notes[0]} Compare folders that hold one protocol of a task")
+    versions = before.protocol_versions, after.protocol_versions
+    if versions[0] != versions[1]:
+        words = (f"{results.source} has protocol version {results.protocol_versions[0]}" for results in (before, after))
+        raise UserError(f"{', '.join(words)}; results of different versions are not compared")
     old, new = before.points, after.points
     if not any(point in new and shared_seeds(old[point], new[point]) for point in old):
         raise UserError(
@@ -133,6 +137,7 @@ def _surroundings(results: Results) -> dict[str, set[str]]:
             e = record.environment
             facts |= {f"package {name}": version for name, version in e.versions.items()}
             facts |= {"device": e.device, "processor": e.cpu, "threads": str(e.threads), "commit": e.commit or "none"}
+            facts |= {"CPU kernels": "; ".join(sorted(set(e.kernels.values())))}
         for name, value in facts.items():
             found.setdefault(name, set()).add(value)
     return found

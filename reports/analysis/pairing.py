@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prunebench.records.record import Packed, Record
+from prunebench.records.packed import PerPicture
+from prunebench.records.record import Record
 from prunebench.reports.points import RecordBySeed, distinct_seeds, finetuned_accuracy
 from prunebench.reports.statistics.effect_size import hedges_g, probability_of_superiority
 from prunebench.reports.statistics.intervals import bca_interval, t_interval
@@ -86,9 +87,9 @@ def _by_picture(ours: RecordBySeed, reference: RecordBySeed, pairs: list[int]) -
 
 def _classified_right(record: Record) -> NDArray[np.int8] | None:
     images = record.per_image
-    return None if images is None else _unpacked(images.correct)
+    return None if images is None else _right(images)
 
 
 @lru_cache(maxsize=4096)  # a record takes part in several comparisons; 40 MB at 10,000 pictures
-def _unpacked(correct: Packed) -> NDArray[np.int8]:
-    return correct.unpack().astype(np.int8)
+def _right(images: PerPicture) -> NDArray[np.int8]:
+    return images.right()

@@ -41,6 +41,7 @@ def latex_tables(document: Document) -> str:
     on. The head of the file names the packages that the preamble needs.
     """
     lines = [f"% Written by PruneBench's report, version {version('prunebench')}."]
+    lines += [f"% {name}: {text}" for name, text in document.facts if name == "protocol version"]
     lines += ["% " + " ".join(document.banner.split())] if document.banner else []
     parts = ["\n".join([*lines, HEAD])]
     labels: list[str] = []

@@ -13,10 +13,11 @@ SINGLE_WEIGHTS_NOTE = "single weights: no speed-up on dense kernels, which compu
 def layer_table(record: Record) -> str:
     """Write a record for a terminal: the cell, costs, accuracies, then the widths of each layer."""
     cell = record.cell
+    network = f", network stages/{record.network}" if record.network else ""
     lines = [
         f"{cell.task} | {cell.criterion} | {cell.ranking} ranking | seed {cell.seed} | "
         f"keep {cell.keep:g} of {METRIC_WORDS[cell.metric]}",
-        f"key {record.key}, network stages/{record.network}" if record.network else f"key {record.key}",
+        f"key {record.key}, protocol version {record.protocol_version}{network}",
     ]
     if record.status == "failed":
         return "\n".join([*lines, f"failed: {record.reason or 'no reason given'}"])

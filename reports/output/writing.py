@@ -8,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from prunebench.errors import UserError
+from prunebench.paths import exists
 from prunebench.reports.analysis.across_tasks import compare_across_tasks
 from prunebench.reports.analysis.margins import MARGIN
 from prunebench.reports.document import Document, Figure
@@ -54,6 +55,13 @@ def write_report(results: Results, folder: Path, margin: float = MARGIN, columna
     document = make_document(results, tables, entries, pictures)
     files |= {"report.md": markdown(document), "index.html": html_page(document), "tables.tex": latex_tables(document)}
     return _write(folder, files)
+
+
+def refuse_results_folder(source: Path, folder: Path) -> None:
+    """Raise `UserError` where a report would be written into results: into their folder, or over a benchmark JSON."""
+    inside = folder.resolve() == source.resolve() or source.resolve() in folder.resolve().parents
+    if exists(folder / "store.json") or inside:
+        raise UserError(f"--output {folder}: this is where the results are; give another folder, such as report")
 
 
 def markdown(document: Document) -> str:

@@ -147,6 +147,7 @@ def _facts(results: Results) -> tuple[tuple[str, str], ...]:
         ("preset", (results.preset or "none") if tasks else ""),  # costs of scores alone have no preset
         ("command", results.command or "not recorded"),
         ("source", results.source),
+        ("protocol version", ", ".join(map(str, results.protocol_versions))),
         ("PruneBench", version("prunebench")),
     )
     return tuple((name, text) for name, text in facts if text)

@@ -68,5 +68,7 @@ def origin_section(results: Results) -> Section:
             packages = ", ".join(f"{name} {version}" for name, version in sorted(e.versions.items()))
             commit = f"; commit {e.commit[:12]}" if e.commit else ""
             place = e.device if e.device == e.cpu else f"{e.device}, {e.cpu}"
-            lines[f"{place}, threads: {e.threads}{commit}: {packages}"] = None
+            kernels = "; ".join(dict.fromkeys(filter(None, e.kernels.values())))
+            rounding = f"threads: {e.threads}" + (f", CPU kernels: {kernels}" if kernels else "")
+            lines[f"{place}, {rounding}{commit}: {packages}"] = None
     return Section("Where it was computed", (Items(tuple(lines)) if lines else Text("The source does not say."),))

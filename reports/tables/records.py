@@ -59,6 +59,7 @@ def _row(record: Record, task: str) -> dict[str, Any]:
     row["compression"] = cost_ratio(record, "params")
     row["theoretical"] = float("nan") if record.weights else cost_ratio(record, "macs")
     row |= {"floors": ", ".join(record.floors) or "none", "key": record.key}
+    row["protocol_version"] = record.protocol_version
     if record.sparse:
         row["sparse_ineffective"] = record.sparse.ineffective
     if record.environment:

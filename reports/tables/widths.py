@@ -17,8 +17,9 @@ def widths_table(results: Results) -> pd.DataFrame:
     rows = []
     for point, seeds in results.points.items():
         records = list(seeds.values())
-        for layer, (dense, _) in records[0].remaining.items():
-            widths = [r.remaining[layer][1] for r in records]
+        layers = {layer: dense for r in records for layer, (dense, _) in r.remaining.items()}
+        for layer, dense in layers.items():  # a user's model may have had other layers when a seed was run
+            widths = [r.remaining[layer][1] for r in records if layer in r.remaining]
             at_floor = sum(layer in r.floors for r in records)
             rows.append([*point, layer, dense, sum(widths) / len(widths), len(widths), at_floor])
     return pd.DataFrame(rows, columns=COLUMNS)

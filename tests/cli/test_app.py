@@ -82,6 +82,32 @@ def test_dry_run_computes_nothing(command: Command, tmp_path: Path, monkeypatch:
     assert not (tmp_path / "r").exists()
 
 
+def test_texts_that_are_no_paths_are_one_line(refused: Callable[..., str], tmp_path: Path) -> None:
+    long = "magnitude taylor " * 20
+    for arguments in (
+        ("run", "--criteria", long + "nope", "--results", tmp_path / "r"),
+        ("run", "--plugin", long, "--results", tmp_path / "r"),
+        ("run", "--weights", long, "--results", tmp_path / "r"),
+        ("run", "--results", long),
+        ("run", "--config", long),
+        ("check", f"{long}/x.py"),
+        ("report", long),
+        ("show", long),
+        ("merge", long, "-o", tmp_path / "m"),
+        ("merge", tmp_path, "-o", long),
+        ("new", "criterion", "mine", "-o", long),
+        ("report", "\udcff"),
+    ):
+        assert "rror" not in refused(*arguments).removeprefix("prunebench: error: ")
+
+
+def test_a_report_is_not_written_into_results(refused: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "r" / "records").mkdir(parents=True)
+    (tmp_path / "r" / "store.json").write_text('{"schema_version": 2}')
+    for folder in (tmp_path / "r", tmp_path / "r" / ".." / "r", tmp_path / "r" / "records"):
+        assert "this is where the results are" in refused("report", tmp_path / "r", "-o", folder)
+
+
 def test_it_runs_as_a_module() -> None:
     done = subprocess.run([sys.executable, "-m", "prunebench", "list", "presets"], capture_output=True, text=True)
     assert done.returncode == 0 and "quick" in done.stdout
@@ -120,4 +146,4 @@ def test_the_installed_command_has_no_traceback_and_goes_on_after_ctrl_c(tmp_pat
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err.splitlines()[-1].startswith("prunebench: interrupted; finished points are kept")
-    assert json.loads((tmp_path / "r" / "store.json").read_text()) == {"schema_version": 1}
+    assert json.loads((tmp_path / "r" / "store.json").read_text()) == {"schema_version": 2}

@@ -7,12 +7,14 @@ from importlib.metadata import version
 import pytest
 
 from prunebench.cli.env import bug_report
+from prunebench.records.protocol import PROTOCOL_VERSION
 
 
 def test_it_names_the_versions_and_the_machine(command: Callable[..., tuple[int, str, str]]) -> None:
     _, report, _ = command("env")
     assert f"prunebench: {version('prunebench')}\n" in report
     assert f"torch: {version('torch')}\n" in report
+    assert f"protocol version: {PROTOCOL_VERSION}\n" in report and "\nCPU kernels: " in report
     assert "CUDA" in report and f"python: {sys.executable}\n" in report
 
 

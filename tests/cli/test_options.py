@@ -67,3 +67,11 @@ def test_a_command_gets_them_beside_its_own() -> None:
     def command(dry_run: bool = False, **given: Any) -> None: ...
 
     assert list(inspect.signature(command).parameters) == ["dry_run", *Spec.model_fields]
+
+
+def test_the_help_says_what_kind_of_value_an_option_takes() -> None:
+    shown = {option.name: option.metavar for option in options()}
+    wanted = {"epochs": "INTEGER", "rate": "NUMBER", "results": "FOLDER", "weights": "FILE", "ranking": "NAME"}
+    wanted |= {"criteria": "NAMES", "finetune_rate": "NUMBER", "seeds": "SEEDS", "shard": "I/N"}
+    assert {name: shown[name] for name in wanted} == wanted
+    assert shown["coupled"] is None and "VALUE" not in shown.values()

@@ -4,6 +4,7 @@ import json
 import pickle
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,13 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from prunebench.errors import UserError
+from prunebench.records.packed import Packed, PerPicture
 from prunebench.records.record import (
     SCHEMA,
     Cell,
+    Cost,
     Environment,
     Epoch,
-    Packed,
-    PerPicture,
     Record,
     StageValues,
     parse_json,
@@ -35,13 +36,12 @@ def make_record(**changes: Any) -> Record:
         "cell": cell,
         "protocol": {"epochs": 2},
         "fingerprint": "f",
-        "accuracy": StageValues(dense=0.9, cut=0.1 + 0.2, cut_bn=1e-17, finetuned=0.8),
+        "accuracy": StageValues(dense=0.9, cut=0.1 + 0.2, cut_bn=1e-17, finetuned=0.5),
+        "dense": Cost(macs=20, params=20, units=20, bytes=80),
+        "pruned": Cost(macs=10, params=10, units=10, bytes=40),
+        "keep": {"macs": 0.5, "params": 0.5, "units": 0.5},
         "widths": {"conv1": (20, 10)},
-        "per_image": PerPicture(
-            predicted=Packed.pack([1, 2], "uint8"),
-            loss=Packed.pack([0.1, 0.2], "float32"),
-            correct=Packed.pack([1, 0], "uint8"),
-        ),
+        "per_image": PerPicture.pack([1, 2], [0.1, 0.2], [1, 0]),
     }
     return Record(**{**fields, **changes})
 
@@ -60,6 +60,10 @@ def make_environment(seconds: float) -> Environment:
     )
 
 
+def changed(**changes: Any) -> dict[str, Any]:
+    return {**json.loads(make_record().model_dump_json()), **changes}
+
+
 def test_importing_does_not_import_torch() -> None:
     code = "import sys, prunebench.records.record, prunebench.records.latency; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -68,7 +72,7 @@ def test_importing_does_not_import_torch() -> None:
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int64", "float32", "float64"])
 def test_packed_values_come_back_with_their_type(dtype: str) -> None:
     values = np.arange(200, dtype=dtype)[::-1]
-    unpacked = Packed.pack(values, dtype).unpack()
+    unpacked = Packed.pack(values, dtype).unpack(200)
     assert_array_equal(unpacked, values)
     assert unpacked.dtype == np.dtype(dtype)
 
@@ -76,11 +80,46 @@ def test_packed_values_come_back_with_their_type(dtype: str) -> None:
 def test_packed_bytes_are_little_endian_on_every_machine() -> None:
     big = np.array([1, 256], dtype=">u2")
     assert Packed.pack(big, "uint16") == Packed.pack([1, 256], "uint16")
-    assert Packed.pack(big, "uint16").unpack().tobytes() == b"\x01\x00\x00\x01"
+    assert Packed.pack(big, "uint16").unpack(2).tobytes() == b"\x01\x00\x00\x01"
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float64"])
+def test_a_small_text_does_not_inflate_to_gigabytes(dtype: str) -> None:
+    bomb = Packed.pack(np.zeros(50_000_000, "uint8"), "uint8").model_copy(update={"dtype": dtype})
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="holds more numbers, not 10"):
+        bomb.unpack(10)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pictures": 10**8}, "per_image.pictures: Input should be less than or equal to 10000000"),
+        ({"pictures": 3}, "per_image: predicted holds 2 numbers, not 3"),
+        ({"loss": Packed.pack([0.1], "float16").model_dump()}, "per_image: loss holds 1 numbers, not 2"),
+        ({"loss": Packed.pack([0.1, -1], "float16").model_dump()}, "per_image: loss holds a number that is negative"),
+        ({"loss": Packed.pack([0.1, np.nan], "float16").model_dump()}, "per_image: loss holds a number that is neg"),
+        ({"correct": Packed.pack([1, 2], "uint8").model_dump()}, "per_image: correct holds other numbers than 0 and 1"),
+        ({"correct": Packed.pack([1, 1], "uint8").model_dump()}, "accuracy.finetuned: 0.5, but 1 of the pictures are"),
+        ({"predicted": {"dtype": "object", "data": ""}}, "per_image.predicted.dtype: Input should be 'uint8'"),
+        ({"predicted": {"dtype": "uint8", "data": "no"}}, "per_image: predicted holds no packed numbers"),
+        ({"predicted": {"dtype": "uint8", "data": "\u00e9"}}, "per_image: predicted holds no packed numbers"),
+        ({"predicted": Packed.pack([], "uint8").model_dump()}, "per_image: predicted holds 0 numbers, not 2"),
+    ],
+)
+def test_pictures_that_cannot_be_are_refused(changes: dict[str, Any], message: str) -> None:
+    data = changed()
+    data["per_image"] |= changes
+    with pytest.raises(UserError) as caught:
+        parse_record(data, "r.json")
+    assert str(caught.value).startswith(f"r.json: corrupt record: {message}")
 
 
 def test_packed_keeps_what_is_not_finite() -> None:
-    assert_array_equal(Packed.pack([np.nan, np.inf], "float32").unpack(), [np.nan, np.inf])
+    assert_array_equal(Packed.pack([np.nan, np.inf], "float32").unpack(2), [np.nan, np.inf])
 
 
 def test_a_record_survives_json_exactly() -> None:
@@ -96,8 +135,8 @@ def test_facts_leave_out_where_and_at_what_cost() -> None:
     assert make_record(key="another").facts() != fast.facts()
 
 
-def changed(**changes: Any) -> dict[str, Any]:
-    return {**json.loads(make_record().model_dump_json()), **changes}
+def without(name: str) -> dict[str, Any]:
+    return {key: value for key, value in changed().items() if key != name}
 
 
 @pytest.mark.parametrize(
@@ -106,6 +145,9 @@ def changed(**changes: Any) -> dict[str, Any]:
         (changed(surprise=1), "corrupt record: surprise: Extra inputs are not permitted"),
         (changed(key=None), "corrupt record: key: Input should be a valid string"),
         (changed(widths={"conv1": [20, "x"]}), "corrupt record: widths.conv1.1: Input should be a valid integer"),
+        (without("protocol_version"), "corrupt record: protocol_version: missing"),
+        (changed(keep={"macs": 0.5, "units": 0.5}), "corrupt record: keep.params: missing"),
+        (changed(accuracy=None), "corrupt record: accuracy: missing"),
         (changed(schema_version=SCHEMA + 1), f"record schema {SCHEMA + 1}, this version reads schema {SCHEMA}"),
         ({}, f"record schema None, this version reads schema {SCHEMA}"),
         ([1], f"record schema None, this version reads schema {SCHEMA}"),
@@ -147,11 +189,11 @@ def test_text_is_refused_in_the_words_of_parsed_json(text: str) -> None:
 
 def test_text_gives_what_parsed_json_gives() -> None:
     curves = [{"stage": "dense", "epoch": 1, "rate": 1, "loss": float("nan")}]
-    protocol = {"a": 1, "b": 0.1 + 0.2, "c": None, "d": [1, 2.0], "e": "\u00e9\ud83d\ude00", "f": 1e-320}
+    protocol = {"a": 1, "b": 0.1 + 0.2, "c": None, "d": True, "e": "\u00e9\ud83d\ude00", "f": 1e-320}
     text = json.dumps(changed(curves=curves, protocol=protocol))
     by_text, by_data = parse_json(text.encode(), "here"), parse_record(json.loads(text), "here")
     assert repr(by_text) == repr(by_data)  # nan is not equal to itself
-    assert [type(value) for value in by_text.protocol.values()] == [int, float, type(None), list, str, float]
+    assert [type(value) for value in by_text.protocol.values()] == [int, float, type(None), bool, str, float]
 
 
 def test_epochs_refuse_what_they_do_not_know_and_come_back() -> None:

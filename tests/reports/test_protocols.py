@@ -1,8 +1,16 @@
 from types import SimpleNamespace
 
+import pytest
+
+from prunebench.errors import UserError
+from prunebench.reports.analysis.across_tasks import compare_across_tasks
 from prunebench.reports.analysis.differences import differences_table
+from prunebench.reports.output.compare import compare_runs
+from prunebench.reports.output.latex import latex_tables
+from prunebench.reports.output.writing import html_page, markdown
 from prunebench.reports.protocols import name_tasks
 from prunebench.reports.results import gather_results
+from prunebench.reports.sections.assembly import make_document
 
 
 def test_one_protocol_needs_no_number(make: SimpleNamespace) -> None:
@@ -24,3 +32,19 @@ def test_other_data_is_another_protocol(make: SimpleNamespace) -> None:
     names, notes = name_tasks([make.record(key="a"), make.record(key="b", fingerprint="f" * 16)])
     assert len(set(names.values())) == 2
     assert "dataset fingerprint" in notes[0]
+
+
+def test_versions_of_the_protocol_are_kept_apart_and_printed(make: SimpleNamespace) -> None:
+    old = [make.record("magnitude", s) for s in (0, 1)]
+    new = [make.record("taylor", s, protocol_version=2) for s in (0, 1)]
+    results = gather_results("x", old + new)
+    assert len(differences_table(results)) == 0
+    assert "protocol 1: protocol version = 1; protocol 2: protocol version = 2" in results.notes[0]
+    entries = compare_across_tasks(results)
+    document = make_document(results, make.tables(results), entries, [])
+    for text in (markdown(document), html_page(document), latex_tables(document)):
+        assert "protocol version" in text and "1, 2" in text
+    assert sorted(set(make.tables(results)["records"]["protocol_version"])) == [1, 2]
+    again = gather_results("y", [make.record("magnitude", s, protocol_version=2) for s in (0, 1)])
+    with pytest.raises(UserError, match="x has protocol version 1, y has protocol version 2; results of different ver"):
+        compare_runs(gather_results("x", old), again, 0.005)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from prunebench.errors import UserError
+from prunebench.records.packed import PerPicture
 from prunebench.reports.reading import read_results
 from prunebench.reports.results import gather_results
 
@@ -56,12 +57,12 @@ def test_failed_cells_stand_beside_the_entries(make: SimpleNamespace, tmp_path: 
         ('{"benchmarks": []}', "no PruneBench records"),
         ('{"benchmarks": [{"name": "a", "extra_info": {}}]}', "no PruneBench records"),
         (
-            '{"benchmarks": [], "prunebench": {"schema_version": 1, "untimed": 3}}',
+            '{"benchmarks": [], "prunebench": {"schema_version": 2, "untimed": 3}}',
             "untimed: Input should be a valid tuple",
         ),
-        ('{"benchmarks": [], "prunebench": {"schema_version": 99}}', "schema 99, this version reads schema 1"),
-        ('{"benchmarks": [{"extra_info": {"prunebench": {"record": {"schema_version": 2}}}}]}', "record schema 2"),
-        ('{"benchmarks": [{"extra_info": {"prunebench": {"record": {"schema_version": 1}}}}]}', "corrupt record"),
+        ('{"benchmarks": [], "prunebench": {"schema_version": 99}}', "schema 99, this version reads schema 2"),
+        ('{"benchmarks": [{"extra_info": {"prunebench": {"record": {"schema_version": 3}}}}]}', "record schema 3"),
+        ('{"benchmarks": [{"extra_info": {"prunebench": {"record": {"schema_version": 2}}}}]}', "corrupt record"),
     ],
 )
 def test_other_files_are_refused_in_one_line(text: str, message: str, tmp_path: Path) -> None:
@@ -113,7 +114,7 @@ def test_tunings_are_read_from_a_folder_and_from_a_benchmark_json(make: SimpleNa
 
 def test_what_was_asked_for_must_be_readable(make: SimpleNamespace, tmp_path: Path) -> None:
     folder = make.folder(tmp_path, [make.record()])
-    (folder / "run.json").write_text('{"schema_version": 1, "asked": [{"ranking": "local", "metric": "macs"}]}')
+    (folder / "run.json").write_text('{"schema_version": 2, "asked": [{"ranking": "local", "metric": "macs"}]}')
     with pytest.raises(UserError, match=r"run\.json: asked\.0\.keeps: Field required"):
         read_results(folder)
 
@@ -121,7 +122,7 @@ def test_what_was_asked_for_must_be_readable(make: SimpleNamespace, tmp_path: Pa
 def test_a_corrupt_record_and_a_corrupt_latency_are_named(make: SimpleNamespace, tmp_path: Path) -> None:
     folder = make.folder(tmp_path, [make.record()])
     timing = folder / "timing" / "imaginary-eager.json"
-    timing.write_text('{"schema_version": 1, "latencies": [{"key": "a"}]}')
+    timing.write_text('{"schema_version": 2, "latencies": [{"key": "a"}]}')
     with pytest.raises(UserError, match=r"imaginary-eager\.json: latencies\.0\.machine: Field required"):
         read_results(folder)
     timing.unlink()
@@ -137,3 +138,24 @@ def test_what_is_too_little_for_evidence(make: SimpleNamespace) -> None:
     assert gather_results("x", three, preset="quick").demonstration
     assert gather_results("x", make.grid(("magnitude", "random"), seeds=(0, 1))).demonstration
     assert gather_results("x", toys).demonstration
+
+
+def test_records_of_one_dataset_have_as_many_pictures(make: SimpleNamespace, tmp_path: Path) -> None:
+    right = ([1, 0], [1, 0, 1, 1])
+    records = [
+        make.record("l1", n, accuracy=sum(r) / len(r), per_image=PerPicture.pack(r, r, r)) for n, r in enumerate(right)
+    ]
+    folder, file = make.folder(tmp_path / "r", records), make.benchmark(tmp_path / "out.json", records, timed=False)
+    with pytest.raises(UserError, match=r"1\.json: corrupt record: per_image\.pictures: 4, but 2 in .*0\.json"):
+        read_results(folder)
+    with pytest.raises(UserError, match=r"benchmark 2: corrupt record: per_image\.pictures: 4, but 2 in"):
+        read_results(file)
+
+
+@pytest.mark.parametrize(
+    "edit", [{"machine_info": {"cpu": {"brand_raw": "\ud800\n", "count": [1]}}}, {"datetime": "\ud800"}]
+)
+def test_words_of_a_machine_can_be_written(make: SimpleNamespace, tmp_path: Path, edit: dict[str, object]) -> None:
+    path = make.benchmark(tmp_path / "out.json", [make.record()])
+    path.write_text(json.dumps(json.loads(path.read_text()) | edit))
+    assert (read_results(path).machine or "").isprintable()

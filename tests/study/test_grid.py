@@ -131,3 +131,28 @@ def test_what_uncoupled_groups_leave_is_counted() -> None:
     make_grid(make_spec({**options, "keep": "0.5"}))
     with pytest.raises(UserError, match=r"the 1[0-9] coupled groups that --no-coupled keeps whole leave at least 0\."):
         make_grid(make_spec({**options, "keep": "0.3", "coupled": False}))
+
+
+def test_shards_share_out_whole_blocks(tiny: Make, tmp_path: Path) -> None:
+    options = {"criteria": "magnitude random", "seeds": "0-4", "datasets": "digits"}
+    whole = make_grid(tiny(tmp_path, **options)).jobs
+    shares = [make_grid(tiny(tmp_path, shard=f"{number}/3", **options)).jobs for number in (1, 2, 3)]
+    blocks = [{(job.dataset, job.model, job.seed) for job in jobs} for jobs in shares]
+    assert [len(some) for some in blocks] == [2, 2, 1]
+    assert len(set.union(*blocks)) == 5
+    assert sorted(map(str, whole)) == sorted(str(job) for jobs in shares for job in jobs)
+
+
+@pytest.mark.parametrize(
+    ("shard", "message"),
+    [
+        ("3/2", "--shard 3/2: give the number of this machine and of all, such as 1/4"),
+        ("0/2", "--shard 0/2: give the number"),
+        ("half", "--shard half: give the number"),
+        ("1/-2", "--shard 1/-2: give the number"),
+        ("2/2", r"--shard 2/2: this run has 1 blocks \(one seed of one task each\), .*; give at most 1 machines"),
+    ],
+)
+def test_shards_that_do_not_exist(tiny: Make, tmp_path: Path, shard: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        make_grid(tiny(tmp_path, criteria="magnitude", shard=shard))

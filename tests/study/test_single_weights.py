@@ -215,7 +215,7 @@ def test_the_loaded_network_gives_the_recorded_predictions(pruned: Any) -> None:
     record = pruned.records["magnitude", 0.1]
     model = load(Store(pruned.spec.results).stage(record.network))
     result = evaluate(model.to(memory_format=torch.channels_last), trajectory_of(pruned, "magnitude").data.test)
-    assert np.array_equal(result.predicted.numpy(), record.per_image.predicted.unpack())
+    assert np.array_equal(result.predicted.numpy(), record.per_image.predicted.unpack(record.per_image.pictures))
     assert result.accuracy == record.accuracy.finetuned
 
 

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from prunebench.errors import UserError
+from prunebench.plugins.expressions import parse_seeds
 from prunebench.records.protocol import Protocol
 from prunebench.study.spec import Spec, make_spec, presets, split_list
 
@@ -123,11 +124,51 @@ def test_lists_are_split_but_not_inside_options(given: Any, names: tuple[str, ..
     assert split_list(given) == names
 
 
-def test_a_file_with_a_blank_in_its_path_is_one_name(tmp_path: Path) -> None:
-    file = tmp_path / "my dir" / "mine.py"
-    file.parent.mkdir()
-    file.touch()
-    assert split_list((str(file), "taylor obd")) == (str(file), "taylor", "obd")
+def test_a_file_with_a_blank_in_its_path_is_one_name() -> None:
+    assert split_list(("/my dir/mine.py", "taylor obd")) == ("/my dir/mine.py", "taylor", "obd")
+
+
+def test_lists_are_never_looked_up_as_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "magnitude obd").touch()
+    assert split_list("magnitude obd") == ("magnitude", "obd")
+    names = tuple(f"criterion_{number}" for number in range(100))
+    spec = make_spec({"criteria": " ".join(names), "plugin": ["a" * 300]})
+    assert (spec.criteria, spec.plugin) == (names, ("a" * 300,))
+    assert make_spec({"results": "~nobody-of-this-name/r"}).results.name == "r"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("criteria = " + "[" * 10_000 + "]" * 10_000, "not valid TOML: nested too deeply"),
+        ("criteria = [[1]]", "--criteria 1: Input should be a valid string|--criteria"),
+        ("criteria = 3", "--criteria 3: "),
+        ("datasets = {a = 1}", "--datasets "),
+        ("preset = [1]", "unknown preset"),
+        ("preset = {a = 1}", "unknown preset"),
+        ("epochs = 1000000000000000000000000000000", "--epochs 1000000000000000000000000000000: must be at most"),
+        ("epochs = nan", "--epochs nan: "),
+        ("rate = inf", "--rate inf: "),
+        ('seeds = [["a"]]', "--seeds"),
+        ("keep = {a = 1}", "--keep"),
+        ('results = "a\\u0000b"', r"--results .*holds '\\x00', which no name has"),
+        ('models = ["a\\u001bb"]', r"--models a\\x1bb: holds '\\x1b'"),
+        ('weights = "a\\nb"', r"--weights .*holds '\\n'"),
+        ("rate = 2024-01-01", "--rate 2024-01-01: "),
+    ],
+)
+def test_values_of_other_kinds_are_one_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as error:
+        spec = make_spec({}, toml(tmp_path, text))
+        parse_seeds(spec.seeds)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("seeds", ["0-99999999", "9" * 5000, "1-" + "9" * 5000, "\u0663"])
+def test_seeds_that_no_run_has(seeds: str) -> None:
+    with pytest.raises(UserError, match="--seeds"):
+        parse_seeds(seeds)
 
 
 def test_the_protocol_is_the_part_that_decides_results() -> None:

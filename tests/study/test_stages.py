@@ -140,6 +140,12 @@ def test_the_budget_metric_counts_for_criteria() -> None:
     assert macs.key != params.key
 
 
+def test_the_version_of_the_protocol_is_part_of_every_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = keys(point("magnitude"))
+    monkeypatch.setattr(stages, "PROTOCOL_VERSION", stages.PROTOCOL_VERSION + 1)
+    assert not set(before) & set(keys(point("magnitude")))
+
+
 def test_a_renamed_checkpoint_is_the_same() -> None:
     one, other = (keys(point("magnitude", weights=f"{name} 0123456789abcdef")) for name in ("a.th", "b.th"))
     assert one == other

@@ -28,7 +28,7 @@ def test_keys_depend_on_parent_and_facts_and_not_on_their_order() -> None:
 def test_a_folder_of_this_schema_can_be_opened_again(tmp_path: Path) -> None:
     Store(tmp_path / "new" / "results")
     Store(tmp_path / "new" / "results")
-    assert json.loads((tmp_path / "new" / "results" / "store.json").read_text()) == {"schema_version": 1}
+    assert json.loads((tmp_path / "new" / "results" / "store.json").read_text()) == {"schema_version": 2}
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_a_folder_of_this_schema_can_be_opened_again(tmp_path: Path) -> None:
     [
         (
             '{"schema_version": 99}',
-            "results of schema 99, this version writes schema 1; give another folder with --re",
+            "results of schema 99, this version writes schema 2; give another folder with --re",
         ),
         ("{}", "results of schema None"),
         ("[1]", "not a file of prunebench"),
@@ -133,7 +133,13 @@ def test_a_dropped_stage_keeps_its_facts(tmp_path: Path) -> None:
 
 
 def test_records_come_back_and_failed_ones_do_not_count(tmp_path: Path) -> None:
-    store, failed, done = Store(tmp_path), record(status="failed", reason="r"), record(keep={"macs": 0.49})
+    cost = {"macs": 10, "params": 10, "units": 10, "bytes": 40}
+    found = {"accuracy": {"dense": 0.9, "cut": 0.1, "cut_bn": 0.1, "finetuned": 0.8}, "dense": cost, "pruned": cost}
+    store, failed, done = (
+        Store(tmp_path),
+        record(status="failed", reason="r"),
+        record(keep={"macs": 0.49, "params": 0.5, "units": 0.5}, **found),
+    )
     assert store.get(record()) is None
     store.put(failed)
     assert store.get(record()) is None

@@ -117,12 +117,14 @@ def test_a_seed_gives_the_same_dense_network_again() -> None:
 
 
 def test_the_facts_of_a_block() -> None:
-    facts = task().facts(0, CPU)
-    assert facts == task().facts(0, CPU)
+    facts = task().facts(0, CPU, 1)
+    assert facts == task().facts(0, CPU, 1)
     assert facts["fingerprint"] == load_dataset("digits", Source(Path("/nowhere")))[2]
     assert (facts["dataset"], facts["seed"], facts["device"]) == ("digits", 0, "cpu")
-    assert facts != task().facts(1, CPU)
-    assert facts != task(model="vgg11_bn:width=0.125").facts(0, CPU)
+    assert facts != task().facts(1, CPU, 1)
+    assert facts != task().facts(0, CPU, 2)  # threads decide the last digits
+    assert task().facts(0, torch.device("cuda"), 1) == task().facts(0, torch.device("cuda"), 2)
+    assert facts != task(model="vgg11_bn:width=0.125").facts(0, CPU, 1)
 
 
 def test_what_the_model_is_built_for() -> None:

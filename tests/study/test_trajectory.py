@@ -8,9 +8,12 @@ import pytest
 import torch
 
 from prunebench.errors import CellError
+from prunebench.records.protocol import PROTOCOL_VERSION
 from prunebench.records.record import Record
+from prunebench.records.stage import read_stage_facts
+from prunebench.study.environment import cpu_kernels
 from prunebench.study.grid import Job, make_trajectory
-from prunebench.study.networks import load
+from prunebench.study.networks import load, network_digest
 from prunebench.study.outcome import measured
 from prunebench.study.store import Store
 from prunebench.study.trajectory import Trajectory
@@ -102,13 +105,28 @@ def test_numbers_of_a_record_fit_together(computed: Any) -> None:
     task = trajectory_of(computed, "magnitude").task
     labels = task.loaded.test.labels.numpy()
     for record in computed.records.values():
-        right = record.per_image.predicted.unpack() == labels
-        assert np.array_equal(record.per_image.correct.unpack(), right)
+        right = record.per_image.predicted.unpack(record.per_image.pictures) == labels
+        assert np.array_equal(record.per_image.correct.unpack(record.per_image.pictures), right)
         assert record.accuracy.finetuned == right.mean()
-        assert record.loss.finetuned == pytest.approx(record.per_image.loss.unpack().astype(float).mean(), rel=1e-3)
+        assert record.loss.finetuned == pytest.approx(
+            record.per_image.loss.unpack(record.per_image.pictures).astype(float).mean(), rel=1e-3
+        )
         assert record.top5 is None
         assert record.environment.threads == 1
+        assert record.protocol_version == PROTOCOL_VERSION
+        assert set(record.environment.kernels.values()) == {cpu_kernels()}
         assert set(record.environment.seconds) == {label.split(" 0.")[0] for label in epochs(record)}
+
+
+def test_a_stage_states_its_network_and_what_it_was_made_from(computed: Any) -> None:
+    ready, store = trajectory_of(computed, "shuffle:magnitude"), Store(computed.spec.results)
+    point = ready.plan.point(ready.method, 0.5)
+    found = {stage.label: read_stage_facts(store.stage(stage.key)) for stage in point.chain()}
+    assert found["dense"].parents == ()
+    assert point.parent and point.copies
+    assert found[point.label].parents == (point.parent.key, point.copies.key)
+    assert len({one.digest for one in found.values()}) == len(found)
+    assert found[point.label].digest == network_digest(ready.network(point))
 
 
 def test_a_saved_network_gives_the_recorded_predictions(computed: Any) -> None:
@@ -117,7 +135,7 @@ def test_a_saved_network_gives_the_recorded_predictions(computed: Any) -> None:
     model = load(Store(computed.spec.results).stage(stage.key))
     result = evaluate(model.to(memory_format=torch.channels_last), ready.data.test)
     record = computed.records["l1", 0.5]
-    assert np.array_equal(result.predicted.numpy(), record.per_image.predicted.unpack())
+    assert np.array_equal(result.predicted.numpy(), record.per_image.predicted.unpack(record.per_image.pictures))
     assert result.accuracy == record.accuracy.finetuned
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from prunebench.records.fidelity import Fidelity, Ranked, ScoreRequest
-from prunebench.records.record import Packed
+from prunebench.records.packed import Packed
 from prunebench.reports.analysis.fidelity import HALVES, OVER_ALL, REACHABLE, WITHIN, fidelity_table
 from prunebench.reports.analysis.score_matrix import score_matrix_table
 from prunebench.reports.results import gather_results

@@ -5,14 +5,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from prunebench.records.record import Packed, PerPicture
+from prunebench.records.packed import PerPicture
 from prunebench.reports.analysis.pairing import compare_points, paired_differences, shared_seeds
 from prunebench.reports.statistics.seeds_and_pictures import crossed_interval
 
 
 def pictures(right: Any) -> PerPicture:
-    empty = Packed.pack([0], "uint8")
-    return PerPicture(predicted=empty, loss=empty, correct=Packed.pack(right, "uint8"))
+    return PerPicture.pack(right, right, right)
 
 
 def test_pairs_are_by_seed_not_by_position(make: SimpleNamespace) -> None:

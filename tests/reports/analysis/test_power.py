@@ -11,9 +11,9 @@ from prunebench.reports.statistics.t_test_power import t_test_seeds
 
 def test_seeds_come_from_the_observed_spread(make: SimpleNamespace) -> None:
     d = [0.01, 0.03, 0.02, 0.04]
-    records = [make.record("taylor", s, accuracy=0.9 + x) for s, x in enumerate(d)]
-    records += [make.record("obd", s, accuracy=0.9 + 10 * x) for s, x in enumerate(d)]
-    records += [make.record("magnitude", s, accuracy=0.9) for s in range(4)] + make.grid(("random",), range(4), (0.5,))
+    records = [make.record("taylor", s, accuracy=0.5 + x) for s, x in enumerate(d)]
+    records += [make.record("obd", s, accuracy=0.5 + 10 * x) for s, x in enumerate(d)]
+    records += [make.record("magnitude", s, accuracy=0.5) for s in range(4)] + make.grid(("random",), range(4), (0.5,))
     table = power_table(differences_table(gather_results("x", records)), 0.005).set_index("criterion")
     row = table.loc["taylor"]
     assert row["sd"] == pytest.approx(np.std(d, ddof=1))

@@ -1,6 +1,6 @@
 from types import SimpleNamespace
 
-from prunebench.records.record import Packed, PerPicture
+from prunebench.records.packed import PerPicture
 from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.document import Table
 from prunebench.reports.results import gather_results
@@ -8,10 +8,9 @@ from prunebench.reports.sections.contrasts import contrast_blocks
 
 
 def test_the_pictures_interval_of_one_seed_says_what_it_is(make: SimpleNamespace) -> None:
-    empty = Packed.pack([0], "uint8")
     right = {"taylor": [1, 1, 1, 0], "magnitude": [1, 0, 1, 0]}
-    images = {c: PerPicture(predicted=empty, loss=empty, correct=Packed.pack(r, "uint8")) for c, r in right.items()}
-    records = [make.record(c, s, per_image=images[c]) for c in right for s in (0, 1)]
+    images = {c: PerPicture.pack(r, r, r) for c, r in right.items()}
+    records = [make.record(c, s, accuracy=sum(right[c]) / 4, per_image=images[c]) for c in right for s in (0, 1)]
     cells = []
     for some in (records, records[::2]):
         table = contrast_blocks(differences_table(gather_results("x", some)), demonstration=False)[0]
