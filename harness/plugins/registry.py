@@ -62,8 +62,10 @@ class Registry:
         for place in discovery.places(plugins):
             self._take(place, files)
         self.texts = texts()
-        named = {origin: why for origin, why in self.failures.items() if origin.startswith("plugin ")}  # by the user
-        broken = [f"{origin} cannot be loaded: {why}" for origin, why in named.items()]
+        named = {
+            origin: reason for origin, reason in self.failures.items() if origin.startswith("plugin ")
+        }  # by the user
+        broken = [f"{origin} cannot be loaded: {reason}" for origin, reason in named.items()]
         if broken:
             raise UserError("; ".join(broken))
 
