@@ -42,8 +42,9 @@ def working_format(model: nn.Module, pictures: Tensor) -> torch.memory_format:
 
 def _channels_last(module: nn.Module, inputs: object, output: object) -> object:
     # A kernel may give either format, depending on the batch; the check takes the one that is asked for.
-    convolved = isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and isinstance(output, Tensor) and output.ndim == 4
-    return output.contiguous(memory_format=torch.channels_last) if convolved else output  # type: ignore[union-attr]
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and isinstance(output, Tensor) and output.ndim == 4:
+        return output.contiguous(memory_format=torch.channels_last)
+    return output
 
 
 def _run_or_refuse(model: nn.Module, pictures: Tensor) -> None:
