@@ -5,6 +5,7 @@ from collections import defaultdict
 import pandas as pd
 
 from prunebench.reports.document import Section, Table, Text
+from prunebench.reports.formatting import MISSING
 from prunebench.reports.ordering import METRIC_WORDS
 from prunebench.reports.points import PANEL_COLUMNS
 
@@ -16,10 +17,10 @@ def widths_section(widths: pd.DataFrame) -> Section:
     tables = []
     for (task, ranking, metric, keep), part in widths.groupby([*PANEL_COLUMNS, "keep"], sort=False):
         columns: dict[tuple[str, ...], list[str]] = defaultdict(list)
-        for criterion, own in part.groupby("criterion", sort=False):
-            cells = [_width_cell(w, floor) for w, floor in zip(own["width"], own["at_floor"], strict=True)]
-            columns[tuple(cells)].append(str(criterion))
         layers = part.drop_duplicates("layer")
+        for criterion, own in part.groupby("criterion", sort=False):
+            cells = {row["layer"]: _width_cell(row["width"], row["at_floor"]) for row in own.to_dict("records")}
+            columns[tuple(cells.get(layer, MISSING) for layer in layers["layer"])].append(str(criterion))
         names = ["all criteria"] if len(columns) == 1 else [", ".join(names) for names in columns.values()]
         stacked = zip(layers["layer"], map(str, layers["dense"]), *columns, strict=True)
         caption = f"{task}, {ranking} ranking, keep {keep:g} {METRIC_WORDS[metric]}"
