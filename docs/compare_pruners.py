@@ -33,7 +33,7 @@ from prunebench.study.networks import load_into, save
 NAMES = """
 resnet18 resnet18d resnet50 resnext50_32x4d wide_resnet50_2 seresnet50 ecaresnet26t resnetblur50 resnet50_gn
 resnetv2_50 resnetv2_50d_gn resnetrs50 resnest14d res2net50_26w_4s cspresnet50 cspdarknet53 skresnet18
-gcresnet50t lambda_resnet26t bat_resnext26ts densenet121 dla34 dla60_res2net dpn68 hrnet_w18_small selecsls42b
+gcresnet50t lambda_resnet26t densenet121 dla34 dla60_res2net dpn68 hrnet_w18_small selecsls42b
 vgg11 vgg13_bn repvgg_a0 mobileone_s0 vovnet39a ese_vovnet19b_dw ghostnet_100 hardcorenas_a mobilenetv2_100
 mobilenetv3_small_100 mobilenetv3_large_100 mobilenetv4_conv_small mnasnet_100 fbnetc_100 spnasnet_100
 semnasnet_100 efficientnet_b0 efficientnet_lite0 tf_efficientnetv2_b0 mixnet_s tinynet_e lcnet_050 rexnet_100
@@ -163,7 +163,7 @@ def _rows(module: nn.Module) -> Iterable[Tensor]:
 
 def _train_save_load(model: nn.Module, table: Any, chosen: dict[str, Tensor], example: Tensor) -> None:
     small = remove(Network.dense(model, table), chosen)
-    optimiser = torch.optim.SGD(small.model.train().parameters(), lr=0.01)
+    optimiser = torch.optim.SGD(small.model.train().parameters(), lr=1e-4)
     nn.functional.cross_entropy(small.model(example), torch.tensor([1, 2])).backward()
     optimiser.step()
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
