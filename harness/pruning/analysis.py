@@ -109,7 +109,15 @@ def _table(model: nn.Module, pictures: Tensor, classes: int | None) -> tuple[Tab
     try:
         return _analyse(skeleton(model), pictures.to("meta"), classes), MIXED
     except Exception:
-        return _analyse(twin(model, Tensor.clone), pictures, classes), BY_VALUE
+        return _analyse(_copy(model), pictures, classes), BY_VALUE
+
+
+def _copy(model: nn.Module) -> nn.Module:
+    try:
+        return twin(model, Tensor.clone)
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise UserError(f"it cannot be copied ({type(error).__name__}: {text}); keep such objects out of it") from error
 
 
 def _analyse(model: nn.Module, pictures: Tensor, classes: int | None) -> Table:

@@ -119,13 +119,16 @@ def dependencies(model: nn.Module, pictures: Tensor, classes: int | None) -> tup
         kinds = {type(module) for module in channels if not isinstance(module, NORMS)}
         # The two sides of a ChannelPad are independent, as in a convolution.
         pruners: dict[type, Any] = {ChannelPad: tp.function.ConvPruner(), **dict.fromkeys(kinds, _Alone(channels))}
-        pictures = pictures.requires_grad_()  # so that a concatenation with the pictures shows their channels
+        pictures = pictures.detach().requires_grad_()  # so that a concatenation with the pictures shows their channels
         graph = _Graph().build_dependency(model, (pictures,), customized_pruners=pruners, verbose=False)
+    for name in seen.order:
+        if model.get_submodule(name) not in graph.module2node:
+            seen.stops[name] = "has no gradient: the forward pass uses no_grad, detach or argmax"
     names = {module: layer for layer, module in model.named_modules()}
     names |= {parameter: name for name, parameter in model.named_parameters()}
     walk = _Walk(graph, names, frozenset(seen.alone), seen.stops)
     entries = list(_roots(model, walk, seen.order))
-    layers = {name: model.get_submodule(name) for name in seen.order}
+    layers = {name: model.get_submodule(name) for name in seen.order if name not in seen.stops}
     sole_readers = {name: _read_alone(graph, names, layer) for name, layer in layers.items() if depthwise(layer)}
     for node in graph.module2node.values():
         vars(node).clear()  # the nodes form a reference cycle that would keep the model and its activations alive
@@ -213,7 +216,8 @@ def _why_stop(node: Any, pairs: Pairs, walk: _Walk) -> str:
         return "output"
     if isinstance(module, tp.ops._ReshapeOp) and not keeps_channels(node.grad_fn):
         return "a reshape that mixes channels"
-    if isinstance(module, (tp.ops._SplitOp, tp.ops._UnbindOp, tp.ops._SliceOp)) and channels:
+    selects = getattr(node.grad_fn, "name", str)().startswith("SelectBackward")
+    if channels and (selects or isinstance(module, (tp.ops._SplitOp, tp.ops._UnbindOp, tp.ops._SliceOp))):
         return "a split of the channels"
     if pads_channels(node.grad_fn):
         return "a padding of the channels"

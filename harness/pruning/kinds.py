@@ -36,6 +36,7 @@ def channelwise(module: nn.Module) -> bool:
     sizes = {tensor.numel() for tensor in own.values()} - {1}
     flat = all(tensor.numel() == 1 or channel_axis(tensor) is not None for tensor in own.values())
     alone = len(own) == len([*module.parameters(), *module.buffers()])
+    alone = alone and not any(isinstance(inner, RESCALING) for inner in module.modules())
     return bool(own) and alone and flat and len(sizes) <= 1 and not isinstance(module, (*KINDS, *_OTHERS))
 
 
@@ -68,8 +69,9 @@ def cut_axes(module: nn.Module, side: Side, tensor: str = "") -> dict[str, int]:
     if isinstance(module, nn.ConvTranspose2d):
         return {"weight": 0} if side == "in" else {"weight": 1} | {name: 0 for name in own if name == "bias"}
     if isinstance(module, LAYERS) and not tensor:
-        units = len(module.weight)  # gains and the like have one row for each unit
-        return {"weight": 1} if side == "in" else {n: 0 for n, t in own.items() if t.ndim and len(t) == units}
+        units = len(module.weight)  # gains and the like have one entry for each unit
+        vectors = {name: 0 for name, value in own.items() if value.ndim and len(value) == value.numel() == units}
+        return {"weight": 1} if side == "in" else {"weight": 0} | vectors
     if isinstance(module, NORMS):
         return {name: 0 for name, value in own.items() if value.ndim}
     return {name: axis for name, value in own.items() if (axis := channel_axis(value)) is not None}

@@ -51,9 +51,13 @@ class Polynomial:
     squares: Mapping[tuple[str, str], Fraction] = field(default_factory=dict)
 
     def __call__(self, units: Mapping[str, int]) -> int:
-        """Give the value for these numbers of units."""
+        """Give the value for these numbers of units, as a whole number."""
+        return round(self.value(units))
+
+    def value(self, units: Mapping[str, int]) -> Fraction:
+        """Give the exact value for these numbers of units."""
         value = self.constant + sum(factor * units[group] for group, factor in self.linear.items())
-        return round(value + sum(factor * units[a] * units[b] for (a, b), factor in self.squares.items()))
+        return value + sum(factor * units[a] * units[b] for (a, b), factor in self.squares.items())
 
 
 @dataclass(frozen=True, eq=False)

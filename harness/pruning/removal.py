@@ -1,6 +1,6 @@
 """Mask and remove units by slicing the tensors that the table of units names."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 
 import torch
@@ -100,8 +100,15 @@ def _copy(network: Network, places: Mapping[Part, Tensor]) -> nn.Module:
 
 def left_over(model: nn.Module) -> list[Tensor]:
     """List the tensors that modules kept from a forward pass, with its graph; deepcopy refuses such tensors."""
-    values = (value for module in model.modules() for value in vars(module).values())
-    return [value for value in values if isinstance(value, Tensor) and not value.is_leaf]
+    return [value for module in model.modules() for value in _tensors(vars(module)) if not value.is_leaf]
+
+
+def _tensors(value: object) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _tensors(inner)
 
 
 @torch.no_grad()

@@ -37,6 +37,9 @@ def check_suitable(model: nn.Module, dtype: torch.dtype = torch.float32) -> None
             raise UserError(f"layer {where} {what}")
     _check_dtypes(model, dtype)
     _check_inputs(model)
+    for name, value in model.state_dict().items():
+        if not isinstance(value, Tensor):
+            raise UserError(f"'{name}' of its state dict is no tensor but a {type(value).__name__}; leave it out")
 
 
 def _check_dtypes(model: nn.Module, dtype: torch.dtype) -> None:

@@ -88,7 +88,7 @@ class Trace:
             self.positions[name] = result.numel() // (result.shape[0] * units)
             self.tail[name] = owner = name
             self._open[name] = result.shape
-        elif channelwise(module) and given.shape == result.shape and given.ndim > 1:
+        elif len(inputs) + len(named) == 1 and channelwise(module) and given.shape == result.shape and given.ndim > 1:
             self._note_alone(name, module, given.shape[1])
         if owner:
             self._ends[id(result)] = (owner, result, result._version)

@@ -73,6 +73,8 @@ def _costs(grid: Grid, work: _Work) -> list[str]:
     left = {s.key: 1.0 if grid.spec.keep.metric == "weights" else s.keep for s in stages}  # share of MACs and bytes
     macs = 3 * dense.macs * pictures * sum(stage.epochs * left[stage.key] for stage in stages)
     seconds = 0.0
+    if ready.fault:
+        return [str(work.points), f"none: {ready.fault}", "0", "0", _duration(seconds), "0 MiB"]
     if stages:
         store = Store(grid.spec.results, make=False)
         pace = measure(grid, ready).corrected(work.done.values(), store, lambda s: _trained(s, ready, pictures))

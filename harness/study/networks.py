@@ -139,7 +139,14 @@ def _allowed_model(label: str, folder: Path, plugins: tuple[str, ...], models: C
 
 
 def _contiguous_on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    """Give contiguous copies. A tensor that has two names is given twice: safetensors refuses shared memory."""
+    seen: set[int] = set()
+    found = {}
+    for name, tensor in tensors.items():
+        value = tensor.detach().cpu().contiguous()
+        found[name] = value.clone() if value.data_ptr() in seen else value
+        seen.add(value.data_ptr())
+    return found
 
 
 def _fitting(path: Path, wanted: Mapping[str, Tensor], some: bool = False) -> Mapping[str, Tensor]:
@@ -157,7 +164,7 @@ def _fitting(path: Path, wanted: Mapping[str, Tensor], some: bool = False) -> Ma
         if (tuple(tensor.shape), tensor.dtype) != (shape, kind):
             given = f"{name} is {tensor.dtype} of shape {tuple(tensor.shape)}, not {kind} of shape {shape}"
             raise UserError(f"{path}: does not fit the model: {given}")
-        if not tensor.isfinite().all():
+        if not tensor.isfinite().all() and wanted[name].isfinite().all():  # a mask of attention may hold -inf
             raise UserError(f"{path}: {name} holds numbers that are infinite or not a number")
     return found
 

@@ -13,12 +13,12 @@ from prunebench.errors import UserError
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.cost import CostModel, costs, count
 from prunebench.pruning.network import Group, Network, Table
-from prunebench.pruning.operations import macs_by_operation
+from prunebench.pruning.operations import macs_by_operation, runnable
 from prunebench.pruning.removal import remove
 from prunebench.pruning.selection import Rule, lowest, select
 from prunebench.pruning.suitability import check_suitable
 from prunebench.pruning.tracing import trace
-from prunebench.pruning.verification import difference, randomised, skeleton, twin
+from prunebench.pruning.verification import difference, randomised, twin
 from prunebench.records.budget import Keep
 from prunebench.study.networks import load_into, save
 from prunebench.training.memory_format import working_format
@@ -104,7 +104,7 @@ def _least(cost: CostModel, table: Table) -> float:
 def _miscounted(dense: Network, small: Network, example: Tensor) -> Iterator[str]:
     """Compare the computed cost with the network's tensors and with torch's count of operations."""
     computed, counted = costs(dense.model, small.table).cost(small.units), count(small)
-    by_torch = sum(macs_by_operation(skeleton(small.model), example.shape[1:]).values())
+    by_torch = sum(macs_by_operation(runnable(small.model, example), example.shape[1:]).values())
     parameters = sum(parameter.numel() for parameter in small.model.parameters())
     if not computed.macs == counted.macs == by_torch:
         yield f"the MACs differ: {computed.macs} computed, {counted.macs} counted, {by_torch} by torch's flop counter"
@@ -152,7 +152,7 @@ def _row(label: str, build: Build, sizes: Sequence[int], channels: int, classes:
         example = torch.zeros(2, channels, size, size)
         table = analyse(model, example, label, classes=classes)
     except UserError as error:
-        return [label, "refused", *[""] * 7, shorten(str(error).removeprefix(f"{label} cannot be pruned: "), 200)]
+        return [label, "refused", *[""] * 7, shorten(str(error).removeprefix(f"{label} cannot be pruned: "), 320)]
     except Exception as error:
         return [label, "refused", *[""] * 7, shorten(f"{type(error).__name__}: {error}", 200)]
     try:
@@ -173,8 +173,9 @@ def _first(build: Build, sizes: Sequence[int], channels: int, classes: int) -> t
         try:
             model = build(channels, size, classes)
             check_suitable(model)
+            copy = runnable(model, torch.zeros(2, channels, size, size))
             with torch.no_grad():
-                trace(skeleton(model), torch.empty(2, channels, size, size, device="meta"))
+                trace(copy, torch.zeros(2, channels, size, size, device=next(copy.parameters()).device))
         except UserError:
             continue
         return model, size

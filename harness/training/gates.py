@@ -175,7 +175,7 @@ def _places(network: Network, group: Group) -> dict[str, Tensor]:
             raise CellError(
                 f"gates are not supported before BatchNorm '{part.layer}', which does not directly follow their layer"
             )
-        if isinstance(module, RESCALING):
+        if isinstance(module, RESCALING) or (hasattr(module, "running_mean") and not isinstance(module, NORMS)):
             raise CellError(f"gates are not supported before '{part.layer}', which divides by the size of its input")
         if isinstance(module, ChannelPad) and part.side == "out":
             places[part.layer] = network.positions(group, part.layer)

@@ -57,11 +57,13 @@ def _run_or_refuse(model: nn.Module, pictures: Tensor) -> None:
         raise UserError(f"its forward pass fails in training mode: {type(error).__name__}: {text}") from None
 
 
-@torch.no_grad()
 def _run(model: nn.Module, pictures: Tensor, memory_format: torch.memory_format) -> None:
     in_format(model, pictures.device, memory_format)
-    for training in (False, True):
-        output = model.train(training)(pictures.contiguous(memory_format=memory_format))
-    if not isinstance(output, Tensor):
-        what = f"it returns a {type(output).__name__} in training mode, not a tensor"
-        raise UserError(f"{what}; build it without auxiliary outputs")
+    with torch.enable_grad():
+        for training in (False, True):
+            output = model.train(training)(pictures.contiguous(memory_format=memory_format))
+        if not isinstance(output, Tensor):
+            what = f"it returns a {type(output).__name__} in training mode, not a tensor"
+            raise UserError(f"{what}; build it without auxiliary outputs")
+        output.sum().backward()  # type: ignore[no-untyped-call]
+    model.zero_grad()

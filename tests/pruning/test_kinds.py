@@ -96,6 +96,66 @@ def test_one_slope_may_serve_several_layers_but_slopes_may_not() -> None:
     assert table.fixed["a"] == "'act', which is used 2 times in a forward pass; make one layer for each use"
 
 
+class Joining(nn.Module):
+    """Reads two inputs, and has one entry for each channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.zeros(channels, 1, 1))
+
+    def forward(self, stream: Tensor, branch: Tensor) -> Tensor:
+        return stream + self.gamma * branch
+
+
+class Holding(nn.Module):
+    """One factor, and a normalisation without tensors."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.scale, self.norm = nn.Parameter(torch.ones(1)), nn.InstanceNorm2d(channels)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return self.scale * self.norm(pictures)
+
+
+def test_modules_of_two_inputs_and_modules_in_modules_are_followed() -> None:
+    layers = {"a": nn.Conv2d(3, 8, 1), "b": nn.Conv2d(8, 8, 1), "last": nn.Linear(8, 2)}
+    model = Net(lambda net, x: net.last(net.join(y := net.a(x), net.b(y)).mean((2, 3))), join=Joining(8), **layers)
+    assert [group.producers for group in analyse(model, PICTURES).groups] == [("a", "b")]
+    assert check_model(model, PICTURES) == []
+    assert check_model(chain(Holding), PICTURES) == []
+
+
+def test_one_normalisation_for_two_layers_stays_also_without_tensors() -> None:
+    layers = {"a": nn.Conv2d(3, 8, 1), "b": nn.Conv2d(8, 8, 1), "c": nn.Conv2d(8, 6, 1), "last": nn.Linear(6, 2)}
+    norm = nn.GroupNorm(4, 8, affine=False)
+    model = Net(lambda net, x: net.last(net.c(net.norm(net.b(net.norm(net.a(x))))).mean((2, 3))), norm=norm, **layers)
+    assert [group.name for group in analyse(model, PICTURES).groups] == ["c"]
+
+
+def test_a_module_with_two_names_is_saved_and_loaded() -> None:
+    act = nn.PReLU()
+    layers = {"a": nn.Conv2d(3, 8, 1), "b": nn.Conv2d(8, 6, 1), "last": nn.Linear(6, 2)}
+    model = Net(lambda net, x: net.last(net.two(net.b(net.one(net.a(x)))).mean((2, 3))), one=act, two=act, **layers)
+    assert check_model(model, PICTURES) == []
+
+
+class Positive(nn.Module):
+    """Takes the logarithm of a parameter, which is not finite for most numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((2, 2), 2.0))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return pictures * self.weight.log().sum()
+
+
+def test_parameters_that_must_be_positive_keep_their_values_in_the_check() -> None:
+    model = nn.Sequential(*chain(nn.PReLU), Positive())
+    assert len(analyse(model, PICTURES).groups) == 2
+
+
 class Residual(nn.Module):
     """A bare factor for each channel at the end of a residual branch."""
 

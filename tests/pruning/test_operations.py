@@ -1,6 +1,7 @@
 """MACs against numbers worked by hand: what is no plain convolution or linear layer is counted, too."""
 
 from collections.abc import Callable
+from itertools import product
 
 import pytest
 import torch
@@ -30,8 +31,9 @@ def between_channels(net: nn.Module, x: Tensor) -> Tensor:
     return net.last((flat @ flat.mT @ flat).mean(2))
 
 
-def layers(*names: str) -> dict[str, nn.Module]:
-    return {"a": nn.Conv2d(3, 8, 1), **{name: nn.Conv2d(8, 8, 1) for name in names}, "last": nn.Linear(8, 2)}
+def layers(*names: str, units: int = 8) -> dict[str, nn.Module]:
+    parts = {name: nn.Conv2d(units, units, 1) for name in names}
+    return {"a": nn.Conv2d(3, units, 1), **parts, "last": nn.Linear(units, 2)}
 
 
 BY_HAND: dict[str, tuple[nn.Module, Callable[[int], int]]] = {
@@ -51,14 +53,22 @@ def test_matrix_products_follow_from_the_widths(kind: str) -> None:
     assert cost.saving({"a": 4}, "macs")["a"] == by_hand(4) - by_hand(3)
 
 
-def test_products_of_the_widths_of_two_groups_by_hand() -> None:
+@pytest.mark.parametrize("units", [2, 3, 4, 5, 7])
+def test_narrow_groups_by_hand(units: int) -> None:
+    cost = costs(model := Net(between_channels, **layers(units=units)), analyse(model, PICTURES))
+    for a in range(1, units + 1):
+        assert cost.cost({"a": a}).macs == 16 * 3 * a + 2 * a + 2 * 16 * a * a
+
+
+@pytest.mark.parametrize(("wide", "narrow"), [(8, 6), (2, 3), (3, 2), (5, 4)])
+def test_products_of_the_widths_of_two_groups_by_hand(wide: int, narrow: int) -> None:
     def run(net: nn.Module, x: Tensor) -> Tensor:
         return net.last((net.up(net.a(x).relu()) + net.b(F.interpolate(x, scale_factor=2))).relu().mean((2, 3)))
 
-    up = nn.ConvTranspose2d(8, 6, 2, stride=2)
-    model = Net(run, a=nn.Conv2d(3, 8, 1), up=up, b=nn.Conv2d(3, 6, 1), last=nn.Linear(6, 2))
+    up = nn.ConvTranspose2d(wide, narrow, 2, stride=2)
+    model = Net(run, a=nn.Conv2d(3, wide, 1), up=up, b=nn.Conv2d(3, narrow, 1), last=nn.Linear(narrow, 2))
     cost = costs(model, analyse(model, PICTURES))
-    for a, b in ((8, 6), (3, 6), (8, 2), (3, 2), (5, 4)):
+    for a, b in product(range(1, wide + 1), range(1, narrow + 1)):
         macs = 16 * 3 * a + 16 * 4 * a * b + 64 * 3 * b + 2 * b
         assert cost.cost({"a": a, "b": b}).macs == macs
         assert cost.cost({"a": a, "b": b}).params == 4 * a + (4 * a + 1) * b + 4 * b + 2 * b + 2
@@ -94,6 +104,18 @@ def test_a_convolution_along_the_channels_by_hand() -> None:
 
     model = Net(run, **parts)
     assert costs(model, analyse(model, PICTURES)).dense.macs == 16 * 24 + 8 * 3 + 16 * 48 + 12
+
+
+def test_products_with_vectors_and_fused_attention_by_hand() -> None:
+    def run(net: nn.Module, x: Tensor) -> Tensor:
+        weight, vector = x.new_ones(5, 4), x.new_ones(4)
+        factor = torch.addmv(x.new_ones(5), weight, vector).sum() + weight.mv(vector).sum() + vector.dot(vector)
+        keys = x.flatten(2)[:, None]
+        kept = F.scaled_dot_product_attention(keys, keys, keys).sum()
+        return net.last(net.a(x * float(factor)).relu().mean((2, 3)) + 0 * kept)  # looks at its numbers
+
+    table = analyse(Net(run, **layers()), PICTURES)
+    assert table.macs({}) == 20 + 20 + 4 + 2 * 3 * 3 * 16
 
 
 def test_operations_without_a_formula_are_refused_by_name() -> None:

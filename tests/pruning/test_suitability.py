@@ -184,13 +184,41 @@ class Keeping(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.net, self.features = chain(), torch.zeros(())
+        self.net, self.features, self.others = chain(), torch.zeros(()), {}
         self(PICTURES)
 
     def forward(self, pictures: Tensor) -> Tensor:
         self.features = self.net[:3](pictures)
+        self.others["all"] = [self.features]
         return self.net[3:](self.features)
 
 
 def test_tensors_kept_from_a_forward_pass_do_no_harm() -> None:
     assert [group.name for group in analyse(Keeping(), PICTURES).groups] == ["net.0", "net.2"]
+
+
+class Unlit(nn.Module):
+    """Runs its first layers without a gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = chain()[:3], nn.Sequential(nn.Conv2d(6, 5, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.last = nn.Linear(5, 2)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        with torch.no_grad():
+            features = self.body(pictures)
+        scores: Tensor = self.last(self.head(features))
+        return scores
+
+
+def test_layers_without_a_gradient_keep_their_units() -> None:
+    table = analyse(Unlit(), PICTURES)
+    assert [group.name for group in table.groups] == ["head.0"]
+    assert "has no gradient: the forward pass uses no_grad, detach or argmax" in table.fixed["body.0"]
+
+
+def test_an_output_that_does_not_depend_on_the_units_is_refused() -> None:
+    model = Net(lambda net, x: net.last(0 * net.a(x).mean((2, 3))), a=nn.Conv2d(3, 8, 1), last=nn.Linear(8, 2))
+    with pytest.raises(UserError, match="with random parameters its output does not depend on its units"):
+        analyse(model, PICTURES)

@@ -135,6 +135,6 @@ def test_layers_may_be_called_by_keyword() -> None:
 
 def test_hooks_are_gone_even_after_a_failure() -> None:
     model = nn.Sequential(nn.Conv2d(3, 2, 1))
-    with pytest.raises(UserError, match="on pictures of 1 x 4 x 4 pixels in layer '0': RuntimeError: Given"):
+    with pytest.raises(UserError, match="on one picture of 1 x 4 x 4 pixels in layer '0': RuntimeError: Given"):
         trace(model, torch.zeros(1, 1, 4, 4))
     assert not model[0]._forward_hooks and not model[0]._forward_pre_hooks
