@@ -302,7 +302,8 @@ def main() -> None:
     except SystemExit as error:  # of foreign code; typer returns its own
         from prunebench.plugins.discovery import failure
 
-        code = _error(f"the code of a plugin or network ended the command: {failure(error)}")
+        closed = isinstance(error.__context__, BrokenPipeError)  # whoever read the output has gone
+        code = 1 if closed else _error(f"the code of a plugin or network ended the command: {failure(error)}")
     except _CLICK_ERROR as error:
         code = _error(_one_line(error)) if str(error.format_message()) else 2  # typer has shown the help
     if code == _INTERRUPTED:

@@ -54,7 +54,7 @@ def _run_or_refuse(model: nn.Module, pictures: Tensor) -> None:
         raise
     except Exception as error:
         text = " ".join(str(error).split())
-        raise UserError(f"its forward pass fails in training mode: {type(error).__name__}: {text}") from None
+        raise UserError(f"it fails in training mode: {type(error).__name__}: {text}") from None
 
 
 def _run(model: nn.Module, pictures: Tensor, memory_format: torch.memory_format) -> None:

@@ -10,6 +10,19 @@ from prunebench.study.grid import make_grid
 Make = Callable[..., Any]
 
 
+PAIRS = """
+from torch import nn
+
+class Pair(nn.Sequential):
+    def forward(self, pictures):
+        scores = super().forward(pictures)
+        return (scores, pictures) if self.training else scores
+
+def net(channels, classes):
+    return Pair(nn.Conv2d(channels, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, classes))
+"""
+
+
 def cells(text: str) -> dict[tuple[str, str], str]:
     rows = [line.rsplit("  ", 2) for line in text.splitlines() if " | " in line]
     return {(cell.split(" | ")[1], keep.strip()): state.strip() for cell, keep, state in rows}
@@ -30,6 +43,15 @@ def test_everything_is_to_do_in_a_new_folder(tiny: Make, tmp_path: Path, monkeyp
     assert points == "6"
     assert sorted(stages.split(", ")) == ["1 dense", "2 sparse", "6 point", "9 rung"]
     assert int(epochs) == 3 + 2 * 1 + 9 * 1 + 6 * 4
+
+
+def test_a_network_that_cannot_be_trained_costs_nothing(
+    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pairs.py").write_text(PAIRS)
+    monkeypatch.chdir(tmp_path)
+    text = describe(make_grid(tiny(tmp_path / "out", criteria="magnitude", keep="0.9", models="pairs:net")))
+    assert "none: it cannot be trained: it returns a tuple in training mode" in text
 
 
 def test_the_macs_by_hand(tiny: Make, tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_what_does_not_fit_is_one_line(plugin: tuple[str, ...], dataset: str, mo
     ("model", "fault"),
     [
         ("auxiliary", "it cannot be trained: it returns a tuple in training mode, not a tensor"),
-        ("auxiliary:fails=true", "it cannot be trained: its forward pass fails in training mode: ValueError: boom"),
+        ("auxiliary:fails=true", "it cannot be trained: it fails in training mode: ValueError: boom"),
     ],
 )
 def test_a_network_that_cannot_be_trained_fails_alone(plugin: tuple[str, ...], model: str, fault: str) -> None:
