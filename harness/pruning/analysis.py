@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from prunebench.errors import UserError, unknown
 from prunebench.pruning.dependencies import dependencies
 from prunebench.pruning.grouping import groups
+from prunebench.pruning.kinds import LAYERS
 from prunebench.pruning.network import Group, Network, Table
 from prunebench.pruning.operations import other_macs
 from prunebench.pruning.removal import remove
@@ -109,7 +110,7 @@ def _table(model: nn.Module, pictures: Tensor, classes: int | None) -> tuple[Tab
     try:
         return _analyse(skeleton(model), pictures.to("meta"), classes), MIXED
     except Exception:
-        return _analyse(_copy(model), pictures, classes), BY_VALUE
+        return _analyse(_copy(model), pictures, classes, by_value=True), BY_VALUE
 
 
 def _copy(model: nn.Module) -> nn.Module:
@@ -120,13 +121,17 @@ def _copy(model: nn.Module) -> nn.Module:
         raise UserError(f"it cannot be copied ({type(error).__name__}: {text}); keep such objects out of it") from error
 
 
-def _analyse(model: nn.Module, pictures: Tensor, classes: int | None) -> Table:
+def _analyse(model: nn.Module, pictures: Tensor, classes: int | None, by_value: bool = False) -> Table:
     try:
         trace, entries, sole_readers = dependencies(model, pictures, classes)
     except UserError:
         raise
     except Exception as error:
         raise UserError(f"the graph of its forward pass cannot be analysed ({type(error).__name__})") from error
+    idle = [name for name, layer in model.named_modules() if isinstance(layer, LAYERS) and not trace.calls[name]]
+    if by_value and idle:
+        what = f"layer '{idle[0]}' does not run on some pictures at least"
+        raise UserError(f"{what}, and its forward pass looks at its numbers: a branch may choose the layer")
     free: list[Group] = []
     fixed: dict[str, str] = {}
     for group, reason in groups(model, entries, trace.order):

@@ -95,16 +95,19 @@ def _copy(network: Network, places: Mapping[Part, Tensor]) -> nn.Module:
     parts = [(*holder(network.model, name), side) for name, side in places]
     cut = [getattr(layer, name) for layer, tensor, side in parts for name in cut_axes(layer, side, tensor)]
     memo: dict[int, object] = {id(tensor): tensor for tensor in cut}
-    return deepcopy(network.model, memo | {id(tensor): tensor.detach() for tensor in left_over(network.model)})
+    memo |= {id(tensor): tensor.detach().clone() for tensor in plain_tensors(network.model)}
+    return deepcopy(network.model, memo)
 
 
-def left_over(model: nn.Module) -> list[Tensor]:
-    """List the tensors that modules kept from a forward pass, with its graph; deepcopy refuses such tensors."""
-    return [value for module in model.modules() for value in _tensors(vars(module)) if not value.is_leaf]
+def plain_tensors(model: nn.Module) -> list[Tensor]:
+    """List the tensors in plain attributes of modules; deepcopy refuses those that a forward pass left with its graph."""
+    registered = {"_parameters", "_buffers", "_modules"}
+    attributes = (value for m in model.modules() for name, value in vars(m).items() if name not in registered)
+    return [tensor for value in attributes for tensor in _tensors(value)]
 
 
 def _tensors(value: object) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
+    if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
         yield value
     elif isinstance(value, dict | list | tuple):
         for inner in value.values() if isinstance(value, dict) else value:

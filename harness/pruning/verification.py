@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from prunebench.errors import UserError
 from prunebench.pruning.kinds import KINDS, NORMS, channel_axis, own_tensors
 from prunebench.pruning.network import Network, Table
-from prunebench.pruning.removal import left_over, remove, zero_units
+from prunebench.pruning.removal import plain_tensors, remove, zero_units
 from prunebench.pruning.selection import Rule, lowest
 
 Check = Callable[[Mapping[str, Tensor], Tensor], str]  # units, pictures -> what goes wrong
@@ -130,7 +130,7 @@ def twin(model: nn.Module, change: Callable[[Tensor], Tensor]) -> nn.Module:
     """
     memo: dict[int, object] = {id(tensor): change(tensor) for tensor in model.buffers()}
     memo |= {id(tensor): nn.Parameter(change(tensor)) for tensor in model.parameters() if tensor.is_floating_point()}
-    memo |= {id(tensor): change(tensor.detach()) for tensor in left_over(model)}
+    memo |= {id(tensor): change(tensor.detach()) for tensor in plain_tensors(model)}
     return deepcopy(model, memo).eval()
 
 

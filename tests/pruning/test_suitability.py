@@ -10,6 +10,7 @@ from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
 from prunebench.errors import UserError
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.verification import TRAINING
+from prunebench.testing.model import check_model
 from prunebench.testing.toys import Net
 
 PICTURES = torch.zeros(2, 3, 4, 4)
@@ -175,8 +176,28 @@ def test_a_branch_that_the_numbers_choose_is_named() -> None:
         return net.last((net.b(first) if first.mean() > 0.2 else net.c(first)).relu().mean((2, 3)))
 
     parts = {"a": nn.Conv2d(3, 8, 1), "b": nn.Conv2d(8, 6, 3), "c": nn.Conv2d(8, 6, 1), "last": nn.Linear(6, 2)}
-    with pytest.raises(UserError, match="'a' keeps its units because of a forward pass that looks at its numbers"):
+    with pytest.raises(
+        UserError, match=r"layer '[bc]' does not run .* a branch may choose the layer"
+    ):
         analyse(Net(run, **parts), PICTURES)
+
+
+class Plain(nn.Module):
+    """Normalises by a tensor that is a plain attribute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean, self.net, self.unused = torch.tensor([0.5, 0.4, 0.3]).view(1, 3, 1, 1), chain(), nn.Linear(3, 3)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        scores: Tensor = self.net(pictures - self.mean)
+        return scores
+
+
+def test_plain_tensors_go_where_the_network_goes() -> None:
+    model = Plain()
+    assert [group.name for group in analyse(model, PICTURES).groups] == ["net.0", "net.2"]
+    assert check_model(model, PICTURES) == [] and model.mean.device.type == "cpu"
 
 
 class Keeping(nn.Module):

@@ -143,7 +143,7 @@ def test_layers_that_the_check_had_fixed_are_whole_when_loaded(tmp_path: Path, m
 def traps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a working folder whose modules leave a trace when they are imported or called."""
     text = "from pathlib import Path\nPath('trace').touch()\ndef net(*_, **__): Path('trace').touch()\n"
-    for name in ("mynets", "lenet"):
+    for name in ("trapnets", "lenet"):
         (tmp_path / f"{name}.py").write_text(text)
     monkeypatch.chdir(tmp_path)
     return tmp_path / "trace"
@@ -151,7 +151,7 @@ def traps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize(
     "label",
-    ["mynets:net", "mynets:net,width=2", "lenet:net", "timeit:timeit,stmt=open('trace'+chr(44)+'w')", "os:abort"],
+    ["trapnets:net", "trapnets:net,width=2", "lenet:net", "timeit:timeit,stmt=open('trace'+chr(44)+'w')", "os:abort"],
 )
 def test_a_folder_never_names_code_to_import(table: Table, tmp_path: Path, traps: Path, label: str) -> None:
     save(pruned(table)[0], tmp_path / "n", ORIGIN.model_copy(update={"model": label}))
@@ -163,9 +163,9 @@ def test_a_folder_never_names_code_to_import(table: Table, tmp_path: Path, traps
 
 
 def test_what_the_caller_allows_is_imported(table: Table, tmp_path: Path, traps: Path) -> None:
-    save(pruned(table)[0], tmp_path / "n", ORIGIN.model_copy(update={"model": "mynets:net"}))
-    with pytest.raises(UserError, match="mynets:net"):  # it returns no network
-        prunebench.load(tmp_path / "n", models=["mynets:net"])
+    save(pruned(table)[0], tmp_path / "n", ORIGIN.model_copy(update={"model": "trapnets:net"}))
+    with pytest.raises(UserError, match="trapnets:net"):  # it returns no network
+        prunebench.load(tmp_path / "n", models=["trapnets:net"])
     assert traps.exists()
 
 
