@@ -100,7 +100,7 @@ def _copy(network: Network, places: Mapping[Part, Tensor]) -> nn.Module:
 
 
 def plain_tensors(model: nn.Module) -> list[Tensor]:
-    """List the tensors in plain attributes of modules; deepcopy refuses those that a forward pass left with its graph."""
+    """List the tensors in plain attributes of modules; deepcopy refuses those that a forward pass left."""
     registered = {"_parameters", "_buffers", "_modules"}
     attributes = (value for m in model.modules() for name, value in vars(m).items() if name not in registered)
     return [tensor for value in attributes for tensor in _tensors(value)]
