@@ -48,6 +48,7 @@ def own_tensors(module: nn.Module) -> dict[str, Tensor]:
 def channel_axis(tensor: Tensor) -> int | None:
     """Give the only axis of a tensor with more than one entry; None if there is none, or several.
 
+    >>> import torch
     >>> channel_axis(torch.ones(1, 8, 1, 1)), channel_axis(torch.ones(2, 8)), channel_axis(torch.ones(1))
     (1, None, None)
     """
