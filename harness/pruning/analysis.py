@@ -25,14 +25,15 @@ def analyse(
     """Find the removable units of a dense network, and the slices of all layers that belong to each unit.
 
     A unit of a grouped convolution is one position, the same in each convolution group, so these groups stay equal.
-    A layer keeps its units (`Table.fixed`) if they cannot be followed to every layer that reads them, or if their
-    removal is not exact. To check this, three different halves of every group's units are removed from copies with
-    random weights in float64. The output must equal that of masked copies.
+    So are the channels of one group of a GroupNorm. A layer keeps its units (`Table.fixed`) if they cannot be followed
+    to every layer that reads them, or if their removal is not exact. To check this, four draws of every group's units
+    are removed from copies with random parameters in float64; the last draw leaves the default floor. The output must
+    equal that of masked copies.
 
     The model is not changed.
 
     Args:
-        model: any network of convolutions, linear layers and BatchNorm that returns one tensor, (batch, classes).
+        model: any network that returns one tensor, (batch, classes). Units are those of `Conv2d` and `Linear`.
         example: pictures of the right size (batch, channels, height, width); their values do not matter.
         name: how errors call the model.
         check: whether to make this check, and to measure `Table.macs`.
@@ -130,8 +131,8 @@ def _analyse(model: nn.Module, pictures: Tensor, classes: int | None, by_value: 
         raise UserError(f"the graph of its forward pass cannot be analysed ({type(error).__name__})") from error
     idle = [name for name, layer in model.named_modules() if isinstance(layer, LAYERS) and not trace.calls[name]]
     if by_value and idle:
-        what = f"layer '{idle[0]}' does not run on some pictures at least"
-        raise UserError(f"{what}, and its forward pass looks at its numbers: a branch may choose the layer")
+        what = f"layer '{idle[0]}' did not run when the network was analysed"
+        raise UserError(f"{what}, and the forward pass looks at its numbers: a branch may choose the layer")
     free: list[Group] = []
     fixed: dict[str, str] = {}
     for group, reason in groups(model, entries, trace.order):

@@ -71,7 +71,7 @@ class _Graph(tp.DependencyGraph):  # type: ignore[misc]
                 used.append(dep)
 
 
-class _Alone(tp.function.BatchnormPruner):  # type: ignore[misc]
+class _Channelwise(tp.function.BatchnormPruner):  # type: ignore[misc]
     """Lets units pass through modules that work on each channel alone."""
 
     def __init__(self, channels: Mapping[nn.Module, int]) -> None:
@@ -88,13 +88,13 @@ class _Alone(tp.function.BatchnormPruner):  # type: ignore[misc]
 class _Walk:
     """What a walk through the graph needs to know.
 
-    names: of modules and parameters. alone: modules that seem to work on each channel alone.
+    names: of modules and parameters. channelwise: modules that seem to work on each channel alone.
     stops: modules whose units cannot be followed, each with the reason.
     """
 
     graph: Any
     names: Mapping[Any, str]
-    alone: frozenset[str]
+    channelwise: frozenset[str]
     stops: Mapping[str, str]
 
 
@@ -115,10 +115,13 @@ def dependencies(model: nn.Module, pictures: Tensor, classes: int | None) -> tup
         trace(model, pictures[:1], classes)
         seen.stops = unfollowed(model, seen.calls)
         _stand_in(model, seen)
-        channels = {model.get_submodule(name): width for name, width in seen.alone.items()}
+        channels = {model.get_submodule(name): width for name, width in seen.channelwise.items()}
         kinds = {type(module) for module in channels if not isinstance(module, NORMS)}
         # The two sides of a ChannelPad are independent, as in a convolution.
-        pruners: dict[type, Any] = {ChannelPad: tp.function.ConvPruner(), **dict.fromkeys(kinds, _Alone(channels))}
+        pruners: dict[type, Any] = {
+            ChannelPad: tp.function.ConvPruner(),
+            **dict.fromkeys(kinds, _Channelwise(channels)),
+        }
         pictures = pictures.detach().requires_grad_()  # so that a concatenation with the pictures shows their channels
         graph = _Graph().build_dependency(model, (pictures,), customized_pruners=pruners, verbose=False)
     for name in seen.order:
@@ -126,7 +129,7 @@ def dependencies(model: nn.Module, pictures: Tensor, classes: int | None) -> tup
             seen.stops[name] = "has no gradient: the forward pass uses no_grad, detach or argmax"
     names = {module: layer for layer, module in model.named_modules()}
     names |= {parameter: name for name, parameter in model.named_parameters()}
-    walk = _Walk(graph, names, frozenset(seen.alone), seen.stops)
+    walk = _Walk(graph, names, frozenset(seen.channelwise), seen.stops)
     entries = list(_roots(model, walk, seen.order))
     layers = {name: model.get_submodule(name) for name in seen.order if name not in seen.stops}
     sole_readers = {name: _read_alone(graph, names, layer) for name, layer in layers.items() if depthwise(layer)}
@@ -141,15 +144,15 @@ def _stand_in(model: nn.Module, seen: Trace) -> None:
     Those whose tensors have one entry vanish: nothing in them depends on the units. Other buffers with one entry for
     each channel become parameters.
     """
-    for name in list(seen.alone):
+    for name in list(seen.channelwise):
         module = model.get_submodule(name)
         module.forward = torch.clone
         if own_tensors(module) and all(tensor.numel() == 1 for tensor in own_tensors(module).values()):
-            del seen.alone[name]
+            del seen.channelwise[name]
             for parent in model.modules():
                 parent._modules.update({k: nn.Identity() for k, child in parent._modules.items() if child is module})
     for name, module in model.named_modules():
-        if not isinstance(module, KINDS) and name not in seen.alone:
+        if not isinstance(module, KINDS) and name not in seen.channelwise:
             for key in [key for key, tensor in module._buffers.items() if tensor is not None and _bare(tensor)]:
                 module._parameters[key] = nn.Parameter(module._buffers.pop(key))  # the graph shows parameters alone
 
@@ -197,7 +200,7 @@ def _follow(walk: _Walk, layer: nn.Module, root: str) -> Found:
 
 
 def _has_positions(module: Any, walk: _Walk) -> bool:
-    return isinstance(module, (*KINDS, nn.Parameter)) or walk.names.get(module) in walk.alone
+    return isinstance(module, (*KINDS, nn.Parameter)) or walk.names.get(module) in walk.channelwise
 
 
 def _moved(mappings: Sequence[Callable[[Pairs], Pairs] | None], pairs: Pairs) -> Pairs:

@@ -20,19 +20,11 @@ from prunebench.pruning.removal import remove
 from prunebench.pruning.verification import skeleton, twin
 
 Counts = Mapping[str, int]
-_UNCOUNTED = (  # beginnings of names
-    *("addbmm", "addr", "cdist", "lstm", "gru", "rnn", "mkldnn_rnn", "fft", "deform_conv2d", "trilinear", "conv_tbc"),
-    *(
-        "linalg_solve",
-        "linalg_inv",
-        "linalg_lu",
-        "linalg_eig",
-        "linalg_svd",
-        "linalg_qr",
-        "linalg_cholesky",
-        "matrix_exp",
-    ),
-    *("native_multi_head_attention", "transformer_encoder_layer_fwd"),
+# Beginnings of the names of operations that multiply and add, and that the flop counter does not know.
+_UNCOUNTED = (
+    *("addbmm", "addr", "cdist", "conv_tbc", "deform_conv2d", "fft", "gru", "lstm", "matrix_exp", "mkldnn_rnn", "rnn"),
+    *("linalg_cholesky", "linalg_eig", "linalg_inv", "linalg_lu", "linalg_qr", "linalg_solve", "linalg_svd"),
+    *("native_multi_head_attention", "transformer_encoder_layer_fwd", "trilinear"),
 )
 
 
@@ -57,16 +49,12 @@ def macs_by_operation(model: nn.Module, size: Iterable[int]) -> Counter[str]:
     return Counter({str(operation).split(".")[-1]: number // 2 for operation, number in counts.items()})
 
 
-def _of_matrix(matrix: Any, *_: Any, **__: Any) -> int:
-    return 2 * int(math.prod(matrix))
+def _largest(*shapes: Any, **_: Any) -> int:
+    """Count the FLOPs of a product with a vector: two for each element of the matrix, or of the other vector."""
+    return 2 * max(math.prod(shape) for shape in shapes if isinstance(shape, torch.Size))
 
 
-def _of_sum(_: Any, matrix: Any, *__: Any, **___: Any) -> int:
-    return 2 * int(math.prod(matrix))
-
-
-_ATEN = torch.ops.aten
-_VECTORS = {_ATEN.mv: _of_matrix, _ATEN.dot: _of_matrix, _ATEN.vdot: _of_matrix, _ATEN.addmv: _of_sum}
+_VECTORS = {getattr(torch.ops.aten, name): _largest for name in ("mv", "dot", "vdot", "addmv")}
 
 
 class _Uncounted(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -86,23 +74,29 @@ class _Uncounted(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def other_macs(model: nn.Module, table: Table, pictures: Tensor) -> Polynomial:
     """Give the MACs beyond those of `Table.positions`, as a function of the numbers of units.
 
-    Copies of the network with fewer units are measured, with shapes alone. Most networks need two: their other MACs do
-    not depend on the units. Else the units of each group are varied alone, and in pairs where that does not suffice.
+    Copies of the network with fewer units are measured, with shapes alone. In most networks the other MACs do not
+    depend on the units, and two copies show it. Else the units of each group are varied alone. Where that does not
+    suffice, pairs of these groups are varied: one copy for each pair.
 
     Raises `UserError` if no polynomial of degree two gives the measured numbers, naming the operations.
     """
     probe = _Probe(runnable(model, pictures), table, tuple(pictures.shape[1:]))
     dense = {group.name: group.units for group in table.groups}
     draws = _draws(dense)
+
+    def fits(found: Polynomial) -> bool:
+        return all(found.value(draw) == probe(draw) for draw in draws)
+
     constant = Polynomial(Fraction(probe(dense)))
-    if all(probe(draw) == constant.constant for draw in draws):
+    if fits(constant):
         return constant
-    fitted = _alone(probe, dense)
-    if any(fitted.value(draw) != probe(draw) for draw in draws):
-        fitted = _with_pairs(probe, dense, fitted)
-    if any(fitted.value(draw) != probe(draw) for draw in draws):
-        raise UserError(f"its MACs are uncounted: those of {probe.names()} do not follow from the numbers of units")
-    return fitted
+    alone = _alone(probe, dense)
+    if fits(alone):
+        return alone
+    with_pairs = _with_pairs(probe, dense, alone)
+    if fits(with_pairs):
+        return with_pairs
+    raise UserError(f"its MACs are uncounted: those of {probe.names()} do not follow from the numbers of units")
 
 
 def runnable(model: nn.Module, pictures: Tensor) -> nn.Module:
@@ -141,7 +135,9 @@ class _Probe:
 
 def _draws(dense: Counts) -> list[dict[str, int]]:
     draw = torch.Generator().manual_seed(0)
-    return [{group: int(torch.randint(1, units, (), generator=draw)) for group, units in dense.items()} for _ in "ab"]
+    return [
+        {group: int(torch.randint(1, units, (), generator=draw)) for group, units in dense.items()} for _ in range(2)
+    ]
 
 
 def _alone(probe: Callable[[Counts], int], dense: Counts) -> Polynomial:

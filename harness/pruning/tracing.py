@@ -18,7 +18,7 @@ class Trace:
     """The trace of one forward pass.
 
     order: convolutions and linear layers, as executed.
-    alone: modules that keep the shape of their input and seem to work on each channel alone, with their channels.
+    channelwise: modules that keep the shape of their input and seem to work on each channel alone, with their channels.
     calls: how often each module ran.
     stops: modules whose units cannot be followed, each with the reason.
     For the rest see `Table`.
@@ -29,7 +29,7 @@ class Trace:
     norm: dict[str, str] = field(default_factory=dict)
     tail: dict[str, str] = field(default_factory=dict)
     joined: dict[str, tuple[str, int]] = field(default_factory=dict)
-    alone: dict[str, int] = field(default_factory=dict)
+    channelwise: dict[str, int] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     stops: dict[str, str] = field(default_factory=dict)
     running: str = ""
@@ -89,14 +89,14 @@ class Trace:
             self.tail[name] = owner = name
             self._open[name] = result.shape
         elif len(inputs) + len(named) == 1 and channelwise(module) and given.shape == result.shape and given.ndim > 1:
-            self._note_alone(name, module, given.shape[1])
+            self._note_channelwise(name, module, given.shape[1])
         if owner:
             self._ends[id(result)] = (owner, result, result._version)
 
-    def _note_alone(self, name: str, module: nn.Module, channels: int) -> None:
+    def _note_channelwise(self, name: str, module: nn.Module, channels: int) -> None:
         tensors = own_tensors(module).values()
         if all(tensor.numel() == 1 or tensor.numel() == channels for tensor in tensors):
-            self.alone[name] = channels
+            self.channelwise[name] = channels
 
     def forget(self, layer: str) -> None:
         """Forget a layer that ran several times."""

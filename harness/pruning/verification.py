@@ -44,17 +44,21 @@ def verify(model: nn.Module, table: Table, pictures: Tensor, reason: str = MIXED
     """
     if table.groups and not _matters(model, table, pictures):
         raise UserError("it cannot be checked: with random parameters its output does not depend on its units")
-    for units in _draws(table) if table.groups else ():
+    return _verified(model, table, pictures, reason)
+
+
+def _verified(model: nn.Module, table: Table, pictures: Tensor, reason: str) -> Table:
+    for units in _draws(table):
         if difference(model, table, units, pictures):
             if problem := difference(model, table, {}, pictures):
                 two = "two passes in eval mode differ; give dropout training=self.training"
                 raise UserError(f"it cannot be checked in float64: {two if problem == DIFFERS else problem}")
             fails = partial(difference, model, table)
-            return verify(model, _without_faulty(table, units, fails, pictures, reason), pictures, reason)
-    for units in _draws(table) if table.groups else ():
+            return _verified(model, _without_faulty(table, units, fails, pictures, reason), pictures, reason)
+    for units in _draws(table):
         if _fails_in_training(model, table, units, pictures) and not _fails_in_training(model, table, {}, pictures):
             fails = partial(_fails_in_training, model, table)
-            return verify(model, _without_faulty(table, units, fails, pictures, TRAINING), pictures, reason)
+            return _verified(model, _without_faulty(table, units, fails, pictures, TRAINING), pictures, reason)
     return table
 
 
@@ -206,10 +210,11 @@ def _compare(network: Network, units: Mapping[str, Tensor], pictures: Tensor) ->
 
 
 def _match_scale(norm: nn.Module, given: tuple[Tensor]) -> None:
-    first = not vars(norm).pop("_scaled", False)  # of two calls of one module, the first decides
+    if "_scaled" in vars(norm):  # of two calls of one module, the first decides
+        return
     vars(norm)["_scaled"] = True
     square = given[0].square().mean()
-    if first and isinstance(norm, NORMS) and norm.running_mean is not None and norm.running_var is not None:
+    if isinstance(norm, NORMS) and norm.running_mean is not None and norm.running_var is not None:
         norm.running_mean.mul_(square.sqrt())
         norm.running_var.mul_(square)
 
@@ -229,12 +234,14 @@ def _fill(tensor: Tensor, low: float, high: float, generator: torch.Generator) -
 
 
 def _draws(table: Table) -> Iterator[dict[str, Tensor]]:
-    """Draw units of every group four times, never all; every unit is drawn.
+    """Draw units of every group four times, never all of a group; every unit is drawn. No group, no draw.
 
     One draw cannot tell the removed units from each other, nor the remaining ones. Channels that are shifted by one
     could then pass the check. So every unit has a random code from 1 to 7, and draw b takes the units whose bit b is
     set. Up to seven units have different codes. The last draw leaves the fewest units that the default floor allows.
     """
+    if not table.groups:
+        return
     generator = torch.Generator().manual_seed(SEED)
     orders = {group.name: torch.randperm(group.units, generator=generator) for group in table.groups}
     for bit in range(DRAWS):

@@ -176,7 +176,9 @@ def test_a_branch_that_the_numbers_choose_is_named() -> None:
         return net.last((net.b(first) if first.mean() > 0.2 else net.c(first)).relu().mean((2, 3)))
 
     parts = {"a": nn.Conv2d(3, 8, 1), "b": nn.Conv2d(8, 6, 3), "c": nn.Conv2d(8, 6, 1), "last": nn.Linear(6, 2)}
-    with pytest.raises(UserError, match=r"layer '[bc]' does not run .* a branch may choose the layer"):
+    with pytest.raises(
+        UserError, match=r"layer '[bc]' did not run when the network was analysed.* a branch may choose"
+    ):
         analyse(Net(run, **parts), PICTURES)
 
 

@@ -124,7 +124,7 @@ def test_modules_that_keep_channels_apart_belong_to_the_chain() -> None:
     layers = {"conv": nn.Conv2d(1, 2, 3), "norm": nn.InstanceNorm2d(2), "scale": Scale(2), "slope": nn.PReLU(2)}
     seen = trace(chain(**layers, last=nn.Conv2d(2, 2, 1), flat=nn.Flatten()).eval(), torch.zeros(2, 1, 4, 4))
     assert seen.tail["conv"] == "slope" and seen.norm == {}
-    assert seen.alone == {"norm": 2, "scale": 2, "slope": 2}
+    assert seen.channelwise == {"norm": 2, "scale": 2, "slope": 2}
 
 
 def test_layers_may_be_called_by_keyword() -> None:
