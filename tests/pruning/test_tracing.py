@@ -127,6 +127,24 @@ def test_modules_that_keep_channels_apart_belong_to_the_chain() -> None:
     assert seen.channelwise == {"norm": 2, "scale": 2, "slope": 2}
 
 
+class Curve(nn.Module):
+    """A polynomial of three coefficients, applied to every number alone: its entries are no channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.coefficients = nn.Parameter(torch.ones(3))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return pictures.unsqueeze(-1).pow(torch.arange(3)) @ self.coefficients
+
+
+def test_a_module_whose_entries_are_not_one_for_each_channel_does_not_belong_to_the_chain() -> None:
+    for channels, expected in ((2, {}), (3, {"curve": 3})):
+        layers = {"conv": nn.Conv2d(1, channels, 3), "curve": Curve(), "last": nn.Conv2d(channels, 2, 1)}
+        seen = trace(chain(**layers, flat=nn.Flatten()).eval(), torch.zeros(2, 1, 4, 4))
+        assert seen.channelwise == expected
+
+
 def test_layers_may_be_called_by_keyword() -> None:
     layers = {"conv": nn.Conv2d(1, 2, 1), "last": nn.Linear(2, 2)}
     model = Net(lambda net, x: net.last(input=net.conv(input=x).mean((2, 3))), **layers)

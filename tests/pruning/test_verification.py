@@ -1,4 +1,5 @@
 import copy
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -31,6 +32,23 @@ def test_verify_fixes_a_group_that_lacks_a_reader() -> None:
     group = table.group("conv2")
     object.__setattr__(group, "slices", tuple(s for s in group.slices if s.side == "out"))
     assert verify(model, table, torch.zeros(1, 1, 28, 28)).fixed == {"conv2": MIXED}
+
+
+@pytest.mark.parametrize("units", [2, 3, 7, 8, 9, 16, 41])
+def test_every_unit_is_removed_once_and_never_all_of_a_group(units: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = nn.Sequential(nn.Linear(3, units), nn.ReLU(), nn.Linear(units, 2))
+    table = analyse(model, torch.zeros(2, 3), check=False)
+    drawn: list[set[int]] = []
+
+    def record(model: nn.Module, table: Table, units: dict[str, Tensor], pictures: Tensor) -> str:
+        drawn.extend(set(removed.tolist()) for removed in units.values())
+        return ""
+
+    monkeypatch.setattr(verification, "difference", record)
+    verify(model, table, torch.zeros(2, 3))
+    *first, floor = drawn
+    assert len(first) == 3 and set().union(*first) == set(range(units))
+    assert max(map(len, drawn)) == len(floor) == units - max(1, math.ceil(units / 10))
 
 
 def swapped(units: int, one: int) -> Tensor:
