@@ -12,7 +12,8 @@ def apoz(feature_map: Tensor) -> Tensor:
     none, it counts what a ReLU would let through.
 
     feature_map: (batch, units, positions...), after BatchNorm and nonlinearity. For a layer that writes to a residual
-    stream, feature_map is the stream after the addition and its nonlinearity, if any. Returns (units,), in [0, 1].
+    stream, feature_map is the stream after the addition and its nonlinearity, if any. In DenseNet, where the next
+    BatchNorm reads several layers, it is the layer's own output. Returns (units,), in [0, 1].
 
     >>> import torch
     >>> apoz(torch.tensor([[[0.0, 3.0], [0.0, 0.0]], [[2.0, 1.0], [0.5, 0.0]]]))

@@ -9,9 +9,10 @@ from prunebench import Criterion, Ranking
 def bn_scale(gamma: Tensor, weight: Tensor) -> Tensor:
     """Absolute BatchNorm weight of each unit, |gamma_f|; in a layer without BatchNorm, ||W_f||_2.
 
-    Liu et al. rank networks in which every pruned layer has a BatchNorm. Where no BatchNorm follows, or the BatchNorm
-    was never trained, all gamma are one and rank nothing. There the score is the unit's norm: the factor that weight
-    normalisation gives the unit (Salimans & Kingma, NIPS 2016, eq. 2). The two scores are not on one scale.
+    A unit without a BatchNorm of its own, as in DenseNet, takes the largest |gamma| of the BatchNorms that read it (see
+    `slimming`). Liu et al. rank networks in which a BatchNorm follows or reads every pruned unit. Where none does, or
+    the BatchNorm was never trained, all gamma are one and rank nothing. There the score is the unit's norm: the factor
+    that weight normalisation gives the unit (Salimans & Kingma, NIPS 2016, eq. 2). The two scores are not on one scale.
 
     gamma: (units,); weight: (units, fan_in). Returns (units,).
 

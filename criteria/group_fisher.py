@@ -1,32 +1,34 @@
-"""Group Fisher pruning: Fisher information of one mask for all coupled layers (Liu et al., ICML 2021)."""
+"""Group Fisher pruning: Fisher information of one mask before all that reads a unit (Liu et al., ICML 2021)."""
 
 from torch import Tensor
 
 from prunebench import Criterion, Ranking
 
 
-def group_fisher(activation: Tensor, activation_grad: Tensor) -> Tensor:
+def group_fisher(read: Tensor, read_grad: Tensor) -> Tensor:
     """Half the mean squared derivative of each sample's loss by a unit's mask, 1/2 mean_n (dL_n/dm)^2 at m = 1.
 
-    The mask multiplies the feature map that the next layers read. dL_n/dm is the feature map times its gradient, summed
-    over positions. The terms of all layers that share the mask are added before squaring.
+    As in the paper, the mask multiplies the unit in the input of every convolution and linear layer that reads it.
+    dL_n/dm is the input times its gradient, summed over positions. The terms of all layers that share the mask are
+    added before squaring.
 
-    The paper's masks stand before the layers that *read* a residual stream. Here the masks stand after the layers that
-    *write* the stream. On a stream of ReLU both give the same derivative of each sample's loss: scaling all that is
-    written scales all that is read (Euler's theorem).
+    What passes a residual stream by its shortcut is nobody's input. A shortcut that pads has no weights, but it reads
+    for the next stream, so it counts as a reader. Where the stream is pooled before the classifier, the mask multiplies
+    the pooled numbers. A BatchNorm that reads the stream, as in DenseNet, is no reader: the layer behind it is. So the
+    mask removes the BatchNorm's shift, too.
 
-    Where a depthwise convolution reads the unit, the mask acts twice, as in the paper: on the convolution's input and
-    on its output. The paper divides by the memory that is removed with the unit (ranking `per-memory`) or by its MACs
-    (`per-cost`).
+    A depthwise convolution reads its input, and the next layer reads its output. So the mask acts on both, as in the
+    paper. The paper divides by the memory that is removed with the unit (ranking `per-memory`) or by its MACs
+    (`per-cost`). The authors' code sums over samples, without the factor 1/2.
 
-    activation, activation_grad: (batch, units, positions...), with the gradient of each sample's own loss. The layers
-    of a coupled group come concatenated along positions. Returns (units,), loss.
+    read, read_grad: (batch, units, positions...), with the gradient of each sample's own loss. All layers that read the
+    unit come concatenated along positions. Returns (units,), loss.
 
     >>> import torch
     >>> group_fisher(torch.tensor([[[1.0, 2.0]], [[1.0, 0.0]]]), torch.tensor([[[2.0, 1.0]], [[-2.0, 5.0]]]))
     tensor([5.])
     """
-    change = (activation * activation_grad).reshape(*activation.shape[:2], -1).sum(dim=2)
+    change = (read * read_grad).reshape(*read.shape[:2], -1).sum(dim=2)
     return 0.5 * change.square().mean(dim=0)
 
 

@@ -9,9 +9,9 @@ from prunebench import Criterion, Ranking
 def hrank(feature_map: Tensor) -> Tensor:
     """Mean over examples of the rank of a unit's feature map after its nonlinearity.
 
-    For a layer that writes to a residual stream, the feature map is the stream after the addition and its ReLU, as in
-    the authors' code. A map that no ReLU follows (LeNet-5, linear bottlenecks) nearly always has full rank: the score
-    hardly ranks such layers.
+    For a layer that writes to a residual stream, the feature map is the stream after the addition and its nonlinearity,
+    if any, as in the authors' code. A map that no ReLU follows (LeNet-5, linear bottlenecks) nearly always has full
+    rank: the score hardly ranks such layers.
 
     The rank of a height x width map is the number of singular values above max(height, width) eps times the largest,
     with the eps of the map's type. A linear layer's output is a map of one row: rank one, or zero where all is zero.

@@ -13,7 +13,8 @@ def mean_activation(feature_map: Tensor) -> Tensor:
     map does not tell its size.
 
     feature_map: (batch, units, positions...), after BatchNorm and nonlinearity. For a layer that writes to a residual
-    stream, feature_map is the stream after the addition and its nonlinearity, if any. Returns (units,).
+    stream, feature_map is the stream after the addition and its nonlinearity, if any. In DenseNet, where the next
+    BatchNorm reads several layers, it is the layer's own output. Returns (units,).
 
     >>> import torch
     >>> mean_activation(torch.tensor([[[0.0, 3.0], [0.0, 0.0]], [[2.0, 1.0], [0.5, 0.0]]]))

@@ -27,7 +27,12 @@ class BatchNormL1:
 
 
 def slimming(gamma: Tensor) -> Tensor:
-    """Absolute weight of the BatchNorm that follows, |gamma|; one where no BatchNorm follows.
+    """Absolute weight of the BatchNorm that follows a unit's layer, |gamma|.
+
+    A unit without a BatchNorm of its own, as in DenseNet, takes the largest |gamma| of the BatchNorms that read it. The
+    authors' code compares every |gamma| with one threshold, and cuts each reader's input by itself. Then exactly the
+    units that score no more than the threshold have no reader left. Where no BatchNorm follows or reads, the score is
+    one for every unit: nothing tells such units apart.
 
     gamma: (units,). Returns (units,).
 
@@ -40,6 +45,7 @@ def slimming(gamma: Tensor) -> Tensor:
 CRITERION = Criterion(
     slimming,
     regulariser=BatchNormL1(strength=3e-3),
+    coupling="mean",  # on the scale of single gammas, which one threshold cuts in the paper
     published=Ranking("global"),
     reference="Liu et al. Learning Efficient Convolutional Networks through Network Slimming. ICCV 2017, eq. 1",
 )

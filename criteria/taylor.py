@@ -9,7 +9,7 @@ def taylor(weight: Tensor, grad: Tensor, bias: Tensor, bias_grad: Tensor) -> Ten
     """Squared first-order change of the loss when a unit's weights and bias are set to zero: (sum_i g_i w_i + b db)^2.
 
     As in the paper, the score is computed on each mini-batch's mean gradient and averaged over mini-batches. So it
-    depends on the batch size; with batches of one sample it is exactly twice `fisher`.
+    depends on the batch size; with batches of one sample it is exactly twice `block_obd`.
 
     Weights and bias alone count: a BatchNorm's shift stays (`gate_taylor` includes the shift). Where only a depthwise
     convolution reads the unit, the depthwise filter alone is scored: two scores would count one removal twice.

@@ -25,7 +25,7 @@ Pass = Literal["none", "inputs", "gradients", "curvature", "activations"]
 EVIDENCE: dict[str, Pass] = {
     "weight": "none",  # (units, fan_in)
     "bias": "none",  # (units,), zeros where the layer has no bias
-    "gamma": "none",  # (units,), weight of the BatchNorm that follows; ones without a BatchNorm
+    "gamma": "none",  # (units,), weight of the BatchNorm that follows, or largest |weight| of those that read
     "gate": "none",  # (units,), log alpha of the unit's hard-concrete gate
     "generator": "none",  # a seeded torch.Generator
     "input_norm": "inputs",  # (units, fan_in), l2 norm over all batches of the input that each weight multiplies
@@ -37,7 +37,9 @@ EVIDENCE: dict[str, Pass] = {
     "normed_grad": "activations",  # same shape, gradient of each sample's own loss
     "activation": "activations",  # (batch, units, positions...), after BatchNorm and nonlinearity
     "activation_grad": "activations",  # same shape, gradient of each sample's own loss
-    "feature_map": "activations",  # as `activation`; on a residual stream, after its addition and ReLU
+    "feature_map": "activations",  # as `activation`; on a residual stream, after its addition and nonlinearity
+    "read": "activations",  # (batch, units, positions...), what the layers that read the unit are given; joint only
+    "read_grad": "activations",  # same shape, gradient of each sample's own loss by what this reader is given
     "curvature": "curvature",  # (units, fan_in), a diagonal of the loss's curvature, mean over samples
     "bias_curvature": "curvature",  # (units,)
 }
@@ -91,6 +93,9 @@ class Criterion:
         check_choice(where, "curvature", self.curvature, CURVATURES)
         check_choice(where, "scale", self.scale, get_args(Scale))
         check_choice(where, "coupling", self.coupling, get_args(Coupling))
+        if self.coupling != "joint" and (read := [name for name in self.evidence if name in ("read", "read_grad")]):
+            what = "it is of the layers that read a group's units, not of those that write them; set coupling='joint'"
+            raise UserError(f"{where}: evidence '{read[0]}' with coupling='{self.coupling}': {what}")
         _check_published(where, self.published)
         _check_regulariser(where, self.regulariser)
 

@@ -3,12 +3,23 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 Side = Literal["out", "in"]
+
+
+class Place(NamedTuple):
+    """A tensor in a forward pass: what a module reads ("in") or returns ("out") in one of its calls.
+
+    call: its number, from 1; 0 stands for the first call after a given layer ran.
+    """
+
+    module: str
+    call: int = 0
+    side: Side = "out"
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +77,11 @@ class Table:
 
     groups: the groups that may be pruned, without the classifier's output.
     positions: output positions (height x width; 1 for a linear layer on vectors) of every convolution and linear layer.
-    norm: the BatchNorm that directly follows a layer, if any.
-    tail: the last module of the chain layer -> BatchNorm -> nonlinearity (the layer itself if nothing follows).
-    joined: for a layer whose chain has no nonlinearity, as before a residual addition: the next nonlinearity that reads
-        a tensor of the same shape, and the number of that call. The tensor is a sum, not the end of a chain.
+    norm: the BatchNorm that directly follows a layer and alone reads it, if any.
+    tail: the last module of the chain layer -> BatchNorm -> nonlinearity (the layer itself if nothing follows). The
+        chain ends before a tensor that others read, too.
+    joined: the place of the tensor that a layer's output becomes behind its chain, by additions, factors and functions
+        that are nonlinearities. Such a tensor is a residual stream. Layers whose output stays as it is are left out.
     depthwise: for every depthwise convolution, the layer whose only reader it is ("" if none).
     fixed: layers whose units must stay, each with the reason ("because of ...").
     macs: for one picture, in operations beside the layers of `positions`, such as matrix products in attention.
@@ -79,7 +91,7 @@ class Table:
     positions: Mapping[str, int]
     norm: Mapping[str, str] = field(default_factory=dict)
     tail: Mapping[str, str] = field(default_factory=dict)
-    joined: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    joined: Mapping[str, Place] = field(default_factory=dict)
     depthwise: Mapping[str, str] = field(default_factory=dict)
     fixed: Mapping[str, str] = field(default_factory=dict)
     macs: Polynomial = Polynomial()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 def keeps_channels(grad_fn: Any) -> bool:
     """Tell whether a reshape keeps axis 1, flattens all axes after the batch, or belongs to a linear layer."""
-    before, after = _before(grad_fn), _after(grad_fn)
+    before, after = _before(grad_fn), shape(grad_fn)
     flattens = len(after) == 2 and after[0] == before[0]
     linear = 2 in (len(before), len(after)) and before[-1:] == after[-1:]
     vector = len(long := [side for side in before if side > 1]) == 1 and long == [side for side in after if side > 1]
@@ -19,7 +19,7 @@ def keeps_channels(grad_fn: Any) -> bool:
 
 def flattened(grad_fn: Any) -> int:
     """Give the number of positions of each channel that a flattening puts side by side; 1 for other reshapes."""
-    before, after = _before(grad_fn), _after(grad_fn)
+    before, after = _before(grad_fn), shape(grad_fn)
     flat = len(after) == 2 < len(before) and after[0] == before[0] and after[1] == prod(before[1:])
     return prod(before[2:]) if flat else 1
 
@@ -30,11 +30,11 @@ def concatenated(grad_fn: Any, known: Sequence[Tensor]) -> list[tuple[int, int]]
     known: parameters that are followed; other leaves of the graph, such as pictures, only take their place. An input
     outside the graph gets the place that is left; of several, the last.
     """
-    rank = len(_after(grad_fn))
+    rank = len(shape(grad_fn))
     axis = grad_fn._saved_dim if grad_fn._saved_dim < rank else grad_fn._saved_dim + rank - 2**64
     parts = grad_fn.next_functions
     sizes = [_size(function, number, axis) for function, number in parts]
-    left = _after(grad_fn)[axis] - sum(size or 0 for size in sizes)
+    left = shape(grad_fn)[axis] - sum(size or 0 for size in sizes)
     unknown = [place for place, size in enumerate(sizes) if size is None]
     starts = [0]
     for place, size in enumerate(sizes):
@@ -47,22 +47,23 @@ def concatenated(grad_fn: Any, known: Sequence[Tensor]) -> list[tuple[int, int]]
 def pads_channels(grad_fn: Any) -> bool:
     """Tell whether a padding adds channels."""
     pads: tuple[int, ...] = getattr(grad_fn, "_saved_pad", ())  # from the last axis on, two each
-    return bool(pads) and any(pads[2 * (len(_after(grad_fn)) - 2) :])
+    return bool(pads) and any(pads[2 * (len(shape(grad_fn)) - 2) :])
 
 
 def _before(grad_fn: Any) -> tuple[int, ...]:
     return tuple(getattr(grad_fn, "_saved_self_sym_sizes", ()))
 
 
-def _after(grad_fn: Any) -> tuple[int, ...]:
+def shape(grad_fn: Any) -> tuple[int, ...]:
+    """Give the shape of the tensor that a node made."""
     return tuple(grad_fn._input_metadata[0].shape)
 
 
 def _size(function: Any, number: int, axis: int) -> int | None:
     if function is None:
         return None
-    shape = function.variable.shape if hasattr(function, "variable") else function._input_metadata[number].shape
-    return int(shape[axis])
+    sizes = function.variable.shape if hasattr(function, "variable") else function._input_metadata[number].shape
+    return int(sizes[axis])
 
 
 def _followed(function: Any, known: Sequence[Tensor]) -> bool:

@@ -5,12 +5,24 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from textwrap import shorten
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from prunebench.errors import UserError
 from prunebench.pruning.kinds import KINDS, LAYERS, NONLINEAR, NORMS, channelwise, own_tensors
+from prunebench.pruning.network import Place
+from prunebench.pruning.streams import Places, Readers, follow, read_by, readers
+
+
+class Link(NamedTuple):
+    """A module of the chain that begins with a layer, and the nodes of autograd that made its input and its output."""
+
+    name: str
+    module: nn.Module
+    given: Any
+    result: Any
 
 
 @dataclass
@@ -28,7 +40,7 @@ class Trace:
     positions: dict[str, int] = field(default_factory=dict)
     norm: dict[str, str] = field(default_factory=dict)
     tail: dict[str, str] = field(default_factory=dict)
-    joined: dict[str, tuple[str, int]] = field(default_factory=dict)
+    joined: dict[str, Place] = field(default_factory=dict)
     channelwise: dict[str, int] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     stops: dict[str, str] = field(default_factory=dict)
@@ -38,9 +50,10 @@ class Trace:
     # By id, the tensor at the end of each layer's chain: layer, tensor, version. Ids are unique while tensors live.
     # A write in place, such as a residual addition, changes the version.
     _ends: dict[int, tuple[str, Tensor, int]] = field(default_factory=dict)
-    _inside: dict[str, str] = field(default_factory=dict)
-    # Layers whose chain has met no nonlinearity yet, with the shape of what they write.
-    _open: dict[str, torch.Size] = field(default_factory=dict)
+    # By name, the modules that run as the next link of a layer's chain: layer, and the node of the input.
+    _inside: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    # By layer, its chain: itself, BatchNorm, nonlinearity and the like, each read by the next.
+    _chains: dict[str, list[Link]] = field(default_factory=dict)
 
     def enter(self, name: str, module: nn.Module, inputs: tuple[object, ...], named: dict[str, object]) -> None:
         """Note that `module` is about to read its first input."""
@@ -52,33 +65,17 @@ class Trace:
         before, self._entered[name] = self._entered.get(name, 0), len(self.order)
         layer, _, version = self._ends.get(id(given), ("", given, -1))
         if version != given._version or (isinstance(module, KINDS) and not isinstance(module, NORMS)):
-            if isinstance(module, NONLINEAR):
-                self._join(name, given)
             return
         self._ends.pop(id(given))
-        if before > self.order.index(layer):
-            return  # since this layer ran, the module has run for another layer
-        self.tail[layer] = name
-        if isinstance(module, NONLINEAR):
-            self._open.pop(layer, None)
-        elif not isinstance(module, NORMS):
-            self._inside[name] = layer
-        elif layer not in self.norm:
-            self.norm[layer] = name
-            self._inside[name] = layer
-
-    def _join(self, name: str, given: Tensor) -> None:
-        """Note a nonlinearity that reads, say, a sum. Layers of the same shape may be summands."""
-        for layer in [layer for layer, shape in self._open.items() if shape == given.shape]:
-            self.joined[layer] = name, self.calls[name]
-            del self._open[layer]
+        if before <= self.order.index(layer):  # else, since this layer ran, the module has run for another layer
+            self._inside[name] = layer, given.grad_fn
 
     def leave(
         self, name: str, module: nn.Module, inputs: tuple[object, ...], named: dict[str, object], result: object
     ) -> None:
         """Note that `module` has made `result`."""
         self.running = ""
-        owner = self._inside.pop(name, "")
+        owner, node = self._inside.pop(name, ("", None))
         given = next(iter((*inputs, *named.values())), None)
         if not isinstance(given, Tensor) or not isinstance(result, Tensor):
             return
@@ -86,12 +83,39 @@ class Trace:
             units = module.out_channels if isinstance(module, nn.Conv2d) else module.out_features
             self.order.append(name)
             self.positions[name] = result.numel() // (result.shape[0] * units)
-            self.tail[name] = owner = name
-            self._open[name] = result.shape
+            self._chains[name], owner, node = [], name, result.grad_fn
         elif len(inputs) + len(named) == 1 and channelwise(module) and given.shape == result.shape and given.ndim > 1:
             self._note_channelwise(name, module, given.shape[1])
         if owner:
-            self._ends[id(result)] = (owner, result, result._version)
+            chain = self._chains[owner]
+            again = isinstance(module, NORMS) and any(isinstance(link.module, NORMS) for link in chain)
+            chain.append(Link(name, module, node, result.grad_fn))
+            if not again and not isinstance(module, NONLINEAR):
+                self._ends[id(result)] = (owner, result, result._version)
+
+    def settle(self, output: Tensor, places: Places) -> None:
+        """Say what belongs to each layer's chain, which ends where another module or function reads its tensor, too."""
+        found = readers(output)
+        for layer, (first, *links) in self._chains.items():
+            chain = [first]
+            for link in links:
+                if not read_by(link.given, link.result, found):
+                    break
+                chain.append(link)
+            self.tail[layer] = chain[-1].name
+            for link in chain[:0:-1]:
+                if isinstance(link.module, NORMS):
+                    self.norm[layer] = link.name
+            self._join(layer, chain[-1], places, found)
+        self._chains.clear()
+        self._ends.clear()
+
+    def _join(self, layer: str, end: Link, places: Places, found: Readers) -> None:
+        """Note the last place that the output of a layer reaches behind its chain."""
+        reached = list(follow(end.result, isinstance(end.module, NONLINEAR), found))[1:]
+        known = [place for node in reached if (place := places.find(node))]
+        if known:
+            self.joined[layer] = known[-1]
 
     def _note_channelwise(self, name: str, module: nn.Module, channels: int) -> None:
         tensors = own_tensors(module).values()
@@ -111,14 +135,15 @@ def trace(model: nn.Module, example: Tensor, classes: int | None = None) -> Trac
     Raises `UserError` if the model fails, or its output is not (batch, classes).
     classes: not checked if None.
     """
-    seen = Trace()
+    seen, places = Trace(), Places()
     hooked = {n: m for n, m in model.named_modules() if isinstance(m, (*KINDS, *NONLINEAR)) or channelwise(m)}
     try:
-        with ExitStack() as hooks:
+        with torch.enable_grad(), ExitStack() as hooks:
+            hooks.enter_context(places.watch(model))
             for name, module in hooked.items():
                 hooks.enter_context(module.register_forward_pre_hook(partial(seen.enter, name), with_kwargs=True))
                 hooks.enter_context(module.register_forward_hook(partial(seen.leave, name), with_kwargs=True))
-            output = model(example)
+            output = model(example.detach().requires_grad_().clone())  # a copy, which may be changed in place
     except Exception as error:
         size = " x ".join(map(str, example.shape[1:]))
         why = shorten(" ".join(str(error).split()), 160, placeholder=" ...")
@@ -127,6 +152,7 @@ def trace(model: nn.Module, example: Tensor, classes: int | None = None) -> Trac
         what = f"it fails in eval mode on {pictures} of {size} pixels{where}: {type(error).__name__}: {why}"
         raise UserError(f"{what}; build the model for these pictures, or change size= or channels=") from error
     _check_output(output, len(example), classes)
+    seen.settle(output, places)
     for layer in [layer for layer in dict.fromkeys(seen.order) if seen.calls[layer] > 1]:
         seen.forget(layer)
     return seen

@@ -18,11 +18,12 @@ from prunebench.errors import CellError
 from prunebench.plugins.criterion import EVIDENCE
 from prunebench.pruning.network import Network, weight_of
 from prunebench.scoring.hooks import Evidence, Seen, check_ran, forward, out_of_place
-from prunebench.scoring.places import producers
+from prunebench.scoring.places import producers, reading_norms
 
 PARAMETER = {"grad": "weight", "bias_grad": "bias"}
-GRADIENT_OF = {"output_grad": "output", "normed_grad": "normed", "activation_grad": "activation"}
-GATED = frozenset({"normed", "normed_grad", "grad", "bias_grad", "output_grad"})  # for first-order changes of the loss
+GRADIENT_OF = {f"{name}_grad": name for name in ("output", "normed", "activation", "read")}
+# What stands for a first-order change of the loss by a gate of each unit.
+GATED = frozenset({"normed", "normed_grad", "activation", "activation_grad", "grad", "bias_grad", "output_grad"})
 
 
 def gather(
@@ -34,9 +35,10 @@ def gather(
 ) -> dict[str, Evidence]:
     """Return the evidence of one batch for every layer that writes units; shapes as in `criterion.EVIDENCE`.
 
-    Shortcuts that pad (`ChannelPad`) write units too, so they also have `normed` and `activation`. Only the named
-    evidence is computed. Weights, gradients, modes, hooks and the global random state are left as they were, even
-    after an error. Raises `CellError` for a layer that does not run exactly once.
+    Shortcuts that pad (`ChannelPad`) write units too, so they also have `normed` and `activation`. `read` belongs to
+    the layers that read units: (batch, inputs, positions...). Only the named evidence is computed. Weights, gradients,
+    modes, hooks and the global random state are left as they were, even after an error. Raises `CellError` for a layer
+    that does not run exactly once.
 
     Args:
         network: dense or already pruned.
@@ -101,9 +103,23 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
 
 
 def _gamma(network: Network, layer: str, weight: Tensor) -> Tensor:
-    norm = network.table.norm.get(layer)
-    gamma = network.layer(norm).weight if norm else None
-    return gamma.detach() if isinstance(gamma, Tensor) else weight.new_ones(weight.shape[0])
+    """Give the weights of the BatchNorm that a layer owns; else the largest |weight| among those that read the unit."""
+    owned = _scale(network, network.table.norm.get(layer, ""))
+    if owned is not None:
+        return owned
+    gamma = weight.new_ones(weight.shape[0])
+    for group in network.table.groups if layer not in network.table.norm else ():
+        scales = [(name, _scale(network, name)) for name in reading_norms(network, group)]
+        parts = [scale.abs()[network.positions(group, name)] for name, scale in scales if scale is not None]
+        if layer in group.producers and parts:
+            gamma[network.positions(group, layer)] = torch.cat(parts, dim=1).amax(dim=1, keepdim=True)
+    return gamma
+
+
+def _scale(network: Network, norm: str) -> Tensor | None:
+    """Give the weights of a BatchNorm, (channels,); None without a BatchNorm or without weights."""
+    weight = network.layer(norm).weight if norm else None
+    return weight.detach() if isinstance(weight, Tensor) else None
 
 
 def _gate(network: Network, layer: str, weight: Tensor) -> Tensor:
@@ -123,7 +139,7 @@ def _first_order(
     """Run one forward pass and, for gradients, one backward pass of the summed loss. Returns gradients by layer."""
     pictures, labels = batch
     backwards = bool(names & (PARAMETER.keys() | GRADIENT_OF.keys()))
-    for layer in seen if names & PARAMETER.keys() else ():
+    for layer in producers(network) if names & PARAMETER.keys() else ():
         network.layer(layer).requires_grad_(True)
     pictures = pictures.detach().requires_grad_(bool(names & GRADIENT_OF.keys()))
     with torch.set_grad_enabled(backwards):

@@ -10,11 +10,11 @@ from torch import Tensor
 from prunebench.errors import CellError
 from prunebench.plugins.criterion import EVIDENCE, AnyCriterion, Criterion
 from prunebench.plugins.guard import called
-from prunebench.pruning.network import Group, Network, weight_of
+from prunebench.pruning.network import Group, Network, Side, weight_of
 from prunebench.scoring.evidence import GATED, constant, gather
-from prunebench.scoring.hooks import ACTIVATION, NORMED
+from prunebench.scoring.hooks import ACTIVATION, NORMED, READ
 from prunebench.scoring.inputs import input_norms
-from prunebench.scoring.places import pads, producers
+from prunebench.scoring.places import pads, producers, readers
 from prunebench.scoring.single_weights import WeightView
 
 Batches = Sequence[tuple[Tensor, Tensor]]
@@ -90,20 +90,28 @@ class LayerScores:
 
     def _joined(self, group: Group, layers: Mapping[str, Evidence]) -> Evidence:
         """Concatenate each kind of evidence over a group's layers, and over a unit's positions in each layer."""
-        joint_layers, shortcuts = self._joint_layers(group), pads(self.network, group)
         joint = {}
-        for name in layers[joint_layers[0]]:
+        for name in dict.fromkeys(name for evidence in layers.values() for name in evidence):
             axis = 1 if EVIDENCE[name] == "activations" else 0
-            writers = [*joint_layers, *(shortcuts if name in NORMED | ACTIVATION else ())]
-            parts = [part for layer in writers for part in self._by_position(group, layer, layers[layer][name], axis)]
+            parts = []
+            for layer, side in self._sides(group, name).items():
+                parts += self._by_position(self.network.positions(group, layer, side), layers[layer][name], axis)
             joint[name] = torch.cat(parts, dim=axis + 1) if len(parts) > 1 else parts[0]
         return joint
 
-    def _by_position(self, group: Group, layer: str, value: Tensor, axis: int) -> list[Tensor]:
+    def _sides(self, group: Group, name: str) -> dict[str, Side]:
+        """Name the layers that have a kind of evidence for a group's units, each with the side of the positions."""
+        if name in READ:
+            return readers(self.network, group)
+        shortcuts = pads(self.network, group) if name in NORMED | ACTIVATION else ()
+        return dict.fromkeys([*self._joint_layers(group), *shortcuts], "out")
+
+    @staticmethod
+    def _by_position(index: Tensor, value: Tensor, axis: int) -> list[Tensor]:
         """Select a group's units at each of their positions in a layer: (units, any) or (batch, units, any)."""
         in_order = torch.arange(value.shape[axis])
         selections = []
-        for positions in self.network.positions(group, layer).unbind(1):
+        for positions in index.unbind(1):
             whole_layer = torch.equal(positions.cpu(), in_order)
             selected = value if whole_layer else value.index_select(axis, positions.to(value.device))
             selections.append(selected.reshape(*selected.shape[: axis + 1], -1))

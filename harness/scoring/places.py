@@ -1,8 +1,12 @@
-"""Places of evidence: the layers that write units, and the modules whose output is `normed` or `feature_map`."""
+"""Places of evidence: the layers that write units, those that read them, and the modules that pass them on."""
 
-from prunebench.pruning.kinds import NORMS
+from torch import nn
+
+from prunebench.pruning.kinds import LAYERS, NORMS
 from prunebench.pruning.layers import ChannelPad
-from prunebench.pruning.network import Group, Network
+from prunebench.pruning.network import Group, Network, Place, Side
+
+READERS = (*LAYERS, nn.ConvTranspose2d, ChannelPad)
 
 
 def producers(network: Network) -> list[str]:
@@ -16,35 +20,29 @@ def pads(network: Network, group: Group) -> list[str]:
     return [name for name in writers if isinstance(network.layer(name), ChannelPad)]
 
 
-def normaliser(network: Network, layer: str) -> str:
-    """Name the module whose output is `normed`: the BatchNorm that follows a layer, else the layer itself.
+def readers(network: Network, group: Group) -> dict[str, Side]:
+    """Name the layers that read a group's units, each with the side on which the table has its positions.
 
-    The module is the layer itself, too, if a BatchNorm that belongs to no layer reads the same units (DenseNet).
+    Padding shortcuts read, too. So does a depthwise convolution, whose inputs have the positions of its outputs.
     """
-    owned = set(network.table.norm.values())
-    for group in network.table.groups:
-        read = {unit_slice.layer for unit_slice in group.slices if isinstance(network.layer(unit_slice.layer), NORMS)}
-        if layer in group.producers and read - owned:
-            return layer
-    return network.table.norm.get(layer, layer)
+    sides: dict[str, Side] = {layer: "out" for layer in group.producers if layer in network.table.depthwise}
+    for part in group.slices:
+        if part.side == "in" and isinstance(network.layer(part.layer), READERS):
+            sides[part.layer] = "in"
+    return sides
 
 
-def feature_map_place(network: Network, layer: str) -> tuple[str, int]:
-    """Name the module whose output is `feature_map`, and the number of its call.
-
-    The module ends a layer's chain or, on a residual stream, reads the stream next. Calls count from 1; 0 is the first
-    call after the layer ran.
-    """
-    tail = network.table.tail.get(layer, layer), 0
-    if any(layer in group.producers and count_writers(network, group) > 1 for group in network.table.groups):
-        return network.table.joined.get(layer, tail)
-    return tail
+def all_readers(network: Network) -> list[str]:
+    """Names of the layers that read units of any group, each once."""
+    return list(dict.fromkeys(layer for group in network.table.groups for layer in readers(network, group)))
 
 
-def count_writers(network: Network, group: Group) -> int:
-    """Count the layers and padding shortcuts that write a group's units.
+def reading_norms(network: Network, group: Group) -> list[str]:
+    """Name the BatchNorms that read a group's units and follow no single layer, as in DenseNet."""
+    read = dict.fromkeys(part.layer for part in group.slices if isinstance(network.layer(part.layer), NORMS))
+    return [name for name in read if name not in network.table.norm.values()]
 
-    A depthwise convolution does not count if it alone reads a layer: it only passes that layer's units on.
-    """
-    passing = {layer for layer, read in network.table.depthwise.items() if read}
-    return len({*group.producers, *pads(network, group)} - passing)
+
+def feature_map(network: Network, layer: str) -> Place:
+    """Find the tensor that is a layer's `feature_map`: the end of its chain, or what becomes of it, `Table.joined`."""
+    return network.table.joined.get(layer, Place(network.table.tail.get(layer, layer)))

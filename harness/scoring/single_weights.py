@@ -51,7 +51,7 @@ def for_units_only(criterion: AnyCriterion) -> str:
 
     >>> from prunebench.criteria.fisher import CRITERION
     >>> for_units_only(CRITERION)
-    "criterion 'fisher' is for units only: a single weight has no output or output_grad"
+    "criterion 'fisher' is for units only: a single weight has no activation or activation_grad"
     """
     where = f"criterion '{criterion.label}' is for units only:"
     if not isinstance(criterion, Criterion):

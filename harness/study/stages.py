@@ -14,7 +14,8 @@ from prunebench.records.store_files import TRIAL
 from prunebench.study.store import key_of
 
 CURVATURE_VERSION = 3  # increase this when the evidence `curvature` changes: only scores that use it get new keys
-JOINT_VERSION = 1  # increase this when the joint evidence of coupled groups changes
+JOINT_VERSION = 2  # increase this when the joint evidence of coupled groups changes
+ACTIVATION_VERSION = 1  # increase this when activations, or the `gamma` of a unit, are taken at other places
 
 
 def score_facts(score: AnyCriterion | None) -> dict[str, Any]:
@@ -24,6 +25,8 @@ def score_facts(score: AnyCriterion | None) -> dict[str, Any]:
         facts["curvature"] = CURVATURE_VERSION
     if score is not None and score.coupling == "joint" and score.needs:
         facts["joint"] = JOINT_VERSION
+    if score is not None and ("activations" in score.needs or "gamma" in score.evidence):
+        facts["activation"] = ACTIVATION_VERSION
     return facts
 
 

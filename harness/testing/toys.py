@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from prunebench.pruning.network import Group, Network, Slice, Table
+from prunebench.pruning.network import Group, Network, Place, Slice, Table
 
 CLASSES = 3
 PICTURE = (1, 6, 6)
@@ -70,7 +70,7 @@ def residual() -> Network:
         {"stem": 36, "conv": 36, "linear": 1},
         {"stem": "bn1", "conv": "bn2"},
         {"stem": "relu", "conv": "bn2", "linear": "linear"},
-        {"conv": ("relu", 2)},
+        {"conv": Place("relu", 2)},
     )
     return _network(Residual(), table)
 
@@ -103,11 +103,79 @@ def grouped() -> Network:
     return _network(model, Table((group,), {"0": 16, "2": 4, "6": 1}, {}, {"0": "1", "2": "3", "6": "6"}))
 
 
+def dense() -> Network:
+    """Build a dense block: each BatchNorm reads the outputs of all convolutions before, side by side."""
+
+    def run(net: Any, pictures: Tensor) -> Any:
+        maps = net.stem(pictures)
+        maps = torch.cat((maps, net.conv1(net.relu(net.bn1(maps)))), 1)
+        maps = torch.cat((net.conv2(net.relu(net.bn2(maps))), maps), 1)
+        return net.linear(net.relu(net.bn3(maps)).mean((2, 3)))
+
+    model = Net(
+        run,
+        stem=nn.Conv2d(1, 4, 3, padding=1, bias=False),
+        relu=nn.ReLU(True),
+        bn1=nn.BatchNorm2d(4),
+        conv1=nn.Conv2d(4, 3, 3, padding=1, bias=False),
+        bn2=nn.BatchNorm2d(7),
+        conv2=nn.Conv2d(7, 2, 3, padding=1, bias=False),
+        bn3=nn.BatchNorm2d(9),
+        linear=nn.Linear(9, CLASSES),
+    )
+    pairs = (("bn1", "conv1"), ("bn2", "conv2"), ("bn3", "linear"))  # who reads the maps, and from which place on
+    starts = {"stem": (0, 0, 2), "conv1": (None, 4, 6), "conv2": (None, None, 0)}
+    groups = []
+    for name, units in (("stem", 4), ("conv1", 3), ("conv2", 2)):
+        parts = [_slice(name, "out", units)]
+        for start, (norm, reader) in zip(starts[name], pairs, strict=True):
+            if start is not None:
+                index = torch.arange(start, start + units)[:, None]
+                parts += [Slice(norm, "out", index), Slice(reader, "in", index)]
+        groups.append(Group(name, units, (name,), tuple(parts)))
+    positions = {"stem": 36, "conv1": 36, "conv2": 36, "linear": 1}
+    return _network(model, Table(tuple(groups), positions, {}, {name: name for name in positions}))
+
+
+def preactivation() -> Network:
+    """Build a residual stream that BatchNorms read, with a convolution inside its block."""
+
+    def run(net: Any, pictures: Tensor) -> Any:
+        stream = net.stem(pictures)
+        stream = net.out(net.relu(net.bn2(net.conv(net.relu(net.bn1(stream)))))) + stream
+        return net.linear(net.relu(net.bn3(stream)).mean((2, 3)))
+
+    model = Net(
+        run,
+        stem=nn.Conv2d(1, 4, 3, padding=1, bias=False),
+        bn1=nn.BatchNorm2d(4),
+        relu=nn.ReLU(True),
+        conv=nn.Conv2d(4, 3, 3, padding=1, bias=False),
+        bn2=nn.BatchNorm2d(3),
+        out=nn.Conv2d(3, 4, 3, padding=1),
+        bn3=nn.BatchNorm2d(4),
+        linear=nn.Linear(4, CLASSES),
+    )
+    stream = [_slice(name, "out", 4) for name in ("stem", "out", "bn1", "bn3")]
+    stream += [_slice(name, "in", 4) for name in ("conv", "linear")]
+    inner = (_slice("conv", "out", 3), _slice("bn2", "out", 3), _slice("out", "in", 3))
+    table = Table(
+        (Group("stem", 4, ("stem", "out"), tuple(stream)), Group("conv", 3, ("conv",), inner)),
+        {"stem": 36, "conv": 36, "out": 36, "linear": 1},
+        {"conv": "bn2"},
+        {"stem": "stem", "conv": "relu", "out": "out", "linear": "linear"},
+        {"out": Place("bn3", 1, "in")},
+    )
+    return _network(model, table)
+
+
 TOYS: dict[str, Callable[[], Network]] = {
     "chain": chain,
     "residual": residual,
     "depthwise": depthwise,
     "grouped": grouped,
+    "dense": dense,
+    "pre-activation": preactivation,
     "single-unit": lambda: chain((1, 1, 1)),
 }
 

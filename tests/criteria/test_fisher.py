@@ -1,34 +1,85 @@
-"""Fisher pruning against the explicit Fisher block from per-sample gradients."""
+"""Fisher pruning against explicit masks on feature maps, and against the published code's formula."""
+
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
-from torch.func import functional_call, grad, vmap
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from prunebench.criteria.fisher import CRITERION
+from prunebench.pruning.network import Network
 from prunebench.scoring.score import score
 from prunebench.testing import toys
 
+# By toy and group, the calls of modules whose output is masked: behind BatchNorm and nonlinearity, once per unit.
+PLACES: dict[str, dict[str, list[tuple[str, int]]]] = {
+    "chain": {"0": [("1", 1)], "2": [("4", 1)], "6": [("7", 1)]},
+    "residual": {"stem": [("relu", 1), ("bn2", 1)]},
+    "depthwise": {"0": [("5", 1)], "6": [("6", 1)]},
+    "dense": {"stem": [("stem", 1)], "conv1": [("conv1", 1)], "conv2": [("conv2", 1)]},
+    "pre-activation": {"stem": [("stem", 1), ("out", 1)], "conv": [("relu", 2)]},
+}
 
-@pytest.mark.parametrize("toy", ["chain", "residual", "depthwise"])
-def test_it_is_half_the_quadratic_form_of_the_units_fisher_block(toy: str) -> None:
-    network, batches = toys.TOYS[toy](), toys.batches()
+
+@pytest.mark.parametrize("toy", PLACES)
+def test_it_is_half_the_mean_squared_derivative_by_a_mask_on_the_feature_map(toy: str) -> None:
+    network = toys.TOYS[toy]()
     network.model.eval()
-    pictures, labels = torch.cat([p for p, _ in batches]), torch.cat([y for _, y in batches])
-    state = {name: p.detach() for name, p in network.model.named_parameters()}
+    scores = score(CRITERION, network, toys.batches(), torch.Generator())
+    assert scores.keys() == PLACES[toy].keys()
+    for group, places in PLACES[toy].items():
+        squares = [
+            _slope(network, network.units[group], places, (picture[None], label[None])).square()
+            for pictures, labels in toys.batches()
+            for picture, label in zip(pictures, labels, strict=True)
+        ]
+        torch.testing.assert_close(scores[group], 0.5 * torch.stack(squares).mean(0), rtol=1e-10, atol=1e-16)
 
-    def loss(parameters: dict[str, Tensor], picture: Tensor, label: Tensor) -> Tensor:
-        return F.cross_entropy(functional_call(network.model, parameters, (picture[None],)), label[None])
 
-    gradients = vmap(grad(loss), (None, 0, 0))(state, pictures, labels)
-    scores = score(CRITERION, network, batches, torch.Generator())
-    for group in network.table.groups:
-        once = [layer for layer in group.producers if (toy, layer) != ("depthwise", "0")]  # removed by the next one
-        names = [f"{layer}.{kind}" for layer in once for kind in ("weight", "bias")]
-        names = [name for name in names if name in state]
-        for unit in range(group.units):
-            w = torch.cat([state[name][unit].flatten() for name in names])
-            g = torch.cat([gradients[name][:, unit].reshape(8, -1) for name in names], dim=1)
-            block = g.T @ g / len(g)
-            torch.testing.assert_close(scores[group.name][unit], 0.5 * w @ block @ w, rtol=1e-9, atol=1e-15)
+def _slope(network: Network, units: int, places: list[tuple[str, int]], sample: tuple[Tensor, Tensor]) -> Tensor:
+    """Derivative of one sample's loss by a mask of the units."""
+    mask = torch.ones(units, dtype=torch.float64, requires_grad=True)
+    calls = dict.fromkeys([name for name, _ in places], 0)
+
+    def masked(name: str, output: Tensor) -> Tensor:
+        calls[name] += 1
+        factor = mask.view(1, -1, *[1] * (output.ndim - 2))
+        return output * factor if (name, calls[name]) in places else output
+
+    handles = [
+        network.layer(name).register_forward_hook(lambda _, given, output, name=name: masked(name, output))
+        for name in calls
+    ]
+    loss = F.cross_entropy(network.model(sample[0]), sample[1])
+    for handle in handles:
+        handle.remove()
+    return torch.autograd.grad(loss, mask)[0]
+
+
+def test_it_is_what_the_published_code_computes_inside_a_block() -> None:
+    """There: act * grad summed over height and width, squared, mean over the batch, halved; grad of the mean loss."""
+    network, (pictures, labels) = toys.preactivation(), toys.batches()[0]
+    model: Any = network.model.eval()
+    kept: list[Tensor] = []
+    handle = model.relu.register_forward_hook(lambda module, given, output: kept.append(output))
+    model.relu.inplace = False
+    loss = F.cross_entropy(model(pictures), labels)
+    handle.remove()
+    act = kept[1]
+    (grad,) = torch.autograd.grad(loss, act)
+    g_nk = (act * grad).sum(-1).sum(-1)
+    del_k = g_nk.pow(2).mean(0).mul(0.5)
+    scores = score(CRITERION, network, [(pictures, labels)], torch.Generator())
+    torch.testing.assert_close(scores["conv"], del_k.detach() * len(labels) ** 2, rtol=1e-10, atol=1e-16)
+
+
+def test_a_shift_of_batchnorm_counts() -> None:
+    """A unit of zero weights still passes its BatchNorm's shift on, which goes with the unit."""
+    network = toys.chain()
+    network.layer("2").get_parameter("weight").data[0] = 0
+    norm: Any = network.layer("3")
+    assert isinstance(norm, nn.BatchNorm2d)
+    with torch.no_grad():
+        norm.bias[0] = 5.0
+    assert score(CRITERION, network, toys.batches(), torch.Generator())["2"][0] > 0

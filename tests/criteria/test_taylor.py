@@ -7,7 +7,7 @@ import torch
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from prunebench.criteria.fisher import CRITERION as FISHER
+from prunebench.criteria.block_obd import CRITERION as BLOCK_OBD
 from prunebench.criteria.taylor import CRITERION
 from prunebench.scoring.score import score
 from prunebench.testing import toys
@@ -41,9 +41,9 @@ def test_it_is_the_squared_slope_of_the_loss_on_the_way_to_removal(toy: str) -> 
 
 
 @pytest.mark.parametrize("toy", toys.TOYS)
-def test_with_one_sample_a_batch_it_is_twice_fisher(toy: str) -> None:
+def test_with_one_sample_a_batch_it_is_twice_block_obd(toy: str) -> None:
     network, batches = toys.TOYS[toy](), toys.batches()
     single = [(p[None], y[None]) for pictures, labels in batches for p, y in zip(pictures, labels, strict=True)]
     taylor = score(CRITERION, network, single, torch.Generator())
-    for name, fisher in score(FISHER, network, batches, torch.Generator()).items():
-        torch.testing.assert_close(taylor[name], 2 * fisher, rtol=1e-10, atol=1e-16)
+    for name, block_obd in score(BLOCK_OBD, network, batches, torch.Generator()).items():
+        torch.testing.assert_close(taylor[name], 2 * block_obd, rtol=1e-10, atol=1e-16)

@@ -41,6 +41,15 @@ def test_a_record_calls_its_score_with_what_it_asks_for() -> None:
     assert changed.label == "saliency:power=1,signed=true"
 
 
+def test_what_readers_are_given_belongs_to_a_whole_group() -> None:
+    def masked(read: Tensor, read_grad: Tensor) -> Tensor:
+        return (read * read_grad).flatten(2).sum(2).square().mean(0)
+
+    assert Criterion(masked, coupling="joint").evidence == ("read", "read_grad")
+    with pytest.raises(UserError, match="evidence 'read' with coupling='sum': it is of the layers that read"):
+        Criterion(masked)
+
+
 def test_unknown_evidence_is_refused_when_the_record_is_made() -> None:
     def wishful(weight: Tensor, hessian: Tensor) -> Tensor:
         return weight

@@ -1,4 +1,5 @@
 from collections import OrderedDict
+from typing import Any
 
 import pytest
 import torch
@@ -6,6 +7,7 @@ from torch import Tensor, nn
 
 from prunebench.errors import UserError
 from prunebench.pruning.tracing import trace
+from prunebench.pruning.verification import skeleton
 from prunebench.testing.toys import Net
 
 
@@ -61,7 +63,7 @@ def test_an_addition_ends_the_chain_and_what_follows_is_noted_for_what_was_added
         "conv1": "relu1",
         "conv2": "norm2",
     }  # of the layer that a shared one first runs after
-    assert seen.joined == {"conv2": ("relu1", 2) if shared else ("relu2", 1)}  # conv1 has a ReLU of its own
+    assert seen.joined == {"conv2": ("relu1" if shared else "relu2", 1 + shared, "out")}  # conv1 has its own ReLU
 
 
 class Summed(nn.Module):
@@ -77,8 +79,80 @@ class Summed(nn.Module):
 
 
 def test_of_a_shared_nonlinearity_it_is_the_call_that_reads_the_sum() -> None:
-    assert trace(Summed(shared=False).eval(), torch.zeros(1, 3)).joined == {"a": ("last", 1)}
-    assert trace(Summed(shared=True).eval(), torch.zeros(1, 3)).joined == {"a": ("relu", 2)}
+    assert trace(Summed(shared=False).eval(), torch.zeros(1, 3)).joined == dict.fromkeys("ab", ("last", 1, "out"))
+    assert trace(Summed(shared=True).eval(), torch.zeros(1, 3)).joined == dict.fromkeys("ab", ("relu", 2, "out"))
+
+
+class Forked(nn.Module):
+    """What a layer, its BatchNorm or its nonlinearity writes is read by an addition, too."""
+
+    def __init__(self, fork: str, in_place: bool) -> None:
+        super().__init__()
+        self.fork = fork
+        self.conv, self.norm, self.relu = nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.ReLU(in_place)
+        self.next = nn.Conv2d(2, 2, 1)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        first = self.conv(pictures)
+        second = self.norm(first)
+        read = {"conv": first, "norm": second}.get(self.fork, second).clone()
+        third = self.relu(second)
+        total: Tensor = self.next(third) + (third if self.fork == "relu" else read)
+        return total.mean((2, 3))
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("make", [lambda model: model, skeleton])
+@pytest.mark.parametrize("fork", ["conv", "norm", "relu"])
+def test_a_chain_ends_where_its_tensor_is_read_twice(fork: str, make: Any, frozen: bool, in_place: bool) -> None:
+    model = make(Forked(fork, in_place).eval()).requires_grad_(not frozen)
+    device = next(model.parameters()).device
+    seen = trace(model, torch.zeros(2, 1, 4, 4, device=device))
+    assert seen.tail == {"conv": fork, "next": "next"}
+    assert seen.norm == ({} if fork == "conv" else {"conv": "norm"})
+
+
+def test_what_is_read_without_a_gradient_or_for_nothing_is_no_fork() -> None:
+    def run(net: Any, pictures: Tensor) -> Tensor:
+        first = net.conv(pictures)
+        unused = first.exp()
+        second = net.relu(first)
+        total: Tensor = (net.last(second) + first.detach().mean()).mean((2, 3))
+        return total if unused.shape else unused
+
+    layers = {"conv": nn.Conv2d(1, 2, 1), "relu": nn.ReLU(), "last": nn.Conv2d(2, 2, 1)}
+    assert trace(Net(run, **layers).eval(), torch.zeros(1, 1, 4, 4)).tail["conv"] == "relu"
+
+
+def test_a_module_of_ones_own_may_read_its_input_twice() -> None:
+    class Swish(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.beta = nn.Parameter(torch.ones(1, 2, 1, 1))
+
+        def forward(self, pictures: Tensor) -> Tensor:
+            return pictures * torch.sigmoid(self.beta * pictures)
+
+    layers = {"conv": nn.Conv2d(1, 2, 1), "swish": Swish(), "last": nn.Conv2d(2, 2, 1)}
+    assert trace(chain(**layers, flat=nn.Flatten()).eval(), torch.zeros(1, 1, 1, 1)).tail["conv"] == "swish"
+
+
+def test_where_gradients_stop_the_chain_is_the_one_of_modules() -> None:
+    model: Any = Net(
+        lambda net, x: net.last(net.relu(net.conv(x.detach()))).mean((2, 3)),
+        conv=nn.Conv2d(1, 2, 1),
+        relu=nn.ReLU(),
+        last=nn.Conv2d(2, 2, 1),
+    )
+    assert trace(model.eval().requires_grad_(False), torch.zeros(1, 1, 4, 4)).tail["conv"] == "relu"
+
+
+def test_pictures_may_be_changed_in_place() -> None:
+    layers = {"conv": nn.Conv2d(1, 2, 1), "relu": nn.ReLU()}
+    model = Net(lambda net, x: net.relu(net.conv(x.sub_(0.5))).mean((2, 3)), **layers)
+    pictures = torch.zeros(1, 1, 4, 4)
+    assert trace(model.eval(), pictures).tail == {"conv": "relu"} and pictures.eq(0).all()
 
 
 def test_a_nonlinearity_of_another_shape_reads_no_sum_of_a_layer() -> None:

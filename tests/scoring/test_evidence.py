@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.models.mobilenetv2 import InvertedResidual
 from torchvision.models.resnet import Bottleneck, ResNet
 
 from prunebench.errors import CellError
@@ -264,7 +265,7 @@ def test_a_layer_that_writes_no_stream_shows_its_own_map() -> None:
     )
     model, pictures = model.double().eval(), toys.batches()[0][0]
     network = Network.dense(model, analyse(model, pictures))
-    assert network.table.joined == dict.fromkeys("abc", ("relu", 1))
+    assert network.table.joined == dict.fromkeys("bc", ("relu", 1, "out"))
     found = observe(network, frozenset({"feature_map"}))
     own = model.a(pictures)
     torch.testing.assert_close(found["a"]["feature_map"], own)
@@ -300,6 +301,139 @@ def test_a_stream_that_a_shortcut_pads_is_read_behind_its_addition() -> None:
         stream = block(stream)
         name = next(name for name, module in model.named_modules() if module is block)
         torch.testing.assert_close(found[f"{name}.conv2"]["feature_map"], stream)
+
+
+def test_a_stream_without_nonlinearity_is_read_behind_its_addition() -> None:
+    model: Any = nn.Sequential(
+        *(nn.Conv2d(1, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.ReLU6()),
+        *(InvertedResidual(4, 4, 1, 2), InvertedResidual(4, 4, 1, 2), InvertedResidual(4, 6, 1, 2)),
+        *(nn.Conv2d(6, 5, 1), nn.ReLU6(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 3)),
+    )
+    model, pictures = model.double().eval(), toys.batches()[0][0]
+    network = Network.dense(model, analyse(model, pictures))
+    found = observe(network, frozenset({"feature_map", "activation"}))
+    streams = {"0": model[:3](pictures), "3.conv.2": model[:4](pictures), "4.conv.2": model[:5](pictures)}
+    streams |= {"5.conv.2": model[:6](pictures), "6": model[:8](pictures)}  # written by one layer alone
+    streams["3.conv.1.0"] = model[3].conv[:2](streams["0"])  # the depthwise convolution inside the block
+    for layer, wanted in streams.items():
+        torch.testing.assert_close(found[layer]["feature_map"], wanted.detach(), rtol=1e-12, atol=1e-14)
+    own = model[3].conv(streams["0"])  # without the addition
+    torch.testing.assert_close(found["3.conv.2"]["activation"], own.detach(), rtol=1e-12, atol=1e-14)
+
+
+def _dense(net: Any, x: Tensor) -> dict[str, Tensor]:
+    stem = net.stem(x)
+    first = net.conv1(net.bn1(stem).relu())
+    return {"stem": stem, "conv1": first, "conv2": net.conv2(net.bn2(torch.cat((stem, first), 1)).relu())}
+
+
+def _preactivation(net: Any, x: Tensor) -> dict[str, Tensor]:
+    stem = net.stem(x)
+    inner = net.bn2(net.conv(net.bn1(stem).relu())).relu()
+    return {"stem": stem, "conv": inner, "out": net.out(inner) + stem}
+
+
+@pytest.mark.parametrize(
+    ("toy", "maps"),
+    [
+        ("chain", lambda net, x: {"0": net[:2](x), "2": net[:5](x), "6": net[:8](x)}),
+        ("depthwise", lambda net, x: {"0": net[:3](x), "3": net[:6](x), "6": net[:7](x)}),
+        ("dense", _dense),
+        ("pre-activation", _preactivation),
+    ],
+)
+def test_the_map_of_a_layer_is_its_last_tensor_before_others_come_in(toy: str, maps: Any) -> None:
+    network, pictures = toys.TOYS[toy](), toys.batches()[0][0]
+    found = observe(network, frozenset({"feature_map"}))
+    wanted = maps(network.model.eval(), pictures)
+    assert found.keys() == wanted.keys()
+    for layer, values in wanted.items():
+        torch.testing.assert_close(found[layer]["feature_map"], values.detach(), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_functions_and_factors_behind_a_layer_are_part_of_its_map(in_place: bool) -> None:
+    class Block(nn.Module):
+        """A convolution, squeeze and excitation, an addition and a ReLU that is a function."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(3, 3, 3, padding=1, bias=False), nn.BatchNorm2d(3)
+            self.squeeze, self.excite = nn.Conv2d(3, 2, 1), nn.Conv2d(2, 3, 1)
+
+        def forward(self, stream: Tensor) -> Tensor:
+            inner = self.norm(self.conv(stream))
+            inner = inner * torch.sigmoid(self.excite(F.relu(self.squeeze(inner.mean((2, 3), keepdim=True)))))
+            if in_place:
+                inner += stream
+                return F.relu_(inner)
+            return F.relu(inner + stream)
+
+    layers = {"first": nn.Conv2d(1, 3, 3), "one": Block(), "two": Block(), "last": nn.Linear(3, 3)}
+    model: Any = Net(lambda net, x: net.last(net.two(net.one(F.relu(net.first(x)))).mean((2, 3))), **layers)
+    model, pictures = model.double().eval(), toys.batches()[0][0]
+    network = Network.dense(model, analyse(model, pictures))
+    found = observe(network, frozenset({"feature_map"}))
+    first = F.relu(model.first(pictures))
+    one = model.one(first.clone())
+    for layer, wanted in {"first": first, "one.conv": one, "two.conv": model.two(one.clone())}.items():
+        torch.testing.assert_close(found[layer]["feature_map"], wanted.detach(), rtol=1e-12, atol=1e-14)
+
+
+def test_what_readers_are_given_has_a_gradient_of_its_own() -> None:
+    network, (pictures, labels) = toys.residual(), toys.batches()[0]
+    model: Any = network.model.eval()
+    found = observe(network, frozenset({"read", "read_grad"}))
+    assert {layer for layer, values in found.items() if values} == {"conv", "linear"}
+    stream = F.relu(model.bn1(model.stem(pictures)))
+    inner = stream.detach().requires_grad_()
+    pooled = F.relu(model.bn2(model.conv(inner)) + stream.detach()).mean((2, 3))
+    loss = F.cross_entropy(model.linear(pooled), labels, reduction="sum")
+    expected = torch.autograd.grad(loss, [inner, pooled])
+    for layer, value, gradient in zip(("conv", "linear"), (inner, pooled), expected, strict=True):
+        torch.testing.assert_close(found[layer]["read"], value.detach())
+        torch.testing.assert_close(found[layer]["read_grad"], gradient)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_what_is_read_is_kept_as_it_was_even_if_changed_in_place_later(named: bool) -> None:
+    def run(net: Any, pictures: Tensor) -> Any:
+        stream = net.a(pictures)
+        inner = net.b(input=stream) if named else net.b(stream)
+        stream += inner
+        return net.end(F.relu_(stream).mean((2, 3)))
+
+    layers = {"a": nn.Conv2d(1, 3, 3, padding=1), "b": nn.Conv2d(3, 3, 3, padding=1), "end": nn.Linear(3, 3)}
+    model: Any = Net(run, **layers).double().eval()
+    network = Network.dense(model, analyse(model, toys.batches()[0][0]))
+    found = observe(network, frozenset({"read", "read_grad"}))["b"]
+    own = model.a(toys.batches()[0][0]).detach()
+    given = own.clone().requires_grad_()
+    loss = F.cross_entropy(model.end(F.relu(own + model.b(given)).mean((2, 3))), toys.batches()[0][1], reduction="sum")
+    torch.testing.assert_close(found["read"], own)
+    torch.testing.assert_close(found["read_grad"], torch.autograd.grad(loss, given)[0])
+
+
+def test_a_reader_that_runs_twice_is_refused() -> None:
+    layers = {"a": nn.Conv2d(1, 2, 1), "b": nn.Conv2d(2, 2, 1)}
+    model = Net(lambda net, x: net.b(net.b(net.a(x))).mean((2, 3)), **layers).double()
+    parts = (Slice("a", "out", torch.arange(2)[:, None]), Slice("b", "in", torch.arange(2)[:, None]))
+    network = Network.dense(model, Table((Group("a", 2, ("a",), parts),), {}))
+    with pytest.raises(CellError, match="layer 'b' runs more than once"):
+        observe(network, frozenset({"read"}))
+
+
+def test_a_unit_without_a_batchnorm_of_its_own_has_the_largest_weight_of_those_that_read_it() -> None:
+    network = toys.dense()
+    network.layer("bn3").get_parameter("weight").data.neg_()
+    norms = {name: network.layer(name).get_parameter("weight").detach().abs() for name in ("bn1", "bn2", "bn3")}
+    found = observe(network, frozenset({"gamma"}))
+    wanted = {"stem": torch.stack([norms["bn1"], norms["bn2"][:4], norms["bn3"][2:6]]).amax(0)}
+    wanted |= {"conv1": torch.maximum(norms["bn2"][4:], norms["bn3"][6:]), "conv2": norms["bn3"][:2]}
+    for layer, gamma in wanted.items():
+        assert torch.equal(found[layer]["gamma"], gamma)
+    small = remove(network, {"stem": torch.tensor([1, 3])})
+    assert torch.equal(observe(small, frozenset({"gamma"}))["stem"]["gamma"], wanted["stem"][[0, 2]])
 
 
 def test_a_nonlinearity_that_does_not_run_after_its_layer_is_said() -> None:

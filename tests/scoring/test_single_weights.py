@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prunebench.criteria.fisher import CRITERION as FISHER
+from prunebench.criteria.block_obd import CRITERION as BLOCK_OBD
 from prunebench.criteria.hsqgl12 import CRITERION as HSQGL12
 from prunebench.criteria.l0 import CRITERION as L0
 from prunebench.criteria.magnitude import CRITERION as MAGNITUDE
@@ -129,7 +129,7 @@ def test_nothing_is_changed(network: Network) -> None:
 @pytest.mark.parametrize(
     ("criterion", "why"),
     [
-        (FISHER, "a single weight has no output or output_grad"),
+        (BLOCK_OBD, "a single weight has no output or output_grad"),
         (L0, "a single weight has no gate"),
         (replace(MAGNITUDE, units_only=True), "its score needs whole units"),
         (ModelScore(lambda model, batches, generator: {}, name="whole"), "it scores whole layers"),

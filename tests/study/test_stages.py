@@ -156,6 +156,7 @@ def test_a_renamed_checkpoint_is_the_same() -> None:
     [
         ("CURVATURE_VERSION", {"mine", "obd", "c_obd", "reg_obd", "obd+l1"}),
         ("JOINT_VERSION", {"taylor", "fisher", "gate_taylor", "group_fisher"}),
+        ("ACTIVATION_VERSION", {"fisher", "gate_taylor", "group_fisher", "apoz", "bn_scale"}),
     ],
 )
 def test_evidence_made_otherwise_moves_only_what_asks_for_it(
@@ -165,6 +166,7 @@ def test_evidence_made_otherwise_moves_only_what_asks_for_it(
         return (weight.square() * curvature).sum(dim=1)
 
     names = ("obd", "c_obd", "reg_obd", "magnitude", "taylor", "fisher", "gate_taylor", "group_fisher", "lamp", "l1")
+    names += ("apoz", "bn_scale")
     controls = ("random", "dense_continued", "shuffle:l1", "obd+l1")
     methods = [Method("mine", score=Criterion(plugin, name="mine"))]
     methods += [parse_method(name, REGISTRY) for name in names + controls]

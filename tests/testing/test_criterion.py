@@ -63,12 +63,13 @@ def test_the_error_names_every_failed_check() -> None:
         check_criterion(Criterion(single))
 
 
-@pytest.mark.parametrize("toy", ["chain", "residual", "depthwise"])
+@pytest.mark.parametrize("toy", ["chain", "residual", "depthwise", "dense", "pre-activation"])
 def test_the_tables_of_the_toys_are_those_of_the_analysis(toy: str) -> None:
     network = toys.TOYS[toy]()
     table = analyse(network.model, torch.zeros(1, *toys.PICTURE, dtype=torch.float64))
     assert (dict(table.positions), dict(table.norm)) == (dict(network.table.positions), dict(network.table.norm))
     assert dict(table.tail) == dict(network.table.tail)
+    assert dict(table.joined) == dict(network.table.joined)
 
     def facts(group: Group) -> Any:
         return group.name, group.units, group.producers, {(s.layer, s.side): s.index.tolist() for s in group.slices}
