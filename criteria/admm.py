@@ -33,15 +33,15 @@ class Admm:
     the share to prune. Here one sparse training serves all keeps, so `share` acts on training only.
 
     Args:
-        strength: rho.
-        every: training steps between two updates of Z and U; some epochs in the papers. With too few, W stays far from
-            Z, and U grows until other units are zero in Z.
+        strength: rho. The papers have 1e-3 or 1e-2 for hundreds of epochs; codes that let rho grow end at 1.
+        every: training steps between two updates of Z and U; some epochs in the papers. Where rho and the steps are too
+            few, W stays far from Z, and U grows until other units are zero in Z.
         share: fraction of each group's units that are zero in Z, rounded up, but never all.
     """
 
     constant_rate: ClassVar[bool] = True
     strength: float
-    every: Annotated[int, Field(ge=1)] = 50
+    every: Annotated[int, Field(ge=1)] = 20
     share: Annotated[float, Field(gt=0, lt=1)] = 0.5
 
     def __post_init__(self) -> None:
@@ -102,7 +102,7 @@ CRITERION = Criterion(
     magnitude,
     name="admm",
     coupling="joint",
-    regulariser=Admm(strength=0.1),
+    regulariser=Admm(strength=1.0),
     published=Ranking("local"),
     reference="Zhang, Ye, Zhang, Tang, Wen, Fardad, Wang. A Systematic DNN Weight Pruning Framework using Alternating "
     "Direction Method of Multipliers. ECCV 2018; filter-wise as in Zhang et al. StructADMM. arXiv 1807.11091, 2018",

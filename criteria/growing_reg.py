@@ -20,8 +20,9 @@ class Growing:
     ceiling. Then it stays. The rate is constant, as published.
 
     The authors' code has delta 1e-4, K_u 5 or 10, rate 1e-3, and after the growth 10,000 or more steps. Trainings here
-    have a few hundred steps, so the default strength is a hundred times theirs. Their share is the share to prune. Here
-    one sparse training serves all keeps, so `share` acts on training only.
+    have a few hundred steps, so the default strength is a hundred times theirs. Their ratios are of layers, since they
+    prune no coupled ones; here they are of groups. Their share is the share to prune. Here one sparse training serves
+    all keeps, so `share` acts on training only.
 
     Args:
         strength: what every update adds to the factor (the paper's delta lambda).
