@@ -17,6 +17,9 @@ def exclusive_sparsity(
     the spatial weights of one output and one input channel. A feature-wise group, as published, holds the blocks of one
     *input* channel, a neuron-wise group those of one output channel. eps: added inside the root.
 
+    Linear layers join, as in Yoon and Hwang (ICML 2017): a feature-wise group is then the outgoing weights of one unit.
+    Mitsuno et al. have the hierarchical forms on convolutions alone (`linear=false`).
+
     weight: (units, inputs, positions). Returns a scalar.
 
     >>> w = torch.tensor([[[1.0, -2.0]], [[0.0, 4.0]]])  # two blocks of L1 norms 3 and 4 at one input
@@ -29,7 +32,8 @@ def exclusive_sparsity(
 CRITERION = Criterion(
     magnitude,
     name="exclusive_sparsity",
-    regulariser=Penalty(exclusive_sparsity, strength=1e-5),
+    regulariser=Penalty(exclusive_sparsity, strength=1e-5, linear=True),
     published=Ranking("global"),
-    reference="Zhou, Jin, Hoi. AISTATS 2010; Mitsuno, Miyao, Kurita. IJCNN 2020 (hierarchical forms)",
+    reference="Zhou, Jin, Hoi. AISTATS 2010; Yoon, Hwang. ICML 2017 (networks); "
+    "Mitsuno, Miyao, Kurita. IJCNN 2020 (hierarchical forms)",
 )

@@ -14,7 +14,7 @@ def group_l12(
 
     |.| is the L1 norm. A block b holds the spatial weights of one output and one input channel. A feature-wise group,
     as published, holds the blocks of one *input* channel, a neuron-wise group those of one output channel. The squared
-    form, mixed with L1, is `hsqgl12`. eps: added inside every root.
+    form, mixed with L1, is `hsqgl12`. As published, convolutions alone are penalised. eps: added inside every root.
 
     weight: (units, inputs, positions). Returns a scalar.
 

@@ -15,6 +15,9 @@ def group_lasso(
     A block b holds the spatial weights of one output and one input channel. A feature-wise group, as published, holds
     the blocks of one *input* channel, a neuron-wise group those of one output channel. eps: added inside every root.
 
+    Linear layers join, as in Scardapane et al. (Neurocomputing 2017): a feature-wise group is then the outgoing weights
+    of one unit. Mitsuno et al. have the hierarchical forms on convolutions alone (`linear=false`).
+
     weight: (units, inputs, positions). Returns a scalar.
 
     >>> import torch
@@ -28,7 +31,8 @@ def group_lasso(
 CRITERION = Criterion(
     magnitude,
     name="group_lasso",
-    regulariser=Penalty(group_lasso, strength=0.03),
+    regulariser=Penalty(group_lasso, strength=0.03, linear=True),
     published=Ranking("global"),
-    reference="Yuan, Lin. J. R. Stat. Soc. B 2006; Mitsuno, Miyao, Kurita. IJCNN 2020 (hierarchical forms)",
+    reference="Yuan, Lin. J. R. Stat. Soc. B 2006; Scardapane et al. Neurocomputing 2017 (networks); "
+    "Mitsuno, Miyao, Kurita. IJCNN 2020 (hierarchical forms)",
 )

@@ -29,7 +29,8 @@ class GroupNorm:
     """Sum of gamma_k I_k over groups and units k, with I_k the sum of squares of all weights removed with unit k.
 
     These are the weights of the unit's outputs in all layers that write it, of their BatchNorms, and of the inputs of
-    all layers that read it. The factors gamma_k (see `shrinkage`) follow the weights and are constants in the gradient.
+    all layers that read it, linear ones too. The factors gamma_k (see `shrinkage`) follow the weights and are constants
+    in the gradient.
 
     Args:
         strength: the factor of the sum.

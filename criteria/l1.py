@@ -6,7 +6,7 @@ from prunebench import Criterion, Penalty, Ranking
 
 
 def l1_norm(weight: Tensor) -> Tensor:
-    """Sum of the absolute weights; its gradient at zero is zero.
+    """Sum of the absolute weights, of linear layers too, as the LASSO is of all; its gradient at zero is zero.
 
     weight: (units, inputs, positions). Returns a scalar.
 
@@ -29,7 +29,7 @@ def l1(weight: Tensor) -> Tensor:
 
 CRITERION = Criterion(
     l1,
-    regulariser=Penalty(l1_norm, strength=1e-3),
+    regulariser=Penalty(l1_norm, strength=1e-3, linear=True),
     published=Ranking("local"),
     reference="Tibshirani. J. R. Stat. Soc. B 1996 (penalty); Li et al. ICLR 2017 (score)",
 )

@@ -9,6 +9,8 @@ from prunebench.criteria.magnitude import magnitude
 def l2(weight: Tensor, *, eps: float = 1e-12) -> Tensor:
     """Norm of a layer's weights, ||W||_2. Unlike weight decay, its square, it pulls at small and large layers alike.
 
+    The comparisons have it on convolutions alone.
+
     weight: (units, inputs, positions). eps: added inside the root. Returns a scalar.
 
     >>> import torch

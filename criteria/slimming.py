@@ -10,7 +10,10 @@ from prunebench import AttachedTerm, CellError, Criterion, Network, Ranking, che
 
 @dataclass(frozen=True)
 class BatchNormL1:
-    """L1 norm of the weights gamma of all BatchNorms (eq. 1, g(gamma) = |gamma|); its gradient at zero is zero."""
+    """L1 norm of the weights gamma of all BatchNorms (eq. 1, g(gamma) = |gamma|); its gradient at zero is zero.
+
+    As published, units without a BatchNorm are not penalised, such as those of most linear layers.
+    """
 
     strength: float
 

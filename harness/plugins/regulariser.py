@@ -36,11 +36,16 @@ class Attached(Protocol):
         """Fold learned parameters into the network and remove hooks. Returns log alpha (units,) by group, if any."""
         return {}
 
+    def pushed(self) -> dict[str, Tensor]:
+        """Return the units that the term pushes to zero at the end: bool (units,) by group; {} if it chooses none."""
+        return {}
+
 
 class Regulariser(Protocol):
     """The regulariser that a `Criterion` may bring, a frozen dataclass.
 
-    Each field that holds a number, a text or a boolean is an option of the criterion.
+    Each field that holds a number, a text or a boolean is an option of the criterion. With a true attribute
+    `constant_rate`, sparse training keeps the peak rate after the warm-up: a cosine would end a term that grows.
     """
 
     @property
@@ -49,6 +54,15 @@ class Regulariser(Protocol):
 
     def attach(self, network: Network, generator: torch.Generator) -> Attached:
         """Attach the regulariser to a network."""
+
+
+def keeps_rate(regulariser: Regulariser | None) -> bool:
+    """Tell whether sparse training with a regulariser has a constant rate after the warm-up.
+
+    >>> keeps_rate(None)
+    False
+    """
+    return bool(getattr(regulariser, "constant_rate", False))
 
 
 def check_strength(strength: float) -> None:
@@ -65,7 +79,7 @@ class Penalty:
         function: ``(units, inputs, positions) -> scalar``, differentiable, with a finite gradient at zero.
             Keyword-only arguments are options.
         strength: the factor of the sum.
-        linear: whether to penalise linear layers too, with weights of one position.
+        linear: whether to penalise linear layers too, with weights of one position; the method's paper decides.
     """
 
     function: Callable[..., Tensor]

@@ -112,6 +112,7 @@ class Network:
     kept: the sorted original numbers of the remaining units, by group.
     gates: log alpha (remaining units,) by group, after L0 sparse training.
     masks: by layer with pruned single weights: a bool tensor of the weight's shape, true for the remaining weights.
+    pushed: the units that sparse training pushed to zero: bool (remaining units,) by group, if it chose some.
     """
 
     model: nn.Module
@@ -119,6 +120,7 @@ class Network:
     kept: dict[str, Tensor]
     gates: dict[str, Tensor] = field(default_factory=dict)
     masks: dict[str, Tensor] = field(default_factory=dict)
+    pushed: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def dense(cls, model: nn.Module, table: Table) -> "Network":

@@ -43,13 +43,14 @@ def remove(network: Network, units: Mapping[str, Tensor]) -> Network:
     model = _copy(network, places)
     for (name, side), positions in places.items():
         _cut(*holder(model, name), side, positions)
-    kept, gates = dict(network.kept), dict(network.gates)
+    kept, gates, pushed = dict(network.kept), dict(network.gates), dict(network.pushed)
     for group, numbers in gone.items():
         stays = ~torch.isin(network.kept[group], numbers)
         kept[group] = network.kept[group][stays]
-        if group in gates:
-            gates[group] = gates[group][stays.to(gates[group].device)]
-    return Network(model, network.table, kept, gates, dict(network.masks))
+        for of_units in (gates, pushed):
+            if group in of_units:
+                of_units[group] = of_units[group][stays.to(of_units[group].device)]
+    return Network(model, network.table, kept, gates, dict(network.masks), pushed)
 
 
 def _checked(network: Network, requested: Mapping[str, Tensor]) -> dict[str, Tensor]:

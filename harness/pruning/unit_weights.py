@@ -1,4 +1,4 @@
-"""The weights that belong to each unit of a group, for regularisers of whole units."""
+"""The weights and parameters that belong to each unit of a group, for regularisers of whole units."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from prunebench.pruning.kinds import KINDS, cut_axes
-from prunebench.pruning.network import Group, Network, Side
+from prunebench.pruning.network import Group, Network, Side, holder
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,3 +45,23 @@ def unit_weights(network: Network, group: Group) -> list[UnitWeights]:
                 index = torch.unique(index % weight.shape[1], dim=1)
             weights.append(UnitWeights(layer, side, weight, cut_axes(module, side)["weight"], index))
     return weights
+
+
+def own_parameters(network: Network, group: Group) -> int:
+    """Count the parameters of each unit's own: weights that write it, biases, BatchNorm; not the weights that read it.
+
+    So every weight is of one unit at most, the one that it writes. All units of a group have the same number.
+
+    >>> from prunebench.testing import toys
+    >>> chain = toys.chain()  # 6 filters of 9 weights and a bias, 4 of 24 weights with a BatchNorm, 8 of 16 and a bias
+    >>> [own_parameters(chain, group) for group in chain.table.groups]
+    [10, 26, 17]
+    """
+    count = 0
+    for part in group.slices:
+        module, tensor = holder(network.model, part.layer)
+        for name, axis in cut_axes(module, "out", tensor).items() if part.side == "out" else ():
+            value = getattr(module, name)
+            if isinstance(value, nn.Parameter):
+                count += part.index.shape[1] * value.numel() // value.shape[axis]
+    return count

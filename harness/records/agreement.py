@@ -15,7 +15,8 @@ from prunebench.records.record import Record
 
 LOSS = 0.1  # of a loss, of a regulariser's term and of the largest score
 PICTURES = 0.01  # of the test pictures, but at least one picture
-_FREE = ("curves.", "per_image.predicted.", "per_image.loss.", "per_image.correct.")  # they follow from the network
+_FREE = ("curves.", "per_image.predicted.", "per_image.loss.", "per_image.correct.", "sparse.gates.", "pushed.both")
+"""Fields that follow from the network."""
 
 
 def differences(one: Record | Fidelity, other: Record | Fidelity) -> list[tuple[str, str, str]]:

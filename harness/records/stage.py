@@ -24,6 +24,7 @@ class StageFacts(Frozen):
 
     cut, cut_bn, final: results on the test pictures right after the cut, with BatchNorm re-estimated, and at the end.
     images: final results per picture. Sparse training and rungs have none of these four. floors: groups at their floor.
+    pushed: number of units that sparse training pushed to zero, where it chose some.
     cut_seconds: part of `seconds` spent on scoring, selection and removal. memory: peak in bytes. kernels: CPU kernel
     set that computed the stage. digest: hash of the stage's network. parents: keys of the stages it was made from.
     """
@@ -35,6 +36,7 @@ class StageFacts(Frozen):
     parents: tuple[Name, ...] = ()
     curve: tuple[Epoch, ...] = ()
     sparse: SparseFacts | None = None
+    pushed: Count | None = None
     floors: tuple[Name, ...] = ()
     cut_seconds: Amount = 0.0
     cut: Measured | None = None

@@ -7,6 +7,8 @@ from prunebench.errors import UserError
 from prunebench.records.validation import parse, read_bytes
 
 WEIGHTS, GATES, MASKS = "weights.safetensors", "gates.safetensors", "masks.safetensors"  # of a stage
+PUSHED = "pushed.safetensors"
+NETWORK = (WEIGHTS, GATES, MASKS, PUSHED)  # to be deleted in this order: without weights a stage is not finished
 TRIAL = "trial-"  # prefix of the keys of stages that only a sweep or tuning uses
 
 

@@ -18,7 +18,7 @@ from prunebench.plugins.model import Model
 from prunebench.plugins.options import split_name
 from prunebench.pruning.network import Network, Table, weight_of
 from prunebench.pruning.removal import remove
-from prunebench.records.store_files import GATES, MASKS, WEIGHTS, read_json
+from prunebench.records.store_files import GATES, MASKS, PUSHED, WEIGHTS, read_json
 from prunebench.records.validation import Count, Frozen, Name, versioned
 
 WIDTHS = "widths.json"
@@ -42,7 +42,7 @@ class Saved(Frozen):
 
 
 def save(network: Network, folder: Path, model: Origin | None = None) -> None:
-    """Write a network's tensors, kept units, gates and masks into a folder, which is created if missing.
+    """Write a network's tensors, units, gates and masks into a folder, which is created if missing.
 
     For an atomic save, write to a temporary folder and rename that folder.
     """
@@ -55,15 +55,17 @@ def save(network: Network, folder: Path, model: Origin | None = None) -> None:
         save_file(_contiguous_on_cpu(network.gates), folder / GATES)
     if network.masks:
         save_file(_contiguous_on_cpu(network.masks), folder / MASKS)
+    if network.pushed:
+        save_file(_contiguous_on_cpu(network.pushed), folder / PUSHED)
 
 
 def network_digest(network: Network) -> str:
-    """Hash what decides a network's outputs: names, shapes and bits of its tensors, gates and masks.
+    """Hash what decides outputs and cuts: names, shapes and bits of tensors, gates, masks, kept and pushed units.
 
     Two stages of one key with other digests were computed where numbers round otherwise.
     """
     digest = hashlib.sha256()
-    for tensors in (network.model.state_dict(), network.gates, network.masks, network.kept):
+    for tensors in (network.model.state_dict(), network.gates, network.masks, network.pushed, network.kept):
         for name, tensor in _contiguous_on_cpu(tensors).items():
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
             digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
@@ -73,8 +75,8 @@ def network_digest(network: Network) -> str:
 def load_into(model: nn.Module, table: Table, folder: Path) -> Network:
     """Rebuild a saved network from its dense model, which is not changed and whose weights do not matter.
 
-    Widths, weights, buffers, gates and masks come from the folder; names, shapes and types must be the dense model's.
-    Device, training mode and `requires_grad` come from the dense model.
+    Widths, weights, buffers, gates, masks and pushed units come from the folder. Names, shapes and types must be the
+    dense model's. Device, training mode and `requires_grad` come from the dense model.
 
     Raises `UserError` where the folder holds no network of this model.
     """
@@ -94,6 +96,9 @@ def load_into(model: nn.Module, table: Table, folder: Path) -> Network:
     if (folder / MASKS).exists():
         masks = {layer: weight_of(network, layer).bool() for layer in table.positions}
         network.masks = dict(_fitting(folder / MASKS, masks, some=True))
+    if (folder / PUSHED).exists():
+        units = {group: torch.empty(count, dtype=torch.bool) for group, count in network.units.items()}
+        network.pushed = dict(_fitting(folder / PUSHED, units, some=True))
     return network
 
 

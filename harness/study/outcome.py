@@ -6,10 +6,12 @@ from typing import Any
 
 import torch
 
-from prunebench.errors import CellError
+from prunebench.errors import CellError, in_a_cell
+from prunebench.pruning.network import Network
 from prunebench.records.packed import PerPicture
-from prunebench.records.record import Environment, StageValues
+from prunebench.records.record import Environment, PushedUnits, StageValues
 from prunebench.records.stage import Measured, StageFacts
+from prunebench.records.validation import validated
 from prunebench.study.environment import commit, cpu_name, device_name, versions
 from prunebench.training.evaluate import Result
 
@@ -42,6 +44,21 @@ def results(chain: Sequence[StageFacts], classes: int) -> dict[str, Any]:
         "curves": tuple(epoch for facts in chain for epoch in facts.curve),
         "sparse": next((facts.sparse for facts in reversed(chain) if facts.sparse), None),
     }
+
+
+def pushed_units(chain: Sequence[StageFacts], network: Network) -> PushedUnits | None:
+    """Count the units that sparse training pushed and the cuts removed; None where it chose none, or no unit is cut.
+
+    chain: facts from the dense stage to the point, whose network is given.
+    """
+    pushed = next((facts.pushed for facts in chain if facts.pushed is not None), None)
+    if pushed is None or network.masks:
+        return None
+    units = sum(group.units for group in network.table.groups)
+    left = sum(int(chosen.sum()) for chosen in network.pushed.values())
+    counts = {"units": units, "pushed": pushed, "cut": units - sum(network.units.values()), "both": pushed - left}
+    with in_a_cell():  # a damaged file is the matter of this cell alone
+        return validated(PushedUnits, counts, "the pushed units of the stages do not fit")
 
 
 def environment(facts: Mapping[str, StageFacts], reused: tuple[str, ...], device: str) -> Environment:

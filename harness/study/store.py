@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from prunebench.errors import UserError
 from prunebench.records.fidelity import Fidelity
 from prunebench.records.record import SCHEMA, Record, read_record
-from prunebench.records.store_files import GATES, MASKS, TRIAL, WEIGHTS, read_json
+from prunebench.records.store_files import NETWORK, TRIAL, WEIGHTS, read_json
 
 
 def key_of(parent: str, facts: Mapping[str, Any]) -> str:
@@ -98,7 +98,7 @@ class Store:
         if not self.has(key):
             return
         with self.lock(key):
-            for name in (WEIGHTS, GATES, MASKS):  # in this order: without weights a stage is not finished
+            for name in NETWORK:
                 (self.stage(key) / name).unlink(missing_ok=True)
 
     @contextmanager

@@ -12,7 +12,7 @@ from prunebench.data.splits import BlockData
 from prunebench.errors import CellError, UserError, in_a_cell, reason
 from prunebench.plugins.expressions import Method
 from prunebench.plugins.guard import why
-from prunebench.plugins.regulariser import Regulariser
+from prunebench.plugins.regulariser import Regulariser, keeps_rate
 from prunebench.pruning.masks import zero
 from prunebench.pruning.network import Network
 from prunebench.pruning.removal import remove
@@ -23,7 +23,7 @@ from prunebench.seeding import seeded
 from prunebench.study.cut import Cutter
 from prunebench.study.environment import cpu_kernels, peak_memory, restart_peak
 from prunebench.study.networks import Origin, load_into, network_digest, save
-from prunebench.study.outcome import environment, measured, per_image, results
+from prunebench.study.outcome import environment, measured, per_image, pushed_units, results
 from prunebench.study.stages import Stage, StagePlan
 from prunebench.study.store import Store, key_of
 from prunebench.study.task import Task
@@ -139,6 +139,9 @@ class Trajectory:
             fields["cut_bn"] = measured(evaluate(copy, self.data.test))
         curve = self._new_classifier(network) if stage.kind == "dense" else []
         trained = train(network, self.data, self._settings(stage), self._regulariser(stage), self.tick)
+        if stage.kind == "sparse" and trained.pushed:  # only cuts after it can follow the choice
+            network.pushed = trained.pushed
+            fields["pushed"] = sum(int(chosen.sum()) for chosen in trained.pushed.values())
         if tested:
             result = after_cut if after_cut and not stage.epochs else evaluate(network.model, self.data.test)
             fields |= {"final": measured(result), "images": per_image(result, self.data.classes)}
@@ -222,6 +225,7 @@ class Trajectory:
             weight_decay=self.protocol.weight_decay,
             seed=self.seed,
             precision=half,
+            constant=stage.kind == "sparse" and keeps_rate(self._regulariser(stage)),
         )
 
     def _record(self, blank: Record, stage: Stage, network: Network) -> Record:
@@ -231,6 +235,7 @@ class Trajectory:
                 **blank.model_dump(),
                 **results(list(facts.values()), self.data.classes),
                 **self.structure.record_fields(network),
+                "pushed": pushed_units(list(facts.values()), network),
                 "evidence": tuple(getattr(self.method.score, "evidence", ())),
                 "dense": self.task.costs.dense,
                 "widths": self.task.costs.widths(network.units),

@@ -1,5 +1,7 @@
 """Hard-concrete gates on units: L0 regularisation (Louizos, Welling & Kingma, ICLR 2018).
 
+The term is the paper's lambda sum_g |g| P(gate g is open), where |g| counts the parameters behind gate g.
+
 Each unit of a coupled group has one gate. The gate multiplies the unit's output *after its BatchNorm* in every layer of
 the group; a BatchNorm would cancel a factor before it. If only a depthwise convolution reads the unit, the gate acts
 after that convolution alone. A second gate before the convolution would multiply the unit twice.
@@ -7,9 +9,10 @@ after that convolution alone. A second gate before the convolution would multipl
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from prunebench.errors import CellError
@@ -17,6 +20,7 @@ from prunebench.plugins.regulariser import Attached, check_strength
 from prunebench.pruning.kinds import RESCALING
 from prunebench.pruning.layers import ChannelPad
 from prunebench.pruning.network import Group, Network
+from prunebench.pruning.unit_weights import own_parameters
 
 BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1  # temperature, and the ends of the stretched interval; the paper's values
 DECAY = 0.99  # of the running mean square of a gate's gradient
@@ -50,28 +54,44 @@ def open_probability(log_alpha: Tensor) -> Tensor:
     return (log_alpha - BETA * math.log(-GAMMA / ZETA)).sigmoid()
 
 
+def openness(log_alpha: Tensor) -> tuple[int, ...]:
+    """Count gates by their probability of being open, in ten bins over [0, 1]; any shape.
+
+    >>> openness(torch.tensor([-9.0, -9.0, 9.0]))
+    (2, 0, 0, 0, 0, 0, 0, 0, 0, 1)
+    """
+    counts = torch.histc(open_probability(log_alpha.double()).cpu(), bins=10, min=0, max=1)
+    return tuple(int(count) for count in counts)
+
+
 def _stretched(soft: Tensor) -> Tensor:
     return (soft * (ZETA - GAMMA) + GAMMA).clamp(0, 1)
 
 
 @dataclass(frozen=True)
 class Gates:
-    """Gates on all units of a network. The term is the strength times the expected number of open gates.
+    """Gates on all units of a network. The term is the strength times the expected share of their own parameters.
+
+    A unit's own parameters are the weights that write it, its biases and BatchNorm. The authors' code charges a gate on
+    a filter its weights, too. It gates the inputs of linear layers, so it charges the weights that read them. Here
+    every gate stands on an output. The paper's lambda / N for N training pictures is the strength over all own
+    parameters.
 
     A closed gate equals a removal if every function after the gate maps zero to zero. After a sigmoid, say, the next
     layer reads f(0) from a closed gate, but nothing from a removed unit.
 
     Args:
-        strength: penalty of one open gate, in units of the mean loss; the same for every unit.
-        start: log alpha of every gate at the start. At 2, a drawn gate is open with probability 0.97; the test-time
-            gate is 0.96.
+        strength: penalty of a network with all gates open, in units of the mean loss.
+        droprate: the paper's dropout rate at the start; log alpha begins at log((1 - droprate) / droprate). At 0.1, a
+            drawn gate is open with probability 0.98; the test-time gate is 0.98. The paper has 0.3 or 0.5 and trains
+            from the start for 200 epochs. A trained ResNet-20 does not survive gates of 0.5 for a few epochs.
         rate: learning rate of log alpha, as a multiple of the network's rate. Gradients of log alpha are orders of
             magnitude smaller than those of weights, and differ as much between layers. So each is divided by its
             running root mean square (RMSprop); the paper trains with Adam, which does the same.
     """
 
     strength: float
-    start: float = 2.0
+    droprate: Annotated[float, Field(gt=0, lt=1)] = 0.1
     rate: float = 1.0
 
     def __post_init__(self) -> None:
@@ -93,8 +113,12 @@ class AttachedGates(Attached):
         self.rule, self.network, self.rate_factor = rule, network, rule.rate
         self._generator = generator
         self._places = {group.name: _places(network, group) for group in network.table.groups}
+        sizes = {group.name: own_parameters(network, group) for group in network.table.groups}
+        total = sum(sizes[name] * units for name, units in network.units.items())
+        self._shares = [sizes[name] / total for name in network.units]
+        start = math.log((1 - rule.droprate) / rule.droprate)
         self._log_alpha = {
-            name: nn.Parameter(torch.full((units,), rule.start, dtype=network.dtype, device=network.device))
+            name: nn.Parameter(torch.full((units,), start, dtype=network.dtype, device=network.device))
             for name, units in network.units.items()
         }
         self.parameters = list(self._log_alpha.values())
@@ -115,8 +139,9 @@ class AttachedGates(Attached):
             self._noise[name] = uniform.clamp(1e-6, 1 - 1e-6).to(log_alpha)
 
     def penalty(self) -> Tensor:
-        """Multiply the strength by the expected number of open gates; a scalar."""
-        return self.rule.strength * torch.stack([open_probability(a).sum() for a in self.parameters]).sum()
+        """Multiply the strength by the expected share of the units' own parameters behind open gates; a scalar."""
+        open_ = [share * open_probability(a).sum() for share, a in zip(self._shares, self.parameters, strict=True)]
+        return self.rule.strength * torch.stack(open_).sum()
 
     @torch.no_grad()
     def detach(self) -> dict[str, Tensor]:

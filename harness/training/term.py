@@ -29,7 +29,7 @@ def attach(regulariser: Regulariser, network: Network, generator: torch.Generato
     Raises `CellError` with the regulariser's name if it fails or, if watched, changes a global state.
     """
     guard = Guard(name_of(regulariser), all_states(network.device), watched)
-    return guard.call(lambda: Guarded(guard, regulariser.attach(network, generator)))
+    return guard.call(lambda: Guarded(guard, regulariser.attach(network, generator), network.units))
 
 
 @dataclass
@@ -59,9 +59,9 @@ class Guard:
 class Guarded(Attached):
     """An attached regulariser whose calls fail by name where they raise an error or change a global state."""
 
-    def __init__(self, guard: Guard, attached: Attached) -> None:
+    def __init__(self, guard: Guard, attached: Attached, units: Mapping[str, int]) -> None:
         self.parameters, self.rate_factor = attached.parameters, attached.rate_factor
-        self._guard, self._attached = guard, attached
+        self._guard, self._attached, self._units = guard, attached, units
         self._draws = type(attached).draw is not Attached.draw
 
     def draw(self) -> None:
@@ -84,6 +84,23 @@ class Guarded(Attached):
             what = f"gives a {type(learned).__name__} when it is detached"
             raise CellError(f"{self._guard.who} {what}; `detach` must return a dict, empty without gates")
         return learned
+
+    def pushed(self) -> dict[str, Tensor]:
+        """Return the units that the term pushes to zero: bool (units,) by group, on the CPU."""
+        found = self._guard.call(getattr(self._attached, "pushed", dict))
+        if not isinstance(found, dict):
+            raise CellError(f"{self._guard.who} gives a {type(found).__name__} of pushed units; {_PUSHED}")
+        for group, chosen in found.items():
+            if group not in self._units:
+                raise CellError(f"{self._guard.who} pushes units of {group!r}, which is no coupled group; {_PUSHED}")
+            if not isinstance(chosen, Tensor) or chosen.dtype != torch.bool or chosen.shape != (self._units[group],):
+                given = f"{chosen.dtype} {tuple(chosen.shape)}" if isinstance(chosen, Tensor) else type(chosen).__name__
+                wanted = f"bool ({self._units[group]},)"
+                raise CellError(f"{self._guard.who} pushes units of '{group}' as {given}, not {wanted}; {_PUSHED}")
+        return {group: chosen.detach().cpu() for group, chosen in found.items()}
+
+
+_PUSHED = "`pushed` must return a dict of bool tensors (units,) by coupled group, empty without a choice"
 
 
 def term_of(regulariser: Regulariser, attached: Attached) -> Tensor:

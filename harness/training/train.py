@@ -1,4 +1,7 @@
-"""Run one training stage: SGD with Nesterov momentum and a cosine rate with warm-up. The last epoch is the result."""
+"""Run one training stage: SGD with Nesterov momentum. The rate warms up and falls as a cosine, or stays constant.
+
+The network of the last epoch is the result.
+"""
 
 import math
 from collections.abc import Callable, Iterator
@@ -20,6 +23,7 @@ from prunebench.pruning.network import Network
 from prunebench.records.record import Epoch, SparseFacts
 from prunebench.seeding import generator, seeded
 from prunebench.training.evaluate import evaluate
+from prunebench.training.gates import openness
 from prunebench.training.term import attach, gradients_of, name_of, term_of
 
 Tick = Callable[[str], None]
@@ -32,6 +36,7 @@ class TrainingSettings:
     rate: peak learning rate.
     precision: autocast dtype on a GPU, or None.
     only: names of the modules to train, while all others are frozen and in eval mode; empty: train all.
+    constant: whether the rate stays at its peak after the warm-up.
     """
 
     stage: str
@@ -42,25 +47,33 @@ class TrainingSettings:
     seed: int
     precision: torch.dtype | None = None
     only: tuple[str, ...] = ()
+    constant: bool = False
 
 
 @dataclass
 class Trained:
-    """The results of one training stage beside the network."""
+    """The results of one training stage beside the network. pushed: as `Attached.pushed` gives it."""
 
     curve: list[Epoch] = field(default_factory=list)
     sparse: SparseFacts | None = None
+    pushed: dict[str, Tensor] = field(default_factory=dict)
 
 
-def rate_at(step: int, steps: int, peak: float) -> float:
+def rate_at(step: int, steps: int, peak: float, constant: bool = False) -> float:
     """Give the rate of one step: linear warm-up over the first twentieth of the steps, then a cosine to zero.
+
+    constant: stay at the peak after the warm-up.
 
     >>> [round(rate_at(step, 100, 1.0), 3) for step in (0, 4, 52, 99)]
     [0.2, 1.0, 0.5, 0.0]
+    >>> [round(rate_at(step, 100, 1.0, constant=True), 3) for step in (0, 4, 52, 99)]
+    [0.2, 1.0, 1.0, 1.0]
     """
     warm = max(1, steps // 20)
     if step < warm:
         return peak * (step + 1) / warm
+    if constant:
+        return peak
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warm + 1) / (steps - warm + 1)))
 
 
@@ -103,10 +116,15 @@ def _trained(
             tick(f"{settings.stage} epoch {epoch}/{settings.epochs}")
     if attached is not None:
         after = float(attached.measure().detach())
+        trained.pushed, gates = attached.pushed(), attached.detach()
         trained.sparse = SparseFacts(
-            before=before, after=after, gradient_ratio=ratio, ineffective=after > 0.95 * before
+            before=before,
+            after=after,
+            gradient_ratio=ratio,
+            ineffective=after > 0.95 * before,
+            gates={group: openness(log_alpha) for group, log_alpha in gates.items()},
         )
-        network.gates.update(attached.detach())
+        network.gates.update(gates)
     network.model.eval()
     return trained
 
@@ -126,7 +144,7 @@ def _epochs(
         chosen = [index for index in drawn if len(index) > 1]  # BatchNorm cannot normalise one picture
         for images, labels in data.train.pictures.batches(chosen):
             inputs = data.train.floats(augment(images, data.augment, order, data.train.side))
-            rate = rate_at(step, steps, settings.rate)
+            rate = rate_at(step, steps, settings.rate, settings.constant)
             for group in optimiser.param_groups:
                 group["lr"] = rate * group["factor"]
             step_of = partial(_step, model, (inputs, labels), settings.precision, attached, optimiser)

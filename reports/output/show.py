@@ -29,6 +29,10 @@ def layer_table(record: Record) -> str:
         lines += ["", _accuracy_line(record.accuracy)]
     if record.sparse and record.sparse.ineffective:
         lines.append("sparse training: the term fell by less than 5 %, its strength did nothing")
+    if record.pushed:
+        found = record.pushed
+        pushed = f"{found.pushed} of {found.units} units pushed"
+        lines.append(f"sparse training: {pushed}; {found.cut} were cut, {found.both} of them pushed")
     return "\n".join([*lines, "", _width_table(record)])
 
 

@@ -1,5 +1,6 @@
 """ADMM against NumPy on a quadratic loss, projections tried out one by one, and a real training."""
 
+import math
 from itertools import combinations
 
 import numpy as np
@@ -14,6 +15,7 @@ from prunebench.criteria.admm import CRITERION, Admm, projection
 from prunebench.errors import UserError
 from prunebench.plugins.expressions import parse_method
 from prunebench.plugins.registry import load_registry
+from prunebench.plugins.regulariser import keeps_rate
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.network import Network
 from prunebench.scoring.score import score
@@ -25,12 +27,13 @@ def test_the_projection_is_the_nearest_of_all_choices(share: float) -> None:
     weights = torch.randn(6, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     found = projection(weights, share)
     distances = []
-    for gone in combinations(range(6), int(share * 6)):
+    count = math.ceil(share * 6)
+    for gone in combinations(range(6), count):
         other = weights.clone()
         other[list(gone)] = 0
         distances.append(float((weights - other).norm()))
     assert float((weights - found).norm()) == pytest.approx(min(distances), rel=1e-12)
-    assert int((found == 0).all(dim=1).sum()) == int(share * 6)
+    assert int((found == 0).all(dim=1).sum()) == count
 
 
 def test_the_iteration_is_that_of_numpy_on_a_quadratic_loss() -> None:
@@ -87,6 +90,22 @@ def test_the_nearest_sparse_point_of_a_quadratic_loss_is_reached() -> None:
         torch.testing.assert_close(weight.detach(), goal, rtol=0, atol=1e-6)
 
 
+def test_the_pushed_units_are_those_that_are_zero_in_z() -> None:
+    network = toys.chain()
+    attached = Admm(strength=1.0, every=1, share=0.3).attach(network, torch.Generator())
+    attached.draw()
+    with torch.no_grad():
+        network.layer("2").get_parameter("weight")[2] *= 1e-3
+    for _ in range(2):
+        attached.draw()
+        found = attached.pushed()
+        zero = [(z == 0).all(dim=1) for z in attached.z]
+        assert all(torch.equal(a, b) for a, b in zip(found.values(), zero, strict=True))
+        assert {name: int(chosen.sum()) for name, chosen in found.items()} == {"0": 2, "2": 2, "6": 3}  # 1.8, 1.2, 2.4
+    assert found["2"][2]
+    assert keeps_rate(attached.rule)
+
+
 def test_the_score_is_the_joint_norm() -> None:
     network = toys.residual()
     layers = [network.layer(name).get_parameter("weight").detach() for name in ("stem", "conv")]
@@ -108,7 +127,7 @@ def trained_on_digits(strength: float) -> tuple[float, float, float, list[float]
     torch.manual_seed(0)
     parts = (nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Conv2d(8, 16, 3), nn.ReLU(), nn.Flatten(), nn.Linear(256, 10))
     network = Network.dense(nn.Sequential(*parts), analyse(nn.Sequential(*parts), pictures[:1]))
-    attached = Admm(strength=strength).attach(network, torch.Generator())
+    attached = Admm(strength=strength, every=10).attach(network, torch.Generator())
     optimiser = torch.optim.SGD(network.model.parameters(), lr=0.03, momentum=0.9, nesterov=True)
     before, order, residuals = outside(network), torch.Generator().manual_seed(0), list[float]()
     for step in range(200):

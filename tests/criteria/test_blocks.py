@@ -143,3 +143,22 @@ def test_a_wrong_form_or_alignment_is_refused_by_name() -> None:
             parse_method(text, known)
     name = "group_lasso:alignment=neuron-wise,form=squared+obd"
     assert parse_method(name, known).name == name
+
+
+@pytest.mark.parametrize("name", ["l1", "group_lasso", "exclusive_sparsity", "l2", "group_l12", "hsqgl12"])
+def test_linear_layers_are_penalised_where_the_papers_do(name: str) -> None:
+    rule = get_criterion(name, load_registry(())).regulariser
+    assert rule is not None
+    network = toys.chain()
+    named = dict(network.model.named_parameters())
+    term = rule.attach(network, torch.Generator()).penalty()
+    gradients = torch.autograd.grad(term, list(named.values()), allow_unused=True)
+    found = {name for name, gradient in zip(named, gradients, strict=True) if gradient is not None}
+    linear = {"6.weight", "9.weight"} if name in ("l1", "group_lasso", "exclusive_sparsity") else set()
+    assert found == {"0.weight", "2.weight"} | linear
+
+
+def test_a_feature_wise_group_of_a_linear_layer_is_what_reads_one_unit() -> None:
+    weight = torch.tensor([[3.0, 0.0], [4.0, 1.0]])[:, :, None]  # two outputs that read two inputs
+    assert float(group_lasso(weight)) == pytest.approx(5 + 1)
+    assert float(exclusive_sparsity(weight)) == pytest.approx(7**2 + 1)

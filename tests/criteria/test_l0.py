@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from prunebench.criteria.l0 import CRITERION
-from prunebench.errors import CellError
+from prunebench.errors import CellError, UserError
 from prunebench.scoring.score import score
 from prunebench.testing import toys
 from prunebench.training.gates import Gates
@@ -34,6 +34,9 @@ def test_it_brings_gates_and_needs_them() -> None:
 
 
 def test_options_of_the_gates() -> None:
-    changed = CRITERION.with_options({"strength": "1e-2", "start": "0"})
-    assert changed.regulariser == Gates(strength=0.01, start=0.0)
-    assert changed.label == "l0:start=0,strength=0.01"
+    changed = CRITERION.with_options({"strength": "1e-2", "droprate": "0.2"})
+    assert changed.regulariser == Gates(strength=0.01, droprate=0.2)
+    assert changed.label == "l0:droprate=0.2,strength=0.01"
+    for rate in ("0", "1"):
+        with pytest.raises(UserError, match=rf"option droprate={rate} of 'l0' must be (more|less) than {rate}"):
+            CRITERION.with_options({"droprate": rate})

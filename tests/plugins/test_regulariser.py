@@ -59,7 +59,7 @@ def test_options_of_a_penalty_are_its_fields_and_those_of_its_function() -> None
 
 
 def test_options_of_another_regulariser_are_its_fields() -> None:
-    assert regulariser_options(Gates(1.0)).keys() == {"strength", "start", "rate"}
+    assert regulariser_options(Gates(1.0)).keys() == {"strength", "droprate", "rate"}
     assert with_values(Gates(1.0), {"rate": 3.0}) == Gates(1.0, rate=3.0)
 
 

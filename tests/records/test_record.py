@@ -205,3 +205,34 @@ def test_epochs_refuse_what_they_do_not_know_and_come_back() -> None:
         parse_record(changed(curves=[asdict(epoch) | {"more": 1}]), "here")
     with pytest.raises(AttributeError):
         epoch.loss = 1.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ((10, 5, 4, 3), ""),
+        ((10, 8, 8, 6), ""),
+        ((10, 11, 4, 3), "pushed: 11 of 10 units"),
+        ((10, 5, 11, 5), "cut: 11 of 10 units"),
+        ((10, 5, 4, 5), "both: 5, but from 0 to 4 is possible with 5 pushed and 4 cut of 10"),
+        ((10, 8, 8, 5), "both: 5, but from 6 to 8 is possible"),
+        ((10, 5, 4, -1), "greater than or equal to 0"),
+        ((0, 0, 0, 0), "greater than or equal to 1"),
+    ],
+)
+def test_numbers_of_pushed_and_cut_units_fit_together(counts: tuple[int, ...], message: str) -> None:
+    data = changed(pushed=dict(zip(("units", "pushed", "cut", "both"), counts, strict=True)))
+    if not message:
+        assert parse_record(data, "x").pushed is not None
+        return
+    with pytest.raises(UserError, match=f"^x: corrupt record: pushed.*{message}"):
+        parse_record(data, "x")
+
+
+def test_gates_are_counted_in_ten_bins() -> None:
+    sparse = {"before": 1, "after": 0.5, "gradient_ratio": {}, "ineffective": False, "gates": {"conv1": [0] * 9 + [20]}}
+    record = parse_record(changed(sparse=sparse), "x")
+    assert record.sparse is not None and record.sparse.gates["conv1"][-1] == 20
+    for bins in ([0] * 9, [0] * 11, [-1] + [0] * 9, [0.5] * 10):
+        with pytest.raises(UserError, match=r"^x: corrupt record: sparse.gates.conv1"):
+            parse_record(changed(sparse={**sparse, "gates": {"conv1": bins}}), "x")

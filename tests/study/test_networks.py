@@ -31,6 +31,7 @@ def pruned(table: Table) -> tuple[Network, Tensor]:
     torch.manual_seed(3)
     network = Network.dense(RESNET20(3, 16, 4).to(memory_format=torch.channels_last), table)
     network.gates = {"conv1": torch.randn(16)}
+    network.pushed = {"conv1": torch.arange(16) < 8, "layer2.0.conv2": torch.arange(32) % 2 == 0}
     network = remove(network, {"conv1": torch.tensor([0, 5]), "layer3.0.conv2": torch.arange(40)})
     network = remove(network, {"layer2.0.conv2": torch.tensor([31, 7])})
     zero_units(network, {"layer1.0.conv1": torch.tensor([2])})
@@ -49,10 +50,15 @@ def test_round_trip(table: Table, tmp_path: Path) -> None:
     assert all(torch.equal(tensor, state[name]) for name, tensor in network.model.state_dict().items())
     assert all(torch.equal(kept, loaded.kept[group]) for group, kept in network.kept.items())
     assert torch.equal(loaded.gates["conv1"], network.gates["conv1"]) and len(loaded.gates) == 1
+    assert loaded.pushed.keys() == {"conv1", "layer2.0.conv2"}
+    assert loaded.pushed["conv1"].tolist() == [True] * 6 + [False] * 8  # 0 and 5 are gone
+    assert torch.equal(loaded.pushed["layer2.0.conv2"], network.pushed["layer2.0.conv2"])
     assert torch.equal(loaded.model.eval()(pictures), network.model.to(memory_format=torch.contiguous_format)(pictures))
     assert dense.conv1.out_channels == 16
     again = remove(loaded, {"conv1": torch.tensor([1])})  # goes on with original numbers
     assert again.units["conv1"] == 13
+    assert again.pushed["conv1"].tolist() == [True] * 5 + [False] * 8
+    assert len(loaded.pushed["conv1"]) == 14
 
 
 def test_load_builds_from_the_registry_and_draws_nothing(table: Table, tmp_path: Path) -> None:
@@ -69,6 +75,7 @@ def test_no_pickle(table: Table, tmp_path: Path) -> None:
     save(pruned(table)[0], tmp_path, ORIGIN)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "gates.safetensors",
+        "pushed.safetensors",
         "weights.safetensors",
         "widths.json",
     ]
@@ -192,7 +199,7 @@ def test_tensors_that_are_not_the_models(table: Table, tmp_path: Path, how: str)
     refused(table, tmp_path, message)
 
 
-@pytest.mark.parametrize("name", ["gates", "masks"])
+@pytest.mark.parametrize("name", ["gates", "masks", "pushed"])
 @pytest.mark.parametrize(
     ("tensor", "message"),
     [

@@ -122,7 +122,13 @@ def test_a_dropped_stage_keeps_its_facts(tmp_path: Path) -> None:
     store = Store(tmp_path)
 
     def fill(folder: Path) -> None:
-        for name in ("weights.safetensors", "gates.safetensors", "masks.safetensors", "facts.json"):
+        for name in (
+            "weights.safetensors",
+            "gates.safetensors",
+            "masks.safetensors",
+            "pushed.safetensors",
+            "facts.json",
+        ):
             (folder / name).touch()
 
     store.finish_stage("k", fill)

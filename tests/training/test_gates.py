@@ -12,8 +12,9 @@ from prunebench.pruning.analysis import analyse
 from prunebench.pruning.layers import ChannelPad
 from prunebench.pruning.network import Group, Network, Slice, Table
 from prunebench.pruning.removal import remove
+from prunebench.pruning.unit_weights import own_parameters
 from prunebench.testing import toys
-from prunebench.training.gates import AttachedGates, Gates, expected_gate, open_probability, sampled_gate
+from prunebench.training.gates import AttachedGates, Gates, expected_gate, open_probability, openness, sampled_gate
 
 
 def attached(network: Network, seed: int = 0, **options: float) -> AttachedGates:
@@ -48,10 +49,60 @@ def test_the_share_of_open_gates_is_the_open_probability(log_alpha: float) -> No
 
 
 def test_the_term_is_the_price_of_the_open_units() -> None:
-    gates = attached(toys.chain(), strength=0.5, start=0.0)
-    assert float(gates.penalty().detach()) == pytest.approx(0.5 * (6 + 4 + 8) / (1 + 11 ** (-2 / 3)))
+    gates = attached(toys.chain(), strength=0.5, droprate=0.5)
+    assert float(gates.penalty().detach()) == pytest.approx(0.5 / (1 + 11 ** (-2 / 3)))  # log alpha 0: eq. 12 by hand
     assert [len(p) for p in gates.parameters] == [6, 4, 8]
     assert gates.rate_factor == Gates(1.0).rate
+
+
+SIZES = {  # own parameters of a unit, and units, by hand
+    "chain": [(9 + 1, 6), (24 + 2, 4), (16 + 1, 8)],
+    "residual": [(9 + 2 + 45 + 2, 5)],
+    "depthwise": [(9 + 1 + 2 + 9 + 1 + 2, 4), (4 + 1, 3)],
+    "grouped": [(2 * (18 + 1), 3)],  # a unit is a filter of each convolution group
+}
+
+
+@pytest.mark.parametrize("toy", SIZES)
+def test_term_and_gradient_are_those_of_the_paper_with_the_parameters_of_each_gate(toy: str) -> None:
+    network = toys.TOYS[toy]()
+    gates = attached(network, strength=0.7)
+    set_gates(gates)
+    sizes = {group.name: SIZES[toy][number] for number, group in enumerate(network.table.groups)}
+    total = sum(size * units for size, units in sizes.values())
+    names = list(network.units)
+    expected = 0.0
+    gradients = torch.autograd.grad(gates.penalty(), gates.parameters)
+    for name, log_alpha, gradient in zip(names, gates.parameters, gradients, strict=True):
+        size, units = sizes[name]
+        assert len(log_alpha) == units
+        for a, slope in zip(log_alpha.tolist(), gradient.tolist(), strict=True):
+            closed = 1 / (1 + math.exp(-(2 / 3 * math.log((0.1 / 1.2) / (1 - 0.1 / 1.2)) - a)))  # Q(s <= 0), eq. 24
+            expected += 0.7 * size * (1 - closed) / total
+            assert slope == pytest.approx(0.7 * size * closed * (1 - closed) / total, rel=1e-12)
+    assert float(gates.penalty().detach()) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_pruned_network_counts_what_is_left() -> None:
+    network = remove(toys.chain(), {"0": torch.tensor([1, 4]), "6": torch.tensor([0])})
+    sizes = [own_parameters(network, group) for group in network.table.groups]
+    assert sizes == [9 + 1, 4 * 4 + 2, 16 + 1]  # four of six inputs are left
+    assert float(attached(network, strength=0.5, droprate=0.5).penalty().detach()) == pytest.approx(
+        0.5 / (1 + 11 ** (-2 / 3))
+    )
+
+
+def test_the_start_is_the_papers_dropout_rate() -> None:
+    for rate in (0.1, 0.5, 0.8):
+        gates = attached(toys.chain(), droprate=rate)
+        assert gates.parameters[0].sigmoid().tolist() == pytest.approx([1 - rate] * 6)
+
+
+def test_gates_are_counted_by_tenths_of_their_open_probability() -> None:
+    shift = 2 / 3 * math.log(0.1 / 1.1)
+    log_alpha = torch.tensor([math.log(p / (1 - p)) + shift for p in (0.05, 0.15, 0.19, 0.55, 0.95, 0.999999)])
+    assert openness(log_alpha.double()) == (1, 2, 0, 0, 0, 1, 0, 0, 0, 2)
+    assert openness(torch.tensor([-1e4, 1e4])) == (1, 0, 0, 0, 0, 0, 0, 0, 0, 1)
 
 
 @pytest.mark.parametrize("make", [toys.chain, toys.residual, toys.depthwise, toys.grouped])
@@ -165,7 +216,7 @@ def test_gates_are_drawn_once_a_step_in_training_only() -> None:
 
 def test_gates_learn_from_the_loss_and_the_term() -> None:
     network, (pictures, labels) = toys.residual(), toys.batches()[0]
-    gates = attached(network, start=0.0)
+    gates = attached(network, droprate=0.5)
     gates._noise["stem"].fill_(0.4)  # no gate is clipped
     network.model.train()
     loss = nn.functional.cross_entropy(network.model(pictures), labels)
@@ -177,14 +228,14 @@ def test_gates_learn_from_the_loss_and_the_term() -> None:
 
 def test_the_steps_of_log_alpha_do_not_depend_on_the_scale_of_its_gradient() -> None:
     moved = []
-    for strength in (1e-6, 1.0):
-        gates = attached(toys.chain(), strength=strength)
+    for strength in (1e-4, 1.0):
+        gates = attached(toys.chain(), strength=strength, droprate=0.5)
         optimiser = torch.optim.SGD(gates.parameters, lr=0.1)
         for _ in range(5):
             optimiser.zero_grad()
             gates.penalty().backward()  # type: ignore[no-untyped-call]
             optimiser.step()
-        moved.append(gates.parameters[0].detach() - Gates(1.0).start)
+        moved.append(gates.parameters[0].detach())
     torch.testing.assert_close(moved[0], moved[1], rtol=1e-4, atol=0)
     assert moved[0].mean() == pytest.approx(-0.5, rel=0.15)  # five steps of about 0.1 against the term
 

@@ -106,3 +106,28 @@ def test_what_is_wrong_with_somebodys_own_regulariser_is_said() -> None:
             gradients_of(own, attach(own, toys.chain(), torch.Generator()), named)
     with pytest.raises(CellError, match=r"^regulariser 'Own' gives a float"):
         term_of(Own(1.0), Own(1.0))
+
+
+@pytest.mark.parametrize(
+    ("pushed", "message"),
+    [
+        ([1], "gives a list of pushed units; `pushed` must return a dict of bool tensors"),
+        ({"x": torch.ones(3)}, "pushes units of 'x', which is no coupled group"),
+        ({"2": torch.ones(4)}, r"pushes units of '2' as torch.float32 \(4,\), not bool \(4,\)"),
+        ({"2": torch.ones(3, dtype=torch.bool)}, r"pushes units of '2' as torch.bool \(3,\), not bool \(4,\)"),
+        ({"2": [True]}, r"pushes units of '2' as list, not bool \(4,\)"),
+    ],
+)
+def test_pushed_units_of_somebodys_own_regulariser_are_checked(pushed: Any, message: str) -> None:
+    own = Own(torch.ones(()))
+    own.pushed = lambda: pushed  # type: ignore[attr-defined]
+    with pytest.raises(CellError, match=f"^regulariser 'Own' {message}"):
+        attach(own, toys.chain(), torch.Generator()).pushed()
+
+
+def test_pushed_units_come_through_the_guard() -> None:
+    own, chosen = Own(torch.ones(())), torch.tensor([True, False, False, True])
+    assert attach(own, toys.chain(), torch.Generator()).pushed() == {}  # a regulariser that says nothing
+    own.pushed = lambda: {"2": chosen}  # type: ignore[attr-defined]
+    found = attach(own, toys.chain(), torch.Generator()).pushed()
+    assert list(found) == ["2"] and torch.equal(found["2"], chosen)

@@ -83,6 +83,14 @@ def test_the_rate_warms_up_and_then_falls_as_a_cosine() -> None:
     assert all(a > b > 0 for a, b in pairwise(rates[1:]))
 
 
+def test_a_constant_rate_follows_the_warm_up() -> None:
+    rates = [rate_at(step, 40, 0.2, constant=True) for step in range(40)]
+    assert rates == [0.1, 0.2] + [0.2] * 38
+    curve = train(network(), data(), replace(PLAN, constant=True, epochs=3)).curve
+    assert [epoch.rate for epoch in curve] == [PLAN.rate] * 3
+    assert train(network(), data(), replace(PLAN, epochs=3)).curve[-1].rate < 0.1 * PLAN.rate
+
+
 def test_one_step_has_the_peak_rate() -> None:
     assert rate_at(0, 1, 0.3) == 0.3
 

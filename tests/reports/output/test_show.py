@@ -1,5 +1,6 @@
 from types import SimpleNamespace
 
+from prunebench.records.record import PushedUnits
 from prunebench.reports.output.show import layer_table
 
 
@@ -22,3 +23,9 @@ def test_a_failed_point_says_why(make: SimpleNamespace) -> None:
 def test_ineffective_sparse_training_is_said(make: SimpleNamespace) -> None:
     assert "its strength did nothing" in layer_table(make.record("l1", 0))
     assert "its strength did nothing" not in layer_table(make.record("l1", 1))
+
+
+def test_pushed_units_are_said(make: SimpleNamespace) -> None:
+    pushed = PushedUnits(units=570, pushed=285, cut=428, both=280)
+    told = layer_table(make.record("l1", 1, pushed=pushed))
+    assert "sparse training: 285 of 570 units pushed; 428 were cut, 280 of them pushed" in told

@@ -1,14 +1,16 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
+from prunebench.records.record import PushedUnits
 from prunebench.records.tuning import Choice
+from prunebench.reports.document import Table
 from prunebench.reports.results import gather_results
 from prunebench.reports.sections.sparse_training import sparse_section
 
 
 def test_ineffective_sparse_training_is_flagged(make: SimpleNamespace) -> None:
     assert "l1 on mnist x lenet5: seed 0 (1 of 3)" in make.text(sparse_section(gather_results("x", make.grid())))
-    assert "None:" in make.text(sparse_section(gather_results("x", make.grid(("l0",)))))
+    assert "Every regulariser's term fell" in make.text(sparse_section(gather_results("x", make.grid(("l0",)))))
     assert "No network" in sparse_section(gather_results("x", make.grid(("obd",)))).why_empty
 
 
@@ -29,3 +31,33 @@ def test_tuned_strengths_are_said(make: SimpleNamespace) -> None:
     ]
     told = make.text(sparse_section(replace(gather_results("x", single), tunings=(tuning, of_weights))))
     assert "in 3 trials" in told and "in 15 trials" not in told
+
+
+def test_pushed_and_cut_units_are_one_line_for_each_criterion(make: SimpleNamespace) -> None:
+    counts = {(0, 0.5): (285, 285), (1, 0.5): (285, 245), (0, 0.25): (428, 285), (1, 0.25): (428, 285)}
+    records = [
+        make.record("l1", seed, keep, pushed=PushedUnits(units=570, pushed=285, cut=cut, both=both))
+        for (seed, keep), (cut, both) in counts.items()
+    ]
+    told = make.text(sparse_section(gather_results("x", records)))
+    assert (
+        "l1 on mnist x lenet5: 285 of 570 pushed; at macs=0.5 285 cut, 265 of them pushed; "
+        "at macs=0.25 428 cut, 285 of them pushed" in told
+    )
+    told = make.text(
+        sparse_section(gather_results("x", [make.record("l1", 0, 0.5, "global", pushed=records[0].pushed)]))
+    )
+    assert "at macs=0.5 (global) 285 cut" in told
+    assert "pushed" not in make.text(sparse_section(gather_results("x", make.grid(("l1",)))))
+
+
+def test_open_probabilities_of_gates_are_tabulated_by_group_once_for_each_seed(make: SimpleNamespace) -> None:
+    records = make.grid(("l0",))
+    bins = {"conv1": (3, *[0] * 8, 17), "fc1": (400, *[0] * 8, 100)}
+    sparse = [r.sparse.model_copy(update={"gates": bins}) for r in records]
+    records = [r.model_copy(update={"sparse": s}) for r, s in zip(records, sparse, strict=True)]
+    (table,) = (b for b in sparse_section(gather_results("x", records)).blocks if isinstance(b, Table))
+    seeds = len({r.cell.seed for r in records})
+    assert table.rows[0] == ("l0 on mnist x lenet5", "conv1", str(3 * seeds), *["0"] * 8, str(17 * seeds))
+    assert [row[1] for row in table.rows] == ["conv1", "fc1"]
+    assert len(table.header) == 12 and table.header[-1] == "to 1"
