@@ -95,13 +95,49 @@ class SparseFacts(Frozen):
     """Effect of sparse training on the regulariser's term.
 
     before, after: the term. gradient_ratio: gradient norm of the term over that of the loss, by layer, at the start.
-    ineffective: the term fell by less than 5 %, so the strength did nothing.
+    acted_on: share of the ranked units at whose own weights, BatchNorm or gate the term pulls at the start.
     """
 
     before: float
     after: float
     gradient_ratio: dict[Name, float]
-    ineffective: bool
+    acted_on: Fraction
+
+
+class ChoiceChange(Frozen):
+    """How far sparse training changed which units are removed.
+
+    Both networks, trained with and without the regulariser, are ranked by the same score and cut once to the point's
+    keep. overlap: share of the removed units that are removed without the regulariser, too. by_chance: the overlap that
+    random units of each group would have.
+    """
+
+    overlap: Fraction
+    by_chance: Fraction
+
+    @property
+    def agreement(self) -> float:
+        """Overlap beyond chance, Cohen's kappa: 1 for the same units, 0 for unrelated choices.
+
+        >>> round(ChoiceChange(overlap=0.9, by_chance=0.5).agreement, 3)
+        0.8
+        """
+        return 1.0 if self.by_chance == 1 else (self.overlap - self.by_chance) / (1 - self.by_chance)
+
+    @property
+    def unchanged(self) -> bool:
+        """Tell whether the choice is almost that of plain training: an agreement of 0.8 or more."""
+        return self.agreement >= 0.8
+
+
+NOTHING = "the choice of units hardly changed; where it cannot be compared, the term fell by less than 5 %"
+
+
+def did_nothing(sparse: SparseFacts | None, change: ChoiceChange | None) -> bool:
+    """Tell whether a regulariser hardly changed the choice of units or, where this is unknown, its own term."""
+    if change is not None:
+        return change.unchanged
+    return sparse is not None and sparse.after > 0.95 * sparse.before
 
 
 class Environment(Frozen):
@@ -133,8 +169,8 @@ class Record(Frozen):
     weights: number of weights of the same layers, where single weights were removed. floors: groups at their floor.
     keep: achieved fraction of macs, params and units, and of weights where single weights were removed. protocol: every
     option that decides the result. protocol_version: see `prunebench.records.protocol`. evidence: what the criterion
-    asked for. network: folder under stages/ that holds the fine-tuned network, for `prunebench.load`. strength: the
-    number that replaced `strength=tuned`.
+    asked for. change: None without a regulariser in sparse training. network: folder under stages/ that holds the
+    fine-tuned network, for `prunebench.load`. strength: the number that replaced `strength=tuned`.
     """
 
     schema_version: int = SCHEMA
@@ -158,6 +194,7 @@ class Record(Frozen):
     per_image: PerPicture | None = None
     curves: tuple[Epoch, ...] = ()
     sparse: SparseFacts | None = None
+    change: ChoiceChange | None = None
     strength: Number | None = None
     network: Text = ""
     environment: Environment | None = None
@@ -179,6 +216,11 @@ class Record(Frozen):
                 claimed = f"{self.accuracy.finetuned:g}, but {right:g} of the pictures are classified right"
                 raise ValueError(f"accuracy.finetuned: {claimed}")
         return self
+
+    @property
+    def ineffective(self) -> bool:
+        """Tell whether the regulariser of sparse training did nothing, see `did_nothing`."""
+        return did_nothing(self.sparse, self.change)
 
     @property
     def remaining(self) -> dict[str, tuple[int, int]]:

@@ -40,6 +40,7 @@ def results(chain: Sequence[StageFacts], classes: int) -> dict[str, Any]:
         "floors": point.floors,
         "per_image": point.images,
         "curves": tuple(epoch for facts in chain for epoch in facts.curve),
+        "change": point.change,
         "sparse": next((facts.sparse for facts in reversed(chain) if facts.sparse), None),
     }
 

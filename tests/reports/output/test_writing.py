@@ -82,7 +82,7 @@ def test_markdown_has_every_section(folder: Path) -> None:
         "Pareto fronts",
         "Below random",
         "Failures and gaps",
-        "Ineffective sparse training",
+        "Sparse training",
         "Widths per layer",
         "Measured speed",
         "Seconds by stage",
