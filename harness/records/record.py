@@ -10,6 +10,7 @@ from prunebench.errors import UserError
 from prunebench.records.names import Metric, RankingName
 from prunebench.records.packed import PerPicture
 from prunebench.records.protocol import PROTOCOL_VERSION, Options
+from prunebench.records.sparse import ChoiceChange, PushedUnits, SparseFacts, did_nothing
 from prunebench.records.validation import (
     Amount,
     Count,
@@ -91,41 +92,6 @@ class Epoch:
     validation: Fraction | None = None
 
 
-class SparseFacts(Frozen):
-    """Effect of sparse training on the regulariser's term.
-
-    before, after: the term. gradient_ratio: gradient norm of the term over that of the loss, by layer, at the start.
-    ineffective: the term fell by less than 5 %, so the strength did nothing. gates: number of units by the probability
-    that their gate is open, in ten bins over [0, 1], by coupled group.
-    """
-
-    before: float
-    after: float
-    gradient_ratio: dict[Name, float]
-    ineffective: bool
-    gates: dict[Name, Annotated[tuple[Count, ...], Field(min_length=10, max_length=10)]] = Field(default_factory=dict)
-
-
-class PushedUnits(Frozen):
-    """Numbers of units: before the cuts, pushed to zero by sparse training, cut, and both pushed and cut."""
-
-    units: Positive
-    pushed: Count
-    cut: Count
-    both: Count
-
-    @model_validator(mode="after")
-    def _check(self) -> "PushedUnits":
-        least, most = max(0, self.pushed + self.cut - self.units), min(self.pushed, self.cut)
-        for name in ("pushed", "cut"):
-            if getattr(self, name) > self.units:
-                raise ValueError(f"{name}: {getattr(self, name)} of {self.units} units")
-        if not least <= self.both <= most:
-            given = f"with {self.pushed} pushed and {self.cut} cut of {self.units}"
-            raise ValueError(f"both: {self.both}, but from {least} to {most} is possible {given}")
-        return self
-
-
 class Environment(Frozen):
     """Where the point was computed and at what cost. Decides how exactly `merge` compares two records of one point.
 
@@ -156,7 +122,8 @@ class Record(Frozen):
     keep: achieved fraction of macs, params and units, and of weights where single weights were removed. protocol: every
     option that decides the result. protocol_version: see `prunebench.records.protocol`. evidence: what the criterion
     asked for. network: folder under stages/ that holds the fine-tuned network, for `prunebench.load`. strength: the
-    number that replaced `strength=tuned`. pushed: where sparse training chose units to push to zero.
+    number that replaced `strength=tuned`. pushed: where sparse training chose units to push to zero. change: None
+    without a regulariser in sparse training.
     """
 
     schema_version: int = SCHEMA
@@ -181,6 +148,7 @@ class Record(Frozen):
     curves: tuple[Epoch, ...] = ()
     sparse: SparseFacts | None = None
     pushed: PushedUnits | None = None
+    change: ChoiceChange | None = None
     strength: Number | None = None
     network: Text = ""
     environment: Environment | None = None
@@ -202,6 +170,11 @@ class Record(Frozen):
                 claimed = f"{self.accuracy.finetuned:g}, but {right:g} of the pictures are classified right"
                 raise ValueError(f"accuracy.finetuned: {claimed}")
         return self
+
+    @property
+    def ineffective(self) -> bool:
+        """Tell whether the regulariser of sparse training did nothing, see `did_nothing`."""
+        return did_nothing(self.sparse, self.change)
 
     @property
     def remaining(self) -> dict[str, tuple[int, int]]:

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from prunebench.records.packed import PerPicture
-from prunebench.records.record import Epoch, SparseFacts
+from prunebench.records.record import Epoch
+from prunebench.records.sparse import ChoiceChange, SparseFacts
 from prunebench.records.store_files import read_json
 from prunebench.records.validation import Amount, Count, Fraction, Frozen, Name, Text, validated
 
@@ -25,6 +26,7 @@ class StageFacts(Frozen):
     cut, cut_bn, final: results on the test pictures right after the cut, with BatchNorm re-estimated, and at the end.
     images: final results per picture. Sparse training and rungs have none of these four. floors: groups at their floor.
     pushed: number of units that sparse training pushed to zero, where it chose some.
+    change: of the choice of units, by the sparse training before a point.
     cut_seconds: part of `seconds` spent on scoring, selection and removal. memory: peak in bytes. kernels: CPU kernel
     set that computed the stage. digest: hash of the stage's network. parents: keys of the stages it was made from.
     """
@@ -37,6 +39,7 @@ class StageFacts(Frozen):
     curve: tuple[Epoch, ...] = ()
     sparse: SparseFacts | None = None
     pushed: Count | None = None
+    change: ChoiceChange | None = None
     floors: tuple[Name, ...] = ()
     cut_seconds: Amount = 0.0
     cut: Measured | None = None

@@ -25,8 +25,9 @@ class Choice(Frozen):
 
     criterion: `random` for a fine-tuning rate. value: the best value. validation: mean accuracy by value, None where a
     trial failed. metric, keeps, seeds: of the trials that the accuracy is averaged over. trials: number of values times
-    seeds times keeps. seconds: training time of the trials, without dense training. ineffective: strengths that did
-    nothing: the term fell by less than 5 % in at least one trial.
+    seeds times keeps. seconds: training time of the trials, without dense training. overlap: mean share of the removed
+    units that plain training would remove, too, by value; None where unknown. ineffective: strengths that did nothing
+    in at least one trial.
     """
 
     task: Name
@@ -38,6 +39,7 @@ class Choice(Frozen):
     seeds: tuple[Count, ...]
     trials: Count
     seconds: Amount
+    overlap: dict[Name, Fraction | None] = Field(default_factory=dict)
     ineffective: tuple[Amount, ...] = ()
 
     @property

@@ -61,9 +61,8 @@ def _needed(stage: Stage, store: Store) -> Iterator[Stage]:
     if store.has(stage.key):
         return
     yield stage
-    for other in (stage.parent, stage.copies):
-        if other is not None:
-            yield from _needed(other, store)
+    for other in stage.needs():
+        yield from _needed(other, store)
 
 
 def _costs(grid: Grid, work: _Work) -> list[str]:

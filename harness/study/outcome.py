@@ -9,7 +9,8 @@ import torch
 from prunebench.errors import CellError, in_a_cell
 from prunebench.pruning.network import Network
 from prunebench.records.packed import PerPicture
-from prunebench.records.record import Environment, PushedUnits, StageValues
+from prunebench.records.record import Environment, StageValues
+from prunebench.records.sparse import PushedUnits
 from prunebench.records.stage import Measured, StageFacts
 from prunebench.records.validation import validated
 from prunebench.study.environment import commit, cpu_name, device_name, versions
@@ -42,6 +43,7 @@ def results(chain: Sequence[StageFacts], classes: int) -> dict[str, Any]:
         "floors": point.floors,
         "per_image": point.images,
         "curves": tuple(epoch for facts in chain for epoch in facts.curve),
+        "change": point.change,
         "sparse": next((facts.sparse for facts in reversed(chain) if facts.sparse), None),
     }
 

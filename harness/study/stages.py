@@ -38,7 +38,9 @@ class Stage:
     """One step from dense to pruned.
 
     keep: the keep that a rung or point is cut to; 1 where nothing is cut. copies: the stage whose widths a control
-    copies. trial: whether the stage belongs to a sweep or tuning alone; such stages never read test pictures.
+    copies. beside: the plain sparse training whose choice of units is compared with a regulariser's. regularised:
+    whether sparse training has a regulariser. trial: whether the stage belongs to a sweep or tuning alone; such stages
+    never read test pictures.
     """
 
     kind: Kind
@@ -48,18 +50,25 @@ class Stage:
     keep: float = 1.0
     parent: "Stage | None" = None
     copies: "Stage | None" = None
+    beside: "Stage | None" = None
+    regularised: bool = False
     trial: bool = False
 
     def chain(self) -> "list[Stage]":
         """List the stages from the dense one to this one."""
         return [*(self.parent.chain() if self.parent else []), self]
 
+    def needs(self) -> "list[Stage]":
+        """List the stages whose networks this stage reads."""
+        return [stage for stage in (self.parent, self.copies, self.beside) if stage is not None]
+
     def on_trial(self, kinds: Container[str]) -> "Stage":
         """Return the same stage for a trial. Stages of these kinds get keys of their own, apart from those of runs."""
         if self.kind not in kinds:
             return self
         parent = self.parent.on_trial(kinds) if self.parent else None
-        return replace(self, key=TRIAL + self.key, parent=parent, trial=True)
+        beside = self.beside.on_trial(kinds) if self.beside else None
+        return replace(self, key=TRIAL + self.key, parent=parent, beside=beside, trial=True)
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,8 @@ class StagePlan:
         """Plan sparse training. All criteria without a regulariser share one plain training per block."""
         dense = self.dense()
         facts = {"sparse": identity(method.before), **self._options("sparse_epochs", "sparse_rate")}
-        return Stage("sparse", "sparse", key_of(dense.key, facts), self.protocol.sparse_epochs, parent=dense)
+        key, epochs = key_of(dense.key, facts), self.protocol.sparse_epochs
+        return Stage("sparse", "sparse", key, epochs, parent=dense, regularised=method.before is not None)
 
     def point(self, method: Method, keep: float) -> Stage:
         """Plan the stages that lead to a requested keep."""
@@ -103,7 +113,15 @@ class StagePlan:
             parent, epochs = self._trunk(method, 0), epochs + rungs * self.protocol.rung_epochs
         else:
             parent = self._trunk(method, rungs)
-        return self._cut("point", method, parent, "finetune", keep=keep, epochs=epochs)
+        point = self._cut("point", method, parent, "finetune", keep=keep, epochs=epochs)
+        return replace(point, beside=self._plain(method))
+
+    def _plain(self, method: Method) -> Stage | None:
+        """Plan the plain sparse training beside a regulariser's; None where no choice of units could differ by it."""
+        score = method.score
+        if method.before is None or score is None or "gate" in score.needs or not self.protocol.sparse_epochs:
+            return None
+        return self.sparse(replace(method, before=None))
 
     def _trunk(self, method: Method, rungs: int) -> Stage:
         stage = self.sparse(method.of if method.of is not None else method)

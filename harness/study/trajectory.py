@@ -1,6 +1,7 @@
 """Computes the stages that lead to a point, each once, and makes the record."""
 
 import time
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,9 +19,10 @@ from prunebench.pruning.network import Network
 from prunebench.pruning.removal import remove
 from prunebench.records.names import Metric
 from prunebench.records.record import Cell, Epoch, Record
+from prunebench.records.sparse import ChoiceChange
 from prunebench.records.stage import FACTS, StageFacts, read_stage_facts
 from prunebench.seeding import seeded
-from prunebench.study.cut import Cutter
+from prunebench.study.cut import Cutter, choice_change
 from prunebench.study.environment import cpu_kernels, peak_memory, restart_peak
 from prunebench.study.networks import Origin, load_into, network_digest, save
 from prunebench.study.outcome import environment, measured, per_image, pushed_units, results
@@ -105,8 +107,8 @@ class Trajectory:
             raise CellError(_FAILED[failed])
         if stage.key not in self._memory:
             if not self.store.has(stage.key):
-                for needed in (stage.parent, stage.copies):
-                    if needed is not None:
+                for needed in stage.needs():
+                    with suppress(CellError) if needed is stage.beside else nullcontext():
                         self.network(needed)
             try:
                 with self.store.lock(stage.key):
@@ -154,6 +156,7 @@ class Trajectory:
             curve=(*curve, *trained.curve),
             sparse=trained.sparse,
             **fields,
+            change=self._change(stage),  # after the seconds were taken
         )
         self._store(stage, network, facts)
         return network
@@ -190,6 +193,17 @@ class Trajectory:
             network, floors = self.cutter.by_scores(parent, method, self.data, stage)
         return network, {"floors": floors, "cut_seconds": time.perf_counter() - start}
 
+    def _change(self, stage: Stage) -> ChoiceChange | None:
+        """Compare the units that regularised and plain sparse training choose for the keep of a point."""
+        if stage.beside is None:
+            return None
+        try:
+            networks = self.network(stage.chain()[1]), self.network(stage.beside)
+            with_term, without = (self.cutter.choose(network, self.method, self.data, stage) for network in networks)
+        except CellError:  # of the plain training, which is no part of this point
+            return None
+        return choice_change(with_term.remove, without.remove, self.structure.costs.counts)
+
     def _new_classifier(self, network: Network) -> list[Epoch]:
         """Train the new classifier of a transferred network; everything else is frozen."""
         protocol = self.protocol
@@ -207,7 +221,7 @@ class Trajectory:
     def _regulariser(self, stage: Stage) -> Regulariser | None:
         method = self.method.of or self.method
         if stage.kind == "sparse":
-            return method.before
+            return method.before if stage.regularised else None  # the plain one stands beside it
         return method.after if stage.kind in ("rung", "point") and stage.label != "scratch" else None
 
     def _settings(self, stage: Stage) -> TrainingSettings:

@@ -20,10 +20,12 @@ from prunebench.plugins.guard import called, keeping, settings as global_setting
 from prunebench.plugins.regulariser import Attached, Regulariser
 from prunebench.pruning.masks import held
 from prunebench.pruning.network import Network
-from prunebench.records.record import Epoch, SparseFacts
+from prunebench.records.record import Epoch
+from prunebench.records.sparse import SparseFacts
 from prunebench.seeding import generator, seeded
 from prunebench.training.evaluate import evaluate
 from prunebench.training.gates import openness
+from prunebench.training.reach import OWN, acted_on
 from prunebench.training.term import attach, gradients_of, name_of, term_of
 
 Tick = Callable[[str], None]
@@ -105,7 +107,7 @@ def _trained(
     if regulariser is not None:
         attached = attach(regulariser, network, generator(settings.seed, settings.stage, "regulariser"))
         before = float(attached.measure().detach())
-        ratio = _gradient_ratio(network, regulariser, attached, data, settings)
+        ratio, acted_on = _at_start(network, regulariser, attached, data, settings)
     with seeded(settings.seed, settings.stage, "dropout"), _frozen(network.model, settings.only), held(network):
         for epoch, rate, loss in _epochs(network.model, data, settings, attached):
             if attached is not None and regulariser is not None:
@@ -121,7 +123,7 @@ def _trained(
             before=before,
             after=after,
             gradient_ratio=ratio,
-            ineffective=after > 0.95 * before,
+            acted_on=acted_on,
             gates={group: openness(log_alpha) for group, log_alpha in gates.items()},
         )
         network.gates.update(gates)
@@ -216,20 +218,24 @@ def _optimiser(model: nn.Module, settings: TrainingSettings, attached: Attached 
     return torch.optim.SGD(groups, lr=settings.rate, momentum=0.9, nesterov=True)
 
 
-def _gradient_ratio(
+def _at_start(
     network: Network, regulariser: Regulariser, attached: Attached, data: BlockData, settings: TrainingSettings
-) -> dict[str, float]:
-    """Divide the norm of the term's gradient by the norm of the loss's, for each parameter with both, on one batch."""
+) -> tuple[dict[str, float], float]:
+    """Divide the norm of the term's gradient by the norm of the loss's, for each parameter with both, on one batch.
+
+    Returns these ratios, and the share of units that the term acts on.
+    """
     named = dict(network.model.named_parameters())
-    named |= {f"gates {number}": gate for number, gate in enumerate(attached.parameters)}
+    named |= {f"{OWN} {number}": gate for number, gate in enumerate(attached.parameters)}
     attached.draw()
     pictures, labels = data.train.batches(settings.batch)[0]
     network.model.eval()
     loss = F.cross_entropy(network.model(pictures), labels)
     of_term = gradients_of(regulariser, attached, named)
     of_loss = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
-    return {
+    ratios = {
         name: float(a.norm() / b.norm().clamp_min(1e-30))
         for (name, a), b in zip(of_term.items(), of_loss, strict=True)
         if a is not None and b is not None
     }
+    return ratios, acted_on(network, of_term)

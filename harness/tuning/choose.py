@@ -63,6 +63,7 @@ def _choice(search: Search, value: float, found: Found, grid: Grid) -> Choice:
         seeds=parse_seeds(grid.spec.seeds),
         trials=sum(map(len, found.values())),
         seconds=total_seconds(trial for trials in found.values() for trial in trials),
+        overlap={f"{one:g}": mean_overlap(trials) for one, trials in found.items()},
         ineffective=tuple(one for one, trials in found.items() if any(trial.ineffective for trial in trials)),
     )
 
@@ -79,6 +80,12 @@ def mean_validation(trials: Sequence[Trial]) -> float | None:
     """Average the validation accuracy of trials; None where a trial failed."""
     known = [trial.validation for trial in trials if trial.validation is not None]
     return sum(known) / len(known) if known and len(known) == len(trials) else None
+
+
+def mean_overlap(trials: Sequence[Trial]) -> float | None:
+    """Average the overlap of the removed units with those of plain training; None where it is unknown."""
+    known = [trial.overlap for trial in trials if trial.overlap is not None]
+    return sum(known) / len(known) if known else None
 
 
 def total_seconds(trials: Iterable[Trial]) -> float:

@@ -14,6 +14,7 @@ from tabulate import tabulate
 from prunebench.errors import UserError
 from prunebench.plugins.expressions import TUNED, parse_method, parse_seeds, with_strength
 from prunebench.plugins.registry import Registry, load_registry
+from prunebench.records.sparse import NOTHING
 from prunebench.records.tuning import Choice, read_choice
 from prunebench.study.choices import strength_file, strength_rule
 from prunebench.study.grid import Job, make_grid, prepare_task
@@ -68,12 +69,15 @@ def table(choices: Sequence[Choice]) -> str:
     """Format the choices: validation accuracy in % by strength, marks, and what to do at an end of a range."""
     rows, notes = [], ["*: the best"]
     if any(one.ineffective for one in choices):
-        notes.append("~: did nothing: the regulariser's term fell by less than 5 % in at least one trial")
+        notes.append(f"~: did nothing in at least one trial: {NOTHING}")
+    if any(overlap is not None for one in choices for overlap in one.overlap.values()):
+        notes.append("in brackets: % of the removed units that training without the regulariser would remove, too")
     for one in choices:
         cells = []
         for text, mean in one.validation.items():
             marks = "*" * (float(text) == one.value) + "~" * (float(text) in one.ineffective)
-            cells.append(f"{text} {marked_percent(mean, marks)}")
+            overlap = one.overlap.get(text)
+            cells.append(f"{text} {marked_percent(mean, marks)}" + (f" [{100 * overlap:.0f}]" if overlap else ""))
         rows.append([one.task, one.criterion, one.trials, f"{one.seconds:.0f}", *cells])
         if one.at_an_end:
             again = one.criterion.replace(f"strength={TUNED}", f"strength={one.value:g}")

@@ -11,6 +11,7 @@ from functools import partial
 
 from prunebench.errors import UserError, reason
 from prunebench.records.budget import Keep
+from prunebench.records.sparse import did_nothing
 from prunebench.study.grid import Grid, Job, make_trajectory
 from prunebench.study.progress import Progress
 from prunebench.study.run import start, work_off
@@ -28,7 +29,8 @@ class Trial:
 
     validation: accuracy at the end of fine-tuning; None where the trial failed. reason: why the trial failed.
     seconds: by key of each stage after the dense one, also where another trial computed the stage.
-    ineffective: the regulariser's term fell by less than 5 %, so the strength did nothing.
+    overlap: share of the removed units that plain training would remove, too; None where unknown. ineffective: the
+    strength did nothing, see `prunebench.records.record.did_nothing`.
     """
 
     job: Job
@@ -36,6 +38,7 @@ class Trial:
     validation: float | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     ineffective: bool = False
+    overlap: float | None = None
     reason: str = ""
 
     @property
@@ -90,7 +93,8 @@ def _trial(trajectory: Trajectory, job: Job, keep: Keep, apart: Container[str]) 
         str(keep),
         validation=last.curve[-1].validation,
         seconds={key: one.seconds for key, one in facts.items()},
-        ineffective=next((one.sparse.ineffective for one in reversed(facts.values()) if one.sparse), False),
+        ineffective=did_nothing(next((one.sparse for one in facts.values() if one.sparse), None), last.change),
+        overlap=last.change.overlap if last.change else None,
     )
 
 
@@ -103,7 +107,8 @@ def _forget(
 ) -> None:
     """Delete the networks of these kinds of stages, where only trials use them."""
     for fraction in spec.keep.fractions:
-        for stage in _chain(trajectory, fraction, apart):
+        point = trajectory.plan.point(trajectory.method, fraction).on_trial(apart)
+        for stage in [*point.chain(), *(one for near in point.needs() for one in near.chain())]:
             if stage.trial and stage.kind in kinds:
                 trajectory.store.drop_stage(stage.key)
 

@@ -27,13 +27,27 @@ def layer_table(record: Record) -> str:
         lines.append(SINGLE_WEIGHTS_NOTE)
     if record.accuracy:
         lines += ["", _accuracy_line(record.accuracy)]
-    if record.sparse and record.sparse.ineffective:
-        lines.append("sparse training: the term fell by less than 5 %, its strength did nothing")
+    if record.sparse:
+        lines.append(sparse_line(record))
     if record.pushed:
         found = record.pushed
         pushed = f"{found.pushed} of {found.units} units pushed"
         lines.append(f"sparse training: {pushed}; {found.cut} were cut, {found.both} of them pushed")
     return "\n".join([*lines, "", _width_table(record)])
+
+
+def sparse_line(record: Record) -> str:
+    """Say what sparse training did to the regulariser's term and to the choice of units."""
+    assert record.sparse is not None
+    before, after = record.sparse.before, record.sparse.after
+    words = [f"sparse training: the term went from {before:.4g} to {after:.4g}"]
+    words.append(f"it acts on {percent(record.sparse.acted_on, 0)} of the units")
+    if change := record.change:
+        words.append(
+            f"{percent(change.overlap, 0)} of the removed units would go without it, too "
+            f"({percent(change.by_chance, 0)} by chance)"
+        )
+    return "; ".join([*words, *(["so it did nothing"] if record.ineffective else [])])
 
 
 def _cost_table(dense: Cost, pruned: Cost) -> str:

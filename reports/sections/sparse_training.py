@@ -1,36 +1,79 @@
-"""The section on sparse training: what did nothing, which units were pushed and cut, how far gates are open."""
+"""The section on what sparse training did: to the term, to the choice of units, to pushed units and gates."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from statistics import fmean
 
-from prunebench.records.record import PushedUnits, Record
+from prunebench.records.record import Record
+from prunebench.records.sparse import NOTHING, PushedUnits
 from prunebench.reports.document import Items, Section, Table, Text
-from prunebench.reports.formatting import counted, duration, seed_ranges
+from prunebench.reports.formatting import counted, duration, percent, seed_ranges
 from prunebench.reports.results import Results
+
+TITLE = "Sparse training"
+HEADER = (
+    "task",
+    "criterion",
+    "keep",
+    "seeds",
+    "term fell by",
+    "acts on units",
+    "same removed",
+    "by chance",
+    "nothing in",
+)
+EXPLAINED = (
+    "*Term fell by*: the regulariser's term at the end of sparse training beside its start. *Acts on units*: the share "
+    "of the ranked units that the term pulls at. *Same removed*: the share of the removed units that the same score "
+    "removes after the same training without the regulariser, both cut once to this keep; *by chance*: what random "
+    f"units of each layer would share. *Nothing in*: seeds in which it did nothing: {NOTHING}."
+)
+Cell = tuple[str, str, float]
 
 
 def sparse_section(results: Results) -> Section:
-    """List terms that fell by less than 5 %, pushed units, open probabilities of gates, and tuned strengths."""
-    flagged: dict[tuple[str, str], set[int]] = defaultdict(set)
-    trained: dict[tuple[str, str], set[int]] = defaultdict(set)
+    """Show what every regulariser did at every keep, where it did nothing, and the tuned strengths."""
+    cells: dict[Cell, list[Record]] = defaultdict(list)
     for record in results.records:
         if record.sparse is not None:
-            cell = (results.tasks[record.key], record.cell.criterion)
-            trained[cell].add(record.cell.seed)
-            if record.sparse.ineffective:
-                flagged[cell].add(record.cell.seed)
-    title = "Sparse training"
-    if not trained:
-        return Section(title, (), "No network here was trained with a regulariser.")
+            cells[results.tasks[record.key], record.cell.criterion, record.cell.keep].append(record)
+    if not cells:
+        return Section(TITLE, (), "No network here was trained with a regulariser.")
     more = (*_pushed_units(results), *_open_gates(results), *_tuned_strengths(results))
-    if not flagged:
-        return Section(title, (Text("Every regulariser's term fell by 5 % or more."), *more))
-    lines = [
-        f"{criterion} on {task}: seed {seed_ranges(found)} ({len(found)} of {len(trained[task, criterion])})"
-        for (task, criterion), found in flagged.items()
-    ]
-    text = "The term fell by less than 5 %: at its strength the regulariser did nothing, so these are the score alone."
-    return Section(title, (Text(text), Items(tuple(lines)), *more))
+    table = Table(TITLE, HEADER, tuple(_row(cell, records) for cell, records in cells.items()), text_columns=2)
+    idle = tuple(line for cell, records in cells.items() if (line := _idle_line(cell, records)))
+    blocks = (Items(("In these, the results are those of the score alone:", *idle)),) if idle else ()
+    return Section(TITLE, (Text(EXPLAINED), table, *blocks, *more))
+
+
+def _row(cell: Cell, records: list[Record]) -> tuple[str, ...]:
+    task, criterion, keep = cell
+    terms = [record.sparse for record in records if record.sparse]
+    changes = [record.change for record in records if record.change]
+    return (
+        task,
+        criterion,
+        f"{keep:g}",
+        f"{len(records)}",
+        _mean_percent(1 - term.after / term.before for term in terms if term.before),
+        _mean_percent(term.acted_on for term in terms),
+        _mean_percent(change.overlap for change in changes),
+        _mean_percent(change.by_chance for change in changes),
+        f"{sum(record.ineffective for record in records)}",
+    )
+
+
+def _mean_percent(values: Iterable[float]) -> str:
+    known = list(values)
+    return percent(fmean(known), 0) if known else "-"
+
+
+def _idle_line(cell: Cell, records: list[Record]) -> str:
+    task, criterion, keep = cell
+    seeds = {record.cell.seed for record in records if record.ineffective}
+    if not seeds:
+        return ""
+    return f"{criterion} on {task}, keep {keep:g}: seed {seed_ranges(seeds)} ({len(seeds)} of {len(records)})"
 
 
 def _pushed_units(results: Results) -> tuple[Text | Items, ...]:
@@ -93,6 +136,6 @@ def _trials_text(results: Results, record: Record) -> str:
         if (one.task, one.criterion, one.value, one.metric == "weights") == wanted:
             tried = f"{counted(len(one.validation), 'strength')} in {counted(one.trials, 'trial')}"
             warning = ", at an end of the range" * one.at_an_end
-            warning += ", where the term hardly fell" * (one.value in one.ineffective)
+            warning += ", where it did nothing in some trial" * (one.value in one.ineffective)
             return f", the best of {tried}, {duration(one.seconds)} of training{warning}"
     return ""

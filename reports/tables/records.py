@@ -61,7 +61,9 @@ def _row(record: Record, task: str) -> dict[str, Any]:
     row |= {"floors": ", ".join(record.floors) or "none", "key": record.key}
     row["protocol_version"] = record.protocol_version
     if record.sparse:
-        row["sparse_ineffective"] = record.sparse.ineffective
+        row |= {"sparse_ineffective": record.ineffective, "acted_on": record.sparse.acted_on}
+    if record.change:
+        row |= {"overlap_with_plain": record.change.overlap, "overlap_by_chance": record.change.by_chance}
     if record.environment:
         seconds = sum(record.environment.seconds.values())
         row |= {"chain_seconds": seconds, "peak_memory": record.environment.peak_memory}

@@ -263,7 +263,7 @@ def test_other_kernels_may_push_and_open_other_units_but_not_cut_more(tmp_path: 
     a, b = tmp_path / "a", tmp_path / "b"
 
     def put_counts(folder: Path, seed: int, kernels: str, cut: int, both: int) -> None:
-        sparse = {"before": 1, "after": 0.5, "gradient_ratio": {}, "ineffective": False}
+        sparse = {"before": 1, "after": 0.5, "gradient_ratio": {}, "acted_on": 1}
         pushed = {"units": 20, "pushed": 10, "cut": cut, "both": both}
         bins = {"conv": (both, *[0] * 8, 20 - both)}
         put(folder, record(seed, cpu_kernels=kernels, pushed=pushed, sparse=sparse | {"gates": bins}))

@@ -230,7 +230,7 @@ def test_numbers_of_pushed_and_cut_units_fit_together(counts: tuple[int, ...], m
 
 
 def test_gates_are_counted_in_ten_bins() -> None:
-    sparse = {"before": 1, "after": 0.5, "gradient_ratio": {}, "ineffective": False, "gates": {"conv1": [0] * 9 + [20]}}
+    sparse = {"before": 1, "after": 0.5, "gradient_ratio": {}, "acted_on": 1, "gates": {"conv1": [0] * 9 + [20]}}
     record = parse_record(changed(sparse=sparse), "x")
     assert record.sparse is not None and record.sparse.gates["conv1"][-1] == 20
     for bins in ([0] * 9, [0] * 11, [-1] + [0] * 9, [0.5] * 10):

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from prunebench.errors import UserError
-from prunebench.records.record import Epoch, SparseFacts
+from prunebench.records.record import Epoch
+from prunebench.records.sparse import SparseFacts
 from prunebench.records.stage import FACTS, StageFacts, read_stage_facts
 
 
 def test_facts_come_back_as_they_were_written(tmp_path: Path) -> None:
-    sparse = SparseFacts(before=math.inf, after=1 / 3, gradient_ratio={"conv1": math.inf}, ineffective=False)
+    sparse = SparseFacts(before=math.inf, after=1 / 3, gradient_ratio={"conv1": math.inf}, acted_on=1)
     epoch = Epoch(stage="sparse", epoch=1, rate=0.1, loss=2.5)
     facts = StageFacts(seconds=1.5, memory=7, curve=(epoch,), sparse=sparse, floors=("conv1",))
     facts.write(tmp_path)

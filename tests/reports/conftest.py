@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from prunebench.records.latency import Latency
-from prunebench.records.record import Cell, Cost, Environment, Record, SparseFacts, StageValues
+from prunebench.records.record import Cell, Cost, Environment, Record, StageValues
+from prunebench.records.sparse import SparseFacts
 from prunebench.reports.analysis.across_tasks import compare_across_tasks
 from prunebench.reports.document import Items, Section, Table, Text
 from prunebench.reports.output.all_tables import make_tables
@@ -59,9 +60,7 @@ def make_record(
     sparse = None
     if head in ("l1", "l0", "reg_obd"):
         after = 97.0 if (head, seed) == ("l1", 0) else 41.0
-        sparse = SparseFacts(
-            before=100.0, after=after, gradient_ratio={"conv1": 0.01, "conv2": 0.02}, ineffective=after > 95
-        )
+        sparse = SparseFacts(before=100.0, after=after, gradient_ratio={"conv1": 0.01, "conv2": 0.02}, acted_on=0.5)
     own = 2.0 + 1e-4 * (seed + 10 * int(100 * keep) + 10_000 * METHODS.index(head if head in METHODS else "random"))
     fields: dict[str, Any] = {
         "key": f"{criterion}-{seed}-{keep}-{ranking}",

@@ -10,7 +10,7 @@ from prunebench.plugins.expressions import parse_method
 from prunebench.plugins.registry import load_registry
 from prunebench.pruning.network import Network
 from prunebench.records.protocol import Protocol
-from prunebench.study.cut import Cutter
+from prunebench.study.cut import Cutter, choice_change
 from prunebench.study.stages import Stage
 from prunebench.study.task import Task, make_task
 
@@ -100,3 +100,13 @@ def test_widths_are_copied_and_units_are_not(task: Task) -> None:
     assert kept[0] != kept[2]
     assert kept[0] != kept[3]
     assert dense.units == {group.name: group.units for group in task.table.groups}
+
+
+def test_the_choice_of_two_networks_is_compared_unit_by_unit() -> None:
+    ours = {"a": torch.tensor([0, 1, 2]), "b": torch.tensor([5])}
+    plain = {"a": torch.tensor([2, 3]), "c": torch.tensor([1])}
+    found = choice_change(ours, plain, {"a": 4, "b": 8, "c": 2})
+    assert (found.overlap, found.by_chance) == (1 / 4, 3 * 2 / 4 / 4)
+    same = choice_change(ours, ours, {"a": 4, "b": 8})
+    assert (same.overlap, same.agreement, same.unchanged) == (1, 1, True)
+    assert choice_change({}, plain, {"a": 4}).unchanged

@@ -81,4 +81,4 @@ def test_finished_cells_cost_nothing(computed: Any, tiny: Make) -> None:
 
 def test_a_control_needs_what_it_copies(tiny: Make, tmp_path: Path) -> None:
     stages = row(describe(make_grid(tiny(tmp_path, criteria="shuffle:l1", keep="0.7"))))[2]
-    assert sorted(stages.split(", ")) == ["1 dense", "1 sparse", "2 point", "2 rung"]
+    assert sorted(stages.split(", ")) == ["1 dense", "2 point", "2 rung", "2 sparse"]

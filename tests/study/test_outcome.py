@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from prunebench.errors import CellError
 from prunebench.pruning.network import Network
-from prunebench.records.record import PushedUnits
+from prunebench.records.sparse import PushedUnits
 from prunebench.records.stage import StageFacts
 from prunebench.study.grid import Job, make_trajectory
 from prunebench.study.outcome import pushed_units

@@ -160,7 +160,7 @@ def test_a_killed_run_goes_on_where_it_was(
     assert len(list((tmp_path / "records").rglob("*.json"))) == 1  # l1 at .7
     rest = computing(spec)
     assert {"dense", "rung 3"} & set(rest.trained) == {"rung 3"}
-    assert rest.trained.count("sparse") == 1  # the plain one, for the control
+    assert rest.trained.count("sparse") == 0  # the plain one served l1, and serves the control
     for cell, record in rest.records.items():
         assert record.facts() == computed.records[cell].facts()
 
@@ -202,3 +202,18 @@ def test_a_transferred_network_gets_its_classifier_first(
     curves = [epoch for epoch in new.records["random", 0.9].curves if epoch.stage in ("classifier", "dense")]
     assert [epoch.stage for epoch in curves] == ["classifier"] * 2 + ["dense"] * 3
     assert max(epoch.rate for epoch in curves[:2]) < 0.5 * 0.05
+
+
+def test_a_regularisers_choice_is_compared_with_that_of_plain_training(
+    tiny: Callable[..., Any], computing: Callable[..., Any], tmp_path: Path
+) -> None:
+    """With restarts, the removed sets of two runs are those that the comparison takes."""
+    names = ("l1", "l1:strength=0", "magnitude", "l0", "obd+l1", "shuffle:l1")
+    found = computing(tiny(tmp_path, criteria=names, keep="0.5", restart=True)).records
+    changes = {name: found[name, 0.5].change for name in names}
+    assert changes["magnitude"] is changes["l0"] is changes["obd+l1"] is changes["shuffle:l1"] is None
+    assert changes["l1:strength=0"].overlap == 1  # the same training as the plain one
+    assert 0 < changes["l1"].by_chance < changes["l1"].overlap <= 1
+    alone = computing(tiny(tmp_path / "alone", criteria="l1", keep="0.5", restart=True))
+    assert alone.trained.count("sparse") == 2  # with the term and without it
+    assert alone.records["l1", 0.5].facts() == found["l1", 0.5].facts()

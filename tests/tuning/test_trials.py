@@ -64,7 +64,10 @@ def test_only_a_dense_network_is_measured_on_test_pictures(
     best = found.validation[f"{found.value:g}"]
     assert best is not None
     assert any(f"| macs=0.7 {100 * best:.2f} % of the validation pictures |" in line for line in lines)
-    assert found.seconds == pytest.approx(sum(one["seconds"] for key, one in kept.items() if key != dense))
+    (plain,) = (key for key, one in kept.items() if one["curve"][0]["stage"] == "sparse" and "sparse" not in one)
+    seconds = [one["seconds"] for key, one in kept.items() if key not in (dense, plain)]
+    assert found.seconds == pytest.approx(sum(seconds))
+    assert all(0 <= (overlap or 0.0) <= 1 for overlap in found.overlap.values()) and len(found.overlap) == 5
 
 
 def test_a_trial_trains_as_a_run_does(tiny: Make, tmp_path: Path, computing: Callable[..., Any]) -> None:
@@ -81,11 +84,13 @@ def test_a_killed_tuning_goes_on_where_it_was_and_leaves_nothing(
 ) -> None:
     spec = tiny(tmp_path, criteria="l1", keep="0.7")
     with monkeypatch.context() as patch:
-        trained = counted(patch, stop_at=7)  # dense, then sparse, rung and point of two strengths but for the last
+        trained = counted(
+            patch, stop_at=8
+        )  # dense, plain, then sparse, rung and point of two strengths but for the last
         with pytest.raises(KeyboardInterrupt):
             tune(spec, Progress())
     assert trained[-3:] == ["sparse", "rung 1", "finetune 0.7"]
-    assert sorted(key[:6] for key in networks(tmp_path))[-3:] == ["trial-"] * 3
+    assert sorted(key[:6] for key in networks(tmp_path))[-4:] == ["trial-"] * 4
     again = counted(monkeypatch)
     (found,) = tune(spec, Progress())
     assert again == ["finetune 0.7", *["sparse", "rung 1", "finetune 0.7"] * 3]
@@ -99,9 +104,9 @@ def test_what_killed_trials_left_is_forgotten_by_the_next_run_but_not_while_othe
 ) -> None:
     spec = tiny(tmp_path, criteria="random", keep="0.9", seeds="1000")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        counted(patch, stop_at=4)  # the second sparse training
+        counted(patch, stop_at=5)  # the second strength
         tune(spec.model_copy(update={"criteria": ("l1",), "seeds": "0"}), Progress())
-    (left,) = (key for key in networks(tmp_path) if key.startswith("trial-"))
+    left, _ = (key for key in networks(tmp_path) if key.startswith("trial-"))
     store = Store(tmp_path)
     with store.trying():
         with Store(tmp_path).trying():  # a second one goes on without the lock

@@ -1,7 +1,7 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
-from prunebench.records.record import PushedUnits
+from prunebench.records.sparse import ChoiceChange, PushedUnits
 from prunebench.records.tuning import Choice
 from prunebench.reports.document import Table
 from prunebench.reports.results import gather_results
@@ -9,9 +9,21 @@ from prunebench.reports.sections.sparse_training import sparse_section
 
 
 def test_ineffective_sparse_training_is_flagged(make: SimpleNamespace) -> None:
-    assert "l1 on mnist x lenet5: seed 0 (1 of 3)" in make.text(sparse_section(gather_results("x", make.grid())))
-    assert "Every regulariser's term fell" in make.text(sparse_section(gather_results("x", make.grid(("l0",)))))
+    assert "l1 on mnist x lenet5, keep 0.5: seed 0 (1 of 3)" in make.text(
+        sparse_section(gather_results("x", make.grid()))
+    )
+    assert "those of the score alone" not in make.text(sparse_section(gather_results("x", make.grid(("l0",)))))
     assert "No network" in sparse_section(gather_results("x", make.grid(("obd",)))).why_empty
+
+
+def test_the_change_of_the_choice_decides_and_is_shown_beside_chance(make: SimpleNamespace) -> None:
+    changes = {0.5: ChoiceChange(overlap=0.95, by_chance=0.5), 0.25: ChoiceChange(overlap=0.95, by_chance=0.9)}
+    records = [r.model_copy(update={"change": changes[r.cell.keep]}) for r in make.grid(("l0",))]
+    section = sparse_section(gather_results("x", records))
+    table = next(block for block in section.blocks if isinstance(block, Table))
+    assert table.rows[0] == ("mnist x lenet5", "l0", "0.5", "3", "59 %", "50 %", "95 %", "50 %", "3")
+    assert table.rows[1][-3:] == ("95 %", "90 %", "0")
+    assert "l0 on mnist x lenet5, keep 0.5: seed 0-2 (3 of 3)" in make.text(section)
 
 
 def test_tuned_strengths_are_said(make: SimpleNamespace) -> None:
