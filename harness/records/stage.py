@@ -5,6 +5,7 @@ from pathlib import Path
 
 from prunebench.records.packed import PerPicture
 from prunebench.records.record import Epoch, SparseFacts
+from prunebench.records.selection import SelectionFacts
 from prunebench.records.store_files import read_json
 from prunebench.records.validation import Amount, Count, Fraction, Frozen, Name, Text, validated
 
@@ -24,8 +25,10 @@ class StageFacts(Frozen):
 
     cut, cut_bn, final: results on the test pictures right after the cut, with BatchNorm re-estimated, and at the end.
     images: final results per picture. Sparse training and rungs have none of these four. floors: groups at their floor.
-    cut_seconds: part of `seconds` spent on scoring, selection and removal. memory: peak in bytes. kernels: CPU kernel
-    set that computed the stage. digest: hash of the stage's network. parents: keys of the stages it was made from.
+    selection: how sure the choice of units was; absent without a score and for `random`. cut_seconds: part of `seconds`
+    spent on scoring, selection and removal; a second scoring, for `selection`, does not count. memory: peak in bytes.
+    kernels: CPU kernel set that computed the stage. digest: hash of the stage's network. parents: keys of the stages it
+    was made from.
     """
 
     seconds: Amount
@@ -36,6 +39,7 @@ class StageFacts(Frozen):
     curve: tuple[Epoch, ...] = ()
     sparse: SparseFacts | None = None
     floors: tuple[Name, ...] = ()
+    selection: SelectionFacts | None = None
     cut_seconds: Amount = 0.0
     cut: Measured | None = None
     cut_bn: Measured | None = None

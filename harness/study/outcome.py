@@ -9,6 +9,7 @@ import torch
 from prunebench.errors import CellError
 from prunebench.records.packed import PerPicture
 from prunebench.records.record import Environment, StageValues
+from prunebench.records.selection import joined
 from prunebench.records.stage import Measured, StageFacts
 from prunebench.study.environment import commit, cpu_name, device_name, versions
 from prunebench.training.evaluate import Result
@@ -38,6 +39,7 @@ def results(chain: Sequence[StageFacts], classes: int) -> dict[str, Any]:
     return {
         **numbers,
         "floors": point.floors,
+        "selection": joined([facts.selection for facts in chain if facts.selection]),
         "per_image": point.images,
         "curves": tuple(epoch for facts in chain for epoch in facts.curve),
         "sparse": next((facts.sparse for facts in reversed(chain) if facts.sparse), None),
