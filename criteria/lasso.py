@@ -86,7 +86,6 @@ def reading_norms(network: Network, group: Group) -> Tensor:
 CRITERION = ModelScore(
     lasso,
     coupling="first",
-    stochastic=True,
     published=Ranking("local"),
     reference="He, Zhang, Sun. Channel Pruning for Accelerating Very Deep Neural Networks. ICCV 2017, eq. 3",
 )

@@ -18,4 +18,4 @@ def random(weight: Tensor, generator: torch.Generator) -> Tensor:
     return draws.to(weight)
 
 
-CRITERION = Criterion(random, coupling="first", stochastic=True, reference="control")
+CRITERION = Criterion(random, coupling="first", reference="control")

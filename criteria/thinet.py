@@ -53,7 +53,6 @@ def thinet(
 CRITERION = ModelScore(
     thinet,
     coupling="first",
-    stochastic=True,
     published=Ranking("local"),
     reference="Luo, Wu, Lin. ThiNet: A Filter Level Pruning Method for Deep Neural Network Compression. ICCV 2017",
 )

@@ -3,7 +3,7 @@
 from prunebench.records import names as reserved
 
 BASELINE = "magnitude"
-RANDOM = "random"
+RANDOM = reserved.RANDOM
 DENSE_CONTINUED, SHUFFLE, SCRATCH = reserved.CONTROLS
 CONTROLS = (RANDOM, *reserved.CONTROLS)
 DENSE = "dense"  # the reference that is no criterion: the dense network of the block

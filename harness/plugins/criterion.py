@@ -63,7 +63,6 @@ class Criterion:
             layers' weights (and gradients) concatenated along fan_in.
         finish: function ``(units,) -> (units,)``, called per layer with the average over batches. With `finish`,
             the score may return ``(units, ...)``: the quantities to average before the score is computed.
-        stochastic: whether the score draws from `generator`.
         published: the ranking that the paper itself uses.
         curvature: which of `CURVATURES` the evidence `curvature` holds.
         reference: author, venue, year, equation.
@@ -76,7 +75,6 @@ class Criterion:
     scale: Scale = "arbitrary"
     coupling: Coupling = "sum"
     finish: Callable[[Tensor], Tensor] | None = None
-    stochastic: bool = False
     published: Ranking = field(default_factory=Ranking)
     curvature: CurvatureKind = "sampled"
     reference: str = ""
@@ -146,8 +144,7 @@ class Criterion:
         if "draws" in given and "curvature" in self.needs and base.curvature not in DRAWS:
             what = f"curvature={kind} draws no vectors; use draws with curvature={' or '.join(DRAWS)}"
             raise UserError(f"option draws={given['draws']} of '{self.name}': {what}")
-        changed = _with_options(base, given)
-        return replace(changed, stochastic=self.stochastic or changed.curvature == "hutchinson")
+        return _with_options(base, given)
 
 
 C = TypeVar("C", "Criterion", "ModelScore")
@@ -220,7 +217,6 @@ class ModelScore:
     name: str = ""
     scale: Scale = "arbitrary"
     coupling: Literal["sum", "mean", "first"] = "sum"
-    stochastic: bool = False
     published: Ranking = field(default_factory=Ranking)
     reference: str = ""
     options: Mapping[str, Value] = field(default_factory=dict)

@@ -2,13 +2,14 @@
 
 Every ranking puts the removable units in one order. Units are removed from the front until the budget is met; bisection
 on the analytic cost finds how many. So the achieved keep is at most the requested keep, also with tied scores, and
-removing one unit less would exceed the requested keep.
+removing one unit less would exceed the requested keep. Equal scores are in no order: a seeded draw decides.
 """
 
 import math
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
@@ -22,10 +23,13 @@ from prunebench.pruning.masks import KeptWeights
 from prunebench.pruning.network import Network
 from prunebench.records.budget import Keep
 from prunebench.records.names import ScoreRanking
+from prunebench.seeding import generator
 
 Normalise = Literal["none", "l2", "mean", "max"]
 PER = ("per-cost", "per-memory")  # rankings that divide a score by the cost that the removal saves
 Pool = Network | KeptWeights  # `kept` holds the units to choose from
+Lot = Callable[[str], torch.Generator]  # by group, so that the draw of a group depends on no other group
+FIRST_LOT: Lot = partial(generator, 0, "ties")
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,8 @@ class Selection:
 class _Steps:
     """The steps that narrow one group down to its floor; all fields (steps,).
 
-    Steps of all groups are taken in the order of score, then ratio, then group. widths: after each step.
+    Steps of all groups are taken in the order of score, then ratio, then the order of the groups given. widths: after
+    each step.
     """
 
     score: NDArray[np.float64]
@@ -82,13 +87,22 @@ class _Steps:
     widths: NDArray[np.int64]
 
 
-def select(scores: Mapping[str, Tensor], pool: Pool, costs: Costs, keep: Keep, rule: Rule) -> Selection:
+def select(
+    scores: Mapping[str, Tensor],
+    pool: Pool,
+    costs: Costs,
+    keep: Keep,
+    rule: Rule,
+    *,
+    lot: Lot = FIRST_LOT,
+) -> Selection:
     """Choose the units to remove from a network so that it meets a budget.
 
     Under `local`, all groups keep the same share of their dense units, to within one unit. Scores decide only which
     units of a group stay. Otherwise units are removed by score. `per-cost` divides a score by the part of the budget
     that removing one unit from the given network saves. `per-memory` divides it by the bytes of the feature maps.
-    Low scores go first. Within a group, ties remove the highest number first; ties between groups follow `local`.
+    Low scores go first. Units of a group with equal scores go in a drawn order. Equal scores of different groups follow
+    `local`, then a drawn order of the groups. Scores without ties depend on no draw.
 
     Args:
         scores: by group, (remaining units,); low = remove first.
@@ -96,6 +110,7 @@ def select(scores: Mapping[str, Tensor], pool: Pool, costs: Costs, keep: Keep, r
         costs: of the dense network; the budget is a fraction of its cost.
         keep: the budget.
         rule: how units are ranked.
+        lot: makes the generator of a group's draws, on the CPU.
 
     Raises:
         CellError: scores are missing or not finite, or negative under `per-cost` or `per-memory`.
@@ -104,7 +119,11 @@ def select(scores: Mapping[str, Tensor], pool: Pool, costs: Costs, keep: Keep, r
     for group, kept in pool.kept.items():
         if group not in rule.skip:
             _check(group, scores.get(group), len(kept), rule)
+    draws = {group: lot(group) for group in pool.kept}
+    turns = {group: float(torch.rand((), generator=draw)) for group, draw in draws.items()}
     steps = _steps(scores, pool, costs, keep, rule)
+    if rule.ranking.name != "local":  # there, widths depend on the budget alone
+        steps = {group: steps[group] for group in sorted(steps, key=turns.__getitem__)}
     order = _order(list(steps.values()))
 
     def after(number: int) -> dict[str, int]:
@@ -121,20 +140,20 @@ def select(scores: Mapping[str, Tensor], pool: Pool, costs: Costs, keep: Keep, r
         raise UserError(f"keep {keep} cannot be reached: floors leave at least {least:.4f}")
     units = after(bisect_left(range(len(order)), True, key=lambda number: share(number) <= limit))
     floors = tuple(g for g, n in costs.counts.items() if g not in rule.skip and units[g] <= lowest(n, rule))
-    return Selection(_lowest(scores, pool, units), costs.shares(units), floors)
+    return Selection(_lowest(scores, pool, units, draws), costs.shares(units), floors)
 
 
-def random_like(counts: Mapping[str, int], pool: Pool, generator: torch.Generator) -> dict[str, Tensor]:
+def random_like(counts: Mapping[str, int], pool: Pool, draws: torch.Generator) -> dict[str, Tensor]:
     """Choose random units to remove, by group, so that each group keeps the given number of units.
 
-    generator: on the CPU. Raises `ValueError` if a group has fewer units than it shall keep.
+    draws: a generator on the CPU. Raises `ValueError` if a group has fewer units than it shall keep.
     """
     result = {}
     for group, kept in pool.kept.items():
         surplus = len(kept) - counts.get(group, len(kept))
         if surplus < 0:
             raise ValueError(f"group '{group}' has {len(kept)} units and cannot keep {counts[group]}")
-        result[group] = kept[torch.randperm(len(kept), generator=generator)[:surplus]].sort().values
+        result[group] = kept[torch.randperm(len(kept), generator=draws)[:surplus]].sort().values
     return result
 
 
@@ -199,17 +218,25 @@ def _order(steps: list[_Steps]) -> NDArray[np.int64]:
 
 
 def _comparable(scores: Tensor, rule: Rule) -> Tensor:
-    values = scores.detach().to("cpu", torch.float64)
+    values = as_ranked(scores)
     norms = {"none": 1.0, "l2": values.norm(), "mean": values.abs().mean(), "max": values.abs().max()}
     norm = float(norms[rule.ranking.normalise])
     return values / norm if norm > 0 else values
 
 
-def _lowest(scores: Mapping[str, Tensor], pool: Pool, after: Mapping[str, int]) -> dict[str, Tensor]:
+def _lowest(
+    scores: Mapping[str, Tensor], pool: Pool, after: Mapping[str, int], draws: Mapping[str, torch.Generator]
+) -> dict[str, Tensor]:
     removed = {}
     for group, kept in pool.kept.items():
         surplus = len(kept) - after[group]
         if surplus:
-            backwards = scores[group].detach().to("cpu", torch.float64).flip(0).argsort(stable=True)[:surplus]
-            removed[group] = kept[len(kept) - 1 - backwards].sort().values
+            shuffled = torch.randperm(len(kept), generator=draws[group])
+            places = as_ranked(scores[group])[shuffled].argsort(stable=True)[:surplus]
+            removed[group] = kept[shuffled[places]].sort().values
     return removed
+
+
+def as_ranked(scores: Tensor) -> Tensor:
+    """Give scores in the precision in which units are compared."""
+    return scores.detach().to("cpu", torch.float64)

@@ -15,6 +15,7 @@ from prunebench.records.record import Record
 
 LOSS = 0.1  # of a loss, of a regulariser's term and of the largest score
 PICTURES = 0.01  # of the test pictures, but at least one picture
+_OF_DRAWS = ("selection.error", "selection.within_error", "selection.otherwise")  # counts may differ by one unit, too
 _FREE = ("curves.", "per_image.predicted.", "per_image.loss.", "per_image.correct.", "sparse.gates.", "pushed.both")
 """Fields that follow from the network."""
 
@@ -63,6 +64,8 @@ def _close(name: str, one: Any, other: Any, step: float) -> bool:
         return False
     if name.startswith(("accuracy.", "top5.")):
         return abs(one - other) <= step * (1 + 1e-9)
+    if name in _OF_DRAWS:
+        return abs(one - other) <= max(LOSS * max(one, other), 1 if isinstance(one, int) else 0)
     return name.startswith(("loss.", "sparse.")) and abs(one - other) <= LOSS * max(abs(one), abs(other))
 
 

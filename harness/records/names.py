@@ -15,6 +15,7 @@ ALIASES: Mapping[str, str] = {
     "reg_obd": "hsqgl12+obd",
     "c_obd": "obd:curvature=sampled",  # the baseline of EigenDamage (Wang et al., ICML 2019): OBD summed over a unit
 }
+RANDOM = "random"  # the control whose score is a draw
 CONTROLS = ("dense_continued", "shuffle", "scratch")
 PLUS = re.compile(r"\+(?!\d)")  # but not the + of 1e+3
 

@@ -10,6 +10,7 @@ from prunebench.errors import UserError
 from prunebench.records.names import Metric, RankingName
 from prunebench.records.packed import PerPicture
 from prunebench.records.protocol import PROTOCOL_VERSION, Options
+from prunebench.records.selection import SelectionFacts
 from prunebench.records.sparse import ChoiceChange, PushedUnits, SparseFacts, did_nothing
 from prunebench.records.validation import (
     Amount,
@@ -97,8 +98,9 @@ class Environment(Frozen):
 
     kernels: CPU kernel set of each stage, which decides the last digits, such as `AVX2, oneDNN`. seconds: of each
     stage, also where an earlier run computed it. cutting_seconds: part of the seconds spent on scoring, selection and
-    removal. reused: stages that were already finished. memory: peak bytes of each stage, of the process on a CPU, else
-    of PyTorch on the device. peak_memory: largest of these peaks.
+    removal; a second scoring with other draws is among the seconds, but not in this part. reused: stages that were
+    already finished. memory: peak bytes of each stage, of the process on a CPU, else of PyTorch on the device.
+    peak_memory: largest of these peaks.
     """
 
     versions: dict[Name, Text]
@@ -119,6 +121,7 @@ class Record(Frozen):
 
     widths: output units of every convolution and linear layer, (dense, pruned), in the order of the model.
     weights: number of weights of the same layers, where single weights were removed. floors: groups at their floor.
+    selection: how sure the choices of units were, in all cuts down to the point; absent for controls.
     keep: achieved fraction of macs, params and units, and of weights where single weights were removed. protocol: every
     option that decides the result. protocol_version: see `prunebench.records.protocol`. evidence: what the criterion
     asked for. network: folder under stages/ that holds the fine-tuned network, for `prunebench.load`. strength: the
@@ -144,6 +147,7 @@ class Record(Frozen):
     widths: dict[Name, Left] = Field(default_factory=dict)
     weights: dict[Name, Left] = Field(default_factory=dict)
     floors: tuple[Name, ...] = ()
+    selection: SelectionFacts | None = None
     per_image: PerPicture | None = None
     curves: tuple[Epoch, ...] = ()
     sparse: SparseFacts | None = None
@@ -190,7 +194,10 @@ class Record(Frozen):
         keep = f"{self.cell.metric}={self.cell.keep:g}"
         if self.accuracy is None:
             return f"{keep} FAILED: {self.reason}"
-        return f"{keep} {100 * self.accuracy.finetuned:.2f} %"
+        text = f"{keep} {100 * self.accuracy.finetuned:.2f} %"
+        if self.selection and self.selection.constant:
+            text += f" (score constant in {len(self.selection.constant)} of {self.selection.groups} groups)"
+        return text
 
 
 def parse_record(data: Any, where: str) -> Record:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from prunebench.records.packed import PerPicture
 from prunebench.records.record import Epoch
+from prunebench.records.selection import SelectionFacts
 from prunebench.records.sparse import ChoiceChange, SparseFacts
 from prunebench.records.store_files import read_json
 from prunebench.records.validation import Amount, Count, Fraction, Frozen, Name, Text, validated
@@ -27,8 +28,10 @@ class StageFacts(Frozen):
     images: final results per picture. Sparse training and rungs have none of these four. floors: groups at their floor.
     pushed: number of units that sparse training pushed to zero, where it chose some.
     change: of the choice of units, by the sparse training before a point.
-    cut_seconds: part of `seconds` spent on scoring, selection and removal. memory: peak in bytes. kernels: CPU kernel
-    set that computed the stage. digest: hash of the stage's network. parents: keys of the stages it was made from.
+    selection: how sure the choice of units was; absent without a score and for `random`. cut_seconds: part of `seconds`
+    spent on scoring, selection and removal; a second scoring, for `selection`, does not count. memory: peak in bytes.
+    kernels: CPU kernel set that computed the stage. digest: hash of the stage's network. parents: keys of the stages it
+    was made from.
     """
 
     seconds: Amount
@@ -41,6 +44,7 @@ class StageFacts(Frozen):
     pushed: Count | None = None
     change: ChoiceChange | None = None
     floors: tuple[Name, ...] = ()
+    selection: SelectionFacts | None = None
     cut_seconds: Amount = 0.0
     cut: Measured | None = None
     cut_bn: Measured | None = None

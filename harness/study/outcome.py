@@ -10,6 +10,7 @@ from prunebench.errors import CellError, in_a_cell
 from prunebench.pruning.network import Network
 from prunebench.records.packed import PerPicture
 from prunebench.records.record import Environment, StageValues
+from prunebench.records.selection import joined
 from prunebench.records.sparse import PushedUnits
 from prunebench.records.stage import Measured, StageFacts
 from prunebench.records.validation import validated
@@ -41,6 +42,7 @@ def results(chain: Sequence[StageFacts], classes: int) -> dict[str, Any]:
     return {
         **numbers,
         "floors": point.floors,
+        "selection": joined([facts.selection for facts in chain if facts.selection]),
         "per_image": point.images,
         "curves": tuple(epoch for facts in chain for epoch in facts.curve),
         "change": point.change,

@@ -185,13 +185,12 @@ class Trajectory:
                 self.task.model.reset(network.model)
             zero(network)
             return network, {}
-        floors: tuple[str, ...] = ()
         if stage.copies is not None:
             network = self.cutter.to_widths_of(self.network(stage.copies), parent, stage)
-        else:
-            method = self.method.of or self.method  # a control computes the stages of the X that it copies
-            network, floors = self.cutter.by_scores(parent, method, self.data, stage)
-        return network, {"floors": floors, "cut_seconds": time.perf_counter() - start}
+            return network, {"cut_seconds": time.perf_counter() - start}
+        method = self.method.of or self.method  # a control computes the stages of the X that it copies
+        cut = self.cutter.by_scores(parent, method, self.data, stage)
+        return cut.network, {"floors": cut.floors, "selection": cut.facts, "cut_seconds": cut.seconds}
 
     def _change(self, stage: Stage) -> ChoiceChange | None:
         """Compare the units that regularised and plain sparse training choose for the keep of a point."""

@@ -8,6 +8,7 @@ In the tests of a plugin::
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from prunebench.errors import CellError
-from prunebench.plugins.criterion import AnyCriterion
+from prunebench.plugins.criterion import AnyCriterion, Criterion
 from prunebench.plugins.guard import watching
 from prunebench.pruning.masks import kept_weights, without
 from prunebench.pruning.network import Network
@@ -78,18 +79,40 @@ def checks(record: AnyCriterion) -> Iterator[tuple[str, Check]]:
         yield "runs on cuda", partial(_keeps_type, record, torch.float32, torch.device("cuda"))
     if not record.needs:
         yield "needs no data", partial(_without_data, record)
-    if not record.stochastic:
+    if not _draws_by_unit(record):  # else a score keeps these two only on average
         yield "follows its units", partial(_equivariant, record)
-    if record.scale == "loss" and not record.stochastic:  # a stochastic score keeps it only on average
-        yield "is on the loss scale", partial(_loss_scale, record)
+        if record.scale == "loss":
+            yield "is on the loss scale", partial(_loss_scale, record)
     if record.regulariser is not None:
         for name, check in REGULARISER_CHECKS.items():
             yield f"regulariser: {name}", partial(check, record.regulariser)
 
 
-def _run(record: AnyCriterion, network: Network, watched: bool = False) -> dict[str, Tensor]:
+def is_stochastic(record: AnyCriterion) -> bool:
+    """Tell whether a score draws random numbers, as seen on a small network. A score that fails draws none.
+
+    >>> from prunebench.criteria.obd import CRITERION
+    >>> is_stochastic(CRITERION), is_stochastic(CRITERION.with_options({"curvature": "exact"}))
+    (True, False)
+    """
+    draws = torch.Generator().manual_seed(0)
+    unused = draws.get_state()
+    with suppress(Exception, SystemExit):  # the checks report the error
+        _run(record, toys.chain(), draws=draws)
+    return not torch.equal(draws.get_state(), unused)
+
+
+def _draws_by_unit(record: AnyCriterion) -> bool:
+    """Tell whether the draws may depend on the order of the units. Those of a sampled curvature are at the logits."""
+    at_logits = isinstance(record, Criterion) and record.curvature == "sampled" and "generator" not in record.evidence
+    return not at_logits and is_stochastic(record)
+
+
+def _run(
+    record: AnyCriterion, network: Network, watched: bool = False, draws: torch.Generator | None = None
+) -> dict[str, Tensor]:
     batches = toys.batches(dtype=network.dtype)
-    return score(record, network, batches, torch.Generator().manual_seed(0), watched=watched)
+    return score(record, network, batches, draws or torch.Generator().manual_seed(0), watched=watched)
 
 
 def _scores(record: AnyCriterion, toy: str) -> None:

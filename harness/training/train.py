@@ -107,7 +107,7 @@ def _trained(
     if regulariser is not None:
         attached = attach(regulariser, network, generator(settings.seed, settings.stage, "regulariser"))
         before = float(attached.measure().detach())
-        ratio, acted_on = _at_start(network, regulariser, attached, data, settings)
+        ratio, share = _at_start(network, regulariser, attached, data, settings)
     with seeded(settings.seed, settings.stage, "dropout"), _frozen(network.model, settings.only), held(network):
         for epoch, rate, loss in _epochs(network.model, data, settings, attached):
             if attached is not None and regulariser is not None:
@@ -123,7 +123,7 @@ def _trained(
             before=before,
             after=after,
             gradient_ratio=ratio,
-            acted_on=acted_on,
+            acted_on=share,
             gates={group: openness(log_alpha) for group, log_alpha in gates.items()},
         )
         network.gates.update(gates)

@@ -21,6 +21,7 @@ from prunebench.reports.sections.margins import margins_section
 from prunebench.reports.sections.reestimated import TITLE as REESTIMATED, reestimated_sections
 from prunebench.reports.sections.schedule import schedule_section
 from prunebench.reports.sections.scoring_cost import prices_section
+from prunebench.reports.sections.selection import selection_section
 from prunebench.reports.sections.sparse_training import sparse_section
 from prunebench.reports.sections.verdicts import verdicts_section
 from prunebench.reports.sections.widths import widths_section
@@ -124,6 +125,7 @@ def _detail_sections(results: Results, tables: dict[str, pd.DataFrame]) -> list[
     return [
         below_random_section(results, tables["differences"]),
         failures_section(results),
+        selection_section(results),
         sparse_section(results),
         widths_section(tables["widths"]),
         speed_section(tables["speed"]),

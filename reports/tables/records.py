@@ -60,6 +60,9 @@ def _row(record: Record, task: str) -> dict[str, Any]:
     row["theoretical"] = float("nan") if record.weights else cost_ratio(record, "macs")
     row |= {"floors": ", ".join(record.floors) or "none", "key": record.key}
     row["protocol_version"] = record.protocol_version
+    if record.selection:
+        facts = record.selection.model_dump(exclude={"constant"}) | {"constant": len(record.selection.constant)}
+        row |= {f"selection_{name}": value for name, value in facts.items()}
     if record.sparse:
         row |= {"sparse_ineffective": record.ineffective, "acted_on": record.sparse.acted_on}
     if record.change:

@@ -152,7 +152,6 @@ def test_draws_have_defaults() -> None:
     assert Criterion(curved).estimate.draws == 0.5
     assert Criterion(curved).with_options({"draws": "3"}).estimate.draws == 3
     assert Criterion(curved).with_options({"curvature": "hutchinson"}).estimate.draws == 1
-    assert Criterion(curved).with_options({"curvature": "hutchinson"}).stochastic
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
 import math
+from collections import Counter
+from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -10,8 +13,10 @@ from prunebench.pruning.analysis import analyse
 from prunebench.pruning.cost import CostModel, costs
 from prunebench.pruning.network import Network
 from prunebench.pruning.removal import remove
-from prunebench.pruning.selection import Ranking, Rule, Selection, lowest, random_like, select
+from prunebench.pruning.selection import Lot, Ranking, Rule, Selection, lowest, random_like, select
 from prunebench.records.budget import Keep
+from prunebench.records.names import ScoreRanking
+from prunebench.seeding import generator
 
 RULES = [
     Rule(Ranking("local")),
@@ -73,7 +78,7 @@ def test_keep_is_met_by_less_than_one_step(
 def test_local_by_hand(small: tuple[Network, CostModel]) -> None:
     network, cost = small
     assert cost.dense.macs == 64 + 32 + 24
-    scores = {"0": torch.tensor([3.0, 1.0, 2.0, 4.0]), "1": torch.tensor([0.0, 0.0])}
+    scores = {"0": torch.tensor([3.0, 1.0, 2.0, 4.0]), "1": torch.tensor([0.1, 0.0])}
     # On the way down '0' narrows at the ratios 7/8, 5/8, 3/8 and '1' at 3/4: 4+2, 3+2, 3+1, 2+1, 1+1 units.
     macs = {(4, 2): 120, (3, 2): 96, (3, 1): 72, (2, 1): 52, (1, 1): 32}
     for (first, second), expected in macs.items():
@@ -140,10 +145,60 @@ def test_scores_are_of_the_units_still_there(small: tuple[Network, CostModel]) -
     assert removed(select(scores, network, cost, Keep("units", 4 / 6), Rule(Ranking("global")))) == {"0": [2]}
 
 
-def test_of_equal_scores_the_last_goes_first(small: tuple[Network, CostModel]) -> None:
+def drawn(seed: int) -> Lot:
+    return partial(generator, seed, "ties")
+
+
+@pytest.mark.parametrize("name", ["local", "global"])
+def test_equal_scores_of_a_group_go_by_lot(small: tuple[Network, CostModel], name: ScoreRanking) -> None:
     network, cost = small
-    scores = {"0": torch.tensor([1.0, 0.0, 0.0, 0.0]), "1": torch.tensor([2.0, 2.0])}
-    assert removed(select(scores, network, cost, Keep("units", 4 / 6), Rule(Ranking("global")))) == {"0": [2, 3]}
+    scores = {"0": torch.tensor([0.0, 1.0, 1.0, 1.0]), "1": torch.tensor([2.0, 3.0])}
+    keep, rule = Keep("units", 3 / 6 if name == "local" else 4 / 6), Rule(Ranking(name))
+
+    def gone() -> list[list[int]]:
+        return [removed(select(scores, network, cost, keep, rule, lot=drawn(seed)))["0"] for seed in range(400)]
+
+    found = gone()
+    assert found == gone()
+    assert all(0 in units and len(units) == 2 for units in found)  # the lowest goes, and one of the others
+    counts = Counter(sum(units) for units in found)
+    assert set(counts) == {1, 2, 3} and all(abs(n - 400 / 3) < 4 * (400 * 2 / 9) ** 0.5 for n in counts.values())
+
+
+def test_the_lot_of_a_group_depends_on_no_other_group(small: tuple[Network, CostModel]) -> None:
+    network, cost = small
+    keep, tied = Keep("units", 4 / 6), {"0": torch.ones(4), "1": torch.tensor([2.0, 2.0])}
+    alone = Rule(Ranking("global"), skip=frozenset({"1"}))
+    for seed in range(20):
+        together = select(tied, network, cost, keep, Rule(Ranking("global")), lot=drawn(seed))
+        assert removed(together) == removed(select({"0": tied["0"]}, network, cost, keep, alone, lot=drawn(seed)))
+
+
+@pytest.mark.parametrize("normalise", ["none", "mean", "max"])
+def test_equal_scores_of_different_groups_follow_no_order_of_groups(normalise: Any) -> None:
+    model = nn.Sequential(*(nn.Conv2d(4, 4, 1) for _ in range(5)), nn.Flatten(), nn.Linear(64, 3))
+    table = analyse(model, torch.zeros(1, 4, 4, 4))
+    network, cost = Network.dense(model, table), costs(model, table)
+    scores = {group: torch.ones(4) for group in network.units}
+    keep, rule = Keep("units", 19 / 20), Rule(Ranking("global", normalise=normalise))
+    first = Counter(next(iter(select(scores, network, cost, keep, rule, lot=drawn(n)).remove)) for n in range(400))
+    assert set(first) == set(network.units) and all(abs(number - 80) < 4 * 8 for number in first.values())
+    half = {frozenset(select(scores, network, cost, Keep("units", 0.5), rule, lot=drawn(n)).remove) for n in range(9)}
+    assert half == {frozenset(network.units)}  # groups take turns, as under `local`
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_scores_without_ties_depend_on_no_draw(resnet: tuple[Network, CostModel], rule: Rule) -> None:
+    network, cost = resnet
+    found = [select(random_scores(network), network, cost, BUDGETS[0], rule, lot=drawn(n)) for n in range(3)]
+    assert removed(found[0]) == removed(found[1]) == removed(found[2])
+
+
+def test_equal_scores_leave_local_widths_alone(resnet: tuple[Network, CostModel]) -> None:
+    network, cost = resnet
+    tied = {group: torch.zeros(units) for group, units in network.units.items()}
+    found = [widths(network, select(tied, network, cost, BUDGETS[0], Rule(), lot=drawn(seed))) for seed in range(3)]
+    assert found == [widths(network, select(random_scores(network), network, cost, BUDGETS[0], Rule()))] * 3
 
 
 @pytest.mark.parametrize("name", ["global", "per-cost"])

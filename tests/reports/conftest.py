@@ -12,6 +12,7 @@ import pytest
 
 from prunebench.records.latency import Latency
 from prunebench.records.record import Cell, Cost, Environment, Record, StageValues
+from prunebench.records.selection import SelectionFacts
 from prunebench.records.sparse import SparseFacts
 from prunebench.reports.analysis.across_tasks import compare_across_tasks
 from prunebench.reports.document import Items, Section, Table, Text
@@ -79,6 +80,11 @@ def make_record(
         "keep": {m: getattr(pruned, m) / getattr(dense, m) for m in ("macs", "params", "units")},
         "widths": {name: (full, left) for (name, full), left in zip(DENSE.items(), widths, strict=True)},
         "floors": floors,
+        "selection": {
+            "magnitude": SelectionFacts(groups=3, removed=250),
+            "obd": SelectionFacts(groups=3, removed=250, by_lot=1, error=0.055, within_error=12, otherwise=9),
+            "l0": SelectionFacts(groups=3, removed=250, constant=("conv1",), by_lot=10),
+        }.get(head),
         "sparse": sparse,
         "environment": Environment(
             versions={"torch": "2.15.0", "prunebench": "0.1.0"},

@@ -206,7 +206,7 @@ def test_stochastic_scores_draw_from_the_given_generator() -> None:
 
     network = toys.chain()
     before = torch.get_rng_state()
-    scores = run(Criterion(dice, stochastic=True), network)
+    scores = run(Criterion(dice), network)
     expected = torch.rand(6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     assert torch.equal(scores["0"], expected)
     assert torch.equal(torch.get_rng_state(), before)

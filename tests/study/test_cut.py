@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from prunebench.plugins.expressions import parse_method
 from prunebench.plugins.registry import load_registry
 from prunebench.pruning.network import Network
 from prunebench.records.protocol import Protocol
+from prunebench.records.selection import SelectionFacts
 from prunebench.study.cut import Cutter, choice_change
 from prunebench.study.stages import Stage
 from prunebench.study.task import Task, make_task
@@ -29,7 +31,74 @@ def cutter(task: Task, seed: int = 0) -> Cutter:
 
 def cut_by(task: Task, name: str, stage: Stage = HALF, seed: int = 0) -> tuple[Network, tuple[str, ...]]:
     method = parse_method(name, load_registry(()))
-    return cutter(task, seed).by_scores(task.fresh(0, CPU), method, task.data(0, CPU), stage)
+    cut = cutter(task, seed).by_scores(task.fresh(0, CPU), method, task.data(0, CPU), stage)
+    return cut.network, cut.floors
+
+
+def facts_of(task: Task, name: str, stage: Stage = HALF) -> SelectionFacts | None:
+    method = parse_method(name, load_registry(()))
+    return cutter(task).by_scores(task.fresh(0, CPU), method, task.data(0, CPU), stage).facts
+
+
+def test_controls_have_no_facts_of_their_choice(task: Task) -> None:
+    assert facts_of(task, "random") is facts_of(task, "dense_continued") is facts_of(task, "hsqgl12+random") is None
+
+
+def test_a_constant_score_is_named_and_its_units_go_by_lot(task: Task) -> None:
+    facts = facts_of(task, "slimming")  # LeNet-5 has no BatchNorm
+    assert facts is not None and facts.by_lot == facts.removed > 0
+    assert set(facts.constant) == {group.name for group in task.table.groups}
+    assert facts.groups == len(task.table.groups)
+    kept = [[units.tolist() for units in cut_by(task, "slimming", seed=seed)[0].kept.values()] for seed in (0, 0, 1)]
+    assert kept[0] == kept[1] != kept[2]
+
+
+@pytest.mark.parametrize("name", ["obd", "kron_obd", "thinet", "obd:curvature=hutchinson"])
+def test_scores_that_draw_have_an_error(task: Task, name: str) -> None:
+    facts = facts_of(task, name)
+    assert facts is not None and facts.error is not None and facts.error > 0
+    assert facts_of(task, name, replace(HALF, trial=True)) == facts.model_copy(
+        update={"error": None, "within_error": None, "otherwise": None}
+    )
+
+
+@pytest.mark.parametrize("name", ["obd:curvature=exact", "kron_obd:labels=true", "magnitude"])
+def test_scores_that_draw_nothing_have_no_error(task: Task, name: str) -> None:
+    facts = facts_of(task, name)
+    assert facts is not None and facts.error is None and facts.removed > 0
+
+
+def test_the_second_scoring_neither_chooses_nor_costs(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, calls, score = [0.0], list[float](), type(task.structure("macs")).score
+
+    def slow(*args: Any) -> Any:
+        clock[0] += 100
+        calls.append(clock[0])
+        return score(*args)
+
+    method, structure = parse_method("kron_obd", load_registry(())), type(task.structure("macs"))
+    monkeypatch.setattr(structure, "score", slow)
+    monkeypatch.setattr("prunebench.study.cut.time.perf_counter", lambda: clock[0])
+    twice, once = (
+        cutter(task).by_scores(task.fresh(0, CPU), method, task.data(0, CPU), replace(HALF, trial=trial))
+        for trial in (False, True)
+    )
+    assert len(calls) == 3 and twice.seconds == once.seconds == 100
+    assert all(torch.equal(twice.network.kept[group], kept) for group, kept in once.network.kept.items())
+
+
+def test_a_second_scoring_that_fails_leaves_the_choice(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, score = list[int](), type(task.structure("macs")).score
+
+    def fails_later(*args: Any) -> Any:
+        calls.append(1)
+        if len(calls) > 1:
+            raise CellError("no luck")
+        return score(*args)
+
+    monkeypatch.setattr(type(task.structure("macs")), "score", fails_later)
+    facts = facts_of(task, "kron_obd")
+    assert len(calls) == 2 and facts is not None and facts.error is None
 
 
 def macs(task: Task, network: Network) -> float:

@@ -150,6 +150,31 @@ def test_a_keep_does_not_depend_on_the_others_or_on_the_order_of_criteria(
         assert record.facts() == computed.records[cell].facts()
 
 
+def test_a_record_joins_the_choices_of_all_cuts(
+    computed: Any, tiny: Callable[..., Any], computing: Callable[..., Any], tmp_path: Path
+) -> None:
+    for (criterion, keep), record in computed.records.items():
+        assert (record.selection is None) == (criterion not in ("magnitude", "l1")), criterion
+        if record.selection is not None:
+            gone = [dense - left for dense, left in record.widths.values()]
+            assert record.selection.removed == sum(gone) and record.selection.error is None, keep
+    plugin = tmp_path / "same.py"
+    plugin.write_text(
+        "from prunebench import Criterion\n\ndef same(weight):\n    return weight[:, 0] * 0\n\nX = Criterion(same)\n"
+    )
+    options = {"criteria": ("kron_obd", "same"), "keep": "0.7,0.3", "plugin": (str(plugin),)}
+    spec = tiny(tmp_path / "killed", **options)
+    with pytest.raises(KeyboardInterrupt):
+        computing(spec, kill_at="rung 3")
+    rest, whole = computing(spec), computing(tiny(tmp_path / "whole", **options))
+    assert {cell: r.facts() for cell, r in rest.records.items()} == {c: r.facts() for c, r in whole.records.items()}
+    found = {cell: record.selection for cell, record in rest.records.items()}
+    assert found["kron_obd", 0.3].error > 0 and found["kron_obd", 0.3].removed > found["kron_obd", 0.7].removed
+    constant = found["same", 0.3]
+    assert constant.by_lot == constant.removed and len(constant.constant) == constant.groups == 3
+    assert "(score constant in 3 of 3 groups)" in rest.records["same", 0.3].summary()
+
+
 def test_a_killed_run_goes_on_where_it_was(
     computed: Any, tiny: Callable[..., Any], computing: Callable[..., Any], tmp_path: Path
 ) -> None:

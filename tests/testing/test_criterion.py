@@ -6,15 +6,20 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from prunebench.criteria.kron_obd import CRITERION as KRON_OBD
+from prunebench.curvature.kinds import CURVATURES
 from prunebench.errors import CellError
 from prunebench.plugins.criterion import Criterion, ModelScore
-from prunebench.plugins.registry import Registry
+from prunebench.plugins.expressions import parse_method
+from prunebench.plugins.registry import Registry, load_registry
 from prunebench.plugins.regulariser import Penalty
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.network import Group
+from prunebench.scoring.score import score
 from prunebench.testing import toys
-from prunebench.testing.criterion import check_criterion, checks, run_checks
+from prunebench.testing.criterion import check_criterion, checks, is_stochastic, run_checks
 
+TRUE_LABELS = KRON_OBD.with_options({"labels": "true"})
 REGISTERED = {name: entry.plugin for name, entry in Registry().criteria.items()}
 
 
@@ -23,6 +28,50 @@ REGISTERED = {name: entry.plugin for name, entry in Registry().criteria.items()}
 )
 def test_every_registered_criterion_keeps_the_contract(check: Any) -> None:
     check()
+
+
+DRAWS = {"kron_obd", "lasso", "obd", "random", "reg_obd", "thinet"}
+OPTIONS = [
+    *((f"obd:curvature={kind}", kind in ("sampled", "hutchinson")) for kind in CURVATURES),
+    ("kron_obd:labels=sampled", True),
+    ("kron_obd:labels=true", False),
+    ("c_obd", True),
+    ("hsqgl12+obd:curvature=lecun", False),
+]
+
+
+@pytest.mark.parametrize("name", REGISTERED)
+def test_a_score_is_stochastic_where_it_draws(name: str) -> None:
+    draws = is_stochastic(REGISTERED[name])
+    differ = [one for one in (1, 2) if not equal(scores_of(REGISTERED[name], 0), scores_of(REGISTERED[name], one))]
+    assert draws == bool(differ) == (name in DRAWS)
+
+
+@pytest.mark.parametrize(("name", "draws"), OPTIONS)
+def test_options_decide_whether_a_score_draws(name: str, draws: bool) -> None:
+    record = parse_method(name, load_registry(())).score
+    assert record is not None and is_stochastic(record) == draws
+
+
+def scores_of(record: Criterion | ModelScore, seed: int) -> dict[str, Tensor]:
+    return score(record, toys.chain(), toys.batches(), torch.Generator().manual_seed(seed))
+
+
+def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return all(torch.equal(values, other[group]) for group, values in one.items())
+
+
+@pytest.mark.parametrize("check", [pytest.param(c, id=name) for name, c in checks(TRUE_LABELS)])
+def test_kron_obd_keeps_the_contract_without_draws(check: Any) -> None:
+    check()
+
+
+def test_draws_at_the_logits_do_not_hide_an_order_of_units() -> None:
+    def curved(weight: Tensor, curvature: Tensor) -> Tensor:
+        return curvature.sum(1) * torch.arange(len(weight), device=weight.device)
+
+    assert set(failures(Criterion(curved))) == {"follows its units"}
+    assert "follows its units" not in dict(checks(REGISTERED["thinet"]))
 
 
 def failures(record: Criterion | ModelScore) -> dict[str, str]:

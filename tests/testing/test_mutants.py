@@ -100,7 +100,7 @@ SCORES: dict[str, tuple[Criterion | ModelScore, set[str] | None, str]] = {
     "zero weights": (Criterion(inverse), {"accepts zero weights"}, "not finite"),
     "float64": (Criterion(sums_in_single), {"keeps float64"}, "scores of torch.float32 for weights of torch.float64"),
     "float32": (Criterion(sums_in_double), {"keeps float32"}, "failed: RuntimeError: "),
-    "determinism": (Criterion(remembers, stochastic=True), {"is deterministic"}, "draw from `generator` only"),
+    "determinism": (Criterion(remembers), {"is deterministic", "follows its units"}, "draw from `generator` only"),
     "order of units": (Criterion(by_position), {"follows its units"}, "scores depend on the order of the units"),
     "scale": (Criterion(sound, scale="loss"), {"is on the loss scale"}, "declare scale='arbitrary'"),
 }

@@ -82,6 +82,7 @@ def test_markdown_has_every_section(folder: Path) -> None:
         "Pareto fronts",
         "Below random",
         "Failures and gaps",
+        "How sure the choices are",
         "Sparse training",
         "Widths per layer",
         "Measured speed",

@@ -68,7 +68,7 @@ def test_open_probabilities_of_gates_are_tabulated_by_group_once_for_each_seed(m
     bins = {"conv1": (3, *[0] * 8, 17), "fc1": (400, *[0] * 8, 100)}
     sparse = [r.sparse.model_copy(update={"gates": bins}) for r in records]
     records = [r.model_copy(update={"sparse": s}) for r, s in zip(records, sparse, strict=True)]
-    (table,) = (b for b in sparse_section(gather_results("x", records)).blocks if isinstance(b, Table))
+    _, table = (b for b in sparse_section(gather_results("x", records)).blocks if isinstance(b, Table))
     seeds = len({r.cell.seed for r in records})
     assert table.rows[0] == ("l0 on mnist x lenet5", "conv1", str(3 * seeds), *["0"] * 8, str(17 * seeds))
     assert [row[1] for row in table.rows] == ["conv1", "fc1"]
