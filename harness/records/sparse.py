@@ -64,11 +64,11 @@ class ChoiceChange(Frozen):
 
     @property
     def unchanged(self) -> bool:
-        """Tell whether the choice is almost that of plain training: an agreement of 0.8 or more."""
-        return self.agreement >= 0.8
+        """Tell whether the choice is almost plain training's: overlap 0.9 or more, agreement 0.8 or more."""
+        return self.overlap >= 0.9 and self.agreement >= 0.8
 
 
-NOTHING = "the choice of units hardly changed; where it cannot be compared, the term fell by less than 5 %"
+UNCHANGED = "the choice of units hardly changed; where it cannot be compared, the term fell by less than 5 %"
 
 
 def did_nothing(sparse: SparseFacts | None, change: ChoiceChange | None) -> bool:

@@ -14,7 +14,7 @@ from tabulate import tabulate
 from prunebench.errors import UserError
 from prunebench.plugins.expressions import TUNED, parse_method, parse_seeds, with_strength
 from prunebench.plugins.registry import Registry, load_registry
-from prunebench.records.sparse import NOTHING
+from prunebench.records.sparse import UNCHANGED
 from prunebench.records.tuning import Choice, read_choice
 from prunebench.study.choices import strength_file, strength_rule
 from prunebench.study.grid import Job, make_grid, prepare_task
@@ -69,7 +69,7 @@ def table(choices: Sequence[Choice]) -> str:
     """Format the choices: validation accuracy in % by strength, marks, and what to do at an end of a range."""
     rows, notes = [], ["*: the best"]
     if any(one.ineffective for one in choices):
-        notes.append(f"~: did nothing in at least one trial: {NOTHING}")
+        notes.append(f"~: in at least one trial, {UNCHANGED}")
     if any(overlap is not None for one in choices for overlap in one.overlap.values()):
         notes.append("in brackets: % of the removed units that training without the regulariser would remove, too")
     for one in choices:

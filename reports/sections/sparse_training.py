@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from statistics import fmean
 
 from prunebench.records.record import Record
-from prunebench.records.sparse import NOTHING, PushedUnits
+from prunebench.records.sparse import UNCHANGED, PushedUnits
 from prunebench.reports.document import Items, Section, Table, Text
-from prunebench.reports.formatting import counted, duration, percent, seed_ranges
+from prunebench.reports.formatting import counted, duration, percent
 from prunebench.reports.results import Results
 
 TITLE = "Sparse training"
@@ -20,19 +20,19 @@ HEADER = (
     "acts on units",
     "same removed",
     "by chance",
-    "nothing in",
+    "unchanged in",
 )
 EXPLAINED = (
     "*Term fell by*: the regulariser's term at the end of sparse training beside its start. *Acts on units*: the share "
     "of the ranked units that the term pulls at. *Same removed*: the share of the removed units that the same score "
     "removes after the same training without the regulariser, both cut once to this keep; *by chance*: what random "
-    f"units of each layer would share. *Nothing in*: seeds in which it did nothing: {NOTHING}."
+    f"units of each layer would share. *Unchanged in*: seeds in which {UNCHANGED}. There it is the score alone."
 )
 Cell = tuple[str, str, float]
 
 
 def sparse_section(results: Results) -> Section:
-    """Show what every regulariser did at every keep, where it did nothing, and the tuned strengths."""
+    """Show what every regulariser did at every keep, and the tuned strengths."""
     cells: dict[Cell, list[Record]] = defaultdict(list)
     for record in results.records:
         if record.sparse is not None:
@@ -41,9 +41,7 @@ def sparse_section(results: Results) -> Section:
         return Section(TITLE, (), "No network here was trained with a regulariser.")
     more = (*_pushed_units(results), *_open_gates(results), *_tuned_strengths(results))
     table = Table(TITLE, HEADER, tuple(_row(cell, records) for cell, records in cells.items()), text_columns=2)
-    idle = tuple(line for cell, records in cells.items() if (line := _idle_line(cell, records)))
-    blocks = (Items(("In these, the results are those of the score alone:", *idle)),) if idle else ()
-    return Section(TITLE, (Text(EXPLAINED), table, *blocks, *more))
+    return Section(TITLE, (Text(EXPLAINED), table, *more))
 
 
 def _row(cell: Cell, records: list[Record]) -> tuple[str, ...]:
@@ -66,14 +64,6 @@ def _row(cell: Cell, records: list[Record]) -> tuple[str, ...]:
 def _mean_percent(values: Iterable[float]) -> str:
     known = list(values)
     return percent(fmean(known), 0) if known else "-"
-
-
-def _idle_line(cell: Cell, records: list[Record]) -> str:
-    task, criterion, keep = cell
-    seeds = {record.cell.seed for record in records if record.ineffective}
-    if not seeds:
-        return ""
-    return f"{criterion} on {task}, keep {keep:g}: seed {seed_ranges(seeds)} ({len(seeds)} of {len(records)})"
 
 
 def _pushed_units(results: Results) -> tuple[Text | Items, ...]:
@@ -136,6 +126,6 @@ def _trials_text(results: Results, record: Record) -> str:
         if (one.task, one.criterion, one.value, one.metric == "weights") == wanted:
             tried = f"{counted(len(one.validation), 'strength')} in {counted(one.trials, 'trial')}"
             warning = ", at an end of the range" * one.at_an_end
-            warning += ", where it did nothing in some trial" * (one.value in one.ineffective)
+            warning += ", where the choice hardly changed in some trial" * (one.value in one.ineffective)
             return f", the best of {tried}, {duration(one.seconds)} of training{warning}"
     return ""

@@ -125,7 +125,7 @@ def test_a_strength_that_did_nothing_is_marked(tiny: Make, monkeypatch: pytest.M
     assert one.ineffective == (1e-5, 1e-4)
     lines = table([one]).splitlines()
     assert "1e-05 100.00 *~" in lines[2] and "0.0001 99.99 ~" in lines[2] and lines[2].count("~") == 2
-    assert lines[4].startswith("~: did nothing in at least one trial: the choice of units hardly changed")
+    assert lines[4].startswith("~: in at least one trial, the choice of units hardly changed")
 
 
 def test_to_go_on_from_an_end_adds_to_what_was_tried(
