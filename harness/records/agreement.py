@@ -16,8 +16,10 @@ from prunebench.records.record import Record
 LOSS = 0.1  # of a loss, of a regulariser's term and of the largest score
 PICTURES = 0.01  # of the test pictures, but at least one picture
 _OF_DRAWS = ("selection.error", "selection.within_error", "selection.otherwise")  # counts may differ by one unit, too
-_FREE = ("curves.", "per_image.predicted.", "per_image.loss.", "per_image.correct.", "sparse.gates.", "pushed.both")
-"""Fields that follow from the network."""
+_FREE = (  # they follow from the network
+    *("curves.", "per_image.predicted.", "per_image.loss.", "per_image.correct.", "sparse.gates."),
+    *("pushed.both", "change.", "selection.constant", "selection.by_lot"),
+)
 
 
 def differences(one: Record | Fidelity, other: Record | Fidelity) -> list[tuple[str, str, str]]:

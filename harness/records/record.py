@@ -27,7 +27,7 @@ from prunebench.records.validation import (
     versioned,
 )
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 class Cell(Frozen):

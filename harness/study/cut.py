@@ -107,8 +107,12 @@ class Cutter:
         return Scored(scores, selection)
 
 
-def choice_change(ours: Mapping[str, Tensor], plain: Mapping[str, Tensor], units: Mapping[str, int]) -> ChoiceChange:
-    """Compare two choices of units to remove, by group. units: of the dense network, by group.
+def choice_change(
+    ours: Mapping[str, Tensor], plain: Mapping[str, Tensor], units: Mapping[str, int]
+) -> ChoiceChange | None:
+    """Compare two choices of units to remove, by group; None where nothing is removed.
+
+    units: of the dense network, by group.
 
     >>> ours, plain = {"a": torch.tensor([0, 1])}, {"a": torch.tensor([1, 2])}
     >>> choice_change(ours, plain, {"a": 4})
@@ -117,8 +121,4 @@ def choice_change(ours: Mapping[str, Tensor], plain: Mapping[str, Tensor], units
     removed = sum(map(len, ours.values()))
     both = sum(int(torch.isin(gone, plain[group]).sum()) for group, gone in ours.items() if group in plain)
     chance = sum(len(gone) * len(plain[group]) / units[group] for group, gone in ours.items() if group in plain)
-    return (
-        ChoiceChange(overlap=both / removed, by_chance=chance / removed)
-        if removed
-        else ChoiceChange(overlap=1, by_chance=1)
-    )
+    return ChoiceChange(overlap=both / removed, by_chance=chance / removed) if removed else None

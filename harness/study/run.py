@@ -175,6 +175,6 @@ def _tidy(grid: Grid, store: Store) -> None:
         trajectory = make_trajectory(grid.spec, store, job)
         for keep in grid.spec.keep.fractions:
             point = trajectory.plan.point(trajectory.method, keep)
-            for stage in [*point.chain(), *(one for near in point.needs() for one in near.chain())]:
+            for stage in point.origins():
                 if grid.spec.save == "none" or stage.kind == "rung":
                     store.drop_stage(stage.key)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from prunebench.plugins.criterion import AnyCriterion
 from prunebench.plugins.expressions import Method
 from prunebench.plugins.identity import identity
-from prunebench.records.names import Metric
+from prunebench.records.names import RANDOM, Metric
 from prunebench.records.protocol import PROTOCOL_VERSION, Protocol
 from prunebench.records.store_files import TRIAL
 from prunebench.study.store import key_of
@@ -61,6 +61,10 @@ class Stage:
     def needs(self) -> "list[Stage]":
         """List the stages whose networks this stage reads."""
         return [stage for stage in (self.parent, self.copies, self.beside) if stage is not None]
+
+    def origins(self) -> "list[Stage]":
+        """List the stages that this stage comes from, itself last; some may stand there twice."""
+        return [*(one for near in self.needs() for one in near.origins()), self]
 
     def on_trial(self, kinds: Container[str]) -> "Stage":
         """Return the same stage for a trial. Stages of these kinds get keys of their own, apart from those of runs."""
@@ -119,7 +123,9 @@ class StagePlan:
     def _plain(self, method: Method) -> Stage | None:
         """Plan the plain sparse training beside a regulariser's; None where no choice of units could differ by it."""
         score = method.score
-        if method.before is None or score is None or "gate" in score.needs or not self.protocol.sparse_epochs:
+        if method.before is None or score is None or not self.protocol.sparse_epochs:
+            return None
+        if "gate" in score.needs or score.name == RANDOM:
             return None
         return self.sparse(replace(method, before=None))
 

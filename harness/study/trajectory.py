@@ -1,5 +1,6 @@
 """Computes the stages that lead to a point, each once, and makes the record."""
 
+import logging
 import time
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,8 @@ from prunebench.study.task import Task
 from prunebench.training.evaluate import evaluate, with_batchnorm_reestimated
 from prunebench.training.memory_format import in_format
 from prunebench.training.train import Tick, TrainingSettings, train
+
+log = logging.getLogger("prunebench")
 
 _FAILED: dict[tuple[Path, str], str] = {}  # reasons of failed stages in this process, by results folder and key
 
@@ -122,7 +125,7 @@ class Trajectory:
         return self._memory[stage.key]
 
     def _load(self, stage: Stage) -> Network:
-        self._reused.append(stage.label)
+        self._reused.append(stage.key)
         with in_a_cell():  # a damaged file is the matter of this cell alone
             network = load_into(self.task.shell(), self.task.table, self.store.stage(stage.key))
         network.model = in_format(network.model, self.device, self.task.memory_format)
@@ -196,10 +199,12 @@ class Trajectory:
         """Compare the units that regularised and plain sparse training choose for the keep of a point."""
         if stage.beside is None:
             return None
+        method = self.method.of or self.method  # a control computes the stages of the X that it copies
         try:
             networks = self.network(stage.chain()[1]), self.network(stage.beside)
-            with_term, without = (self.cutter.choose(network, self.method, self.data, stage) for network in networks)
-        except CellError:  # of the plain training, which is no part of this point
+            with_term, without = (self.cutter.choose(network, method, self.data, stage) for network in networks)
+        except Exception as error:  # the point is finished, and the plain training is no part of it
+            log.warning("%s: not compared with plain training: %s", stage.label, reason(error))
             return None
         return choice_change(with_term.remove, without.remove, self.structure.costs.counts)
 
@@ -243,6 +248,7 @@ class Trajectory:
 
     def _record(self, blank: Record, stage: Stage, network: Network) -> Record:
         facts = {one.label: self.facts(one) for one in stage.chain()}
+        reused = tuple(one.label for one in stage.chain() if one.key in self._reused)
         return Record.model_validate(
             {
                 **blank.model_dump(),
@@ -254,6 +260,6 @@ class Trajectory:
                 "widths": self.task.costs.widths(network.units),
                 "strength": (self.method.of or self.method).strength,
                 "network": stage.key,
-                "environment": environment(facts, tuple(dict.fromkeys(self._reused)), str(self.device)),
+                "environment": environment(facts, reused, str(self.device)),
             }
         )

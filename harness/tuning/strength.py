@@ -77,7 +77,9 @@ def table(choices: Sequence[Choice]) -> str:
         for text, mean in one.validation.items():
             marks = "*" * (float(text) == one.value) + "~" * (float(text) in one.ineffective)
             overlap = one.overlap.get(text)
-            cells.append(f"{text} {marked_percent(mean, marks)}" + (f" [{100 * overlap:.0f}]" if overlap else ""))
+            cells.append(
+                f"{text} {marked_percent(mean, marks)}" + ("" if overlap is None else f" [{100 * overlap:.0f}]")
+            )
         rows.append([one.task, one.criterion, one.trials, f"{one.seconds:.0f}", *cells])
         if one.at_an_end:
             again = one.criterion.replace(f"strength={TUNED}", f"strength={one.value:g}")

@@ -108,7 +108,7 @@ def _forget(
     """Delete the networks of these kinds of stages, where only trials use them."""
     for fraction in spec.keep.fractions:
         point = trajectory.plan.point(trajectory.method, fraction).on_trial(apart)
-        for stage in [*point.chain(), *(one for near in point.needs() for one in near.chain())]:
+        for stage in point.origins():
             if stage.trial and stage.kind in kinds:
                 trajectory.store.drop_stage(stage.key)
 

@@ -47,7 +47,8 @@ def sparse_line(record: Record) -> str:
             f"{percent(change.overlap, 0)} of the removed units would go without it, too "
             f"({percent(change.by_chance, 0)} by chance)"
         )
-    return "; ".join([*words, *(["so the choice hardly changed"] if record.ineffective else [])])
+    hardly = "the choice hardly changed" if record.change else "it fell by less than 5 %"
+    return "; ".join([*words, *([hardly] if record.ineffective else [])])
 
 
 def _cost_table(dense: Cost, pruned: Cost) -> str:

@@ -17,7 +17,8 @@ MEANING = (
     "By lot: removed units whose score equals that of a unit of their group that stayed. Scores that draw random "
     "numbers were computed once more with other draws. Error of draws: relative standard error of one scoring, the "
     "median over groups and seeds. Within error: removed units whose score lies within it of a unit that stayed. "
-    "Otherwise: removed units that the second scores would have kept."
+    "Otherwise: removed units that the second scores would have kept. All three are missing where a score draws "
+    "nothing, or where its second scores were refused."
 )
 
 
@@ -63,7 +64,7 @@ def _row(point: Point, seeds: list[SelectionFacts]) -> tuple[str, ...]:
         *(point.task, point.ranking, point.criterion, f"{point.keep:g} {METRIC_WORDS[point.metric]}"),
         f"{sum(facts.removed for facts in seeds):,}",
         f"{sum(facts.by_lot for facts in seeds):,}",
-        percent(median(facts.error or 0.0 for facts in drawn), 1) if drawn else "draws nothing",
+        percent(median(facts.error or 0.0 for facts in drawn), 1) if drawn else MISSING,
         *(_share(name, drawn) for name in ("within_error", "otherwise")),
     )
 

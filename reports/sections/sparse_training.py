@@ -8,12 +8,15 @@ from prunebench.records.record import Record
 from prunebench.records.sparse import UNCHANGED, PushedUnits
 from prunebench.reports.document import Items, Section, Table, Text
 from prunebench.reports.formatting import counted, duration, percent
+from prunebench.reports.ordering import METRIC_WORDS
+from prunebench.reports.points import Point
 from prunebench.reports.results import Results
 
 TITLE = "Sparse training"
 HEADER = (
     "task",
     "criterion",
+    "ranking",
     "keep",
     "seeds",
     "term fell by",
@@ -28,30 +31,24 @@ EXPLAINED = (
     "removes after the same training without the regulariser, both cut once to this keep; *by chance*: what random "
     f"units of each layer would share. *Unchanged in*: seeds in which {UNCHANGED}. There it is the score alone."
 )
-Cell = tuple[str, str, float]
 
 
 def sparse_section(results: Results) -> Section:
     """Show what every regulariser did at every keep, and the tuned strengths."""
-    cells: dict[Cell, list[Record]] = defaultdict(list)
-    for record in results.records:
-        if record.sparse is not None:
-            cells[results.tasks[record.key], record.cell.criterion, record.cell.keep].append(record)
+    cells = {point: [one for one in found.values() if one.sparse] for point, found in results.points.items()}
+    cells = {point: records for point, records in cells.items() if records}
     if not cells:
         return Section(TITLE, (), "No network here was trained with a regulariser.")
     more = (*_pushed_units(results), *_open_gates(results), *_tuned_strengths(results))
-    table = Table(TITLE, HEADER, tuple(_row(cell, records) for cell, records in cells.items()), text_columns=2)
+    table = Table(TITLE, HEADER, tuple(_row(point, records) for point, records in cells.items()), text_columns=4)
     return Section(TITLE, (Text(EXPLAINED), table, *more))
 
 
-def _row(cell: Cell, records: list[Record]) -> tuple[str, ...]:
-    task, criterion, keep = cell
+def _row(point: Point, records: list[Record]) -> tuple[str, ...]:
     terms = [record.sparse for record in records if record.sparse]
     changes = [record.change for record in records if record.change]
     return (
-        task,
-        criterion,
-        f"{keep:g}",
+        *(point.task, point.criterion, point.ranking, f"{point.keep:g} {METRIC_WORDS[point.metric]}"),
         f"{len(records)}",
         _mean_percent(1 - term.after / term.before for term in terms if term.before),
         _mean_percent(term.acted_on for term in terms),

@@ -103,7 +103,7 @@ def test_texts_that_are_no_paths_are_one_line(refused: Callable[..., str], tmp_p
 
 def test_a_report_is_not_written_into_results(refused: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "r" / "records").mkdir(parents=True)
-    (tmp_path / "r" / "store.json").write_text('{"schema_version": 2}')
+    (tmp_path / "r" / "store.json").write_text('{"schema_version": 3}')
     for folder in (tmp_path / "r", tmp_path / "r" / ".." / "r", tmp_path / "r" / "records"):
         assert "this is where the results are" in refused("report", tmp_path / "r", "-o", folder)
 
@@ -146,4 +146,4 @@ def test_the_installed_command_has_no_traceback_and_goes_on_after_ctrl_c(tmp_pat
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err.splitlines()[-1].startswith("prunebench: interrupted; finished points are kept")
-    assert json.loads((tmp_path / "r" / "store.json").read_text()) == {"schema_version": 2}
+    assert json.loads((tmp_path / "r" / "store.json").read_text()) == {"schema_version": 3}

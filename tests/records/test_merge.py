@@ -72,14 +72,14 @@ def put_json(path: Path, data: Any, time: int = OLD) -> None:
 
 def put_run(folder: Path, preset: str | None, command: str, asked: list[Any]) -> None:
     facts = {"preset": preset, "command": command, "asked": asked}
-    put_json(folder / "run.json", {"schema_version": 2, **facts})
+    put_json(folder / "run.json", {"schema_version": 3, **facts})
 
 
 def put_timings(folder: Path, time: int, machine: str = "m", **speedups: float) -> None:
     setting = {"machine": machine, "backend": "eager", "batch": 64, "threads": 1}
     measured = {"dense_seconds": 2.0, "pruned_seconds": 1.0, "ratios": [1.5], "low": 1.0, "high": 2.0}
     entries = [{"key": key, "speedup": speedup, **setting, **measured} for key, speedup in speedups.items()]
-    put_json(folder / "timing" / f"{machine}-eager.json", {"schema_version": 2, "latencies": entries}, time)
+    put_json(folder / "timing" / f"{machine}-eager.json", {"schema_version": 3, "latencies": entries}, time)
 
 
 def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -128,7 +128,7 @@ def test_everything_of_both_is_there_once_with_its_time(two: Two, tmp_path: Path
     assert len(copied) == 3 + 2 + 1 + 4
     assert {path: found.get(path) for path in copied} == {path: ours[path] for path in copied}
     assert sorted(path.name for path in (c / "stages").iterdir()) == ["dense0", "dense2", "shared"]
-    assert json.loads(found["store.json"][0]) == {"schema_version": 2}
+    assert json.loads(found["store.json"][0]) == {"schema_version": 3}
     results = read_results(c)
     assert results.records[1].environment and results.records[1].environment.seconds == {"dense": 2.0}  # the newer
     assert {key: [x.speedup for x in entries] for key, entries in results.latencies.items()} == {
@@ -197,7 +197,7 @@ def spoil(folder: Path, what: str) -> str:
     """Change a folder so that it cannot be merged; gives what the error must say."""
     if what == "schema":
         put_json(folder / "store.json", {"schema_version": 1})
-        return f"{folder / 'store.json'}: schema_version: schema 1, this version reads schema 2; use the version that"
+        return f"{folder / 'store.json'}: schema_version: schema 1, this version reads schema 3; use the version that"
     if what == "no folder":
         (folder / "store.json").unlink()
         return f"{folder}: not a results folder (no store.json)"
@@ -205,10 +205,10 @@ def spoil(folder: Path, what: str) -> str:
         next((folder / "records").rglob("*.json")).write_text("{")
         return "corrupt record"
     if what == "latency":
-        put_json(folder / "timing" / "m.json", {"schema_version": 2, "latencies": [{"key": "x"}]})
+        put_json(folder / "timing" / "m.json", {"schema_version": 3, "latencies": [{"key": "x"}]})
         return "m.json: latencies.0.machine: Field required"
-    put_json(folder / "run.json", {"schema_version": 3})
-    return f"{folder / 'run.json'}: schema_version: schema 3"
+    put_json(folder / "run.json", {"schema_version": 9})
+    return f"{folder / 'run.json'}: schema_version: schema 9"
 
 
 @pytest.mark.parametrize("what", ["schema", "no folder", "record", "latency", "run.json"])

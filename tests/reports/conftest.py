@@ -150,10 +150,10 @@ def write_folder(folder: Path, records: Iterable[Record], latencies: Iterable[La
         path = folder / "records" / record.cell.criterion.replace(":", "_") / f"{number}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(record.model_dump_json())
-    timing = {"schema_version": 2, "latencies": [x.model_dump(mode="json") for x in latencies]}
+    timing = {"schema_version": 3, "latencies": [x.model_dump(mode="json") for x in latencies]}
     (folder / "timing").mkdir(parents=True, exist_ok=True)
     (folder / "timing" / "imaginary-eager.json").write_text(json.dumps(timing))
-    (folder / "run.json").write_text(json.dumps({"schema_version": 2, "preset": preset, "command": "prunebench run"}))
+    (folder / "run.json").write_text(json.dumps({"schema_version": 3, "preset": preset, "command": "prunebench run"}))
     return folder
 
 
@@ -165,7 +165,7 @@ def write_benchmark(path: Path, records: Iterable[Record], preset: str | None = 
         if timed and record.status == "ok":
             ours["latency"] = make_latency(record).model_dump(mode="json")
         entries.append({"name": record.key, "extra_info": {"prunebench": ours}})
-    path.write_text(json.dumps({"benchmarks": entries, "prunebench": {"schema_version": 2, "preset": preset}}))
+    path.write_text(json.dumps({"benchmarks": entries, "prunebench": {"schema_version": 3, "preset": preset}}))
     return path
 
 

@@ -150,7 +150,7 @@ def _add_others(folder: Path) -> None:
         key="f", cell=cell, protocol={"epochs": 3}, fingerprint="f", pictures=(3, 3), groups={"conv1": group}
     )
     for place, data in (
-        ("timing/m-eager.json", {"schema_version": 2, "latencies": [latency | {"low": 1.9, "high": 2.1}]}),
+        ("timing/m-eager.json", {"schema_version": 3, "latencies": [latency | {"low": 1.9, "high": 2.1}]}),
         ("choices/strength-k.json", choice),
         ("fidelity/digits-lenet5/obd/seed0-f.json", found.model_dump(mode="json")),
     ):

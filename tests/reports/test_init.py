@@ -57,7 +57,7 @@ def test_report_and_show_need_no_torch(make: SimpleNamespace, tmp_path: Path) ->
 def test_merging_needs_no_torch(make: SimpleNamespace, tmp_path: Path) -> None:
     folders = [make.folder(tmp_path / name, [make.record(name)]) for name in ("magnitude", "random")]
     for folder in folders:
-        (folder / "store.json").write_text('{"schema_version": 2}')
+        (folder / "store.json").write_text('{"schema_version": 3}')
     code, out, err = prunebench("merge", *folders, "-o", tmp_path / "merged")
     assert (code, err) == (0, "")
     assert re.search(r"merged now +0 +2 ", out)

@@ -57,12 +57,12 @@ def test_failed_cells_stand_beside_the_entries(make: SimpleNamespace, tmp_path: 
         ('{"benchmarks": []}', "no PruneBench records"),
         ('{"benchmarks": [{"name": "a", "extra_info": {}}]}', "no PruneBench records"),
         (
-            '{"benchmarks": [], "prunebench": {"schema_version": 2, "untimed": 3}}',
+            '{"benchmarks": [], "prunebench": {"schema_version": 3, "untimed": 3}}',
             "untimed: Input should be a valid tuple",
         ),
-        ('{"benchmarks": [], "prunebench": {"schema_version": 99}}', "schema 99, this version reads schema 2"),
-        ('{"benchmarks": [{"extra_info": {"prunebench": {"record": {"schema_version": 3}}}}]}', "record schema 3"),
-        ('{"benchmarks": [{"extra_info": {"prunebench": {"record": {"schema_version": 2}}}}]}', "corrupt record"),
+        ('{"benchmarks": [], "prunebench": {"schema_version": 99}}', "schema 99, this version reads schema 3"),
+        ('{"benchmarks": [{"extra_info": {"prunebench": {"record": {"schema_version": 9}}}}]}', "record schema 9"),
+        ('{"benchmarks": [{"extra_info": {"prunebench": {"record": {"schema_version": 3}}}}]}', "corrupt record"),
     ],
 )
 def test_other_files_are_refused_in_one_line(text: str, message: str, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_tunings_are_read_from_a_folder_and_from_a_benchmark_json(make: SimpleNa
 
 def test_what_was_asked_for_must_be_readable(make: SimpleNamespace, tmp_path: Path) -> None:
     folder = make.folder(tmp_path, [make.record()])
-    (folder / "run.json").write_text('{"schema_version": 2, "asked": [{"ranking": "local", "metric": "macs"}]}')
+    (folder / "run.json").write_text('{"schema_version": 3, "asked": [{"ranking": "local", "metric": "macs"}]}')
     with pytest.raises(UserError, match=r"run\.json: asked\.0\.keeps: Field required"):
         read_results(folder)
 
@@ -122,7 +122,7 @@ def test_what_was_asked_for_must_be_readable(make: SimpleNamespace, tmp_path: Pa
 def test_a_corrupt_record_and_a_corrupt_latency_are_named(make: SimpleNamespace, tmp_path: Path) -> None:
     folder = make.folder(tmp_path, [make.record()])
     timing = folder / "timing" / "imaginary-eager.json"
-    timing.write_text('{"schema_version": 2, "latencies": [{"key": "a"}]}')
+    timing.write_text('{"schema_version": 3, "latencies": [{"key": "a"}]}')
     with pytest.raises(UserError, match=r"imaginary-eager\.json: latencies\.0\.machine: Field required"):
         read_results(folder)
     timing.unlink()

@@ -28,7 +28,7 @@ def test_keys_depend_on_parent_and_facts_and_not_on_their_order() -> None:
 def test_a_folder_of_this_schema_can_be_opened_again(tmp_path: Path) -> None:
     Store(tmp_path / "new" / "results")
     Store(tmp_path / "new" / "results")
-    assert json.loads((tmp_path / "new" / "results" / "store.json").read_text()) == {"schema_version": 2}
+    assert json.loads((tmp_path / "new" / "results" / "store.json").read_text()) == {"schema_version": 3}
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_a_folder_of_this_schema_can_be_opened_again(tmp_path: Path) -> None:
     [
         (
             '{"schema_version": 99}',
-            "results of schema 99, this version writes schema 2; give another folder with --re",
+            "results of schema 99, this version writes schema 3; give another folder with --re",
         ),
         ("{}", "results of schema None"),
         ("[1]", "not a file of prunebench"),

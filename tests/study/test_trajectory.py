@@ -242,3 +242,23 @@ def test_a_regularisers_choice_is_compared_with_that_of_plain_training(
     alone = computing(tiny(tmp_path / "alone", criteria="l1", keep="0.5", restart=True))
     assert alone.trained.count("sparse") == 2  # with the term and without it
     assert alone.records["l1", 0.5].facts() == found["l1", 0.5].facts()
+
+
+@pytest.mark.parametrize("names", [("shuffle:l1",), ("scratch:l1", "l1")])
+def test_a_control_computes_the_regularised_point_that_it_copies_and_leaves_nothing(
+    names: tuple[str, ...], tiny: Callable[..., Any], computing: Callable[..., Any], tmp_path: Path
+) -> None:
+    done = computing(tiny(tmp_path, criteria=names, keep="0.5", save="none"))
+    assert {record.status for record in done.records.values()} == {"ok"}
+    assert not list(tmp_path.rglob("weights.safetensors"))
+    changes = {name: record.change for (name, _), record in done.records.items()}
+    assert changes.pop("l1", True) and set(changes.values()) == {None}
+
+
+def test_where_nothing_is_removed_or_scores_ignore_the_network_no_change_is_claimed(
+    tiny: Callable[..., Any], computing: Callable[..., Any], tmp_path: Path
+) -> None:
+    found = computing(tiny(tmp_path, criteria=("l1", "l1+random"), keep="1")).records
+    assert {record.change for record in found.values()} == {None}
+    ours = trajectory_of(computing(tiny(tmp_path / "half", criteria="l1+random", keep="0.5")), "l1+random")
+    assert ours.plan.point(ours.method, 0.5).beside is None

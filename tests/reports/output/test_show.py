@@ -21,13 +21,15 @@ def test_a_failed_point_says_why(make: SimpleNamespace) -> None:
 
 
 def test_ineffective_sparse_training_is_said(make: SimpleNamespace) -> None:
-    assert "went from 100 to 97; it acts on 50 % of the units; so the choice hardly changed" in layer_table(
+    assert "went from 100 to 97; it acts on 50 % of the units; it fell by less than 5 %" in layer_table(
         make.record("l1", 0)
     )
-    assert "so the choice hardly changed" not in layer_table(make.record("l1", 1))
+    assert "it fell by less than 5 %" not in layer_table(make.record("l1", 1))
     changed = make.record("l1", 0).model_copy(update={"change": ChoiceChange(overlap=0.7, by_chance=0.5)})
     told = layer_table(changed)
     assert "70 % of the removed units would go without it, too (50 % by chance)" in told and "hardly" not in told
+    same = make.record("l1", 1).model_copy(update={"change": ChoiceChange(overlap=0.95, by_chance=0.5)})
+    assert "; the choice hardly changed" in layer_table(same)
 
 
 def test_pushed_units_are_said(make: SimpleNamespace) -> None:
