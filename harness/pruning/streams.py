@@ -70,10 +70,29 @@ def follow(start: Any, curved: bool, found: Readers) -> Iterator[Any]:
         yield node
         onward = [reader for reader in found.get(node, ()) if shape(reader) == shape(start)]
         alone = len(found.get(node, ())) == 1
-        node = next((one for one in onward if _kind(one) == "Mul" or (alone and _kind(one) in SUMS)), None)
+        onto = (
+            one for one in onward if (_kind(one) in SUMS and alone) or (_kind(one) == "Mul" and _only(node, one, found))
+        )
+        node = next(onto, None)
         if node is None and alone and not curved:
             yield from (one for one in onward if _kind(one) in CURVES)
         curved = curved and (node is None or _kind(node) not in SUMS)
+
+
+def _only(node: Any, product: Any, found: Readers) -> bool:
+    """Tell whether all that reads a tensor beside a product leads to the product's other factor."""
+    return all(reader is product or product in _onward(reader, found) for reader in found.get(node, ()))
+
+
+def _onward(start: Any, found: Readers) -> set[Any]:
+    """Give the operations that a tensor reaches."""
+    reached, stack = {start}, [start]
+    while stack:
+        for reader in found.get(stack.pop(), ()):
+            if reader not in reached:
+                reached.add(reader)
+                stack.append(reader)
+    return reached
 
 
 def _kind(node: Any) -> str:

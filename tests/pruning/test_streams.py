@@ -54,6 +54,9 @@ def test_it_is_followed_no_further_than_a_fork_unless_the_other_readers_make_its
     assert names(x, stream.relu().sum() + stream.sum()) == ["Add"]
     excited = x * x.mean(1, keepdim=True).sigmoid()
     assert names(x, F.relu(excited + y).sum()) == ["Mul", "Add", "Relu"]
+    assert names(x, excited.sum() + x.sum()) == []  # another operation reads the tensor without its factor
+    assert names(x, (x * 2).sum() + x.sum()) == []
+    assert names(x, (x * 2).relu().sum()) == ["Mul", "Relu"]
     assert names(x.mean(1, keepdim=True), excited.sum()) == []  # of another shape
 
 
