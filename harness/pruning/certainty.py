@@ -71,7 +71,7 @@ class DrawError:
         zero are left out there.
 
         >>> DrawError.between(torch.tensor([1.0, 10.0]), torch.tensor([3.0, 10.0]))  # differences of 1 and 0 means
-        DrawError(size=0.5, relative=True, share=0.5)
+        DrawError(size=0.4999..., relative=True, share=0.4999...)
         """
         a, b = as_ranked(first), as_ranked(second)
         difference, mean = (a - b) / math.sqrt(2), (a + b) / 2

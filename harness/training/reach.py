@@ -20,7 +20,7 @@ def acted_on(network: Network, gradients: Mapping[str, Tensor | None]) -> float:
     >>> from prunebench.testing import toys
     >>> network = toys.chain()
     >>> network.units, acted_on(network, {"0.weight": torch.ones_like(network.layer("0").weight)})
-    ({'0': 6, '2': 5}, 0.545...)
+    ({'0': 6, '2': 4, '6': 8}, 0.333...)
     """
     gates = [gradient for name, gradient in gradients.items() if name.startswith(f"{OWN} ")]
     acted = total = 0
