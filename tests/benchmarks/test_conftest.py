@@ -110,7 +110,7 @@ def test_failed_cells_are_in_the_file(data: dict[str, Any]) -> None:
 
 
 def test_a_report_can_be_made_of_the_file_alone(data: dict[str, Any], folder: Path) -> None:
-    assert data["prunebench"]["schema_version"] == 2
+    assert data["prunebench"]["schema_version"] == 3
     assert read_results(folder / "out.json")
 
 

@@ -60,7 +60,7 @@ def test_the_summary_names_the_failed_cells(bench: Bench, computed: Any) -> None
     point = list(bench.entries.values())[1]
     bench.records[point] = computed.records["magnitude", 0.5].model_copy(update={"status": "failed", "reason": "r"})
     summary = bench.summary()
-    assert summary["schema_version"] == 2
+    assert summary["schema_version"] == 3
     assert [(r["status"], r["reason"]) for r in summary["untimed"]] == [("failed", "r")]
 
 
