@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from prunebench import Criterion, Ranking
+from prunebench.criteria._masks import half_mean_square, mask_slopes
 
 
 def block_obd(output: Tensor, output_grad: Tensor) -> Tensor:
@@ -22,8 +23,7 @@ def block_obd(output: Tensor, output_grad: Tensor) -> Tensor:
     >>> block_obd(torch.tensor([[[1.0, 2.0]], [[1.0, 0.0]]]), torch.tensor([[[2.0, 1.0]], [[-2.0, 5.0]]]))
     tensor([5.])
     """
-    change = (output * output_grad).reshape(*output.shape[:2], -1).sum(dim=2)
-    return 0.5 * change.square().mean(dim=0)
+    return half_mean_square(mask_slopes(output, output_grad))
 
 
 CRITERION = Criterion(

@@ -3,14 +3,15 @@
 from torch import Tensor
 
 from prunebench import Criterion, Ranking
+from prunebench.criteria._masks import half_mean_square, mask_slopes
 
 
 def fisher(activation: Tensor, activation_grad: Tensor) -> Tensor:
     """Half the mean squared derivative of each sample's loss by a mask on the unit's feature map, 1/2 mean_n g_n^2.
 
-    g_n is the feature map times its gradient, summed over positions. The feature map lies
-    behind BatchNorm and nonlinearity, as in the published re-implementation (BayesWatch/pytorch-prunes). So the score
-    includes the BatchNorm's shift, which a removal takes away, too.
+    g_n is the feature map times its gradient, summed over positions. The feature map lies behind BatchNorm and
+    nonlinearity, as in the published re-implementation (BayesWatch/pytorch-prunes). So the score includes the
+    BatchNorm's shift, which a removal takes away, too.
 
     A unit has one mask. Where several layers write the unit, the mask stands behind each of them, and their derivatives
     are added before squaring. Where only a depthwise convolution reads the unit, the mask stands behind that
@@ -23,8 +24,7 @@ def fisher(activation: Tensor, activation_grad: Tensor) -> Tensor:
     >>> fisher(torch.tensor([[[1.0, 2.0]], [[1.0, 0.0]]]), torch.tensor([[[2.0, 1.0]], [[-2.0, 5.0]]]))
     tensor([5.])
     """
-    change = (activation * activation_grad).reshape(*activation.shape[:2], -1).sum(dim=2)
-    return 0.5 * change.square().mean(dim=0)
+    return half_mean_square(mask_slopes(activation, activation_grad))
 
 
 CRITERION = Criterion(

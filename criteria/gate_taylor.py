@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from prunebench import Criterion, Ranking
+from prunebench.criteria._masks import mask_slopes
 
 
 def gate_taylor(normed: Tensor, normed_grad: Tensor, *, per_example: bool = False) -> Tensor:
@@ -25,8 +26,8 @@ def gate_taylor(normed: Tensor, normed_grad: Tensor, *, per_example: bool = Fals
     >>> gate_taylor(y, g), gate_taylor(y, g, per_example=True)
     (tensor([1.]), tensor([10.]))
     """
-    change = (normed * normed_grad).reshape(*normed.shape[:2], -1).sum(dim=2)
-    return change.square().mean(dim=0) if per_example else change.mean(dim=0).square()
+    slopes = mask_slopes(normed, normed_grad)
+    return slopes.square().mean(dim=0) if per_example else slopes.mean(dim=0).square()
 
 
 CRITERION = Criterion(

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from prunebench import Criterion, Ranking
+from prunebench.criteria._masks import half_mean_square, mask_slopes
 
 
 def group_fisher(read: Tensor, read_grad: Tensor) -> Tensor:
@@ -28,8 +29,7 @@ def group_fisher(read: Tensor, read_grad: Tensor) -> Tensor:
     >>> group_fisher(torch.tensor([[[1.0, 2.0]], [[1.0, 0.0]]]), torch.tensor([[[2.0, 1.0]], [[-2.0, 5.0]]]))
     tensor([5.])
     """
-    change = (read * read_grad).reshape(*read.shape[:2], -1).sum(dim=2)
-    return 0.5 * change.square().mean(dim=0)
+    return half_mean_square(mask_slopes(read, read_grad))
 
 
 CRITERION = Criterion(

@@ -14,8 +14,8 @@ def hierarchical_squared_group_l12(
 
     HSQGL12 = sum_j ( sum_i ( sum_k |W_ijk| )^(1/2) )^2 with output i, input j and position k. This is the feature-wise
     form: its groups are *input* channels, that is the units of the layer before. The neuron-wise form swaps i and j.
-    Mitsuno et al. mix half and half; the Reg+OBD paper of 2021 leaves L1 out (`mix=1`). Both papers
-    penalise convolutions alone. eps: added inside the root, so that the gradient is finite at zero.
+    Mitsuno et al. mix half and half; the Reg+OBD paper of 2021 leaves L1 out (`mix=1`). Both papers have it on
+    convolutions alone. eps: added inside the root, so that the gradient is finite at zero.
 
     weight: (units, inputs, positions). Returns a scalar.
 
