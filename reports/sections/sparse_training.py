@@ -7,7 +7,7 @@ from statistics import fmean
 from prunebench.records.record import Record
 from prunebench.records.sparse import UNCHANGED, PushedUnits
 from prunebench.reports.document import Items, Section, Table, Text
-from prunebench.reports.formatting import counted, duration, percent
+from prunebench.reports.formatting import MISSING, counted, duration, percent
 from prunebench.reports.ordering import METRIC_WORDS
 from prunebench.reports.points import Point
 from prunebench.reports.results import Results
@@ -21,15 +21,16 @@ HEADER = (
     "seeds",
     "term fell by",
     "acts on units",
-    "same removed",
-    "by chance",
+    "overlap",
+    "overlap by chance",
     "unchanged in",
 )
-EXPLAINED = (
-    "*Term fell by*: the regulariser's term at the end of sparse training beside its start. *Acts on units*: the share "
-    "of the ranked units that the term pulls at. *Same removed*: the share of the removed units that the same score "
-    "removes after the same training without the regulariser, both cut once to this keep; *by chance*: what random "
-    f"units of each layer would share. *Unchanged in*: seeds in which {UNCHANGED}. There it is the score alone."
+CAPTION = "What each regulariser did, means over seeds."
+MEANING = (
+    "Term fell by: how far the regulariser's term fell in sparse training. Acts on units: the share of the ranked "
+    "units that the term pulls at. Overlap: the share of the removed units that the same score removes after the same "
+    "training without the regulariser. Both networks are cut once to this keep. Overlap by chance: that of random "
+    f"units of each layer. Unchanged in: seeds in which {UNCHANGED}."
 )
 
 
@@ -40,8 +41,8 @@ def sparse_section(results: Results) -> Section:
     if not cells:
         return Section(TITLE, (), "No network here was trained with a regulariser.")
     more = (*_pushed_units(results), *_open_gates(results), *_tuned_strengths(results))
-    table = Table(TITLE, HEADER, tuple(_row(point, records) for point, records in cells.items()), text_columns=4)
-    return Section(TITLE, (Text(EXPLAINED), table, *more))
+    table = Table(CAPTION, HEADER, tuple(_row(point, records) for point, records in cells.items()), text_columns=4)
+    return Section(TITLE, (Text(MEANING), table, *more))
 
 
 def _row(point: Point, records: list[Record]) -> tuple[str, ...]:
@@ -60,7 +61,7 @@ def _row(point: Point, records: list[Record]) -> tuple[str, ...]:
 
 def _mean_percent(values: Iterable[float]) -> str:
     known = list(values)
-    return percent(fmean(known), 0) if known else "-"
+    return percent(fmean(known), 0) if known else MISSING
 
 
 def _pushed_units(results: Results) -> tuple[Text | Items, ...]:
