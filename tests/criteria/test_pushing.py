@@ -1,17 +1,13 @@
 """The pushed units: how many, which, and that the terms pull at them alone."""
 
 import math
-from collections.abc import Callable
 
 import pytest
 import torch
-from torchvision.models import DenseNet
 
 from prunebench.criteria._pushing import lowest, written_by
 from prunebench.criteria.admm import Admm
 from prunebench.criteria.growing_reg import Growing
-from prunebench.pruning.analysis import analyse
-from prunebench.pruning.network import Network
 from prunebench.pruning.removal import remove
 from prunebench.testing import toys
 
@@ -40,20 +36,11 @@ def test_depthwise_and_coupled_layers_write_the_units_too() -> None:
     assert [part.layer for part in written_by(depthwise, depthwise.table.groups[0])] == ["0", "3"]
 
 
-def dense() -> Network:
-    """Build a small DenseNet, whose units are read behind concatenations."""
-    torch.manual_seed(0)
-    model = DenseNet(growth_rate=3, block_config=(2, 2), num_init_features=6, bn_size=2, num_classes=3).double()
-    return Network.dense(model, analyse(model, torch.zeros(1, 3, 32, 32, dtype=torch.float64), check=False))
-
-
-@pytest.mark.parametrize("make", [toys.chain, toys.residual, toys.depthwise, toys.grouped, dense])
+@pytest.mark.parametrize("toy", toys.TOYS)
 @pytest.mark.parametrize("pruned", [False, True])
 @pytest.mark.parametrize("rule", [Growing(strength=0.3, share=0.4), Admm(strength=0.3, share=0.4)])
-def test_the_terms_pull_at_the_pushed_units_alone(
-    make: Callable[[], Network], pruned: bool, rule: Growing | Admm
-) -> None:
-    network = make()
+def test_the_terms_pull_at_the_pushed_units_alone(toy: str, pruned: bool, rule: Growing | Admm) -> None:
+    network = toys.TOYS[toy]()
     if pruned:
         network = remove(network, {group.name: torch.tensor([1]) for group in network.table.groups})
     attached = rule.attach(network, torch.Generator())

@@ -45,6 +45,16 @@ def test_constant_groups_and_lots_by_hand() -> None:
     assert found == SelectionFacts(groups=5, removed=5, constant=("b", "e"), by_lot=2)
 
 
+@pytest.mark.parametrize("seed", range(50))
+def test_lots_are_those_that_the_definition_names(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    scores = {name: torch.randint(-1, 3, (7,), generator=generator).tolist() for name in "ab"}
+    gone = {name: sorted(range(7), key=values.__getitem__)[: seed % 6] for name, values in scores.items()}
+    kept = {name: {v for unit, v in enumerate(values) if unit not in gone[name]} for name, values in scores.items()}
+    by_lot = sum(scores[name][unit] in kept[name] for name, units in gone.items() for unit in units)
+    assert facts(scores, gone).by_lot == by_lot
+
+
 def test_the_error_of_draws_by_hand() -> None:
     first: Numbers = {"a": [1, 2, 3, 4], "b": [-0.9, 0, 1, 2]}
     second: Numbers = {"a": [3, 2, 3, 4], "b": [-0.9, 2, 1, 0]}

@@ -5,11 +5,11 @@ import pytest
 from prunebench.records.agreement import differences
 from prunebench.records.record import Cell, Environment, Record
 from prunebench.records.selection import SelectionFacts
+from prunebench.records.sparse import ChoiceChange, PushedUnits, SparseFacts
 
 
-def record(cpu: str, **changes: Any) -> Record:
+def record(cpu: str, **fields: Any) -> Record:
     cell = Cell(dataset="digits", model="lenet5", criterion="obd", seed=0, metric="macs", keep=0.5, ranking="local")
-    facts = {"groups": 3, "removed": 90, "by_lot": 1, "error": 0.1, "within_error": 5, "otherwise": 50} | changes
     environment = Environment(
         versions={},
         device="cpu",
@@ -21,8 +21,22 @@ def record(cpu: str, **changes: Any) -> Record:
         reused=(),
         peak_memory=0,
     )
-    selection = SelectionFacts.model_validate(facts)
-    return Record(key="k", cell=cell, protocol={}, fingerprint="f", selection=selection, environment=environment)
+    return Record(key="k", cell=cell, protocol={}, fingerprint="f", environment=environment, **fields)
+
+
+def drawn(cpu: str, **changes: Any) -> Record:
+    facts = {"groups": 3, "removed": 90, "by_lot": 1, "error": 0.1, "within_error": 5, "otherwise": 50} | changes
+    return record(cpu, selection=SelectionFacts.model_validate(facts))
+
+
+def trained(cpu: str, cut: int, both: int, overlap: float = 0.9) -> Record:
+    gates = {"conv": (both, *[0] * 8, 20 - both)}
+    return record(
+        cpu,
+        sparse=SparseFacts(before=1, after=0.5, gradient_ratio={}, acted_on=1, gates=gates),
+        pushed=PushedUnits(units=20, pushed=10, cut=cut, both=both),
+        change=ChoiceChange(overlap=overlap, by_chance=0.5),
+    )
 
 
 @pytest.mark.parametrize(
@@ -38,5 +52,13 @@ def record(cpu: str, **changes: Any) -> Record:
     ],
 )
 def test_the_error_of_draws_may_differ_by_rounding_between_machines(changes: dict[str, Any], agrees: bool) -> None:
-    assert (differences(record("one"), record("other", **changes)) == []) == agrees
-    assert differences(record("one"), record("one", **changes))
+    assert (differences(drawn("one"), drawn("other", **changes)) == []) == agrees
+    assert differences(drawn("one"), drawn("one", **changes))
+
+
+def test_other_machines_may_push_open_and_choose_other_units_but_not_cut_more() -> None:
+    first = trained("one", cut=10, both=9)
+    assert differences(first, trained("other", cut=10, both=5, overlap=0.8)) == []
+    assert [name for name, _, _ in differences(first, trained("other", cut=9, both=5))] == ["pushed.cut"]
+    same = [name for name, _, _ in differences(first, trained("one", cut=10, both=5, overlap=0.8))]
+    assert same == ["sparse.gates.conv.0", "sparse.gates.conv.9", "pushed.both", "change.overlap"]

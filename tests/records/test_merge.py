@@ -259,26 +259,6 @@ def test_other_kernels_may_move_the_last_digits_and_no_more(tmp_path: Path) -> N
     assert merge([a], tmp_path / "d").complete
 
 
-def test_other_kernels_may_push_and_open_other_units_but_not_cut_more(tmp_path: Path) -> None:
-    a, b = tmp_path / "a", tmp_path / "b"
-
-    def put_counts(folder: Path, seed: int, kernels: str, cut: int, both: int) -> None:
-        sparse = {"before": 1, "after": 0.5, "gradient_ratio": {}, "acted_on": 1}
-        pushed = {"units": 20, "pushed": 10, "cut": cut, "both": both}
-        bins = {"conv": (both, *[0] * 8, 20 - both)}
-        put(folder, record(seed, cpu_kernels=kernels, pushed=pushed, sparse=sparse | {"gates": bins}))
-
-    for seed in range(3):
-        put_counts(a, seed, "AVX2", 10, 9)
-    put_counts(b, 0, "AVX512", 10, 5)
-    put_counts(b, 1, "AVX512", 9, 5)
-    put_counts(b, 2, "AVX2", 10, 5)  # the same kernels
-    text, complete = merge([a, b], tmp_path / "c")
-    named = [re.sub(r".*: (\S+ is \S+) in .*", r"\1", line) for line in text.splitlines() if "contradiction" in line]
-    assert named == ["pushed.cut is 10", "sparse.gates.conv.0 is 9"]
-    assert not complete
-
-
 def test_no_trajectory_mixes_the_networks_of_two_machines(tmp_path: Path) -> None:
     a, b, c = tmp_path / "a", tmp_path / "b", tmp_path / "c"
     for folder, digest in ((a, "1"), (b, "2")):
