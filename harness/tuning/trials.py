@@ -30,7 +30,7 @@ class Trial:
     validation: accuracy at the end of fine-tuning; None where the trial failed. reason: why the trial failed.
     seconds: by key of each stage after the dense one, also where another trial computed the stage.
     overlap: share of the removed units that plain training would remove, too; None where unknown. ineffective: the
-    strength did nothing, see `prunebench.records.record.did_nothing`.
+    strength did nothing, see `prunebench.records.sparse.did_nothing`.
     """
 
     job: Job
@@ -88,12 +88,13 @@ def _trial(trajectory: Trajectory, job: Job, keep: Keep, apart: Container[str]) 
     except (Exception, SystemExit) as error:  # an error in a plugin fails this trial alone
         log.debug("traceback of the failed trial", exc_info=True)
         return Trial(job, str(keep), reason=reason(error))
+    sparse = next((one.sparse for one in reversed(facts.values()) if one.sparse), None)
     return Trial(
         job,
         str(keep),
         validation=last.curve[-1].validation,
         seconds={key: one.seconds for key, one in facts.items()},
-        ineffective=did_nothing(next((one.sparse for one in facts.values() if one.sparse), None), last.change),
+        ineffective=did_nothing(sparse, last.change),
         overlap=last.change.overlap if last.change else None,
     )
 
