@@ -42,7 +42,7 @@ def test_depthwise_and_coupled_layers_write_the_units_too() -> None:
 def test_the_terms_pull_at_the_pushed_units_alone(toy: str, pruned: bool, rule: Growing | Admm) -> None:
     network = toys.TOYS[toy]()
     if pruned:
-        network = remove(network, {group.name: torch.tensor([1]) for group in network.table.groups})
+        network = remove(network, {g.name: torch.tensor([1]) for g in network.table.groups if g.units > 1})
     attached = rule.attach(network, torch.Generator())
     named = dict(network.model.named_parameters())
     gradients = torch.autograd.grad(attached.penalty(), list(named.values()), allow_unused=True)
