@@ -6,7 +6,7 @@ from torch import nn
 
 from prunebench.pruning.network import Network
 from prunebench.pruning.removal import remove, zero_units
-from prunebench.pruning.unit_weights import unit_weights
+from prunebench.pruning.unit_weights import own_parameters, unit_weights
 from prunebench.testing import toys
 
 
@@ -46,3 +46,16 @@ def test_sums_have_a_gradient_and_any_function_will_do() -> None:
     torch.testing.assert_close(piece.sums(torch.abs).detach(), expected)
     (gradient,) = torch.autograd.grad(piece.sums(torch.abs)[1], linear.weight)
     assert gradient.abs().sum(dim=0).view(4, 4).sum(dim=1).tolist() == [0, 32, 0, 0]
+
+
+@pytest.mark.parametrize("toy", ["depthwise", "grouped"])
+def test_own_parameters_are_those_whose_mask_silences_the_unit_itself(toy: str) -> None:
+    """Of a unit that is written in several places, all of them count: groups, and the depthwise layer behind."""
+    for group in toys.TOYS[toy]().table.groups:
+        network = toys.TOYS[toy]()
+        for parameter in network.model.parameters():
+            parameter.data.fill_(1.0)
+        writers = {part.layer for part in group.slices if part.side == "out"}
+        zero_units(network, {group.name: torch.tensor([0])})
+        gone = [p for name, p in network.model.named_parameters() if name.rpartition(".")[0] in writers]
+        assert own_parameters(network, group) == sum(int((p == 0).sum()) for p in gone)

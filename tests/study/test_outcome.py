@@ -22,6 +22,7 @@ from prunebench.testing import toys
 REAL = {"train_fraction": 1.0, "epochs": 5, "sparse_epochs": 5}
 UNITS = {"conv1": 20, "conv2": 50, "fc1": 500}
 CRITERIA = ("growing_reg", "admm")
+TWICE = {"epochs": 2, "sparse_epochs": 2, "finetune_epochs": 2}
 
 
 def pushed_and_cut(spec: Any, criterion: str, record: Any) -> tuple[dict[str, set[int]], dict[str, set[int]]]:
@@ -77,6 +78,18 @@ def test_pushed_units_are_followed_down_the_ladder_and_shuffled(
             assert record.pushed.both < min(record.pushed.pushed, record.pushed.cut)
         else:
             assert record.pushed is None
+
+
+@pytest.mark.parametrize(("criterion", "constant"), [("growing_reg", ("sparse",)), ("magnitude+growing_reg", ())])
+def test_only_sparse_training_keeps_the_rate_constant(
+    criterion: str, constant: tuple[str, ...], tiny: Callable[..., Any], computing: Callable[..., Any], tmp_path: Path
+) -> None:
+    record = computing(tiny(tmp_path, criteria=criterion, keep="units=0.5", restart=True, **TWICE)).records[criterion, 0.5]
+    rates = {one.stage: [epoch.rate for epoch in record.curves if epoch.stage == one.stage] for one in record.curves}
+    assert {"dense", "sparse", "finetune 0.5"} <= rates.keys()
+    longer = {stage: found for stage, found in rates.items() if len(found) > 1}
+    assert "finetune 0.5" in longer and "sparse" in longer
+    assert {stage for stage, found in longer.items() if len(set(found)) == 1} == set(constant)
 
 
 def test_a_stage_that_lost_its_file_of_pushed_units_is_said() -> None:
