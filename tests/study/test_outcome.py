@@ -84,7 +84,8 @@ def test_pushed_units_are_followed_down_the_ladder_and_shuffled(
 def test_only_sparse_training_keeps_the_rate_constant(
     criterion: str, constant: tuple[str, ...], tiny: Callable[..., Any], computing: Callable[..., Any], tmp_path: Path
 ) -> None:
-    record = computing(tiny(tmp_path, criteria=criterion, keep="units=0.5", restart=True, **TWICE)).records[criterion, 0.5]
+    spec = tiny(tmp_path, criteria=criterion, keep="units=0.5", restart=True, **TWICE)
+    record = computing(spec).records[criterion, 0.5]
     rates = {one.stage: [epoch.rate for epoch in record.curves if epoch.stage == one.stage] for one in record.curves}
     assert {"dense", "sparse", "finetune 0.5"} <= rates.keys()
     longer = {stage: found for stage, found in rates.items() if len(found) > 1}
