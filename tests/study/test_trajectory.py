@@ -262,3 +262,10 @@ def test_where_nothing_is_removed_or_scores_ignore_the_network_no_change_is_clai
     assert {record.change for record in found.values()} == {None}
     ours = trajectory_of(computing(tiny(tmp_path / "half", criteria="l1+random", keep="0.5")), "l1+random")
     assert ours.plan.point(ours.method, 0.5).beside is None
+
+
+def test_gates_are_compared_with_no_plain_training(computed: Any) -> None:
+    """A network that was trained plainly has no gates to rank by; training it would be for nothing."""
+    for criterion, compared in (("l0", False), ("l1", True)):
+        ours = trajectory_of(computed, criterion)
+        assert (ours.plan.point(ours.method, 0.5).beside is not None) == compared
