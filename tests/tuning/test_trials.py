@@ -14,7 +14,7 @@ from prunebench.study.grid import make_grid
 from prunebench.study.progress import Progress
 from prunebench.study.run import run
 from prunebench.study.store import Store
-from prunebench.tuning.choose import first_failure, mean_validation, total_seconds
+from prunebench.tuning.choose import first_failure, mean_overlap, mean_validation, total_seconds
 from prunebench.tuning.finetune_rate import sweep
 from prunebench.tuning.strength import tune
 from prunebench.tuning.trials import Trial
@@ -129,11 +129,13 @@ def test_a_sweep_shares_its_dense_and_sparse_networks_with_a_run(
 
 
 def test_a_failed_trial_has_its_reason_and_no_mean() -> None:
-    ok = Trial(JOB, "macs=0.5", validation=0.5, seconds={"sparse": 2.0, "point": 1.0})
-    other = Trial(JOB, "macs=0.3", validation=0.3, seconds={"sparse": 2.0, "other": 3.0})
+    ok = Trial(JOB, "macs=0.5", validation=0.5, seconds={"sparse": 2.0, "point": 1.0}, overlap=0.9)
+    other = Trial(JOB, "macs=0.3", validation=0.3, seconds={"sparse": 2.0, "other": 3.0}, overlap=0.5)
     bad = Trial(JOB, "macs=0.1", reason="too hot")
     assert mean_validation([ok, other]) == pytest.approx(0.4)
     assert mean_validation([ok, bad]) is None and mean_validation([]) is None
+    assert mean_overlap([ok, other, bad]) == pytest.approx(0.7)  # of those where it is known
+    assert mean_overlap([bad]) is mean_overlap([]) is None
     assert total_seconds([ok, other, bad]) == 6.0  # the common stage once
     assert (bad.status, bad.summary(), ok.summary()) == (
         "failed",
