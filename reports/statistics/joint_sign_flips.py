@@ -13,7 +13,7 @@ SLACK = 1e-9  # equal statistics must count as equal although they round differe
 def joint_sign_flips(
     differences: ArrayLike, groups: Sequence[Hashable], *, pooled: bool = True, most: int = MOST_SIGNS
 ) -> list[float]:
-    """Adjusted two-sided p of 'the mean is zero', one for each contrast (Westfall and Young 1993, algorithm 2.8).
+    """Test 'the mean is zero' and give each contrast's adjusted two-sided p (Westfall and Young 1993, algorithm 2.8).
 
     differences: (contrasts, seeds), any unit. A missing pair is NaN; each contrast needs a pair. groups: the budget of
     each contrast. Under the hypothesis the signs of a seed's differences, all at once, are as likely as the opposite.

@@ -12,7 +12,7 @@ from prunebench.reports.statistics.permutation import sign_flip
 
 
 def by_definition(d: Sequence[Sequence[float | None]], groups: Sequence[str], pooled: bool) -> list[float]:
-    """The procedure in plain Python: every sign vector, every contrast, one step of Westfall and Young after another."""
+    """In plain Python: every sign vector, every contrast, one step of Westfall and Young after another."""
     known = [[x for x in row if x is not None] for row in d]
     square = [sum(x * x for x in row) / len(row) for row in known]
     v = square
@@ -69,7 +69,7 @@ def test_scalings_differ_where_spreads_differ() -> None:
 
 @pytest.mark.parametrize("pooled", [True, False])
 def test_the_largest_statistic_against_scipy(pooled: bool) -> None:
-    d = np.random.default_rng(3).standard_normal((5, 8)) + [[1.2], [0.0], [0.0], [0.3], [0.0]]
+    d = np.random.default_rng(3).standard_normal((5, 8)) + np.array([[1.2], [0.0], [0.0], [0.3], [0.0]])
     square = (d * d).mean(axis=1)
     v = (square + square.mean()) / 2 if pooled else square
 
@@ -118,7 +118,7 @@ def test_a_missing_pair_is_left_out_and_others_count() -> None:
 
 
 def test_seeds_beyond_the_enumeration_are_drawn_and_never_give_zero() -> None:
-    d = np.random.default_rng(1).standard_normal((3, 14)) + [[0.8], [0.3], [0.0]]
+    d = np.random.default_rng(1).standard_normal((3, 14)) + np.array([[0.8], [0.3], [0.0]])
     exact, drawn = joint_sign_flips(d, [0] * 3), joint_sign_flips(d, [0] * 3, most=4_000)
     assert drawn == pytest.approx(exact, abs=0.03) and drawn != exact
     assert joint_sign_flips(d, [0] * 3, most=4_000) == drawn
@@ -144,7 +144,7 @@ def test_ties_that_round_differently_count() -> None:
 
 def test_what_is_refused() -> None:
     for wrong in ([1.0, 2.0], [[]], [[1.0, np.inf]], [[np.nan, np.nan]]):
-        with pytest.raises(ValueError, match="needed|finite"):
+        with pytest.raises(ValueError, match=r"needed|finite"):
             joint_sign_flips(wrong, ["a"])
     with pytest.raises(ValueError, match="a group for each contrast"):
         joint_sign_flips([[1.0]], [])
