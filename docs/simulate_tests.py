@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
+from prunebench.reports.analysis.changes import IMPROVED, REGRESSED, describe_change, judge_changes
+
 SEEDS = (5, 6, 8, 10, 15, 20)
 ALPHA = 0.05
 MOST_SIGNS = 2_048  # all sign vectors up to 12 seeds; more are drawn
@@ -207,11 +209,43 @@ def _cells(world: World, family: Family, repetitions: int, power: bool, tests: S
         yield ", ".join(f"{100 * found[name]:.1f}" for name in tests)
 
 
+CHANGES = (  # what happened to 20 points, in points of accuracy; seeds scatter by 0.3
+    ("nothing", normal, np.zeros(20)),
+    ("nothing, heavy tails", heavy, np.zeros(20)),
+    ("all fell by 0.4", normal, np.full(20, -0.4)),
+    ("all fell by 0.5", normal, np.full(20, -0.5)),
+    ("one fell by 1", normal, np.where(np.arange(20) == 0, -1.0, 0.0)),
+    ("one rose by 0.5", normal, np.where(np.arange(20) == 0, 0.5, 0.0)),
+)
+
+
+def changes_table(repetitions: int) -> str:
+    """Simulate `prunebench compare` with a margin of 0.5 points: how often some point has a verdict."""
+    rows = []
+    for name, draw, moved in CHANGES:
+        cells = []
+        for n in (3, 5, 10):
+            rng = np.random.default_rng(n)
+            told = [_changes(0.3 * draw(rng, (20, n)) + moved[:, None]) for _ in range(repetitions)]
+            cells += [", ".join(f"{100 * np.mean([v in one for one in told]):.1f}" for v in (REGRESSED, IMPROVED))]
+        rows.append([name, *cells])
+    title = f"Comparisons of 20 points, margin 0.5, with some {REGRESSED}, some {IMPROVED}, %"
+    return f"{title}\n" + tabulate(rows, ["what happened", "3 seeds", "5 seeds", "10 seeds"], "github")
+
+
+def _changes(d: Vector) -> set[str]:
+    rows = [describe_change(one, 0.5) | {"identical": 0} for one in d]
+    judge_changes(rows, 0.5)
+    return {row["verdict"] for row in rows}
+
+
 def main() -> None:
     """Print the tables of docs/statistics.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repetitions", type=int, default=2_000)
-    for text in _tables(parser.parse_args().repetitions):
+    repetitions = parser.parse_args().repetitions
+    print(changes_table(repetitions // 4), end="\n\n", flush=True)
+    for text in _tables(repetitions):
         print(text, end="\n\n", flush=True)
 
 
