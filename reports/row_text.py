@@ -30,7 +30,7 @@ def verdict_cell(row: dict[Any, Any]) -> str:
     >>> verdict_cell({"verdict": "better", "on_these_pictures": True}), verdict_cell({"verdict": "too few seeds"})
     ('better, on these test pictures', 'too few seeds')
     """
-    return row["verdict"] + (f", {ON_THESE_PICTURES}" if row.get("on_these_pictures") is True else "")
+    return f"{row['verdict']}, {ON_THESE_PICTURES}" if row.get("on_these_pictures") is True else str(row["verdict"])
 
 
 def tie_note(row: dict[Any, Any]) -> str:

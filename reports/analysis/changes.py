@@ -23,9 +23,9 @@ LOST = "failed now"
 def changes_table(before: Results, after: Results, margin: float) -> pd.DataFrame:
     """One row per point that both runs have: paired difference after - before of the fine-tuned accuracy, by seed.
 
-    identical: pairs whose accuracies, widths and predictions are equal. p_worse, p_better: one-sided paired t tests of
-    'the mean fell by no more than the margin' and of 'the mean did not rise' (sign flips where all differences are
-    equal), each adjusted over all points (Holm). size: pruned MACs (or weights), after / before, mean over the pairs.
+    identical: pairs whose accuracies, widths and predictions are equal. p_worse: one-sided paired t test of 'the mean
+    fell by no more than the margin'; p_better: of 'it did not rise'. Sign flips stand in where all differences are
+    equal. Both are adjusted over all points (Holm). size: pruned MACs (or weights), after / before, mean over pairs.
     time: measured seconds, after / before, median over the pairs that were timed in the same setting.
 
     verdict: one of these, the first that holds.

@@ -72,11 +72,11 @@ def smallest_keeps_table(margins: pd.DataFrame, failed: Iterable[Point]) -> pd.D
         held = {keep: None if pd.isna(answer) else bool(answer) for keep, answer in answers}
         lost = broken.get(tuple(map(str, values[:-1])), [])
         held |= dict.fromkeys(lost, False)
-        at = part.set_index("keep")
+        at = {row["keep"]: row for row in part.to_dict("records")}
         row = dict(zip(KEY, values, strict=True)) | {"n": int(part["n"].min()), "margin": part["margin"].iloc[0]}
         smallest = smallest_keep_held(list(held), list(held.values()))
         row |= {"smallest_keep": smallest}
-        row |= {name: at.loc[smallest, name] if smallest else None for name in ("params_kept", "lost", "may_lose")}
+        row |= {name: at[smallest][name] if smallest else None for name in ("params_kept", "lost", "may_lose")}
         rows.append(row | {"tested_to": part["keep"].min(), "failed_at": max(lost, default=None)})
     return pd.DataFrame(rows, columns=SMALLEST_COLUMNS)
 

@@ -140,4 +140,5 @@ def _rejected(
     raised = mean + (moved - square[:, 0]) / d.shape[1]
     statistics = np.abs(own @ signs) / np.sqrt(d.shape[2] * (moved + raised) / 2)[:, None]
     highest = np.maximum(statistics, others * np.sqrt((1 + mean) / (1 + raised))[:, None])
-    return np.count_nonzero(highest >= statistics[:, :1] * (1 - 1e-5), axis=1) <= count
+    reached: NDArray[np.int64] = np.count_nonzero(highest >= statistics[:, :1] * (1 - 1e-5), axis=1)
+    return reached <= count
