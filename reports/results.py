@@ -75,6 +75,12 @@ class Results:
         return bool(protocols) and not any(p.get("rung_epochs") or p.get("finetune_epochs") for p in protocols)
 
     @property
+    def from_checkpoint(self) -> tuple[str, ...]:
+        """Names of the tasks whose dense networks start from a checkpoint, the same for every seed."""
+        given = (r for r in self.records if r.protocol.get("weights") or "weights=" in r.cell.model)
+        return tuple(dict.fromkeys(self.tasks[record.key] for record in given))
+
+    @property
     def demonstration(self) -> bool:
         """Whether these results are too little for evidence: `quick`, digits only, or fewer than three seeds."""
         cells: list[Cell | ScoreRequest] = [record.cell for record in self.records]

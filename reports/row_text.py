@@ -6,6 +6,8 @@ from prunebench.reports.formatting import is_missing, signed_interval
 from prunebench.reports.ordering import DENSE_CONTINUED, KEEP_TOLERANCE, METRIC_WORDS
 from prunebench.reports.statistics.intervals import Interval
 
+ON_THESE_PICTURES = "on these test pictures"
+
 
 def row_interval(row: dict[Any, Any], mean: str = "difference", prefix: str = "") -> Interval:
     """Give the interval that a table's row holds in the columns n, `mean`, low and high, each after `prefix`."""
@@ -20,6 +22,15 @@ def difference_cell(row: dict[Any, Any]) -> str:
     gap = row.get("keep_gap", 0.0)
     differ = not is_missing(gap) and abs(gap) > KEEP_TOLERANCE and row["reference"] != DENSE_CONTINUED
     return signed_interval(row_interval(row)) + tie_note(row) + (" †" if differ else "")
+
+
+def verdict_cell(row: dict[Any, Any]) -> str:
+    """Write a verdict, and whether it holds for these test pictures only.
+
+    >>> verdict_cell({"verdict": "better", "on_these_pictures": True}), verdict_cell({"verdict": "too few seeds"})
+    ('better, on these test pictures', 'too few seeds')
+    """
+    return f"{row['verdict']}, {ON_THESE_PICTURES}" if row.get("on_these_pictures") is True else str(row["verdict"])
 
 
 def tie_note(row: dict[Any, Any]) -> str:

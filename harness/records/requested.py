@@ -1,10 +1,27 @@
 """Requests of a run, stored in the results folder, so that a report can name missing points. Torch-free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from prunebench.records.names import Metric, RankingName
 from prunebench.records.record import Cell
 from prunebench.records.validation import Count, Frozen, Name, Share
+
+FEWEST_SEEDS = 6
+"""Fewest seeds that can give a verdict: the smallest p of n seeds, 2**(1 - n), is at most 0.05 from 6 on."""
+
+
+def describe_seeds(seeds: Sequence[int]) -> str:
+    """Say how many seeds a run has, and whether they are too few for a verdict.
+
+    >>> describe_seeds(range(10)), describe_seeds((0, 1, 2))
+    ('10 seeds', '3 seeds: no verdict, which takes 6 or more')
+    >>> describe_seeds((5,))
+    '1 seed, the one numbered 5 (--seeds 0-4 gives 5 of them): no verdict, which takes 6 or more'
+    """
+    text = f"{len(seeds)} seed{'s' * (len(seeds) != 1)}"
+    if len(seeds) == 1 and seeds[0] > 0:
+        text += f", the one numbered {seeds[0]} (--seeds 0-{seeds[0] - 1} gives {seeds[0]} of them)"
+    return text if len(seeds) >= FEWEST_SEEDS else f"{text}: no verdict, which takes {FEWEST_SEEDS} or more"
 
 
 class RequestedTrajectories(Frozen):

@@ -14,6 +14,7 @@ from prunebench.plugins.expressions import Method, parse_method, parse_seeds
 from prunebench.plugins.registry import load_registry
 from prunebench.pruning.selection import lowest
 from prunebench.records.budget import Keep
+from prunebench.records.requested import describe_seeds
 from prunebench.study.choices import resolve, with_swept_rate
 from prunebench.study.spec import Spec
 from prunebench.study.store import Store
@@ -49,13 +50,14 @@ class Grid:
 
 
 def schedule(grid: Grid) -> str:
-    """Describe in one line what a grid trains."""
+    """Describe in one line what a grid trains, and whether its seeds can give a verdict."""
     spec = grid.spec
     pairs = dict.fromkeys((job.dataset, job.model) for job in grid.jobs)
     dense = ", ".join(dict.fromkeys(str(prepare_task(spec, *pair).protocol.epochs) for pair in pairs))
     epochs = f"dense {dense}, sparse {spec.sparse_epochs}, rung {spec.rung_epochs}, fine-tuning {spec.finetune_epochs}"
     size = f"{len(grid.jobs)} trajectories x {len(spec.keep.fractions)} keeps"
-    return f"{size}; preset: {spec.preset or 'none'}; epochs: {epochs}; ranking: {spec.ranking}"
+    seeds = describe_seeds(parse_seeds(spec.seeds))
+    return f"{size}; preset: {spec.preset or 'none'}; epochs: {epochs}; ranking: {spec.ranking}; {seeds}"
 
 
 def make_grid(spec: Spec) -> Grid:

@@ -1,22 +1,19 @@
-"""Whole accuracy-compression curves: compared at equal achieved MACs (or weights), and by the area under them."""
+"""Whole accuracy-compression curves: at equal achieved MACs (or weights), and by the area under them."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from prunebench.records.names import parts
 from prunebench.reports.analysis.pairing import describe_differences
-from prunebench.reports.analysis.verdicts import judge_families
+from prunebench.reports.analysis.verdicts import Contrast
 from prunebench.reports.ordering import BASELINE, DENSE_CONTINUED, cost_metric, is_control
 from prunebench.reports.points import Point, RecordBySeed, distinct_seeds, finetuned_accuracy
-from prunebench.reports.results import Results
 from prunebench.reports.statistics.curves import area_under_curve, interpolate_accuracy, shared_range
 from prunebench.reports.statistics.intervals import t_interval
-
-COLUMNS = ["task", "ranking", "metric", "criterion", "seeds", "from_keep", "to_keep", "area"]
+from prunebench.reports.statistics.vectors import rounded
 
 
 class Line(NamedTuple):
@@ -61,16 +58,9 @@ def differences_at_keep(ours: Mapping[int, Curve], other: Mapping[int, Curve], k
     return np.array(found)
 
 
-def areas_table(results: Results) -> pd.DataFrame:
-    """One row per line and reference: mean accuracy over the compression that all lines of a task and metric share.
-
-    area: accuracy averaged over log(MACs kept) from `from_keep` to `to_keep`, mean over the criterion's seeds;
-    area_half: half of its 95 % t interval. Methods have a row for each primary contrast of the area. Its columns are
-    those of `pairing.describe_differences` and `family.judge_families`, with one family per task, ranking and metric.
-    Seeds that lack a keep are left out. The table is empty where there is one keep only.
-    """
-    rows: list[dict[str, Any]] = []
-    lines, copies = curves_by_line(results.points), _repeated_lines(results.points)
+def area_contrasts(found: Mapping[Point, RecordBySeed]) -> Iterator[Contrast]:
+    """Give a row per line and reference, not judged yet; the columns are those of `differences.areas_table`."""
+    lines, copies = curves_by_line(found), _repeated_lines(found)
     for key in dict.fromkeys((line.task, line.metric) for line in lines):
         panel = _complete_curves({line: lines[line] for line in lines if (line.task, line.metric) == key})
         limits = shared_range([keeps for seeds in panel.values() for keeps, _ in seeds.values()])
@@ -80,8 +70,8 @@ def areas_table(results: Results) -> pd.DataFrame:
             line: {seed: area_under_curve(*curve, *limits) for seed, curve in seeds.items()}
             for line, seeds in panel.items()
         }
-        rows += judge_families([row for line in areas for row in _rows(line, areas, limits, copies)])
-    return pd.DataFrame(rows, columns=None if rows else COLUMNS)
+        for line in areas:
+            yield from _contrasts(line, areas, limits, copies)
 
 
 def _repeated_lines(found: Mapping[Point, RecordBySeed]) -> set[Line]:
@@ -101,9 +91,9 @@ def _complete_curves(panel: Mapping[Line, Mapping[int, Curve]]) -> dict[Line, di
     return {line: seeds for line, seeds in whole.items() if seeds}
 
 
-def _rows(
+def _contrasts(
     line: Line, areas: Mapping[Line, Mapping[int, float]], limits: tuple[float, float], copies: set[Line]
-) -> Iterable[dict[str, Any]]:
+) -> list[Contrast]:
     own = areas[line]
     interval = t_interval(list(own.values()))
     row = line._asdict() | {"seeds": interval.n, "from_keep": limits[0], "to_keep": limits[1]}
@@ -115,8 +105,11 @@ def _rows(
         other = areas.get(reference)
         if other is None or name == line.criterion:
             continue
-        pairs = [own[seed] - other[seed] for seed in own if seed in other]
-        pairs = pairs[:1] if {line, reference} <= copies else pairs
-        columns = describe_differences(np.array(pairs)) if pairs else {"n": 0}
-        compared.append(row | {"reference": name, "primary": True, "keep_gap": 0.0} | columns)
-    return compared or [row | {"primary": False}]
+        seeds = [seed for seed in own if seed in other]
+        seeds = seeds[:1] if {line, reference} <= copies else seeds
+        pairs = np.array([(own[seed], other[seed]) for seed in seeds]).reshape(-1, 2)
+        d = rounded(pairs[:, 0] - pairs[:, 1], pairs) if seeds else np.empty(0)
+        columns = describe_differences(d) if seeds else {"n": 0}
+        whole = row | {"reference": name, "primary": True, "keep_gap": 0.0} | columns
+        compared.append(Contrast(whole, dict(zip(seeds, d.tolist(), strict=True))))
+    return compared or [Contrast(row | {"primary": False}, {})]

@@ -1,4 +1,4 @@
-"""Paired differences of the fine-tuned accuracy to the baseline, to the parts of a combination, and to the controls."""
+"""Paired differences to the baseline, to the parts of a combination and to the controls: at keeps and over curves."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 
 from prunebench.records.names import parts
-from prunebench.reports.analysis.curves import Curve, Line, curves_by_line, differences_at_keep
-from prunebench.reports.analysis.pairing import compare_points
-from prunebench.reports.analysis.verdicts import OTHER_BUDGET, judge_families
+from prunebench.reports.analysis.curves import Curve, Line, area_contrasts, curves_by_line, differences_at_keep
+from prunebench.reports.analysis.pairing import compare_points, differences_by_seed
+from prunebench.reports.analysis.verdicts import OTHER_BUDGET, Contrast, judge_families
 from prunebench.reports.ordering import BASELINE, LOCAL, SCRATCH, SHUFFLE, is_control
 from prunebench.reports.points import POINT_COLUMNS, Point, RecordBySeed, group_comparable
 from prunebench.reports.results import Results
@@ -16,13 +16,28 @@ from prunebench.reports.statistics.curves import shared_range
 from prunebench.reports.statistics.intervals import t_interval
 
 COLUMNS = [*POINT_COLUMNS, "reference", "reference_ranking", "n", "primary"]
+AREA_COLUMNS = ["task", "ranking", "metric", "criterion", "seeds", "from_keep", "to_keep", "area"]
+
+
+def contrast_tables(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Make the tables `differences` and `areas`, whose primary contrasts are judged together; see there."""
+    found = results.points
+    at_keeps = [one for panel in group_comparable(found) for one in _contrasts(panel, found)]
+    over_curves = [*area_contrasts(found)]
+    judge_families([*at_keeps, *over_curves])
+    lines = curves_by_line(found)
+    rows = [one.row | _at_equal_cost(one.row, lines) for one in at_keeps]
+    areas = [one.row for one in over_curves]
+    tables = ((rows, COLUMNS), (areas, AREA_COLUMNS))
+    first, second = (pd.DataFrame(part, columns=None if part else names) for part, names in tables)
+    return first, second
 
 
 def differences_table(results: Results) -> pd.DataFrame:
     """One row per point and reference; see `pairing.compare_points` for the columns of the comparison.
 
     References of the same ranking are `magnitude` and, for `A+B`, also A and B. These contrasts are `primary`, with
-    the further columns of `family.judge_families`. The other references are the controls. A control that was run only
+    the further columns of `verdicts.judge_families`. The other references are the controls. A control that was run only
     under `local` ranking serves the other rankings too, as its units do not depend on scores. `shuffle:X` is a
     reference of X only. `scratch:X` is a reference of every method under `local`, where widths are equal, and of X
     elsewhere.
@@ -30,11 +45,18 @@ def differences_table(results: Results) -> pd.DataFrame:
     equal_*: where the achieved keeps of a primary contrast differ, the comparison at MACs that both reached,
     interpolated on their curves.
     """
-    lines = curves_by_line(results.points)
-    panels = group_comparable(results.points)
-    rows = [row for panel in panels for row in judge_families(_rows(panel, results.points))]
-    rows = [row | _at_equal_cost(row, lines) for row in rows]
-    return pd.DataFrame(rows, columns=None if rows else COLUMNS)
+    return contrast_tables(results)[0]
+
+
+def areas_table(results: Results) -> pd.DataFrame:
+    """One row per line and reference: mean accuracy over the compression that all lines of a task and metric share.
+
+    area: accuracy averaged over log(MACs kept) from `from_keep` to `to_keep`, mean over the criterion's seeds;
+    area_half: half of its 95 % t interval. Methods have a row for each primary contrast of the area. Its columns are
+    those of `pairing.describe_differences` and `verdicts.judge_families`. Seeds that lack a keep are left out. The
+    table is empty where there is one keep only.
+    """
+    return contrast_tables(results)[1]
 
 
 def is_primary(criterion: str, reference: str) -> bool:
@@ -51,13 +73,12 @@ def is_primary(criterion: str, reference: str) -> bool:
     return reference == BASELINE or (len(made_of) > 1 and reference in made_of)  # an alias of one part is that part
 
 
-def _rows(panel: list[Point], found: Mapping[Point, RecordBySeed]) -> list[dict[str, Any]]:
-    rows = []
-    for ours, reference in _contrasts(panel):
+def _contrasts(panel: list[Point], found: Mapping[Point, RecordBySeed]) -> Iterator[Contrast]:
+    for ours, reference in _pairs(panel):
         row = ours._asdict() | {"reference": reference.criterion, "reference_ranking": reference.ranking}
         row |= compare_points(found[ours], found[reference], ours.metric)
-        rows.append(row | {"primary": is_primary(ours.criterion, reference.criterion)})
-    return rows
+        row |= {"primary": is_primary(ours.criterion, reference.criterion)}
+        yield Contrast(row, differences_by_seed(found[ours], found[reference]) if row["primary"] else {})
 
 
 def _at_equal_cost(row: dict[str, Any], lines: Mapping[Line, Mapping[int, Curve]]) -> dict[str, Any]:
@@ -80,7 +101,7 @@ def _at_equal_cost(row: dict[str, Any], lines: Mapping[Line, Mapping[int, Curve]
     }
 
 
-def _contrasts(panel: list[Point]) -> Iterator[tuple[Point, Point]]:
+def _pairs(panel: list[Point]) -> Iterator[tuple[Point, Point]]:
     here = set(panel)
     names = list(dict.fromkeys(point.criterion for point in panel))
     for ours in panel:

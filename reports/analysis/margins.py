@@ -17,12 +17,13 @@ from prunebench.reports.points import (
     make_point,
 )
 from prunebench.reports.results import Results
-from prunebench.reports.statistics.noninferiority import Margin, margin_tests, smallest_keep_held
+from prunebench.reports.statistics.noninferiority import Margin, largest_share, margin_tests, smallest_keep_held
+from prunebench.reports.statistics.one_sided import ROUNDING
 
 MARGIN = 0.005  # half a point of accuracy
 COLUMNS = [*POINT_COLUMNS, "reference", "n", "margin", "difference", "low", "high", "noninferior"]
 KEY = ["task", "ranking", "metric", "criterion", "reference"]
-SMALLEST_COLUMNS = [*KEY, "n", "margin", "smallest_keep", "params_kept", "tested_to", "failed_at"]
+SMALLEST_COLUMNS = [*KEY, "n", "margin", "smallest_keep", "params_kept", "lost", "may_lose", "tested_to", "failed_at"]
 
 
 def margins_table(results: Results, margin: float = MARGIN) -> pd.DataFrame:
@@ -31,12 +32,14 @@ def margins_table(results: Results, margin: float = MARGIN) -> pd.DataFrame:
     reference: `dense`, the network before pruning, or `dense_continued`, that network trained for the same epochs,
     which excludes the gain of training. difference, low, high: paired, with a 95 % t interval. noninferior, equivalent:
     true or false, missing for one seed. p_noninferior, p_equivalent: see `statistics.noninferiority`.
+    lost: seeds that lost more than the margin. may_lose: the largest share of runs of which this is not excluded.
     """
     found = results.points
     rows = [
         point._asdict()
         | {"reference": reference, "params_kept": _params_kept(found[point])}
         | _columns(margin_tests(d, margin))
+        | _losses(d, margin)
         for point in found
         if point.criterion != DENSE_CONTINUED
         for reference, d in _references(point, found)
@@ -57,8 +60,8 @@ def smallest_keeps_table(margins: pd.DataFrame, failed: Iterable[Point]) -> pd.D
     statement is wrong at most once in forty.
 
     smallest_keep: missing where the largest keep fails. params_kept: the fraction of the parameters left there.
-    tested_to: the smallest keep there is. failed_at: the largest keep with a failed seed. n: the fewest seeds of any
-    keep.
+    lost, may_lose: as in `margins_table`, at that keep. tested_to: the smallest keep there is. failed_at: the largest
+    keep with a failed seed. n: the fewest seeds of any keep.
     """
     broken: dict[tuple[str, ...], list[float]] = {}
     for point in failed:
@@ -69,11 +72,12 @@ def smallest_keeps_table(margins: pd.DataFrame, failed: Iterable[Point]) -> pd.D
         held = {keep: None if pd.isna(answer) else bool(answer) for keep, answer in answers}
         lost = broken.get(tuple(map(str, values[:-1])), [])
         held |= dict.fromkeys(lost, False)
-        params_kept = dict(zip(part["keep"], part["params_kept"], strict=True))
+        at = {row["keep"]: row for row in part.to_dict("records")}
         row = dict(zip(KEY, values, strict=True)) | {"n": int(part["n"].min()), "margin": part["margin"].iloc[0]}
         smallest = smallest_keep_held(list(held), list(held.values()))
-        row |= {"smallest_keep": smallest, "params_kept": params_kept.get(smallest) if smallest else None}
-        rows.append(row | {"tested_to": min(params_kept), "failed_at": max(lost, default=None)})
+        row |= {"smallest_keep": smallest}
+        row |= {name: at[smallest][name] if smallest else None for name in ("params_kept", "lost", "may_lose")}
+        rows.append(row | {"tested_to": part["keep"].min(), "failed_at": max(lost, default=None)})
     return pd.DataFrame(rows, columns=SMALLEST_COLUMNS)
 
 
@@ -89,6 +93,11 @@ def _references(point: Point, found: Mapping[Point, RecordBySeed]) -> Iterator[t
 
 def _params_kept(seeds: RecordBySeed) -> float:
     return float(np.mean([record.keep["params"] for record in seeds.values()]))
+
+
+def _losses(d: np.ndarray, margin: float) -> dict[str, object]:
+    lost = int(np.count_nonzero(d < -margin * (1 + ROUNDING)))
+    return {"lost": lost, "may_lose": largest_share(lost, len(d))}
 
 
 def _columns(result: Margin) -> dict[str, object]:

@@ -25,9 +25,15 @@ def shared_seeds(ours: RecordBySeed, reference: RecordBySeed) -> list[int]:
     return both[:1] if all(len(distinct_seeds(side)) < len(both) for side in sides) else both
 
 
+def differences_by_seed(ours: RecordBySeed, reference: RecordBySeed) -> dict[int, float]:
+    """Give ours - reference, of the fine-tuned accuracy, for every shared seed."""
+    pairs = shared_seeds(ours, reference)
+    return {seed: finetuned_accuracy(ours[seed]) - finetuned_accuracy(reference[seed]) for seed in pairs}
+
+
 def paired_differences(ours: RecordBySeed, reference: RecordBySeed) -> NDArray[np.float64]:
     """Give ours - reference, of the fine-tuned accuracy, for every shared seed: (n,)."""
-    return _differences(ours, reference, shared_seeds(ours, reference))
+    return np.array(list(differences_by_seed(ours, reference).values()))
 
 
 def compare_points(ours: RecordBySeed, reference: RecordBySeed, metric: str) -> dict[str, Any]:
@@ -40,7 +46,7 @@ def compare_points(ours: RecordBySeed, reference: RecordBySeed, metric: str) -> 
     pairs = shared_seeds(ours, reference)
     if not pairs:
         return {"n": 0}
-    row = describe_differences(_differences(ours, reference, pairs))
+    row = describe_differences(paired_differences(ours, reference))
     pictures = _by_picture(ours, reference, pairs)
     if pictures is not None:
         crossed = crossed_interval(pictures)
@@ -54,7 +60,8 @@ def describe_differences(d: NDArray[np.float64]) -> dict[str, Any]:
 
     difference, low, high: mean with its 95 % t interval. bca_low, bca_high: from 30 seeds on, an interval that does
     not assume normality. ties: pairs without a difference. sd, sd_low, sd_high: standard deviation with its 95 %
-    chi-square interval. p, smallest_p: exact sign-flip test. g: Hedges' g. superiority, _low, _high: probability that
+    chi-square interval. p, smallest_p: exact sign-flip test of this
+    contrast alone. g: Hedges' g. superiority, _low, _high: probability that
     ours is better in another block.
     """
     interval, better = t_interval(d), probability_of_superiority(d)
@@ -68,10 +75,6 @@ def describe_differences(d: NDArray[np.float64]) -> dict[str, Any]:
         bca = bca_interval(d, draws=2_000)
         row |= {"bca_low": bca.low, "bca_high": bca.high}
     return row | {"superiority": better.mean, "superiority_low": better.low, "superiority_high": better.high}
-
-
-def _differences(ours: RecordBySeed, reference: RecordBySeed, pairs: list[int]) -> NDArray[np.float64]:
-    return np.array([finetuned_accuracy(ours[seed]) - finetuned_accuracy(reference[seed]) for seed in pairs])
 
 
 def _by_picture(ours: RecordBySeed, reference: RecordBySeed, pairs: list[int]) -> NDArray[np.int8] | None:

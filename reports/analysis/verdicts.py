@@ -1,9 +1,13 @@
-"""The declared families of tests, their correction, and the verdicts."""
+"""The declared families of tests, their joint test, and the verdicts."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from prunebench.reports.ordering import KEEP_TOLERANCE
+from prunebench.reports.statistics.joint_sign_flips import joint_sign_flips
 from prunebench.reports.statistics.multiplicity import holm
 
 ALPHA = 0.05
@@ -15,29 +19,36 @@ OTHER_BUDGET = "different budgets"
 NO_PAIRS = "no shared seed"
 
 
-def judge_families(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Correct the primary rows and add their verdicts. rows: of one task, metric and keep.
+class Contrast(NamedTuple):
+    """A row of a table, and its differences by seed, fractions."""
 
-    A family is the tested primary contrasts of one task, ranking, metric and keep: these are read together to choose a
-    criterion at a budget. The family follows from the criteria that were asked for, never from results.
+    row: dict[str, Any]
+    by_seed: Mapping[int, float]
 
-    Added columns: family: its size. p_holm: adjusted p (Holm 1979). smallest_holm: the smallest p_holm that the seeds
-    without ties can give. verdict: `better` or `worse` where p_holm <= 0.05, otherwise the reason why neither.
+
+def judge_families(contrasts: Sequence[Contrast]) -> None:
+    """Correct the primary rows and add their verdicts, in place. contrasts: all of a report.
+
+    A family is the tested primary contrasts of one task and ranking: at every keep, and over the curves. It follows
+    from the criteria and keeps that were asked for, never from results.
+
+    Added columns: family: its size. p_adjusted: p of `joint_sign_flips`; never below `smallest_p`. verdict: `better` or
+    `worse` where p_adjusted <= 0.05, otherwise the reason why neither. on_these_pictures: whether the interval over
+    seeds and pictures contains zero although there is such a verdict.
     """
-    tested = [row for row in rows if row["primary"] and "p" in row]
-    for ranking in dict.fromkeys(row["ranking"] for row in tested):
-        family = [row for row in tested if row["ranking"] == ranking]
-        add_holm(family)
-        for row in family:
-            row["family"] = len(family)
-        add_holm(family, "smallest_p", "smallest_holm")
-        untied = holm([2.0 ** (1 - row["n"]) for row in family])
-        for row, least in zip(family, untied, strict=True):
-            row["verdict"] = _verdict(row, least)
-    for row in rows:
-        if row["primary"] and "verdict" not in row:
-            row["verdict"] = _why_untested(row) or TOO_FEW
-    return list(rows)
+    families: dict[tuple[str, str], list[Contrast]] = {}
+    for one in contrasts:
+        if one.row["primary"] and "p" in one.row:
+            families.setdefault((one.row["task"], one.row["ranking"]), []).append(one)
+    for family in families.values():
+        budgets = [(one.row["metric"], one.row.get("keep")) for one in family]
+        for one, p in zip(family, joint_sign_flips(_matrix(family), budgets), strict=True):
+            one.row.update({"family": len(family), "p_adjusted": p})
+            one.row["verdict"] = _verdict(one.row)
+            one.row["on_these_pictures"] = _on_these_pictures(one.row)
+    for one in contrasts:
+        if one.row["primary"] and "verdict" not in one.row:
+            one.row["verdict"] = _why_untested(one.row) or TOO_FEW
 
 
 def add_holm(rows: Iterable[dict[str, Any]], name: str = "p", adjusted: str = "p_holm") -> None:
@@ -47,15 +58,25 @@ def add_holm(rows: Iterable[dict[str, Any]], name: str = "p", adjusted: str = "p
         row[adjusted] = p
 
 
-def _verdict(row: dict[str, Any], untied: float) -> str:
-    """Give the verdict of a tested row. untied: the smallest p_holm that so many seeds give without ties."""
+def _matrix(family: Sequence[Contrast]) -> NDArray[np.float64]:
+    """Put differences side by side, (contrasts, seeds); a missing pair is NaN."""
+    seeds = sorted({seed for one in family for seed in one.by_seed})
+    return np.array([[one.by_seed.get(seed, np.nan) for seed in seeds] for one in family])
+
+
+def _verdict(row: dict[str, Any]) -> str:
     if other := _why_untested(row):
         return other
-    if row["p_holm"] <= ALPHA:
+    if row["p_adjusted"] <= ALPHA:
         return BETTER if row["difference"] > 0 else WORSE
-    if untied > ALPHA:
+    if 2.0 ** (1 - row["n"]) > ALPHA:
         return TOO_FEW
-    return TIED if row["smallest_holm"] > ALPHA else OPEN
+    return TIED if row["smallest_p"] > ALPHA else OPEN
+
+
+def _on_these_pictures(row: dict[str, Any]) -> bool:
+    low, high = row.get("crossed_low"), row.get("crossed_high")
+    return row["verdict"] in (BETTER, WORSE) and low is not None and high is not None and low <= 0 <= high
 
 
 def _why_untested(row: dict[str, Any]) -> str | None:

@@ -4,8 +4,7 @@ import pandas as pd
 
 from prunebench.reports.analysis.across_tasks import AcrossTasks, aggregates_table, ranks_table, wilcoxon_table
 from prunebench.reports.analysis.causes import causes_table
-from prunebench.reports.analysis.curves import areas_table
-from prunebench.reports.analysis.differences import differences_table
+from prunebench.reports.analysis.differences import contrast_tables
 from prunebench.reports.analysis.fidelity import fidelity_table
 from prunebench.reports.analysis.fronts import fronts_table
 from prunebench.reports.analysis.margins import MARGIN, failed_points, margins_table, smallest_keeps_table
@@ -27,7 +26,7 @@ def make_tables(results: Results, entries: list[AcrossTasks], margin: float = MA
     """
     records, speed = records_table(results), speed_table(results)
     summary = summary_table(records, speed, main_setting(results))
-    differences, margins = differences_table(results), margins_table(results, margin)
+    (differences, areas), margins = contrast_tables(results), margins_table(results, margin)
     return {
         "records": records,
         "summary": summary,
@@ -35,7 +34,7 @@ def make_tables(results: Results, entries: list[AcrossTasks], margin: float = MA
         "causes": causes_table(results),
         "margins": margins,
         "smallest_keeps": smallest_keeps_table(margins, failed_points(results)),
-        "areas": areas_table(results),
+        "areas": areas,
         "fronts": fronts_table(summary),
         "power": power_table(differences, margin),
         "ranks": ranks_table(entries),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from prunebench.reports.analysis.noise import (
     CONTRASTS,
@@ -26,12 +26,13 @@ from prunebench.reports.formatting import percent
 from prunebench.reports.reading import read_results
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.intervals import Interval, bca_interval, t_interval
-from prunebench.reports.statistics.multiplicity import holm
+from prunebench.reports.statistics.joint_power import seeds_to_decide
+from prunebench.reports.statistics.joint_sign_flips import joint_sign_flips
 from prunebench.reports.statistics.permutation import sign_flip
-from prunebench.reports.statistics.sign_flip_power import seeds_to_decide
 
 SIZES = (5, 6, 10, 20)
 REPETITIONS = 10_000
+SIGNS = 2_048  # sign vectors of a simulated test at most
 EFFECTS = (0.75, 1.0, 2.0)  # true differences, in standard deviations of the differences
 
 
@@ -55,21 +56,27 @@ def false_rejection_rate(draw: Draw, n: int, repetitions: int = REPETITIONS) -> 
 
 
 def family_error_rate(noise: Noise, n: int, repetitions: int = REPETITIONS) -> float:
-    """Give how often a family has a false verdict after Holm's correction."""
+    """Give how often a family of one budget has a false verdict of the joint test."""
     rng = np.random.default_rng(n)
     drawn = (noise.family(rng, n) for _ in range(repetitions))
-    return float(np.mean([min(holm([sign_flip(d).p for d in family])) <= ALPHA for family in drawn]))
+    return float(np.mean([min(_joint_p(family)) <= ALPHA for family in drawn]))
+
+
+def _joint_p(family: NDArray[np.float64]) -> list[float]:
+    return joint_sign_flips(family, ["one budget"] * len(family), most=SIGNS)
 
 
 def power_reached(draw: Draw, difference: float, contrasts: int, repetitions: int = REPETITIONS) -> tuple[int, float]:
-    """Give the seeds computed for a power of 0.8, and how often they pass Holm's first step among `contrasts`.
+    """Give the seeds computed for a power of 0.8, and how often they find the one of `contrasts` that differs.
 
     difference: in units of the spread of the differences.
     """
-    n = seeds_to_decide(difference, 1.0, alpha=ALPHA / contrasts)
+    n = seeds_to_decide(difference, 1.0, contrasts)
     assert n is not None
-    samples = difference + draw(np.random.default_rng(n), (repetitions, n))
-    return n, float(np.mean([sign_flip(sample).p <= ALPHA / contrasts for sample in samples]))
+    drawn = draw(np.random.default_rng(n), (repetitions, contrasts + 1, n)) / 2**0.5
+    families = drawn[:, 1:] - drawn[:, :1]
+    families[:, 0] += difference
+    return n, float(np.mean([_joint_p(family)[0] <= ALPHA for family in families]))
 
 
 def calibration_tables(noises: Sequence[Noise], repetitions: int = REPETITIONS) -> Iterator[Table]:

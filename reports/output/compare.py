@@ -4,28 +4,23 @@ from typing import Any
 
 import pandas as pd
 
-from prunebench.reports.analysis.changes import (
-    FELL,
-    LOST,
-    REGRESSED,
-    SAME,
-    changed_surroundings,
-    changes_table,
-    check_comparable,
-)
+from prunebench.reports.analysis.changes import FELL, LOST, REGRESSED, SAME, changes_table
+from prunebench.reports.analysis.comparable import changed_surroundings, check_comparable
 from prunebench.reports.document import Document, Items, Section, Table, Text
 from prunebench.reports.formatting import MISSING, as_multiple, counted, is_missing, or_missing
 from prunebench.reports.results import Results
 from prunebench.reports.row_text import difference_cell, keep_of_metric
 
-HEADER = ("task", "ranking", "criterion", "keep", "n", "identical", "difference in points", "p (Holm)")
+HEADER = ("task", "ranking", "criterion", "keep", "n", "identical", "difference in points", "p fell", "p rose")
 RATIOS = ("MACs", "time", "verdict")
 NOTE = (
-    "Paired by seed, after - before, fine-tuned accuracy, 95 % t interval; p: one-sided paired t test of 'not worse' "
-    "(where all differences are equal t knows no spread: sign flips, 2^-n), corrected over all points; MACs, time: "
-    "after / before. held: the interval lies above -{margin:g} points; regressed: the mean fell by more than that, and "
-    "p <= 0.05; fell, too few seeds: it fell by more than that, but no p <= 0.05 was possible (one seed, or a few that "
-    "all differ by the same): run more; open: neither is shown."
+    "Paired by seed, after - before, fine-tuned accuracy, 95 % t interval. One-sided paired t tests, each corrected "
+    "over all points (Holm; where all differences are equal t knows no spread: sign flips, 2^-n). p fell: of a fall by "
+    "more than {margin:g} points; regressed: at most 0.05. p rose: of a rise above zero; improved: at most 0.05. So "
+    "unchanged code has some 'improved' with a probability of at most 5 %, and some 'regressed' far less often. held: "
+    "the interval lies above -{margin:g} points, each point by itself; fell, too few seeds: the mean fell by more than "
+    "that, but no p <= 0.05 was possible (one seed, or a few that all differ by the same): run more; open: nothing is "
+    "shown. MACs, time: after / before."
 )
 
 
@@ -53,10 +48,10 @@ def compare_runs(before: Results, after: Results, margin: float) -> tuple[Docume
 def _row(row: dict[Any, Any]) -> tuple[str, ...]:
     where = (row["task"], row["ranking"], row["criterion"], keep_of_metric(row))
     same = f"{row['identical']:g} of {row['n']}"
-    p = or_missing(row.get("p_holm"), ".3g")
+    p = [or_missing(row.get(name), ".3g") for name in ("p_worse", "p_better")]
     time = MISSING if is_missing(row.get("time")) else as_multiple(row["time"])
     moved = "0" if row["verdict"] == SAME else difference_cell(row | {"reference": "before"})
-    return (*where, str(row["n"]), same, moved, p, as_multiple(row["size"]), time, row["verdict"])
+    return (*where, str(row["n"]), same, moved, *p, as_multiple(row["size"]), time, row["verdict"])
 
 
 def _verdict_counts(table: pd.DataFrame) -> list[str]:

@@ -1,8 +1,9 @@
-"""The text of `prunebench power`: the seeds that would decide a difference."""
+"""The text of `prunebench power`: the seeds that would find a difference declared beforehand."""
 
 from typing import Any
 
 from prunebench.errors import UserError
+from prunebench.records.requested import FEWEST_SEEDS
 from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.analysis.power import power_table
 from prunebench.reports.document import Document, Section, Table, Text
@@ -10,13 +11,13 @@ from prunebench.reports.formatting import is_missing
 from prunebench.reports.results import Results
 from prunebench.reports.row_text import keep_of_metric
 
-HEADER = ("task", "ranking", "keep", "criterion", "against", "n", "sd", "seeds", "for the observed", "detectable now")
+HEADER = ("task", "ranking", "keep", "criterion", "against", "n", "sd", "seeds", "detectable now")
 NOTE = (
     "sd: standard deviation of the paired differences in points, with its 95 % interval. seeds: that find a true "
-    "difference of {difference:g} points with a power of {power:.0%}, by the exact sign-flip test at Holm's first step "
-    "(0.05 / number of contrasts), if differences are normal; in brackets at the ends of the interval of sd. "
-    "for the observed: the same for the difference that was seen, were it the true one. detectable now: the smallest "
-    "difference, in points, that the n seeds find with this power; none: so few can never give a verdict."
+    "difference of {difference:g} points with a power of {power:.0%}, by the joint sign-flip test of all contrasts of "
+    "the task and ranking, if differences are normal and the others have none; in brackets at the ends of the interval "
+    "of sd. Declare the difference before looking at results. detectable now: the smallest difference, in points, that "
+    "the n seeds find with this power; none: fewer than {fewest} seeds can never give a verdict."
 )
 
 
@@ -30,7 +31,7 @@ def power_document(results: Results, difference: float, power: float) -> Documen
         needed = "run `magnitude` and another criterion on two common seeds or more"
         raise UserError(f"{results.source}: no spread to estimate from; {needed}")
     rows = tuple(_row(row) for row in table.to_dict("records"))
-    note = NOTE.format(difference=100 * difference, power=power)
+    note = NOTE.format(difference=100 * difference, power=power, fewest=FEWEST_SEEDS)
     sections = (Section("Seeds needed", (Text(note), Table("", HEADER, rows, text_columns=5))),)
     return Document("Power", "", (("source", results.source),), sections)
 
@@ -40,7 +41,7 @@ def _row(row: dict[Any, Any]) -> tuple[str, ...]:
     sd = f"{100 * row['sd']:.2f} [{100 * row['sd_low']:.2f}, {100 * row['sd_high']:.2f}]"
     seeds = f"{_seed_count(row['seeds'])} [{_seed_count(row['seeds_low'])}, {_seed_count(row['seeds_high'])}]"
     found = "none" if is_missing(row["detectable"]) else f"{100 * row['detectable']:.2f}"
-    return (*where, str(row["n"]), sd, seeds, _seed_count(row["seeds_observed"]), found)
+    return (*where, str(row["n"]), sd, seeds, found)
 
 
 def _seed_count(value: float | None) -> str:

@@ -14,7 +14,8 @@ from prunebench.reports.statistics.ranks import MIN_TASKS
 TITLE = "Over tasks"
 HOW = (
     "Seeds are averaged first: a task is one observation. Controls have no rank. Interquartile means pool tasks and "
-    "seeds of pruned minus dense accuracy; their interval resamples seeds within tasks and takes the tasks as given."
+    "seeds of pruned minus dense accuracy; their interval resamples seeds within tasks and takes the tasks as given. "
+    "Each ranking and keep is a family of tests of its own, beside those of the verdicts."
 )
 
 

@@ -94,16 +94,28 @@ def make_document(
 
 def _main_sections(results: Results, tables: dict[str, pd.DataFrame], pictures: list[Figure]) -> list[Section]:
     """Give the sections that answer the questions, and how to read the report."""
+    condition = checkpoint_condition(results)
     more = (SINGLE_WEIGHTS,) if any(record.weights for record in results.records) else ()
     return [
         *([Section("Several protocols", (Items(results.notes),))] if results.notes else []),
         *repeated_sections(results),
-        verdicts_section(tables["differences"], tables["areas"], results.demonstration),
+        verdicts_section(tables["differences"], tables["areas"], results.demonstration, condition),
         *([Section("Figures", tuple(pictures))] if pictures else []),
-        margins_section(tables["margins"], tables["smallest_keeps"], results.demonstration),
+        margins_section(tables["margins"], tables["smallest_keeps"], results.demonstration, condition),
         causes_section(tables["causes"], parts_without_pair(results)),
         Section("How to read this", tuple(Text(text) for text in (*READING, *more))),
     ]
+
+
+def checkpoint_condition(results: Results) -> str:
+    """Say of which tasks all seeds start from one checkpoint; empty where there is none."""
+    names = ", ".join(results.from_checkpoint)
+    if not names:
+        return ""
+    return (
+        f"All seeds of {names} start from one checkpoint. What is claimed of it holds for that checkpoint and its "
+        "descendants; another training of the same network might answer otherwise."
+    )
 
 
 def _evidence_sections(results: Results, tables: dict[str, pd.DataFrame], entries: list[AcrossTasks]) -> list[Section]:

@@ -1,4 +1,4 @@
-"""The section on criteria that end below random units."""
+"""The section on criteria that end below random units, as far as their intervals show it."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from prunebench.reports.row_text import difference_cell, keep_of_metric
 
 
 def below_random_section(results: Results, differences: pd.DataFrame) -> Section:
-    """Tabulate every criterion and keep whose mean lies below that of random units, with the layers at their floor.
+    """Tabulate every criterion and keep whose interval lies below random units, with the layers at their floor.
 
     differences: as `differences_table`.
     """
@@ -30,17 +30,20 @@ def below_random_section(results: Results, differences: pd.DataFrame) -> Section
         compared = len(differences) > 0 and bool((differences["reference"] == RANDOM).any())
         if not compared:
             return Section("Below random", (), "`random` was not run: not known.")
-        return Section("Below random", (Text("No criterion's mean lies below that of `random`."),))
+        return Section("Below random", (Text("No criterion's interval lies below `random`."),))
     header = ("task", "ranking", "keep", "criterion", "difference to random", "what it did to the layers")
-    caption = "Mean fine-tuned accuracy below that of random units, in points over the shared seeds."
+    caption = (
+        "Fine-tuned accuracy minus that of random units, in points over the shared seeds: 95 % t intervals that lie "
+        "below zero, not corrected for many comparisons."
+    )
     return Section("Below random", (Table(caption, header, tuple(rows), text_columns=6),))
 
 
 def rows_below_random(differences: pd.DataFrame) -> list[dict[Any, Any]]:
-    """Give the rows of methods whose mean lies below that of `random`."""
+    """Give the rows of methods whose interval of the difference to `random` lies below zero; one seed has none."""
     if not len(differences) or "difference" not in differences:
         return []
-    rows = differences[(differences["reference"] == RANDOM) & (differences["difference"] < 0)]
+    rows = differences[(differences["reference"] == RANDOM) & (differences["high"] < 0)]
     return [row for row in rows.to_dict("records") if not is_control(row["criterion"])]
 
 

@@ -6,18 +6,19 @@ import pandas as pd
 
 from prunebench.reports.document import Part, Table, Text
 from prunebench.reports.formatting import MISSING, interval_ends, is_missing, or_missing
-from prunebench.reports.row_text import difference_cell
+from prunebench.reports.row_text import difference_cell, verdict_cell
 
 NOTE = (
     "Primary contrasts, declared beforehand. Difference in points over n paired seeds with its 95 % t interval, which "
     "covers too little where half of the seeds tie or more; "
     "'seeds x pictures': the interval if other test pictures had been drawn as well; g: Hedges' g of the paired "
     "differences; P(better): share of seeds in which the criterion is the better one, with exact interval; p: exact "
-    "sign-flip permutation test, before and after Holm's correction over the contrasts of one keep, with the smallest "
-    "that the seeds that differ can give."
+    "sign-flip permutation test of this contrast alone; p, adjusted: of the joint test of all contrasts of a task and "
+    "ranking, with the smallest that the seeds that differ can give. 'On these test pictures': the interval over seeds "
+    "and pictures contains zero."
 )
 HEADER = ("keep", "criterion", "against", "n", "difference", "seeds x pictures")
-TESTS = ("g", "P(better)", "p", "p, Holm (smallest)", "verdict")
+TESTS = ("g", "P(better)", "p", "p, adjusted (smallest)", "verdict")
 
 
 def contrast_blocks(part: pd.DataFrame, demonstration: bool) -> list[Part]:
@@ -47,8 +48,8 @@ def _row(row: dict[Any, Any], demonstration: bool) -> tuple[str, ...]:
         or_missing(row.get("g"), ".2f"),
         _superiority_cell(row),
         or_missing(row.get("p"), ".3g"),
-        _holm_cell(row),
-        row["verdict"],
+        _adjusted_cell(row),
+        verdict_cell(row),
     )
 
 
@@ -66,5 +67,5 @@ def _superiority_cell(row: dict[Any, Any]) -> str:
     return f"{row['superiority']:.2f} [{row['superiority_low']:.2f}, {row['superiority_high']:.2f}]"
 
 
-def _holm_cell(row: dict[Any, Any]) -> str:
-    return MISSING if is_missing(row.get("p_holm")) else f"{row['p_holm']:.3g} ({row['smallest_holm']:.2g})"
+def _adjusted_cell(row: dict[Any, Any]) -> str:
+    return MISSING if is_missing(row.get("p_adjusted")) else f"{row['p_adjusted']:.3g} ({row['smallest_p']:.2g})"

@@ -8,7 +8,7 @@ import pandas as pd
 
 from prunebench.records.fidelity import Fidelity
 from prunebench.reports.analysis.fidelity import ORACLE, OVER_ALL, REACHABLE, WITHIN
-from prunebench.reports.formatting import correlation_with_half, counted, percent, seed_ranges
+from prunebench.reports.formatting import correlation_with_half, counted, is_missing, percent, seed_ranges
 from prunebench.reports.ordering import RANDOM, is_control
 from prunebench.reports.results import Results
 
@@ -53,7 +53,7 @@ def _rows_within_layers(part: pd.DataFrame, truth: str) -> list[Row]:
 
 
 def _highest_mean(truth: str, rows: Sequence[Row]) -> str:
-    """Name the criterion with the highest mean, beside `random` and the reachable mean."""
+    """Name the criterion with the highest mean, if its interval leaves zero out, beside `random` and the reachable."""
     known = {row["criterion"]: row for row in rows}
     methods = [row for row in rows if row["criterion"] not in ORACLE and not is_control(row["criterion"])]
     what = "the change of the loss" if truth == "signed" else "its size"
@@ -65,7 +65,10 @@ def _highest_mean(truth: str, rows: Sequence[Row]) -> str:
     tail = f" (about {', '.join(beside)})" if beside else ""
     if not methods:
         return f"No criterion but controls was compared with {what}{tail}."
-    best = max(methods, key=lambda row: float(row["spearman"]))
+    shown = [row for row in methods if is_missing(row["spearman_half"]) or row["spearman"] > row["spearman_half"]]
+    if not shown:
+        return f"With {what}, no criterion's interval of Spearman's rho lies above zero{tail}."
+    best = max(shown, key=lambda row: float(row["spearman"]))
     highest = f"`{best['criterion']}` has the highest mean within layers: Spearman {_spearman_text(best)}{tail}"
     return f"With {what}, {highest}; criteria are not tested against each other here."
 

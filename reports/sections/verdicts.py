@@ -1,37 +1,44 @@
-"""The section on verdicts: differences that the tests find, those that they do not, and the seeds that would."""
+"""The section on verdicts: differences that the test finds, and those that it does not."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
 
+from prunebench.records.requested import FEWEST_SEEDS
 from prunebench.reports.analysis.verdicts import ALPHA, BETTER, OPEN, TIED, TOO_FEW, WORSE
 from prunebench.reports.document import Items, Part, Section, Text
 from prunebench.reports.formatting import counted, is_missing, percent, signed_interval
 from prunebench.reports.ordering import METRIC_WORDS, cost_metric
 from prunebench.reports.points import PANEL_COLUMNS
-from prunebench.reports.row_text import row_interval, tie_note
-from prunebench.reports.statistics.sign_flip_power import seeds_to_decide
-from prunebench.reports.statistics.t_test_power import fewest_seeds_to_reject
+from prunebench.reports.row_text import ON_THESE_PICTURES, row_interval, tie_note
 
 TITLE = "What can be told apart"
 DEMONSTRATION = "Nothing: this is a demonstration, not evidence. Run more seeds on real data for verdicts."
 HOW = (
     "Every criterion against `magnitude`, and every combination against its parts, paired over seeds, at level "
-    f"{ALPHA:g}: exact sign-flip permutation test, Holm's correction over the contrasts of one task, ranking and keep. "
-    "p: after the correction. 'Not told apart' does not mean equal."
+    f"{ALPHA:g}. One test holds all of a task and ranking: signs are flipped for whole seeds, all contrasts together, "
+    "with step-down maxima (Westfall and Young). p: after this correction; exact if differences are symmetric about "
+    "their mean. 'Not told apart' does not mean equal. 'On these test pictures': other pictures might undo it, as the "
+    "interval over seeds and pictures contains zero; whole curves have no such interval."
 )
 KEY = [*PANEL_COLUMNS, "keep", "reference"]
 
 
-def verdicts_section(differences: pd.DataFrame, areas: pd.DataFrame, demonstration: bool) -> Section:
-    """Say for every task, ranking and keep which criteria differ from their reference."""
+def verdicts_section(
+    differences: pd.DataFrame, areas: pd.DataFrame, demonstration: bool, condition: str = ""
+) -> Section:
+    """Say for every task, ranking and keep which criteria differ from their reference.
+
+    condition: what the claims depend on; see `assembly.checkpoint_condition`.
+    """
     if demonstration:
         return Section(TITLE, (Text(DEMONSTRATION),))
     lines = [*verdict_sentences(differences)]
     if not lines:
         return Section(TITLE, (), "There is no contrast to test.")
-    blocks: list[Part] = [Text(HOW), *(Text(text) for text in too_few_seeds_notes(differences)), Items(tuple(lines))]
+    notes = (HOW, condition, *families_note(differences, areas), *too_few_seeds_notes(differences))
+    blocks: list[Part] = [*(Text(text) for text in notes if text), Items(tuple(lines))]
     whole = [*verdict_sentences(areas.assign(keep=float("nan")))] if len(areas) else []
     if whole:
         text = "Over the whole curve (mean accuracy over the compression that all criteria of a task share):"
@@ -39,25 +46,41 @@ def verdicts_section(differences: pd.DataFrame, areas: pd.DataFrame, demonstrati
     return Section(TITLE, tuple(blocks))
 
 
+def families_note(differences: pd.DataFrame, areas: pd.DataFrame) -> Iterator[str]:
+    """Say how many families the report holds, and how likely some false verdict is."""
+    both = [part for part in (differences, areas) if "family" in part]
+    if not both:
+        return
+    tested = pd.concat([part.dropna(subset=["family"])[["task", "ranking"]] for part in both])
+    number, contrasts = len(tested.drop_duplicates()), len(tested)
+    each = f"It has a false verdict with a probability of at most {percent(ALPHA, 0)}."
+    if number == 1:
+        yield f"One family of tests, {counted(contrasts, 'contrast')}: its task and ranking. {each}"
+    else:
+        some = percent(1 - (1 - ALPHA) ** number, 0)
+        yield (
+            f"{number} families of tests, {counted(contrasts, 'contrast')}: one family for each task and ranking. "
+            f"{each.replace('It', 'Each')} Where nothing differs anywhere, some family has one with a probability of "
+            f"about {some}, if families are independent."
+        )
+
+
 def too_few_seeds_notes(differences: pd.DataFrame) -> Iterator[str]:
-    """Say which families have too few seeds for any verdict, and how many seeds they need."""
+    """Say which numbers of seeds are too few for any verdict, and how many are needed."""
     if "family" not in differences:
         return
     few = differences[differences["verdict"] == TOO_FEW].dropna(subset=["family"])
-    for _, part in few.groupby(["family", "n"]):
-        family, seeds = int(part["family"].iloc[0]), int(part["n"].iloc[0])
-        contrasts = "a single contrast" if family == 1 else f"a family of {family} contrasts"
-        least = min(1.0, family * 2.0 ** (1 - seeds))
+    for seeds in sorted({int(n) for n in few["n"]}):
         yield (
-            f"{counted(seeds, 'seed')} cannot decide {contrasts}, whatever they had given: the smallest possible p "
-            f"after correction is {least:.2g}. {fewest_seeds_to_reject(family, ALPHA)} seeds are the fewest that can."
+            f"{counted(seeds, 'seed')} cannot decide, whatever they had given: the smallest possible p is "
+            f"{2.0 ** (1 - seeds):.2g}. {FEWEST_SEEDS} seeds are the fewest that can, for any number of contrasts."
         )
 
 
 def verdict_sentences(differences: pd.DataFrame) -> Iterator[str]:
     """Give a sentence for every task, ranking, metric, keep and reference.
 
-    differences: rows with the columns of `family.judge_families`; only primary rows count. A keep of NaN is not named.
+    differences: with the columns of `verdicts.judge_families`; only primary rows count. A keep of NaN is not named.
     """
     if "verdict" not in differences:
         return
@@ -79,9 +102,7 @@ def _findings(rows: Sequence[dict[Any, Any]]) -> Iterator[str]:
     by = {verdict: [row for row in rows if row["verdict"] == verdict] for verdict in known}
     for verdict in (BETTER, WORSE):
         if by[verdict]:
-            yield f"{verdict}: " + ", ".join(
-                f"{_with_difference(row)} (p = {row['p_holm']:.2g})" for row in by[verdict]
-            )
+            yield f"{verdict}: " + ", ".join(map(_with_p, by[verdict]))
     if by[OPEN]:
         yield "not told apart: " + _not_told_apart(by[OPEN])
     if by[TIED]:
@@ -117,17 +138,12 @@ def _too_few(rows: Sequence[dict[Any, Any]]) -> str:
 
 def _largest_difference(rows: Sequence[dict[Any, Any]]) -> str:
     row = max(rows, key=lambda row: abs(row["difference"]))
-    return f"the largest difference: {_with_difference(row)}, {_seeds_wanted(row)}"
+    return f"the largest difference: {_with_difference(row)}"
 
 
-def _seeds_wanted(row: dict[Any, Any]) -> str:
-    """Say how many seeds would find a true difference as large as the observed one, with a power of 80 %."""
-    if row["difference"] == 0:
-        return "none was seen at all"
-    wanted = seeds_to_decide(abs(row["difference"]), row["sd"], alpha=ALPHA / row["family"])
-    if wanted is None:
-        return "more than 10,000 seeds would be needed to tell it, were it true"
-    return f"about {wanted:,} seeds would tell it, were it true"
+def _with_p(row: dict[Any, Any]) -> str:
+    where = f", {ON_THESE_PICTURES}" if row["on_these_pictures"] else ""
+    return f"{_with_difference(row)} (p = {row['p_adjusted']:.2g}{where})"
 
 
 def _with_difference(row: dict[Any, Any]) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import special
 
 from prunebench.reports.statistics.intervals import LEVEL, t_interval
 from prunebench.reports.statistics.one_sided import ROUNDING, one_sided_test
@@ -58,6 +59,20 @@ def margin_tests(differences: ArrayLike, margin: float) -> Margin:
     equivalent = noninferior and interval.high < margin * INSIDE
     ends = interval.low, interval.high
     return Margin(n, margin, interval.mean, *ends, lower.p, max(lower.p, upper.p), noninferior, equivalent)
+
+
+def largest_share(seen: int, n: int) -> float:
+    """Largest share of runs with an event that `seen` of n runs do not exclude (one-sided, 95 % confidence).
+
+    The upper end of Clopper and Pearson (1934). For no event seen it is 1 - 0.05**(1 / n). Raises ValueError unless
+    0 <= seen <= n and n >= 1.
+
+    >>> round(largest_share(0, 10), 2), round(largest_share(1, 10), 2), largest_share(3, 3)
+    (0.26, 0.39, 1.0)
+    """
+    if not 0 <= seen <= n or n < 1:
+        raise ValueError(f"of at least 1 run from 0 to all have the event, not {seen} of {n}")
+    return float(special.betaincinv(seen + 1, n - seen, LEVEL)) if seen < n else 1.0
 
 
 def smallest_keep_held(keeps: Sequence[float], held: Sequence[bool | None]) -> float | None:

@@ -7,11 +7,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from prunebench.reports.statistics.permutation import sign_flip
-from prunebench.reports.statistics.vectors import finite_vector
+from prunebench.reports.statistics.vectors import finite_vector, rounded
 
 MIN_TASKS = 6  # with fewer no signed-rank test reaches p = 0.05: 2**(1 - 5) = 0.0625
 EXACT_UP_TO = 25  # tasks: beyond, the signed-rank test uses its normal approximation
-DECIMALS = 12  # of the largest score: means of the same numbers may differ by rounding, and must tie
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def wilcoxon_p(ours: ArrayLike, reference: ArrayLike) -> float:
     a, b = finite_vector(ours), finite_vector(reference)
     if len(a) != len(b):
         raise ValueError(f"{len(a)} values cannot be paired with {len(b)}")
-    d = _rounded(a - b, np.concatenate([a, b]))
+    d = rounded(a - b, np.concatenate([a, b]))
     if not d.any():
         return 1.0
     signed_ranks = np.sign(d) * stats.rankdata(np.abs(d))
@@ -127,9 +126,4 @@ def _ranks(scores: ArrayLike) -> NDArray[np.float64]:
     x = np.asarray(scores, dtype=np.float64)
     if x.ndim != 2 or x.size == 0 or not np.isfinite(x).all():
         raise ValueError(f"finite scores of shape (tasks, methods) are needed; the shape is {x.shape}")
-    return np.stack([stats.rankdata(-_rounded(task, task)) for task in x])
-
-
-def _rounded(x: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    largest = float(np.abs(scores).max())
-    return np.round(x / largest, DECIMALS) if largest else x
+    return np.stack([stats.rankdata(-rounded(task, task)) for task in x])

@@ -1,4 +1,4 @@
-"""Power of the paired t test, and the seeds that the test needs; see also `sign_flip_power`."""
+"""Power of the paired t test, and the seeds that the test needs; see also `joint_power`."""
 
 from bisect import bisect_left
 
@@ -68,19 +68,18 @@ def t_test_detectable(n: int, sd: float, power: float = 0.8, alpha: float = 0.05
     return sd * float(optimize.brentq(lambda effect: _power(n, effect, alpha) - power, 0.0, most))
 
 
-def fewest_seeds_to_reject(tests: int, alpha: float = 0.05) -> int:
-    """Smallest n with tests * 2**(1 - n) <= alpha: fewer seeds cannot reject at Holm's first step.
+def fewest_seeds(alpha: float = 0.05) -> int:
+    """Smallest n with 2**(1 - n) <= alpha: no sign-flip test of fewer differences can reject, joint or alone.
 
-    tests: the size of the family. The exact two-sided sign-flip test of n differences, none of them zero, cannot give
-    a p below 2**(1 - n). Raises ValueError for fewer than 1 test, or for alpha outside (0, 1).
+    Raises ValueError for alpha outside (0, 1).
 
-    >>> fewest_seeds_to_reject(1), fewest_seeds_to_reject(6)
+    >>> fewest_seeds(), fewest_seeds(0.01)
     (6, 8)
     """
-    if tests < 1 or not 0 < alpha < 1:
-        raise ValueError(f"at least 1 test and 0 < alpha < 1 are needed, not {tests} and {alpha}")
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha lies between 0 and 1, not {alpha}")
     n = 1
-    while tests * 2.0 ** (1 - n) > alpha:
+    while 2.0 ** (1 - n) > alpha:
         n += 1
     return n
 

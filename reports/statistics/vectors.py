@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+DECIMALS = 12  # of the largest score
+
 
 def finite_vector(values: ArrayLike) -> NDArray[np.float64]:
     """Give the values as float64, (n,). Raises ValueError for no values, another shape, or numbers not finite."""
@@ -15,3 +17,13 @@ def finite_vector(values: ArrayLike) -> NDArray[np.float64]:
 def is_constant(x: NDArray[np.float64]) -> bool:
     """Tell whether all values of x, (n,), are equal up to rounding: a billionth of the largest."""
     return bool(np.ptp(x) <= 1e-9 * np.abs(x).max())
+
+
+def rounded(x: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Round x to 1e-12 of the largest score. Means of the same numbers may differ by rounding, and must tie.
+
+    >>> rounded(np.array([0.1 + 0.2 - 0.3]), scores=np.array([0.3]))
+    array([0.])
+    """
+    largest = float(np.abs(scores).max())
+    return np.round(x / largest, DECIMALS) * largest if largest else x

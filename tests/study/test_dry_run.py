@@ -82,3 +82,12 @@ def test_finished_cells_cost_nothing(computed: Any, tiny: Make) -> None:
 def test_a_control_needs_what_it_copies(tiny: Make, tmp_path: Path) -> None:
     stages = row(describe(make_grid(tiny(tmp_path, criteria="shuffle:l1", keep="0.7"))))[2]
     assert sorted(stages.split(", ")) == ["1 dense", "2 point", "2 rung", "2 sparse"]
+
+
+def test_too_few_seeds_are_said_before_anything_runs(tiny: Make, tmp_path: Path) -> None:
+    def first_line(seeds: str) -> str:
+        return describe(make_grid(tiny(tmp_path, criteria="magnitude", keep="0.9", seeds=seeds))).splitlines()[0]
+
+    assert first_line("0-4").endswith("5 seeds: no verdict, which takes 6 or more")
+    assert first_line("0-5").endswith("; 6 seeds")
+    assert "1 seed, the one numbered 5 (--seeds 0-4 gives 5 of them): no verdict" in first_line("5")

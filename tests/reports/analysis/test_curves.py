@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from prunebench.reports.analysis.curves import areas_table, differences_at_keep
-from prunebench.reports.analysis.differences import differences_table
+from prunebench.reports.analysis.curves import differences_at_keep
+from prunebench.reports.analysis.differences import areas_table, differences_table
 from prunebench.reports.results import gather_results
+from prunebench.reports.statistics.curves import area_under_curve
 
 
 def curve(
@@ -46,6 +47,19 @@ def test_the_shared_range_and_the_paired_contrast(make: SimpleNamespace) -> None
     assert table.loc["taylor", "difference"] == pytest.approx(0.03)
     assert (table.loc["taylor", "reference"], table.loc["taylor", "n"]) == ("magnitude", 3)
     assert table.loc["taylor", "verdict"] == "too few seeds"
+
+
+def test_areas_that_differ_by_rounding_tie(make: SimpleNamespace) -> None:
+    keeps, one, other = (0.5, 0.25, 0.125), (0.903, 0.068, 0.673), (0.856, 0.115, 0.626)  # one -+ 0.047
+    areas = [area_under_curve(keeps, accuracies, 0.125, 0.5) for accuracies in (one, other)]
+    assert areas[0] != areas[1] == pytest.approx(areas[0])
+    records = []
+    for seed in range(6):
+        for name, accuracies in (("magnitude", one), ("taylor", other)):
+            points = {keep: (keep, a) for keep, a in zip(keeps, accuracies, strict=True)}
+            records += curve(make, name, seed, points)
+    row = areas_table(gather_results("x", records)).set_index("criterion").loc["taylor"]
+    assert (row["difference"], row["ties"], row["verdict"]) == (0.0, 6, "too many ties")
 
 
 def test_one_keep_makes_no_curve(make: SimpleNamespace) -> None:

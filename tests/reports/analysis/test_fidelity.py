@@ -11,6 +11,7 @@ from prunebench.reports.analysis.fidelity import HALVES, OVER_ALL, REACHABLE, WI
 from prunebench.reports.analysis.score_matrix import score_matrix_table
 from prunebench.reports.results import gather_results
 from prunebench.reports.sections.fidelity import fidelity_section
+from prunebench.reports.sections.fidelity_sentences import _highest_mean
 
 UNITS = 40
 LAYERS = ("a", "b")
@@ -98,6 +99,15 @@ def test_the_section_says_what_is_constant_and_never_nan() -> None:
     assert "constant scores" in text
     assert "nan" not in text
     assert "has the highest mean within layers: Spearman 1.00" in text
+
+
+def test_nobody_has_the_highest_mean_whose_interval_contains_zero() -> None:
+    sure = {"spearman": 0.3, "spearman_half": 0.1, "criterion": "taylor"}
+    unsure = {"spearman": 0.6, "spearman_half": 0.7, "criterion": "obd"}
+    assert "`taylor` has the highest mean" in _highest_mean("signed", [sure, unsure])
+    assert "no criterion's interval of Spearman's rho lies above zero" in _highest_mean("signed", [unsure])
+    assert "`obd` has the highest mean" in _highest_mean("signed", [sure, unsure | {"spearman_half": 0.2}])
+    assert "`obd` has the highest mean" in _highest_mean("signed", [unsure | {"spearman_half": None}])  # one seed
 
 
 def test_without_fidelity_the_section_says_how_to_get_it() -> None:

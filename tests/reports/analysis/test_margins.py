@@ -2,6 +2,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from scipy import stats
 
 from prunebench.records.record import StageValues
 from prunebench.reports.analysis.margins import failed_points, margins_table, smallest_keeps_table
@@ -61,3 +62,14 @@ def test_a_keep_that_did_not_come_out_is_not_stepped_over(make: SimpleNamespace)
     assert table.loc["taylor", "smallest_keep"] == 0.25 and pd.isna(table.loc["taylor", "failed_at"])
     assert (table.loc["obd", "smallest_keep"], table.loc["obd", "failed_at"]) == (0.5, 0.25)
     assert pd.isna(table.loc["l1", "smallest_keep"]) and table.loc["l1", "failed_at"] == 0.5
+
+
+def test_seeds_that_lost_more_than_the_margin_are_counted(make: SimpleNamespace) -> None:
+    changes = (0.001, -0.005, 0.002, -0.0051, 0.003, -0.03)  # one on the margin, two beyond
+    made = margins_table(gather_results("x", records(make, "taylor", 0.5, changes)), 0.005)
+    assert made["lost"].tolist() == [2]
+    assert made["may_lose"].iloc[0] == pytest.approx(stats.beta.ppf(0.95, 3, 4))
+    held = records(make, "obd", 0.5, (0.001, 0.002, 0.0)) + records(make, "obd", 0.25, (0.0, -0.1, 0.1))
+    table = smallest_keeps_table(margins_table(gather_results("x", held)), [])
+    assert (table["smallest_keep"].iloc[0], table["lost"].iloc[0]) == (0.5, 0)
+    assert table["may_lose"].iloc[0] == pytest.approx(1 - 0.05 ** (1 / 3))

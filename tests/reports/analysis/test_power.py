@@ -1,12 +1,13 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.analysis.power import power_table
 from prunebench.reports.results import gather_results
-from prunebench.reports.statistics.t_test_power import t_test_seeds
+from prunebench.reports.statistics.joint_power import seeds_to_decide
 
 
 def test_seeds_come_from_the_observed_spread(make: SimpleNamespace) -> None:
@@ -18,10 +19,10 @@ def test_seeds_come_from_the_observed_spread(make: SimpleNamespace) -> None:
     row = table.loc["taylor"]
     assert row["sd"] == pytest.approx(np.std(d, ddof=1))
     assert row["sd_low"] < row["sd"] < row["sd_high"]
-    assert (row["family"], row["exact_seeds"]) == (2, 7)  # 2 * 2**-6 is the first below .05
-    assert row["seeds"] == t_test_seeds(0.005, row["sd"], 0.8, 0.025)
+    assert row["seeds"] == seeds_to_decide(0.005, row["sd"], 2)
     assert row["seeds_low"] < row["seeds"] < row["seeds_high"]
-    assert row["seeds_observed"] == max(7, t_test_seeds(0.025, row["sd"], 0.8, 0.025) or 0)
+    assert pd.isna(row["detectable"])  # four seeds
+    assert "seeds_observed" not in table
     assert set(table.index) == {"taylor", "obd"}
     assert table.loc["obd", "seeds"] > row["seeds"]
 

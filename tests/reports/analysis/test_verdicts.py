@@ -1,8 +1,12 @@
 from typing import Any
 
+import numpy as np
 import pytest
 
+from prunebench.records.requested import FEWEST_SEEDS
+from prunebench.reports.analysis.pairing import describe_differences
 from prunebench.reports.analysis.verdicts import (
+    ALPHA,
     BETTER,
     NO_PAIRS,
     OPEN,
@@ -10,55 +14,75 @@ from prunebench.reports.analysis.verdicts import (
     TIED,
     TOO_FEW,
     WORSE,
+    Contrast,
     add_holm,
     judge_families,
 )
+from prunebench.reports.statistics.joint_sign_flips import joint_sign_flips
+from prunebench.reports.statistics.t_test_power import fewest_seeds
+
+UP = tuple(0.01 + 0.001 * i for i in range(10))
+NOISE = (0.003, -0.004, 0.002, -0.001, 0.004, -0.003, 0.001, -0.002, 0.003, -0.002)
 
 
-def contrast(p: float, n: int = 10, **changes: Any) -> dict[str, Any]:
-    row = {"ranking": "local", "primary": True, "n": n, "p": p, "smallest_p": 2.0 ** (1 - n)}
-    return row | {"difference": 0.01, "keep_gap": 0.0} | changes
+def contrast(d: tuple[float, ...], seeds: tuple[int, ...] = (), **changes: Any) -> Contrast:
+    row: dict[str, Any] = {"task": "t", "ranking": "local", "metric": "macs", "keep": 0.5, "primary": True}
+    row |= {"keep_gap": 0.0} | (describe_differences(np.array(d)) if d else {"n": 0}) | changes
+    return Contrast(row, dict(zip(seeds or range(len(d)), d, strict=True)))
 
 
-def test_holm_within_the_family_by_hand() -> None:
-    rows = judge_families(
-        [contrast(0.01), contrast(0.04, difference=-0.01), contrast(0.02), contrast(0.001, primary=False)]
-    )
-    assert [row.get("p_holm") for row in rows] == [pytest.approx(0.03), pytest.approx(0.04), pytest.approx(0.04), None]
-    assert [row["family"] for row in rows[:3]] == [3, 3, 3]
-    assert [row.get("verdict") for row in rows] == [BETTER, WORSE, BETTER, None]
+def judged(*contrasts: Contrast) -> list[dict[str, Any]]:
+    judge_families(contrasts)
+    return [one.row for one in contrasts]
 
 
-def test_rankings_are_families_of_their_own() -> None:
-    rows = judge_families([contrast(0.03), contrast(0.04), contrast(0.03, ranking="global")])
-    assert [row["p_holm"] for row in rows] == [0.06, 0.06, 0.03]
-    assert [row["verdict"] for row in rows] == [OPEN, OPEN, BETTER]
+def test_a_family_holds_all_keeps_and_the_curve_of_a_task_and_ranking() -> None:
+    whole = [contrast(UP), contrast(NOISE), contrast(NOISE[::-1], keep=0.25), contrast(UP)]
+    del whole[3].row["keep"]  # the area under the curve
+    others = [contrast(UP, ranking="global"), contrast(UP, task="u"), contrast(UP, primary=False)]
+    rows = judged(*whole, *others)
+    budgets = [("macs", 0.5), ("macs", 0.5), ("macs", 0.25), ("macs", None)]
+    expected = joint_sign_flips([list(one.by_seed.values()) for one in whole], budgets)
+    assert [row["p_adjusted"] for row in rows[:4]] == expected
+    assert [row.get("family") for row in rows] == [4, 4, 4, 4, 1, 1, None]
+    assert [row["p_adjusted"] for row in rows[4:6]] == [2 / 1024] * 2
+    assert [row.get("verdict") for row in rows] == [BETTER, OPEN, OPEN, BETTER, BETTER, BETTER, None]
 
 
-def test_a_design_that_cannot_decide_says_so() -> None:
-    # six seeds: the smallest p is 1/32; alone it can reject, two under Holm cannot
-    assert judge_families([contrast(1 / 32, 6)])[0]["verdict"] == BETTER
-    assert [row["verdict"] for row in judge_families([contrast(1 / 32, 6), contrast(1 / 32, 6)])] == [TOO_FEW, TOO_FEW]
-    assert judge_families([contrast(0.5, 6)])[0]["verdict"] == OPEN
+def test_six_seeds_decide_a_family_of_any_size_and_five_none() -> None:
+    up, down = UP[:6], tuple(-x for x in UP[:6])
+    rows = judged(*(contrast(d) for d in (up, down, *(NOISE[i:] + NOISE[:i] for i in range(4)))))
+    assert [row["verdict"] for row in rows[:2]] == [BETTER, WORSE]
+    rows = judged(contrast(up[:5]), contrast(NOISE[:5]))
+    assert [row["verdict"] for row in rows] == [TOO_FEW, TOO_FEW]
+    assert FEWEST_SEEDS == fewest_seeds(ALPHA) == 6
+
+
+def test_seeds_are_matched_by_their_number() -> None:
+    short = contrast(UP[:4], (6, 7, 8, 9))
+    rows = judged(contrast(NOISE), short)
+    matrix = [list(NOISE), [np.nan] * 6 + list(UP[:4])]
+    assert [row["p_adjusted"] for row in rows] == joint_sign_flips(matrix, [0, 0])
+    assert rows[1]["verdict"] == TOO_FEW  # its own four seeds give 1/8 at best
 
 
 def test_ties_are_not_too_few_seeds() -> None:
-    few, tied = contrast(0.5, 20, smallest_p=0.25), contrast(1.0, 20, smallest_p=1.0)
-    assert [row["verdict"] for row in judge_families([few, tied, contrast(0.3, 20)])] == [TIED, TIED, OPEN]
-    assert judge_families([contrast(1.0, 5, smallest_p=1.0)])[0]["verdict"] == TOO_FEW
+    few = contrast((0.01, 0.02, 0.01) + (0.0,) * 7)
+    rows = judged(few, contrast((0.0,) * 10), contrast(NOISE))
+    assert [row["verdict"] for row in rows] == [TIED, TIED, OPEN]
+    assert judged(contrast((0.0,) * 5))[0]["verdict"] == TOO_FEW
 
 
-def test_the_smallest_p_is_that_of_holms_steps() -> None:
-    # 1/32 is doubled as one of two, unless the other one goes first and is rejected
-    rows = judge_families([contrast(0.5, 6), contrast(0.5, 10)])
-    assert [row["smallest_holm"] for row in rows] == [1 / 32, 2 / 512]
-    assert [row["verdict"] for row in rows] == [OPEN, OPEN]
+@pytest.mark.parametrize(("ends", "expected"), [((-0.001, 0.03), True), ((0.001, 0.03), False), ((0.0, 0.03), True)])
+def test_what_the_pictures_may_undo_is_marked(ends: tuple[float, float], expected: bool) -> None:
+    (row,) = judged(contrast(UP, crossed_low=ends[0], crossed_high=ends[1]))
+    assert (row["verdict"], row["on_these_pictures"]) == (BETTER, expected)
+    assert judged(contrast(NOISE, crossed_low=-0.1, crossed_high=0.1))[0]["on_these_pictures"] is False
+    assert judged(contrast(UP))[0]["on_these_pictures"] is False  # without pictures nothing is known of them
 
 
 def test_what_is_not_tested() -> None:
-    single = {"ranking": "local", "primary": True, "n": 1, "difference": 0.1, "keep_gap": 0.0}
-    none = {"ranking": "local", "primary": True, "n": 0}
-    rows = judge_families([single, none, contrast(0.002, keep_gap=-0.05), contrast(0.04)])
+    rows = judged(contrast((0.1,)), contrast(()), contrast(UP, keep_gap=-0.05), contrast(UP))
     assert [row["verdict"] for row in rows] == [TOO_FEW, NO_PAIRS, OTHER_BUDGET, BETTER]
     assert rows[3]["family"] == 2  # other budgets stay in: the family follows from what was asked
 

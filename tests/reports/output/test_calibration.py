@@ -26,10 +26,10 @@ def test_no_more_false_rejections_than_the_level(n: int) -> None:
 @pytest.mark.parametrize("contrasts", [1, 9])
 @pytest.mark.parametrize("difference", [1.0, 1.5, 2.0])
 def test_power_is_reached(difference: float, contrasts: int) -> None:
-    n, found = calibration.power_reached(NORMAL.draw, difference, contrasts, REPETITIONS // 2)
-    assert found >= 0.8 - 0.03
+    n, found = calibration.power_reached(NORMAL.draw, difference, contrasts, REPETITIONS // 5)
+    assert found >= 0.8 - 0.08  # three standard errors of both simulations
     if n > 11:  # few seeds: one more is much more
-        assert found <= 0.8 + 0.05
+        assert found <= 0.8 + 0.1
 
 
 def test_ties_are_counted_and_lower_the_coverage(make: SimpleNamespace) -> None:

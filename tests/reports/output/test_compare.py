@@ -31,7 +31,7 @@ def test_a_fall_that_cannot_be_tested_is_named_and_no_regression(make: SimpleNam
     text = markdown(document)
     assert not bad
     assert "fell, too few seeds: 1 of 1 point (taylor at 0.5)" in text
-    assert "-25.00 (all 2 equal) |       0.25 |" in text
+    assert "-25.00 (all 2 equal) |     0.25 |        1 |" in text
 
 
 def test_what_only_one_has_is_counted(make: SimpleNamespace) -> None:

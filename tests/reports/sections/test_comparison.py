@@ -24,7 +24,7 @@ def test_numbers_as_a_reader_sees_them(make: SimpleNamespace) -> None:
     # 4 points on average, s = sqrt(2), t(.975, 1) = 12.7062: half = 12.7062
     assert row(accuracies, "taylor")["fine-tuned"] == "94.00 ± 12.71 §"  # to 106.71 %
     assert row(differences, "taylor")["to magnitude"] == "+4.00 [-8.71, +16.71]"
-    assert row(contrasts, "taylor")["p, Holm (smallest)"] == "0.5 (0.5)"
+    assert row(contrasts, "taylor")["p, adjusted (smallest)"] == "0.5 (0.5)"
 
 
 def test_intervals_beyond_the_bounds_are_marked_and_explained(make: SimpleNamespace) -> None:
@@ -50,7 +50,7 @@ def test_one_seed_has_no_interval_and_says_so(make: SimpleNamespace) -> None:
 def test_no_test_in_a_demonstration(make: SimpleNamespace) -> None:
     results = gather_results("x", make.grid(("magnitude", "taylor")))
     header = {name for table in tables(make, results, demonstration=True) for name in table.header}
-    assert not header & {"p", "p, Holm (smallest)", "verdict"}
+    assert not header & {"p", "p, adjusted (smallest)", "verdict"}
 
 
 def test_different_budgets_are_marked_and_gaps_named(make: SimpleNamespace) -> None:

@@ -3,8 +3,7 @@ from types import SimpleNamespace
 
 from prunebench.records.record import Record
 from prunebench.records.requested import Requested, RequestedTrajectories
-from prunebench.reports.analysis.curves import areas_table
-from prunebench.reports.analysis.differences import differences_table
+from prunebench.reports.analysis.differences import areas_table, differences_table
 from prunebench.reports.results import gather_results
 from prunebench.reports.sections.failures import failures_section, repeated_sections
 

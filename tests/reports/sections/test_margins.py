@@ -2,6 +2,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 
+from prunebench.records.record import Record
 from prunebench.reports.results import gather_results
 from prunebench.reports.sections.margins import margins_section
 
@@ -10,11 +11,27 @@ def test_without_loss_names_the_smallest_keep(make: SimpleNamespace, tables: dic
     section = margins_section(tables["margins"], tables["smallest_keeps"], demonstration=False)
     held = tables["smallest_keeps"]
     row = held[(held["criterion"] == "magnitude") & (held["reference"] == "dense")].iloc[0]
-    where = f"down to keep {row['smallest_keep']:g} ({100 * (1 - row['params_kept']):.0f} % of the parameters removed)"
+    removed = f"{100 * (1 - row['params_kept']):.0f} % of the parameters removed"
+    where = f"down to keep {row['smallest_keep']:g} ({removed}; of "
     against = next(line for line in make.lines(section) if "local ranking, against the dense network before" in line)
     assert where in against and "`magnitude`" in against.partition(where)[2].partition(";")[0]
     silent = margins_section(tables["margins"], tables["smallest_keeps"], demonstration=True)
     assert not make.lines(silent)
+
+
+def test_what_is_not_excluded_stands_beside_the_claim(make: SimpleNamespace) -> None:
+    def kept(criterion: str) -> list[Record]:
+        records = [make.record(criterion, s) for s in range(10)]
+        scores = [r.accuracy.model_copy(update={"finetuned": r.accuracy.dense}) for r in records]
+        return [r.model_copy(update={"accuracy": a}) for r, a in zip(records, scores, strict=True)]
+
+    made = make.tables(gather_results("x", kept("taylor")))
+    text = make.text(margins_section(made["margins"], made["smallest_keeps"], demonstration=False))
+    assert "of 10 seeds none lost more than the margin, up to 26 % of runs may): `taylor`" in text  # 1 - .05**(1 / 10)
+    assert "wrong with a probability of at most 2.5 %." in text
+    made = make.tables(gather_results("x", kept("taylor") + kept("obd")))
+    text = make.text(margins_section(made["margins"], made["smallest_keeps"], demonstration=False))
+    assert "2 such claims hold together but for 5.0 %" in text
 
 
 def test_nothing_to_show(make: SimpleNamespace) -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from prunebench.reports.statistics.noninferiority import Margin, margin_tests, smallest_keep_held
+from prunebench.reports.statistics.noninferiority import Margin, largest_share, margin_tests, smallest_keep_held
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -116,3 +116,15 @@ def test_held_down_to_checks_its_keeps() -> None:
     for keeps in ([0.5, 0.5], [0.5, float("nan")]):
         with pytest.raises(ValueError, match="tested once"):
             smallest_keep_held(keeps, [True, False])
+
+
+def test_what_few_runs_do_not_exclude() -> None:
+    assert largest_share(0, 10) == pytest.approx(1 - 0.05**0.1)
+    assert [round(largest_share(0, n), 2) for n in (5, 10, 20)] == [0.45, 0.26, 0.14]
+    for seen, n in ((1, 10), (4, 6), (0, 3)):
+        exact = stats.binomtest(seen, n, alternative="less").proportion_ci(0.95, "exact").high
+        assert largest_share(seen, n) == pytest.approx(exact)
+    assert largest_share(4, 4) == 1.0
+    for seen, n in ((0, 0), (-1, 5), (6, 5)):
+        with pytest.raises(ValueError, match="at least 1 run"):
+            largest_share(seen, n)

@@ -6,7 +6,7 @@ from scipy import integrate, stats
 
 from prunebench.reports.statistics.permutation import sign_flip
 from prunebench.reports.statistics.t_test_power import (
-    fewest_seeds_to_reject,
+    fewest_seeds,
     sd_interval,
     t_test_detectable,
     t_test_power,
@@ -114,16 +114,10 @@ def test_detectable_at_its_ends() -> None:
     assert t_test_detectable(5, 1.0, 1 - 1e-5) is not None
 
 
-@pytest.mark.parametrize(("tests", "alpha", "n"), [(1, 0.05, 6), (2, 0.05, 7), (6, 0.05, 8), (1, 2.0**-4, 5)])
-def test_seeds_for_exact_by_hand(tests: int, alpha: float, n: int) -> None:
-    # 2**-5 = 0.03125; 2 * 2**-6 = 0.03125; 6 * 2**-7 = 0.046875; 2**-4
-    assert fewest_seeds_to_reject(tests, alpha) == n
-
-
-@pytest.mark.parametrize("tests", [1, 3, 10, 24])
-def test_fewest_seeds_are_those_that_the_sign_flip_test_needs(tests: int) -> None:
-    n = fewest_seeds_to_reject(tests)
-    assert tests * sign_flip(np.arange(1.0, n + 1)).p <= 0.05 < tests * sign_flip(np.arange(1.0, n)).p
+@pytest.mark.parametrize(("alpha", "n"), [(0.05, 6), (0.01, 8), (2.0**-4, 5)])
+def test_fewest_seeds_are_those_that_the_sign_flip_test_needs(alpha: float, n: int) -> None:
+    assert fewest_seeds(alpha) == n  # 2**-5 = 0.031; 2**-7 = 0.0078; 2**-4
+    assert sign_flip(np.arange(1.0, n + 1)).p <= alpha < sign_flip(np.arange(1.0, n)).p
 
 
 def test_sd_interval_by_hand() -> None:
@@ -157,10 +151,8 @@ def test_bad_input_is_named() -> None:
     for alpha in (0.0, 1.0, nan):
         with pytest.raises(ValueError, match="alpha"):
             t_test_power(5, 0.5, 1.0, alpha)
-        with pytest.raises(ValueError, match="at least 1 test"):
-            fewest_seeds_to_reject(1, alpha)
-    with pytest.raises(ValueError, match="at least 1 test"):
-        fewest_seeds_to_reject(0)
+        with pytest.raises(ValueError, match="alpha lies between"):
+            fewest_seeds(alpha)
     for difference, sd in ((nan, 1.0), (0.5, -1.0), (0.5, nan), (float("inf"), 1.0)):
         with pytest.raises(ValueError, match="finite difference"):
             t_test_seeds(difference, sd)

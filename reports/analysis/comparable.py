@@ -1,0 +1,81 @@
+"""What two runs have in common: whether their points can be matched, and which surroundings differ."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from prunebench.errors import UserError
+from prunebench.records.record import Cell
+from prunebench.reports.analysis.pairing import shared_seeds
+from prunebench.reports.protocols import VARIED
+from prunebench.reports.results import Results
+
+CELL_PARTS: dict[str, Callable[[Cell], str | int]] = {
+    "tasks": lambda cell: cell.task,
+    "criteria": lambda cell: cell.criterion,
+    "rankings": lambda cell: cell.ranking,
+    "keeps": lambda cell: f"{cell.metric}={cell.keep:g}",
+    "seeds": lambda cell: cell.seed,
+}
+
+
+def check_comparable(before: Results, after: Results) -> None:
+    """Raise `UserError` where points cannot be matched: a task under several protocols, or no cell in common."""
+    for results in (before, after):
+        if not results.records:
+            raise UserError(f"{results.source} has no finished point to compare")
+        if results.notes:
+            raise UserError(f"{results.source}: {results.notes[0]} Compare folders that hold one protocol of a task")
+    versions = before.protocol_versions, after.protocol_versions
+    if versions[0] != versions[1]:
+        words = (f"{results.source} has protocol version {results.protocol_versions[0]}" for results in (before, after))
+        raise UserError(f"{', '.join(words)}; results of different versions are not compared")
+    old, new = before.points, after.points
+    if not any(point in new and shared_seeds(old[point], new[point]) for point in old):
+        raise UserError(f"{before.source} and {after.source} have no cell in common: {_what_differs(before, after)}")
+
+
+def changed_surroundings(before: Results, after: Results) -> Iterator[tuple[str, str, str]]:
+    """Give the packages, machines, commits, options and data that differ: (name, before, after)."""
+    old, new = _surroundings(before), _surroundings(after)
+    for name in dict.fromkeys((*old, *new)):
+        one, other = (", ".join(sorted(facts.get(name, {"not recorded"}))) for facts in (old, new))
+        if one != other:
+            yield name, one, other
+
+
+def _what_differs(before: Results, after: Results) -> str:
+    """Say which parts of the cells have no value in common; else that each has one, but never in one cell."""
+    named = []
+    for name, value in CELL_PARTS.items():
+        old, new = ({value(record.cell): None for record in results.records} for results in (before, after))
+        if not set(old) & set(new):
+            named.append(f"{name} {_listed(old)} before, {_listed(new)} after")
+    if named:
+        return f"{'; '.join(named)}; run the same cells in both"
+    return f"each of {', '.join(CELL_PARTS)} is shared in part, but no whole cell; run the same cells in both"
+
+
+def _listed(values: Iterable[str | int], most: int = 4) -> str:
+    """List the first values.
+
+    >>> _listed([0, 1, 2]), _listed("abcdef")
+    ('0, 1, 2', 'a, b, c, d and 2 more')
+    """
+    texts = [str(value) for value in values]
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more
+
+
+def _surroundings(results: Results) -> dict[str, set[str]]:
+    """Collect the surroundings that the records state: sets of values by name."""
+    found: dict[str, set[str]] = {}
+    for record in results.records:
+        facts = {f"option {name}": repr(value) for name, value in record.protocol.items() if name not in VARIED}
+        facts |= {f"data of {record.cell.dataset}": record.fingerprint[:12]}
+        if record.environment is not None:
+            e = record.environment
+            facts |= {f"package {name}": version for name, version in e.versions.items()}
+            facts |= {"device": e.device, "processor": e.cpu, "threads": str(e.threads), "commit": e.commit or "none"}
+            facts |= {"CPU kernels": "; ".join(sorted(set(e.kernels.values())))}
+        for name, value in facts.items():
+            found.setdefault(name, set()).add(value)
+    return found
