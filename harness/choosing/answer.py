@@ -134,9 +134,7 @@ def _race(answer: Answer) -> Iterator[str]:
             yield f"Failed in round {number}: `{name}`: {answer.raced.reasons.get(name, 'no reason')}"
     if any(one.dropped for one in race.rounds):
         yield NOT_SHOWN
-    reasons = answer.field.left_out
-    for why in dict.fromkeys(reasons.values()):
-        yield f"Not in the race: {_list([name for name in reasons if reasons[name] == why])}: {why}."
+    yield from answer.field.absent()
 
 
 def _race_blocks(answer: Answer) -> Iterator[Part]:

@@ -80,7 +80,8 @@ def prepare(spec: Spec, budget: str | None, keep_it: bool = True) -> tuple[Field
     make_grid(spec.model_copy(update={"criteria": confirmed_names(field.criteria), "seeds": "0"}))  # checks all names
     plan = make_plan(spec, field.criteria, budget, keep_it)
     cut = [name for name in field.criteria if name not in plan.criteria]
-    return replace(field, left_out=field.left_out | dict.fromkeys(cut, f"--budget {budget}")), plan
+    why = f"more than --budget {budget} allows"
+    return replace(field, left_out=field.left_out | dict.fromkeys(cut, why)), plan
 
 
 def describe(spec: Spec, budget: str | None = None) -> str:
@@ -96,11 +97,14 @@ def describe(spec: Spec, budget: str | None = None) -> str:
     confirmed = finalists + len(REFERENCES)
     rows.append(["confirmation", confirmed, f"0-{seeds - 1}", confirmed * seeds, "test"])
     head = ["step", "criteria", "seeds", "trajectories", "pictures that decide"]
-    notes = [f"race: {' '.join(plan.criteria)}"]
-    notes += [f"not in the race: {name}: {why}" for name, why in field.left_out.items()]
-    notes += ["fewer where the spread of the first round is at most .6 points"] * (plan.seeds is None and len(rows) > 1)
-    total = f"at most {plan.trajectories} trajectories in about {duration(plan.seconds)}"
-    return "\n".join([tabulate(rows, head, "simple"), *notes, f"{total}, estimated from training steps timed just now"])
+    notes = [f"In the race: {', '.join(f'`{name}`' for name in plan.criteria)}.", *field.absent()]
+    if plan.seeds is None and len(rows) > 1:
+        notes.append("Fewer seeds where the spread of the first round is at most .6 points.")
+    total = f"At most {plan.trajectories} trajectories in about {duration(plan.seconds)}"
+    notes.append(f"{total}, estimated from training steps timed just now.")
+    return "\n".join(
+        [tabulate(rows, head, "simple"), *notes, f"{total}, estimated from training steps timed just now."]
+    )
 
 
 def _checked(spec: Spec) -> Spec:

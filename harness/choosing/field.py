@@ -25,6 +25,17 @@ class Field:
     criteria: tuple[str, ...]
     left_out: dict[str, str] = field(default_factory=dict)
 
+    def absent(self) -> list[str]:
+        """Say in one line for each reason which criteria do not race.
+
+        >>> Field((), {"l1": "no time", "l2": "no time"}).absent()
+        ['Not in the race: `l1`, `l2`: no time.']
+        """
+        names: dict[str, list[str]] = {}
+        for name, why in self.left_out.items():
+            names.setdefault(why, []).append(f"`{name}`")
+        return [f"Not in the race: {', '.join(ours)}: {why}." for why, ours in names.items()]
+
 
 def find_field(spec: Spec) -> Field:
     """Return the criteria that `--criteria` names; by default all that need no options and that the model supports.
