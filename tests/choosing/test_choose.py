@@ -90,6 +90,7 @@ def test_a_choice_confirms_the_finalists_and_the_references_and_hands_over_the_f
     assert len(answer.latencies) == 1 and answer.confirmation.results.latencies
 
 
+@pytest.mark.slow
 def test_a_killed_choice_goes_on_where_it_was(brief: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = brief(tmp_path / "killed")
     with monkeypatch.context() as patch:
