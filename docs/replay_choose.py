@@ -7,7 +7,7 @@ test pictures where the folder has few. Run: python docs/replay_choose.py RESULT
 
 import argparse
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -69,12 +69,13 @@ def _scores(task: str, by_cell: Mapping[tuple[str, int], Mapping[float, Record]]
     whole = {cell for cell, records in by_cell.items() if set(keeps) <= records.keys()}
     seeds = [seed for seed in sorted({seed for _, seed in by_cell}) if all((name, seed) in whole for name in names)]
 
-    def table(value: object) -> Values:
-        cells = [[[value(by_cell[name, s][keep]) for keep in keeps] for s in seeds] for name in names]  # type: ignore[operator]
+    def table(value: Callable[[Record], float | None]) -> Values:
+        cells = [[[value(by_cell[name, s][keep]) or 0.0 for keep in keeps] for s in seeds] for name in names]
         return np.array([[race_value(keeps, one) for one in row] for row in cells])
 
     # the last epoch of the curve is the end of fine-tuning
-    validation, test = table(lambda r: r.curves[-1].validation), table(lambda r: r.accuracy.finetuned)
+    validation = table(lambda record: record.curves[-1].validation)
+    test = table(lambda record: record.accuracy.finetuned if record.accuracy else None)
     label = ", ".join(f"{keep:g}" for keep in keeps) + (" (area)" if len(keeps) > 1 else "")
     return Scores(task, label, names, validation, test)
 
@@ -117,7 +118,7 @@ def replay_all(scores: Scores, draws: int, random: np.random.Generator) -> list[
     held = max(1, min(seeds - racing - FULL, seeds // 3) if seeds > racing + FULL else seeds // 4)
     found = []
     for _ in range(draws):
-        order = random.permutation(seeds)
+        order = random.permutation(seeds).tolist()
         found.append(replay(scores, order[:racing], order[racing : seeds - held], order[seeds - held :]))
     return found
 
@@ -159,15 +160,9 @@ def row_of(scores: Scores, found: Sequence[Outcome]) -> list[str]:
     error = regrets.std() / np.sqrt(len(regrets))
     same = np.mean([one.chosen == one.full for one in found])
     answers = [_usual([getattr(one, who) for one in found]) for who in ("chosen", "full")]
-    costs = [np.mean([getattr(one, what) for one in found]) for what in ("cost", "full_cost")]
+    costs = [f"{np.mean([getattr(one, what) for one in found]):.0f}" for what in ("cost", "full_cost")]
     head = [scores.task, scores.keeps, f"{len(scores.names)} x {scores.test.shape[1]}"]
-    return [
-        *head,
-        *answers,
-        f"{100 * same:.0f} %",
-        f"{regrets.mean():+.2f} ± {error:.2f}",
-        *(f"{c:.0f}" for c in costs),
-    ]
+    return [*head, *answers, f"{100 * same:.0f} %", f"{regrets.mean():+.2f} ± {error:.2f}", *costs]
 
 
 def _usual(names: Sequence[str]) -> str:

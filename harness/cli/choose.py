@@ -27,6 +27,7 @@ def choose_command(prepare: Prepare) -> Callable[..., None]:
     def choose(
         model: Annotated[str, typer.Argument(help="model, such as resnet20 or mynet.py:make")],
         data: Annotated[str, typer.Argument(help="dataset, such as fashion_mnist or folder:PATH")],
+        *,
         budget: Annotated[str | None, typer.Option("--budget", help="time to spend, such as 2h or 1h30m")] = None,
         output: Annotated[Path, typer.Option("--output", "-o", help="folder of page and network")] = Path("choice"),
         dry_run: Annotated[bool, typer.Option("--dry-run", help="print the plan, compute nothing")] = False,

@@ -17,7 +17,7 @@ from prunebench.study import trajectory
 from prunebench.study.progress import Progress
 
 Make = Callable[..., Any]
-SHORT = {"epochs": 1, "sparse_epochs": 0, "rung_epochs": 0, "finetune_epochs": 1, "train_fraction": 0.3}
+SHORT: dict[str, Any] = {"epochs": 1, "sparse_epochs": 0, "rung_epochs": 0, "finetune_epochs": 1, "train_fraction": 0.3}
 SHORT |= {"save": "final", "calibration": 32, "timing_rounds": 4}
 BROKEN = """
 from prunebench import Criterion
