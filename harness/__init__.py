@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from prunebench.choosing.choose import choose as choose
     from prunebench.data.folders import ReadOptions as ReadOptions, read_pictures as read_pictures
     from prunebench.data.layout import (
         class_folders as class_folders,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 _HOMES = {
     name: home
     for home, names in {
+        "choosing.choose": "choose",
         "data.folders": "ReadOptions read_pictures",
         "data.layout": "class_folders common_classes find_splits",
         "data.listing": "list_pictures visible_folders",

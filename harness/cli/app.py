@@ -1,4 +1,4 @@
-"""The command line: run, sweep, tune, list, new, check, models, data; merge, report, power, compare, show, env."""
+"""The command line: run, choose, sweep, tune, list, new, check, models, data; merge, report ... env."""
 
 import logging
 import sys
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.logging import RichHandler
 
+from prunebench.cli.choose import choose_command
 from prunebench.cli.options import ConfigOption, fraction, values, with_run_options
 from prunebench.errors import UserError, printable, unknown
 from prunebench.study.spec import Spec, make_spec
@@ -81,6 +82,9 @@ def run(
     typer.echo(f"{len(records) - failed} points in {spec.results}" + (f", {failed} failed" if failed else ""))
     if failed:
         raise typer.Exit(1)
+
+
+app.command("choose")(choose_command(_prepare))
 
 
 @app.command()

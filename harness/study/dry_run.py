@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from tabulate import tabulate
 
@@ -67,8 +68,7 @@ def _needed(stage: Stage, store: Store) -> Iterator[Stage]:
 
 def _costs(grid: Grid, work: _Work) -> list[str]:
     ready, stages = work.task, list(work.stages.values())
-    pictures = round(len(ready.loaded.train) * ready.protocol.train_fraction * (1 - ready.protocol.validation_fraction))
-    dense = ready.costs.dense
+    pictures, dense = training_pictures(ready), ready.costs.dense
     left = {s.key: 1.0 if grid.spec.keep.metric == "weights" else s.keep for s in stages}  # share of MACs and bytes
     macs = 3 * dense.macs * pictures * sum(stage.epochs * left[stage.key] for stage in stages)
     seconds = 0.0
@@ -76,8 +76,9 @@ def _costs(grid: Grid, work: _Work) -> list[str]:
         return [str(work.points), f"none: {ready.fault}", "0", "0", _duration(seconds), "0 MiB"]
     if stages:
         store = Store(grid.spec.results, make=False)
-        pace = measure(grid, ready).corrected(work.done.values(), store, lambda s: _trained(s, ready, pictures))
-        seconds = sum(_trained(stage, ready, pictures) * pace(stage.keep) for stage in stages) / grid.spec.workers
+        effort = partial(trained_pictures, ready=ready, pictures=pictures)
+        pace = measure(grid, ready).corrected(work.done.values(), store, effort)
+        seconds = sum(effort(stage) * pace(stage.keep) for stage in stages) / grid.spec.workers
     saved = {"none": (), "final": ("dense", "sparse", "point"), "all": ("dense", "sparse", "rung", "point")}
     disk = sum(dense.bytes * left[s.key] for s in stages if s.kind in saved[grid.spec.save])
     disk += work.points * _RECORD_BYTES_PER_PICTURE * len(ready.loaded.test)
@@ -87,12 +88,17 @@ def _costs(grid: Grid, work: _Work) -> list[str]:
     return [str(work.points), listed, str(epochs), f"{macs:.2e}", _duration(seconds), size]
 
 
-def _trained(stage: Stage, ready: Task, pictures: int) -> float:
-    """Estimate a stage's work in trained pictures; scoring and testing count by their cost."""
+def training_pictures(ready: Task) -> int:
+    """Count the pictures that an epoch trains on."""
+    return round(len(ready.loaded.train) * ready.protocol.train_fraction * (1 - ready.protocol.validation_fraction))
+
+
+def trained_pictures(stage: Stage, ready: Task, pictures: int) -> float:
+    """Estimate a stage's work in trained pictures; scoring and testing count by their cost. A trial tests nothing."""
     test = len(ready.loaded.test)
     scored = 1.5 * ready.protocol.calibration if stage.kind in ("rung", "point") else 0.0
     # a forward pass costs a third of a training step
-    tested = {"point": 3.0, "dense": 1.0}.get(stage.kind, 0.0) * test / 3
+    tested = 0.0 if stage.trial else {"point": 3.0, "dense": 1.0}.get(stage.kind, 0.0) * test / 3
     return stage.epochs * pictures + scored + tested
 
 

@@ -55,9 +55,9 @@ class Progress:
         self.bar.stop()
 
     def begin(self, total: int) -> None:
-        """Set the number of trajectories."""
-        self.total = total
-        self.bar.update(self.current, total=total)
+        """Set the number of trajectories to come."""
+        self.total = self.done + total
+        self.bar.update(self.current, total=self.total)
 
     def step(self, text: str) -> None:
         """Show the current step of a trajectory."""

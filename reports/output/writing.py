@@ -1,6 +1,7 @@
 """Write a report: Markdown, LaTeX, CSV, Parquet, figures and a self-contained page."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,7 @@ from prunebench.errors import UserError
 from prunebench.paths import exists
 from prunebench.reports.analysis.across_tasks import compare_across_tasks
 from prunebench.reports.analysis.margins import MARGIN
-from prunebench.reports.document import Document, Figure
+from prunebench.reports.document import Document, Figure, Section
 from prunebench.reports.figures.accuracy import accuracy_figure
 from prunebench.reports.figures.drawing import png_bytes, svg_text
 from prunebench.reports.figures.speed import speed_figure
@@ -31,12 +32,18 @@ TITLES = {
 }
 
 
-def write_report(results: Results, folder: Path, margin: float = MARGIN, columnar: bool = False) -> list[Path]:
+def write_report(
+    results: Results,
+    folder: Path,
+    margin: float = MARGIN,
+    columnar: bool = False,
+    front: tuple[Section, ...] = (),
+) -> list[Path]:
     """Write `report.md`, `index.html`, `tables.tex`, the CSV tables and `figures/` into a folder. Gives their paths.
 
     margin: of non-inferiority, a fraction. The CSV tables hold fractions, not percent, and `n/a` for a missing number.
-    columnar: write each table as Parquet too. Raises `UserError` where the folder cannot be written, or where Parquet
-    is asked for without pyarrow.
+    columnar: write each table as Parquet too. front: sections before those of the report. Raises `UserError` where the
+    folder cannot be written, or where Parquet is asked for without pyarrow.
     """
     if columnar:
         require_pyarrow()
@@ -53,6 +60,7 @@ def write_report(results: Results, folder: Path, margin: float = MARGIN, columna
             files |= {f"figures/{name}.svg": text, f"figures/{name}.png": png_bytes(figure)}
             pictures.append(Figure(name, TITLES[name], text))
     document = make_document(results, tables, entries, pictures)
+    document = replace(document, sections=(*front, *document.sections))
     files |= {"report.md": markdown(document), "index.html": html_page(document), "tables.tex": latex_tables(document)}
     return _write(folder, files)
 

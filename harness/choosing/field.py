@@ -1,0 +1,97 @@
+"""The field of a race: the criteria that start, and those that cannot."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from prunebench.errors import CellError, UserError, reason
+from prunebench.plugins.expressions import Method, parse_method
+from prunebench.plugins.registry import load_registry
+from prunebench.records.names import RANDOM
+from prunebench.reports.ordering import BASELINE
+from prunebench.seeding import generator
+from prunebench.study.grid import find_device, prepare_task
+from prunebench.study.spec import Spec
+
+REFERENCES = (BASELINE, RANDOM)  # confirmed without a race
+_PICTURES = 16  # that a trial scoring sees
+
+
+@dataclass(frozen=True)
+class Field:
+    """The criteria that race, in order, and why others do not: by name."""
+
+    criteria: tuple[str, ...]
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def absent(self) -> list[str]:
+        """Say in one line for each reason which criteria do not race.
+
+        >>> Field((), {"l1": "no time", "l2": "no time"}).absent()
+        ['Not in the race: `l1`, `l2`: no time.']
+        """
+        names: dict[str, list[str]] = {}
+        for name, why in self.left_out.items():
+            names.setdefault(why, []).append(f"`{name}`")
+        return [f"Not in the race: {', '.join(ours)}: {why}." for why, ours in names.items()]
+
+
+def find_field(spec: Spec) -> Field:
+    """Return the criteria that `--criteria` names; by default all that need no options and that the model supports.
+
+    `magnitude` and `random` do not race, because they are confirmed anyway. A regulariser needs a strength that is
+    tuned to the task, so by default criteria with a regulariser are left out. Data-free criteria come first.
+
+    Raises `UserError` for controls, and where no criterion is left.
+    """
+    if "criteria" in spec.model_fields_set:
+        return Field(_named(spec))
+    known = load_registry(spec.plugin)
+    methods = [parse_method(name, known) for name in known.criteria if name not in REFERENCES]
+    reasons = {method.name: _why_not(spec, method) for method in methods}
+    left = [method for method in methods if not reasons[method.name]]
+    if not left:
+        raise UserError("no criterion can score this network; name some with --criteria to see why")
+    ordered = sorted(left, key=lambda method: (bool(method.score and method.score.needs), method.name))
+    return Field(tuple(m.name for m in ordered), {name: why for name, why in reasons.items() if why})
+
+
+def _named(spec: Spec) -> tuple[str, ...]:
+    known = load_registry(spec.plugin)
+    methods = [parse_method(text, known) for text in spec.criteria]
+    for method in methods:
+        if method.kind != "criterion":
+            what = "a control says what a criterion adds and is no choice itself"
+            raise UserError(f"--criteria {method.name}: {what}; leave it out, `{RANDOM}` is confirmed anyway")
+    names = tuple(dict.fromkeys(method.name for method in methods if method.name not in REFERENCES))
+    if not names:
+        raise UserError(f"--criteria {' '.join(spec.criteria)}: no criterion beside the references; name one more")
+    return names
+
+
+def _why_not(spec: Spec, method: Method) -> str:
+    """Say why a criterion cannot race by default; empty where it can."""
+    if method.before is not None or method.after is not None:
+        return "its regulariser needs a strength tuned to the task"
+    ready, device = prepare_task(spec, *spec.pairs[0]), find_device(spec.device)
+    try:
+        some = ready.data(0, device).calibration
+        few = replace(some, pictures=some.pictures[torch.arange(min(len(some), _PICTURES))])
+        assert method.score is not None
+        structure, network = ready.structure(spec.keep.metric), ready.fresh(0, device)
+        structure.score(method.score, network, few.batches(_PICTURES), generator(0, "support"))
+    except (CellError, UserError) as error:
+        return str(error)
+    except Exception as error:  # a broken plugin leaves the field, as it fails its own cells in a run
+        return reason(error)
+    return ""
+
+
+def confirmed_names(finalists: Sequence[str]) -> tuple[str, ...]:
+    """Return what is confirmed: the finalists and the references.
+
+    >>> confirmed_names(["taylor"])
+    ('taylor', 'magnitude', 'random')
+    """
+    return (*finalists, *REFERENCES)

@@ -1,0 +1,53 @@
+"""The command `choose`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from prunebench.cli.options import ConfigOption, options, values, with_run_options
+from prunebench.errors import UserError
+from prunebench.study.spec import Spec
+
+Prepare = Callable[[dict[str, Any], Path | None, str], Spec]
+_NOT_TAKEN = {
+    "models": "MODEL stands first, without an option",
+    "datasets": "DATA stands second, without an option",
+    "tasks": "give MODEL and DATA, without an option",
+    "seeds": "the race and the confirmation have seeds of their own",
+    "shard": "a race needs all of its blocks",
+}
+
+
+def choose_command(prepare: Prepare) -> Callable[..., None]:
+    """Make the command. prepare: joins options and configuration into a spec."""
+
+    @with_run_options
+    def choose(
+        model: Annotated[str, typer.Argument(help="model, such as resnet20 or mynet.py:make")],
+        data: Annotated[str, typer.Argument(help="dataset, such as fashion_mnist or folder:PATH")],
+        *,
+        budget: Annotated[str | None, typer.Option("--budget", help="time to spend, such as 2h or 1h30m")] = None,
+        output: Annotated[Path, typer.Option("--output", "-o", help="folder of page and network")] = Path("choice"),
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="print the plan, compute nothing")] = False,
+        config: ConfigOption = None,
+        log_level: Annotated[str, typer.Option("--log-level", help="debug, info, warning or error")] = "info",
+        **given: Any,
+    ) -> None:
+        """Choose a criterion for a model and a dataset: race on validation pictures, confirm on test pictures."""
+        chosen = values(given)
+        for option in options():
+            if option.name in _NOT_TAKEN and chosen[option.name] is not None:
+                raise UserError(f"{option.flag}: {_NOT_TAKEN[option.name]}; leave {option.flag} out")
+        spec = prepare(chosen | {"models": [model], "datasets": [data]}, config, log_level)
+        from prunebench.choosing.choose import choose as choose_criterion, describe
+
+        if dry_run:
+            typer.echo(describe(spec, budget))
+            return
+        answer = choose_criterion(spec, output, budget)
+        typer.echo(answer.text)
+        typer.echo(f"Page: {output / 'index.html'}")
+
+    return choose
