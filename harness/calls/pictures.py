@@ -87,8 +87,8 @@ def is_dataset(given: Any) -> bool:
     return not known and hasattr(given, "__getitem__") and hasattr(given, "__len__")
 
 
-def read_pictures(given: Any, where: str) -> Labelled:
-    """Read pictures, with labels where there are some. where: what is read, for messages.
+def read_pictures(given: Any, where: str, allowed: str = FORMS) -> Labelled:
+    """Read pictures, with labels where there are some. where: what is read; allowed: what it may be, for messages.
 
     Raises `UserError` for another type, shape or number of pictures or labels.
     """
@@ -102,19 +102,20 @@ def read_pictures(given: Any, where: str) -> Labelled:
         return _checked(*given.tensors, where=where)
     if is_dataset(given):
         return _read(given, where)
-    raise UserError(f"{where}: {described(given)}; give {FORMS}")
+    raise UserError(f"{where}: {described(given)}; give {allowed}")
 
 
 def described(given: Any) -> str:
     """Describe a thing in a few words, for messages.
 
-    >>> described(torch.zeros(2, 3)), described([1, 2]), described(0.5)
-    ('a tensor of shape (2, 3)', 'a list of 2', 'a float')
+    >>> described(torch.zeros(2, 3)), described([1, 2]), described(5)
+    ('a tensor of shape (2, 3)', 'a list of 2', 'an int')
     """
     if isinstance(given, Tensor | np.ndarray):
         return f"a tensor of shape {tuple(given.shape)}"
     size = f" of {len(given)}" if isinstance(given, tuple | list | dict) else ""
-    return f"a {type(given).__name__}{size}"
+    name = type(given).__name__
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}{size}"
 
 
 def check_pictures(pictures: Tensor, where: str) -> Tensor:
@@ -200,13 +201,12 @@ def _picture(given: Any, where: str) -> Tensor:
 
 def batches_of(given: Any, where: str, most: int) -> Iterator[Labelled]:
     """Yield batches of an iterable, such as a DataLoader, until there are `most` pictures."""
-    try:
-        parts = iter(given)
-    except TypeError:
-        raise UserError(f"{where}: {described(given)}; give pictures, (pictures, labels) or batches of these") from None
+    allowed = "(pictures, labels), a torch Dataset, or batches such as a DataLoader"
+    if isinstance(given, str | dict) or not hasattr(given, "__iter__"):
+        raise UserError(f"{where}: {described(given)}; give {allowed}")
     seen = 0
-    for number, part in enumerate(parts):
-        yield read_pictures(tuple(part) if isinstance(part, list) else part, f"{where}: batch {number}")
+    for number, part in enumerate(given):
+        yield read_pictures(part, f"{where}: batch {number}", "pictures, or (pictures, labels)")
         seen += len(part[0] if isinstance(part, tuple | list) else part)
         if seen >= most:
             return

@@ -19,13 +19,13 @@ from prunebench.errors import UserError, unknown
 from prunebench.plugins.criterion import AnyCriterion, ModelScore
 from prunebench.plugins.expressions import Method, parse_method
 from prunebench.plugins.guard import keeping
-from prunebench.plugins.registry import Registry, load_registry
+from prunebench.plugins.registry import NAME, Registry, load_registry
 from prunebench.plugins.torch_states import NUMBERS
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.cost import costs
 from prunebench.pruning.network import Network
 from prunebench.pruning.removal import copied
-from prunebench.records.names import PLUS, Metric
+from prunebench.records.names import Metric, parts
 from prunebench.records.protocol import Protocol
 from prunebench.scoring.evidence import undisturbed
 from prunebench.scoring.layers import Batches
@@ -67,7 +67,7 @@ def prune(
         seed: of what is drawn: the calibration pictures out of more, random scores, and the order of equal scores.
         shape: (channels, height, width) of a picture; with it, criteria that use no data need no pictures.
         plugin: files or modules with more criteria.
-        options: `ranking`, `floor`, `round_to`, `coupled`, `calibration`, `calibration_batch`, and `normalise` of bytes.
+        options: `ranking`, `floor`, `round_to`, `coupled`, `calibration`, `calibration_batch`; `normalise` for bytes.
 
     Raises:
         UserError: the network cannot be pruned, the keep is out of reach, or an argument cannot be used.
@@ -101,7 +101,9 @@ def prune(
 def needs_labels(score: AnyCriterion) -> bool:
     """Tell whether scores depend on the loss, and so on labels.
 
-    >>> needs_labels(Criterion(lambda weight, activation: weight, name="a")), needs_labels(Criterion(lambda grad: grad))
+    >>> def size(weight, activation): ...
+    >>> def slope(weight, grad): ...
+    >>> needs_labels(Criterion(size)), needs_labels(Criterion(slope))
     (False, True)
     """
     if isinstance(score, ModelScore):
@@ -122,12 +124,13 @@ def _score(given: Any, plugin: str | Sequence[str], metric: Metric, protocol: Pr
     files = split_list([plugin] if isinstance(plugin, str) else list(plugin))
     known = Registry(files) if files else load_registry(())
     own = Own(known)
-    names = own.criteria(given)
+    unnamed = callable(given) and not NAME.fullmatch(getattr(given, "__name__", "own"))
+    names = own.criteria({"own": given} if unnamed else given)
     if len(names) != 1:
         raise UserError(f"criterion: {len(names)} given; `prune` takes one, `run` compares several")
     record = own.plugins[0] if own.plugins else None
     method = Method(names[0], score=record, before=record.regulariser) if record else parse_method(names[0], known)
-    if method.score is None or method.after is not None or PLUS.search(method.name):
+    if method.score is None or len(parts(method.name)) > 1:
         what = "needs training, and `prune` trains nothing; give the score alone, or use `run`"
         raise UserError(f"criterion '{method.name}' {what}")
     if method.before is not None:
@@ -148,14 +151,16 @@ def _evidence(
         if shape is None or len(shape) != 3:
             raise UserError("pictures: none given; give some, or shape=(channels, height, width) of one")
         return torch.zeros(2, *shape), []
-    parts = _parts(given, protocol.calibration, seed)
-    if any(part.labels is None for part in parts) and needs_labels(score):
+    read = _parts(given, protocol.calibration, seed)
+    if not read:
+        raise UserError("pictures: there are no batches; give at least one")
+    if any(part.labels is None for part in read) and needs_labels(score):
         raise UserError(f"criterion '{score.label}' needs labels, too; give (pictures, labels)")
-    if len({part.pictures.shape[1:] for part in parts}) > 1 or len({part.pictures.dtype for part in parts}) > 1:
+    if len({part.pictures.shape[1:] for part in read}) > 1 or len({part.pictures.dtype for part in read}) > 1:
         raise UserError("pictures: batches differ in shape or type; give equal ones")
-    pictures = _normalised([part.pictures for part in parts], protocol.normalise or "data")
-    labels = [_or_zeros(part) for part in parts]
-    if len(parts) == 1:
+    pictures = _normalised([part.pictures for part in read], protocol.normalise or "data")
+    labels = [_or_zeros(part) for part in read]
+    if len(read) == 1:
         size = protocol.calibration_batch
         pictures, labels = list(pictures[0].split(size)), list(labels[0].split(size))
     return torch.cat([pictures[0][:1]] * 2), list(zip(pictures, labels, strict=True)) if score.needs else []

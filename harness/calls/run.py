@@ -8,9 +8,8 @@ from typing import Any
 from prunebench.calls.keeps import in_python_words, read_budget
 from prunebench.calls.own import Own
 from prunebench.calls.results import Results
-from prunebench.calls.session import leaving_no_trace, temporary_folder, told
+from prunebench.calls.session import offering, settings_kept, temporary_folder, told
 from prunebench.errors import UserError, unknown
-from prunebench.plugins.given import offered
 from prunebench.plugins.registry import load_registry
 from prunebench.records.record import Record
 from prunebench.study.grid import make_grid, prepare_task
@@ -63,7 +62,7 @@ def run(
     >>> results.summary()[["criterion", "keep", "n"]].values.tolist()
     [['magnitude', 0.5, 1], ['taylor', 0.5, 1]]
     """
-    with in_python_words(), told(quiet), leaving_no_trace():
+    with in_python_words(), told(quiet), settings_kept():
         given = dict(options)
         for name in given:
             if name not in Spec.model_fields or name == "tasks":
@@ -77,12 +76,11 @@ def run(
                 raise UserError("keep and keeps are one option; give keeps")
             given["keep"] = read_budget(keeps, "keeps")
         given["results"] = temporary_folder() if results is None else results
-        with offered(own.plugins) as tokens:
+        with offering(own.plugins) as tokens:
             spec = make_spec(given | {"plugin": (*plugins, *tokens)}, config, default_preset="quick")
             for text in own.unreadable(spec.workers):
                 log.warning("computed anew each time, in this process alone: %s, which cannot be hashed", text)
-            found = compute(spec, _command(spec, given))
-        return found
+            return compute(spec, _command(spec, given))
 
 
 def compute(spec: Spec, command: str = "") -> Results:

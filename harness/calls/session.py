@@ -5,11 +5,12 @@ import logging
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 
+from prunebench.plugins.given import offered
 from prunebench.plugins.guard import keeping
 from prunebench.plugins.registry import load_registry
 from prunebench.plugins.torch_states import NUMBERS, TORCH_SETTINGS
@@ -52,11 +53,16 @@ def told(quiet: bool) -> Iterator[None]:
 
 
 @contextmanager
-def leaving_no_trace() -> Iterator[None]:
-    """Put back torch's settings and the global random states, and let go of the tasks of a call's objects."""
+def offering(plugins: Sequence[object]) -> Iterator[tuple[str, ...]]:
+    """Offer objects to registries inside, see `offered`. Then let go of the tasks that were made of them."""
     try:
-        with keeping((*TORCH_SETTINGS, *NUMBERS)):
-            yield
+        with offered(plugins) as tokens:
+            yield tokens
     finally:
-        for prepared in (make_task, load_dataset, load_registry):
+        for prepared in (make_task, load_dataset, load_registry) if plugins else ():
             prepared.cache_clear()
+
+
+def settings_kept() -> AbstractContextManager[object]:
+    """Put torch's settings, such as its threads, and the global random states back at the end."""
+    return keeping((*TORCH_SETTINGS, *NUMBERS))

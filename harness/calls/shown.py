@@ -48,7 +48,7 @@ def _rows(results: Results) -> dict[str, list[list[str]]]:
     against = {
         tuple(row[name] for name in POINT_COLUMNS): row
         for row in differences.to_dict("records")
-        if row["reference"] == BASELINE and row["n"] and not row["criterion"] == BASELINE
+        if row["reference"] == BASELINE and row["n"] and row["criterion"] != BASELINE
     }
     found: dict[str, list[list[str]]] = {}
     for row in summary.to_dict("records"):

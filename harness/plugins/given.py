@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-_PREFIX = "objects given to this call, "
+_PREFIX = "given:"
 _objects: dict[str, tuple[Any, ...]] = {}  # by token
 
 

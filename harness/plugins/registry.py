@@ -99,6 +99,8 @@ class Registry:
             self.failures[origin] = f"{kind} '{plugin.name}': use letters, digits, _ . and - in a name, a letter first"
             return
         taken = old.origin if old else RESERVED.get(plugin.name) if kind == "criterion" else None
+        if taken == origin == THIS_CALL:
+            raise UserError(f"{kind} '{plugin.name}' is given twice; name both, as in {{'one': ..., 'other': ...}}")
         if taken:
             cure = f"name yours, as in {{'my_{plugin.name}': ...}}" if origin == THIS_CALL else "rename one"
             raise UserError(f"{kind} '{plugin.name}' is defined twice: by {taken} and by {origin}; {cure}")

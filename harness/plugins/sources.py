@@ -181,7 +181,7 @@ def _is_standard_file(file: Path) -> bool:
 
 
 def is_standard(module: ModuleType) -> bool:
-    """Tell whether a module is of Python or of an installed package. A module without a file is of Python if built in."""
+    """Tell whether a module is of Python or of an installed package. Without a file, it is of Python if built in."""
     file = getattr(module, "__file__", None)
     if file is None:
         return getattr(module.__spec__, "origin", None) in ("built-in", "frozen")

@@ -36,7 +36,8 @@ Work = Callable[..., list[R]]  # (spec, job, progress=None) -> results, such as 
 def run(grid: Grid, progress: Progress, command: str = "") -> list[Record]:
     """Compute every point of a grid. Returns all records, failed ones included, in the order of the grid.
 
-    command: what to note as the command of the run; the process's own command line by default. Finished points are read from the results folder. Raises `UserError` where the folder cannot be written.
+    Finished points are read from the results folder. command: what to note as the command of the run, by default the
+    process's own. Raises `UserError` where the folder cannot be written.
     """
     store = Store(grid.spec.results)
     note(store, grid.spec, requested(grid), command=command)
