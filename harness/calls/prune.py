@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from prunebench.calls.pictures import Labelled, batches_of, described, is_datase
 from prunebench.calls.pruned import Pruned, with_facts
 from prunebench.data.loaded import IMAGENET_MOMENTS, Loaded
 from prunebench.data.pictures import Pictures
-from prunebench.data.sources import histogram, moments
+from prunebench.data.sources import Moments, histogram, moments
 from prunebench.errors import UserError, unknown
 from prunebench.plugins.criterion import AnyCriterion, ModelScore
 from prunebench.plugins.expressions import Method, parse_method
@@ -162,7 +162,7 @@ def _evidence(
     labels = [_or_zeros(part) for part in read]
     if len(read) == 1:
         size = protocol.calibration_batch
-        pictures, labels = list(pictures[0].split(size)), list(labels[0].split(size))
+        pictures, labels = list(torch.split(pictures[0], size)), list(torch.split(labels[0], size))
     return torch.cat([pictures[0][:1]] * 2), list(zip(pictures, labels, strict=True)) if score.needs else []
 
 
@@ -171,8 +171,8 @@ def _parts(given: Any, most: int, seed: int) -> list[Labelled]:
     if isinstance(given, Loaded) and isinstance(given.train, Pictures):
         given = given.train.images, given.train.labels
     if is_dataset(given) and not isinstance(given, torch.utils.data.TensorDataset):
-        order = _drawn(len(given), most, seed).tolist()
-        return [read_pictures(torch.utils.data.Subset(given, order), "pictures")]
+        chosen = torch.utils.data.Subset(given, _drawn(len(given), most, seed).tolist())
+        return [read_pictures(chosen, "pictures")]
     if not (isinstance(given, Tensor | np.ndarray | torch.utils.data.TensorDataset) or is_pair(given)):
         return list(batches_of(given, "pictures", most))
     whole = read_pictures(given, "pictures")
@@ -194,7 +194,7 @@ def _normalised(batches: list[Tensor], source: str) -> list[Tensor]:
     """Scale and normalise bytes by their own moments or ImageNet's; floats stay as they are."""
     if batches[0].dtype != torch.uint8:
         return batches
-    mean, std = IMAGENET_MOMENTS
+    mean, std = cast(Moments, IMAGENET_MOMENTS)
     if source == "data":
         mean, std = moments(torch.stack([histogram(batch.cpu()) for batch in batches]).sum(0))
     elif batches[0].shape[1] != 3:

@@ -1,7 +1,8 @@
 """Results as a short table, for a terminal and for a notebook."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from html import escape
+from typing import Any
 
 from tabulate import tabulate
 
@@ -70,7 +71,7 @@ def _rows(results: Results) -> dict[str, list[list[str]]]:
     return found
 
 
-def _difference(row: dict[str, float]) -> str:
+def _difference(row: Mapping[Hashable, Any]) -> str:
     text = f"{100 * row['difference']:+.2f}"
     return text if is_missing(row["low"]) else f"{text} [{100 * row['low']:+.2f}, {100 * row['high']:+.2f}]"
 
