@@ -104,8 +104,8 @@ class Results:
         Args:
             criterion: its name, where the results have several.
             keep: the requested fraction, where there are several.
-            chosen: `seed`, by default the first one that finished; `dataset`, `ranking` and `metric`, where there are
-                several; `model`: its name, or the network or function that the run was given, to rebuild it.
+            chosen: `seed`, by default the first one that finished. `dataset`, `ranking` and `metric`, where there are
+                several. `model`: its name, or the network or function that the run was given, to rebuild it.
 
         Raises:
             UserError: no finished point fits, or several do; the network was not saved, or is of an unknown model.
