@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from prunebench.errors import UserError
 from prunebench.records.record import Cost, StageValues
-from prunebench.reports.formatting import as_multiple, percent
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +48,8 @@ class Pruned:
         return self.cost.params
 
     def __str__(self) -> str:
+        from prunebench.reports.formatting import as_multiple, percent  # pandas takes its time
+
         rows = [
             [word, f"{before:,}", f"{now:,}", percent(now / before, 1), as_multiple(before / now)]
             for word, before, now in (
