@@ -10,6 +10,7 @@ import hashlib
 import sys
 import types
 from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ _SKIPPED = {
 }
 _SKIPPED |= {"__firstlineno__", "__static_attributes__", "__annotate_func__", "__annotate__", "_abc_impl"}
 _SKIPPED |= {"__dataclass_fields__", "__dataclass_params__", "__match_args__", "__annotations_cache__"}
+_WRITTEN = {"__init__", "__repr__", "__eq__", "__hash__", "__lt__", "__le__", "__gt__", "__ge__"}  # by dataclass
+_WRITTEN |= {"__setattr__", "__delattr__", "__replace__", "__getstate__", "__setstate__"}
 _OF_MODULES = ("training", "_is_full_backward_hook")  # of a network: set by the harness
 
 
@@ -155,9 +158,9 @@ class _Walk:
             return
         self.put("class", kind.__qualname__)
         self._each("bases", kind.__bases__)
+        skipped = _SKIPPED | _WRITTEN if is_dataclass(kind) else _SKIPPED
         for name, value in sorted(vars(kind).items()):
-            code = getattr(value, "__code__", None)
-            if name not in _SKIPPED and getattr(code, "co_filename", "") != "<string>":  # a dataclass writes those
+            if name not in skipped:
                 self.put(name)
                 self.add(value)
 
