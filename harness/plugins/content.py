@@ -10,7 +10,6 @@ import hashlib
 import sys
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ _SKIPPED = {
 }
 _SKIPPED |= {"__firstlineno__", "__static_attributes__", "__annotate_func__", "__annotate__", "_abc_impl"}
 _SKIPPED |= {"__dataclass_fields__", "__dataclass_params__", "__match_args__", "__annotations_cache__"}
-_WRITTEN = {"__init__", "__repr__", "__eq__", "__hash__", "__lt__", "__le__", "__gt__", "__ge__"}  # by dataclass
+_WRITTEN = {"__repr__", "__eq__", "__hash__", "__lt__", "__le__", "__gt__", "__ge__"}  # by dataclass
 _WRITTEN |= {"__setattr__", "__delattr__", "__replace__", "__getstate__", "__setstate__"}
 _OF_MODULES = ("training", "_is_full_backward_hook")  # of a network: set by the harness
 
@@ -158,7 +157,10 @@ class _Walk:
             return
         self.put("class", kind.__qualname__)
         self._each("bases", kind.__bases__)
-        skipped = _SKIPPED | _WRITTEN if is_dataclass(kind) else _SKIPPED
+        decorated = vars(kind).get("__dataclass_params__")
+        skipped = (
+            _SKIPPED | (_WRITTEN if decorated else set()) | ({"__init__"} if decorated and decorated.init else set())
+        )
         for name, value in sorted(vars(kind).items()):
             if name not in skipped:
                 self.put(name)

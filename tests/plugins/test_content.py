@@ -85,6 +85,17 @@ class Setting:
     function: Function
 
 
+def test_what_a_dataclass_writes_does_not_count_but_own_methods_do() -> None:
+    text = (
+        "from dataclasses import dataclass\n@dataclass{}\nclass f:\n    x: int = 0\n    def __init__(self): self.x = {}"
+    )
+    own = [content(defined(text.format("(init=False)", number))) for number in (1, 2)]
+    assert own[0] != own[1]
+    below = "from dataclasses import dataclass\n@dataclass\nclass b: x: int = 0\n"
+    below += "class f(b):\n    def __init__(self): self.x = {}"
+    assert content(defined(below.format(1))) != content(defined(below.format(2)))
+
+
 def test_objects_count_by_their_values() -> None:
     assert content(Setting(1.0, abs)) == content(Setting(1.0, abs)) != content(Setting(2.0, abs))
     assert content(Setting(1.0, abs)) != content(Setting(1.0, len))
