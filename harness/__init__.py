@@ -9,6 +9,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from prunebench.calls.prune import prune as prune
+    from prunebench.calls.pruned import Pruned as Pruned
+    from prunebench.calls.results import Results as Results
+    from prunebench.calls.run import run as run
     from prunebench.choosing.choose import choose as choose
     from prunebench.data.folders import ReadOptions as ReadOptions, read_pictures as read_pictures
     from prunebench.data.layout import (
@@ -51,6 +55,10 @@ if TYPE_CHECKING:
 _HOMES = {
     name: home
     for home, names in {
+        "calls.prune": "prune",
+        "calls.pruned": "Pruned",
+        "calls.results": "Results",
+        "calls.run": "run",
         "choosing.choose": "choose",
         "data.folders": "ReadOptions read_pictures",
         "data.layout": "class_folders common_classes find_splits",

@@ -46,18 +46,23 @@ def _read_folder(folder: Path) -> Results:
         raise UserError(f"{folder}: no PruneBench results here (no records/**/*.json)")
     file = folder / "run.json"
     run = read_file(RunFile, file) if file.is_file() else RunFile(schema_version=SCHEMA)
-    timings = [read_file(TimingFile, path) for path in sorted((folder / "timing").glob("*.json"))]
     records = [read_record(path) for path in paths]
     _check_pictures(zip(map(str, paths), records, strict=True))
     results = gather_results(
         str(folder),
         records,
-        [latency for timing in timings for latency in timing.latencies],
+        read_latencies(folder),
         preset=run.preset,
         command=run.command,
         fidelity=[read_fidelity(path) for path in scored],
     )
     return replace(results, asked=run.asked, tunings=read_tunings(folder))
+
+
+def read_latencies(folder: Path) -> list[Latency]:
+    """Read all timings of a results folder, of every machine."""
+    timings = [read_file(TimingFile, path) for path in sorted((folder / "timing").glob("*.json"))]
+    return [latency for timing in timings for latency in timing.latencies]
 
 
 def _check_pictures(records: Iterable[tuple[str, Record]]) -> None:

@@ -65,21 +65,18 @@ def run(
     **given: Any,
 ) -> None:
     """Train, prune and measure a grid; finished points are reused."""
-    from prunebench.study.grid import make_grid
-    from prunebench.study.progress import Progress
-    from prunebench.study.run import run as run_grid
+    from prunebench.calls.run import compute
 
     spec = _prepare(values(given), config, log_level)
-    grid = make_grid(spec)
     if dry_run:
         from prunebench.study.dry_run import describe
+        from prunebench.study.grid import make_grid
 
-        typer.echo(describe(grid))
+        typer.echo(describe(make_grid(spec)))
         return
-    with Progress() as progress:
-        records = run_grid(grid, progress)
-    failed = sum(record.status == "failed" for record in records)
-    typer.echo(f"{len(records) - failed} points in {spec.results}" + (f", {failed} failed" if failed else ""))
+    found = compute(spec)
+    failed = len(found.failures)
+    typer.echo(f"{len(found.records)} points in {spec.results}" + (f", {failed} failed" if failed else ""))
     if failed:
         raise typer.Exit(1)
 

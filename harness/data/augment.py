@@ -10,7 +10,9 @@ _ATTEMPTS = 10  # draws per picture until a crop fits, as in torchvision
 
 
 def augment(images: Tensor, kinds: tuple[str, ...], generator: torch.Generator, side: int = 0) -> Tensor:
-    """Augment a batch of uint8 pictures (n, channels, height, width) with a CPU generator. New borders are black.
+    """Augment a batch of pictures (n, channels, height, width), bytes or floats, with a CPU generator.
+
+    New borders are zero: black in bytes.
 
     ``shift``: move by up to a tenth of the side. ``crop``: pad by an eighth of the side, then crop at random. ``flip``:
     mirror left-right with probability one half. ``resized_crop``: resize a random part (8 to 100 % of the area, 3:4 to
@@ -70,4 +72,4 @@ def resized_crop(images: Tensor, boxes: Tensor, side: int) -> Tensor:
     y, x = (2 * y + 1) / height - 1, (2 * x + 1) / width - 1
     grid = torch.stack([x.unsqueeze(1).expand(-1, side, -1), y.unsqueeze(2).expand(-1, -1, side)], dim=3)
     parts = F.grid_sample(images.float(), grid, align_corners=False, padding_mode="border")
-    return parts.round_().clamp_(0, 255).to(torch.uint8)
+    return parts if images.is_floating_point() else parts.round_().clamp_(0, 255).to(torch.uint8)

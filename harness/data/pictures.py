@@ -15,6 +15,7 @@ COPIED = 8  # pictures copied at a time when a pass reads all pictures, so that 
 class Pictures:
     """One split, held in memory. images: uint8 (n, channels, height, width); labels: int64 (n,).
 
+    Images in floats are given to networks as they are, without scaling and normalisation.
     side: batches have pictures of side x side pixels (see `resized`); 0 keeps their own size. Each batch is resized
     when it is read, so that enlarging small pictures needs no more memory.
     """
@@ -51,9 +52,11 @@ class Pictures:
             yield resized(images, self.side) if self.side else images, self.labels[here]
 
     def facts(self) -> Iterator[bytes]:
-        """Yield the side if batches are resized, then all pixels and all labels."""
+        """Yield the side if batches are resized, the type of floats, then all pixels and all labels."""
         if self.side:
             yield f"side {self.side}".encode()
+        if self.images.is_floating_point():
+            yield str(self.images.dtype).encode()
         for few in torch.split(self.images, COPIED):
             yield few.contiguous().numpy().tobytes()
         yield self.labels.contiguous().numpy().tobytes()

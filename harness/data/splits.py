@@ -36,10 +36,13 @@ class Split:
         return self.centre or self.pictures.shape[-1]
 
     def floats(self, images: Tensor) -> Tensor:
-        """Cut and normalise uint8 pictures (n, channels, height, width) to float32."""
+        """Cut and normalise uint8 pictures (n, channels, height, width) to float32; floats are only cut."""
         if self.centre:
             images = central(images, self.centre)
-        scaled = images.to(torch.float32).div_(255).sub_(self.mean).div_(self.std)
+        if images.is_floating_point():
+            scaled = images.to(torch.float32)
+        else:
+            scaled = images.to(torch.float32).div_(255).sub_(self.mean).div_(self.std)
         if self.memory_format is torch.contiguous_format:  # one channel fits both formats; kernels go by the strides
             return scaled.clone(memory_format=self.memory_format)
         return scaled.contiguous(memory_format=self.memory_format)

@@ -202,6 +202,17 @@ def _check_published(where: str, published: object) -> None:
         raise UserError(f"{where}: published={published!r} must be a Ranking, such as Ranking('global')")
 
 
+def scores_whole_models(function: Callable[..., Any]) -> bool:
+    """Tell by its arguments whether a function scores a whole model at once, not one layer.
+
+    >>> def grasp(model, batches, generator, *, temperature=200.0): ...
+    >>> scores_whole_models(grasp), scores_whole_models(lambda weight: weight.sum(1))
+    (True, False)
+    """
+    wanted = list(inspect.signature(function).parameters)[:3]
+    return wanted in (["model", "batches", "generator"], ["network", "batches", "generator"])
+
+
 @dataclass(frozen=True)
 class ModelScore:
     """The second contract: a method that scores a whole network at once (SynFlow, GraSP).
@@ -233,7 +244,7 @@ class ModelScore:
         _check_published(where, self.published)
         _check_regulariser(where, self.regulariser)
         wanted = list(inspect.signature(self.score).parameters)[:3]
-        if wanted not in (["model", "batches", "generator"], ["network", "batches", "generator"]):
+        if not scores_whole_models(self.score):
             takes = "(model, batches, generator) or (network, batches, generator)"
             raise UserError(f"{where} must take {takes}, not ({', '.join(wanted)})")
 

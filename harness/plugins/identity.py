@@ -1,8 +1,9 @@
-"""Identity of a plugin as JSON values: its names, its options and a hash of its source."""
+"""Identity of a plugin as JSON values: its names, its options and a hash of its source or of its content."""
 
 import functools
 import sys
 import types
+import uuid
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -10,22 +11,43 @@ from typing import Any
 import torch
 
 from prunebench.errors import UserError
+from prunebench.plugins.content import UnreadableError, content
 from prunebench.plugins.discovery import source_hash
-from prunebench.plugins.sources import PLUGIN_PACKAGES, check, source
+from prunebench.plugins.sources import MAIN, PLUGIN_PACKAGES, check, is_standard, source
 
 _PROSE = {"reference", "licence", "citation", "source", "takes_argument"}
+_unreadable: dict[int, tuple[object, str, str]] = {}  # by id: the thing, its key of this run, and why
+
+
+class Keyed:
+    """An object that says itself what decides its results. key: a hash, made once."""
+
+    key: str
+
+
+def unreadable() -> list[str]:
+    """Say what could not be hashed since `forget_unreadable`; such things get another key in every run."""
+    return [f"{getattr(thing, '__name__', type(thing).__name__)} holds {why}" for thing, _, why in _unreadable.values()]
+
+
+def forget_unreadable() -> None:
+    """Give things that cannot be hashed new keys from now on, so that nothing computed with them is used again."""
+    _unreadable.clear()
 
 
 def identity(thing: Any) -> Any:
     """Describe a criterion, regulariser, model or dataset so that equal descriptions give equal results.
 
-    A function is described by its name and the hash of its file, so an edited plugin has another description.
+    A function is described by its name and the hash of its file, so an edited plugin has another description. Where no
+    file holds it, as in a notebook or a closure, its content is hashed, see `content`.
 
     >>> identity(0.5), identity(None), identity({"p": 1})
     (0.5, None, {'p': 1})
     """
     if thing is None or isinstance(thing, bool | int | float | str):
         return thing
+    if isinstance(thing, Keyed):
+        return thing.key
     if isinstance(thing, functools.partial):
         return [identity(thing.func), identity(thing.args), identity(thing.keywords)]
     if is_dataclass(thing) and not isinstance(thing, type):
@@ -38,6 +60,8 @@ def identity(thing: Any) -> Any:
         return [identity(item) for item in thing]
     if isinstance(thing, torch.dtype):
         return str(thing)
+    if isinstance(thing, torch.nn.Module | torch.Tensor):
+        return _content(thing)
     name = getattr(thing, "__qualname__", type(thing).__qualname__)
     if isinstance(thing, type | types.FunctionType | types.BuiltinFunctionType):
         return [name, _file_hash(thing)]
@@ -54,11 +78,35 @@ def _file_hash(thing: Any) -> str:
     name = getattr(thing, "__module__", "") or type(thing).__module__
     if name.partition(".")[0] == "prunebench" and not name.startswith(PLUGIN_PACKAGES):
         return "prunebench"
+    kind = thing if isinstance(thing, type | types.FunctionType | types.BuiltinFunctionType) else type(thing)
+    if _in_no_file(kind, name):
+        return _content(kind)
     found = source(name) if name in sys.modules else None
     if found is None:
         return "builtin"
     check(sys.modules[name], vars(thing).values() if isinstance(thing, type) else [thing])
     return _module_hash(sys.modules[name], found.text)
+
+
+def _in_no_file(thing: Any, name: str) -> bool:
+    """Tell whether the file of a module does not say what a thing of it is. name: of the module."""
+    if name.startswith(PLUGIN_PACKAGES) or isinstance(thing, types.BuiltinFunctionType):
+        return False
+    module = sys.modules.get(name)
+    if name in MAIN or module is None:
+        return True
+    without_file = getattr(module, "__file__", None) is None and not is_standard(module)
+    return without_file or getattr(thing, "__closure__", None) is not None or "<lambda>" in thing.__qualname__
+
+
+def _content(thing: Any) -> str:
+    if id(thing) in _unreadable:
+        return _unreadable[id(thing)][1]
+    try:
+        return content(thing)
+    except UnreadableError as error:
+        _unreadable[id(thing)] = thing, uuid.uuid4().hex[:16], str(error)
+        return _unreadable[id(thing)][1]
 
 
 @functools.cache

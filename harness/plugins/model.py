@@ -10,6 +10,9 @@ from prunebench.errors import CellError, UserError
 from prunebench.plugins.guard import built
 from prunebench.plugins.options import Value, convert, function_options, keyword_defaults, label
 
+IMAGENET_CLASSES = 1000
+Normalise = Literal["data", "imagenet"]
+
 
 @dataclass(frozen=True)
 class Training:
@@ -68,7 +71,16 @@ class Model:
         return "weights" in keyword_defaults(self.build) and bool(self.options.get("weights"))
 
     @property
-    def normalise(self) -> Literal["data", "imagenet"]:
+    def digest(self) -> str:
+        """Hash of weights that the network brings along; empty where a seed draws them, or where a name says which."""
+        return ""
+
+    def trained_for(self, channels: int, classes: int) -> bool:
+        """Whether the network comes trained for such pictures, its classifier included."""
+        return self.pretrained and channels == 3 and classes == IMAGENET_CLASSES
+
+    @property
+    def normalise(self) -> Normalise:
         """Source of the mean and standard deviation that normalise pictures; published weights expect ImageNet's."""
         return "imagenet" if self.pretrained else "data"
 

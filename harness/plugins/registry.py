@@ -2,9 +2,9 @@
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +14,7 @@ from prunebench.errors import UserError, unknown
 from prunebench.plugins import discovery
 from prunebench.plugins.criterion import AnyCriterion, Criterion, ModelScore
 from prunebench.plugins.dataset import Dataset
+from prunebench.plugins.given import is_token, objects
 from prunebench.plugins.guard import imported, why
 from prunebench.plugins.model import Model
 from prunebench.plugins.options import split_name
@@ -25,6 +26,7 @@ Plugin = Criterion | ModelScore | Dataset | Model
 P = TypeVar("P", bound=Plugin)
 
 RESERVED = dict.fromkeys((*ALIASES, *CONTROLS), "PruneBench itself")
+THIS_CALL = "this call"  # the origin of plugins that were given as objects
 NAME = re.compile(r"[A-Za-z_][\w.-]*")
 
 
@@ -59,8 +61,10 @@ class Registry:
         self.models: dict[str, Entry[Model]] = {}
         self.failures: dict[str, str] = {}
         files: set[Path] = set()
-        for place in discovery.places(plugins):
+        for place in discovery.places(tuple(text for text in plugins if not is_token(text))):
             self._take(place, files)
+        for plugin in objects(plugins):
+            self._add(plugin, THIS_CALL, Path)
         self.texts = texts()
         named = {
             origin: reason for origin, reason in self.failures.items() if origin.startswith("plugin ")
@@ -82,12 +86,12 @@ class Registry:
         if not place.attribute:
             files.add(file)
         for plugin in plugins:
-            self._add(plugin, module, place.origin)
+            home = _home(plugin, module)
+            origin = home.__name__ if home.__name__.startswith(PLUGIN_PACKAGES) else place.origin
+            self._add(plugin, origin, partial(_file, home))
 
-    def _add(self, plugin: Plugin, module: ModuleType, origin: str) -> None:
+    def _add(self, plugin: Plugin, origin: str, file: Callable[[], Path]) -> None:
         kind, table = self._table(plugin)
-        home = _home(plugin, module)
-        origin = home.__name__ if home.__name__.startswith(PLUGIN_PACKAGES) else origin
         old = table.get(plugin.name)
         if old is not None and old.plugin is plugin:
             return
@@ -95,9 +99,12 @@ class Registry:
             self.failures[origin] = f"{kind} '{plugin.name}': use letters, digits, _ . and - in a name, a letter first"
             return
         taken = old.origin if old else RESERVED.get(plugin.name) if kind == "criterion" else None
+        if taken == origin == THIS_CALL:
+            raise UserError(f"{kind} '{plugin.name}' is given twice; name both, as in {{'one': ..., 'other': ...}}")
         if taken:
-            raise UserError(f"{kind} '{plugin.name}' is defined twice: by {taken} and by {origin}; rename one")
-        table[plugin.name] = Entry(plugin, origin, _file(home))
+            cure = f"name yours, as in {{'my_{plugin.name}': ...}}" if origin == THIS_CALL else "rename one"
+            raise UserError(f"{kind} '{plugin.name}' is defined twice: by {taken} and by {origin}; {cure}")
+        table[plugin.name] = Entry(plugin, origin, file())
 
     def _table(self, plugin: Plugin) -> tuple[str, dict[str, Any]]:
         match plugin:

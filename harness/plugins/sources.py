@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 from prunebench.errors import UserError
 
 PLUGIN_PACKAGES = ("prunebench.criteria", "prunebench.datasets", "prunebench.models")
+MAIN = ("__main__", "__mp_main__")  # a notebook, a session or a script
 _LIBRARIES = tuple(Path(sysconfig.get_path(kind)) for kind in ("stdlib", "platstdlib"))
 _INSTALLED = {"site-packages", "dist-packages"}
 
@@ -172,8 +173,19 @@ def _is_followed(name: str, file: Path) -> bool:
     package = name.partition(".")[0]
     if package == "prunebench":
         return name.startswith(tuple(f"{family}." for family in PLUGIN_PACKAGES))
-    own = not is_installed(file) and not any(file.is_relative_to(folder) for folder in _LIBRARIES)
-    return own or package in _packages
+    return not _is_standard_file(file) or package in _packages
+
+
+def _is_standard_file(file: Path) -> bool:
+    return is_installed(file) or any(file.is_relative_to(folder) for folder in _LIBRARIES)
+
+
+def is_standard(module: ModuleType) -> bool:
+    """Tell whether a module is of Python or of an installed package. Without a file, it is of Python if built in."""
+    file = getattr(module, "__file__", None)
+    if file is None:
+        return getattr(module.__spec__, "origin", None) in ("built-in", "frozen")
+    return _is_standard_file(Path(file))
 
 
 def is_installed(file: Path) -> bool:

@@ -60,6 +60,11 @@ def user_model(module: str, function: str, options: Mapping[str, str]) -> Model:
     return Model(_Call(builder, label), name=module, argument=function, options=values, reference="the user's own")
 
 
+def function_model(function: Callable[..., Any], name: str) -> Model:
+    """Make a model of a function or class that was given as an object; see `user_model` for its arguments."""
+    return Model(_Call(function, name), name=name, reference="the user's own")
+
+
 def _find(module: str, function: str, label: str) -> Any:
     if not PATH.fullmatch(module) or not PATH.fullmatch(function):
         raise UserError(f"model '{label}': write module:function, such as mynets:small or package.nets:small")

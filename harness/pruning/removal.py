@@ -6,7 +6,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from prunebench.errors import unknown
+from prunebench.errors import UserError, unknown
 from prunebench.pruning.kinds import cut_axes, widths
 from prunebench.pruning.layers import ChannelPad
 from prunebench.pruning.network import Network, Side, Table, holder
@@ -98,6 +98,15 @@ def _copy(network: Network, places: Mapping[Part, Tensor]) -> nn.Module:
     memo: dict[int, object] = {id(tensor): tensor for tensor in cut}
     memo |= {id(tensor): tensor.detach().clone() for tensor in plain_tensors(network.model)}
     return deepcopy(network.model, memo)
+
+
+def copied(model: nn.Module) -> nn.Module:
+    """Copy a network with all its tensors and modes. Raises `UserError` for one that holds what cannot be copied."""
+    try:
+        return deepcopy(model, {id(tensor): tensor.detach().clone() for tensor in plain_tensors(model)})
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise UserError(f"it cannot be copied ({type(error).__name__}: {text}); keep such objects out of it") from error
 
 
 def plain_tensors(model: nn.Module) -> list[Tensor]:

@@ -225,7 +225,7 @@ def _fill(tensor: Tensor, low: float, high: float, generator: torch.Generator) -
         return
     numbers = torch.rand(min(tensor.numel(), PATTERN), generator=generator, dtype=torch.float64)
     numbers = (low + (high - low) * numbers).to(tensor)
-    flat = tensor.view(-1) if tensor.is_contiguous() else torch.empty_like(tensor).view(-1)
+    flat = tensor.view(-1) if tensor.is_contiguous() else tensor.new_empty(tensor.numel())
     whole = flat.numel() // len(numbers) * len(numbers)
     flat[:whole].view(-1, len(numbers)).copy_(numbers)
     flat[whole:].copy_(numbers[: flat.numel() - whole])

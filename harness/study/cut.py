@@ -64,7 +64,7 @@ class Cutter:
         batches = data.calibration.batches(self.protocol.calibration_batch)
         draws = generator(self.seed, "score", stage.label)
         unused = draws.get_state()
-        first = self._scored(score, parent, batches, stage, draws)
+        first = self.scored(score, parent, batches, stage, draws)
         network = self.structure.remove(parent, first.selection.remove)
         cut = Cut(network, first.selection.floors, None, time.perf_counter() - start)
         if score.name == RANDOM:
@@ -72,7 +72,7 @@ class Cutter:
         second = None
         if not stage.trial and not torch.equal(draws.get_state(), unused):
             with suppress(CellError):  # other draws may give scores that a ranking refuses
-                second = self._scored(score, parent, batches, stage, generator(self.seed, "score again", stage.label))
+                second = self.scored(score, parent, batches, stage, generator(self.seed, "score again", stage.label))
         return cut._replace(facts=selection_facts(first, self.structure.pool(parent), self._rule(score), second))
 
     def choose(self, parent: Network, method: Method, data: BlockData, stage: Stage) -> Selection:
@@ -80,7 +80,7 @@ class Cutter:
         assert method.score is not None
         batches = data.calibration.batches(self.protocol.calibration_batch)
         draws = generator(self.seed, "score", stage.label)
-        return self._scored(method.score, parent, batches, stage, draws).selection
+        return self.scored(method.score, parent, batches, stage, draws).selection
 
     def to_widths_of(self, other: Network, parent: Network, stage: Stage) -> Network:
         """Cut `parent` to the widths of `other`: random units of each group, or random weights of each layer."""
@@ -92,7 +92,7 @@ class Cutter:
         ranking = score.published if self.protocol.ranking == "published" else Ranking(self.protocol.ranking)
         return replace(self.structure.rule, ranking=ranking)
 
-    def _scored(
+    def scored(
         self, score: AnyCriterion, network: Network, batches: Batches, stage: Stage, draws: torch.Generator
     ) -> Scored:
         """Score a network's units and select those to remove. Equal scores go by lot, by seed and stage."""

@@ -110,14 +110,15 @@ def load(folder: Path | str, plugins: tuple[str, ...] = (), models: Collection[s
 
     Raises `UserError` where the folder holds no network, or the network of a model that is not allowed.
     """
+    folder = Path(folder)
+    return rebuild(folder, _allowed_model(_origin(folder).model, folder, plugins, models)).model.eval()
+
+
+def rebuild(folder: Path, model: Model) -> Network:
+    """Load a network that a run saved, with the model that it is of; raises `UserError` as `load` does."""
     from prunebench.pruning.analysis import analyse
 
-    folder = Path(folder)
-    saved = _saved(folder)
-    given = saved.model
-    if not given:
-        raise UserError(f"{folder}: saved without the model's name; load it with prunebench.study.networks.load_into")
-    model = _allowed_model(given.model, folder, plugins, models)
+    saved, given = _saved(folder), _origin(folder)
     try:
         with torch.random.fork_rng(devices=[]):
             dense = model(given.channels, given.size, given.classes)
@@ -128,7 +129,14 @@ def load(folder: Path | str, plugins: tuple[str, ...] = (), models: Collection[s
     except Exception as error:  # the model's own code, called with sizes that do not suit it
         raise UserError(f"{folder}: '{given.model}' cannot be built for {given.size} pixels: {reason(error)}") from None
     groups = tuple(group for group in table.groups if group.name in saved.kept)  # the run's check fixed the rest
-    return load_into(dense, replace(table, groups=groups), folder).model.eval()
+    return load_into(dense, replace(table, groups=groups), folder)
+
+
+def _origin(folder: Path) -> Origin:
+    given = _saved(folder).model
+    if not given:
+        raise UserError(f"{folder}: saved without the model's name; load it with prunebench.study.networks.load_into")
+    return given
 
 
 def _allowed_model(label: str, folder: Path, plugins: tuple[str, ...], models: Collection[str]) -> Model:

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
 from prunebench.data.streaming import set_decoders
 from prunebench.errors import UserError, printable, reason
+from prunebench.plugins.given import adopt_given, given
 from prunebench.plugins.registry import load_registry
 from prunebench.plugins.sources import adopt, texts
 from prunebench.processes import cores, end_with_parent
@@ -32,13 +33,14 @@ R = TypeVar("R", bound=Result)
 Work = Callable[..., list[R]]  # (spec, job, progress=None) -> results, such as one record per keep
 
 
-def run(grid: Grid, progress: Progress) -> list[Record]:
+def run(grid: Grid, progress: Progress, command: str = "") -> list[Record]:
     """Compute every point of a grid. Returns all records, failed ones included, in the order of the grid.
 
-    Finished points are read from the results folder. Raises `UserError` where the folder cannot be written.
+    Finished points are read from the results folder. command: what to note as the command of the run, by default the
+    process's own. Raises `UserError` where the folder cannot be written.
     """
     store = Store(grid.spec.results)
-    note(store, grid.spec, requested(grid))
+    note(store, grid.spec, requested(grid), command=command)
     done: dict[Job, list[Record]] = {}
     log.info(schedule(grid))
     progress.begin(len(grid.jobs))
@@ -59,11 +61,11 @@ def work_off(grid: Grid, progress: Progress, work: Work[R]) -> Iterator[tuple[Jo
         yield job, records
 
 
-def about(spec: Spec) -> dict[str, object]:
-    """Describe a set of results: schema, preset and command line."""
+def about(spec: Spec, command: str = "") -> dict[str, object]:
+    """Describe a set of results: schema, preset and command, by default the process's own command line."""
     program = Path(sys.argv[0])
     name = f"python -m {program.parent.name}" if program.name == "__main__.py" else program.name
-    command = printable(" ".join([name, shlex.join(sys.argv[1:])]))
+    command = printable(command or " ".join([name, shlex.join(sys.argv[1:])]))
     return {"schema_version": SCHEMA, "preset": spec.preset or None, "command": command}
 
 
@@ -84,22 +86,21 @@ def requested(grid: Grid) -> Requested:
     )
 
 
-def note(store: Store, spec: Spec, *wanted: Requested) -> None:
+def note(store: Store, spec: Spec, *wanted: Requested, command: str = "") -> None:
     """Add this run to the folder's `run.json`. A folder with one `quick` run stays marked as `quick`."""
     path = store.folder / "run.json"
 
     def write() -> None:
         with store.lock("run"):  # another run may note itself at the same time
             old = read_file(RunFile, path) if path.exists() else RunFile(schema_version=SCHEMA)
-            store.write_json(path, _noted(old, spec, wanted))
+            store.write_json(path, _noted(old, about(spec, command), spec.preset, wanted))
 
     guard(path, write)
 
 
-def _noted(old: RunFile, spec: Spec, wanted: Sequence[Requested]) -> dict[str, object]:
-    now = about(spec)
+def _noted(old: RunFile, now: dict[str, object], preset: str, wanted: Sequence[Requested]) -> dict[str, object]:
     command = " ; ".join(dict.fromkeys((*old.commands, str(now["command"]))))
-    preset = "quick" if "quick" in (old.preset, spec.preset) else now["preset"]
+    preset = "quick" if "quick" in (old.preset, preset) else now["preset"]
     cells = [one.model_dump(mode="json") for one in dict.fromkeys((*old.asked, *wanted))]
     return now | {"preset": preset, "command": command, "asked": cells}
 
@@ -147,7 +148,7 @@ def attempt(trajectory: Trajectory, keep: float) -> Record:
 
 def _in_processes(grid: Grid, work: Work[R]) -> Iterator[tuple[Job, list[R]]]:
     context, same = multiprocessing.get_context("spawn"), texts() | load_registry(grid.spec.plugin).texts
-    with ProcessPoolExecutor(grid.spec.workers, context, _begin_worker, (same,)) as pool:
+    with ProcessPoolExecutor(grid.spec.workers, context, _begin_worker, (same, given(grid.spec.plugin))) as pool:
         futures = {pool.submit(work, grid.spec, job): job for job in grid.jobs}
         try:
             for future in as_completed(futures):
@@ -161,10 +162,11 @@ def _in_processes(grid: Grid, work: Work[R]) -> Iterator[tuple[Job, list[R]]]:
             raise
 
 
-def _begin_worker(parents_texts: Mapping[str, bytes]) -> None:
+def _begin_worker(parents_texts: Mapping[str, bytes], parents_objects: Mapping[str, tuple[Any, ...]]) -> None:
     """Prepare a worker process: it ends with its parent, and runs the foreign code that its parent runs."""
     end_with_parent()
     adopt(parents_texts)
+    adopt_given(parents_objects)
 
 
 def _tidy(grid: Grid, store: Store) -> None:

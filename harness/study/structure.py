@@ -12,9 +12,10 @@ from prunebench.plugins.criterion import AnyCriterion
 from prunebench.plugins.expressions import Method
 from prunebench.pruning.cost import CostModel, WeightCosts
 from prunebench.pruning.masks import KeptWeights, kept_weights, without
-from prunebench.pruning.network import Network
+from prunebench.pruning.network import Network, Table
 from prunebench.pruning.removal import remove
 from prunebench.pruning.selection import Pool, Rule
+from prunebench.records.names import Metric
 from prunebench.records.protocol import Protocol
 from prunebench.records.record import Cost
 from prunebench.scoring.layers import Batches
@@ -87,6 +88,19 @@ class SingleWeights:
 
 
 Structure = WholeUnits | SingleWeights
+
+
+def rule_of(table: Table, protocol: Protocol) -> Rule:
+    """Return the limits of every selection: floors, multiples, groups that are not pruned."""
+    coupled = frozenset(group.name for group in table.groups if table.coupled(group))
+    return Rule(floor=protocol.floor, round_to=protocol.round_to, skip=frozenset() if protocol.coupled else coupled)
+
+
+def structure_of(table: Table, costs: CostModel, protocol: Protocol, metric: Metric) -> Structure:
+    """Return single weights for a budget of `weights`, else whole units. costs: of the dense network."""
+    if metric == "weights":
+        return SingleWeights(WeightCosts(costs.dense, costs.weight_counts))
+    return WholeUnits(costs, rule_of(table, protocol))
 
 
 def check_for_weights(protocol: Protocol, methods: Iterable[Method]) -> None:

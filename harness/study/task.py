@@ -10,6 +10,7 @@ from torch import nn
 
 from prunebench.checkpoints.loading import checkpoint_digest, load_checkpoint
 from prunebench.data.loaded import IMAGENET_MOMENTS, Loaded
+from prunebench.data.pictures import Pictures
 from prunebench.data.splits import BlockData, check_sizes, draw
 from prunebench.errors import CellError, UserError
 from prunebench.plugins.dataset import Dataset, Source
@@ -19,17 +20,15 @@ from prunebench.plugins.model import Model
 from prunebench.plugins.options import split_name
 from prunebench.plugins.registry import get_dataset, get_model, load_registry
 from prunebench.pruning.analysis import analyse
-from prunebench.pruning.cost import CostModel, WeightCosts, costs
+from prunebench.pruning.cost import CostModel, costs
 from prunebench.pruning.network import Network, Table
 from prunebench.pruning.selection import Rule
 from prunebench.pruning.verification import twin
 from prunebench.records.names import Metric
 from prunebench.records.protocol import Protocol
 from prunebench.seeding import seeded
-from prunebench.study.structure import SingleWeights, Structure, WholeUnits
+from prunebench.study.structure import Structure, rule_of, structure_of
 from prunebench.training.memory_format import in_format, working_format
-
-IMAGENET_CLASSES = 1000
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -64,18 +63,11 @@ class Task:
     @property
     def rule(self) -> Rule:
         """Limits of every selection: floors, multiples, groups that are not pruned."""
-        skipped = (group.name for group in self.table.groups if self.table.coupled(group))
-        return Rule(
-            floor=self.protocol.floor,
-            round_to=self.protocol.round_to,
-            skip=frozenset() if self.protocol.coupled else frozenset(skipped),
-        )
+        return rule_of(self.table, self.protocol)
 
     def structure(self, metric: Metric) -> Structure:
         """Return single weights for a budget of `weights`, else whole units."""
-        if metric == "weights":
-            return SingleWeights(WeightCosts(self.costs.dense, self.costs.weight_counts))
-        return WholeUnits(self.costs, self.rule)
+        return structure_of(self.table, self.costs, self.protocol, metric)
 
     def data(self, seed: int, device: torch.device) -> BlockData:
         """Draw a block's splits."""
@@ -140,10 +132,10 @@ def make_task(
         cure = "models need square pictures; give a size, such as size=64"
         raise UserError(f"'{dataset_label}' has pictures of {height} x {width} pixels; {cure}")
     checkpoint = Path(protocol.weights) if protocol.weights else None
-    complete = model.pretrained and channels == 3 and len(loaded.classes) == IMAGENET_CLASSES
+    complete = model.trained_for(channels, len(loaded.classes))
     protocol = _filled(protocol, model, checkpoint, complete)
     if protocol.normalise == "imagenet":
-        loaded = _as_imagenet(loaded)
+        loaded = _as_imagenet(loaded, dataset_label)
     check_sizes(loaded, protocol)
     with seeded(0, "analysis"):
         network = model(channels, height, len(loaded.classes))
@@ -193,6 +185,8 @@ def _filled(protocol: Protocol, model: Model, checkpoint: Path | None, complete:
     filled = {name: value for name, value in missing.items() if getattr(protocol, name) is None}
     if checkpoint is not None:
         filled["weights"] = f"{checkpoint.name} {checkpoint_digest(checkpoint)}"
+    elif model.digest:
+        filled["weights"] = f"{model.name} {model.digest}"
     protocol = Protocol.model_validate(protocol.model_dump() | filled)
     trained = checkpoint is not None or model.pretrained
     if protocol.frozen_rate != 1 and not protocol.frozen_epochs:
@@ -205,7 +199,13 @@ def _filled(protocol: Protocol, model: Model, checkpoint: Path | None, complete:
     return protocol
 
 
-def _as_imagenet(loaded: Loaded) -> Loaded:
-    """Normalise as checkpoints of ImageNet and many of CIFAR expect. Grey pictures use the mean over colours."""
+def _as_imagenet(loaded: Loaded, label: str) -> Loaded:
+    """Normalise as checkpoints of ImageNet and many of CIFAR expect. Grey pictures use the mean over colours.
+
+    label: of the dataset. Raises `UserError` for pictures in floats, which networks are given as they are.
+    """
+    if isinstance(loaded.train, Pictures) and loaded.train.images.is_floating_point():
+        cure = "give bytes (uint8), or normalise them yourself and give --normalise data"
+        raise UserError(f"--normalise imagenet: '{label}' has pictures in floats, which are used as they are; {cure}")
     mean, std = IMAGENET_MOMENTS if loaded.shape[0] == 3 else ((sum(numbers) / 3,) for numbers in IMAGENET_MOMENTS)
     return dataclasses.replace(loaded, mean=mean, std=std)

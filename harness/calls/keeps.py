@@ -1,0 +1,55 @@
+"""Budgets of a call, as `{"macs": 0.5}`, and errors in the words of Python."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from numbers import Real
+from typing import Any
+
+from prunebench.errors import CellError, UserError, unknown
+from prunebench.records.budget import Budget, Keep, parse_budget
+from prunebench.records.names import METRICS
+
+EXAMPLE = '{"macs": 0.5}'
+
+
+@contextmanager
+def in_python_words() -> Iterator[None]:
+    """Name options as arguments in errors, `round_to` for `--round-to`; a cell's error is the caller's."""
+    try:
+        yield
+    except (UserError, CellError) as error:
+        flag = r"(?<![\w-])--([a-z][a-z0-9]*(?:-[a-z0-9]+)*)"
+        raise UserError(re.sub(flag, lambda found: found[1].replace("-", "_"), str(error))) from error
+
+
+def read_budget(given: Any, name: str) -> Budget:
+    """Read fractions of one budget metric. name: of the argument, for messages.
+
+    >>> read_budget({"macs": [0.5, 0.25]}, "keeps"), read_budget("params=0.1", "keeps")
+    (Budget(metric='macs', fractions=(0.5, 0.25)), Budget(metric='params', fractions=(0.1,)))
+    """
+    if isinstance(given, str | Budget):
+        return parse_budget(given)
+    if not isinstance(given, Mapping) or len(given) != 1:
+        metrics = f"one of {', '.join(METRICS)}"
+        raise UserError(f"{name}={given!r}: a keep is a fraction of {metrics}; give {name}={EXAMPLE}")
+    ((metric, fractions),) = given.items()
+    if metric not in METRICS:
+        raise unknown("budget metric", str(metric), METRICS, where=f"{name}={given!r}")
+    numbers = list(fractions) if isinstance(fractions, Iterable) and not isinstance(fractions, str) else [fractions]
+    if not numbers or not all(isinstance(one, Real) and not isinstance(one, bool) for one in numbers):
+        raise UserError(f"{name}={given!r}: fractions are numbers between 0 and 1; give {name}={EXAMPLE}")
+    return parse_budget(f"{metric}={','.join(repr(float(one)) for one in numbers)}")
+
+
+def read_keep(given: Any, name: str) -> Keep:
+    """Read one fraction of one budget metric.
+
+    >>> print(read_keep({"macs": 0.5}, "keep"))
+    macs=0.5
+    """
+    keeps = read_budget(given, name).keeps
+    if len(keeps) != 1:
+        raise UserError(f"{name}={given!r}: a network has one keep, got {len(keeps)}; give {name}={EXAMPLE}")
+    return keeps[0]

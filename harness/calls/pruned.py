@@ -1,0 +1,78 @@
+"""What was removed from a network, kept with the network itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html import escape
+
+from tabulate import tabulate
+from torch import Tensor, nn
+
+from prunebench.errors import UserError
+from prunebench.records.record import Cost, StageValues
+
+
+@dataclass(frozen=True, eq=False)
+class Pruned:
+    """The facts of a pruned network: `network.pruned`, or `Pruned.of(network)` for type checkers.
+
+    criterion: as it was given. dense, cost: MACs for one picture, parameters, units and bytes, before and now.
+    widths: output units of every convolution and linear layer, (dense, now). kept: original numbers (units,) of the
+    remaining units, by group. masks: where single weights were removed, true for those that stay, by layer.
+    accuracy: of the record, where the network comes from a run.
+    """
+
+    criterion: str
+    dense: Cost
+    cost: Cost
+    widths: Mapping[str, tuple[int, int]]
+    kept: Mapping[str, Tensor] = field(default_factory=dict)
+    masks: Mapping[str, Tensor] = field(default_factory=dict)
+    accuracy: StageValues | None = None
+
+    @classmethod
+    def of(cls, network: nn.Module) -> "Pruned":
+        """Return the facts of a network that `prune` or `Results.network` gave. Raises `UserError` for another one."""
+        found = vars(network).get("pruned")
+        if not isinstance(found, cls):
+            raise UserError(f"a {type(network).__name__} without facts of pruning; give what `prune` returned")
+        return found
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates for one picture."""
+        return self.cost.macs
+
+    @property
+    def params(self) -> int:
+        """Number of parameters; removed single weights are not counted."""
+        return self.cost.params
+
+    def __str__(self) -> str:
+        from prunebench.reports.formatting import as_multiple, percent  # pandas takes its time
+
+        rows = [
+            [word, f"{before:,}", f"{now:,}", percent(now / before, 1), as_multiple(before / now)]
+            for word, before, now in (
+                ("MACs", self.dense.macs, self.cost.macs),
+                ("parameters", self.dense.params, self.cost.params),
+                ("units", self.dense.units, self.cost.units),
+            )
+        ]
+        text = tabulate(rows, [self.criterion, "dense", "pruned", "kept", "ratio"], disable_numparse=True)
+        changed = ", ".join(f"{layer} {now}/{dense}" for layer, (dense, now) in self.widths.items() if now < dense)
+        lines = [text, f"widths: {changed or 'all as before'}"]
+        if self.accuracy:
+            after = f"dense {percent(self.accuracy.dense)}, pruned and fine-tuned {percent(self.accuracy.finetuned)}"
+            lines.append(f"accuracy: {after}")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
+
+
+def with_facts(network: nn.Module, facts: Pruned) -> nn.Module:
+    """Attach the facts to their network, as `network.pruned`."""
+    network.pruned = facts  # type: ignore[assignment]
+    return network

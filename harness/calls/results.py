@@ -1,0 +1,161 @@
+"""The results of a run: tables, a report, a figure, and the pruned networks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+import altair as alt
+import pandas as pd
+from torch import nn
+
+from prunebench.calls.own import Own
+from prunebench.calls.pruned import Pruned, with_facts
+from prunebench.calls.shown import cell_words, results_html, results_text
+from prunebench.errors import UserError
+from prunebench.paths import absolute
+from prunebench.plugins.model import Model
+from prunebench.plugins.registry import load_registry
+from prunebench.records.record import Record
+from prunebench.records.tuning import read_tunings
+from prunebench.reports.analysis.differences import differences_table
+from prunebench.reports.figures.accuracy import accuracy_figure
+from prunebench.reports.output.writing import refuse_results_folder, write_report
+from prunebench.reports.reading import read_latencies, read_results
+from prunebench.reports.results import Results as Found, gather_results
+from prunebench.reports.tables.records import records_table
+from prunebench.reports.tables.speed import main_setting, speed_table
+from prunebench.reports.tables.summary import summary_table
+from prunebench.study.networks import load, rebuild
+from prunebench.study.spec import Spec
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Results:
+    """What a run left: finished points, failed ones, timings. It shows itself as a table, also in a notebook.
+
+    folder: the results folder. found: the records, for `prunebench.reports`. models: what the networks are of, by name.
+    plugin: files or modules that define further models.
+    """
+
+    folder: Path
+    found: Found
+    models: Mapping[str, Model] = field(default_factory=dict)
+    plugin: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, folder: str | Path, plugin: Sequence[str] = ()) -> Self:
+        """Read everything in a results folder, of all its runs. Raises `UserError` where there is nothing."""
+        return cls(absolute(folder), read_results(absolute(folder)), plugin=tuple(plugin))
+
+    @classmethod
+    def of_run(cls, spec: Spec, records: Sequence[Record], models: Mapping[str, Model], command: str) -> Self:
+        """Take the points of one run alone; the folder may hold more."""
+        keys = {record.key for record in records}
+        latencies = [one for one in read_latencies(spec.results) if one.key in keys]
+        preset = spec.preset or None
+        found = gather_results(str(spec.results), records, latencies, preset=preset, command=command or None)
+        return cls(spec.results, replace(found, tunings=read_tunings(spec.results)), models, spec.plugin)
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """The finished points."""
+        return self.found.records
+
+    @property
+    def failures(self) -> tuple[Record, ...]:
+        """The points that failed; their `reason` says why."""
+        return self.found.failures
+
+    def frame(self) -> pd.DataFrame:
+        """Tabulate every finished point: one row per seed, criterion and keep. Accuracies are fractions."""
+        return records_table(self.found)
+
+    def summary(self) -> pd.DataFrame:
+        """Tabulate means over seeds with half of their 95 % t intervals: one row per criterion and keep."""
+        return summary_table(self.frame(), speed_table(self.found), main_setting(self.found))
+
+    def differences(self) -> pd.DataFrame:
+        """Tabulate the differences to `magnitude` and the controls, paired by seed, with tests and verdicts."""
+        return differences_table(self.found)
+
+    def report(self, folder: str | Path = "report", margin: float = 0.5, parquet: bool = False) -> Path:
+        """Write the report into a folder, as `prunebench report` does. Returns the path of its page.
+
+        margin: the loss of accuracy that counts as none, in points. parquet: write the tables as Parquet, too.
+        """
+        if not 0 < margin < 100:
+            raise UserError(f"margin={margin:g}: not between 0 and 100; give points of accuracy such as 0.5")
+        place = absolute(folder)
+        refuse_results_folder(self.folder, place)
+        write_report(self.found, place, margin / 100, parquet)
+        return place / "index.html"
+
+    def plot(self) -> alt.TopLevelMixin:
+        """Draw accuracy against the keep, with intervals. Raises `UserError` where no point is finished."""
+        figure = accuracy_figure(self.summary())
+        if figure is None:
+            raise UserError("there is nothing to draw: no point is finished")
+        return figure
+
+    def network(self, criterion: str | None = None, keep: float | None = None, **chosen: Any) -> nn.Module:
+        """Load one pruned and fine-tuned network, in eval mode on the CPU. Its facts are `network.pruned`.
+
+        Args:
+            criterion: its name, where the results have several.
+            keep: the requested fraction, where there are several.
+            chosen: `seed`, by default the first one that finished. `dataset`, `ranking` and `metric`, where there are
+                several. `model`: its name, or the network or function that the run was given, to rebuild it.
+
+        Raises:
+            UserError: no finished point fits, or several do; the network was not saved, or is of an unknown model.
+        """
+        model = chosen.pop("model", None)
+        wanted = {"criterion": criterion, "keep": keep, **chosen, "model": model if isinstance(model, str) else None}
+        record = self._only(wanted)
+        network = self._load(record, None if isinstance(model, str) else model)
+        assert record.dense is not None and record.pruned is not None
+        facts = Pruned(record.cell.criterion, record.dense, record.pruned, record.widths, accuracy=record.accuracy)
+        return with_facts(network, facts)
+
+    def _only(self, wanted: Mapping[str, Any]) -> Record:
+        """Find the record of the first seed that fits."""
+        given = {name: value for name, value in wanted.items() if value is not None}
+        names = ("criterion", "keep", "seed", "dataset", "model", "ranking", "metric")
+        if odd := sorted(set(given) - set(names)):
+            raise UserError(f"network: unknown argument '{odd[0]}'; choose by {', '.join(names)}")
+        fitting = [one for one in self.records if all(getattr(one.cell, n) == value for n, value in given.items())]
+        asked = ", ".join(f"{name}={value!r}" for name, value in given.items()) or "anything"
+        if not fitting:
+            raise UserError(f"no finished point has {asked}; there are {cell_words(self.records, names)}")
+        kinds = {(one.cell.model_copy(update={"seed": 0}), self.found.tasks[one.key]) for one in fitting}
+        if len(kinds) > 1:
+            several = [one.cell for one in fitting]
+            open_names = [n for n in names if n != "seed" and len({getattr(cell, n) for cell in several}) > 1]
+            which = " and ".join(open_names) or "another results folder: the same cell was run under several protocols"
+            raise UserError(f"{len(kinds)} points have {asked}; choose {which}: {cell_words(fitting, open_names)}")
+        return min(fitting, key=lambda one: one.cell.seed)
+
+    def _load(self, record: Record, model: Any) -> nn.Module:
+        folder = self.folder / "stages" / record.network
+        if model is not None:
+            own = Own(load_registry(self.plugin))
+            own.models({record.cell.model: model})
+            return rebuild(folder, own.plugins[0]).model.eval()
+        if record.cell.model in self.models:
+            return rebuild(folder, self.models[record.cell.model].without_weights()).model.eval()
+        try:
+            return load(folder, self.plugin)
+        except UserError as error:
+            if record.cell.model.partition(":")[0] in load_registry(self.plugin).models:
+                raise
+            cure = "give the network or function that the run was given, as in network(..., model=network)"
+            raise UserError(f"'{record.cell.model}' is not a registered model: {cure}") from error
+
+    def __str__(self) -> str:
+        return results_text(self.found)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return results_html(self.found)

@@ -1,0 +1,133 @@
+"""Compute a grid, of names and of objects."""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from prunebench.calls.keeps import in_python_words, read_budget
+from prunebench.calls.own import Own
+from prunebench.calls.results import Results
+from prunebench.calls.session import offering, settings_kept, temporary_folder, told
+from prunebench.errors import UserError, unknown
+from prunebench.plugins.registry import load_registry
+from prunebench.records.record import Record
+from prunebench.study.grid import make_grid, prepare_task
+from prunebench.study.progress import Progress
+from prunebench.study.run import run as run_grid
+from prunebench.study.spec import Spec, make_spec, split_list
+from prunebench.study.task import Task
+
+log = logging.getLogger("prunebench")
+
+_CHANCE = 1.5  # a network that is right less often than this many times chance is not trained for the data
+
+
+def run(
+    *,
+    models: Any = None,
+    datasets: Any = None,
+    criteria: Any = None,
+    keeps: Any = None,
+    seeds: Any = None,
+    results: str | Path | None = None,
+    quiet: bool = False,
+    config: str | Path | None = None,
+    **options: Any,
+) -> Results:
+    """Train, prune and measure a grid, as `prunebench run` does. Finished points are reused.
+
+    Several things of a kind are a list, or a dictionary that names them.
+
+    Args:
+        models: names, networks (`nn.Module`, which are pruned as they are), functions or classes that build networks.
+        datasets: names, datasets of PyTorch, pairs (pictures, labels), pairs (training, test) of these.
+        criteria: names, `Criterion` records, or functions whose arguments name the evidence.
+        keeps: fractions of one budget metric, such as ``{"macs": [0.5, 0.25]}``.
+        seeds: whole numbers, such as ``range(6)``.
+        results: folder of the results; by default a temporary one, which is deleted when Python ends.
+        quiet: show warnings alone, no progress.
+        config: TOML file with any of these options.
+        options: every other option of `prunebench run` by its name, such as `epochs` or `workers`.
+
+    Raises:
+        UserError: a name or object cannot be used. The message says which, and what is allowed.
+
+    >>> import torch
+    >>> from torch import nn
+    >>> pictures, labels = torch.randint(0, 256, (80, 1, 8, 8), dtype=torch.uint8), torch.arange(80) % 2
+    >>> network = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 2))
+    >>> results = run(models=network, datasets=(pictures, labels), criteria=["magnitude", "taylor"], quiet=True,
+    ...               keeps={"macs": 0.5}, seeds=[0], sparse_epochs=0, rung_epochs=0, finetune_epochs=1, batch=16)
+    >>> results.summary()[["criterion", "keep", "n"]].values.tolist()
+    [['magnitude', 0.5, 1], ['taylor', 0.5, 1]]
+    """
+    with in_python_words(), told(quiet), settings_kept():
+        given = dict(options)
+        for name in given:
+            if name not in Spec.model_fields or name == "tasks":
+                raise unknown("argument", name, {*Spec.model_fields, "keeps", "quiet", "config"} - {"tasks"}, "run")
+        plugins = split_list(given.get("plugin") or ())
+        own = Own(load_registry(plugins))
+        given |= {"criteria": _named(own.criteria, criteria), "models": _named(own.models, models)}
+        given |= {"datasets": _named(own.datasets, datasets), "seeds": _seeds(seeds)}
+        if keeps is not None:
+            if given.get("keep") is not None:
+                raise UserError("keep and keeps are one option; give keeps")
+            given["keep"] = read_budget(keeps, "keeps")
+        given["results"] = temporary_folder() if results is None else results
+        with offering(own.plugins) as tokens:
+            spec = make_spec(given | {"plugin": (*plugins, *tokens)}, config, default_preset="quick")
+            for text in own.unreadable(spec.workers):
+                log.warning("computed anew each time, in this process alone: %s, which cannot be hashed", text)
+            return compute(spec, _command(spec, given))
+
+
+def compute(spec: Spec, command: str = "") -> Results:
+    """Compute all options of a run. command: what to note as the command, by default that of this process."""
+    grid = make_grid(spec)
+    with Progress() as progress:
+        records = run_grid(grid, progress, command)
+    tasks = [prepare_task(spec, *pair) for pair in spec.pairs]
+    for task in tasks:
+        _warn_of_chance(task, records)
+    return Results.of_run(spec, records, {task.model.label: task.model for task in tasks}, command)
+
+
+def _named(name: Any, given: Any) -> tuple[str, ...] | None:
+    if given is None:
+        return None
+    names: tuple[str, ...] = name(given)
+    if not names:
+        raise UserError(f"{name.__name__}: none given; give one or more, or leave the argument out")
+    return names
+
+
+def _seeds(given: Any) -> str | None:
+    """Write seeds as the command line does."""
+    if given is None or isinstance(given, str):
+        return given
+    numbers = list(given) if isinstance(given, Iterable) else [given]
+    if not numbers or not all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in numbers):
+        raise UserError(f"seeds={given!r}: give whole numbers from 0, such as range(6) or [0, 3, 7]")
+    return ",".join(map(str, numbers))
+
+
+def _command(spec: Spec, given: dict[str, Any]) -> str:
+    """Write the call for the report, with names in place of objects."""
+    named = {name: getattr(spec, name) for name, value in given.items() if value is not None and name != "results"}
+    shown = {name: value if isinstance(value, bool | int | float) else str(value) for name, value in named.items()}
+    shown |= {name: " ".join(named[name]) for name in ("criteria", "models", "datasets", "plugin") if name in named}
+    return f"prunebench.run({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+
+def _warn_of_chance(task: Task, records: Iterable[Record]) -> None:
+    """Warn of a network that was given as an object and is hardly better than chance before it is pruned."""
+    cell = (task.dataset_label, task.model.label)
+    found = (one.accuracy for one in records if (one.cell.dataset, one.cell.model) == cell and one.accuracy)
+    accuracy = next(found, None)
+    if not task.model.digest or task.protocol.epochs or accuracy is None:
+        return
+    if accuracy.dense < _CHANCE / len(task.loaded.classes):
+        what = f"is right on {100 * accuracy.dense:.1f} % of the test pictures before pruning, about chance"
+        log.warning("'%s' %s: train it first, or give epochs; or is it used to other pictures?", cell[1], what)

@@ -1,0 +1,109 @@
+"""What `Results` shows and hands back."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from prunebench import Pruned, Results, UserError, load, run
+
+SHORT = {"sparse_epochs": 0, "rung_epochs": 0, "finetune_epochs": 1, "calibration": 32, "batch": 32, "quiet": True}
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(216, 2))
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    draws = torch.Generator().manual_seed(0)
+    data = torch.rand(100, 1, 8, 8, generator=draws), torch.arange(100) % 2
+    grid: dict[str, Any] = {"criteria": ["magnitude", "taylor"], "keeps": {"macs": [0.5, 0.3]}, "seeds": range(2)}
+    return run(models={"mine": network()}, datasets=data, results=tmp_path_factory.mktemp("r"), **grid, **SHORT)
+
+
+def test_tables_are_of_this_run(found: Results) -> None:
+    assert len(found.frame()) == 8 and len(found.summary()) == 4
+    assert set(found.differences()["reference"]) == {"magnitude"}
+    assert found.failures == ()
+
+
+def test_it_shows_itself(found: Results) -> None:
+    text, html = str(found), found._repr_html_()
+    assert repr(found) == text and text.startswith("pictures x mine, local ranking, dense ")
+    assert "macs=0.3" in text and "of MACs" in text and "x fewer" in text
+    assert html.count("<tr>") == 5 and "<h4>pictures x mine" in html
+
+
+def test_a_network_is_that_of_the_first_seed_with_its_facts(found: Results) -> None:
+    small = found.network(criterion="taylor", keep=0.5)
+    facts = Pruned.of(small)
+    record = next(one for one in found.records if (one.cell.criterion, one.cell.keep) == ("taylor", 0.5))
+    assert (facts.cost, facts.widths, facts.accuracy) == (record.pruned, record.widths, record.accuracy)
+    assert not small.training and len(small.get_parameter("0.weight")) == facts.widths["0"][1]
+    assert record.cell.seed == 0
+    other = found.network(criterion="taylor", keep=0.5, seed=1)
+    assert not torch.equal(other.get_parameter("0.weight"), small.get_parameter("0.weight"))
+
+
+def test_another_session_rebuilds_an_own_network_with_the_network(found: Results) -> None:
+    read = Results.read(found.folder)
+    with pytest.raises(UserError, match="'mine' is not a registered model: give the network or function"):
+        read.network(criterion="taylor", keep=0.5)
+    small = read.network(criterion="taylor", keep=0.5, model=network())
+    expected = found.network(criterion="taylor", keep=0.5).state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in small.state_dict().items())
+    other = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
+    with pytest.raises(UserError, match="does not fit the model"):
+        read.network(criterion="taylor", keep=0.5, model=other)
+
+
+def test_a_registered_model_needs_no_network(computed: Any) -> None:
+    read = Results.read(computed.spec.results)
+    record = computed.records["l1", 0.5]
+    expected = load(read.folder / "stages" / record.network).state_dict()
+    small = read.network(criterion="l1", keep=0.5)
+    assert all(torch.equal(value, expected[name]) for name, value in small.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({}, "4 points have anything; choose criterion and keep: criterion magnitude, taylor; keep 0.5, 0.3"),
+        ({"criterion": "taylor"}, "2 points have criterion='taylor'; choose keep: keep 0.5, 0.3"),
+        ({"criterion": "tailor"}, "no finished point has criterion='tailor'; there are criterion magnitude, taylor"),
+        ({"criterion": "taylor", "keep": 0.7}, "no finished point has criterion='taylor', keep=0.7"),
+        ({"kriterion": "taylor"}, "unknown argument 'kriterion'; choose by criterion, keep"),
+    ],
+)
+def test_a_choice_that_does_not_fit_is_one_line(found: Results, chosen: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        found.network(**chosen)
+
+
+def test_report_and_plot(found: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = found.report("out")
+    assert page == tmp_path / "out/index.html" and "prunebench.run(" in page.read_text()
+    assert found.plot().to_dict()
+    with pytest.raises(UserError, match="where the results are"):
+        found.report(found.folder)
+    with pytest.raises(UserError, match="margin=0: not between"):
+        found.report("out", margin=0)
+
+
+def test_failures_are_shown_and_a_folder_without_results_is_refused(tmp_path: Path) -> None:
+    def broken(weight: Any) -> Any:
+        raise ValueError("no such thing")
+
+    images = torch.rand(100, 1, 8, 8), torch.arange(100) % 2
+    failed = run(models=network(), datasets=images, criteria=[broken], keeps="0.5", seeds=0, results=tmp_path, **SHORT)
+    assert str(failed).startswith("1 point failed: broken, seed 0: criterion 'broken' on layer '0' failed: ValueError")
+    assert "no such thing" in failed._repr_html_() and failed.frame().empty
+    with pytest.raises(UserError, match="nothing to draw"):
+        failed.plot()
+    with pytest.raises(UserError, match="no such file or folder"):
+        Results.read(tmp_path / "nowhere")
