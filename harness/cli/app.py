@@ -1,4 +1,7 @@
-"""The command line: run, sweep, tune, list, new, check, models, data; merge, report, power, compare, show, env."""
+"""The command line: run, sweep, tune, list, new, check, models, data; merge, report, power, compare, env.
+
+The commands show, export and time are in `prunebench.cli.results`.
+"""
 
 import logging
 import sys
@@ -9,6 +12,7 @@ import typer
 from rich.logging import RichHandler
 
 from prunebench.cli.options import ConfigOption, fraction, values, with_run_options
+from prunebench.cli.results import after_run, results_app
 from prunebench.errors import UserError, printable, unknown
 from prunebench.study.spec import Spec, make_spec
 
@@ -16,6 +20,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_comp
 
 data = typer.Typer(no_args_is_help=True, help="Check folders of pictures.")
 app.add_typer(data, name="data")
+app.add_typer(results_app)
 
 SourceArgument = Annotated[Path, typer.Argument(help="benchmark JSON or results folder")]
 MarginOption = Annotated[float, typer.Option("--margin", help="loss of accuracy, in points, that counts as none")]
@@ -29,8 +34,20 @@ _INTERRUPTED = 130  # exit code of typer on Ctrl-C
 _NOT_FOR_REPORTS = ("torch", "torchvision", "torch_pruning", "safetensors", "filelock", "sklearn")  # docs/reports.md
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from prunebench import __version__
+
+        typer.echo(f"prunebench {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _about() -> None:
+def _about(
+    version: Annotated[
+        bool, typer.Option("--version", help="print the version", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
     """Compare pruning criteria on CNNs."""
 
 
@@ -77,6 +94,7 @@ def run(
         return
     with Progress() as progress:
         records = run_grid(grid, progress)
+    typer.echo(after_run(spec.results, records))
     failed = sum(record.status == "failed" for record in records)
     typer.echo(f"{len(records) - failed} points in {spec.results}" + (f", {failed} failed" if failed else ""))
     if failed:
@@ -182,15 +200,6 @@ def compare(before: SourceArgument, after: SourceArgument, margin: MarginOption 
     typer.echo(markdown(document))
     if bad:
         raise typer.Exit(1)
-
-
-@app.command()
-def show(record: Annotated[Path, typer.Argument(help="JSON file of a record")]) -> None:
-    """Print the table of layers of one point."""
-    from prunebench.records.record import read_record
-    from prunebench.reports.output.show import layer_table
-
-    typer.echo(layer_table(read_record(record)))
 
 
 @app.command("list")

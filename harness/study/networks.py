@@ -19,18 +19,25 @@ from prunebench.plugins.options import split_name
 from prunebench.pruning.network import Network, Table, weight_of
 from prunebench.pruning.removal import remove
 from prunebench.records.store_files import GATES, MASKS, PUSHED, WEIGHTS, read_json
-from prunebench.records.validation import Count, Frozen, Name, versioned
+from prunebench.records.validation import Count, Frozen, Name, Number, Text, versioned
 
 WIDTHS = "widths.json"
 
 
 class Origin(Frozen):
-    """Facts from which `load` builds the dense network. model: its name in the registry, with options."""
+    """Facts from which `load` builds the dense network, and what its pictures and scores mean.
+
+    model: its name in the registry, with options. class_names: in the order of the scores. mean, std: of each channel,
+    by which pictures from 0 to 1 are normalised. All three are empty in folders of earlier versions.
+    """
 
     model: Name
     channels: Annotated[int, Field(ge=1, le=10_000)]
     size: Annotated[int, Field(ge=1, le=10_000)]
     classes: Annotated[int, Field(ge=1, le=1_000_000)]
+    class_names: tuple[Text, ...] = ()
+    mean: tuple[Number, ...] = ()
+    std: tuple[Number, ...] = ()
 
 
 class Saved(Frozen):
@@ -110,6 +117,16 @@ def load(folder: Path | str, plugins: tuple[str, ...] = (), models: Collection[s
 
     Raises `UserError` where the folder holds no network, or the network of a model that is not allowed.
     """
+    return load_network(folder, plugins, models).model.eval()
+
+
+def read_origin(folder: Path) -> Origin | None:
+    """Read what a saved network is of. Raises `UserError` where the folder holds no network."""
+    return _saved(folder).model
+
+
+def load_network(folder: Path | str, plugins: tuple[str, ...] = (), models: Collection[str] = ()) -> Network:
+    """Load a saved network as `load` does, with its remaining units and masks."""
     from prunebench.pruning.analysis import analyse
 
     folder = Path(folder)
@@ -128,7 +145,7 @@ def load(folder: Path | str, plugins: tuple[str, ...] = (), models: Collection[s
     except Exception as error:  # the model's own code, called with sizes that do not suit it
         raise UserError(f"{folder}: '{given.model}' cannot be built for {given.size} pixels: {reason(error)}") from None
     groups = tuple(group for group in table.groups if group.name in saved.kept)  # the run's check fixed the rest
-    return load_into(dense, replace(table, groups=groups), folder).model.eval()
+    return load_into(dense, replace(table, groups=groups), folder)
 
 
 def _allowed_model(label: str, folder: Path, plugins: tuple[str, ...], models: Collection[str]) -> Model:
