@@ -1,12 +1,15 @@
 """Commands on finished results: show, export, time."""
 
+import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import typer
 
-from prunebench.errors import UserError
+from prunebench.errors import UserError, check_choice
+from prunebench.records.names import Backend
 from prunebench.records.record import Record
 from prunebench.records.store_files import read_json
 from prunebench.reports.selecting import Named, point_lines, select, select_one
@@ -78,13 +81,46 @@ def export(
     named = Named(dataset, model, criterion, keep, seed, ranking)
     stage, record = _network(source, named)
     if record is not None and not _is_record(source):
-        typer.echo(
-            f"exporting --criterion {record.cell.criterion} --keep {record.cell.keep:g} --seed {record.cell.seed}"
-        )
-    for path in export_saved(
-        stage, to, record, onnx=onnx, plugins=tuple(plugin or ()), models=[model] if model else []
-    ):
+        typer.echo(f"{record.cell.task} | {record.cell.criterion} | seed {record.cell.seed} | {record.summary()}")
+    allowed = [model] if model else []
+    for path in export_saved(stage, to, record, onnx=onnx, plugins=tuple(plugin or ()), models=allowed):
         typer.echo(path)
+
+
+@results_app.command("time")
+def time_(
+    source: Annotated[Path, typer.Argument(help="results folder")],
+    *,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps")] = "auto",
+    backend: Annotated[str, typer.Option(help="eager, channels_last, compile or onnx")] = "eager",
+    batch: Annotated[int, typer.Option("--timing-batch", min=1, help="pictures in a timed batch")] = 64,
+    rounds: Annotated[int, typer.Option("--timing-rounds", min=4, help="timed rounds of each network")] = 20,
+    threads: Annotated[int, typer.Option(min=1, help="threads of the timed networks")] = 1,
+    model: Annotated[list[str] | None, typer.Option(help="model of your own whose code is allowed")] = None,
+    plugin: PluginOption = None,
+) -> None:
+    """Time the networks of a results folder on this machine, each in turn with its dense network.
+
+    Networks of equal widths are timed once. The latencies are kept in the folder, where `report` finds them.
+    """
+    import torch
+
+    from prunebench.reports.output.speed import speed_text
+    from prunebench.reports.reading import read_results
+    from prunebench.study.grid import find_device
+    from prunebench.study.store import Store
+    from prunebench.timing.stored import time_records
+    from prunebench.timing.timer import Stopwatch
+
+    if source.is_file():
+        raise UserError(f"{source}: a file; give the results folder, whose networks are to be timed")
+    check_choice("--backend", "backend", backend, get_args(Backend))
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    results = read_results(source)
+    torch.set_num_threads(threads)
+    watch = Stopwatch(Store(source), find_device(device), cast(Backend, backend), batch, rounds)
+    latencies = time_records(results.records, watch, tuple(plugin or ()), model or [])
+    typer.echo(speed_text(replace(results, latencies={one.key: (one,) for one in latencies})))
 
 
 def _network(source: Path, named: Named) -> tuple[Path, Record | None]:

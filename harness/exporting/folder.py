@@ -17,15 +17,10 @@ from prunebench.errors import CellError, UserError
 from prunebench.exporting.code import python_file
 from prunebench.exporting.onnx_file import check_equal, require_onnx, write_onnx
 from prunebench.exporting.tracing import layers_graph, operations_graph, plain_copy
+from prunebench.records.store_files import MASKS, WEIGHTS
 from prunebench.study.store import guard
 
-CONFIG, CODE, WEIGHTS, MASKS, ONNX = (
-    "config.json",
-    "network.py",
-    "weights.safetensors",
-    "masks.safetensors",
-    "network.onnx",
-)
+CONFIG, CODE, ONNX = "config.json", "network.py", "network.onnx"
 TOLERANCE = 1e-6  # of scores
 
 

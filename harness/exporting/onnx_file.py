@@ -29,11 +29,18 @@ def onnx_bytes(model: nn.Module, example: Tensor, any_batch: bool = False) -> by
     any_batch: whether the file takes any number of pictures; then the example holds two or more.
     """
     dynamic = ({0: torch.export.Dim.DYNAMIC},) if any_batch else None
-    names = {"input_names": ["pictures"], "output_names": ["scores"]}
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter uses deprecated calls of its own
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        program = torch.onnx.export(model, (example,), dynamo=True, verbose=False, dynamic_shapes=dynamic, **names)
+        program = torch.onnx.export(
+            model,
+            (example,),
+            dynamo=True,
+            verbose=False,
+            dynamic_shapes=dynamic,
+            input_names=["pictures"],
+            output_names=["scores"],
+        )
         assert program is not None
         file = Path(folder) / "network.onnx"
         program.save(str(file))

@@ -32,7 +32,7 @@ def export_saved(
     """
     found = read_origin(stage)
     if found is not None:
-        _check_allowed(found, plugins, models)
+        check_allowed(found, plugins, models)
     network = load_network(stage, plugins, models)
     assert found is not None  # else `load_network` has refused
     about = About(
@@ -47,7 +47,7 @@ def export_saved(
     return export(network.model, to, pictures, about=about, onnx=onnx)
 
 
-def _check_allowed(found: Origin, plugins: tuple[str, ...], models: Collection[str]) -> None:
+def check_allowed(found: Origin, plugins: tuple[str, ...], models: Collection[str]) -> None:
     """Raise `UserError` for a model that only the folder names, with the option that allows it."""
     name, _, argument = split_name(found.model)
     own = f"{name}:{argument}"

@@ -127,25 +127,31 @@ def read_origin(folder: Path) -> Origin | None:
 
 def load_network(folder: Path | str, plugins: tuple[str, ...] = (), models: Collection[str] = ()) -> Network:
     """Load a saved network as `load` does, with its remaining units and masks."""
-    from prunebench.pruning.analysis import analyse
-
     folder = Path(folder)
-    saved = _saved(folder)
-    given = saved.model
+    given = _saved(folder).model
     if not given:
         raise UserError(f"{folder}: saved without the model's name; load it with prunebench.study.networks.load_into")
-    model = _allowed_model(given.model, folder, plugins, models)
+    dense = dense_network(given, folder, plugins, models)
+    return load_into(dense.model, dense.table, folder)
+
+
+def dense_network(origin: Origin, folder: Path, plugins: tuple[str, ...], models: Collection[str]) -> Network:
+    """Build the dense network of a saved one, with fresh weights. folder: of the saved network, for its groups."""
+    from prunebench.pruning.analysis import analyse
+
+    model, where = _allowed_model(origin.model, folder, plugins, models), f"{origin.size} pixels"
     try:
         with torch.random.fork_rng(devices=[]):
-            dense = model(given.channels, given.size, given.classes)
-        example = torch.zeros(1, given.channels, given.size, given.size)
-        table = analyse(dense, example, given.model, check=False)
+            dense = model(origin.channels, origin.size, origin.classes)
+        example = torch.zeros(1, origin.channels, origin.size, origin.size)
+        table = analyse(dense, example, origin.model, check=False)
     except UserError:
         raise
     except Exception as error:  # the model's own code, called with sizes that do not suit it
-        raise UserError(f"{folder}: '{given.model}' cannot be built for {given.size} pixels: {reason(error)}") from None
-    groups = tuple(group for group in table.groups if group.name in saved.kept)  # the run's check fixed the rest
-    return load_into(dense, replace(table, groups=groups), folder)
+        raise UserError(f"{folder}: '{origin.model}' cannot be built for {where}: {reason(error)}") from None
+    kept = _saved(folder).kept
+    groups = tuple(group for group in table.groups if group.name in kept)  # the run's check fixed the rest
+    return Network.dense(dense, replace(table, groups=groups))
 
 
 def _allowed_model(label: str, folder: Path, plugins: tuple[str, ...], models: Collection[str]) -> Model:

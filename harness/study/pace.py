@@ -18,6 +18,7 @@ from prunebench.study.task import Task
 from prunebench.training.train import TrainingSettings, train
 
 _BATCHES = 10
+_SECONDS = 0.5  # of timed training of each network
 
 
 @dataclass(frozen=True)
@@ -62,14 +63,21 @@ def measure(grid: Grid, ready: Task) -> Pace:
 
 
 def _timed(network: Network, ready: Task, data: BlockData) -> float:
-    """Train on a few batches twice and time the second training. Returns seconds per picture."""
+    """Train for about `_SECONDS`, on ten batches at most. Returns seconds per picture.
+
+    A first step of two pictures warms up and says how many pictures that is.
+    """
+    most = min(len(data.train), _BATCHES * (ready.protocol.batch or 1))
+    count = max(2, min(most, int(_SECONDS / _seconds_of_each(network, ready, data, 2))))
+    return _seconds_of_each(network, ready, data, count)
+
+
+def _seconds_of_each(network: Network, ready: Task, data: BlockData, count: int) -> float:
     protocol = ready.protocol
-    batch = protocol.batch or 1
-    few = replace(data.train, pictures=data.train.pictures[torch.arange(min(len(data.train), _BATCHES * batch))])
+    few = replace(data.train, pictures=data.train.pictures[torch.arange(min(count, len(data.train)))])
     one = replace(data.validation, pictures=data.validation.pictures[torch.arange(1)])
-    small = replace(data, train=few, validation=one)
+    batch = min(protocol.batch or 1, count)
     plan = TrainingSettings("estimate", 1, protocol.rate or 0.01, batch, protocol.weight_decay or 0.0, 0)
-    train(network, small, plan)
     start = time.perf_counter()
-    train(network, small, plan)
+    train(network, replace(data, train=few, validation=one), plan)
     return (time.perf_counter() - start) / len(few)
