@@ -24,6 +24,7 @@ app.add_typer(results_app)
 
 SourceArgument = Annotated[Path, typer.Argument(help="benchmark JSON or results folder")]
 MarginOption = Annotated[float, typer.Option("--margin", help="loss of accuracy, in points, that counts as none")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="list cells and costs, compute nothing")]
 LogLevelOption = Annotated[str, typer.Option("--log-level", help="debug, info, warning or error")]
 _MARGIN = 0.5  # points
 
@@ -76,7 +77,7 @@ def _prepare(options: dict[str, Any], config: Path | None, log_level: str) -> Sp
 @with_run_options
 def run(
     config: ConfigOption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="list cells and costs, compute nothing")] = False,
+    dry_run: DryRunOption = False,
     log_level: LogLevelOption = "info",
     **given: Any,
 ) -> None:
@@ -105,12 +106,13 @@ def run(
 @with_run_options
 def sweep(
     config: ConfigOption = None,
+    dry_run: DryRunOption = False,
     log_level: LogLevelOption = "info",
     **given: Any,
 ) -> None:
     """Choose the fine-tuning rate of each task on validation pictures, for `--finetune-rate swept`."""
     from prunebench.study.progress import Progress
-    from prunebench.tuning.finetune_rate import sweep as sweep_rates, table
+    from prunebench.tuning.finetune_rate import preview, sweep as sweep_rates, table
 
     options = values(given)
     for name in ("criteria", "finetune_rate"):
@@ -118,6 +120,9 @@ def sweep(
             flag = f"--{name.replace('_', '-')}"
             raise UserError(f"{flag}: a sweep prunes by random, at rates of its own; leave {flag} out")
     spec = _prepare(options, config, log_level)
+    if dry_run:
+        typer.echo(preview(spec))
+        return
     with Progress() as progress:
         found = sweep_rates(spec, progress)
     typer.echo(table(found))
@@ -128,14 +133,18 @@ def sweep(
 @with_run_options
 def tune(
     config: ConfigOption = None,
+    dry_run: DryRunOption = False,
     log_level: LogLevelOption = "info",
     **given: Any,
 ) -> None:
     """Choose the strength of each regulariser on validation pictures, for `strength=tuned`."""
     from prunebench.study.progress import Progress
-    from prunebench.tuning.strength import table, tune as tune_strengths
+    from prunebench.tuning.strength import preview, table, tune as tune_strengths
 
     spec = _prepare(values(given), config, log_level)
+    if dry_run:
+        typer.echo(preview(spec))
+        return
     with Progress() as progress:
         found = tune_strengths(spec, progress)
     typer.echo(table(found))
