@@ -95,7 +95,8 @@ def run(
         return
     with Progress() as progress:
         records = run_grid(grid, progress)
-    typer.echo(after_run(spec.results, records))
+    if text := after_run(spec.results, records):
+        typer.echo(text)
     failed = sum(record.status == "failed" for record in records)
     typer.echo(f"{len(records) - failed} points in {spec.results}" + (f", {failed} failed" if failed else ""))
     if failed:

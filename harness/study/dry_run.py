@@ -35,7 +35,8 @@ def describe(grid: Grid, *more: Grid, apart: Container[str] = ()) -> str:
     store = Store(grid.spec.results, make=False)
     cells: list[list[str]] = []
     works: dict[tuple[str, str], _Work] = {}
-    for one, job in [(one, job) for one in (grid, *more) for job in one.jobs]:
+    pairs = [(each, job) for each in (grid, *more) for job in each.jobs]
+    for one, job in pairs:
         names = job.dataset, job.model
         work = works.setdefault(names, _Work(prepare_task(grid.spec, *names)))
         trajectory = make_trajectory(one.spec, store, job)

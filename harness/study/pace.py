@@ -18,7 +18,7 @@ from prunebench.study.task import Task
 from prunebench.training.train import TrainingSettings, train
 
 _BATCHES = 10
-_SECONDS = 0.5  # of timed training of each network
+_ENOUGH = 0.15  # seconds of timed training; the last try takes at most some four times as long
 
 
 @dataclass(frozen=True)
@@ -63,21 +63,24 @@ def measure(grid: Grid, ready: Task) -> Pace:
 
 
 def _timed(network: Network, ready: Task, data: BlockData) -> float:
-    """Train for about `_SECONDS`, on ten batches at most. Returns seconds per picture.
+    """Train on more and more pictures, ten batches at most, until it takes a while. Returns seconds per picture.
 
-    A first step of two pictures warms up and says how many pictures that is.
+    The first step warms up and does not count.
     """
     most = min(len(data.train), _BATCHES * (ready.protocol.batch or 1))
-    count = max(2, min(most, int(_SECONDS / _seconds_of_each(network, ready, data, 2))))
-    return _seconds_of_each(network, ready, data, count)
+    count = 2
+    _seconds(network, ready, data, count)
+    while (seconds := _seconds(network, ready, data, count)) < _ENOUGH and count < most:
+        count = min(4 * count, most)
+    return seconds / count
 
 
-def _seconds_of_each(network: Network, ready: Task, data: BlockData, count: int) -> float:
+def _seconds(network: Network, ready: Task, data: BlockData, count: int) -> float:
     protocol = ready.protocol
-    few = replace(data.train, pictures=data.train.pictures[torch.arange(min(count, len(data.train)))])
+    few = replace(data.train, pictures=data.train.pictures[torch.arange(count)])
     one = replace(data.validation, pictures=data.validation.pictures[torch.arange(1)])
     batch = min(protocol.batch or 1, count)
     plan = TrainingSettings("estimate", 1, protocol.rate or 0.01, batch, protocol.weight_decay or 0.0, 0)
     start = time.perf_counter()
     train(network, replace(data, train=few, validation=one), plan)
-    return (time.perf_counter() - start) / len(few)
+    return time.perf_counter() - start

@@ -1,6 +1,7 @@
 """The tables that a terminal shows after a run, and again by `prunebench show RESULTS`."""
 
 import shlex
+import textwrap
 from typing import Any
 
 import pandas as pd
@@ -26,6 +27,7 @@ from prunebench.reports.tables.records import records_table
 from prunebench.reports.tables.speed import speed_table
 from prunebench.reports.tables.summary import summary_table
 
+WIDTH = 100
 WIDEST_NAME, WIDEST_DIFFERENCE = 26, 23  # characters; longer cells are broken, so that a table fits into 100 columns
 NOTE = (
     "accuracy: fine-tuned, %, mean ± half of the 95 % t interval over n seeds; to {baseline}: paired\n"
@@ -45,7 +47,7 @@ def overview(results: Results, hint: bool = True) -> str:
         summary = summary_table(records_table(results), speed_table(results), None)
         tables = [_panel(results, part) for _, part in summary.groupby(PANEL_COLUMNS, sort=False)]
         lines = [*tables, _notes("\n".join(tables))]
-    lines += [f"Check this first: {line}" for line in spoilt_lines(results)]
+    lines += [textwrap.fill(f"Check this first: {line}", WIDTH) for line in spoilt_lines(results)]
     lines += [DEMONSTRATION] * results.demonstration
     counts = [(len(results.failures), "failed"), (len(results.missing), "not computed yet")]
     if any(number for number, _ in counts):
