@@ -80,11 +80,11 @@ def export(
 
     named = Named(dataset, model, criterion, keep, seed, ranking)
     stage, record = _network(source, named)
-    if record is not None and not _is_record(source):
-        typer.echo(f"{record.cell.task} | {record.cell.criterion} | seed {record.cell.seed} | {record.summary()}")
     allowed = [model] if model else []
-    for path in export_saved(stage, to, record, onnx=onnx, plugins=tuple(plugin or ()), models=allowed):
-        typer.echo(path)
+    paths = export_saved(stage, to, record, onnx=onnx, plugins=tuple(plugin or ()), models=allowed)
+    if record is not None:
+        typer.echo(f"{record.cell.task} | {record.cell.criterion} | seed {record.cell.seed} | {record.summary()}")
+    typer.echo("\n".join(map(str, paths)))
 
 
 @results_app.command("time")

@@ -28,7 +28,7 @@ from prunebench.reports.tables.speed import speed_table
 from prunebench.reports.tables.summary import summary_table
 
 WIDTH = 100
-WIDEST_NAME, WIDEST_DIFFERENCE = 26, 23  # characters; longer cells are broken, so that a table fits into 100 columns
+WIDEST_NAME, WIDEST_DIFFERENCE = 22, 23  # characters; longer cells are broken, so that a table fits into 100 columns
 NOTE = (
     "accuracy: fine-tuned, %, mean ± half of the 95 % t interval over n seeds; to {baseline}: paired\n"
     "difference in points with its 95 % interval, no verdict; compression: parameters, dense / pruned"
