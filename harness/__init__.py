@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         split_test as split_test,
     )
     from prunebench.errors import CellError as CellError, UserError as UserError, unknown as unknown
+    from prunebench.exporting.folder import export as export
     from prunebench.plugins.criterion import Criterion as Criterion, ModelScore as ModelScore
     from prunebench.plugins.dataset import Dataset as Dataset, Source as Source
     from prunebench.plugins.model import Model as Model, Training as Training, last_layer as last_layer
@@ -68,6 +69,7 @@ _HOMES = {
         "data.preparing": "chosen_classes",
         "data.sources": "Moments histogram moments split_test",
         "errors": "CellError UserError unknown",
+        "exporting.folder": "export",
         "plugins.criterion": "Criterion ModelScore",
         "plugins.dataset": "Dataset Source",
         "plugins.model": "Model Training last_layer",

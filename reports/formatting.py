@@ -151,6 +151,16 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def milliseconds(number: float) -> str:
+    """Write milliseconds as a plain number of about three figures.
+
+    >>> milliseconds(1234.5), milliseconds(123.4), milliseconds(12.34), milliseconds(1.234), milliseconds(0.01234)
+    ('1,234', '123', '12.3', '1.23', '0.0123')
+    """
+    digits = 0 if number >= 100 else 1 if number >= 10 else 2 if number >= 1 else 4
+    return f"{number:,.{digits}f}"
+
+
 def signed_points(fraction: float) -> str:
     """Write a difference of accuracies in signed points. Zero has no sign.
 

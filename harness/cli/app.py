@@ -1,4 +1,7 @@
-"""The command line: run, choose, sweep, tune, list, new, check, models, data; merge, report ... env."""
+"""The command line: run, sweep, tune, list, new, check, models, data; merge, report, power, compare, env.
+
+The commands choose, show, export and time are in `prunebench.cli.choose` and `prunebench.cli.results`.
+"""
 
 import logging
 import sys
@@ -10,6 +13,7 @@ from rich.logging import RichHandler
 
 from prunebench.cli.choose import choose_command
 from prunebench.cli.options import ConfigOption, fraction, values, with_run_options
+from prunebench.cli.results import after_run, results_app
 from prunebench.errors import UserError, printable, unknown
 from prunebench.study.spec import Spec, make_spec
 
@@ -17,9 +21,11 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_comp
 
 data = typer.Typer(no_args_is_help=True, help="Check folders of pictures.")
 app.add_typer(data, name="data")
+app.add_typer(results_app)
 
 SourceArgument = Annotated[Path, typer.Argument(help="benchmark JSON or results folder")]
 MarginOption = Annotated[float, typer.Option("--margin", help="loss of accuracy, in points, that counts as none")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="list cells and costs, compute nothing")]
 LogLevelOption = Annotated[str, typer.Option("--log-level", help="debug, info, warning or error")]
 _MARGIN = 0.5  # points
 
@@ -30,8 +36,20 @@ _INTERRUPTED = 130  # exit code of typer on Ctrl-C
 _NOT_FOR_REPORTS = ("torch", "torchvision", "torch_pruning", "safetensors", "filelock", "sklearn")  # docs/reports.md
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from prunebench import __version__
+
+        typer.echo(f"prunebench {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _about() -> None:
+def _about(
+    version: Annotated[
+        bool, typer.Option("--version", help="print the version", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
     """Compare pruning criteria on CNNs."""
 
 
@@ -60,7 +78,7 @@ def _prepare(options: dict[str, Any], config: Path | None, log_level: str) -> Sp
 @with_run_options
 def run(
     config: ConfigOption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="list cells and costs, compute nothing")] = False,
+    dry_run: DryRunOption = False,
     log_level: LogLevelOption = "info",
     **given: Any,
 ) -> None:
@@ -75,6 +93,8 @@ def run(
         typer.echo(describe(make_grid(spec)))
         return
     found = compute(spec)
+    if text := after_run(spec.results, found.records):
+        typer.echo(text)
     failed = len(found.failures)
     typer.echo(f"{len(found.records)} points in {spec.results}" + (f", {failed} failed" if failed else ""))
     if failed:
@@ -88,12 +108,13 @@ app.command("choose")(choose_command(_prepare))
 @with_run_options
 def sweep(
     config: ConfigOption = None,
+    dry_run: DryRunOption = False,
     log_level: LogLevelOption = "info",
     **given: Any,
 ) -> None:
     """Choose the fine-tuning rate of each task on validation pictures, for `--finetune-rate swept`."""
     from prunebench.study.progress import Progress
-    from prunebench.tuning.finetune_rate import sweep as sweep_rates, table
+    from prunebench.tuning.finetune_rate import preview, sweep as sweep_rates, table
 
     options = values(given)
     for name in ("criteria", "finetune_rate"):
@@ -101,6 +122,9 @@ def sweep(
             flag = f"--{name.replace('_', '-')}"
             raise UserError(f"{flag}: a sweep prunes by random, at rates of its own; leave {flag} out")
     spec = _prepare(options, config, log_level)
+    if dry_run:
+        typer.echo(preview(spec))
+        return
     with Progress() as progress:
         found = sweep_rates(spec, progress)
     typer.echo(table(found))
@@ -111,14 +135,18 @@ def sweep(
 @with_run_options
 def tune(
     config: ConfigOption = None,
+    dry_run: DryRunOption = False,
     log_level: LogLevelOption = "info",
     **given: Any,
 ) -> None:
     """Choose the strength of each regulariser on validation pictures, for `strength=tuned`."""
     from prunebench.study.progress import Progress
-    from prunebench.tuning.strength import table, tune as tune_strengths
+    from prunebench.tuning.strength import preview, table, tune as tune_strengths
 
     spec = _prepare(values(given), config, log_level)
+    if dry_run:
+        typer.echo(preview(spec))
+        return
     with Progress() as progress:
         found = tune_strengths(spec, progress)
     typer.echo(table(found))
@@ -183,15 +211,6 @@ def compare(before: SourceArgument, after: SourceArgument, margin: MarginOption 
     typer.echo(markdown(document))
     if bad:
         raise typer.Exit(1)
-
-
-@app.command()
-def show(record: Annotated[Path, typer.Argument(help="JSON file of a record")]) -> None:
-    """Print the table of layers of one point."""
-    from prunebench.records.record import read_record
-    from prunebench.reports.output.show import layer_table
-
-    typer.echo(layer_table(read_record(record)))
 
 
 @app.command("list")

@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_args
 import typer
 from pydantic.fields import FieldInfo
 
+from prunebench.cli.defaults import family_defaults
 from prunebench.errors import UserError
 from prunebench.study.spec import Spec
 
@@ -56,7 +57,7 @@ def options() -> list[RunOption]:
         if isinstance(default, bool):
             kind = "flag"
         shown = None if kind == "flag" else _metavar(name, field)
-        result.append(RunOption(name, kind, _help(field).replace("[", r"\["), shown))
+        result.append(RunOption(name, kind, _help(name, field).replace("[", r"\["), shown))
     return result
 
 
@@ -72,7 +73,7 @@ def _metavar(name: str, field: FieldInfo) -> str:
     return _METAVARS.get(name) or ("NAMES" if isinstance(field.default, tuple) else by_kind)
 
 
-def _help(field: FieldInfo) -> str:
+def _help(name: str, field: FieldInfo) -> str:
     text = field.description or ""
     choices = [choice for part in get_args(field.annotation) for choice in get_args(part) or (part,)]
     choices = [choice for choice in choices if choice is not NoneType]
@@ -82,7 +83,7 @@ def _help(field: FieldInfo) -> str:
     if isinstance(default, bool):
         return f"{text} (default: {'yes' if default else 'no'})"
     if default is None:
-        return f"{text} (default: by model)"
+        return f"{text} (default: {family_defaults(name)})"
     if default in ("", ()):
         return text
     return f"{text} (default: {' '.join(default) if isinstance(default, tuple) else default})"

@@ -8,7 +8,9 @@ from torch import nn
 
 from prunebench.errors import CellError, UserError
 from prunebench.plugins.guard import built
-from prunebench.plugins.options import Value, convert, function_options, keyword_defaults, label
+from prunebench.plugins.options import Value, convert, function_options, keyword_defaults, label, takes_any
+
+PRETRAINED = ("weights", "pretrained")  # options of `build` that ask for published weights
 
 IMAGENET_CLASSES = 1000
 Normalise = Literal["data", "imagenet"]
@@ -34,7 +36,8 @@ class Model:
     Args:
         build: ``(channels, size, classes, *, options...) -> nn.Module`` for square pictures of `size` pixels. Pictures
             that are too small raise `UserError`. Weights are drawn from torch's global generator. An option
-            `weights` names pretrained weights, which the same network then has.
+            `weights` or `pretrained` asks for published weights, which the same network then has. Under
+            ``**options`` all others are passed on.
         name: the name in the registry; by default the name of the function.
         initialise: sets fresh weights that differ from torch's defaults; called after `reset_parameters`.
         training: the family's training defaults.
@@ -67,8 +70,8 @@ class Model:
 
     @property
     def pretrained(self) -> bool:
-        """Whether the option `weights` of `build` was given, so that training begins with published weights."""
-        return "weights" in keyword_defaults(self.build) and bool(self.options.get("weights"))
+        """Whether an option of `build` asks for published weights, so that training begins with them."""
+        return any(name in keyword_defaults(self.build) and self.options.get(name) for name in PRETRAINED)
 
     @property
     def digest(self) -> str:
@@ -86,12 +89,12 @@ class Model:
 
     def with_options(self, given: Mapping[str, str]) -> "Model":
         """Set the keyword-only options of `build`."""
-        values = convert(self.name, given, function_options(self.build))
+        values = convert(self.name, given, function_options(self.build), rest=takes_any(self.build))
         return replace(self, options={**self.options, **values})
 
     def without_weights(self) -> "Model":
         """Return the model without published weights, for a network whose weights are loaded from elsewhere."""
-        return replace(self, options={name: value for name, value in self.options.items() if name != "weights"})
+        return replace(self, options={name: value for name, value in self.options.items() if name not in PRETRAINED})
 
     def __call__(self, channels: int, size: int, classes: int) -> nn.Module:
         """Build the network for square pictures (channels, size, size). Raises `UserError` if `build` fails."""

@@ -89,16 +89,44 @@ def keyword_defaults(function: Callable[..., Any]) -> dict[str, Value]:
     return {name: option.default for name, option in function_options(function).items()}
 
 
-def convert(where: str, given: Mapping[str, str], allowed: Options) -> dict[str, Value]:
+def takes_any(function: Callable[..., Any]) -> bool:
+    """Tell whether a function takes arguments of any name.
+
+    >>> takes_any(lambda **rest: 0), takes_any(lambda width: 0)
+    (True, False)
+    """
+    return any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values())
+
+
+def literal(text: str) -> Value:
+    """Read a number, a truth value or else a text.
+
+    >>> literal("8"), literal("1e-3"), literal("true"), literal("silu")
+    (8, 0.001, True, 'silu')
+    """
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def convert(where: str, given: Mapping[str, str], allowed: Options, rest: bool = False) -> dict[str, Value]:
     """Convert texts to the types of the options. Raises `UserError` for an unknown name and for a wrong value.
+
+    rest: whether options of other names are taken as well, by `literal`.
 
     >>> convert("magnitude", {"p": "1"}, {"p": Option(float, 2.0)})
     {'p': 1.0}
     """
     for name in given:
-        if name not in allowed:
+        if name not in allowed and not rest:
             raise unknown("option", name, allowed, where=f"'{where}'")
-    return {name: _value(where, name, text, allowed[name]) for name, text in given.items()}
+    known = {name: _value(where, name, text, allowed[name]) for name, text in given.items() if name in allowed}
+    return {name: known[name] if name in known else literal(text) for name, text in given.items()}
 
 
 def _options(owner: Any, defaults: Mapping[str, Value]) -> Options:

@@ -15,7 +15,7 @@ from torch import nn
 from prunebench.errors import UserError, unknown
 from prunebench.plugins.guard import called, imported, why
 from prunebench.plugins.model import Model
-from prunebench.plugins.options import Option, Value, convert
+from prunebench.plugins.options import Option, Value, convert, literal, takes_any
 from prunebench.plugins.sources import follow
 
 PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -43,11 +43,13 @@ def user_model(module: str, function: str, options: Mapping[str, str]) -> Model:
     """Make a model of a function or class that builds a network, in an installed package or the working folder.
 
     The function may have the arguments `channels`, `size`, `classes` and `num_classes` (equal to `classes`). Its other
-    arguments are options if their default is a number, text or boolean.
+    arguments are options, which hold a number, a text or a truth value; so are those of ``**kwargs``.
 
     Raises:
-        UserError: module or function do not exist, cannot be imported or called; an option does not exist.
+        UserError: module or function do not exist, cannot be imported or called; an option does not exist, is missing,
+            or would have to hold an object.
     """
+    module = module.removesuffix(".py")
     label = f"{module}:{function}"
     builder = _find(module, function, label)
     if not callable(builder):
@@ -56,7 +58,14 @@ def user_model(module: str, function: str, options: Mapping[str, str]) -> Model:
         )
     taken = {name: default for name, default in _parameters(builder).items() if name not in FACTS}
     allowed = {name: Option(type(default), default) for name, default in taken.items() if isinstance(default, Value)}
-    values = convert(label, options, allowed)
+    open_names = {name for name, default in taken.items() if default in (None, inspect.Parameter.empty)}
+    for name in taken.keys() - allowed.keys():
+        needed = taken[name] is inspect.Parameter.empty and name not in options
+        if needed or (name in options and name not in open_names):
+            raise UserError(_needs_wrapper(module, function, name, needed))
+    free = {name: text for name, text in options.items() if name in open_names}
+    known = {name: text for name, text in options.items() if name not in open_names}
+    values = convert(label, known, allowed, rest=_takes_any(builder)) | {n: literal(t) for n, t in free.items()}
     return Model(_Call(builder, label), name=module, argument=function, options=values, reference="the user's own")
 
 
@@ -86,6 +95,21 @@ def _find(module: str, function: str, label: str) -> Any:
     except AttributeError:
         known = [name for name, value in vars(loaded).items() if callable(value) and not name.startswith("_")]
         raise unknown("function", function, known, where=getattr(loaded, "__file__", None) or module) from None
+
+
+def _needs_wrapper(module: str, function: str, name: str, needed: bool) -> str:
+    """Say how a function is called that wants an object, which no option can hold."""
+    what = f"needs the argument '{name}': give {name}=VALUE" if needed else f"takes an object as '{name}'"
+    lines = f"`from {module} import {function}`, `def wrapped(classes):`, `    return {function}({name}=...)`"
+    cure = f"a function of your own gives an object; write these three lines into wrapper.py: {lines}"
+    return f"model '{module}:{function}' {what}; {cure}; then give --models wrapper:wrapped"
+
+
+def _takes_any(function: Callable[..., Any]) -> bool:
+    try:
+        return takes_any(function)
+    except (TypeError, ValueError):
+        return False
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """Read the dependencies of units from torch-pruning's graph. No other file imports torch-pruning."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import torch
-import torch_pruning as tp
 from torch import Tensor, nn
 
 from prunebench.pruning.kinds import KINDS, LAYERS, NORMS, channel_axis, depthwise, own_tensors
@@ -15,6 +15,12 @@ from prunebench.pruning.network import Side
 from prunebench.pruning.shapes import concatenated, flattened, keeps_channels, pads_channels
 from prunebench.pruning.suitability import unfollowed
 from prunebench.pruning.tracing import Trace, trace
+
+_timm = sys.modules.setdefault("timm", None)  # type: ignore[arg-type]  # only counts MACs there; takes seconds
+import torch_pruning as tp  # noqa: E402
+
+if _timm is None:
+    del sys.modules["timm"]
 
 Pairs = list[tuple[int, int]]  # (position in a layer, unit that it belongs to)
 Part = tuple[str, Side]

@@ -100,7 +100,7 @@ class Environment(Frozen):
     stage, also where an earlier run computed it. cutting_seconds: part of the seconds spent on scoring, selection and
     removal; a second scoring with other draws is among the seconds, but not in this part. reused: stages that were
     already finished. memory: peak bytes of each stage, of the process on a CPU, else of PyTorch on the device.
-    peak_memory: largest of these peaks.
+    peak_memory: largest of these peaks. steps: of the optimiser in each stage; empty in older records.
     """
 
     versions: dict[Name, Text]
@@ -114,6 +114,7 @@ class Environment(Frozen):
     reused: tuple[Name, ...]
     memory: dict[Name, Count] = Field(default_factory=dict)
     peak_memory: Count
+    steps: dict[Name, Count] = Field(default_factory=dict)
 
 
 class Record(Frozen):

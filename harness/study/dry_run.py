@@ -1,7 +1,7 @@
 """Previews a run: its cells, and an estimate of epochs, MACs, time and disk space."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -27,35 +27,45 @@ class _Work:
     points: int = 0
 
 
-def describe(grid: Grid) -> str:
-    """List a grid's cells and, for each task, the estimated cost of its unfinished stages."""
+def describe(grid: Grid, *more: Grid, apart: Container[str] = ()) -> str:
+    """List the cells of a grid and, for each task, the estimated cost of its unfinished stages.
+
+    more: grids of a sweep, which differ in the fine-tuning rate alone. apart: kinds of stages that trials do not share
+    with runs; empty for a run.
+    """
     store = Store(grid.spec.results, make=False)
     cells: list[list[str]] = []
     works: dict[tuple[str, str], _Work] = {}
-    for job in grid.jobs:
+    pairs = [(each, job) for each in (grid, *more) for job in each.jobs]
+    for one, job in pairs:
         names = job.dataset, job.model
         work = works.setdefault(names, _Work(prepare_task(grid.spec, *names)))
-        trajectory = make_trajectory(grid.spec, store, job)
-        for keep in grid.spec.keep.keeps:
-            finished = store.get(trajectory.blank(keep.fraction)) is not None
-            point = trajectory.plan.point(trajectory.method, keep.fraction)
-            cells.append([str(job), str(keep), "finished" if finished else "to do"])
-            work.done |= {s.key: s for s in point.chain() if (store.stage(s.key) / FACTS).exists()}
-            if not finished:
+        trajectory = make_trajectory(one.spec, store, job)
+        label = f"{job} | rate {one.spec.finetune_rate}" if more else str(job)
+        for keep in one.spec.keep.keeps:
+            point = trajectory.plan.point(trajectory.method, keep.fraction).on_trial(apart)
+            done = _has_facts(store, point) if point.trial else trajectory.finished(keep.fraction) is not None
+            cells.append([label, str(keep), "finished" if done else "to do"])
+            work.done |= {s.key: s for s in point.chain() if _has_facts(store, s)}
+            if not done:
                 work.points += 1
                 work.stages |= {s.key: s for s in _needed(point, store)}
     costs = [[" x ".join(names), *_costs(grid, work)] for names, work in works.items()]
     workers = f"{grid.spec.workers} worker{'s' * (grid.spec.workers > 1)}"
-    head = ["task", "points", "stages", "epochs", "training MACs", "time", "disk"]
+    head = ["task", "trials" if apart else "points", "stages", "epochs", "training MACs", "time", "disk"]
     return "\n\n".join(
         [
-            schedule(grid),
+            schedule(grid) + (f"; {1 + len(more)} rates" if more else ""),
             tabulate(cells, ["cell", "keep", "state"], "simple"),
             tabulate(costs, head, "simple"),
             "time: estimated from training steps of the dense and the smallest network, timed just now, "
             f"and from each task's finished stages; {workers}, without idle time",
         ]
     )
+
+
+def _has_facts(store: Store, stage: Stage) -> bool:
+    return (store.stage(stage.key) / FACTS).exists()
 
 
 def _needed(stage: Stage, store: Store) -> Iterator[Stage]:
@@ -80,8 +90,9 @@ def _costs(grid: Grid, work: _Work) -> list[str]:
         pace = measure(grid, ready).corrected(work.done.values(), store, effort)
         seconds = sum(effort(stage) * pace(stage.keep) for stage in stages) / grid.spec.workers
     saved = {"none": (), "final": ("dense", "sparse", "point"), "all": ("dense", "sparse", "rung", "point")}
-    disk = sum(dense.bytes * left[s.key] for s in stages if s.kind in saved[grid.spec.save])
-    disk += work.points * _RECORD_BYTES_PER_PICTURE * len(ready.loaded.test)
+    disk = sum(dense.bytes * left[s.key] for s in stages if s.kind in saved[grid.spec.save] and not s.trial)
+    records = 0 if any(stage.trial for stage in stages) else work.points
+    disk += records * _RECORD_BYTES_PER_PICTURE * len(ready.loaded.test)
     kinds = Counter(stage.kind for stage in stages)
     listed = ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "none"
     epochs, size = sum(stage.epochs for stage in stages), f"{disk / 2**20:.0f} MiB"

@@ -19,18 +19,25 @@ from prunebench.plugins.options import split_name
 from prunebench.pruning.network import Network, Table, weight_of
 from prunebench.pruning.removal import remove
 from prunebench.records.store_files import GATES, MASKS, PUSHED, WEIGHTS, read_json
-from prunebench.records.validation import Count, Frozen, Name, versioned
+from prunebench.records.validation import Count, Frozen, Name, Number, Text, versioned
 
 WIDTHS = "widths.json"
 
 
 class Origin(Frozen):
-    """Facts from which `load` builds the dense network. model: its name in the registry, with options."""
+    """Facts from which `load` builds the dense network, and what its pictures and scores mean.
+
+    model: its name in the registry, with options. class_names: in the order of the scores. mean, std: of each channel,
+    by which pictures from 0 to 1 are normalised. All three are empty in folders of earlier versions.
+    """
 
     model: Name
     channels: Annotated[int, Field(ge=1, le=10_000)]
     size: Annotated[int, Field(ge=1, le=10_000)]
     classes: Annotated[int, Field(ge=1, le=1_000_000)]
+    class_names: tuple[Text, ...] = ()
+    mean: tuple[Number, ...] = ()
+    std: tuple[Number, ...] = ()
 
 
 class Saved(Frozen):
@@ -110,26 +117,47 @@ def load(folder: Path | str, plugins: tuple[str, ...] = (), models: Collection[s
 
     Raises `UserError` where the folder holds no network, or the network of a model that is not allowed.
     """
+    return load_network(folder, plugins, models).model.eval()
+
+
+def read_origin(folder: Path) -> Origin | None:
+    """Read what a saved network is of. Raises `UserError` where the folder holds no network."""
+    return _saved(folder).model
+
+
+def load_network(folder: Path | str, plugins: tuple[str, ...] = (), models: Collection[str] = ()) -> Network:
+    """Load a saved network as `load` does, with its remaining units and masks."""
     folder = Path(folder)
-    return rebuild(folder, _allowed_model(_origin(folder).model, folder, plugins, models)).model.eval()
+    return rebuild(folder, _allowed_model(_origin(folder).model, folder, plugins, models))
 
 
 def rebuild(folder: Path, model: Model) -> Network:
     """Load a network that a run saved, with the model that it is of; raises `UserError` as `load` does."""
+    dense = _dense(_origin(folder), folder, model)
+    return load_into(dense.model, dense.table, folder)
+
+
+def dense_network(origin: Origin, folder: Path, plugins: tuple[str, ...], models: Collection[str]) -> Network:
+    """Build the dense network of a saved one, with fresh weights. folder: of the saved network, for its groups."""
+    return _dense(origin, folder, _allowed_model(origin.model, folder, plugins, models))
+
+
+def _dense(origin: Origin, folder: Path, model: Model) -> Network:
     from prunebench.pruning.analysis import analyse
 
-    saved, given = _saved(folder), _origin(folder)
     try:
         with torch.random.fork_rng(devices=[]):
-            dense = model(given.channels, given.size, given.classes)
-        example = torch.zeros(1, given.channels, given.size, given.size)
-        table = analyse(dense, example, given.model, check=False)
+            dense = model(origin.channels, origin.size, origin.classes)
+        example = torch.zeros(1, origin.channels, origin.size, origin.size)
+        table = analyse(dense, example, origin.model, check=False)
     except UserError:
         raise
     except Exception as error:  # the model's own code, called with sizes that do not suit it
-        raise UserError(f"{folder}: '{given.model}' cannot be built for {given.size} pixels: {reason(error)}") from None
-    groups = tuple(group for group in table.groups if group.name in saved.kept)  # the run's check fixed the rest
-    return load_into(dense, replace(table, groups=groups), folder)
+        where = f"{origin.size} pixels"
+        raise UserError(f"{folder}: '{origin.model}' cannot be built for {where}: {reason(error)}") from None
+    kept = _saved(folder).kept
+    groups = tuple(group for group in table.groups if group.name in kept)  # the run's check fixed the rest
+    return Network.dense(dense, replace(table, groups=groups))
 
 
 def _origin(folder: Path) -> Origin:

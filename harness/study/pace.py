@@ -18,6 +18,7 @@ from prunebench.study.task import Task
 from prunebench.training.train import TrainingSettings, train
 
 _BATCHES = 10
+_ENOUGH = 0.4  # seconds of timed training; the last try takes at most some four times as long
 
 
 @dataclass(frozen=True)
@@ -53,23 +54,35 @@ def measure(grid: Grid, ready: Task) -> Pace:
     device, keep = find_device(grid.spec.device), grid.spec.keep.keeps[-1]
     data, dense = ready.data(0, device), ready.fresh(0, device)
     if keep.fraction == 1 or keep.metric == "weights":  # dense kernels take as long for zeros
-        seconds = _timed(dense, ready, data)
-        return Pace(seconds, seconds, 1.0)
+        each, _ = _timed(dense, ready, data)
+        return Pace(each, each, 1.0)
     noise = {name: torch.rand(units) for name, units in dense.units.items()}
     selection = select(noise, dense, ready.costs, keep, ready.rule)
     small = remove(dense, selection.remove)
-    return Pace(_timed(dense, ready, data), _timed(small, ready, data), selection.keep["macs"])
+    each, count = _timed(dense, ready, data)
+    _seconds(small, ready, data, 2)
+    return Pace(each, _seconds(small, ready, data, count) / count, selection.keep["macs"])
 
 
-def _timed(network: Network, ready: Task, data: BlockData) -> float:
-    """Train on a few batches twice and time the second training. Returns seconds per picture."""
+def _timed(network: Network, ready: Task, data: BlockData) -> tuple[float, int]:
+    """Train on more and more pictures, ten batches at most, until it takes a while.
+
+    Returns the seconds per picture, and the number of pictures that were enough. The first try warms up.
+    """
+    most = min(len(data.train), _BATCHES * (ready.protocol.batch or 1))
+    count = 2
+    _seconds(network, ready, data, count)
+    while (seconds := _seconds(network, ready, data, count)) < _ENOUGH and count < most:
+        count = min(4 * count, most)
+    return seconds / count, count
+
+
+def _seconds(network: Network, ready: Task, data: BlockData, count: int) -> float:
     protocol = ready.protocol
-    batch = protocol.batch or 1
-    few = replace(data.train, pictures=data.train.pictures[torch.arange(min(len(data.train), _BATCHES * batch))])
+    few = replace(data.train, pictures=data.train.pictures[torch.arange(count)])
     one = replace(data.validation, pictures=data.validation.pictures[torch.arange(1)])
-    small = replace(data, train=few, validation=one)
+    batch = min(protocol.batch or 1, count)
     plan = TrainingSettings("estimate", 1, protocol.rate or 0.01, batch, protocol.weight_decay or 0.0, 0)
-    train(network, small, plan)
     start = time.perf_counter()
-    train(network, small, plan)
-    return (time.perf_counter() - start) / len(few)
+    train(network, replace(data, train=few, validation=one), plan)
+    return time.perf_counter() - start

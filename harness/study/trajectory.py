@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from prunebench.data.splits import BlockData
-from prunebench.errors import CellError, UserError, in_a_cell, reason
+from prunebench.errors import CellError, UserError, in_a_cell, printable, reason
 from prunebench.plugins.expressions import Method
 from prunebench.plugins.guard import why
 from prunebench.plugins.regulariser import Regulariser, keeps_rate
@@ -32,7 +32,7 @@ from prunebench.study.store import Store, key_of
 from prunebench.study.task import Task
 from prunebench.training.evaluate import evaluate, with_batchnorm_reestimated
 from prunebench.training.memory_format import in_format
-from prunebench.training.train import Tick, TrainingSettings, train
+from prunebench.training.train import Tick, TrainingSettings, steps_per_epoch, train
 
 log = logging.getLogger("prunebench")
 
@@ -165,7 +165,14 @@ class Trajectory:
         return network
 
     def _store(self, stage: Stage, network: Network, facts: StageFacts) -> None:
-        described = Origin(model=self.task.model.label, **self.task.shape)
+        loaded = self.task.loaded
+        described = Origin(
+            model=self.task.model.label,
+            **self.task.shape,
+            class_names=tuple(printable(name) for name in loaded.classes),
+            mean=loaded.mean,
+            std=loaded.std,
+        )
 
         def fill(folder: Path) -> None:
             save(network, folder, described)
@@ -249,6 +256,8 @@ class Trajectory:
     def _record(self, blank: Record, stage: Stage, network: Network) -> Record:
         facts = {one.label: self.facts(one) for one in stage.chain()}
         reused = tuple(one.label for one in stage.chain() if one.key in self._reused)
+        each = steps_per_epoch(len(self.data.train), self.protocol.batch or 1)
+        steps = {one.label: one.epochs * each for one in stage.chain()}
         return Record.model_validate(
             {
                 **blank.model_dump(),
@@ -260,6 +269,6 @@ class Trajectory:
                 "widths": self.task.costs.widths(network.units),
                 "strength": (self.method.of or self.method).strength,
                 "network": stage.key,
-                "environment": environment(facts, reused, str(self.device)),
+                "environment": environment(facts, reused, str(self.device)).model_copy(update={"steps": steps}),
             }
         )

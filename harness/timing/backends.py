@@ -1,16 +1,12 @@
 """Backends of timed networks: eager, channels_last, torch.compile or ONNX Runtime."""
 
 import copy
-import logging
-import tempfile
-import warnings
-from importlib.util import find_spec
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from prunebench.errors import UserError
+from prunebench.exporting.onnx_file import onnx_bytes, require_onnx, session
 from prunebench.records.names import Backend
 from prunebench.timing.latency import Call, synchronised
 
@@ -51,25 +47,12 @@ def _compiled(model: nn.Module, example: Tensor) -> nn.Module:
 
 def check_backend(backend: str) -> None:
     """Raise `UserError` where a backend is not installed."""
-    absent = [name for name in ("onnx", "onnxruntime", "onnxscript") if find_spec(name) is None]
-    if backend == "onnx" and absent:
-        raise UserError(f"--backend onnx: {absent[0]} is not installed; pip install 'prunebench[onnx]'")
+    if backend == "onnx":
+        require_onnx("--backend onnx")
 
 
 def _onnx(model: nn.Module, example: Tensor) -> Call:
     check_backend("onnx")
-    import onnxruntime
-
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter uses deprecated calls of its own
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        program = torch.onnx.export(model, (example,), dynamo=True, verbose=False)
-        assert program is not None
-        file = Path(folder) / "network.onnx"
-        program.save(str(file))
-        content = file.read_bytes()
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(content, settings, providers=["CPUExecutionProvider"])
-    inputs = {session.get_inputs()[0].name: example.numpy()}
-    return lambda: session.run(None, inputs)
+    running = session(onnx_bytes(model, example))
+    inputs = {running.get_inputs()[0].name: example.numpy()}
+    return lambda: running.run(None, inputs)

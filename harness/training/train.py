@@ -61,6 +61,15 @@ class Trained:
     pushed: dict[str, Tensor] = field(default_factory=dict)
 
 
+def steps_per_epoch(pictures: int, batch: int) -> int:
+    """Count the steps of one epoch. A last batch of one picture is left out.
+
+    >>> steps_per_epoch(100, 32), steps_per_epoch(97, 32)
+    (4, 3)
+    """
+    return pictures // batch + (pictures % batch > 1)
+
+
 def rate_at(step: int, steps: int, peak: float, constant: bool = False) -> float:
     """Give the rate of one step: linear warm-up over the first twentieth of the steps, then a cosine to zero.
 
@@ -137,7 +146,7 @@ def _epochs(
     """Yield (epoch, rate, mean loss) after each epoch."""
     order = generator(settings.seed, settings.stage, "order")
     optimiser = _optimiser(model, settings, attached)
-    batches = len([c for c in torch.split(torch.arange(len(data.train)), settings.batch) if len(c) > 1])
+    batches = steps_per_epoch(len(data.train), settings.batch)
     steps, step = batches * settings.epochs, 0
     for epoch in range(1, settings.epochs + 1):
         _train_mode(model, settings.only)

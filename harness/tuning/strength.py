@@ -17,7 +17,8 @@ from prunebench.plugins.registry import Registry, load_registry
 from prunebench.records.sparse import UNCHANGED
 from prunebench.records.tuning import Choice, read_choice
 from prunebench.study.choices import strength_file, strength_rule
-from prunebench.study.grid import Job, make_grid, prepare_task
+from prunebench.study.dry_run import describe
+from prunebench.study.grid import Grid, Job, make_grid, prepare_task
 from prunebench.study.progress import Progress
 from prunebench.study.spec import Spec
 from prunebench.tuning.choose import Search, choose, marked_percent
@@ -25,6 +26,7 @@ from prunebench.tuning.trials import run_trials, trials_of
 
 FACTORS = (0.01, 0.1, 1.0, 10.0, 100.0)  # of the strength in the criterion's name, else of the regulariser's default
 FIRST_SEED = 1000
+APART = ("sparse", "rung", "point")  # kinds of stages that trials do not share with runs
 
 
 def tune(spec: Spec, progress: Progress) -> list[Choice]:
@@ -33,6 +35,25 @@ def tune(spec: Spec, progress: Progress) -> list[Choice]:
     The middle of the five is the strength in a criterion's name, else its default. Strengths of an earlier tuning join
     the comparison, and their finished trials are not repeated. Seeds are 1000 plus the given seeds.
     """
+    grid, tries = _trials(spec)
+    (trials,) = run_trials([grid], progress, apart=APART)
+    found = {
+        search: {
+            strength: trials_of(trials, dataset=search.dataset, model=search.model, criterion=text)
+            for strength, text in strengths.items()
+        }
+        for search, strengths in tries.items()
+    }
+    return choose(found, grid, prefer=_distance_from_the_middle)
+
+
+def preview(spec: Spec) -> str:
+    """List the trials of a tuning and their estimated cost."""
+    return describe(_trials(spec)[0], apart=APART)
+
+
+def _trials(spec: Spec) -> tuple[Grid, dict[Search, dict[float, str]]]:
+    """Return the grid of all trials, and the strengths of each search with the criterion that has it."""
     if not spec.finetune_epochs:
         raise UserError("--finetune-epochs 0: without fine-tuning no strength can be chosen; give 1 or more")
     known = load_registry(spec.plugin)
@@ -43,7 +64,7 @@ def tune(spec: Spec, progress: Progress) -> list[Choice]:
     seeds = tuple(FIRST_SEED + seed for seed in parse_seeds(spec.seeds))
     grid = make_grid(spec.model_copy(update={"criteria": texts, "seeds": ",".join(map(str, seeds))}))
     tasks = dict.fromkeys((job.dataset, job.model) for job in grid.jobs)
-    tries = {}
+    tries: dict[Search, dict[float, str]] = {}
     for (dataset, model), (name, strengths) in product(tasks, ranges.items()):
         search = _search(spec, dataset, model, name)
         tries[search] = dict(sorted((strengths | _earlier(search, known)).items()))
@@ -53,16 +74,7 @@ def tune(spec: Spec, progress: Progress) -> list[Choice]:
         for text in strengths.values()
         for seed in seeds
     ]
-    grid = replace(grid, jobs=tuple(dict.fromkeys((*grid.jobs, *more))))
-    (trials,) = run_trials([grid], progress, apart=("sparse", "rung", "point"))
-    found = {
-        search: {
-            strength: trials_of(trials, dataset=search.dataset, model=search.model, criterion=text)
-            for strength, text in strengths.items()
-        }
-        for search, strengths in tries.items()
-    }
-    return choose(found, grid, prefer=_distance_from_the_middle)
+    return replace(grid, jobs=tuple(dict.fromkeys((*grid.jobs, *more)))), tries
 
 
 def table(choices: Sequence[Choice]) -> str:

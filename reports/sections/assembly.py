@@ -18,7 +18,7 @@ from prunebench.reports.sections.curves import areas_section, fronts_section
 from prunebench.reports.sections.failures import failures_section, repeated_sections
 from prunebench.reports.sections.fidelity import fidelity_section
 from prunebench.reports.sections.margins import margins_section
-from prunebench.reports.sections.reestimated import TITLE as REESTIMATED, reestimated_sections
+from prunebench.reports.sections.reestimated import TITLE as REESTIMATED, reestimated_sections, spoilt_sections
 from prunebench.reports.sections.schedule import schedule_section
 from prunebench.reports.sections.scoring_cost import prices_section
 from prunebench.reports.sections.selection import selection_section
@@ -99,6 +99,7 @@ def _main_sections(results: Results, tables: dict[str, pd.DataFrame], pictures: 
     return [
         *([Section("Several protocols", (Items(results.notes),))] if results.notes else []),
         *repeated_sections(results),
+        *spoilt_sections(results),
         verdicts_section(tables["differences"], tables["areas"], results.demonstration, condition),
         *([Section("Figures", tuple(pictures))] if pictures else []),
         margins_section(tables["margins"], tables["smallest_keeps"], results.demonstration, condition),

@@ -1,13 +1,15 @@
 """The sections on time and place: measured speed, seconds by stage, machines and packages."""
 
+from typing import Any
+
 import pandas as pd
 
 from prunebench.reports.document import Items, Section, Table, Text
-from prunebench.reports.formatting import as_multiple, duration
+from prunebench.reports.formatting import as_multiple, duration, milliseconds
 from prunebench.reports.results import Results
 from prunebench.reports.row_text import keep_of_metric
 from prunebench.reports.sections.comparison import UNRELIABLE
-from prunebench.reports.tables.speed import SETTING
+from prunebench.reports.tables.speed import DISAGREE, SETTING
 
 TIMED = (
     *("keep", "ranking", "criterion", "n", "dense ms", "pruned ms"),
@@ -21,24 +23,40 @@ def speed_section(speed: pd.DataFrame) -> Section:
         return Section("Measured speed", (), "Nothing was timed.")
     tables = []
     for (task, machine, backend, batch, threads), part in speed.groupby(["task", *SETTING], sort=False):
-        rows = [
-            (
-                *(keep_of_metric(r), r["ranking"], r["criterion"], str(r["n"])),
-                *(f"{r['dense_ms']:.3g}", f"{r['pruned_ms']:.3g}"),
-                *(as_multiple(r["theoretical"]), as_multiple(r["measured"], r["measured_half"])),
-                f"[{r['own_low']:.2f}, {r['own_high']:.2f}]" + (" ‡" if r["noisy"] else ""),
-                f"{r['efficiency']:.2f}",
-            )
-            for r in part.to_dict("records")
-        ]
+        rows = [timed_row(row) for row in part.to_dict("records")]
         caption = f"{task} on {machine}: {backend}, batch {batch}, threads: {threads}"
         tables.append(Table(caption, TIMED, tuple(rows), text_columns=3, folded=True))
     text = (
-        "Milliseconds per batch; measured: median of paired ratios, mean ± half of the 95 % t interval over n seeds; "
-        "own interval: the widest ends of the 95 % bootstrap intervals of the single measurements."
+        "Milliseconds per batch; measured: median of paired ratios, mean ± half of the 95 % t interval over n seeds. "
+        "Networks of equal widths share their measurements, as only noise tells them apart; the interval then is over "
+        "these. own interval: the widest ends of the 95 % bootstrap intervals of the single measurements."
     )
     noisy = (Text(UNRELIABLE),) if bool(speed["noisy"].any()) else ()
-    return Section("Measured speed", (Text(text), *noisy, *tables))
+    busy = tuple(Text(line) for line in busy_lines(speed))
+    return Section("Measured speed", (Text(text), *noisy, *busy, *tables))
+
+
+def timed_row(row: dict[Any, Any]) -> tuple[str, ...]:
+    """Write one row of the speed table. row: as of `speed_table`."""
+    return (
+        *(keep_of_metric(row), row["ranking"], row["criterion"], str(row["n"])),
+        *(milliseconds(row["dense_ms"]), milliseconds(row["pruned_ms"])),
+        *(as_multiple(row["theoretical"]), as_multiple(row["measured"], row["measured_half"])),
+        f"[{row['own_low']:.2f}, {row['own_high']:.2f}]" + (" ‡" if row["noisy"] else ""),
+        f"{row['efficiency']:.2f}",
+    )
+
+
+def busy_lines(speed: pd.DataFrame) -> list[str]:
+    """Warn of each task and setting in which the times of the same dense network disagree."""
+    lines = []
+    for (task, machine, backend, *_), part in speed.groupby(["task", *SETTING], sort=False):
+        low, high = float(part["dense_low"].iloc[0]), float(part["dense_high"].iloc[0])
+        if high > DISAGREE * low:
+            seen = f"the same dense network took from {milliseconds(low)} to {milliseconds(high)} ms"
+            cure = "the machine was busy or throttled; read no milliseconds off, and time again on an idle one"
+            lines.append(f"Warning: {task} on {machine}, {backend}: {seen}: {cure}.")
+    return lines
 
 
 def stages_section(stages: pd.DataFrame) -> Section:

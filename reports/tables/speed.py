@@ -1,5 +1,6 @@
 """Timings as a tidy table: measured speed-up beside the theoretical one."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -10,34 +11,78 @@ from prunebench.reports.points import POINT_COLUMNS
 from prunebench.reports.results import Results
 from prunebench.reports.tables.records import cell_columns, cost_ratio, mean_and_half, row_position
 
+Row = dict[str, Any]
 SETTING = ("machine", "backend", "batch", "threads")
+SHAPE = ("task", "widths", *SETTING)  # measurements that agree in these are of one network
+DISAGREE = 1.3  # longest / shortest time of the same dense network; more means that the machine was busy
 NOISY = 1.25  # high / low of one measurement's own interval; on an idle machine the quotient stays far below
 
 
 def speed_table(results: Results) -> pd.DataFrame:
     """One row per point and timing setting (machine, backend, batch, threads).
 
-    measured, efficiency: mean over seeds with half its t interval; the speed-up of one seed is a median of paired
-    ratios. theoretical: mean of the same seeds. dense_ms, pruned_ms: milliseconds per batch. own_low, own_high: the
-    lowest and highest end of the single measurements' own intervals. noisy: any of these intervals is wider than a
-    factor of `NOISY`.
+    Networks of equal widths are one network to a clock, so they share all their measurements. Where there are calm
+    ones, the noisy ones are left out.
+
+    measured, efficiency: mean with half its t interval. Where all seeds have equal widths, the interval is over the
+    shared measurements, else over seeds. The speed-up of one measurement is a median of paired ratios. theoretical:
+    mean of the same seeds. dense_ms, pruned_ms: milliseconds per batch. own_low, own_high: the lowest and highest end
+    of the single measurements' own intervals. noisy: these intervals are wider than a factor of `NOISY`. dense_low,
+    dense_high: the least and most milliseconds that the dense network took in any measurement of the task and setting.
     """
-    rows = []
-    for record in results.records:
-        for latency in results.latencies.get(record.key, ()):
-            rows.append(cell_columns(record, results.tasks[record.key]) | _timing(record, latency))
-    rows.sort(key=row_position)
+    timed = [
+        cell_columns(record, results.tasks[record.key]) | _timing(record, latency)
+        for record in results.records
+        for latency in results.latencies.get(record.key, ())
+    ]
+    timed.sort(key=row_position)
     columns = [*POINT_COLUMNS, *SETTING]
-    frame = pd.DataFrame(rows, columns=None if rows else columns)
+    shared, dense = _shared(timed), _by(timed, ["task", *SETTING])
     out = []
-    for key, part in frame.groupby(columns, sort=False):
-        row: dict[str, Any] = dict(zip(columns, key, strict=True))
-        row |= {"n": len(part), "theoretical": part["theoretical"].mean()}
-        row |= mean_and_half("measured", part["measured"]) | mean_and_half("efficiency", part["efficiency"])
-        row |= {"own_low": part["own_low"].min(), "own_high": part["own_high"].max()}
-        row["noisy"] = bool((part["own_high"] > NOISY * part["own_low"]).any())
-        out.append(row | {name: part[name].mean() for name in ("dense_ms", "pruned_ms")})
+    for key, part in _by(timed, columns).items():
+        times = [one["dense_ms"] for one in dense[(key[0], *key[len(POINT_COLUMNS) :])]]
+        row = dict(zip(columns, key, strict=True)) | _pooled(part, shared)
+        out.append(row | {"dense_low": min(times), "dense_high": max(times)})
     return pd.DataFrame(out, columns=None if out else columns)
+
+
+def _by(timed: list[Row], names: Sequence[str]) -> dict[tuple[Any, ...], list[Row]]:
+    found: dict[tuple[Any, ...], list[Row]] = {}
+    for row in timed:
+        found.setdefault(tuple(row[name] for name in names), []).append(row)
+    return found
+
+
+def _shared(timed: list[Row]) -> dict[tuple[Any, ...], list[Row]]:
+    """Group measurements of equal networks by `SHAPE`; each once, and calm ones alone where there are any."""
+    found = {}
+    for shape, rows in _by(timed, SHAPE).items():
+        once = list({row["measurement"]: row for row in rows}.values())
+        found[shape] = [row for row in once if not row["noisy"]] or once
+    return found
+
+
+def _pooled(part: list[Row], shared: Mapping[tuple[Any, ...], list[Row]]) -> Row:
+    """Give the columns of one point. part: one row per seed."""
+    groups = [shared[tuple(row[name] for name in SHAPE)] for row in part]
+    every = list({row["measurement"]: row for group in groups for row in group}.values())
+    alike = all(group is groups[0] for group in groups)
+    speedups = [row["measured"] for row in groups[0]] if alike else [_mean(group, "measured") for group in groups]
+    theoretical = [row["theoretical"] for row in part]
+    shares = [one / theoretical[0] for one in speedups] if alike else _ratios(speedups, theoretical)
+    row: Row = {"n": len(part), "theoretical": sum(theoretical) / len(part)}
+    row |= mean_and_half("measured", speedups) | mean_and_half("efficiency", shares)
+    row |= {"own_low": min(r["own_low"] for r in every), "own_high": max(r["own_high"] for r in every)}
+    row["noisy"] = any(r["noisy"] for r in every)
+    return row | {name: _mean(every, name) for name in ("dense_ms", "pruned_ms")}
+
+
+def _mean(rows: list[Row], name: str) -> float:
+    return float(sum(row[name] for row in rows) / len(rows))
+
+
+def _ratios(ours: list[float], others: list[float]) -> list[float]:
+    return [one / other for one, other in zip(ours, others, strict=True)]
 
 
 def main_setting(results: Results) -> tuple[str, str, int, int] | None:
@@ -55,9 +100,11 @@ def _timing(record: Record, latency: Latency) -> dict[str, Any]:
     return {name: getattr(latency, name) for name in SETTING} | {
         "theoretical": theoretical,
         "measured": latency.speedup,
-        "efficiency": latency.speedup / theoretical,
         "own_low": latency.low,
         "own_high": latency.high,
+        "noisy": latency.high > NOISY * latency.low,
+        "widths": tuple(record.widths.items()),
+        "measurement": (latency.dense_seconds, latency.pruned_seconds, latency.ratios),
         "dense_ms": 1e3 * latency.dense_seconds,
         "pruned_ms": 1e3 * latency.pruned_seconds,
     }

@@ -36,6 +36,11 @@ NETS = """
         return None
 
     text = "no function"
+
+    def open_ended(classes, depth, act=None, norm=nn.BatchNorm2d, **more):
+        net = nn.Sequential(nn.Flatten(), nn.LazyLinear(classes))
+        net.given = (depth, act, more)
+        return net
 """
 
 
@@ -126,4 +131,26 @@ def test_a_registered_name_stays_that_model(folder: Path) -> None:
 def test_bad_input(text: str, message: str, folder: Path) -> None:
     with pytest.raises(UserError, match=message) as caught:
         model(text)(3, 8, 2)
+    assert "\n" not in str(caught.value)
+
+
+def test_every_keyword_argument_is_an_option(folder: Path) -> None:
+    text = "mynets.py:open_ended,depth=3,act=silu,rate=1e-3,on=true"
+    found = model(text)
+    assert found.label == "mynets:open_ended,act=silu,depth=3,on=true,rate=0.001"
+    assert found(1, 8, 2).given == (3, "silu", {"rate": 0.001, "on": True})
+    assert model(found.label).label == found.label
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("mynets:open_ended", "needs the argument 'depth': give depth=VALUE"),
+        ("mynets:open_ended,depth=1,norm=LayerNorm", "takes an object as 'norm'"),
+    ],
+)
+def test_a_wrapper_is_shown_where_an_option_cannot_do(folder: Path, text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        model(text)
+    assert "write these three lines into wrapper.py: `from mynets import open_ended`" in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -1,4 +1,6 @@
 import copy
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -270,3 +272,9 @@ def test_the_classes_are_compared() -> None:
     assert analyse(model, torch.zeros(1, 3, 2, 2), classes=5).groups
     with pytest.raises(UserError, match="its output has 5 classes, the data have 7; build it for 7"):
         analyse(model, torch.zeros(1, 3, 2, 2), classes=7)
+
+
+def test_the_analysis_does_not_import_timm() -> None:
+    """torch-pruning would: it takes seconds, for a count of MACs that nothing uses."""
+    code = "import sys, prunebench.pruning.analysis; sys.exit('timm' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

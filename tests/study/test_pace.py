@@ -40,3 +40,15 @@ def test_single_weights_save_no_time(tiny: Callable[..., Any], tmp_path: Path) -
     grid = make_grid(tiny(tmp_path, criteria="magnitude", keep="weights=0.1"))
     pace = measure(grid, prepare_task(grid.spec, "digits", "lenet5"))
     assert pace(0.1) == pace(1.0) == pace.dense > 0
+
+
+def test_a_slow_step_is_timed_on_few_pictures(
+    tiny: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[int] = []
+    monkeypatch.setattr("prunebench.study.pace.train", lambda network, data, plan: trained.append(len(data.train)))
+    clock = iter(range(0, 1000, 10))  # every training takes ten seconds
+    monkeypatch.setattr("prunebench.study.pace.time.perf_counter", lambda: next(clock))
+    grid = make_grid(tiny(tmp_path, keep="0.5"))
+    assert measure(grid, prepare_task(grid.spec, "digits", "lenet5")).dense == 5.0
+    assert trained == [2, 2, 2, 2]

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from prunebench.errors import UserError
+from prunebench.exporting import onnx_file
 from prunebench.timing import backends
 from prunebench.timing.backends import runner
 
@@ -43,7 +44,7 @@ def test_onnx_gives_the_same_numbers() -> None:
 
 
 def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backends, "find_spec", lambda name: None if name == "onnxruntime" else object())
+    monkeypatch.setattr(onnx_file, "find_spec", lambda name: None if name == "onnxruntime" else object())
     with pytest.raises(UserError, match=r"onnxruntime is not installed; pip install 'prunebench\[onnx\]'"):
         runner(network(), EXAMPLE, "onnx")
     backends.check_backend("eager")

@@ -41,7 +41,7 @@ def test_the_timed_networks_have_the_recorded_widths(
 
 def test_units_of_a_grouped_convolution_are_counted_not_its_channels(computed: Any) -> None:
     record = computed.records["l1", 0.5].model_copy(update={"widths": {"conv": (128, 96)}})
-    assert timing._units(Group("conv", 4, ("conv",), ()), record) == 3
+    assert timing.units_of(Group("conv", 4, ("conv",), ()), record) == 3
 
 
 def test_a_real_measurement(computed: Any, timer: Timer) -> None:

@@ -71,6 +71,7 @@ def test_untimed_points_among_timed_ones(make: SimpleNamespace) -> None:
 
 def test_an_unreliable_timing_is_marked(make: SimpleNamespace) -> None:
     records = make.grid(("magnitude", "taylor"), (0,), (0.5,))
+    records[0] = records[0].model_copy(update={"widths": {"conv1": (20, 3)}})  # shares no measurement
     timings = [make.latency(r) for r in records]
     timings[0] = timings[0].model_copy(update={"speedup": 10.0, "low": 0.4, "high": 11.5})
     results = gather_results("x", records, timings)

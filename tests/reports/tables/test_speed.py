@@ -1,6 +1,10 @@
 from types import SimpleNamespace
 
+import numpy as np
+import pytest
+
 from prunebench.reports.results import gather_results
+from prunebench.reports.sections.costs import busy_lines, speed_section
 from prunebench.reports.tables.speed import main_setting, speed_table
 
 
@@ -21,7 +25,38 @@ def test_nothing_timed(make: SimpleNamespace) -> None:
 def test_a_measurement_on_a_busy_machine_is_noisy(make: SimpleNamespace) -> None:
     records = [make.record(c, s) for c in ("magnitude", "taylor") for s in (0, 1)]
     timings = [make.latency(r) for r in records]
+    records[3] = records[3].model_copy(update={"widths": {"conv1": (20, 3)}})  # no other network is like it
     timings[3] = timings[3].model_copy(update={"speedup": 10.0, "low": 0.4, "high": 11.5})
     table = speed_table(gather_results("x", records, timings))
     assert table["noisy"].tolist() == [False, True]
     assert (table["own_low"][1], table["own_high"][1]) == (0.4, 11.5)
+
+
+def test_networks_of_equal_widths_share_their_measurements(make: SimpleNamespace) -> None:
+    records = [make.record(c, s) for c in ("magnitude", "taylor") for s in (0, 1)]
+    speeds = (1.0, 2.0, 3.0, 4.0)
+    timings = [
+        make.latency(r).model_copy(update={"speedup": x, "low": x, "high": x, "ratios": (x,)})
+        for r, x in zip(records, speeds, strict=True)
+    ]
+    table = speed_table(gather_results("x", records, timings))
+    assert table["measured"].tolist() == [2.5, 2.5]
+    assert table["n"].tolist() == [2, 2]
+    assert table["measured_half"][0] == pytest.approx(3.182 * np.std(speeds, ddof=1) / 2, rel=1e-3)
+    timings[0] = timings[0].model_copy(update={"high": 2.0})  # a noisy one is left out where others are calm
+    assert speed_table(gather_results("x", records, timings))["measured"].tolist() == [3.0, 3.0]
+    once = [timings[1].model_copy(update={"key": r.key}) for r in records]  # timed once, for all
+    table = speed_table(gather_results("x", records, once))
+    assert table["measured"].tolist() == [2.0, 2.0] and table["measured_half"].isna().all()
+
+
+def test_dense_times_that_disagree_are_a_warning(make: SimpleNamespace) -> None:
+    records = [make.record(seed=s) for s in (0, 1)]
+    timings = [make.latency(r) for r in records]
+    assert busy_lines(speed_table(gather_results("x", records, timings))) == []
+    timings[1] = timings[1].model_copy(update={"dense_seconds": 2.0})
+    table = speed_table(gather_results("x", records, timings))
+    (line,) = busy_lines(table)
+    assert "the same dense network took from 20.0 to 2,000 ms: the machine was busy" in line
+    text = make.text(speed_section(table))
+    assert line in text and "1,010" in text and "e+0" not in text

@@ -1,0 +1,70 @@
+"""Exports a network that a run saved, with what its record says of it."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from prunebench.errors import UserError
+from prunebench.exporting.folder import About, export
+from prunebench.plugins.options import split_name
+from prunebench.plugins.registry import load_registry
+from prunebench.records.record import Record
+from prunebench.study.networks import Origin, load_network, read_origin
+
+
+def export_saved(
+    stage: Path,
+    to: Path,
+    record: Record | None = None,
+    *,
+    onnx: bool = False,
+    plugins: tuple[str, ...] = (),
+    models: Collection[str] = (),
+) -> list[Path]:
+    """Export the network in a folder of `stages/`. Returns the paths of the files; see `prunebench.export`.
+
+    record: of the network's point, for the accuracy and costs. plugins, models: code that is allowed, as in
+    `prunebench.load`.
+
+    Raises `UserError` where the network was not saved, or its model is not allowed.
+    """
+    found = read_origin(stage)
+    if found is not None:
+        check_allowed(found, plugins, models)
+    network = load_network(stage, plugins, models)
+    assert found is not None  # else `load_network` has refused
+    about = About(
+        title=_title(found, record),
+        classes=found.class_names,
+        mean=found.mean,
+        std=found.std,
+        masks=network.masks,
+        facts={"model": found.model, "stage": stage.name, **(_facts(record) if record else {})},
+    )
+    pictures = torch.zeros(1, found.channels, found.size, found.size)
+    return export(network.model, to, pictures, about=about, onnx=onnx)
+
+
+def check_allowed(found: Origin, plugins: tuple[str, ...], models: Collection[str]) -> None:
+    """Raise `UserError` for a model that only the folder names, with the option that allows it."""
+    name, _, argument = split_name(found.model)
+    own = f"{name}:{argument}"
+    if argument and name not in load_registry(plugins).models and own not in models:
+        raise UserError(f"the network is of your own '{own}'; if you trust its code, allow it: --model {own}")
+
+
+def _title(found: Origin, record: Record | None) -> str:
+    if record is None:
+        return f"{found.model}, as a run of PruneBench saved it"
+    cell = record.cell
+    return f"{cell.task} pruned by {cell.criterion} to {cell.metric}={cell.keep:g}, seed {cell.seed}"
+
+
+def _facts(record: Record) -> dict[str, Any]:
+    facts: dict[str, Any] = {"cell": record.cell.model_dump(mode="json"), "record": record.key}
+    for name in ("accuracy", "top5", "dense", "pruned"):
+        value = getattr(record, name)
+        facts[name] = value.model_dump(mode="json") if value else None
+    return facts | {"keep": record.keep}

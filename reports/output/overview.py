@@ -1,0 +1,98 @@
+"""The tables that a terminal shows after a run, and again by `prunebench show RESULTS`."""
+
+import shlex
+import textwrap
+from typing import Any
+
+import pandas as pd
+from tabulate import tabulate
+
+from prunebench.reports.analysis.pairing import paired_differences
+from prunebench.reports.formatting import (
+    BEYOND_BOUND,
+    accuracy_with_half,
+    as_multiple,
+    counted,
+    percent,
+    seed_ranges,
+    signed_interval,
+)
+from prunebench.reports.ordering import BASELINE, METRIC_WORDS, cost_metric
+from prunebench.reports.points import PANEL_COLUMNS, POINT_COLUMNS, Point
+from prunebench.reports.results import Results
+from prunebench.reports.sections.reestimated import spoilt_lines
+from prunebench.reports.selecting import name_point
+from prunebench.reports.statistics.intervals import t_interval
+from prunebench.reports.tables.records import records_table
+from prunebench.reports.tables.speed import speed_table
+from prunebench.reports.tables.summary import summary_table
+
+WIDTH = 100
+WIDEST_NAME, WIDEST_DIFFERENCE = 22, 23  # characters; longer cells are broken, so that a table fits into 100 columns
+NOTE = (
+    "accuracy: fine-tuned, %, mean ± half of the 95 % t interval over n seeds; to {baseline}: paired\n"
+    "difference in points with its 95 % interval, no verdict; compression: parameters, dense / pruned"
+)
+WIDE_NOTE = f"{BEYOND_BOUND}: the interval reaches beyond 0 or 100 %"
+DEMONSTRATION = "Demonstration, not evidence: a toy task, or fewer than three seeds."
+
+
+def overview(results: Results, hint: bool = True) -> str:
+    """Write one plain table for each task, ranking and metric, at most 100 columns wide.
+
+    hint: whether to say how one point is shown and exported.
+    """
+    lines = []
+    if results.records:
+        summary = summary_table(records_table(results), speed_table(results), None)
+        tables = [_panel(results, part) for _, part in summary.groupby(PANEL_COLUMNS, sort=False)]
+        lines = [*tables, _notes("\n".join(tables))]
+    lines += [textwrap.fill(f"Check this first: {line}", WIDTH) for line in spoilt_lines(results)]
+    lines += [DEMONSTRATION] * results.demonstration
+    counts = [(len(results.failures), "failed"), (len(results.missing), "not computed yet")]
+    if any(number for number, _ in counts):
+        lines.append("; ".join(f"{counted(number, 'point')} {what}" for number, what in counts if number))
+    if hint and results.records:
+        first = f"{shlex.quote(results.source)} {name_point(results.records[0], results)}"
+        lines.append(f"one point: prunebench show {first}\nits network: prunebench export {first} --to FOLDER")
+    return "\n\n".join(lines)
+
+
+def _notes(tables: str) -> str:
+    note = NOTE.format(baseline=BASELINE)
+    return f"{note}\n{WIDE_NOTE}" if BEYOND_BOUND in tables else note
+
+
+def _panel(results: Results, part: pd.DataFrame) -> str:
+    rows = part.to_dict("records")
+    task, ranking, metric = (str(rows[0][name]) for name in PANEL_COLUMNS)
+    seeds = seed_ranges(int(seed) for row in rows for seed in str(row["seeds"]).split())
+    dense = percent(float(part["accuracy_dense"].mean()))
+    title = f"{task} | {ranking} ranking | keeps of {METRIC_WORDS[metric]} | seeds {seeds} | dense {dense}"
+    cost = cost_metric(metric)
+    header = ["keep", "criterion", "n", "accuracy", f"to {BASELINE}", f"{METRIC_WORDS[cost]} kept", "compression"]
+    cells = [_row(row, results, cost) for row in rows]
+    table = tabulate(
+        cells,
+        header,
+        "simple",
+        disable_numparse=True,
+        colalign=["left", "left", *["right"] * 5],
+        maxcolwidths=[None, WIDEST_NAME, None, None, WIDEST_DIFFERENCE, None, None],
+    )
+    return f"{title}\n\n{table}"
+
+
+def _row(row: dict[Any, Any], results: Results, cost: str) -> list[str]:
+    accuracy = accuracy_with_half(row["accuracy_finetuned"], row["accuracy_finetuned_half"])
+    where = [f"{row['keep']:g}", str(row["criterion"]), str(row["n"]), accuracy, _difference(row, results)]
+    return [*where, percent(row[f"keep_{cost}"], 1), as_multiple(row["compression"])]
+
+
+def _difference(row: dict[Any, Any], results: Results) -> str:
+    ours = Point(*(row[name] for name in POINT_COLUMNS))
+    reference = results.points.get(ours._replace(criterion=BASELINE))
+    if ours.criterion == BASELINE or reference is None:
+        return "-"
+    found = paired_differences(results.points[ours], reference)
+    return signed_interval(t_interval(found)) if len(found) else "no shared seed"

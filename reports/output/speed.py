@@ -1,0 +1,28 @@
+"""The text of `prunebench time`: milliseconds and speed-ups, and a warning where the machine was busy."""
+
+from tabulate import tabulate
+
+from prunebench.reports.results import Results
+from prunebench.reports.sections.costs import TIMED, UNRELIABLE, busy_lines, timed_row
+from prunebench.reports.tables.speed import SETTING, speed_table
+
+NOTE = "ms: of one batch; networks of equal widths are timed once; measured: median of dense / pruned, taken in turn"
+
+
+def speed_text(results: Results) -> str:
+    """Write one table for each task and setting."""
+    parts = []
+    speed = speed_table(results)
+    for key, part in speed.groupby(["task", "ranking", *SETTING], sort=False):
+        rows = [_without(timed_row(row)) for row in part.to_dict("records")]
+        title = "{} | {} ranking | {} | {}, batch {}, threads: {}".format(*key)
+        header = _without(TIMED)
+        align = ["left"] * 2 + ["right"] * (len(header) - 2)
+        parts.append(f"{title}\n\n{tabulate(rows, header, 'simple', disable_numparse=True, colalign=align)}")
+    noisy = [UNRELIABLE] if bool(speed["noisy"].any()) else []
+    return "\n\n".join([*parts, NOTE, *noisy, *busy_lines(speed)])
+
+
+def _without(row: tuple[str, ...]) -> tuple[str, ...]:
+    """Leave out the ranking, which stands in the title, and the efficiency: the table fits into 100 columns."""
+    return (row[0], *row[2:-1])

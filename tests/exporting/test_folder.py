@@ -1,0 +1,131 @@
+"""An exported folder rebuilds its network where PruneBench cannot be imported."""
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from prunebench import Network, UserError, analyse, export, remove
+from prunebench.exporting import folder as exporting
+from prunebench.exporting.folder import About
+from prunebench.exporting.onnx_file import session
+from prunebench.plugins.registry import get_model, load_registry
+
+ALONE = """
+import sys
+sys.modules["prunebench"] = None
+sys.path.insert(0, sys.argv[1])
+import torch
+from network import load, prepare
+given = torch.load(sys.argv[1] + "/../given.pt")
+torch.save((load()(given), prepare(torch.full((1, 3, 1, 1), 255, dtype=torch.uint8))), sys.argv[1] + "/../found.pt")
+"""
+
+
+def halved(name: str, size: int) -> nn.Module:
+    """Build a network and remove half of the units of every group, the first ones."""
+    torch.manual_seed(0)
+    dense = get_model(name, load_registry(()))(3, size, 4)
+    table = analyse(dense, torch.zeros(1, 3, size, size), check=False)
+    gone = {group.name: torch.arange(group.units // 2) for group in table.groups if group.units > 1}
+    return remove(Network.dense(dense, table), gone).model.eval()
+
+
+class Branching(nn.Module):
+    """Its layers cannot be followed: Python looks at a shape, and attention has no plain call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding="same")
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.scores = nn.Linear(8, 4)
+        self.register_buffer("shift", torch.randn(8), persistent=False)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        maps = self.conv(pictures)
+        if maps.shape[0] > 0:
+            maps = torch.relu(maps)
+        tokens = maps.flatten(2).transpose(1, 2)
+        tokens, _ = self.attention(tokens, tokens, tokens)
+        scores: Tensor = self.scores(tokens.mean(1) + self.shift)
+        return scores
+
+
+@pytest.mark.parametrize("name", ["lenet5", "resnet20", "torchvision:mobilenet_v3_small", "densenet40"])
+def test_the_rebuilt_network_is_the_same(name: str, tmp_path: Path) -> None:
+    network = halved(name, 32)
+    export(network, tmp_path / "out", torch.zeros(1, 3, 32, 32), about=About(mean=(0.5,) * 3, std=(0.25,) * 3))
+    given = torch.randn(5, 3, 32, 32)
+    torch.save(given, tmp_path / "given.pt")
+    subprocess.run([sys.executable, "-P", "-c", ALONE, str(tmp_path / "out")], check=True, cwd=tmp_path)
+    found, prepared = torch.load(tmp_path / "found.pt")
+    with torch.no_grad():
+        torch.testing.assert_close(found, network(given), rtol=1e-6, atol=1e-6)
+    assert prepared.flatten().tolist() == [2.0, 2.0, 2.0]
+    text = (tmp_path / "out" / "network.py").read_text()
+    assert "prunebench" not in text and "nn.Conv2d(" in text
+    facts = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert not facts["inference_only"]
+    assert facts["parameters"] == sum(p.numel() for p in network.parameters())
+
+
+def test_a_network_whose_layers_cannot_be_followed_is_written_as_operations(tmp_path: Path) -> None:
+    network = Branching().train()
+    network.scores.weight.requires_grad_(False)
+    export(network, tmp_path / "out", torch.zeros(1, 3, 8, 8))
+    again = exporting.rebuilt(tmp_path / "out")
+    for count in (1, 4):
+        given = torch.randn(count, 3, 8, 8)
+        torch.testing.assert_close(again(given), network.eval()(given), rtol=1e-6, atol=1e-6)
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["inference_only"]
+    assert "inference alone" in (tmp_path / "out" / "README.md").read_text()
+    assert not network.scores.weight.requires_grad  # the given network stays as it was
+
+
+def test_a_network_that_draws_in_eval_mode_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
+    class Drawing(nn.Sequential):
+        def forward(self, pictures: Tensor) -> Tensor:
+            scores: Tensor = super().forward(pictures)
+            return scores + torch.rand(1)
+
+    network = Drawing(nn.Flatten(), nn.Linear(12, 2))
+    with pytest.raises(UserError, match=r"A net cannot be exported: .* gives other scores"):
+        export(network, tmp_path / "out", torch.zeros(1, 3, 2, 2), about=About("A net."))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_something_else_is_not_touched(tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(UserError, match="holds something else"):
+        export(network, tmp_path, torch.zeros(1, 3, 2, 2))
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    export(network, tmp_path / "out", torch.zeros(1, 3, 2, 2))
+    (tmp_path / "out" / "old.txt").write_text("old")
+    export(network, tmp_path / "out", torch.zeros(1, 3, 2, 2))  # an earlier export is replaced
+    assert not (tmp_path / "out" / "old.txt").exists()
+
+
+def test_a_title_cannot_end_the_docstring(tmp_path: Path) -> None:
+    title = '"""\nimport os\\'
+    export(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), tmp_path / "o", torch.zeros(1, 3, 2, 2), about=About(title))
+    first = compile((tmp_path / "o" / "network.py").read_text(), "network.py", "exec")
+    assert first.co_names[0] != "os"
+    assert "'''\nimport os/" in str(first.co_consts[0])
+
+
+@pytest.mark.skipif(find_spec("onnxruntime") is None, reason="needs the extra onnx")
+def test_onnx_gives_the_same_scores_for_any_number_of_pictures(tmp_path: Path) -> None:
+    network = halved("resnet20", 16)
+    export(network, tmp_path / "out", torch.zeros(1, 3, 16, 16), onnx=True)
+    running = session((tmp_path / "out" / "network.onnx").read_bytes())
+    for count in (1, 7):
+        given = torch.randn(count, 3, 16, 16)
+        (found,) = running.run(None, {"pictures": given.numpy()})
+        with torch.no_grad():
+            torch.testing.assert_close(torch.from_numpy(found), network(given), rtol=1e-4, atol=1e-4)

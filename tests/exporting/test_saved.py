@@ -1,0 +1,68 @@
+"""`prunebench export` of results, records and stages."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from prunebench.exporting.folder import rebuilt
+from prunebench.study.networks import load
+from prunebench.study.store import Store
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+def test_a_point_is_named_in_plain_options(command: Command, computed: Any, tmp_path: Path) -> None:
+    results, record = computed.spec.results, computed.records["l1", 0.5]
+    code, out, _ = command("export", results, "--criterion", "l1", "--keep", "0.5", "--to", tmp_path / "out")
+    assert code == 0 and "l1 | seed 0 | macs=0.5" in out
+    facts = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert facts["accuracy"] == record.accuracy.model_dump()
+    assert facts["classes"] == [str(digit) for digit in range(10)]
+    assert len(facts["mean"]) == len(facts["std"]) == 1 and facts["mean"] != [0.0]
+    given = torch.randn(3, 1, 8, 8)
+    wanted = load(results / "stages" / record.network)(given)
+    torch.testing.assert_close(rebuilt(tmp_path / "out")(given), wanted, rtol=1e-6, atol=1e-6)
+
+
+def test_a_record_and_a_stage_are_exported_as_well(command: Command, computed: Any, tmp_path: Path) -> None:
+    results, record = computed.spec.results, computed.records["magnitude", 0.3]
+    stage = results / "stages" / record.network
+    for name, source in (("a", Store(results).record_path(record)), ("b", stage)):
+        assert command("export", source, "--to", tmp_path / name)[0] == 0
+    found = [json.loads((tmp_path / name / "config.json").read_text())["record"] for name in ("a", "b")]
+    assert found == [record.key, record.key]
+
+
+def test_what_cannot_be_exported_is_said(refused: Callable[..., str], computed: Any, tmp_path: Path) -> None:
+    results = computed.spec.results
+    to = ("--to", tmp_path / "out")
+    assert "points fit; name one, such as --criterion " in refused("export", results, *to)
+    assert "unknown --criterion 'l3'" in refused("export", results, "--criterion", "l3", *to)
+    assert "no such file" in refused("export", tmp_path / "nothing", *to)
+
+
+NETS = """
+from torch import nn
+
+def net(channels, classes):
+    first, last = nn.Conv2d(channels, 8, 3), nn.Linear(8, classes)
+    return nn.Sequential(first, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), last)
+"""
+
+
+def test_single_weights_of_an_own_model(
+    command: Command, refused: Callable[..., str], tiny: Any, computing: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    (tmp_path / "own_nets.py").write_text(NETS)
+    monkeypatch.chdir(tmp_path)
+    spec = tiny(tmp_path / "r", models="own_nets:net", criteria="magnitude", keep="weights=0.5", epochs=1)
+    computing(spec)
+    text = refused("export", tmp_path / "r", "--to", tmp_path / "out")
+    assert "allow it: --model own_nets:net" in text
+    assert command("export", tmp_path / "r", "--model", "own_nets:net", "--to", tmp_path / "out")[0] == 0
+    masks, weights = (load_file(tmp_path / "out" / f"{name}.safetensors") for name in ("masks", "weights"))
+    assert masks and all((weights[f"{layer}.weight"][~mask] == 0).all() for layer, mask in masks.items())

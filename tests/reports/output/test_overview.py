@@ -1,0 +1,23 @@
+from types import SimpleNamespace
+
+from prunebench.reports.output.overview import overview
+from prunebench.reports.results import gather_results
+
+
+def test_one_table_for_each_task_and_ranking_within_a_hundred_columns(make: SimpleNamespace) -> None:
+    long = "hsqgl12+obd:curvature=exact,strength=tuned"
+    records = [*make.grid(("magnitude", "taylor", long, "random")), *make.grid(("taylor",), ranking="global")]
+    text = overview(gather_results("mine", records))
+    assert text.count("lenet5 | local ranking | keeps of MACs | seeds 0-2") == 1
+    assert text.count("lenet5 | global ranking | keeps of MACs | seeds 0-2") == 1
+    assert max(map(len, text.splitlines()[:-2])) <= 100  # commands stay whole, to be copied
+    row = next(line for line in text.splitlines() if "taylor" in line)
+    taylor = [record.accuracy.finetuned for record in records if record.cell.criterion == "taylor"][::2][:3]
+    assert f"{100 * sum(taylor) / 3:.2f} ± " in row and "[" in row
+
+
+def test_what_is_missing_is_said(make: SimpleNamespace) -> None:
+    text = overview(gather_results("mine", [make.record("taylor", 0), make.failure()]))
+    assert "1 point failed" in text and "Demonstration" in text
+    assert "prunebench export mine --criterion taylor --keep 0.5 --seed 0 --to FOLDER" in text
+    assert overview(gather_results("mine", [make.failure()])).strip() == "1 point failed"
