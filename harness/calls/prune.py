@@ -101,6 +101,7 @@ def prune(
 def needs_labels(score: AnyCriterion) -> bool:
     """Tell whether scores depend on the loss, and so on labels.
 
+    >>> from prunebench import Criterion
     >>> def size(weight, activation): ...
     >>> def slope(weight, grad): ...
     >>> needs_labels(Criterion(size)), needs_labels(Criterion(slope))
