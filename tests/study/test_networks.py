@@ -82,7 +82,7 @@ def test_no_pickle(table: Table, tmp_path: Path) -> None:
     data = json.loads((tmp_path / "widths.json").read_text())
     assert (
         data["kept"]["layer2.0.conv2"] == [n for n in range(32) if n not in (7, 31)]
-        and data["model"] == ORIGIN.model_dump()
+        and data["model"] == ORIGIN.model_dump(mode="json")
     )
 
 
