@@ -1,6 +1,6 @@
 """The results of a run: tables, a report, a figure, and the pruned networks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -11,7 +11,6 @@ from torch import nn
 
 from prunebench.calls.own import Own
 from prunebench.calls.pruned import Pruned, with_facts
-from prunebench.calls.shown import cell_words, results_html, results_text
 from prunebench.errors import UserError
 from prunebench.paths import absolute
 from prunebench.plugins.model import Model
@@ -20,6 +19,7 @@ from prunebench.records.record import Record
 from prunebench.records.tuning import read_tunings
 from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.figures.accuracy import accuracy_figure
+from prunebench.reports.output.overview import overview, overview_html
 from prunebench.reports.output.writing import refuse_results_folder, write_report
 from prunebench.reports.reading import read_latencies, read_results
 from prunebench.reports.results import Results as Found, gather_results
@@ -127,13 +127,13 @@ class Results:
         fitting = [one for one in self.records if all(getattr(one.cell, n) == value for n, value in given.items())]
         asked = ", ".join(f"{name}={value!r}" for name, value in given.items()) or "anything"
         if not fitting:
-            raise UserError(f"no finished point has {asked}; there are {cell_words(self.records, names)}")
+            raise UserError(f"no finished point has {asked}; there are {_cell_words(self.records, names)}")
         kinds = {(one.cell.model_copy(update={"seed": 0}), self.found.tasks[one.key]) for one in fitting}
         if len(kinds) > 1:
             several = [one.cell for one in fitting]
             open_names = [n for n in names if n != "seed" and len({getattr(cell, n) for cell in several}) > 1]
             which = " and ".join(open_names) or "another results folder: the same cell was run under several protocols"
-            raise UserError(f"{len(kinds)} points have {asked}; choose {which}: {cell_words(fitting, open_names)}")
+            raise UserError(f"{len(kinds)} points have {asked}; choose {which}: {_cell_words(fitting, open_names)}")
         return min(fitting, key=lambda one: one.cell.seed)
 
     def _load(self, record: Record, model: Any) -> nn.Module:
@@ -153,9 +153,15 @@ class Results:
             raise UserError(f"'{record.cell.model}' is not a registered model: {cure}") from error
 
     def __str__(self) -> str:
-        return results_text(self.found)
+        return overview(self.found, hint=False)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return results_html(self.found)
+        return overview_html(self.found)
+
+
+def _cell_words(records: Iterable[Record], names: Sequence[str]) -> str:
+    """List the values of some fields of cells, for messages."""
+    found = {name: dict.fromkeys(getattr(record.cell, name) for record in records) for name in names}
+    return "; ".join(f"{name} {', '.join(map(str, values))}" for name, values in found.items()) or "none"

@@ -101,7 +101,6 @@ def describe(spec: Spec, budget: str | None = None) -> str:
     if plan.seeds is None and len(rows) > 1:
         notes.append("Fewer seeds where the spread of the first round is at most .6 points.")
     total = f"At most {plan.trajectories} trajectories in about {duration(plan.seconds)}"
-    notes.append(f"{total}, estimated from training steps timed just now.")
     return "\n".join(
         [tabulate(rows, head, "simple"), *notes, f"{total}, estimated from training steps timed just now."]
     )
@@ -130,7 +129,7 @@ def _written(answer: Answer, output: Path) -> Answer:
     folders = []
     for record in answer.records:
         name = f"network-{record.cell.metric}{record.cell.keep:g}" if several else "network"
-        folders.append(hand_over(record, store, output / name))
+        folders.append(hand_over(record, store, output / name, answer.confirmation.grid.spec.plugin))
     answer = replace(answer, networks=tuple(folders))
     write_report(answer.confirmation.results, output, front=sections(answer))
     return answer

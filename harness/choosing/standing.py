@@ -7,8 +7,7 @@ from typing import Any
 import pandas as pd
 
 from prunebench.records.names import RANDOM
-from prunebench.reports.analysis.curves import areas_table
-from prunebench.reports.analysis.differences import differences_table
+from prunebench.reports.analysis.differences import areas_table, differences_table
 from prunebench.reports.analysis.verdicts import BETTER, WORSE
 from prunebench.reports.ordering import BASELINE
 from prunebench.reports.points import finetuned_accuracy

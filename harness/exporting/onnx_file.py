@@ -18,9 +18,13 @@ TOLERANCE = 1e-4  # of logits, as a share of the largest
 
 def require_onnx(option: str) -> None:
     """Raise `UserError` where a package that ONNX needs is not installed. option: what the user typed."""
-    absent = [name for name in NEEDED if find_spec(name) is None]
-    if absent:
+    if absent := absent_packages():
         raise UserError(f"{option}: {absent[0]} is not installed; pip install 'prunebench[onnx]'")
+
+
+def absent_packages() -> list[str]:
+    """Name the packages that ONNX needs and that are not installed."""
+    return [name for name in NEEDED if find_spec(name) is None]
 
 
 def onnx_bytes(model: nn.Module, example: Tensor, any_batch: bool = False) -> bytes:

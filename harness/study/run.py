@@ -100,9 +100,9 @@ def note(store: Store, spec: Spec, *wanted: Requested, command: str = "") -> Non
 
 def _noted(old: RunFile, now: dict[str, object], preset: str, wanted: Sequence[Requested]) -> dict[str, object]:
     command = " ; ".join(dict.fromkeys((*old.commands, str(now["command"]))))
-    preset = "quick" if "quick" in (old.preset, preset) else now["preset"]
+    kept = "quick" if "quick" in (old.preset, preset) else now["preset"]
     cells = [one.model_dump(mode="json") for one in dict.fromkeys((*old.asked, *wanted))]
-    return now | {"preset": preset, "command": command, "asked": cells}
+    return now | {"preset": kept, "command": command, "asked": cells}
 
 
 def run_job(spec: Spec, job: Job, progress: Progress | None = None) -> list[Record]:

@@ -2,6 +2,8 @@
 
 import shlex
 import textwrap
+from collections.abc import Iterator
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -33,6 +35,7 @@ NOTE = (
     "accuracy: fine-tuned, %, mean ± half of the 95 % t interval over n seeds; to {baseline}: paired\n"
     "difference in points with its 95 % interval, no verdict; compression: parameters, dense / pruned"
 )
+FAILED = 3  # most failures whose reason is shown
 WIDE_NOTE = f"{BEYOND_BOUND}: the interval reaches beyond 0 or 100 %"
 DEMONSTRATION = "Demonstration, not evidence: a toy task, or fewer than three seeds."
 
@@ -42,20 +45,30 @@ def overview(results: Results, hint: bool = True) -> str:
 
     hint: whether to say how one point is shown and exported.
     """
-    lines = []
-    if results.records:
-        summary = summary_table(records_table(results), speed_table(results), None)
-        tables = [_panel(results, part) for _, part in summary.groupby(PANEL_COLUMNS, sort=False)]
-        lines = [*tables, _notes("\n".join(tables))]
-    lines += [textwrap.fill(f"Check this first: {line}", WIDTH) for line in spoilt_lines(results)]
+    tables = [f"{title}\n\n{_table(rows, 'simple')}" for title, rows in _panels(results)]
+    notes = [_notes("\n".join(tables))] if tables else []
+    lines = [*tables, *notes, *(textwrap.fill(line, WIDTH) for line in _remarks(results))]
+    if hint and results.records:
+        first = f"{shlex.quote(results.source)} {name_point(results.records[0], results)}"
+        lines.append(f"one point: prunebench show {first}\nits network: prunebench export {first} --to FOLDER")
+    return "\n\n".join(lines) or "no point is finished"
+
+
+def overview_html(results: Results) -> str:
+    """Write the same for a notebook."""
+    tables = [f"<h4>{escape(title)}</h4>{_table(rows, 'html')}" for title, rows in _panels(results)]
+    notes = [_notes("".join(tables))] if tables else []
+    return "".join([*tables, *(f"<p>{escape(line)}</p>" for line in (*notes, *_remarks(results)))])
+
+
+def _remarks(results: Results) -> list[str]:
+    lines = [f"Check this first: {line}" for line in spoilt_lines(results)]
     lines += [DEMONSTRATION] * results.demonstration
     counts = [(len(results.failures), "failed"), (len(results.missing), "not computed yet")]
     if any(number for number, _ in counts):
         lines.append("; ".join(f"{counted(number, 'point')} {what}" for number, what in counts if number))
-    if hint and results.records:
-        first = f"{shlex.quote(results.source)} {name_point(results.records[0], results)}"
-        lines.append(f"one point: prunebench show {first}\nits network: prunebench export {first} --to FOLDER")
-    return "\n\n".join(lines)
+    shown = [f"{one.cell.criterion}, seed {one.cell.seed}, failed: {one.reason}" for one in results.failures[:FAILED]]
+    return lines + shown
 
 
 def _notes(tables: str) -> str:
@@ -63,7 +76,15 @@ def _notes(tables: str) -> str:
     return f"{note}\n{WIDE_NOTE}" if BEYOND_BOUND in tables else note
 
 
-def _panel(results: Results, part: pd.DataFrame) -> str:
+def _panels(results: Results) -> Iterator[tuple[str, list[list[str]]]]:
+    """Give the title and rows, the header first, of each task, ranking and metric."""
+    if results.records:
+        summary = summary_table(records_table(results), speed_table(results), None)
+        for _, part in summary.groupby(PANEL_COLUMNS, sort=False):
+            yield _panel(results, part)
+
+
+def _panel(results: Results, part: pd.DataFrame) -> tuple[str, list[list[str]]]:
     rows = part.to_dict("records")
     task, ranking, metric = (str(rows[0][name]) for name in PANEL_COLUMNS)
     seeds = seed_ranges(int(seed) for row in rows for seed in str(row["seeds"]).split())
@@ -71,16 +92,18 @@ def _panel(results: Results, part: pd.DataFrame) -> str:
     title = f"{task} | {ranking} ranking | keeps of {METRIC_WORDS[metric]} | seeds {seeds} | dense {dense}"
     cost = cost_metric(metric)
     header = ["keep", "criterion", "n", "accuracy", f"to {BASELINE}", f"{METRIC_WORDS[cost]} kept", "compression"]
-    cells = [_row(row, results, cost) for row in rows]
-    table = tabulate(
-        cells,
-        header,
-        "simple",
+    return title, [header, *(_row(row, results, cost) for row in rows)]
+
+
+def _table(rows: list[list[str]], kind: str) -> str:
+    return tabulate(
+        rows,
+        "firstrow",
+        kind,
         disable_numparse=True,
         colalign=["left", "left", *["right"] * 5],
-        maxcolwidths=[None, WIDEST_NAME, None, None, WIDEST_DIFFERENCE, None, None],
+        maxcolwidths=[None, WIDEST_NAME, None, None, WIDEST_DIFFERENCE, None, None] if kind == "simple" else None,
     )
-    return f"{title}\n\n{table}"
 
 
 def _row(row: dict[Any, Any], results: Results, cost: str) -> list[str]:

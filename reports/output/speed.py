@@ -3,7 +3,8 @@
 from tabulate import tabulate
 
 from prunebench.reports.results import Results
-from prunebench.reports.sections.costs import TIMED, UNRELIABLE, busy_lines, timed_row
+from prunebench.reports.sections.comparison import UNRELIABLE
+from prunebench.reports.sections.costs import TIMED, busy_lines, timed_row
 from prunebench.reports.tables.speed import SETTING, speed_table
 
 NOTE = "ms: of one batch; networks of equal widths are timed once; measured: median of dense / pruned, taken in turn"

@@ -33,8 +33,8 @@ def test_tables_are_of_this_run(found: Results) -> None:
 
 def test_it_shows_itself(found: Results) -> None:
     text, html = str(found), found._repr_html_()
-    assert repr(found) == text and text.startswith("pictures x mine, local ranking, dense ")
-    assert "macs=0.3" in text and "of MACs" in text and "x fewer" in text
+    assert repr(found) == text and text.startswith("pictures x mine | local ranking | keeps of MACs")
+    assert "MACs kept" in text and "compression" in text and "to magnitude" in text
     assert html.count("<tr>") == 5 and "<h4>pictures x mine" in html
 
 
@@ -101,7 +101,7 @@ def test_failures_are_shown_and_a_folder_without_results_is_refused(tmp_path: Pa
 
     images = torch.rand(100, 1, 8, 8), torch.arange(100) % 2
     failed = run(models=network(), datasets=images, criteria=[broken], keeps="0.5", seeds=0, results=tmp_path, **SHORT)
-    assert str(failed).startswith("1 point failed: broken, seed 0: criterion 'broken' on layer '0' failed: ValueError")
+    assert str(failed).startswith("1 point failed\n\nbroken, seed 0, failed: criterion 'broken' on layer '0' failed:")
     assert "no such thing" in failed._repr_html_() and failed.frame().empty
     with pytest.raises(UserError, match="nothing to draw"):
         failed.plot()

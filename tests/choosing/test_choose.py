@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-import prunebench
 from prunebench.choosing import budget
 from prunebench.choosing.choose import choose, describe
 from prunebench.choosing.race import run_trial_race
 from prunebench.errors import UserError
+from prunebench.exporting.folder import rebuilt
 from prunebench.study import trajectory
 from prunebench.study.progress import Progress
 
@@ -78,7 +78,8 @@ def test_a_choice_confirms_the_finalists_and_the_references_and_hands_over_the_f
     assert seeds == {0, 1, 2}
     assert answer.criterion in confirmed - {"random"} and answer.records[0].cell.seed == 0
     assert answer.trajectories == len(answer.raced.jobs) + 5 * len(seeds)
-    network = prunebench.load(output / "network")
+    assert answer.networks == (output / "network",)
+    network = rebuilt(output / "network")
     assert sum(p.numel() for p in network.parameters()) == answer.records[0].pruned.params  # type: ignore[union-attr]
     with torch.no_grad():
         assert network(torch.zeros(1, 1, 8, 8)).shape == (1, 10)

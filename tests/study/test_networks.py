@@ -80,10 +80,9 @@ def test_no_pickle(table: Table, tmp_path: Path) -> None:
         "widths.json",
     ]
     data = json.loads((tmp_path / "widths.json").read_text())
-    assert (
-        data["kept"]["layer2.0.conv2"] == [n for n in range(32) if n not in (7, 31)]
-        and data["model"] == ORIGIN.model_dump(mode="json")
-    )
+    assert data["kept"]["layer2.0.conv2"] == [n for n in range(32) if n not in (7, 31)] and data[
+        "model"
+    ] == ORIGIN.model_dump(mode="json")
 
 
 def test_a_folder_without_origin_is_not_loaded(table: Table, tmp_path: Path) -> None:

@@ -20,4 +20,7 @@ def test_what_is_missing_is_said(make: SimpleNamespace) -> None:
     text = overview(gather_results("mine", [make.record("taylor", 0), make.failure()]))
     assert "1 point failed" in text and "Demonstration" in text
     assert "prunebench export mine --criterion taylor --keep 0.5 --seed 0 --to FOLDER" in text
-    assert overview(gather_results("mine", [make.failure()])).strip() == "1 point failed"
+    failed = make.failure()
+    only = overview(gather_results("mine", [failed]))
+    assert only.startswith("1 point failed\n\n") and f"seed {failed.cell.seed}, failed: {failed.reason}" in only
+    assert overview(gather_results("mine", [])) == "no point is finished"
