@@ -150,7 +150,8 @@ def _evidence(
         if score.needs:
             raise UserError(f"criterion '{score.label}' needs {needs}; give a pair of tensors, a dataset or batches")
         if shape is None or len(shape) != 3:
-            raise UserError("pictures: none given; give some, or shape=(channels, height, width) of one")
+            told = "none given" if shape is None else f"none given, and shape={tuple(shape)} has {len(shape)} numbers"
+            raise UserError(f"pictures: {told}; give some, or shape=(channels, height, width) of one")
         return torch.zeros(2, *shape), []
     read = _parts(given, protocol.calibration, seed)
     if not read:

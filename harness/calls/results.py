@@ -125,7 +125,7 @@ class Results:
         if odd := sorted(set(given) - set(names)):
             raise UserError(f"network: unknown argument '{odd[0]}'; choose by {', '.join(names)}")
         fitting = [one for one in self.records if all(getattr(one.cell, n) == value for n, value in given.items())]
-        asked = ", ".join(f"{name}={value!r}" for name, value in given.items()) or "anything"
+        asked = ", ".join(f"{name}={value!r}" for name, value in given.items()) or "any value"
         if not fitting:
             raise UserError(f"no finished point has {asked}; there are {_cell_words(self.records, names)}")
         kinds = {(one.cell.model_copy(update={"seed": 0}), self.found.tasks[one.key]) for one in fitting}
@@ -133,7 +133,7 @@ class Results:
             several = [one.cell for one in fitting]
             open_names = [n for n in names if n != "seed" and len({getattr(cell, n) for cell in several}) > 1]
             which = " and ".join(open_names) or "another results folder: the same cell was run under several protocols"
-            raise UserError(f"{len(kinds)} points have {asked}; choose {which}: {_cell_words(fitting, open_names)}")
+            raise UserError(f"several networks have {asked}; choose {which}: {_cell_words(fitting, open_names)}")
         return min(fitting, key=lambda one: one.cell.seed)
 
     def _load(self, record: Record, model: Any) -> nn.Module:

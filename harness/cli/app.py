@@ -93,7 +93,7 @@ def run(
         typer.echo(describe(make_grid(spec)))
         return
     found = compute(spec)
-    if text := after_run(spec.results, found.records):
+    if text := after_run(spec.results, [*found.records, *found.failures]):
         typer.echo(text)
     failed = len(found.failures)
     typer.echo(f"{len(found.records)} points in {spec.results}" + (f", {failed} failed" if failed else ""))

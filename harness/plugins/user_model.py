@@ -76,7 +76,9 @@ def function_model(function: Callable[..., Any], name: str) -> Model:
 
 def _find(module: str, function: str, label: str) -> Any:
     if not PATH.fullmatch(module) or not PATH.fullmatch(function):
-        raise UserError(f"model '{label}': write module:function, such as mynets:small or package.nets:small")
+        raise UserError(
+            f"model '{label}': write module:function, such as mynets:small; options follow a comma, as in mynets:small,width=8"
+        )
     follow(module)
     folder = str(Path.cwd())
     if folder not in sys.path:

@@ -55,7 +55,8 @@ def schedule(grid: Grid) -> str:
     pairs = dict.fromkeys((job.dataset, job.model) for job in grid.jobs)
     dense = ", ".join(dict.fromkeys(str(prepare_task(spec, *pair).protocol.epochs) for pair in pairs))
     epochs = f"dense {dense}, sparse {spec.sparse_epochs}, rung {spec.rung_epochs}, fine-tuning {spec.finetune_epochs}"
-    size = f"{len(grid.jobs)} trajectories x {len(spec.keep.fractions)} keeps"
+    keeps = len(spec.keep.fractions)
+    size = f"{len(grid.jobs)} trajectories x {keeps} keep{'s' * (keeps > 1)}"
     seeds = describe_seeds(parse_seeds(spec.seeds))
     return f"{size}; preset: {spec.preset or 'none'}; epochs: {epochs}; ranking: {spec.ranking}; {seeds}"
 

@@ -125,7 +125,7 @@ class StagePlan:
         score = method.score
         if method.before is None or score is None or not self.protocol.sparse_epochs:
             return None
-        if "gate" in score.needs or score.name == RANDOM:
+        if "gate" in score.evidence or score.name == RANDOM:
             return None
         return self.sparse(replace(method, before=None))
 

@@ -72,8 +72,8 @@ def test_a_registered_model_needs_no_network(computed: Any) -> None:
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
-        ({}, "4 points have anything; choose criterion and keep: criterion magnitude, taylor; keep 0.5, 0.3"),
-        ({"criterion": "taylor"}, "2 points have criterion='taylor'; choose keep: keep 0.5, 0.3"),
+        ({}, "several networks have any value; choose criterion and keep: criterion magnitude, taylor; keep 0.5, 0.3"),
+        ({"criterion": "taylor"}, "several networks have criterion='taylor'; choose keep: keep 0.5, 0.3"),
         ({"criterion": "tailor"}, "no finished point has criterion='tailor'; there are criterion magnitude, taylor"),
         ({"criterion": "taylor", "keep": 0.7}, "no finished point has criterion='taylor', keep=0.7"),
         ({"kriterion": "taylor"}, "unknown argument 'kriterion'; choose by criterion, keep"),
