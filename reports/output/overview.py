@@ -33,7 +33,8 @@ WIDTH = 100
 WIDEST_NAME, WIDEST_DIFFERENCE = 22, 23  # characters; longer cells are broken, so that a table fits into 100 columns
 NOTE = (
     "accuracy: fine-tuned, %, mean ± half of the 95 % t interval over n seeds; to {baseline}: paired\n"
-    "difference in points with its 95 % interval (verdicts: prunebench report); compression: parameters, dense / pruned"
+    "difference in points with its 95 % interval; compression: parameters, dense / pruned\n"
+    "verdicts: prunebench report"
 )
 FAILED = 3  # most failures whose reason is shown
 WIDE_NOTE = f"{BEYOND_BOUND}: the interval reaches beyond 0 or 100 %"
