@@ -40,11 +40,8 @@ def test_the_criterion_of_the_readme_passes_the_contract_suite(tmp_path: Path) -
 
 @pytest.mark.parametrize("text", [README, OPTIONS], ids=["README", "options"])
 def test_every_option_and_command_that_is_named_exists(text: str) -> None:
-    known = {flag for command in COMMANDS.commands.values() for flag in flags(command)} | {
-        "--benchmark-json",
-        "--help",
-        "--version",
-    }
+    known = {"--benchmark-json", "--help", "--version"}
+    known |= {flag for command in COMMANDS.commands.values() for flag in flags(command)}
     assert written(text) <= known, written(text) - known
     named = set(re.findall(r"^prunebench (\w+)", text, re.MULTILINE))
     assert named <= set(COMMANDS.commands), named - set(COMMANDS.commands)

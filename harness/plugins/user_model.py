@@ -76,9 +76,8 @@ def function_model(function: Callable[..., Any], name: str) -> Model:
 
 def _find(module: str, function: str, label: str) -> Any:
     if not PATH.fullmatch(module) or not PATH.fullmatch(function):
-        raise UserError(
-            f"model '{label}': write module:function, such as mynets:small; options follow a comma, as in mynets:small,width=8"
-        )
+        cure = "write module:function, such as mynets:small; options follow a comma, as in mynets:small,width=8"
+        raise UserError(f"model '{label}': {cure}")
     follow(module)
     folder = str(Path.cwd())
     if folder not in sys.path:
