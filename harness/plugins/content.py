@@ -9,8 +9,10 @@ import functools
 import hashlib
 import logging
 import pathlib
+import re
 import sys
 import types
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -36,7 +38,7 @@ __all__ = ["UnreadableError", "content"]
 _PLAIN: set[type] = {type(None), type(...), type(NotImplemented), bool, int, float, complex, str, bytes, range}
 _PLAIN |= {torch.dtype, torch.device, torch.layout, torch.memory_format, torch.Size}
 _PLAIN |= {pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, pathlib.PureWindowsPath}
-_DESCRIPTORS = (types.MethodDescriptorType, types.WrapperDescriptorType, types.GetSetDescriptorType)
+_DESCRIPTORS: tuple[type, ...] = (types.MethodDescriptorType, types.WrapperDescriptorType, types.GetSetDescriptorType)
 _DESCRIPTORS += (types.MemberDescriptorType, types.ClassMethodDescriptorType)
 _CACHED = type(functools.lru_cache(len))
 _SKIPPED = {"__dict__", "__weakref__", "__doc__", "__module__", "__qualname__", "__abstractmethods__", "_abc_impl"}
@@ -90,6 +92,8 @@ class _Walk:
             types.ModuleType: lambda thing: self._module_named(thing.__name__),
             functools.partial: lambda thing: self._each([thing.func, thing.args, thing.keywords, vars(thing)]),
             property: lambda thing: self._each([thing.fget, thing.fset, thing.fdel]),
+            re.Pattern: lambda thing: self._each([thing.pattern, thing.flags]),
+            weakref.ref: lambda thing: self._each([thing()]),
             _CACHED: lambda thing: self._each([thing.__wrapped__]),
         }
 
@@ -227,7 +231,7 @@ class _Walk:
             self._class(thing)
         elif isinstance(thing, np.generic) and type(thing).__module__ == "numpy":
             self._array(np.asarray(thing))
-        elif isinstance(thing, np.ufunc) and getattr(np, thing.__name__, None) is thing:
+        elif type(thing) is np.ufunc and getattr(np, str(thing.__name__), None) is thing:
             self.put(thing.__name__)
         elif has_only_attributes(type(thing)):
             self._object(thing)

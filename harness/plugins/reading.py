@@ -123,6 +123,8 @@ def is_named(thing: Any, module: str, path: str) -> bool:
 
 def has_only_attributes(kind: type) -> bool:
     """Tell whether objects of a class consist of attributes, with no state that only compiled code knows."""
+    if not all(base.__flags__ & _MADE_LATER for base in kind.__mro__[:-1]):
+        return False
     words = len(_slots(kind)) + (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0)
     return kind.__itemsize__ == 0 and kind.__basicsize__ == object.__basicsize__ + _WORD * words
 
