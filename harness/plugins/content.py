@@ -232,7 +232,7 @@ class _Walk:
         elif isinstance(thing, np.generic) and type(thing).__module__ == "numpy":
             self._array(np.asarray(thing))
         elif type(thing) is np.ufunc and getattr(np, str(thing.__name__), None) is thing:
-            self.put(thing.__name__)
+            self.put(repr(thing))
         elif has_only_attributes(type(thing)):
             self._object(thing)
         else:
