@@ -26,6 +26,7 @@ from prunebench.plugins.reading import (
     attributes,
     globals_read,
     has_only_attributes,
+    imported,
     imports,
     is_named,
     is_own,
@@ -188,7 +189,7 @@ class _Walk:
                 continue
             done.add(name)
             self._module_named(name)
-            known = vars(sys.modules[name]) if name in sys.modules and is_own(name) else {}
+            known = vars(imported(name)) if is_own(name) else {}
             for attribute in sorted(said & {*known}):
                 self.put("attribute", attribute)
                 self.add(known[attribute])

@@ -2,6 +2,7 @@
 
 import builtins
 import dis
+import importlib
 import importlib.util
 import sys
 import types
@@ -58,6 +59,14 @@ def imports(function: types.FunctionType) -> Iterator[str]:
             if step.opname == "IMPORT_NAME":
                 level = steps[place - 2].argval
                 yield _absolute(str(step.argval), level, function.__globals__.get("__package__"))
+
+
+def imported(name: str) -> types.ModuleType:
+    """Import a module that code will import, so that its key is the same before and after."""
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise UnreadableError(f"the module {name}, which cannot be imported") from error
 
 
 def _absolute(name: str, level: object, package: object) -> str:

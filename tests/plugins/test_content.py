@@ -172,6 +172,14 @@ def test_a_value_that_was_set_in_a_module_counts(tmp_path: Path, monkeypatch: py
     assert content(function) != before
 
 
+def test_an_import_inside_gives_one_key_before_and_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "later_x.py").write_text("power = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    function = defined("def f(w):\n  import later_x\n  return w ** later_x.power")
+    before = content(function)
+    assert function(2) == 2 and content(function) == before
+
+
 @pytest.mark.parametrize("text", ["import made_x\ndef f(w): return made_x", "def f(w):\n  import gone_x"])
 def test_modules_without_a_source_cannot_be_hashed(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setitem(sys.modules, "made_x", ModuleType("made_x"))
