@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from shlex import quote
 
 from prunebench.errors import UserError, unknown
 from prunebench.records.budget import parse_budget
@@ -29,7 +30,7 @@ class Named:
 
     def __str__(self) -> str:
         given = ((one.name, getattr(self, one.name)) for one in fields(self))
-        return " ".join(f"--{name} {_quoted(value)}" for name, value in given if value)
+        return " ".join(f"--{name} {quote(value)}" for name, value in given if value)
 
 
 def name_point(record: Record, results: Results) -> Named:
@@ -86,11 +87,8 @@ def _fits(record: Record, name: str, wanted: str) -> bool:
         return bool(getattr(_as_named(record), name) == wanted)
     budget = parse_budget(wanted)
     metrics = (budget.metric,) if "=" in wanted else (record.cell.metric,)
-    return record.cell.keep in budget.fractions and record.cell.metric in metrics
-
-
-def _quoted(value: str) -> str:
-    return f"'{value}'" if set(value) & set(" '\"\\$*?()[]{}|&;<>") else value
+    shown = {f"{fraction:g}" for fraction in budget.fractions}  # 1/3 is shown, and then given, as 0.333333
+    return f"{record.cell.keep:g}" in shown and record.cell.metric in metrics
 
 
 def point_lines(records: Sequence[Record], results: Results) -> list[str]:

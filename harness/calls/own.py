@@ -39,6 +39,9 @@ class Own:
     known: Registry
     plugins: list[Any] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        forget_unreadable()  # before a network is taken, which is hashed at once
+
     def criteria(self, given: Any) -> tuple[str, ...]:
         """Name criteria: names, records, or functions, whose arguments name the evidence."""
         return self._names(given, "criteria", self._criterion)
@@ -57,7 +60,6 @@ class Own:
 
         Raises `UserError` for several workers where an object cannot be handed to another process.
         """
-        forget_unreadable()
         for plugin in self.plugins:
             if not isinstance(plugin, Dataset):  # a dataset counts by its pictures
                 identity(plugin)

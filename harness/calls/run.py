@@ -86,12 +86,15 @@ def run(
 def compute(spec: Spec, command: str = "") -> Results:
     """Compute all options of a run. command: what to note as the command, by default that of this process."""
     grid = make_grid(spec)
+    tasks = [prepare_task(spec, *pair) for pair in spec.pairs]  # before the grid: an error here loses no result
+    models = {task.model.label: task.model for task in tasks}
+    chances = dict(map(_chance, tasks))
+    del tasks  # they hold the pictures
     with Progress() as progress:
         records = run_grid(grid, progress, command)
-    tasks = [prepare_task(spec, *pair) for pair in spec.pairs]
-    for task in tasks:
-        _warn_of_chance(task, records)
-    return Results.of_run(spec, records, {task.model.label: task.model for task in tasks}, command)
+    for cell, chance in chances.items():
+        _warn_of_chance(cell, chance, records)
+    return Results.of_run(spec, records, models, command)
 
 
 def _named(name: Any, given: Any) -> tuple[str, ...] | None:
@@ -121,13 +124,16 @@ def _command(spec: Spec, given: dict[str, Any]) -> str:
     return f"prunebench.run({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
-def _warn_of_chance(task: Task, records: Iterable[Record]) -> None:
+def _chance(task: Task) -> tuple[tuple[str, str], float]:
+    """Give a task's names, and the accuracy of guessing where an untrained network may have been given; else 0."""
+    is_taken_as_it_is = task.model.digest and not task.protocol.epochs
+    return (task.dataset_label, task.model.label), 1 / len(task.loaded.classes) if is_taken_as_it_is else 0.0
+
+
+def _warn_of_chance(cell: tuple[str, str], chance: float, records: Iterable[Record]) -> None:
     """Warn of a network that was given as an object and is hardly better than chance before it is pruned."""
-    cell = (task.dataset_label, task.model.label)
     found = (one.accuracy for one in records if (one.cell.dataset, one.cell.model) == cell and one.accuracy)
     accuracy = next(found, None)
-    if not task.model.digest or task.protocol.epochs or accuracy is None:
-        return
-    if accuracy.dense < _CHANCE / len(task.loaded.classes):
+    if accuracy is not None and accuracy.dense < _CHANCE * chance:
         what = f"is right on {100 * accuracy.dense:.1f} % of the test pictures before pruning, about chance"
         log.warning("'%s' %s: train it first, or give epochs; or is it used to other pictures?", cell[1], what)

@@ -1,44 +1,56 @@
 """Hash a function, class or object by what it is now, for what no file holds: notebooks, closures, networks.
 
-A function is its compiled code, its defaults, and the values that it reads from outside. Comments do not count.
+A function is its compiled code, its defaults, and the values that it reads from outside. Comments do not count. Only
+what is surely understood is hashed: exact types of Python, and objects that consist of attributes.
 """
 
-import dis
-import enum
+import builtins
 import functools
 import hashlib
+import logging
+import pathlib
+import re
 import sys
 import types
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from prunebench.plugins.sources import MAIN, PLUGIN_PACKAGES, is_standard
+from prunebench.plugins.reading import (
+    UnreadableError,
+    attributes,
+    globals_read,
+    has_only_attributes,
+    imported,
+    imports,
+    is_named,
+    is_own,
+    module_texts,
+    names,
+)
 
-_PLAIN = (bool, int, float, complex, str, bytes, torch.dtype, torch.device, torch.Size, torch.memory_format, Path)
-_BUILTIN = (types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType, types.MethodWrapperType)
-_SKIPPED = {
-    "__dict__",
-    "__weakref__",
-    "__doc__",
-    "__module__",
-    "__annotations__",
-    "__qualname__",
-    "__abstractmethods__",
-}
-_SKIPPED |= {"__firstlineno__", "__static_attributes__", "__annotate_func__", "__annotate__", "_abc_impl"}
-_SKIPPED |= {"__dataclass_fields__", "__dataclass_params__", "__match_args__", "__annotations_cache__"}
-_WRITTEN = {"__repr__", "__eq__", "__hash__", "__lt__", "__le__", "__gt__", "__ge__"}  # by dataclass
-_WRITTEN |= {"__setattr__", "__delattr__", "__replace__", "__getstate__", "__setstate__"}
+__all__ = ["UnreadableError", "content"]
+
+_PLAIN: set[type] = {type(None), type(...), type(NotImplemented), bool, int, float, complex, str, bytes, range}
+_PLAIN |= {torch.dtype, torch.device, torch.layout, torch.memory_format, torch.Size}
+_PLAIN |= {pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, pathlib.PureWindowsPath}
+_DESCRIPTORS: tuple[type, ...] = (types.MethodDescriptorType, types.WrapperDescriptorType, types.GetSetDescriptorType)
+_DESCRIPTORS += (types.MemberDescriptorType, types.ClassMethodDescriptorType)
+_CACHED = type(functools.lru_cache(len))
+_SKIPPED = {"__dict__", "__weakref__", "__doc__", "__module__", "__qualname__", "__abstractmethods__", "_abc_impl"}
+_SKIPPED |= {"__annotations__", "__annotations_cache__", "__annotate__", "__annotate_func__", "__firstlineno__"}
+_SKIPPED |= {"__static_attributes__", "__dataclass_fields__"}
+_OF_FIELDS = ("name", "default", "default_factory", "init", "kw_only", "compare", "hash", "repr")
 _OF_MODULES = ("training", "_is_full_backward_hook")  # of a network: set by the harness
-
-
-class UnreadableError(Exception):
-    """A part of a thing cannot be hashed, such as an open file; the text names the part."""
+# By these, code reaches what it does not name.
+_DYNAMIC = {builtins.eval, builtins.exec, builtins.compile, builtins.globals, builtins.__import__}
+_DYNAMIC_MODULES = {"builtins", "ctypes", "gc", "importlib", "inspect", "pkgutil", "runpy", "sys"}
+_DYNAMIC_NAMES = {"__globals__", "__builtins__", "f_globals", "f_locals", "f_back"}
 
 
 def content(thing: object) -> str:
@@ -51,7 +63,10 @@ def content(thing: object) -> str:
     True
     """
     walk = _Walk()
-    walk.add(thing)
+    try:
+        walk.add(thing)
+    except RecursionError as error:
+        raise UnreadableError("parts within parts without an end") from error
     return walk.digest.hexdigest()[:16]
 
 
@@ -62,6 +77,26 @@ class _Walk:
         self.digest = hashlib.sha256()
         self.seen: dict[int, int] = {}
         self.held: list[object] = []  # or a new object could get the number of one that is gone
+        self.open: set[int] = set()  # containers around the present part
+        self.of_type: dict[type, Callable[[Any], None]] = {
+            **dict.fromkeys((Tensor, nn.Parameter), self._tensor),
+            **dict.fromkeys((dict, OrderedDict), self._dict),
+            **dict.fromkeys((set, frozenset), lambda thing: self.put("set", *sorted(map(content, thing)))),
+            **dict.fromkeys((staticmethod, classmethod), lambda thing: self._each([thing.__func__])),
+            **dict.fromkeys((logging.Logger, logging.RootLogger), lambda thing: self.put(thing.name)),
+            **dict.fromkeys((types.BuiltinMethodType, types.MethodWrapperType), self._builtin),
+            **dict.fromkeys(_DESCRIPTORS, lambda thing: self._each([thing.__objclass__, thing.__name__])),
+            np.ndarray: self._array,
+            types.FunctionType: self._function,
+            types.CodeType: self._code,
+            types.MethodType: lambda thing: self._each([thing.__func__, thing.__self__]),
+            types.ModuleType: lambda thing: self._module_named(thing.__name__),
+            functools.partial: lambda thing: self._each([thing.func, thing.args, thing.keywords, vars(thing)]),
+            property: lambda thing: self._each([thing.fget, thing.fset, thing.fdel]),
+            re.Pattern: lambda thing: self._each([thing.pattern, thing.flags]),
+            weakref.ref: lambda thing: self._each([thing()]),
+            _CACHED: lambda thing: self._each([thing.__wrapped__]),
+        }
 
     def put(self, *words: object) -> None:
         for word in words:
@@ -69,127 +104,149 @@ class _Walk:
             self.digest.update(b"%d:" % len(text) + text)
 
     def add(self, thing: Any) -> None:
-        if thing is None or thing is ... or isinstance(thing, _PLAIN):
-            self.put(type(thing).__name__, repr(thing))
-        elif isinstance(thing, tuple | list):
-            self._each("sequence", thing)
-        elif isinstance(thing, set | frozenset):
-            self.put("set", *sorted(content(item) for item in thing))
-        elif isinstance(thing, Tensor | np.ndarray | np.generic):
-            self._array(thing)
-        elif id(thing) in self.seen:
+        kind = type(thing)
+        self.put(kind.__module__, kind.__qualname__)
+        if kind in _PLAIN:
+            self.put(hex(thing) if kind is int else repr(thing))
+        elif kind in (tuple, list):
+            self._inside(thing, self._each)
+        elif id(thing) in self.seen and id(thing) not in self.open:
             self.put("again", self.seen[id(thing)])
+        elif kind in (dict, OrderedDict):
+            self._inside(thing, self._dict)
         else:
             self.seen[id(thing)] = len(self.seen)
             self.held.append(thing)
-            self._object(thing)
+            self.of_type.get(kind, self._other)(thing)
 
-    def _each(self, kind: str, things: Any) -> None:
-        things = list(things)
-        self.put(kind, len(things))
+    def _inside(self, container: Any, walk: Callable[[Any], None]) -> None:
+        if id(container) in self.open:
+            raise UnreadableError(f"a {type(container).__name__} that contains itself")
+        self.open.add(id(container))
+        self.held.append(container)
+        walk(container)
+        self.open.remove(id(container))
+
+    def _each(self, things: Any) -> None:
+        self.put(len(things))
         for thing in things:
             self.add(thing)
 
-    def _array(self, array: Any) -> None:
-        try:
-            if isinstance(array, Tensor):
-                values = array.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
-            else:
-                values = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-        except (RuntimeError, TypeError, ValueError) as error:
-            raise UnreadableError(f"an array of {array.dtype}") from error
-        trained = getattr(array, "requires_grad", None)
-        self.put("array", array.dtype, tuple(array.shape), trained, values.tobytes())
+    def _dict(self, thing: dict[Any, Any]) -> None:
+        self._each(list(thing.keys()))
+        self._each(list(thing.values()))
 
-    def _object(self, thing: Any) -> None:
-        match thing:
-            case Mapping():
-                self._each("keys", thing.keys())
-                self._each("values", thing.values())
-            case types.FunctionType():
-                self._function(thing)
-            case types.CodeType():
-                self._code(thing)
-            case types.MethodType():
-                self._each("method", (thing.__func__, thing.__self__))
-            case functools.partial():
-                self._each("partial", (thing.func, thing.args, thing.keywords))
-            case staticmethod() | classmethod():
-                self._each(type(thing).__name__, [thing.__func__])
-            case property():
-                self._each("property", (thing.fget, thing.fset))
-            case type():
-                self._class(thing)
-            case enum.Enum():
-                self._each(thing.name, [type(thing)])
-            case types.ModuleType():
-                self._module(thing)
-            case nn.Module():
-                self._network(thing)
-            case _ if isinstance(thing, _BUILTIN):
-                self.put("builtin", getattr(thing, "__module__", ""), thing.__qualname__)
-            case _:
-                self._reduced(thing)
+    def _tensor(self, tensor: Tensor) -> None:
+        if tensor.grad_fn is not None or tensor._backward_hooks:
+            raise UnreadableError("a tensor with a graph of gradients")
+        try:
+            values = tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise UnreadableError(f"a tensor of {tensor.dtype} and {tensor.layout}") from error
+        self.put(tensor.dtype, tuple(tensor.shape), tensor.requires_grad, tensor.device.type, values)
+        self.put("" if tensor.is_contiguous() else tensor.stride())
+        self._each([tensor.grad, vars(tensor)])
+
+    def _array(self, array: Any) -> None:
+        if array.dtype.hasobject:
+            raise UnreadableError("an array of objects")
+        self.put(array.dtype, array.shape, array.tobytes())
+        self.put("" if array.flags.c_contiguous else array.strides)
+
+    def _builtin(self, thing: Any) -> None:
+        if thing in _DYNAMIC:
+            raise UnreadableError(f"{thing.__name__}(), which reaches what no code names")
+        owner = thing.__self__
+        self.put(thing.__module__, thing.__qualname__)
+        self.add(owner.__name__ if isinstance(owner, types.ModuleType) else owner)
 
     def _function(self, function: types.FunctionType) -> None:
         home = str(function.__globals__.get("__name__"))
-        if _is_own(home):
-            self.add(function.__code__)
-            self._each("defaults", (function.__defaults__, function.__kwdefaults__))
-            for name in dict.fromkeys(_globals_of(function.__code__)):
-                if name in function.__globals__:
-                    self.put("global", name)
-                    self.add(function.__globals__[name])
-        else:
-            self.put("library", home, function.__code__.co_qualname)
-        for cell in function.__closure__ or ():
-            if _is_filled(cell):
-                self.add(cell.cell_contents)
+        self.put(home if not is_own(home) else "")
+        if is_named(function, home, function.__qualname__):
+            self.put(function.__qualname__)
+            return
+        cells = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
+        self._each([function.__code__, function.__defaults__, function.__kwdefaults__, vars(function), cells])
+        if is_own(home):
+            self._outside(function)
+
+    def _outside(self, function: types.FunctionType) -> None:
+        """Add what a function of the user reads from outside."""
+        modules = list(imports(function))
+        for name, value in globals_read(function).items():
+            self.put("global", name)
+            self.add(value)
+            modules += [value.__name__] if type(value) is types.ModuleType else []
+        for module in modules:
+            self._imported(module, names(function), set())
+
+    def _imported(self, module: str, said: set[str], done: set[str]) -> None:
+        """Add a module with those above it, and what code may read of it now. said: the names in the code."""
+        parts = module.split(".")
+        for name in (".".join(parts[: length + 1]) for length in range(len(parts))):
+            if name in done:
+                continue
+            done.add(name)
+            self._module_named(name)
+            known = vars(imported(name)) if is_own(name) else {}
+            for attribute in sorted(said & {*known}):
+                self.put("attribute", attribute)
+                self.add(known[attribute])
+                if type(known[attribute]) is types.ModuleType:
+                    self._imported(known[attribute].__name__, said, done)
 
     def _code(self, code: types.CodeType) -> None:
-        self.put("code", code.co_code, code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
-        self.put(code.co_argcount, code.co_kwonlyargcount, code.co_flags, code.co_exceptiontable)
-        self._each("constants", code.co_consts)
+        if found := _DYNAMIC_NAMES & {*code.co_names}:
+            raise UnreadableError(f"{min(found)}, which reaches what no code names")
+        self.put(code.co_code, code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
+        self.put(code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
+        self.put(code.co_exceptiontable)
+        self._each(code.co_consts)
 
     def _class(self, kind: type) -> None:
-        if not _is_own(kind.__module__):
-            self.put("library", kind.__module__, kind.__qualname__)
+        self.put(kind.__qualname__)
+        if is_named(kind, kind.__module__, kind.__qualname__):
             return
-        self.put("class", kind.__qualname__)
-        self._each("bases", kind.__bases__)
-        decorated = vars(kind).get("__dataclass_params__")
-        skipped = (
-            _SKIPPED | (_WRITTEN if decorated else set()) | ({"__init__"} if decorated and decorated.init else set())
-        )
-        for name, value in sorted(vars(kind).items()):
-            if name not in skipped:
+        self._each([kind.__bases__, type(kind), list(vars(kind).get("__annotations__", ()))])
+        self.put(vars(kind).get("__dataclass_params__"))
+        for field in vars(kind).get("__dataclass_fields__", {}).values():
+            self.put(field._field_type)
+            self._each([*(getattr(field, name) for name in _OF_FIELDS), dict(field.metadata)])
+        for name, value in vars(kind).items():
+            if name not in _SKIPPED and name != "__dataclass_params__":
                 self.put(name)
                 self.add(value)
 
-    def _module(self, module: types.ModuleType) -> None:
-        from prunebench.plugins.discovery import source_hash
-
-        own = _is_own(module.__name__) and getattr(module, "__file__", None)
-        self.put("module", module.__name__, source_hash(module) if own else "")
-
-    def _network(self, module: nn.Module) -> None:
-        self.add(type(module))
-        for name, value in sorted(vars(module).items()):
-            if name not in _OF_MODULES:
-                self.put(name)
-                by_number = "_hooks" in name and isinstance(value, Mapping)  # numbers differ from process to process
-                self.add(list(value.values()) if by_number else value)
-
-    def _reduced(self, thing: object) -> None:
-        """Add any other object by what pickle would take of it."""
-        try:
-            parts: Any = thing.__reduce_ex__(4)
-        except Exception as error:
-            raise UnreadableError(f"an object of type {type(thing).__name__}") from error
-        if isinstance(parts, str):
-            self.put("named", type(thing).__module__, parts)
+    def _module_named(self, name: str) -> None:
+        top = name.partition(".")[0]
+        if top in _DYNAMIC_MODULES:
+            raise UnreadableError(f"the module {top}, which reaches what no code names")
+        if is_own(name):
+            self.put(name, *module_texts(name))
         else:
-            self._each("object", [list(part) if isinstance(part, Iterator) else part for part in parts])
+            self.put(name, getattr(sys.modules.get(top), "__version__", ""))
+
+    def _other(self, thing: Any) -> None:
+        if isinstance(thing, type):
+            self._class(thing)
+        elif isinstance(thing, np.generic) and type(thing).__module__ == "numpy":
+            self._array(np.asarray(thing))
+        elif type(thing) is np.ufunc and getattr(np, str(thing.__name__), None) is thing:
+            self.put(repr(thing))
+        elif has_only_attributes(type(thing)):
+            self._object(thing)
+        else:
+            raise UnreadableError(f"an object of type {type(thing).__name__}")
+
+    def _object(self, thing: Any) -> None:
+        self.add(type(thing))
+        skipped = _OF_MODULES if isinstance(thing, nn.Module) else ()
+        for name, value in sorted(attributes(thing).items()):
+            if name not in skipped:
+                self.put(name)
+                by_number = isinstance(thing, nn.Module) and "_hooks" in name and isinstance(value, dict)
+                self.add(list(value.values()) if by_number else value)  # the numbers differ from process to process
 
 
 def _is_filled(cell: types.CellType) -> bool:
@@ -197,21 +254,3 @@ def _is_filled(cell: types.CellType) -> bool:
         return cell.cell_contents is not cell
     except ValueError:  # a name that is not bound yet
         return False
-
-
-def _globals_of(code: types.CodeType) -> Iterator[str]:
-    """Yield the names that code reads from its module, in the order of the code."""
-    for instruction in dis.get_instructions(code):
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            yield str(instruction.argval)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _globals_of(constant)
-
-
-def _is_own(name: str) -> bool:
-    """Tell whether a module is the user's own, not one of Python, of a library or of PruneBench."""
-    if name.partition(".")[0] == "prunebench":
-        return name.startswith(PLUGIN_PACKAGES)
-    module = sys.modules.get(name)
-    return name in MAIN or module is None or not is_standard(module)

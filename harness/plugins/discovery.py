@@ -100,8 +100,13 @@ def source_hash(module: ModuleType) -> str:
     Texts count as they were run (see `sources`), those that functions import later as they will be run. Comments,
     docstrings and layout do not count, since they change no result; the order of imports does.
     """
+    return source_hash_of(module.__name__)
+
+
+def source_hash_of(name: str) -> str:
+    """Hash a module by its name, see `source_hash`. It need not be imported yet."""
     digest = hashlib.sha256()
-    for text in _sources(module.__name__, set()):
+    for text in _sources(name, set()):
         digest.update(text)
     return digest.hexdigest()
 

@@ -16,6 +16,8 @@ from prunebench.plugins.discovery import source_hash
 from prunebench.plugins.sources import MAIN, PLUGIN_PACKAGES, check, is_standard, source
 
 _PROSE = {"reference", "licence", "citation", "source", "takes_argument"}
+_EXACT = (bool, int, float, str, functools.partial, dict, types.MappingProxyType, list, tuple)
+_SIMPLE = (*_EXACT, Mapping)
 _unreadable: dict[int, tuple[object, str, str]] = {}  # by id: the thing, its key of this run, and why
 
 
@@ -44,6 +46,8 @@ def identity(thing: Any) -> Any:
     >>> identity(0.5), identity(None), identity({"p": 1})
     (0.5, None, {'p': 1})
     """
+    if isinstance(thing, _SIMPLE) and type(thing) not in _EXACT:  # of a subclass, which may behave in another way
+        return _content(thing)
     if thing is None or isinstance(thing, bool | int | float | str):
         return thing
     if isinstance(thing, Keyed):
@@ -62,11 +66,13 @@ def identity(thing: Any) -> Any:
         return str(thing)
     if isinstance(thing, torch.nn.Module | torch.Tensor):
         return _content(thing)
+    if isinstance(thing, types.MethodType):
+        return [identity(thing.__func__), identity(thing.__self__)]
     name = getattr(thing, "__qualname__", type(thing).__qualname__)
     if isinstance(thing, type | types.FunctionType | types.BuiltinFunctionType):
         return [name, _file_hash(thing)]
     if hasattr(thing, "__dict__"):  # an object of a plugin's own class
-        return [name, _file_hash(thing), identity(vars(thing))]
+        return [name, _file_hash(thing), _content(thing)]
     raise UserError(f"cannot describe {thing!r} in the keys of results; a plugin holds numbers, texts and functions")
 
 

@@ -173,10 +173,11 @@ def _is_followed(name: str, file: Path) -> bool:
     package = name.partition(".")[0]
     if package == "prunebench":
         return name.startswith(tuple(f"{family}." for family in PLUGIN_PACKAGES))
-    return not _is_standard_file(file) or package in _packages
+    return not is_standard_file(file) or package in _packages
 
 
-def _is_standard_file(file: Path) -> bool:
+def is_standard_file(file: Path) -> bool:
+    """Tell whether a file is of Python or of an installed package."""
     return is_installed(file) or any(file.is_relative_to(folder) for folder in _LIBRARIES)
 
 
@@ -185,7 +186,7 @@ def is_standard(module: ModuleType) -> bool:
     file = getattr(module, "__file__", None)
     if file is None:
         return getattr(module.__spec__, "origin", None) in ("built-in", "frozen")
-    return _is_standard_file(Path(file))
+    return is_standard_file(Path(file))
 
 
 def is_installed(file: Path) -> bool:

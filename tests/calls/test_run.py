@@ -1,11 +1,13 @@
 """`run` on objects: what is computed again and what is not, what is refused, and that nothing is left changed."""
 
+import importlib
 import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -15,6 +17,8 @@ from prunebench.calls.run import compute
 from prunebench.plugins.registry import load_registry
 from prunebench.study import trajectory
 from prunebench.study.spec import Spec
+
+calls_run = importlib.import_module("prunebench.calls.run")  # `prunebench.calls.run` may be the function
 
 SHORT = {"sparse_epochs": 0, "rung_epochs": 0, "finetune_epochs": 1, "calibration": 32, "batch": 32, "quiet": True}
 
@@ -131,6 +135,33 @@ def test_what_cannot_be_hashed_is_computed_anew_and_said(
             short(criteria=[watching], workers=2)
     said = "computed anew each time, in this process alone: watching holds an object of type TextIOWrapper"
     assert caplog.text.count(said) == 2
+
+
+def test_a_network_that_cannot_be_hashed_is_computed_anew_and_said(
+    short: Callable[..., Results], trained: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    model = network()
+    model.odd = np.array([object()], dtype=object)
+    with caplog.at_level(logging.WARNING, "prunebench"):
+        short(models=model)
+        short(models=model)
+    assert trained.count("finetune 0.5") == 2
+    said = "computed anew each time, in this process alone: Sequential holds an array of objects"
+    assert caplog.text.count(said) == 2
+    with pytest.raises(UserError, match="workers 2: Sequential holds an array of objects"):
+        short(models=model, workers=2)
+
+
+def test_nothing_is_prepared_after_the_grid(short: Callable[..., Results], monkeypatch: pytest.MonkeyPatch) -> None:
+    original = calls_run.run_grid
+
+    def last(*arguments: Any) -> Any:
+        records = original(*arguments)
+        monkeypatch.setattr(calls_run, "prepare_task", None)
+        return records
+
+    monkeypatch.setattr(calls_run, "run_grid", last)
+    assert len(short().records) == 1
 
 
 def test_networks_and_data_are_handed_to_workers_and_local_functions_refused(short: Callable[..., Results]) -> None:

@@ -1,5 +1,7 @@
 import functools
+from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -90,6 +92,29 @@ def test_a_model_is_described_with_its_options() -> None:
 
     assert identity(Model(net)) != identity(Model(net).with_options({"width": "0.5"}))
     assert identity(Model(net)) == identity(Model(net, reference="x"))
+
+
+class Table(dict[str, float]):
+    """Gives a value for a key that it does not have."""
+
+
+def scaled(table: Any, weight: torch.Tensor) -> torch.Tensor:
+    return table["a"] * weight
+
+
+class Scaled:
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def score(self, weight: torch.Tensor) -> torch.Tensor:
+        return self.factor * weight
+
+
+def test_objects_behind_a_function_count() -> None:
+    one, other = (identity(functools.partial(scaled, defaultdict(lambda n=number: n))) for number in (1.0, 2.0))
+    assert one != other
+    assert identity(functools.partial(scaled, Table())) != identity(functools.partial(scaled, {}))
+    assert identity(Scaled(1).score) == identity(Scaled(1).score) != identity(Scaled(2).score)
 
 
 def test_what_cannot_be_described_is_an_error() -> None:

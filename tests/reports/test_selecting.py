@@ -1,3 +1,4 @@
+import shlex
 from types import SimpleNamespace
 
 import pytest
@@ -20,6 +21,15 @@ def test_a_point_is_named_by_what_tells_it_apart(make: SimpleNamespace) -> None:
 def test_a_criterion_that_a_shell_would_read_is_quoted(make: SimpleNamespace) -> None:
     results = gather_results("x", [make.record("shuffle:a b")])
     assert str(name_point(results.records[0], results)).startswith("--criterion 'shuffle:a b'")
+    results = gather_results("x", [make.record("it's:~ #1")])
+    assert shlex.split(str(name_point(results.records[0], results)))[1] == "it's:~ #1"
+
+
+def test_a_third_is_found_by_its_shown_keep(make: SimpleNamespace) -> None:
+    results = gather_results("x", [make.record("taylor", keep=keep) for keep in (1 / 3, 0.5)])
+    named = name_point(results.records[0], results)
+    assert "--keep 0.333333" in str(named)
+    assert [record.cell.keep for record in select(results, named)] == [1 / 3]
 
 
 def test_of_several_seeds_the_first_is_taken_and_never_the_best(make: SimpleNamespace) -> None:
