@@ -25,7 +25,7 @@ DEMONSTRATION = "This is a demonstration: a toy task or too few seeds. No criter
 class Answer:
     """What a choice found. criterion: the chosen one. records: of its first confirmation seed, one for each keep.
 
-    latencies: of these records on this machine. networks: folders of the handed-over networks; None for one that is lost.
+    latencies: of these records on this machine. networks: folders of the handed-over ones, or None.
     """
 
     criterion: str

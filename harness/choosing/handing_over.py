@@ -7,7 +7,7 @@ from prunebench.errors import UserError, reason
 from prunebench.exporting.onnx_file import absent_packages
 from prunebench.exporting.saved import export_saved
 from prunebench.records.record import Record
-from prunebench.records.stage import read_stage_facts
+from prunebench.records.stage import FACTS, read_stage_facts
 from prunebench.study.grid import Job
 from prunebench.study.run import start
 from prunebench.study.spec import Spec
@@ -44,12 +44,12 @@ def _compute_again(record: Record, spec: Spec, stage: Path) -> None:
     """Compute the stored network of a finished point, of which only the facts are left."""
     cell = record.cell
     log.info("the network of %s, seed %d, is not stored: it is computed again", cell.criterion, cell.seed)
-    before = read_stage_facts(stage).digest
+    before = read_stage_facts(stage).digest if (stage / FACTS).exists() else ""
     trajectory = start(spec, Job(cell.dataset, cell.model, cell.criterion, cell.seed))
     point = trajectory.plan.point(trajectory.method, cell.keep)
     trajectory.network(point)
     for rung in point.origins():
         if rung.kind == "rung" and spec.save != "all":
             trajectory.store.drop_stage(rung.key)
-    if read_stage_facts(stage).digest != before:
+    if before and read_stage_facts(stage).digest != before:
         log.warning("its weights differ from the measured ones: this machine rounds otherwise")
