@@ -15,7 +15,7 @@ from prunebench.reports.analysis.verdicts import BETTER, WORSE
 from prunebench.reports.document import Items, Part, Section, Table, Text
 from prunebench.reports.formatting import accuracy_with_half, as_multiple, counted, duration, percent
 from prunebench.reports.ordering import BASELINE
-from prunebench.reports.row_text import difference_cell
+from prunebench.reports.row_text import difference_cell, verdict_cell
 
 NOT_SHOWN = "A race saves trajectories and proves nothing: a dropped criterion was not shown worse."
 DEMONSTRATION = "This is a demonstration: a toy task or too few seeds. No criterion is shown better or worse."
@@ -25,7 +25,7 @@ DEMONSTRATION = "This is a demonstration: a toy task or too few seeds. No criter
 class Answer:
     """What a choice found. criterion: the chosen one. records: of its first confirmation seed, one for each keep.
 
-    latencies: of these records on this machine. networks: folders of the handed-over networks.
+    latencies: of these records on this machine. networks: folders of the handed-over ones, or None.
     """
 
     criterion: str
@@ -35,7 +35,7 @@ class Answer:
     confirmation: Confirmation
     records: tuple[Record, ...]
     latencies: tuple[Latency, ...] = ()
-    networks: tuple[Path, ...] = ()
+    networks: tuple[Path | None, ...] = ()
 
     @property
     def trajectories(self) -> int:
@@ -72,6 +72,9 @@ def _choice(answer: Answer) -> Iterator[str]:
     what = "mean accuracy over the curve" if len(keep.fractions) > 1 else "accuracy"
     seeds = counted(len({job.seed for job in confirmation.grid.jobs}), "seed")
     yield f"Choose `{ours.criterion}` at {keep}: {what} {_accuracy(ours)} on the test pictures, {seeds}."
+    means = [one for one in answer.standings if one.criterion != RANDOM]
+    if len(means) > 1:
+        yield f"It was chosen as the highest of {len(means)} means, so its own mean is somewhat too high."
     if confirmation.results.demonstration:
         yield DEMONSTRATION
     if ours.row is not None:
@@ -122,7 +125,7 @@ def _costs(answer: Answer) -> Iterator[str]:
     time = duration(race.seconds + confirmed.seconds)
     yield f"Cost: {answer.trajectories} trajectories ({parts}), {time} of computing."
     for record, folder in zip(answer.records, answer.networks, strict=False):  # without output there are none
-        yield f"Network of confirmation seed {record.cell.seed}: {folder}"
+        yield f"Network of confirmation seed {record.cell.seed}: {folder or 'not stored; the log says why'}"
 
 
 def _race(answer: Answer) -> Iterator[str]:
@@ -171,11 +174,16 @@ def _accuracy(one: Standing) -> str:
 
 
 def _difference(one: Standing) -> str:
-    return "" if one.row is None else f" ({difference_cell(dict(one.row))}{', ' * bool(one.verdict)}{one.verdict})"
+    return "" if one.row is None else f" ({difference_cell(dict(one.row))}{', ' * bool(one.verdict)}{_verdict(one)})"
 
 
 def _words(one: Standing) -> str:
-    return f"shown {one.verdict}" if one.decided else f"undecided ({one.verdict})"
+    return f"shown {_verdict(one)}" if one.decided else f"undecided ({_verdict(one)})"
+
+
+def _verdict(one: Standing) -> str:
+    """Write a verdict in the words of the report."""
+    return verdict_cell({**(one.row or {}), "verdict": one.verdict})
 
 
 def _list(names: Sequence[str]) -> str:

@@ -19,7 +19,6 @@ from prunebench.reports.output.writing import refuse_results_folder, write_repor
 from prunebench.study.grid import make_grid
 from prunebench.study.progress import Progress
 from prunebench.study.spec import Spec
-from prunebench.study.store import Store
 
 
 def choose(spec: Spec, output: Path | None = None, budget: str | None = None) -> Answer:
@@ -124,12 +123,13 @@ def _first_seed(records: tuple[Record, ...], criterion: str) -> tuple[Record, ..
 
 
 def _written(answer: Answer, output: Path) -> Answer:
-    """Write networks and page into the output folder."""
-    store, several = Store(answer.confirmation.grid.spec.results), len(answer.records) > 1
+    """Write page and networks into the output folder; the page first, since a network may have to be computed."""
+    spec, several = answer.confirmation.grid.spec, len(answer.records) > 1
+    write_report(answer.confirmation.results, output, front=sections(answer))
     folders = []
     for record in answer.records:
         name = f"network-{record.cell.metric}{record.cell.keep:g}" if several else "network"
-        folders.append(hand_over(record, store, output / name, answer.confirmation.grid.spec.plugin))
+        folders.append(hand_over(record, spec, output / name))
     answer = replace(answer, networks=tuple(folders))
     write_report(answer.confirmation.results, output, front=sections(answer))
     return answer

@@ -74,7 +74,7 @@ def export(
     """Write a network as a folder that needs no PruneBench: weights, plain Python, facts; ONNX on request.
 
     The options name the point in a results folder. Of several seeds the first is taken: the best one would be chosen on
-    test pictures. `--model` also allows the code of a model of your own.
+    test pictures. `--model` also allows the code of a model of your own, such as `mynet:make,width=16`.
     """
     from prunebench.exporting.saved import export_saved
 
@@ -126,6 +126,7 @@ def time_(
 def _network(source: Path, named: Named) -> tuple[Path, Record | None]:
     """Find the folder of a network, and the record of its point where there is one."""
     from prunebench.reports.reading import read_results
+    from prunebench.study.networks import NOT_SAVED
 
     if (source / "widths.json").is_file():
         return source, _record_of(source)
@@ -142,7 +143,7 @@ def _network(source: Path, named: Named) -> tuple[Path, Record | None]:
         raise UserError(f"{source}: this point has no network; it {record.status}: {record.reason}")
     stage = home / "stages" / record.network
     if not stage.is_dir():
-        raise UserError(f"{home}: the network of {record.cell.criterion} was not saved; run again with --save final")
+        raise UserError(f"{home}: {record.cell.criterion}: {NOT_SAVED}")
     return stage, record
 
 

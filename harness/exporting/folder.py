@@ -1,7 +1,6 @@
 """Writes a network as a folder that rebuilds it without PruneBench, and checks that the folder does."""
 
 import json
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,13 +13,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from prunebench.errors import CellError, UserError
+from prunebench.exporting.checks import check_network
 from prunebench.exporting.code import python_file
 from prunebench.exporting.onnx_file import check_equal, require_onnx, write_onnx
-from prunebench.exporting.tracing import layers_graph, operations_graph, plain_copy
+from prunebench.exporting.place import CODE, CONFIG, FORMAT, ONNX, README, claim, move_in, writing
+from prunebench.exporting.tracing import layers_graph, operations_graph
 from prunebench.records.store_files import MASKS, WEIGHTS
-from prunebench.study.store import guard
 
-CONFIG, CODE, ONNX = "config.json", "network.py", "network.onnx"
 TOLERANCE = 1e-6  # of scores
 
 
@@ -47,17 +46,18 @@ def export(
     """Write a folder that rebuilds a network without PruneBench. Returns the paths of its files.
 
     The folder holds `network.py`, `weights.safetensors`, `config.json` and `README.md`. The network rebuilt from it
-    gives the same scores to 1e-6. A folder of an earlier export is replaced.
+    gives the same scores to 1e-6. The files of an earlier export are replaced; no other file is ever deleted.
 
     Args:
-        network: any network, for example the `model` of a pruned `Network`. It is not changed.
-        folder: to create.
+        network: any float32 network, for example the `model` of a pruned `Network`. It is not changed.
+        folder: absent, empty, or of an earlier export.
         pictures: a batch (n, channels, height, width) of any content, for the size of the input.
         about: title, class names, moments and further facts.
         onnx: whether to write `network.onnx`, too, for any number of pictures; its scores are the same to 1e-4.
 
     Raises:
-        UserError: the folder holds something else, or the network cannot be followed.
+        UserError: the folder holds something else; `about` does not fit; the network gives no scores (n, classes) or
+            cannot be followed.
 
     >>> import tempfile
     >>> net = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(12, 2))
@@ -65,29 +65,31 @@ def export(
     ...     [path.name for path in export(net, place + "/small", torch.zeros(1, 1, 4, 4))]
     ['README.md', 'config.json', 'network.py', 'weights.safetensors']
     """
-    folder = Path(folder).absolute()
-    if folder.exists() and any(folder.iterdir()) and not (folder / CONFIG).is_file():
-        raise UserError(f"--to {folder}: holds something else; give a folder that does not exist")
+    place, about = claim(folder), about or About()
     if onnx:
         require_onnx("--onnx")
-    about = about or About()
-    bare = plain_copy(network)
-    draws = torch.Generator().manual_seed(0)
-    batch = torch.randn(3, *pictures.shape[1:], generator=draws)
-    guard(folder, lambda: folder.parent.mkdir(parents=True, exist_ok=True))
-    with tempfile.TemporaryDirectory(dir=folder.parent, suffix=".part") as made:
-        place = Path(made) / "network"
-        place.mkdir()
-        try:
-            inference = _write_code(bare, batch, place, about)
-            if onnx:
-                write_onnx(bare, batch, place / ONNX)
-        except CellError as error:
-            raise UserError(f"{about.title.rstrip('.')} cannot be exported: {error}") from error
-        _write_facts(bare, batch, place, about, inference)
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.move(place, folder)
-    return sorted(folder.iterdir())
+    bare, batch = check_network(network, pictures, about)
+    writing(place, lambda: place.parent.mkdir(parents=True, exist_ok=True))
+    paths: list[Path] = []
+
+    def write() -> None:
+        with tempfile.TemporaryDirectory(dir=place.parent, suffix=".part") as made:
+            _fill(bare, batch, Path(made), about, onnx)
+            paths.extend(move_in(Path(made), place))
+
+    writing(place, write)
+    return paths
+
+
+def _fill(network: nn.Module, batch: Tensor, place: Path, about: About, onnx: bool) -> None:
+    """Write all files of an export into an empty folder."""
+    try:
+        inference = _write_code(network, batch, place, about)
+        if onnx:
+            write_onnx(network, batch, place / ONNX)
+    except CellError as error:
+        raise UserError(f"{about.title.rstrip('.')} cannot be exported: {error}") from error
+    _write_facts(network, batch, place, about, inference)
 
 
 def _write_code(network: nn.Module, batch: Tensor, place: Path, about: About) -> bool:
@@ -146,7 +148,8 @@ def _write_facts(network: nn.Module, batch: Tensor, place: Path, about: About, i
         save_file({name: mask.cpu().contiguous() for name, mask in about.masks.items()}, place / MASKS)
     channels, height, width = batch.shape[1:]
     facts = {
-        "format": 1,
+        **about.facts,
+        "format": FORMAT,
         "title": about.title,
         "input": {"channels": channels, "height": height, "width": width},
         "classes": list(about.classes) or None,
@@ -154,11 +157,10 @@ def _write_facts(network: nn.Module, batch: Tensor, place: Path, about: About, i
         "std": list(about.std) or None,
         "parameters": sum(p.numel() for p in network.parameters()),
         "inference_only": inference,
-        **about.facts,
         "made_by": {name: version(name) for name in ("prunebench", "torch")},
     }
     (place / CONFIG).write_text(json.dumps(facts, indent=1) + "\n")
-    (place / "README.md").write_text(_readme(about, inference, (place / ONNX).exists()))
+    (place / README).write_text(_readme(about, inference, (place / ONNX).exists()))
 
 
 def _readme(about: About, inference: bool, onnx: bool) -> str:

@@ -6,10 +6,7 @@ from typing import Any
 
 import torch
 
-from prunebench.errors import UserError
 from prunebench.exporting.folder import About, export
-from prunebench.plugins.options import split_name
-from prunebench.plugins.registry import load_registry
 from prunebench.records.record import Record
 from prunebench.study.networks import Origin, load_network, read_origin
 
@@ -30,10 +27,8 @@ def export_saved(
 
     Raises `UserError` where the network was not saved, or its model is not allowed.
     """
-    found = read_origin(stage)
-    if found is not None:
-        check_allowed(found, plugins, models)
     network = load_network(stage, plugins, models)
+    found = read_origin(stage)
     assert found is not None  # else `load_network` has refused
     about = About(
         title=_title(found, record),
@@ -45,14 +40,6 @@ def export_saved(
     )
     pictures = torch.zeros(1, found.channels, found.size, found.size)
     return export(network.model, to, pictures, about=about, onnx=onnx)
-
-
-def check_allowed(found: Origin, plugins: tuple[str, ...], models: Collection[str]) -> None:
-    """Raise `UserError` for a model that only the folder names, with the option that allows it."""
-    name, _, argument = split_name(found.model)
-    own = f"{name}:{argument}"
-    if argument and name not in load_registry(plugins).models and own not in models:
-        raise UserError(f"the network is of your own '{own}'; if you trust its code, allow it: --model {own}")
 
 
 def _title(found: Origin, record: Record | None) -> str:

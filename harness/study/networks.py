@@ -1,6 +1,7 @@
 """Saves and loads networks: tensors as safetensors, the kept units as JSON; no pickle, and nothing is imported."""
 
 import hashlib
+import shlex
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -22,6 +23,7 @@ from prunebench.records.store_files import GATES, MASKS, PUSHED, WEIGHTS, read_j
 from prunebench.records.validation import Count, Frozen, Name, Number, Text, versioned
 
 WIDTHS = "widths.json"
+NOT_SAVED = "the network was not saved; finished points are not computed again: give another --results and --save final"
 
 
 class Origin(Frozen):
@@ -92,7 +94,7 @@ def load_into(model: nn.Module, table: Table, folder: Path) -> Network:
         raise UserError(f"{folder}: does not fit the model: the coupled groups differ; load it into the model it is of")
     gone = {g.name: _removed_units(folder, g.name, g.units, kept[g.name]) for g in table.groups}
     if not (folder / WEIGHTS).exists():
-        raise UserError(f"{folder}: the network was not saved; run again with --save final, or --save all for rungs")
+        raise UserError(f"{folder}: {NOT_SAVED} (--save all for rungs)")
     network = remove(Network.dense(model, table), gone)
     tensors = _fitting(folder / WEIGHTS, network.model.state_dict())
     network.model.load_state_dict(_versioned(network.model, tensors))
@@ -113,7 +115,8 @@ def load(folder: Path | str, plugins: tuple[str, ...] = (), models: Collection[s
     """Load a network that a run saved, in eval mode on the CPU. Pruned single weights are zero.
 
     A folder is data and imports nothing. So a model that neither PruneBench nor an installed package registers must be
-    allowed: by `plugins`, the files or modules that register it, or by `models`, such as `["mynets:small"]`.
+    allowed: by `plugins`, the files or modules that register it, or by `models`, such as `["mynets:small"]`. Options
+    of the model may follow its name.
 
     Raises `UserError` where the folder holds no network, or the network of a model that is not allowed.
     """
@@ -167,16 +170,34 @@ def _origin(folder: Path) -> Origin:
     return given
 
 
+def check_allowed(label: str, folder: Path, plugins: tuple[str, ...], models: Collection[str]) -> None:
+    """Raise `UserError` for a model that is not registered, unless the caller allows its code.
+
+    label: of the saved network. models: allowed functions, with or without options. Imports nothing but plugins.
+    """
+    from prunebench.plugins.registry import load_registry
+
+    name, _, argument = split_name(label)
+    if name in load_registry(plugins).models or (argument and _function(label) in map(_function, models)):
+        return
+    allow = f"--model {shlex.quote(label)}, in Python models=[{label!r}]"
+    plugin = "--plugin FILE, in Python plugins=('FILE',), with the file that registers it"
+    cure = f"if you trust its code, allow it: {allow if argument else plugin}"
+    raise UserError(f"{folder}: the network is of '{label}', which is not a registered model; {cure}")
+
+
+def _function(label: str) -> tuple[str, str]:
+    """Return module and function of a model of one's own, without its options."""
+    module, _, function = split_name(label)
+    return module.removesuffix(".py"), function
+
+
 def _allowed_model(label: str, folder: Path, plugins: tuple[str, ...], models: Collection[str]) -> Model:
     """Find a saved network's model by its label, without importing what only the label names."""
     from prunebench.plugins.registry import get_model, load_registry
 
-    registry = load_registry(plugins)
-    name, _, argument = split_name(label)
-    if name not in registry.models and f"{name}:{argument}" not in models:
-        cure = f"if you trust its code, allow it: load(folder, models=['{name}:{argument}'])"
-        raise UserError(f"{folder}: the network is of '{label}', which is not a registered model; {cure}")
-    return get_model(label, registry).without_weights()
+    check_allowed(label, folder, plugins, models)
+    return get_model(label, load_registry(plugins)).without_weights()
 
 
 def _contiguous_on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -144,8 +144,11 @@ class Store:
         return record if record.status == "ok" and record.key == blank.key else None
 
 
-def guard(place: Path, action: Callable[[], None]) -> None:
-    """Do a write. Turns a full disk and a folder that cannot be written into a `UserError`."""
+def guard(place: Path, action: Callable[[], None], option: str = "--results") -> None:
+    """Do a write. Turns a full disk and a folder that cannot be written into a `UserError`.
+
+    option: what names another place.
+    """
     try:
         action()
         return
@@ -156,7 +159,7 @@ def guard(place: Path, action: Callable[[], None]) -> None:
         number, what = int(code[1]) if code else None, str(error)
     if number == errno.ENOSPC:
         raise UserError(f"{place}: the disk is full; finished points are kept, free some space and run again")
-    raise UserError(f"{place}: cannot be written: {what}; give another folder with --results")
+    raise UserError(f"{place}: cannot be written: {what}; give another folder with {option}")
 
 
 def _slug(text: str) -> str:

@@ -2,16 +2,16 @@
 
 import logging
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import torch
 
-from prunebench.errors import UserError
-from prunebench.exporting.saved import check_allowed
+from prunebench.errors import UserError, reason
 from prunebench.pruning.network import Network
 from prunebench.pruning.removal import remove
 from prunebench.records.latency import Latency
 from prunebench.records.record import Record
-from prunebench.study.networks import Origin, dense_network, read_origin
+from prunebench.study.networks import Origin, check_allowed, dense_network, read_origin
 from prunebench.timing.latency import Call
 from prunebench.timing.timer import Stopwatch, units_of
 
@@ -23,34 +23,80 @@ Shape = tuple[Origin, tuple[tuple[str, int], ...]]
 def time_records(
     records: Sequence[Record], watch: Stopwatch, plugins: tuple[str, ...] = (), models: Collection[str] = ()
 ) -> list[Latency]:
-    """Time the network of every record, in turn with its dense network, and keep the latencies in the folder.
+    """Time the network of every record, in turn with its dense network.
 
+    The latencies of each shape are kept in the folder at once. A shape that fails is named, and the others are timed.
     The weights do not matter, so networks need not be saved. Single weights are left out: dense kernels compute the
     zeros. plugins, models: code that is allowed, as in `prunebench.load`.
 
-    Raises `UserError` where nothing can be timed.
+    Raises `UserError` where nothing can be timed, and before any timing where a model is not allowed.
     """
-    shapes: dict[Shape, list[Record]] = {}
-    for record in records:
-        if record.widths and not record.weights:
-            origin = _origin(record, watch)
-            shapes.setdefault((origin, tuple((layer, n) for layer, (_, n) in record.widths.items())), []).append(record)
-    if not shapes:
-        raise UserError(f"{watch.store.folder}: no pruned units to time; single weights run no faster")
-    latencies: list[Latency] = []
-    dense: tuple[Origin, Network, Call] | None = None
+    shapes, failed = _shapes(records, watch)
+    for (origin, _), alike in shapes.items():
+        check_allowed(origin.model, watch.store.stage(alike[0].network), plugins, models)
+    timing, latencies = _Timing(watch, plugins, models), list[Latency]()
     for number, ((origin, _), alike) in enumerate(sorted(shapes.items(), key=lambda one: one[0][0].model), 1):
-        if dense is None or dense[0] != origin:
-            check_allowed(origin, plugins, models)
-            network = dense_network(origin, watch.store.stage(alike[0].network), plugins, models)
+        where = f"[{number}/{len(shapes)}] {origin.model}"
+        try:
+            found = timing.measure(origin, alike[0])
+        except Exception as error:  # a network too large for the device, or the model's own code
+            failed.append(_fault(alike[0], error))
+            log.warning(f"{where}: not timed: {failed[-1]}")
+            continue
+        log.info(f"{where}: {found.speedup:.2f}x, the same for {len(alike)} points")
+        ours = [found.model_copy(update={"key": record.key}) for record in alike]
+        watch.keep(ours)
+        latencies += ours
+    if latencies:
+        return latencies
+    if failed:
+        raise UserError(f"{watch.store.folder}: no network could be timed; the first failure: {failed[0]}")
+    raise UserError(f"{watch.store.folder}: no pruned units to time; single weights run no faster")
+
+
+def _shapes(records: Sequence[Record], watch: Stopwatch) -> tuple[dict[Shape, list[Record]], list[str]]:
+    """Group the records whose networks are of equal widths. Returns the faults of those that cannot be read, too."""
+    shapes: dict[Shape, list[Record]] = {}
+    failed = []
+    for record in records:
+        if not record.widths or record.weights:
+            continue
+        try:
+            origin = _origin(record, watch)
+        except UserError as error:
+            failed.append(_fault(record, error))
+            log.warning(f"not timed: {failed[-1]}")
+            continue
+        shapes.setdefault((origin, tuple((layer, n) for layer, (_, n) in record.widths.items())), []).append(record)
+    return shapes, failed
+
+
+@dataclass
+class _Timing:
+    """Times networks one by one; builds a dense network once for all of its pruned ones that follow."""
+
+    watch: Stopwatch
+    plugins: tuple[str, ...]
+    models: Collection[str]
+    dense: tuple[Origin, Network, Call] | None = None
+
+    def measure(self, origin: Origin, record: Record) -> Latency:
+        """Time the network of a record in turn with its dense network."""
+        watch = self.watch
+        if self.dense is None or self.dense[0] != origin:
+            network = dense_network(origin, watch.store.stage(record.network), self.plugins, self.models)
             network.model.to(watch.device)
-            dense = origin, network, watch.runner(network.model, _picture(origin))
-        excess = {g.name: torch.arange(units_of(g, alike[0]), g.units) for g in dense[1].table.groups}
-        found = watch.measure(dense[2], watch.runner(remove(dense[1], excess).model, _picture(origin)), alike[0])
-        log.info(f"[{number}/{len(shapes)}] {origin.model}: {found.speedup:.2f}x, the same for {len(alike)} points")
-        latencies += [found.model_copy(update={"key": record.key}) for record in alike]
-    watch.keep(latencies)
-    return latencies
+            self.dense = origin, network, watch.runner(network.model, _picture(origin))
+        _, network, call = self.dense
+        excess = {g.name: torch.arange(units_of(g, record), g.units) for g in network.table.groups}
+        return watch.measure(call, watch.runner(remove(network, excess).model, _picture(origin)), record)
+
+
+def _fault(record: Record, error: Exception) -> str:
+    cell = record.cell
+    return (
+        f"{cell.criterion} at {cell.metric}={cell.keep:g}: {error if isinstance(error, UserError) else reason(error)}"
+    )
 
 
 def _picture(origin: Origin) -> tuple[int, int, int]:

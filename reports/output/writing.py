@@ -66,10 +66,13 @@ def write_report(
 
 
 def refuse_results_folder(source: Path, folder: Path) -> None:
-    """Raise `UserError` where a report would be written into results: into their folder, or over a benchmark JSON."""
+    """Raise `UserError` where a report would be written into results, over a benchmark JSON, or where a file is."""
     inside = folder.resolve() == source.resolve() or source.resolve() in folder.resolve().parents
     if exists(folder / "store.json") or inside:
         raise UserError(f"--output {folder}: this is where the results are; give another folder, such as report")
+    file = next((one for one in (folder, *folder.parents) if exists(one) and not one.is_dir()), None)
+    if file is not None:
+        raise UserError(f"--output {folder}: {file} is a file; give a folder")
 
 
 def markdown(document: Document) -> str:

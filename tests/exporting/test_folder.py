@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -99,16 +101,103 @@ def test_a_network_that_draws_in_eval_mode_is_refused_and_nothing_is_left(tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_of_something_else_is_not_touched(tmp_path: Path) -> None:
-    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(UserError, match="holds something else"):
-        export(network, tmp_path, torch.zeros(1, 3, 2, 2))
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
-    export(network, tmp_path / "out", torch.zeros(1, 3, 2, 2))
-    (tmp_path / "out" / "old.txt").write_text("old")
-    export(network, tmp_path / "out", torch.zeros(1, 3, 2, 2))  # an earlier export is replaced
-    assert not (tmp_path / "out" / "old.txt").exists()
+def small() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+
+
+PICTURES = torch.zeros(1, 3, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("mine.txt", "mine"),
+        ("config.json", '{"format": 1, "name": "of another project"}'),
+        ("config.json", "[1]"),
+        ("config.json", "\0 not JSON"),
+        ("network.py", "print('mine')"),
+        ("config.json/inside.txt", "a folder"),
+        (".hidden", ""),
+    ],
+)
+def test_a_folder_of_something_else_is_not_touched(tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / "folder" / name
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    with pytest.raises(UserError, match=f"holds something else, such as '{name.partition('/')[0]}'; give a folder"):
+        export(small(), tmp_path / "folder", PICTURES)
+    assert [one for one in tmp_path.rglob("*") if one.is_file()] == [path] and path.read_text() == text
+
+
+def test_an_earlier_export_is_replaced_but_not_where_it_holds_more(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    masks = {"1": torch.ones(2, 12, dtype=torch.bool)}
+    assert (out / "masks.safetensors") in export(small(), out, PICTURES, about=About(masks=masks))
+    (out / "__pycache__").mkdir()
+    (out / "__pycache__" / "network.cpython-312.pyc").write_bytes(b"")  # as importing leaves it
+    paths = export(small(), out, PICTURES)
+    assert sorted(path for path in out.iterdir() if path.is_file()) == paths and len(paths) == 4
+    before = (out / "weights.safetensors").read_bytes()
+    (out / "checkpoint.pt").write_text("mine")
+    with pytest.raises(UserError, match=r"holds something else, such as 'checkpoint.pt'"):
+        export(small(), out, PICTURES)
+    assert (out / "checkpoint.pt").exists() and (out / "weights.safetensors").read_bytes() == before
+
+
+def test_links_are_followed_and_files_refused(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    for _ in range(2):
+        export(small(), tmp_path / "link", PICTURES)
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real" / "network.py").exists()
+    (tmp_path / "file").write_text("mine")
+    for place in ("file", "file/inside"):
+        with pytest.raises(UserError, match=f"{place}: .*; give a"):
+            export(small(), tmp_path / place, PICTURES)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+class Wrapped(nn.Module):
+    """Returns its scores in something else."""
+
+    def __init__(self, wrap: Callable[[Tensor], object]) -> None:
+        super().__init__()
+        self.inner, self.wrap = small(), wrap
+
+    def forward(self, pictures: Tensor) -> object:
+        return self.wrap(self.inner(pictures))
+
+
+@pytest.mark.parametrize(
+    ("network", "about", "message"),
+    [
+        (small().half(), About(), "its weights are torch.float16"),
+        (small().bfloat16(), About(), "its weights are torch.bfloat16"),
+        (small().double(), About(), "its weights are torch.float64"),
+        (nn.Conv2d(5, 2, 1), About(), r"it fails on pictures \(3, 3, 2, 2\): RuntimeError"),
+        (Wrapped(lambda scores: (scores, scores)), About(), "it returns a tuple"),
+        (Wrapped(lambda scores: {"out": scores}), About(), "it returns a dict"),
+        (Wrapped(lambda scores: scores[:, :, None]), About(), r"it returns \(3, 2, 1\) for 3 pictures"),
+        (Wrapped(lambda scores: scores.sum()), About(), r"it returns \(\) for 3 pictures"),
+        (Wrapped(lambda scores: scores / 0), About(), "its scores are infinite"),
+        ("a network", About(), "a str is no torch module"),
+        (small(), About(mean=(0.5,), std=(1.0,) * 3), r"About\(mean\) has 1 entries for 3 channels"),
+        (small(), About(mean=(0.5,) * 3, std=(1.0,) * 2), r"About\(std\) has 2 entries for 3 channels"),
+        (small(), About(std=(1.0, 0.0, 1.0)), r"About\(std\) holds 0"),
+        (small(), About(classes=("a", "b", "c")), r"About\(classes\) has 3 entries for 2 scores"),
+        (small(), About(facts={"a": {1}}), r"About\(facts\) cannot be written as JSON"),
+    ],
+)
+def test_bad_input_is_one_line(tmp_path: Path, network: Any, about: About, message: str) -> None:
+    with pytest.raises(UserError, match=message) as refusal:
+        export(network, tmp_path / "out", PICTURES, about=about)
+    assert "\n" not in str(refusal.value) and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("pictures", [torch.zeros(3, 2, 2), [1]])
+def test_pictures_are_a_batch(tmp_path: Path, pictures: Any) -> None:
+    with pytest.raises(UserError, match=r"pictures are .*; give a tensor \(n, channels, height, width\)"):
+        export(small(), tmp_path / "out", pictures)
 
 
 def test_a_title_cannot_end_the_docstring(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`prunebench export` of results, records and stages."""
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from prunebench.exporting.folder import rebuilt
+from prunebench.reports.reading import read_results
 from prunebench.study.networks import load
 from prunebench.study.store import Store
 
@@ -66,3 +68,40 @@ def test_single_weights_of_an_own_model(
     assert command("export", tmp_path / "r", "--model", "own_nets:net", "--to", tmp_path / "out")[0] == 0
     masks, weights = (load_file(tmp_path / "out" / f"{name}.safetensors") for name in ("masks", "weights"))
     assert masks and all((weights[f"{layer}.weight"][~mask] == 0).all() for layer, mask in masks.items())
+
+
+WIDE = NETS.replace("channels, classes", "channels, classes, width=8").replace("8,", "width,")
+
+
+def test_own_models_with_options_are_named_and_allowed_by_one_label(
+    command: Command, refused: Callable[..., str], tiny: Any, computing: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    (tmp_path / "wide_nets.py").write_text(WIDE)
+    monkeypatch.chdir(tmp_path)
+    labels = ("wide_nets:net,width=16", "lenet5")
+    done = computing(tiny(tmp_path / "r", models=labels, criteria="magnitude", keep="0.5", epochs=1))
+    hint = next(line for line in command("show", "r")[1].splitlines() if line.startswith("its network: "))
+    options = shlex.split(hint.partition("export ")[2].replace("FOLDER", "hinted"))
+    assert labels[0] in options
+    code, _, err = command("export", *options)
+    assert code == 0, err
+    assert f"allow it: --model {labels[0]}" in refused("export", "r/stages/" + _own(done).network, "--to", "stage")
+    for label in (labels[0], "wide_nets:net"):
+        assert command("export", "r/stages/" + _own(done).network, "--model", label, "--to", "stage")[0] == 0
+    timing = ("time", "r", "--timing-rounds", "4", "--timing-batch", "1", "--device", "cpu")
+    assert f"allow it: --model {labels[0]}" in refused(*timing)
+    assert command(*timing, "--model", labels[0])[0] == 0
+
+
+def _own(done: Any) -> Any:
+    return next(one for one in read_results(done.spec.results).records if ":" in one.cell.model)
+
+
+def test_a_network_that_was_not_saved_says_what_helps(
+    refused: Callable[..., str], tiny: Any, computing: Any, tmp_path: Path
+) -> None:
+    short = {"criteria": "magnitude", "keep": "0.5", "epochs": 1, "sparse_epochs": 0, "rung_epochs": 0}
+    for saving in ("none", "final"):  # finished points are read, so the second run saves nothing
+        computing(tiny(tmp_path / "r", save=saving, **short))
+    text = refused("export", tmp_path / "r", "--to", tmp_path / "out")
+    assert "finished points are not computed again: give another --results and --save final" in text

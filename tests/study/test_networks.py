@@ -16,7 +16,7 @@ from prunebench.models.resnet import RESNET20
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.network import Network, Table
 from prunebench.pruning.removal import remove, zero_units
-from prunebench.study.networks import Origin, load_into, save
+from prunebench.study.networks import Origin, check_allowed, load_into, save
 
 ORIGIN = Origin(model="resnet20", channels=3, size=16, classes=4)
 
@@ -155,15 +155,25 @@ def traps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "trace"
 
 
+@pytest.mark.parametrize("allowed", ["trapnets:net", "trapnets.py:net", "trapnets:net,width=2", "trapnets:net,width=3"])
+def test_a_model_with_options_is_allowed(table: Table, tmp_path: Path, traps: Path, allowed: str) -> None:
+    origin = ORIGIN.model_copy(update={"model": "trapnets:net,width=2"})
+    save(pruned(table)[0], tmp_path / "n", origin)
+    check_allowed(origin.model, tmp_path / "n", (), [allowed])
+    with pytest.raises(UserError, match=r"allow it: --model trapnets:net,width=2, in Python models=\['trapnets:net,w"):
+        check_allowed(origin.model, tmp_path / "n", (), ["trapnets:other", "trapnets", "other:net"])
+    with pytest.raises(UserError, match=r"'mine'.* allow it: --plugin FILE"):
+        check_allowed("mine", tmp_path / "n", (), ["mine", allowed])
+    assert not traps.exists()
+
+
 @pytest.mark.parametrize(
     "label",
     ["trapnets:net", "trapnets:net,width=2", "lenet:net", "timeit:timeit,stmt=open('trace'+chr(44)+'w')", "os:abort"],
 )
 def test_a_folder_never_names_code_to_import(table: Table, tmp_path: Path, traps: Path, label: str) -> None:
     save(pruned(table)[0], tmp_path / "n", ORIGIN.model_copy(update={"model": label}))
-    with pytest.raises(
-        UserError, match=r"is not a registered model; if you trust its code, allow it: load\(folder, mod"
-    ):
+    with pytest.raises(UserError, match=r"is not a registered model; if you trust its code, allow it: --model "):
         prunebench.load(tmp_path / "n", models=["another:net"])
     assert not traps.exists()
 
