@@ -42,6 +42,7 @@ def move_in(made: Path, folder: Path) -> list[Path]:
         for name in names:
             (folder / name).unlink(missing_ok=True)
             shutil.move(made / name, folder / name)
+            (folder / name).chmod(0o644)  # safetensors lets the owner alone read
         for name in set(_FILES) - set(names):
             (folder / name).unlink(missing_ok=True)
 

@@ -85,6 +85,9 @@ class Store:
             part = Path(tempfile.mkdtemp(dir=self.folder / "stages", suffix=".part"))
             try:
                 fill(part)
+                for file in part.iterdir():
+                    file.chmod(0o644)  # safetensors and mkdtemp let the owner alone read
+                part.chmod(0o755)
                 shutil.rmtree(self.stage(key), ignore_errors=True)
                 part.replace(self.stage(key))
             except BaseException:

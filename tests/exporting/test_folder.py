@@ -137,6 +137,7 @@ def test_an_earlier_export_is_replaced_but_not_where_it_holds_more(tmp_path: Pat
     (out / "__pycache__" / "network.cpython-312.pyc").write_bytes(b"")  # as importing leaves it
     paths = export(small(), out, PICTURES)
     assert sorted(path for path in out.iterdir() if path.is_file()) == paths and len(paths) == 4
+    assert {path.stat().st_mode & 0o777 for path in paths} == {0o644}
     before = (out / "weights.safetensors").read_bytes()
     (out / "checkpoint.pt").write_text("mine")
     with pytest.raises(UserError, match=r"holds something else, such as 'checkpoint.pt'"):

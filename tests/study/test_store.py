@@ -4,7 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors import SafetensorError
+from safetensors.torch import save_file
 
 from prunebench.errors import UserError
 from prunebench.records.record import Cell, Record
@@ -84,6 +86,13 @@ def test_a_full_disk_while_weights_are_written_leaves_no_stage(tmp_path: Path) -
         store.finish_stage("k", fill)
     assert not store.has("k")
     assert list((tmp_path / "stages").iterdir()) == []
+
+
+def test_others_may_read_a_stage(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.finish_stage("k", lambda part: save_file({"a": torch.zeros(2)}, part / "weights.safetensors"))
+    modes = [path.stat().st_mode & 0o777 for path in (store.stage("k"), store.stage("k") / "weights.safetensors")]
+    assert modes == [0o755, 0o644]
 
 
 def test_other_errors_of_the_system_say_what(tmp_path: Path) -> None:
