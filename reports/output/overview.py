@@ -3,6 +3,7 @@
 import shlex
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -50,8 +51,12 @@ def overview(results: Results, hint: bool = True) -> str:
     notes = [_notes("\n".join(tables))] if tables else []
     lines = [*tables, *notes, *(textwrap.fill(line, WIDTH) for line in _remarks(results))]
     if hint and results.records:
-        first = f"{shlex.quote(results.source)} {name_point(results.records[0], results)}"
-        lines.append(f"one point: prunebench show {first}\nits network: prunebench export {first} --to FOLDER")
+        source, first = shlex.quote(results.source), results.records[0]
+        named = name_point(first, results)
+        model = first.cell.model  # one's own is only allowed by its name
+        allowed = replace(named, model=model) if ":" in model else named
+        export = f"prunebench export {source} {allowed} --to FOLDER"
+        lines.append(f"one point: prunebench show {source} {named}\nits network: {export}")
     return "\n\n".join(lines) or "no point is finished"
 
 

@@ -16,6 +16,13 @@ def test_one_table_for_each_task_and_ranking_within_a_hundred_columns(make: Simp
     assert f"{100 * sum(taylor) / 3:.2f} ± " in row and "[" in row
 
 
+def test_the_export_of_a_model_of_ones_own_names_it(make: SimpleNamespace) -> None:
+    record = make.record("taylor", 0)
+    own = record.model_copy(update={"cell": record.cell.model_copy(update={"model": "mynet:make,width=12"})})
+    show, export = overview(gather_results("mine", [own])).splitlines()[-2:]
+    assert "--model mynet:make,width=12" in export and "--model" not in show
+
+
 def test_what_is_missing_is_said(make: SimpleNamespace) -> None:
     text = overview(gather_results("mine", [make.record("taylor", 0), make.failure()]))
     assert "1 point failed" in text and "Demonstration" in text
