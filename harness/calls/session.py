@@ -14,6 +14,7 @@ from prunebench.plugins.given import offered
 from prunebench.plugins.guard import keeping
 from prunebench.plugins.registry import load_registry
 from prunebench.plugins.torch_states import NUMBERS, TORCH_SETTINGS
+from prunebench.study.progress import lines_shown
 from prunebench.study.task import load_dataset, make_task
 
 log = logging.getLogger("prunebench")
@@ -41,15 +42,10 @@ def told(quiet: bool) -> Iterator[None]:
     if quiet or log.hasHandlers():
         yield
         return
-    handler, level = _Lines(), log.level
+    handler = _Lines()
     handler.setFormatter(logging.Formatter("%(message)s"))
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    try:
+    with lines_shown(handler):
         yield
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(level)
 
 
 @contextmanager

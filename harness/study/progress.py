@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
@@ -16,6 +17,19 @@ from rich.progress import (
 )
 
 log = logging.getLogger("prunebench")
+
+
+@contextmanager
+def lines_shown(handler: logging.Handler) -> Iterator[None]:
+    """Give the progress lines to a handler inside; afterwards the log is as it was."""
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
 
 
 class Result(Protocol):

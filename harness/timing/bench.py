@@ -1,8 +1,6 @@
 """Trains the networks of a grid together, then hands them one by one to `pytest benchmarks/`."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,7 +12,7 @@ from prunebench.records.names import Metric
 from prunebench.records.record import Record
 from prunebench.records.tuning import read_tunings
 from prunebench.study.grid import Grid, Job, make_grid, prepare_task
-from prunebench.study.progress import Progress
+from prunebench.study.progress import Progress, lines_shown
 from prunebench.study.run import about, configure, run
 from prunebench.study.spec import Spec
 from prunebench.timing.backends import check_backend
@@ -45,20 +43,6 @@ class TimedNetwork:
         if self.keep is not None:
             parts += [f"{self.metric}={self.keep:g}", f"seed{self.job.seed}"]
         return "-".join(parts)
-
-
-@contextmanager
-def _lines_shown() -> Iterator[None]:
-    """Show the progress lines, which pytest would capture."""
-    log, handler = logging.getLogger("prunebench"), logging.StreamHandler()
-    level = log.level
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(level)
 
 
 class Bench:
@@ -96,7 +80,7 @@ class Bench:
 
     def compare(self, jobs: tuple[Job, ...]) -> None:
         """Compute the fidelities of some jobs, or read them from the store."""
-        with _lines_shown(), Progress() as progress:
+        with lines_shown(logging.StreamHandler()), Progress() as progress:
             self.fidelity |= compare_scores(self.grid, jobs, progress)
 
     def tidy(self) -> None:
@@ -108,7 +92,7 @@ class Bench:
         jobs = tuple(dict.fromkeys(entry.job for entry in entries))
         keeps = tuple(f for f in self.spec.keep.fractions if any(entry.keep == f for entry in entries))
         spec = self.spec.model_copy(update={"keep": Budget(self.spec.keep.metric, keeps)})
-        with _lines_shown(), Progress() as progress:
+        with lines_shown(logging.StreamHandler()), Progress() as progress:
             for record in run(Grid(spec, jobs), progress):
                 cell = record.cell
                 job = Job(cell.dataset, cell.model, cell.criterion, cell.seed)
