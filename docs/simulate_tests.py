@@ -240,7 +240,7 @@ def _changes(d: Vector) -> set[str]:
 
 
 def main() -> None:
-    """Print the tables of docs/statistics.md."""
+    """Print the tables of docs/explanation/statistics.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repetitions", type=int, default=2_000)
     repetitions = parser.parse_args().repetitions

@@ -15,9 +15,9 @@ from prunebench.study.spec import Spec
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-OPTIONS = (ROOT / "docs/options.md").read_text()
+OPTIONS = (ROOT / "docs/reference/options.md").read_text()
 COMMANDS: Any = get_command(app)
-PAGES = ["README.md", "CHANGELOG.md", "docs/options.md", "docs/glossary.md"]
+PAGES = ["README.md", "CHANGELOG.md", "docs/reference/options.md", "docs/glossary.md"]
 
 
 def flags(command: Any) -> set[str]:
@@ -87,7 +87,7 @@ def test_names_in_the_table_of_choices_exist(kind: str) -> None:
 
 
 def test_every_criterion_is_described() -> None:
-    text = (ROOT / "docs/criteria.md").read_text()
+    text = (ROOT / "docs/explanation/criteria.md").read_text()
     rows = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
     assert rows >= set(Registry(()).criteria), set(Registry(()).criteria) - rows
     assert f"[{len(Registry(()).criteria)} of them]" in OPTIONS

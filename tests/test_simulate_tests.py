@@ -1,4 +1,4 @@
-"""The simulation behind docs/statistics.md computes the tests of the package."""
+"""The simulation behind docs/explanation/statistics.md computes the tests of the package."""
 
 import importlib.util
 import sys

@@ -48,7 +48,7 @@ DRAW_KINDS = {"sampled": Annotated[float, Field(gt=0, le=1000)], "hutchinson": A
 
 @dataclass(frozen=True)
 class Criterion:
-    """A published method that scores units; docs/adding-a-criterion.md has complete examples.
+    """A published method that scores units; docs/how-to/own-criterion.md has complete examples.
 
     Args:
         score: pure function. Its positional arguments name the evidence that it asks for (see `EVIDENCE`). Its

@@ -18,7 +18,7 @@ Normalise = Literal["data", "imagenet"]
 
 @dataclass(frozen=True)
 class Training:
-    """Training defaults of a model family; docs/protocol.md gives the reason of each.
+    """Training defaults of a model family; docs/explanation/protocol.md gives the reason of each.
 
     rate: peak learning rate of SGD with Nesterov momentum 0.9, for batches of `batch` pictures.
     """
@@ -46,7 +46,8 @@ class Model:
             the model takes none. `build` receives the argument first.
         head: names of the classifier's modules, by default the last linear layer or convolution in the order of
             definition. Transfer to other classes replaces the classifier.
-        options, argument: the given options and argument.
+        options: the given options.
+        argument: the given argument.
     """
 
     build: Callable[..., nn.Module]

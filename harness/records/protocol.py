@@ -8,7 +8,7 @@ from prunebench.records.names import RankingName
 from prunebench.records.validation import Frozen, Name, Scalar, as_user_error
 
 PROTOCOL_VERSION = 1
-"""Version of what a result means; docs/protocol.md says what raises it.
+"""Version of what a result means; docs/explanation/protocol.md says what raises it.
 
 Every stage key and every record holds it. Results of several versions are never compared.
 """

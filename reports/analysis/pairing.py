@@ -15,7 +15,7 @@ from prunebench.reports.statistics.permutation import sign_flip
 from prunebench.reports.statistics.seeds_and_pictures import crossed_interval
 from prunebench.reports.statistics.t_test_power import sd_interval
 
-BCA_FROM = 30  # seeds; with fewer the interval covers too little, see docs/statistics.md
+BCA_FROM = 30  # seeds; with fewer the interval covers too little, see docs/explanation/statistics.md
 
 
 def shared_seeds(ours: RecordBySeed, reference: RecordBySeed) -> list[int]:

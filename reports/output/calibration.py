@@ -80,7 +80,7 @@ def power_reached(draw: Draw, difference: float, contrasts: int, repetitions: in
 
 
 def calibration_tables(noises: Sequence[Noise], repetitions: int = REPETITIONS) -> Iterator[Table]:
-    """Give the tables of docs/statistics.md."""
+    """Give the tables of docs/explanation/statistics.md."""
     few = max(1, repetitions // 5)
     rows = []
     for noise in noises:

@@ -1,4 +1,4 @@
-"""Reports are made where there is no torch: what they need is what docs/reports.md says, and nothing else."""
+"""Reports are made where there is no torch: what they need is what docs/reference/reports.md says, and nothing else."""
 
 import re
 import subprocess
@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-DOCUMENT = Path(__file__).parents[2] / "docs/reports.md"
+DOCUMENT = Path(__file__).parents[2] / "docs/reference/reports.md"
 BROUGHT = {"numpy", "rich"}  # by pandas and typer
 BLOCKED = {
     "torch": "torch",

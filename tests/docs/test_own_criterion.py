@@ -1,4 +1,4 @@
-"""What docs/adding-a-criterion.md shows must work as it stands there."""
+"""What the pages about criteria show must work as it stands there, and name everything."""
 
 import doctest
 import re
@@ -11,7 +11,9 @@ from prunebench.plugins.criterion import EVIDENCE
 from prunebench.plugins.registry import Registry
 from prunebench.testing.criterion import checks
 
-TEXT = (Path(__file__).parents[1] / "docs/adding-a-criterion.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = (DOCS / "how-to/own-criterion.md").read_text()
+REFERENCE = (DOCS / "reference/plugins.md").read_text()
 FILES = {
     name: block
     for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
@@ -32,11 +34,11 @@ def test_a_criterion_of_the_page_passes_the_check(tmp_path: Path, name: str) -> 
 
 
 def test_every_check_and_all_evidence_is_on_the_page() -> None:
-    section = TEXT.partition("### Checking")[2].partition("###")[0]
+    section = REFERENCE.partition("## What is checked")[2].partition("##")[0]
     entries = Registry().criteria
     named = {name for entry in ("obd", "hsqgl12", "magnitude") for name, _ in checks(entries[entry].plugin)}
     for name in named:
         words = name.removeprefix("scores ")
         assert words in section or words.startswith("regulariser: "), name
-    rows = re.findall(r"^\| (`.*?) \|", TEXT.partition("### What a score is given")[2], re.MULTILINE)
+    rows = re.findall(r"^\| (`.*?) \|", REFERENCE.partition("## What a score is given")[2], re.MULTILINE)
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} >= set(EVIDENCE)
