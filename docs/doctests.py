@@ -18,9 +18,9 @@ class Doctests(Extension):
 
 
 def fenced(text: str) -> str:
-    """Put each example and what it prints between fences.
+    r"""Put each example and what it prints between fences.
 
-    >>> print(fenced("Add.\\n\\n>>> 1 + 1\\n2\\n\\nMore."))
+    >>> print(fenced("Add.\n\n>>> 1 + 1\n2\n\nMore."))
     Add.
     <BLANKLINE>
     ```pycon

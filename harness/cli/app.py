@@ -33,7 +33,8 @@ _LEVELS = ("debug", "info", "warning", "error")
 # some versions of typer contain click, others import it
 _CLICK_ERROR: type[Any] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 _INTERRUPTED = 130  # exit code of typer on Ctrl-C
-_NOT_FOR_REPORTS = ("torch", "torchvision", "torch_pruning", "safetensors", "filelock", "sklearn")  # docs/reference/reports.md
+# docs/reference/reports.md names what a report needs
+_NOT_FOR_REPORTS = ("torch", "torchvision", "torch_pruning", "safetensors", "filelock", "sklearn")
 
 
 def _version(asked: bool) -> None:

@@ -2,7 +2,8 @@
 
 A unit is masked in every slice of its coupled group, which equals its removal (`pruning.removal`). Then the loss is
 computed again, in eval mode with unchanged running statistics of BatchNorm. The scores of LeCun et al. (1990),
-Molchanov et al. (2017, 2019) and others estimate this change. docs/explanation/fidelity.md says what the oracle leaves out.
+Molchanov et al. (2017, 2019) and others estimate this change. docs/explanation/fidelity.md says what the oracle leaves
+out.
 """
 
 from collections.abc import Callable, Iterable, Mapping
