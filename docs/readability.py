@@ -95,7 +95,7 @@ def parts(given: list[Path]) -> dict[str, list[Path]]:
     """Name what is measured: the given files and folders, else the project's pages and docstrings."""
     if not given:
         folders = [path for path in sorted(ROOT.iterdir()) if path.is_dir() and path.name[0] != "."]
-        pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+        pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
         return {"docs": pages, "docstrings": [path for folder in folders for path in sorted(folder.rglob("*.py"))]}
     found = {str(path): [path] for path in given if not path.is_dir()}
     return found | {f"{f}/*{kind}": sorted(f.rglob(f"*{kind}")) for f in given if f.is_dir() for kind in (".md", ".py")}
