@@ -39,6 +39,8 @@ def test_the_tutorial_runs_and_prints_what_it_shows(tmp_path: Path) -> None:
         else:
             printed = _run(["-P", "-c", block], tmp_path)
     assert (tmp_path / "report/index.html").is_file()
-    verdict = r"against `magnitude`, 6 seeds: .*`taylor`"
-    assert re.search(verdict, (tmp_path / "report/report.md").read_text())
+    report = (tmp_path / "report/report.md").read_text()
+    assert "6 seeds" in report
+    assert "`taylor`" in report
+    assert "demonstration" not in report.lower()
     assert (tmp_path / "small/network.py").is_file()

@@ -1,0 +1,105 @@
+"""Make the gallery: real reports, with what was asked, what came out, and a picture of each page.
+
+python docs/make_gallery.py --data-root DATA [NAME ...]
+
+Each report is run (finished results are reused), written, and photographed with Chromium. The texts of the page are
+taken from the reports themselves.
+"""
+
+import argparse
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+DOCS = Path(__file__).resolve().parent
+PAGE = DOCS / "gallery.md"
+WIDTH, HEIGHT = 1280, 1600
+CUTS = """
+    --datasets folder:cifar10 --models resnet20 --weights resnet20-12fca82f.th --normalise imagenet --restart
+    --epochs 0 --sparse-epochs 0 --rung-epochs 0 --finetune-epochs 0 --seeds 0-5 --keep macs=0.9,0.7,0.5,0.3
+    --criteria magnitude,taylor,gate_taylor,group_norm,random
+"""
+
+
+class Example(NamedTuple):
+    """One report: its title, why it is worth a look, and the options of its run."""
+
+    title: str
+    about: str
+    options: list[str]
+
+
+EXAMPLES = {
+    "demonstration": Example(
+        "A demonstration",
+        "The preset `quick` on scikit-learn's digits: every section of a report, and no verdict.",
+        ["--preset", "quick"],
+    ),
+    "cuts": Example(
+        "A published checkpoint, cut and not trained",
+        "ResNet-20 on pictures of CIFAR-10. Look at the accuracy right after the cut, and with BatchNorm re-estimated.",
+        CUTS.split(),
+    ),
+    "fashion": Example(
+        "A comparison with all controls",
+        "Fashion-MNIST x LeNet-5. Look at 'Separation of causes': fresh weights against inherited ones.",
+        ["--preset", "fashion", "--seeds", "0-5"],
+    ),
+}
+
+
+def answer(report: str) -> list[str]:
+    r"""Give the statements of a report's first section: its list, or its first paragraph.
+
+    >>> answer("# R\n\n- tasks: a\n\n## The answer\n\nHow.\n\n- one\n- two\n\n## More\n\n- three")
+    ['one', 'two']
+    """
+    section = report.split("\n## ")[1].partition("\n")[2].strip()
+    return re.findall(r"^- (.*)$", section, re.MULTILINE) or [section.partition("\n\n")[0]]
+
+
+def entry(name: str, example: Example, report: str) -> str:
+    """Describe one report in Markdown."""
+    command = shlex.join(["prunebench", "run", *example.options, "--results", name])
+    said = "".join(f"- {line}\n" for line in answer(report))
+    picture = f"![The report '{example.title}'](images/gallery-{name}.png)"
+    shell = f"```sh\n{command}\nprunebench report {name} -o {name}-report\n```"
+    return f"## {example.title}\n\n{example.about}\n\n{shell}\n\nThe report says:\n\n{said}\n{picture}\n"
+
+
+def photograph(page: Path, target: Path) -> None:
+    """Save a picture of the top of a page."""
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        sys.exit("make_gallery: no Chromium found; install chromium")
+    size = [f"--window-size={WIDTH},{HEIGHT}", "--hide-scrollbars"]
+    asked = [chromium, "--headless", "--no-sandbox", *size, f"--screenshot={target}", page.resolve().as_uri()]
+    subprocess.run(asked, check=True, capture_output=True)
+
+
+def main() -> None:
+    """Run, report and photograph each example, then write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", choices=[[], *EXAMPLES], help="which reports (default: all)")
+    parser.add_argument("--data-root", type=Path, required=True, help="folder of the datasets and of the checkpoint")
+    parser.add_argument("--work", type=Path, default=Path("gallery"), help="folder of results and reports")
+    given = parser.parse_args()
+    text = "# Gallery\n\nReports of real runs, with the commands that made them.\n"
+    work = given.work.resolve()
+    for name in given.names or EXAMPLES:
+        example, results, report = EXAMPLES[name], work / name, work / f"{name}-report"
+        options = [*example.options, "--data-root", str(given.data_root.resolve())]
+        program = [sys.executable, "-P", "-m", "prunebench"]
+        subprocess.run([*program, "run", *options, "--results", results], check=True, cwd=given.data_root)
+        subprocess.run([*program, "report", results, "-o", report], check=True)
+        photograph(report / "index.html", DOCS / f"images/gallery-{name}.png")
+        text += "\n" + entry(name, example, (report / "report.md").read_text())
+    PAGE.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
