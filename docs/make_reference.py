@@ -64,7 +64,7 @@ def _command(path: str, command: Any, run: set[str]) -> str:
 
 
 def _argument(argument: Any) -> str:
-    name = (argument.metavar or argument.name).upper()
+    name = str(argument.metavar or argument.name).upper()
     return name + ("..." if argument.nargs != 1 else "")
 
 
