@@ -6,9 +6,9 @@ from prunebench.records.validation import Above0, Frozen, Name, Positive
 class Latency(Frozen):
     """A paired latency measurement of a pruned network and its dense network.
 
-    key: of the record. backend: eager, channels_last, compile or onnx. dense_seconds, pruned_seconds: medians per
-    batch. ratios: dense seconds / pruned seconds of each A B pair. speedup: median of the ratios. low, high: 95 %
-    block-bootstrap interval of the speed-up.
+    key: of the record. machine: where it was timed. batch: pictures in a batch. threads: of torch. backend: eager,
+    channels_last, compile or onnx. dense_seconds, pruned_seconds: medians per batch. ratios: dense seconds / pruned
+    seconds of each A B pair. speedup: median of the ratios. low, high: 95 % block-bootstrap interval of the speed-up.
     """
 
     key: Name

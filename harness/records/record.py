@@ -96,11 +96,13 @@ class Epoch:
 class Environment(Frozen):
     """Where the point was computed and at what cost. Decides how exactly `merge` compares two records of one point.
 
-    kernels: CPU kernel set of each stage, which decides the last digits, such as `AVX2, oneDNN`. seconds: of each
-    stage, also where an earlier run computed it. cutting_seconds: part of the seconds spent on scoring, selection and
-    removal; a second scoring with other draws is among the seconds, but not in this part. reused: stages that were
-    already finished. memory: peak bytes of each stage, of the process on a CPU, else of PyTorch on the device.
-    peak_memory: largest of these peaks. steps: of the optimiser in each stage; empty in older records.
+    versions: of the packages. device: of the training. cpu: name of the processor. threads: of this process. commit: of
+    the checkout, if there is one. kernels: CPU kernel set of each stage, which decides the last digits, such as `AVX2,
+    oneDNN`. seconds: of each stage, also where an earlier run computed it. cutting_seconds: part of the seconds spent
+    on scoring, selection and removal; a second scoring with other draws is among the seconds, but not in this part.
+    reused: stages that were already finished. memory: peak bytes of each stage, of the process on a CPU, else of
+    PyTorch on the device. peak_memory: largest of these peaks. steps: of the optimiser in each stage; empty in older
+    records.
     """
 
     versions: dict[Name, Text]
@@ -120,14 +122,17 @@ class Environment(Frozen):
 class Record(Frozen):
     """The facts of one point.
 
-    widths: output units of every convolution and linear layer, (dense, pruned), in the order of the model.
-    weights: number of weights of the same layers, where single weights were removed. floors: groups at their floor.
-    selection: how sure the choices of units were, in all cuts down to the point; absent for controls.
-    keep: achieved fraction of macs, params and units, and of weights where single weights were removed. protocol: every
-    option that decides the result. protocol_version: see `prunebench.records.protocol`. evidence: what the criterion
-    asked for. network: folder under stages/ that holds the fine-tuned network, for `prunebench.load`. strength: the
-    number that replaced `strength=tuned`. pushed: where sparse training chose units to push to zero. change: None
-    without a regulariser in sparse training.
+    key: hash of all that decides the result. cell: what was asked for. status: failed points have no results. reason:
+    why the point failed. fingerprint: hash of the data. accuracy, loss: on the whole test split. top5: from 100 classes
+    on. dense, pruned: costs of the two networks. per_image: result of each test picture. curves: epochs of all stages.
+    sparse: what the regulariser's term did. environment: where and at what cost; not compared. widths: output units of
+    every convolution and linear layer, (dense, pruned), in the order of the model. weights: number of weights of the
+    same layers, where single weights were removed. floors: groups at their floor. selection: how sure the choices of
+    units were, in all cuts down to the point; absent for controls. keep: achieved fraction of macs, params and units,
+    and of weights where single weights were removed. protocol: every option that decides the result. protocol_version:
+    see `prunebench.records.protocol`. evidence: what the criterion asked for. network: folder under stages/ that holds
+    the fine-tuned network, for `prunebench.load`. strength: the number that replaced `strength=tuned`. pushed: where
+    sparse training chose units to push to zero. change: None without a regulariser in sparse training.
     """
 
     schema_version: int = SCHEMA
