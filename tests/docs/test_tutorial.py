@@ -3,18 +3,18 @@
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 TEXT = (Path(__file__).parents[2] / "docs/tutorial/first-report.md").read_text()
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]*)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PROGRAMS = {"python": ["-P"], "prunebench": ["-P", "-m", "prunebench"]}
 
 
-def _run(arguments: list[str], folder: Path) -> str:
-    done = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, (arguments, done.stdout, done.stderr)
+def _python(*arguments: str) -> str:
+    done = subprocess.run([sys.executable, "-P", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (arguments, done.stderr)
     return done.stdout
 
 
@@ -23,24 +23,34 @@ def _without_results(line: str) -> str:
     return " ".join(re.sub(r"[+-]?\d+\.\d\d\b", "#", line).split())
 
 
-@pytest.mark.timeout(600)  # it starts eleven programs
-def test_the_tutorial_runs_and_prints_what_it_shows(tmp_path: Path) -> None:
+@pytest.mark.timeout(600)  # it trains six networks
+def test_the_tutorial_runs_and_prints_what_it_shows(
+    command: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(line: str) -> str:
+        program, *words = line.split()
+        if program == "python":
+            return _python(*words)
+        code, out, err = command(*words)
+        assert (program, code) == ("prunebench", 0), err
+        return out
+
+    monkeypatch.chdir(tmp_path)
     printed = ""
     for kind, title, block in BLOCK.findall(TEXT):
         if kind == "sh":
-            commands = [line.split() for line in block.splitlines()]
-            printed = "".join(_run([*PROGRAMS[name], *rest], tmp_path) for name, *rest in commands)
+            printed = "".join(map(run, block.splitlines()))
         elif kind == "text":
             shown = _without_results if title else str
             lines = {shown(line) for line in printed.splitlines()}
             assert [line for line in block.splitlines() if shown(line) not in lines] == [], printed
         elif title:
-            (tmp_path / title).write_text(block)
+            Path(title).write_text(block)
         else:
-            printed = _run(["-P", "-c", block], tmp_path)
-    assert (tmp_path / "report/index.html").is_file()
-    report = (tmp_path / "report/report.md").read_text()
+            printed = _python("-c", block)
+    report = Path("report/report.md").read_text()
     assert "6 seeds" in report
     assert "`taylor`" in report
     assert "demonstration" not in report.lower()
-    assert (tmp_path / "small/network.py").is_file()
+    assert Path("report/index.html").is_file()
+    assert Path("small/network.py").is_file()
