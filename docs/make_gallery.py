@@ -81,23 +81,24 @@ def photograph(page: Path, target: Path) -> None:
     subprocess.run(asked, check=True, capture_output=True)
 
 
+def _prunebench(folder: Path, *words: str) -> None:
+    subprocess.run([sys.executable, "-P", "-m", "prunebench", *words], check=True, cwd=folder)
+
+
 def main() -> None:
     """Run, report and photograph each example, then write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", choices=[[], *EXAMPLES], help="which reports (default: all)")
-    parser.add_argument("--data-root", type=Path, required=True, help="folder of the datasets and of the checkpoint")
-    parser.add_argument("--work", type=Path, default=Path("gallery"), help="folder of results and reports")
+    parser.add_argument("--data-root", type=Path, required=True, help="folder of datasets, checkpoint and results")
     given = parser.parse_args()
     text = "# Gallery\n\nReports of real runs, with the commands that made them.\n"
-    work = given.work.resolve()
     for name in given.names or EXAMPLES:
-        example, results, report = EXAMPLES[name], work / name, work / f"{name}-report"
-        options = [*example.options, "--data-root", str(given.data_root.resolve())]
-        program = [sys.executable, "-P", "-m", "prunebench"]
-        subprocess.run([*program, "run", *options, "--results", results], check=True, cwd=given.data_root)
-        subprocess.run([*program, "report", results, "-o", report], check=True)
-        photograph(report / "index.html", DOCS / f"images/gallery-{name}.png")
-        text += "\n" + entry(name, example, (report / "report.md").read_text())
+        example = EXAMPLES[name]
+        results, report = f"gallery/{name}", f"gallery/{name}-report"  # relative: the report shows its source
+        _prunebench(given.data_root, "run", *example.options, "--data-root", ".", "--results", results)
+        _prunebench(given.data_root, "report", results, "-o", report)
+        photograph(given.data_root / report / "index.html", DOCS / f"images/gallery-{name}.png")
+        text += "\n" + entry(name, example, (given.data_root / report / "report.md").read_text())
     PAGE.write_text(text)
 
 
