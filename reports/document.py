@@ -1,5 +1,6 @@
 """A report as data: sections of text, tables and pictures, the same for Markdown, LaTeX and the page."""
 
+import re
 from dataclasses import dataclass, field
 
 from tabulate import tabulate
@@ -24,6 +25,8 @@ class Table:
     """A table of formatted cells.
 
     text_columns: how many leading columns hold text; the others hold numbers. folded: closed at first on the page.
+    tools: the page lets readers sort and filter the rows. task: whose results the table holds, empty for those of all.
+    styles: of every cell on the page, such as `better`, or empty.
     """
 
     caption: str
@@ -31,6 +34,9 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     text_columns: int = 1
     folded: bool = False
+    tools: bool = False
+    task: str = ""
+    styles: tuple[tuple[str, ...], ...] = ()
 
     def markdown(self) -> str:
         """Write the table in GitHub's Markdown.
@@ -41,8 +47,12 @@ class Table:
         | conv1   |      20 |
         """
         align = ["left" if column < self.text_columns else "right" for column in range(len(self.header))]
-        cells = [[cell.replace("|", "\\|") for cell in row] for row in self.rows]
+        cells = [[_unbroken(cell.replace("|", "\\|")) for cell in row] for row in self.rows]
         return tabulate(cells, self.header, tablefmt="pipe", disable_numparse=True, colalign=align)
+
+    def style(self, row: int, column: int) -> str:
+        """Give the style of a cell, counted from 0."""
+        return self.styles[row][column] if self.styles else ""
 
     def contains(self, mark: str) -> bool:
         """Tell whether any cell contains a mark, which then needs a note."""
@@ -55,12 +65,26 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Panel:
+    """One picture of a figure. task: whose results the picture shows, empty for those of all."""
+
+    task: str
+    svg: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Figure:
-    """A figure. name: of its file in `figures/`, without suffix; title: what the figure shows."""
+    """A figure of one or more panels.
+
+    name: of its file in `figures/`, without suffix; title: what the figure shows. criteria: entries of the legend.
+    folded: closed at first on the page.
+    """
 
     name: str
     title: str
-    svg: str = field(repr=False)
+    panels: tuple[Panel, ...]
+    criteria: tuple[str, ...] = ()
+    folded: bool = False
 
 
 Part = Text | Items | Table | Figure
@@ -68,18 +92,46 @@ Part = Text | Items | Table | Figure
 
 @dataclass(frozen=True)
 class Section:
-    """A titled part of a report. why_empty: the reason, where there is nothing to show; then there are no blocks."""
+    """A titled part of a report.
+
+    why_empty: the reason, where there is nothing to show; then there are no blocks. name: its address on the page; the
+    title in small letters where none is given. folded: closed at first on the page.
+    """
 
     title: str
     blocks: tuple[Part, ...]
     why_empty: str = ""
+    name: str = ""
+    folded: bool = False
+
+    @property
+    def address(self) -> str:
+        """The id of the section on the page, which stays when sections come and go.
+
+        >>> Section("Which is better?", ()).address
+        'which-is-better'
+        """
+        return self.name or re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
 
 
 @dataclass(frozen=True)
 class Document:
-    """A whole report. banner: a warning at the top, or empty; facts: (name, value) lines below the title."""
+    """A whole report.
+
+    banners: warnings at the top. facts: (name, value) lines below the title. commands: (what it does, command) lines
+    that readers copy. sections: the answers. details: the numbers and the method behind them. tasks: names to choose
+    from on the page.
+    """
 
     title: str
-    banner: str
+    banners: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
     sections: tuple[Section, ...]
+    details: tuple[Section, ...] = ()
+    commands: tuple[tuple[str, str], ...] = ()
+    tasks: tuple[str, ...] = ()
+
+
+def _unbroken(cell: str) -> str:
+    """Keep a number and its interval on one line."""
+    return cell.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")

@@ -4,6 +4,7 @@ import gc
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,9 @@ def _read_folder(folder: Path) -> Results:
         command=run.command,
         fidelity=[read_fidelity(path) for path in scored],
     )
-    return replace(results, asked=run.asked, tunings=read_tunings(folder))
+    newest = max(path.stat().st_mtime for path in (*paths, *scored))
+    day = datetime.fromtimestamp(newest, UTC).date().isoformat()
+    return replace(results, asked=run.asked, tunings=read_tunings(folder), date=day)
 
 
 def read_latencies(folder: Path) -> list[Latency]:
@@ -104,7 +107,7 @@ def _read_benchmark(path: Path) -> Results:
     if not (records or fidelity or prices):
         raise UserError(f"{path}: no PruneBench records in this benchmark JSON; was it made by another suite?")
     results = gather_results(str(path), records, latencies, preset=run.preset, command=run.command, fidelity=fidelity)
-    return replace(results, prices=tuple(prices), machine=_machine(data), tunings=run.tunings)
+    return replace(results, prices=tuple(prices), machine=_machine(data), tunings=run.tunings, date=_day(data) or None)
 
 
 def _machine(data: dict[str, Any]) -> str | None:
@@ -115,8 +118,12 @@ def _machine(data: dict[str, Any]) -> str | None:
     cores = f"{cpu['count']} cores" if "count" in cpu else None
     version = info.get("python_version")
     python = f"{info.get('python_implementation', 'Python')} {version}" if version else None
-    day = str(data.get("datetime") or "")[:10]
+    day = _day(data)
     return printable(", ".join(str(part) for part in (name, cores, info.get("system"), python, day) if part)) or None
+
+
+def _day(data: dict[str, Any]) -> str:
+    return printable(str(data.get("datetime") or "")[:10])
 
 
 def _dict(value: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from prunebench.records.tuning import Choice
 from prunebench.reports.points import Point, RecordBySeed, group_by_point
 from prunebench.reports.protocols import name_tasks
 
+FEWEST_OF_EVIDENCE = 3  # seeds; with fewer a report is a demonstration
 DENSE_PROTOCOL = "dense protocol"  # numbers a task whose dense networks were trained under several protocols
 
 
@@ -31,6 +32,7 @@ class Results:
     prices: costs of scores beside a plain pass.
     machine: where a benchmark JSON was made.
     tunings: outcomes of `prunebench tune`.
+    date: day of the newest record, as 2026-01-31.
     asked: the cells that the runs were asked for; empty where the source does not say.
     """
 
@@ -50,6 +52,7 @@ class Results:
     tunings: tuple[Choice, ...] = ()
     asked: tuple[Requested, ...] = ()
     machine: str | None = None
+    date: str | None = None
 
     @cached_property
     def points(self) -> dict[Point, RecordBySeed]:
@@ -81,14 +84,24 @@ class Results:
         return tuple(dict.fromkeys(self.tasks[record.key] for record in given))
 
     @property
-    def demonstration(self) -> bool:
-        """Whether these results are too little for evidence: `quick`, digits only, or fewer than three seeds."""
+    def demonstration_reasons(self) -> tuple[str, ...]:
+        """Why these results are too little for evidence; empty where they are enough."""
         cells: list[Cell | ScoreRequest] = [record.cell for record in self.records]
         cells = cells or [one.cell for one in self.fidelity]
         if not cells:
-            return False
-        digits = all(cell.dataset == "digits" for cell in cells)
-        return self.preset == "quick" or digits or len({cell.seed for cell in cells}) < 3
+            return ()
+        seeds = len({cell.seed for cell in cells})
+        reasons = {
+            "the preset `quick`": self.preset == "quick",
+            "digits is a toy task": all(cell.dataset == "digits" for cell in cells),
+            f"{seeds} of at least {FEWEST_OF_EVIDENCE} seeds": seeds < FEWEST_OF_EVIDENCE,
+        }
+        return tuple(reason for reason, holds in reasons.items() if holds)
+
+    @property
+    def demonstration(self) -> bool:
+        """Whether these results are too little for evidence: `quick`, digits only, or fewer than three seeds."""
+        return bool(self.demonstration_reasons)
 
 
 def gather_results(

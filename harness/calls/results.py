@@ -18,7 +18,8 @@ from prunebench.plugins.registry import load_registry
 from prunebench.records.record import Record
 from prunebench.records.tuning import read_tunings
 from prunebench.reports.analysis.differences import differences_table
-from prunebench.reports.figures.accuracy import accuracy_figure
+from prunebench.reports.figures.accuracy import accuracy_drawing
+from prunebench.reports.figures.drawing import altair_figure
 from prunebench.reports.output.overview import overview, overview_html
 from prunebench.reports.output.writing import refuse_results_folder, write_report
 from prunebench.reports.reading import read_latencies, read_results
@@ -93,10 +94,10 @@ class Results:
 
     def plot(self) -> alt.TopLevelMixin:
         """Draw accuracy against the keep, with intervals. Raises `UserError` where no point is finished."""
-        figure = accuracy_figure(self.summary())
-        if figure is None:
+        drawing = accuracy_drawing(self.summary())
+        if drawing is None:
             raise UserError("there is nothing to draw: no point is finished")
-        return figure
+        return altair_figure(drawing)
 
     def network(self, criterion: str | None = None, keep: float | None = None, **chosen: Any) -> nn.Module:
         """Load one pruned and fine-tuned network, in eval mode on the CPU. Its facts are `network.pruned`.

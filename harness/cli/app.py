@@ -193,7 +193,7 @@ def seeds_needed(
 ) -> None:
     """Estimate how many seeds would detect a difference, from the spread in a run."""
     from prunebench.reports.output.power import power_document
-    from prunebench.reports.output.writing import markdown
+    from prunebench.reports.output.rendering import markdown
     from prunebench.reports.reading import read_results
 
     if not 0 < power < 1:
@@ -205,7 +205,7 @@ def seeds_needed(
 def compare(before: SourceArgument, after: SourceArgument, margin: MarginOption = _MARGIN) -> None:
     """Show what changed between two runs; exit with code 1 on a regression."""
     from prunebench.reports.output.compare import compare_runs
-    from prunebench.reports.output.writing import markdown
+    from prunebench.reports.output.rendering import markdown
     from prunebench.reports.reading import read_results
 
     document, bad = compare_runs(read_results(before), read_results(after), fraction(margin, "--margin"))

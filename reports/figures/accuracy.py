@@ -1,127 +1,258 @@
-"""The figure of accuracy against the keep, one panel per task and ranking."""
+"""The figure of accuracy against cost, one panel per task, ranking and metric."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-import altair as alt
 import numpy as np
 import pandas as pd
 
-from prunebench.reports.figures.drawing import FAINT, HEIGHT, INK, WIDTH, figure_page, log_ticks
+from prunebench.reports.figures.drawing import FAINT, INK, Drawing, Spec, describe
 from prunebench.reports.figures.labels import spread_labels
-from prunebench.reports.figures.palette import Style, line_styles
-from prunebench.reports.ordering import DENSE_CONTINUED, METRIC_WORDS, cost_metric
-from prunebench.reports.points import PANEL_COLUMNS
+from prunebench.reports.figures.marks import (
+    CONTENT,
+    WORDS,
+    Row,
+    as_is,
+    field,
+    finished,
+    in_table_order,
+    layer,
+    look,
+    name_width,
+    panel_titles,
+    split_panels,
+    symbols,
+    text_at,
+    x_axis,
+)
+from prunebench.reports.figures.palette import style_of
+from prunebench.reports.figures.scales import (
+    KEPT,
+    PERCENT,
+    SMALLEST_ERROR,
+    error_scale,
+    error_ticks,
+    round_ticks,
+    thinned,
+)
+from prunebench.reports.formatting import accuracy_with_half, milliseconds, percent
+from prunebench.reports.ordering import DENSE, DENSE_CONTINUED, METRIC_WORDS, cost_metric, table_order
 
-LABEL_GAP = 15.0  # pixels from label to label
-SMALLEST_ERROR = 5e-4  # where a perfect accuracy is drawn on an axis that is logarithmic in the error
-ERRORS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9)
+Cost = Literal["macs", "params", "ms"]
+NAMES = {"macs": "accuracy", "params": "accuracy_params", "ms": "accuracy_ms"}
+WHAT = {
+    "macs": "MACs kept (single weights: weights kept)",
+    "params": "parameters kept",
+    "ms": "measured milliseconds per batch",
+}
+TITLE = (
+    "Accuracy after fine-tuning against {what}; higher is better. Bands are 95 % t intervals over seeds; "
+    "controls are dashed. The accuracy axis is logarithmic in the error."
+)
+CRITERION = {"field": "criterion", "type": "nominal"}
+BAND = "band"  # the page shows the bands of one criterion at a time and knows them by this word
+AXIS, GAP, LEADER = 56, 13.0, 14  # px: of the y axis, from label to label, and of the line to a label
 
 
-def accuracy_figure(summary: pd.DataFrame) -> alt.TopLevelMixin | None:
-    """Fine-tuned accuracy against the keep: one panel per task and ranking, one line per criterion.
+@dataclass(frozen=True)
+class Frame:
+    """What all layers of a panel share. limits: of the error; left, right: of x, the dense side first."""
 
-    The keep is of the MACs, or of the metric that `cost_metric` names. The accuracy axis is logarithmic in the
-    error, so that 97 and 98 % stay apart beside 20 %. Bands are the t intervals of the summary; controls are dashed.
-    `dense_continued` keeps everything. Its points stand at the mean keep of the others with the same requested keep.
-    None where there is nothing to draw.
+    x: Spec
+    limits: tuple[float, float]
+    width: float
+    height: float
+
+    def y(self, column: str, **more: Any) -> Spec:
+        """Place a column on the axis of errors."""
+        return field(column, scale=error_scale(self.limits), **more)
+
+
+def accuracy_drawing(summary: pd.DataFrame, cost: Cost = "macs") -> Drawing | None:
+    """Draw the fine-tuned accuracy against a cost, one line per criterion.
+
+    cost: `macs` (the metric that `cost_metric` names) or `params` kept, or `ms`, measured milliseconds per batch. The
+    dense network is a point where nothing is removed; `dense_continued` is a level across. None where there is nothing
+    to draw.
     """
-    frame = _drawn_values(summary)
-    if frame.empty:
+    panels = {panel: rows for panel, part in split_panels(summary).items() if (rows := _drawn_rows(part, cost))}
+    if not panels:
         return None
-    styled = line_styles(frame["criterion"].unique().tolist())
-    panels = []
-    for task, of_task in frame.groupby("task", sort=False):
-        limits = _limits(of_task)
-        for (ranking, metric), part in of_task.groupby(["ranking", "metric"], sort=False):
-            plain = metric == cost_metric(str(metric))
-            title = f"{task}, {ranking} ranking" + ("" if plain else f", keeps of {METRIC_WORDS[metric]}")
-            panels.append(_accuracy_panel(part, title, styled, limits))
-    return figure_page(panels)
+    titles, levels, limits = panel_titles(panels), _levels(summary), {}
+    for task in {panel[0] for panel in panels}:
+        across = [one["y"] for panel, level in levels.items() if panel[0] == task for one in level]
+        limits[task] = _limits([row for panel, rows in panels.items() if panel[0] == task for row in rows], across)
+    charts = []
+    for panel, rows in panels.items():
+        level = levels.get(panel) or levels.get((panel[0], "local", panel[2]), [])
+        chart = _chart(rows, level, limits[panel[0]], cost)
+        charts.append((panel[0], chart | ({"title": titles[panel]} if titles[panel] else {})))
+    names = in_table_order(row["criterion"] for rows in panels.values() for row in rows)
+    names = in_table_order([*names, DENSE_CONTINUED]) if levels else names
+    return Drawing(NAMES[cost], TITLE.format(what=WHAT[cost]), tuple(charts), names)
 
 
-def _drawn_values(summary: pd.DataFrame) -> pd.DataFrame:
-    """Give x, the achieved keep, and y, low, high and dense as errors, without missing values."""
-    if "keep_macs" not in summary:
-        return pd.DataFrame()
-    frame = summary.assign(kept=[row[f"keep_{cost_metric(row['metric'])}"] for row in summary.to_dict("records")])
-    frame = frame.dropna(subset=["accuracy_finetuned", "kept"])
-    pruned = frame[frame["criterion"] != DENSE_CONTINUED]
-    place = pruned.groupby([*PANEL_COLUMNS, "keep"])["kept"].mean().to_dict()
-    keys = zip(frame["task"], frame["ranking"], frame["metric"], frame["keep"], strict=True)
-    elsewhere = [place.get(key, own) for key, own in zip(keys, frame["kept"], strict=True)]
-    error = 1 - frame["accuracy_finetuned"]
-    half = frame["accuracy_finetuned_half"].astype(float).fillna(0)
-    drawn = {"y": error, "low": error - half, "high": error + half, "dense": 1 - frame["accuracy_dense"]}
-    return frame[[*PANEL_COLUMNS, "criterion"]].assign(
-        x=frame["kept"].where(frame["criterion"] != DENSE_CONTINUED, elsewhere),
-        **{name: values.clip(SMALLEST_ERROR, 1) for name, values in drawn.items()},
-    )
+def _drawn_rows(part: Sequence[Row], cost: Cost) -> list[dict[str, Any]]:
+    """Give x, the cost, and y, low, high and dense as errors, of the rows that have both."""
+    rows = []
+    for row in part:
+        column = _column(row, cost)
+        if cost == "params" and row["metric"] == "weights":  # single weights leave every parameter where it was
+            continue
+        if row["criterion"] == DENSE_CONTINUED or pd.isna(row.get(column)) or pd.isna(row.get("accuracy_finetuned")):
+            continue
+        rows.append(_errors(row) | {"x": float(row[column]), "full": float(row.get("dense_ms", 1.0))})
+        if cost != "ms":
+            rows[-1]["full"] = 1.0
+        rows[-1]["words"] = describe(row["criterion"], _words(row, column))
+    return rows
 
 
-def _limits(frame: pd.DataFrame) -> tuple[float, float]:
+def _column(row: Row, cost: Cost) -> str:
+    return {"macs": f"keep_{cost_metric(str(row['metric']))}", "params": "keep_params", "ms": "pruned_ms"}[cost]
+
+
+def _errors(row: Row) -> dict[str, Any]:
+    mean, half = float(row["accuracy_finetuned"]), row.get("accuracy_finetuned_half")
+    half = 0.0 if half is None or pd.isna(half) else float(half)
+    errors = {"y": 1 - mean, "low": 1 - mean - half, "high": 1 - mean + half, "dense": 1 - row["accuracy_dense"]}
+    clipped = {name: min(max(value, SMALLEST_ERROR), 1.0) for name, value in errors.items()}
+    return clipped | {"criterion": str(row["criterion"]), "metric": str(row["metric"]), "keep": row["keep"]}
+
+
+def _words(row: Row, column: str) -> str:
+    x = f"{milliseconds(row[column])} ms" if column == "pruned_ms" else f"{percent(row[column], 1)} kept"
+    accuracy = accuracy_with_half(row["accuracy_finetuned"], row.get("accuracy_finetuned_half"))
+    return f"{row['criterion']}, keep {row['keep']:g}: {accuracy} % accurate, {x}"
+
+
+def _levels(summary: pd.DataFrame) -> dict[tuple[str, str, str], list[dict[str, Any]]]:
+    """Give the rows of `dense_continued` by panel."""
+    if "accuracy_finetuned" not in summary:
+        return {}
+    ours = summary[(summary["criterion"] == DENSE_CONTINUED) & summary["accuracy_finetuned"].notna()]
+    return {panel: [{**_errors(row), "row": row} for row in part] for panel, part in split_panels(ours).items()}
+
+
+def _limits(rows: Sequence[Row], across: Sequence[float] = ()) -> tuple[float, float]:
     """Smallest and largest error on the axis. All means fit; intervals are cut where they would squeeze the means."""
-    least, most = float(frame[["y", "dense"]].min().min()), float(frame[["y", "dense"]].max().max())
+    means = [*across, *(row[name] for row in rows for name in ("y", "dense"))]
+    least, most = min(means), max(means)
     room = max(most / least, 1.2)
-    low = min(least, max(float(frame["low"].min()), least / room**0.3))
-    high = min(float(frame["high"].max()), most * room**0.3)
+    low = min(least, max(min(row["low"] for row in rows), least / room**0.3))
+    high = min(max(row["high"] for row in rows), most * room**0.3)
     return low / room**0.05, min(max(high, most) * room**0.05, 1.0)
 
 
-def _accuracy_panel(
-    part: pd.DataFrame, title: str, styled: Mapping[str, Style], limits: tuple[float, float]
-) -> alt.LayerChart | alt.FacetChart:
-    part = part.sort_values("x", ascending=False, kind="stable")
-    edges = sorted({round(x, 3) for x in part["x"]})
-    kept = [x for i, x in enumerate(edges) if i == 0 or x / edges[i - 1] > 1.15]  # labels must not touch
-    cost = METRIC_WORDS[cost_metric(str(part["metric"].iloc[0]))]
-    x_scale = alt.Scale(type="log", domain=[edges[0] / 1.06, max(edges[-1], edges[0] * 1.5) * 1.06], reverse=True)
-    x = alt.X("x:Q", scale=x_scale, title=f"{cost} kept", axis=alt.Axis(values=kept, format=".3~p", grid=False))
-    y_scale = _error_scale(limits)
-    axis = alt.Axis(values=log_ticks(ERRORS, limits), labelExpr="format(1 - datum.value, '.4~p')")
-    y = alt.Y("y:Q", scale=y_scale, title="accuracy after fine-tuning (log scale of the error)", axis=axis)
-    base = alt.Chart(part).encode(color=_colour_encoding(styled), x=x)
-    spans = base.mark_rule(clip=True) if len(edges) == 1 else base.mark_area(opacity=0.11, clip=True)
-    return alt.layer(
-        spans.encode(y=alt.Y("low:Q", scale=y_scale), y2="high:Q"),
-        base.mark_line(strokeWidth=2).encode(y=y, strokeDash=_dash_encoding(styled)),
-        base.mark_point(filled=True, size=42, opacity=1).encode(y=y),
-        *_labels(part, x, y, _colour_encoding(styled), limits),
-    ).properties(width=WIDTH, height=HEIGHT, title=title)
-
-
-def _labels(part: pd.DataFrame, x: alt.X, y: alt.Y, colour: alt.Color, limits: tuple[float, float]) -> list[alt.Chart]:
-    """Name every line at its end and mark the dense accuracy. Names that would touch are moved apart."""
-    ends = part.drop_duplicates("criterion", keep="last")[["criterion", "x", "y"]]
-    dense = float(part["dense"].mean())
-    low, high = np.log(limits)
-    pixel = (high - low) / HEIGHT
-    places = np.exp(
-        spread_labels(np.log([*ends["y"], dense]).tolist(), LABEL_GAP * pixel, (low + 6 * pixel, high - 6 * pixel))
-    )
-    ends = ends.assign(label=places[:-1])
-    line = pd.DataFrame({"y": [dense], "label": [places[-1]], "text": ["dense"]})
-    at_label = {"x": alt.value(WIDTH + 26), "y": alt.Y("label:Q", scale=_error_scale(limits))}
-    leader = {"x2": alt.value(WIDTH + 22), "y": y, "y2": "label:Q"}
-    text: dict[str, Any] = {"align": "left", "baseline": "middle", "fontSize": 11}
-    return [
-        alt.Chart(line).mark_rule(color=FAINT, strokeDash=[1, 2]).encode(y=y),
-        alt.Chart(line).mark_rule(color=FAINT, strokeDash=[1, 2]).encode(x=alt.value(WIDTH), **leader),
-        alt.Chart(line).mark_text(color=FAINT, fontStyle="italic", **text).encode(text="text:N", **at_label),
-        alt.Chart(ends).mark_rule(strokeWidth=1).encode(x=x, color=colour, **leader),
-        alt.Chart(ends).mark_text(color=INK, **text).encode(text="criterion:N", **at_label),
+def _chart(rows: list[dict[str, Any]], level: list[dict[str, Any]], limits: Any, cost: Cost) -> Spec:
+    names = in_table_order(row["criterion"] for row in rows)
+    labels = [*names, *([DENSE_CONTINUED] if level else [])]
+    room = name_width(labels, 110) + LEADER + 6
+    height = min(max(210, (len(labels) + 1) * GAP + 20), 500)
+    full = float(np.mean([row["full"] for row in rows]))
+    frame = Frame(_x(rows, full, cost), limits, CONTENT - AXIS - room, height)
+    dense = float(np.exp(np.mean(np.log([row["dense"] for row in rows]))))
+    rows = sorted(rows, key=lambda row: (table_order(row["criterion"]), -row["x"]))
+    ticks = {"values": error_ticks(limits, dense), "labelExpr": PERCENT, "title": "accuracy", "titlePadding": 4}
+    y = frame.y("y", axis=ticks)
+    point = {"x": full, "y": dense, "colour": INK, "fill": INK, "shape": "circle"}
+    point |= {"words": describe(DENSE, f"{DENSE} network, nothing removed: {percent(1 - dense)} accurate")}
+    layers = [
+        *_bands(rows, frame),
+        *_level_lines(level, frame),
+        _lines(rows, frame, y),
+        symbols([row | look(row["criterion"]) for row in rows] + [point], frame.x, y, 40),
+        *_labels(_ends(rows, level), dense, frame),
     ]
+    return finished(layers, (frame.width, height), None)
 
 
-def _error_scale(limits: tuple[float, float]) -> alt.Scale:
-    return alt.Scale(type="log", domain=list(limits), nice=False, reverse=True)
+def _x(rows: Sequence[Row], full: float, cost: Cost) -> Spec:
+    """Give the axis of the cost, the whole network at the left."""
+    low, high = min(row["x"] for row in rows), max([full, *(row["x"] for row in rows)])
+    low = min(low, high / 1.5)
+    room = (high / low) ** 0.05
+    domain = (low / room, high * room)
+    axis: dict[str, Any] = {"kind": "log", "reverse": True, "labelOverlap": False}
+    ratio = (high / low) ** 0.2
+    if cost == "ms":
+        return x_axis(domain, "ms per batch", values=thinned(round_ticks(domain), ratio), format="~g", **axis)
+    word = METRIC_WORDS[cost_metric(str(rows[0]["metric"]))] if cost == "macs" else METRIC_WORDS[cost]
+    ticks = thinned([round(row["x"], 3) for row in rows] + [1.0], ratio)
+    return x_axis(domain, f"{word} kept", values=ticks, labelExpr=KEPT, **axis)
 
 
-def _colour_encoding(styled: Mapping[str, Style]) -> alt.Color:
-    scale = alt.Scale(domain=list(styled), range=[s.colour for s in styled.values()])
-    return alt.Color("criterion:N", scale=scale, legend=None, sort=list(styled))
+def _bands(rows: Sequence[Row], frame: Frame) -> list[Spec]:
+    """Draw the intervals: an area where a criterion has several keeps, and lines elsewhere."""
+    spread = [
+        {name: row[name] for name in ("x", "criterion")}
+        | {"low": max(row["low"], frame.limits[0]), "high": min(row["high"], frame.limits[1])}
+        | {"colour": style_of(row["criterion"]).colour, "words": describe(row["criterion"], BAND)}
+        for row in rows
+        if row["low"] < row["high"]
+    ]
+    if not spread:
+        return []
+    single = len({row["x"] for row in spread}) == len({row["criterion"] for row in spread})
+    ends = {"x": frame.x, "y": frame.y("low"), "y2": {"field": "high"}, "detail": CRITERION, "description": WORDS}
+    if single:
+        return [layer("rule", spread, ends | {"color": as_is("colour")}, opacity=0.4)]
+    return [layer("area", spread, ends | {"fill": as_is("colour")}, opacity=0.1)]
 
 
-def _dash_encoding(styled: Mapping[str, Style]) -> alt.StrokeDash:
-    scale = alt.Scale(domain=list(styled), range=[s.dash for s in styled.values()])
-    return alt.StrokeDash("criterion:N", scale=scale, legend=None)
+def _lines(rows: Sequence[Row], frame: Frame, y: Spec) -> Spec:
+    """Draw one line per criterion."""
+    points = []
+    for row in rows:
+        name, style = row["criterion"], style_of(row["criterion"])
+        point = {"x": row["x"], "y": row["y"], "criterion": name, "words": describe(name, name)}
+        points.append(point | {"colour": style.colour, "dash": list(style.dash)})
+    channels = {"strokeDash": as_is("dash"), "stroke": as_is("colour"), "detail": CRITERION, "description": WORDS}
+    return layer("line", points, {"x": frame.x, "y": y} | channels, strokeWidth=2)
+
+
+def _level_lines(level: Sequence[Row], frame: Frame) -> list[Spec]:
+    """Draw `dense_continued` across, at its mean over the keeps, for each of which it was trained as long."""
+    if not level:
+        return []
+    each = "; ".join(
+        f"keep {one['row']['keep']:g} {accuracy_with_half(1 - one['y'], one['row'].get('accuracy_finetuned_half'))}"
+        for one in level
+    )
+    words = f"{DENSE_CONTINUED}, never pruned, trained as long as after a cut: accuracy in percent at {each}"
+    row = {"y": _level(level), "words": describe(DENSE_CONTINUED, words)}
+    style = style_of(DENSE_CONTINUED)
+    mark: Spec = {"color": style.colour, "strokeDash": list(style.dash), "strokeWidth": 1.5, "clip": True}
+    return [layer("rule", [row], {"y": frame.y("y"), "description": WORDS}, **mark)]
+
+
+def _level(level: Sequence[Row]) -> float:
+    return float(np.mean([one["y"] for one in level]))
+
+
+def _ends(rows: Sequence[Row], level: Sequence[Row]) -> list[dict[str, Any]]:
+    """Give the end of every line: its last point, and the right edge for a level (no x)."""
+    last = {row["criterion"]: row for row in rows}  # sorted by falling x
+    ends = [{"text": name, "x": row["x"], "y": row["y"], "colour": style_of(name).colour} for name, row in last.items()]
+    if level:
+        ends.append({"text": DENSE_CONTINUED, "y": _level(level), "colour": style_of(DENSE_CONTINUED).colour})
+    return ends
+
+
+def _labels(ends: list[dict[str, Any]], dense: float, frame: Frame) -> list[Spec]:
+    """Name every line at its end, and the dense point. Names that would touch are moved apart."""
+    low, high = np.log(frame.limits)
+    pixel = (high - low) / frame.height
+    values = [float(np.log(min(max(end["y"], frame.limits[0]), frame.limits[1]))) for end in ends]
+    places = np.exp(spread_labels(values, GAP * pixel, (low + 5 * pixel, high - 5 * pixel)))
+    labelled = [end | {"label": float(place)} for end, place in zip(ends, places, strict=True)]
+    side = {"value": frame.width + LEADER}
+    layers = [text_at(labelled, side, frame.y("label"), align="left", dx=4, limit=110)]
+    for inside in (True, False):
+        some = [end for end in labelled if ("x" in end) == inside]
+        start = frame.x if inside else {"value": frame.width}
+        leader = {"x": start, "x2": side, "y": frame.y("y"), "y2": {"field": "label"}, "color": as_is("colour")}
+        layers += [layer("rule", some, leader, strokeWidth=0.8, opacity=0.7)] if some else []
+    note: Spec = {"align": "left", "dx": 7, "dy": -9, "color": FAINT, "fontStyle": "italic"}
+    return [*layers, text_at([{"y": dense, "text": DENSE}], {"value": 0}, frame.y("y"), **note)]

@@ -1,54 +1,78 @@
 """Layout and output that all figures share. vl-convert makes SVG and PNG without a browser or a network."""
 
-import re
-from collections.abc import Sequence
-from io import BytesIO, StringIO
-from typing import Any
+from __future__ import annotations
 
-import altair as alt
-import numpy as np
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-WIDTH, HEIGHT = 380, 300
-INK, FAINT = "#222222", "#8a8a8a"
+import vl_convert
+
+if TYPE_CHECKING:
+    import altair as alt
+
+Spec = dict[str, Any]  # a chart in the language of Vega-Lite: making one of Altair's objects takes longer than drawing
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+PADDING = 8
+INK, FAINT, GRID, DOMAIN = "#222222", "#767676", "#e6e6e6", "#999999"  # each has its counterpart in the page's themes
 FONT = "Helvetica, Arial, sans-serif"
+SEPARATOR = "|"  # in the description of a mark, between the criterion and the text
 
 
-def figure_page(panels: list[Any]) -> alt.TopLevelMixin:
-    """Arrange panels in rows of two, on white."""
+@dataclass(frozen=True)
+class Drawing:
+    """A figure as charts. name: of its files; title: the caption; charts: (task, chart), no task for one of all.
+
+    criteria: those that the charts show, in the order of the tables; the page makes its legend of them.
+    """
+
+    name: str
+    title: str
+    charts: tuple[tuple[str, Spec], ...] = field(repr=False)
+    criteria: tuple[str, ...] = ()
+
+
+def describe(criterion: str, text: str) -> str:
+    """Describe a mark: the page shows the text as its tooltip and finds the mark by its criterion.
+
+    >>> describe("taylor", "taylor, keep 0.5: 98.2 %")
+    'taylor|taylor, keep 0.5: 98.2 %'
+    """
+    return f"{criterion}{SEPARATOR}{text}"
+
+
+def whole_figure(drawing: Drawing) -> Spec:
+    """Arrange all charts in rows of two, on white, for a file."""
+    charts = [chart for _, chart in drawing.charts]
+    return configured({"concat": charts, "columns": 2, "spacing": 36}, "white")
+
+
+def altair_figure(drawing: Drawing) -> alt.TopLevelMixin:
+    """Give the whole figure as a chart of Altair, which notebooks show."""
+    import altair
+
+    figure: alt.ConcatChart = altair.ConcatChart.from_dict(whole_figure(drawing), validate=False)
+    return figure
+
+
+def configured(chart: Spec, background: str = "transparent") -> Spec:
+    """Set fonts, colours of axes and titles, and the background."""
     text = {"labelFont": FONT, "titleFont": FONT, "labelColor": INK, "titleColor": INK, "labelFontSize": 11}
-    figure: alt.ConcatChart = alt.concat(*panels, columns=2, spacing=36).resolve_scale(color="independent")
-    whole: alt.TopLevelMixin = (
-        figure.configure(background="white", font=FONT, padding=12)
-        .configure_axis(**text, titleFontSize=12, titleFontWeight="normal", gridColor="#e6e6e6", domainColor="#999999")
-        .configure_title(font=FONT, fontSize=13, color=INK, anchor="start", fontWeight=600, offset=10)
-        .configure_legend(**text)
-        .configure_view(stroke=None)
-    )
-    return whole
+    axis = text | {"titleFontSize": 12, "titleFontWeight": "normal", "gridColor": GRID, "domainColor": DOMAIN}
+    title = {"font": FONT, "fontSize": 13, "color": INK, "anchor": "start", "fontWeight": 600, "offset": 10}
+    config = {"font": FONT, "axis": axis, "title": title, "view": {"stroke": None}}
+    return chart | {"$schema": SCHEMA, "background": background, "padding": PADDING, "config": config}
 
 
-def svg_text(figure: alt.TopLevelMixin) -> str:
-    """Draw a figure as SVG text. Ids are numbered from 0, as the renderer goes on counting from figure to figure."""
-    file = StringIO()
-    figure.save(file, format="svg")
-    text = file.getvalue()
-    for number, old in enumerate(dict.fromkeys(re.findall(r'id="([^"]+)"', text))):
-        text = text.replace(f'id="{old}"', f'id="part{number}"').replace(f"url(#{old})", f"url(#part{number})")
-    return text
+def svg_text(figure: alt.TopLevelMixin | Spec) -> str:
+    """Draw a figure as SVG text."""
+    return str(vl_convert.vegalite_to_svg(_spec_of(figure)))
 
 
-def png_bytes(figure: alt.TopLevelMixin) -> bytes:
-    """Draw a figure as PNG, two pixels a unit of length."""
-    data = BytesIO()
-    figure.save(data, format="png", scale_factor=2)
-    return data.getvalue()
+def png_bytes(svg: str) -> bytes:
+    """Turn an SVG into a PNG, two pixels a unit of length."""
+    return bytes(vl_convert.svg_to_png(svg, scale=2))
 
 
-def log_ticks(candidates: Sequence[float], limits: tuple[float, float]) -> list[float]:
-    """Choose candidates inside the limits of a log axis that do not touch; fewer than three become four even steps."""
-    apart = (limits[1] / limits[0]) ** (1 / 14)
-    inside: list[float] = []
-    for value in candidates:
-        if limits[0] <= value <= limits[1] and (not inside or value / inside[-1] >= apart):
-            inside.append(value)
-    return inside if len(inside) > 2 else [float(f"{v:.2g}") for v in np.geomspace(*limits, 6)[1:-1]]
+def _spec_of(figure: alt.TopLevelMixin | Spec) -> Spec:
+    spec: Spec = figure if isinstance(figure, dict) else figure.to_dict(validate=False)
+    return spec

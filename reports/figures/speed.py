@@ -1,61 +1,149 @@
-"""The figure of measured beside theoretical speed-up, one panel per task and ranking."""
+"""The figure of measured beside theoretical speed-up."""
 
-import altair as alt
+import math
+from collections.abc import Sequence
+from typing import Any
+
 import pandas as pd
 
-from prunebench.reports.figures.drawing import WIDTH, figure_page, log_ticks
-from prunebench.reports.ordering import METRIC_WORDS
-from prunebench.reports.points import PANEL_COLUMNS
+from prunebench.reports.figures.drawing import FAINT, INK, Drawing, Spec, describe
+from prunebench.reports.figures.marks import (
+    CONTENT,
+    Row,
+    as_is,
+    field,
+    finished,
+    in_table_order,
+    layer,
+    look,
+    panel_titles,
+    split_panels,
+    symbols,
+    text_at,
+    texts,
+    x_axis,
+)
+from prunebench.reports.figures.scales import round_ticks, thinned
+from prunebench.reports.formatting import as_multiple, is_missing, percent
+from prunebench.reports.ordering import DENSE_CONTINUED
 
-HUES = ("#56B4E9", "#0072B2", "#D55E00", "#222222", "#009E73", "#CC79A7")
-RATIOS = (0.25, 0.5, 0.7, 1, 1.2, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
+TITLE = (
+    "Measured speed-up against the speed-up by the count of MACs, one dot per network; on the diagonal the count is "
+    "kept. Lines are 95 % intervals, hollow dots are unreliable; black dots stand for several criteria of equal widths."
+)
 SMALLEST = 0.05  # lower end of an interval that reaches zero, which a logarithmic axis lacks
+TIMES = "format(datum.value, '.2~f') + 'x'"
+AXIS, HEIGHT, NAME = 52, 250, 50  # px; of the name of a keep beside the last dot
+
+Ends = tuple[float, float]
+Box = tuple[float, float, float, float]  # left, right, top, bottom
 
 
-def speed_figure(summary: pd.DataFrame) -> alt.TopLevelMixin | None:
-    """Measured beside theoretical speed-up: one panel per task and ranking, one row per criterion.
+def speed_drawing(summary: pd.DataFrame) -> Drawing | None:
+    """Draw the speed-ups of every network: a panel per task, ranking and metric. None where nothing was timed.
 
-    The interval is over seeds; one seed has the measurement's own interval. Dots of noisy measurements are hollow. None
-    where nothing was timed.
+    Networks of equal widths are one dot. The interval is over seeds; one seed has the measurement's own interval.
     """
     if "measured" not in summary:
         return None
-    frame = summary.dropna(subset=["measured"])
-    half = frame["measured_half"].astype(float)
-    frame = frame.assign(
-        low=(frame["measured"] - half).clip(lower=SMALLEST).fillna(frame["own_low"]),
-        high=(frame["measured"] + half).fillna(frame["own_high"]),
+    pruned = summary[summary["criterion"] != DENSE_CONTINUED]
+    panels = split_panels(pruned.dropna(subset=["measured", "theoretical"]))
+    if not panels:
+        return None
+    titles = panel_titles(panels)
+    charts = tuple((panel[0], _chart(_networks(rows), titles[panel])) for panel, rows in panels.items())
+    names = in_table_order(row["criterion"] for rows in panels.values() for row in rows)
+    return Drawing("speed", TITLE, charts, names)
+
+
+def _networks(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Give one mark per network: rows with equal cost and equal measurements have equal widths."""
+    shared: dict[tuple[float, ...], list[Row]] = {}
+    for row in rows:
+        shared.setdefault((row["keep"], row["theoretical"], row["measured"]), []).append(row)
+    return [_mark(group) for group in shared.values()]
+
+
+def _mark(group: Sequence[Row]) -> dict[str, Any]:
+    row, names = group[0], in_table_order(row["criterion"] for row in group)
+    half = row["measured_half"]
+    ends = (row["own_low"], row["own_high"]) if is_missing(half) else (row["measured"] - half, row["measured"] + half)
+    filled = not bool(row["noisy"])
+    several = {"colour": INK, "fill": INK if filled else "none", "shape": "circle"}
+    style = several if len(names) > 1 else look(names[0], filled)
+    words = f"{', '.join(names)}, keep {row['keep']:g}: measured {as_multiple(row['measured'])} "
+    words += f"[{ends[0]:.2f}, {ends[1]:.2f}], {as_multiple(row['theoretical'])} by MACs"
+    words += f" ({percent(row['measured'] / row['theoretical'], 0)} of it)" + ("" if filled else ", unreliable")
+    place = {"x": row["theoretical"], "y": row["measured"], "low": max(ends[0], SMALLEST), "high": ends[1]}
+    return style | place | {"keep": float(row["keep"]), "words": describe(" ".join(names), words)}
+
+
+def _chart(marks: Sequence[dict[str, Any]], title: Spec | None) -> Spec:
+    across = _domain([mark["x"] for mark in marks], [])
+    up = _domain([mark["y"] for mark in marks], [mark[end] for mark in marks for end in ("low", "high")])
+    size = (CONTENT - AXIS - 8, HEIGHT)
+    across = across[0], across[1] * (across[1] / across[0]) ** (NAME / (size[0] - NAME))
+    scale = {"type": "log", "domain": list(up), "nice": False}
+    ticks = thinned(round_ticks(up), (up[1] / up[0]) ** 0.09)
+    axis = {"values": ticks, "labelExpr": TIMES, "title": "measured speed-up", "titlePadding": 4, "tickSize": 4}
+    y = field("y", scale=scale, axis=axis)
+    values = thinned(round_ticks(across), (across[1] / across[0]) ** 0.13)
+    x = x_axis(across, "speed-up by the count of MACs", kind="log", values=values, labelExpr=TIMES)
+    ends = {"x": x, "y": field("low", scale=scale), "y2": {"field": "high"}, "color": as_is("colour")}
+    layers = [
+        *_promise(across, up, x, y),
+        layer("rule", marks, ends, strokeWidth=1.5, clip=True),
+        symbols(marks, x, y),
+        *_keep_labels(marks, (across, up), size),
+    ]
+    return finished(layers, size, title)
+
+
+def _domain(values: Sequence[float], ends: Sequence[float]) -> Ends:
+    """Limits of an axis that holds 1 and all values; ends of intervals fit as far as they do not squeeze the values."""
+    low, high = min([*values, 1.0]), max([*values, 1.2])
+    room = (high / low) ** 0.35
+    low, high = (
+        min([low, *(max(end, low / room) for end in ends)]),
+        max([high, *(min(end, high * room) for end in ends)]),
     )
-    groups = frame.groupby(PANEL_COLUMNS, sort=False)
-    panels = []
-    for (task, ranking, metric), part in groups:
-        title = f"{task}, {ranking} ranking" + ("" if metric == "macs" else f", keeps of {METRIC_WORDS[metric]}")
-        panels.append(_speed_panel(part, title))
-    return figure_page(panels) if panels else None
+    pad = (high / low) ** 0.06
+    return low / pad, high * pad
 
 
-def _speed_panel(part: pd.DataFrame, title: str) -> alt.LayerChart | alt.FacetChart:
-    low = max(min(float(part["theoretical"].min()), float(part["low"].min()), 1.0) * 0.95, SMALLEST)
-    high = max(float(part["theoretical"].max()), float(part["high"].max())) * 1.07
-    scale = alt.Scale(type="log", domain=[low, high], nice=False)
-    axis = alt.Axis(values=log_ticks(RATIOS, (low, high)), labelExpr="format(datum.value, '.2~f') + 'x'")
-    x = alt.X("measured:Q", scale=scale, title="speed-up (tick: theoretical, dot: measured)", axis=axis)
-    rows = list(dict.fromkeys(part["criterion"]))
-    keeps = [f"{keep:g}" for keep in sorted(part["keep"].unique(), reverse=True)]
-    hues = [HUES[number % len(HUES)] for number in range(len(keeps))]
-    legend = alt.Legend(title="keep", symbolType="circle", symbolStrokeWidth=0, symbolSize=80, symbolOpacity=1)
-    colour = alt.Color("label:N", scale=alt.Scale(domain=keeps, range=hues), sort=keeps, legend=legend)
-    columns = ["criterion", "theoretical", "measured", "low", "high", "noisy"]
-    drawn = part[columns].assign(label=[f"{keep:g}" for keep in part["keep"]])
-    y = alt.Y("criterion:N", sort=rows, title=None, axis=alt.Axis(grid=True, ticks=False, domain=False))
-    base = alt.Chart(drawn).encode(y=y, color=colour)
-    theoretical = alt.X("theoretical:Q", scale=scale)
-    return alt.layer(
-        base.mark_rule(opacity=0.45, strokeDash=[2, 2]).encode(x=theoretical, x2="measured:Q"),
-        base.mark_tick(thickness=2, size=13).encode(x=theoretical),
-        base.mark_rule(strokeWidth=2, clip=True).encode(x=alt.X("low:Q", scale=scale), x2="high:Q"),
-        base.mark_point(filled=True, size=55, opacity=1).transform_filter("!datum.noisy").encode(x=x),
-        base.mark_point(filled=False, size=55, opacity=1, fill="white", strokeWidth=2)
-        .transform_filter("datum.noisy")
-        .encode(x=x),
-    ).properties(width=WIDTH, height=alt.Step(22), title=title)
+def _promise(across: Ends, up: Ends, x: Spec, y: Spec) -> list[Spec]:
+    """Draw the diagonal, where the measured speed-up is the theoretical one."""
+    start, end = max(across[0], up[0]), min(across[1], up[1])
+    line = layer("line", [{"x": v, "y": v} for v in (start, end)], {"x": x, "y": y}, color=FAINT, strokeWidth=1)
+    note: Spec = {"align": "left", "dx": 26, "dy": -7, "fontStyle": "italic", "color": FAINT}
+    return [line, text_at([{"x": start, "y": start, "text": "as counted"}], x, y, **note)]
+
+
+def _keep_labels(marks: Sequence[dict[str, Any]], limits: tuple[Ends, Ends], size: Ends) -> list[Spec]:
+    """Name the keep of every network beside it, where there is room; every keep has one name at least."""
+    dots = [(_pixel(mark["x"], limits[0], size[0]), size[1] - _pixel(mark["y"], limits[1], size[1])) for mark in marks]
+    taken = [(x - 6, x + 6, y - 6, y + 6) for x, y in dots]
+    named: set[float] = set()
+    rows = []
+    for mark, (x, y) in sorted(zip(marks, dots, strict=True), key=lambda pair: (-pair[0]["x"], pair[0]["y"])):
+        text = f"keep {mark['keep']:g}"
+        wide = 6.0 * len(text)
+        below = min(x - wide / 2, size[0] + 8 - wide)
+        places = ((x + 9, y), (below, y + 15), (x - wide - 9, y), (below, y - 15))
+        boxes = [(left, left + wide, middle - 6, middle + 6) for left, middle in places]
+        free = [box for box in boxes if box[1] <= size[0] + 8 and not any(_touch(box, other) for other in taken)]
+        if not free and mark["keep"] in named:
+            continue
+        box = (free or boxes[1:])[0]
+        taken.append(box)
+        named.add(mark["keep"])
+        rows.append({"px": box[0], "py": box[2] + 6, "text": text})
+    return [texts(rows)]
+
+
+def _pixel(value: float, limits: Ends, length: float) -> float:
+    return length * math.log(value / limits[0]) / math.log(limits[1] / limits[0])
+
+
+def _touch(one: Box, other: Box) -> bool:
+    return one[0] < other[1] and other[0] < one[1] and one[2] < other[3] and other[2] < one[3]

@@ -8,7 +8,6 @@ from prunebench.reports.analysis.differences import contrast_tables
 from prunebench.reports.analysis.fidelity import fidelity_table
 from prunebench.reports.analysis.fronts import fronts_table
 from prunebench.reports.analysis.margins import MARGIN, failed_points, margins_table, smallest_keeps_table
-from prunebench.reports.analysis.power import power_table
 from prunebench.reports.analysis.score_matrix import score_matrix_table
 from prunebench.reports.results import Results
 from prunebench.reports.tables.records import records_table
@@ -22,7 +21,7 @@ from prunebench.reports.tables.widths import widths_table
 def make_tables(results: Results, entries: list[AcrossTasks], margin: float = MARGIN) -> dict[str, pd.DataFrame]:
     """Make every table once, by the name of its file.
 
-    entries: as `compare_across_tasks`. margin: of non-inferiority, and the difference of the table `power`; a fraction.
+    entries: as `compare_across_tasks`. margin: of non-inferiority, a fraction.
     """
     records, speed = records_table(results), speed_table(results)
     summary = summary_table(records, speed, main_setting(results))
@@ -36,7 +35,6 @@ def make_tables(results: Results, entries: list[AcrossTasks], margin: float = MA
         "smallest_keeps": smallest_keeps_table(margins, failed_points(results)),
         "areas": areas,
         "fronts": fronts_table(summary),
-        "power": power_table(differences, margin),
         "ranks": ranks_table(entries),
         "wilcoxon": wilcoxon_table(entries),
         "aggregates": aggregates_table(results, entries),

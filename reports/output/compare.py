@@ -42,7 +42,7 @@ def compare_runs(before: Results, after: Results, margin: float) -> tuple[Docume
         Section("In short", (Items((*_verdict_counts(table), *_unmatched_records(before, after))),)),
     ]
     facts = (("before", before.source), ("after", after.source))
-    return Document("Two runs compared", "", facts, tuple(sections)), bad
+    return Document("Two runs compared", (), facts, tuple(sections)), bad
 
 
 def _row(row: dict[Any, Any]) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ def power_document(results: Results, difference: float, power: float) -> Documen
     rows = tuple(_row(row) for row in table.to_dict("records"))
     note = NOTE.format(difference=100 * difference, power=power, fewest=FEWEST_SEEDS)
     sections = (Section("Seeds needed", (Text(note), Table("", HEADER, rows, text_columns=5))),)
-    return Document("Power", "", (("source", results.source),), sections)
+    return Document("Power", (), (("source", results.source),), sections)
 
 
 def _row(row: dict[Any, Any]) -> tuple[str, ...]:

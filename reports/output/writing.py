@@ -1,35 +1,28 @@
-"""Write a report: Markdown, LaTeX, CSV, Parquet, figures and a self-contained page."""
+"""Write a report: a page, Markdown, LaTeX, CSV, Parquet and figures."""
 
-import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from prunebench.errors import UserError
 from prunebench.paths import exists
 from prunebench.reports.analysis.across_tasks import compare_across_tasks
+from prunebench.reports.analysis.answers import find_answers
 from prunebench.reports.analysis.margins import MARGIN
-from prunebench.reports.document import Document, Figure, Section
-from prunebench.reports.figures.accuracy import accuracy_figure
-from prunebench.reports.figures.drawing import png_bytes, svg_text
-from prunebench.reports.figures.speed import speed_figure
+from prunebench.reports.document import Figure, Panel, Section
+from prunebench.reports.figures.drawing import Drawing, configured, png_bytes, svg_text, whole_figure
+from prunebench.reports.figures.drawings import all_drawings
 from prunebench.reports.formatting import MISSING
 from prunebench.reports.output.all_tables import make_tables
+from prunebench.reports.output.assembly import make_document
 from prunebench.reports.output.latex import latex_tables
 from prunebench.reports.output.parquet import parquet_bytes, require_pyarrow
+from prunebench.reports.output.rendering import html_page, markdown
 from prunebench.reports.results import Results
-from prunebench.reports.sections.assembly import make_document
 
-TEMPLATES = Path(__file__).parents[1] / "templates"
-TITLES = {
-    "accuracy": "Accuracy after fine-tuning against MACs kept (single weights: against weights kept); "
-    "bands: 95 % t intervals over seeds, cut off at 0 and 100 % and at the frame; dashed: controls.",
-    "speed": "Speed-up by the count of MACs (tick) and as measured (dot; line: 95 % interval, cut off at the frame; "
-    "hollow: unreliable).",
-}
+Files = dict[str, str | bytes]
 
 
 def write_report(
@@ -49,18 +42,12 @@ def write_report(
         require_pyarrow()
     entries = compare_across_tasks(results)
     tables = make_tables(results, entries, margin)
-    files: dict[str, str | bytes] = {f"{name}.csv": _csv(table) for name, table in tables.items()}
-    if columnar:
-        files |= {f"{name}.parquet": parquet_bytes(table) for name, table in tables.items()}
-    drawn = {"accuracy": accuracy_figure(tables["summary"]), "speed": speed_figure(tables["summary"])}
-    pictures = []
-    for name, figure in drawn.items():
-        if figure is not None:
-            text = svg_text(figure)
-            files |= {f"figures/{name}.svg": text, f"figures/{name}.png": png_bytes(figure)}
-            pictures.append(Figure(name, TITLES[name], text))
-    document = make_document(results, tables, entries, pictures)
+    answers = find_answers(tables["summary"], tables["differences"])
+    drawings = all_drawings(tables, entries, answers, margin)
+    figures = {one.name: _panels(one) for one in drawings}
+    document = make_document(results, tables, entries, figures)
     document = replace(document, sections=(*front, *document.sections))
+    files = _table_files(tables, columnar) | _figure_files(drawings)
     files |= {"report.md": markdown(document), "index.html": html_page(document), "tables.tex": latex_tables(document)}
     return _write(folder, files)
 
@@ -75,45 +62,32 @@ def refuse_results_folder(source: Path, folder: Path) -> None:
         raise UserError(f"--output {folder}: {file} is a file; give a folder")
 
 
-def markdown(document: Document) -> str:
-    """Render a report as GitHub's Markdown. Pictures lie in `figures/`."""
-    return _environment(escape=False).get_template("report.md.j2").render(document=document)
+def _panels(drawing: Drawing) -> Figure:
+    panels = tuple(Panel(task, svg_text(configured(chart))) for task, chart in drawing.charts)
+    return Figure(drawing.name, drawing.title, panels, drawing.criteria)
 
 
-def html_page(document: Document) -> str:
-    """Render a report as one HTML page with its pictures inside."""
-    return _environment(escape=True).get_template("index.html.j2").render(document=document)
+def _figure_files(drawings: list[Drawing]) -> Files:
+    """Draw each figure whole, for papers."""
+    files: Files = {}
+    for one in drawings:
+        svg = svg_text(whole_figure(one))
+        files |= {f"figures/{one.name}.svg": svg, f"figures/{one.name}.png": png_bytes(svg)}
+    return files
 
 
-def _environment(escape: bool) -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=escape,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters |= {"kind": lambda block: type(block).__name__, "inline": _inline_svg, "code": _code_markup}
-    return environment
-
-
-def _inline_svg(picture: Figure) -> Markup:
-    """Make an SVG part of a page. Its ids get the picture's name, as two pictures use the same ids."""
-    text = re.sub(r'(id="|url\(#)', rf"\g<1>{picture.name}-", picture.svg)
-    return Markup(text[text.index("<svg") :])
-
-
-def _code_markup(text: str) -> Markup:
-    """Turn `names` in backticks into code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(Markup.escape(text))))
+def _table_files(tables: Mapping[str, pd.DataFrame], columnar: bool) -> Files:
+    files: Files = {f"{name}.csv": _csv(table) for name, table in tables.items()}
+    if columnar:
+        files |= {f"{name}.parquet": parquet_bytes(table) for name, table in tables.items()}
+    return files
 
 
 def _csv(table: pd.DataFrame) -> str:
     return str(table.to_csv(index=False, na_rep=MISSING, lineterminator="\n"))
 
 
-def _write(folder: Path, files: dict[str, str | bytes]) -> list[Path]:
+def _write(folder: Path, files: Files) -> list[Path]:
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
         for name, content in files.items():

@@ -1,16 +1,17 @@
-"""The sections on time and place: measured speed, seconds by stage, machines and packages."""
+"""The sections on time and place: measured speed, machines and packages."""
 
 from typing import Any
 
 import pandas as pd
 
 from prunebench.reports.document import Items, Section, Table, Text
-from prunebench.reports.formatting import as_multiple, duration, milliseconds
+from prunebench.reports.formatting import as_multiple, milliseconds
 from prunebench.reports.results import Results
 from prunebench.reports.row_text import keep_of_metric
 from prunebench.reports.sections.comparison import UNRELIABLE
 from prunebench.reports.tables.speed import DISAGREE, SETTING
 
+SPEED = "How much faster does it run?"
 TIMED = (
     *("keep", "ranking", "criterion", "n", "dense ms", "pruned ms"),
     *("theoretical", "measured", "own interval", "efficiency"),
@@ -20,7 +21,7 @@ TIMED = (
 def speed_section(speed: pd.DataFrame) -> Section:
     """Tabulate every timing, by machine, backend, batch and threads. speed: as `speed_table`."""
     if not len(speed):
-        return Section("Measured speed", (), "Nothing was timed.")
+        return Section(SPEED, (), "Nothing was timed.")
     tables = []
     for (task, machine, backend, batch, threads), part in speed.groupby(["task", *SETTING], sort=False):
         rows = [timed_row(row) for row in part.to_dict("records")]
@@ -33,7 +34,7 @@ def speed_section(speed: pd.DataFrame) -> Section:
     )
     noisy = (Text(UNRELIABLE),) if bool(speed["noisy"].any()) else ()
     busy = tuple(Text(line) for line in busy_lines(speed))
-    return Section("Measured speed", (Text(text), *noisy, *busy, *tables))
+    return Section(SPEED, (*busy, Text(text), *noisy, *tables), name="speed")
 
 
 def timed_row(row: dict[Any, Any]) -> tuple[str, ...]:
@@ -57,24 +58,6 @@ def busy_lines(speed: pd.DataFrame) -> list[str]:
             cure = "the machine was busy or throttled; read no milliseconds off, and time again on an idle one"
             lines.append(f"Warning: {task} on {machine}, {backend}: {seen}: {cure}.")
     return lines
-
-
-def stages_section(stages: pd.DataFrame) -> Section:
-    """Tabulate seconds by stage, and count the dense trainings: one per block. stages: as `stages_table`."""
-    if not len(stages):
-        return Section("Seconds by stage", (), "The records say nothing about it.")
-    dense = stages[stages["stage"] == "dense"].to_dict("records")
-    lines = [
-        f"{row['task']}: dense trainings {row['runs']}, blocks {row['blocks']}, points served {row['points']}"
-        for row in dense
-    ]
-    cells = [
-        (r["task"], r["stage"], str(r["runs"]), str(r["points"]), duration(r["seconds"]), duration(r["mean_seconds"]))
-        for r in stages.to_dict("records")
-    ]
-    header = ("task", "stage", "computed", "uses", "seconds in all", "seconds each")
-    caption = "A stage is computed once and used by every point that begins with it."
-    return Section("Seconds by stage", (Items(tuple(lines)), Table(caption, header, tuple(cells), text_columns=2)))
 
 
 def origin_section(results: Results) -> Section:

@@ -17,12 +17,12 @@ from prunebench.records.packed import Packed
 from prunebench.records.record import read_record
 from prunebench.reports.analysis.across_tasks import compare_across_tasks
 from prunebench.reports.output.all_tables import make_tables
+from prunebench.reports.output.assembly import make_document
 from prunebench.reports.output.compare import compare_runs
 from prunebench.reports.output.latex import latex_tables
+from prunebench.reports.output.rendering import html_page, markdown
 from prunebench.reports.output.show import layer_table
-from prunebench.reports.output.writing import html_page, markdown
 from prunebench.reports.reading import read_results
-from prunebench.reports.sections.assembly import make_document
 
 DEEP = "in the place of ten thousand brackets"
 VALUES: dict[str, Any] = {
@@ -89,7 +89,7 @@ def one_line(error: UserError, file: Path) -> None:
 def report(folder: Path) -> None:
     results = read_results(folder)
     entries = compare_across_tasks(results)
-    document = make_document(results, make_tables(results, entries), entries, [])
+    document = make_document(results, make_tables(results, entries), entries, {})
     for text in (markdown(document), html_page(document), latex_tables(document)):
         text.encode()
 

@@ -5,12 +5,12 @@ import pytest
 from prunebench.errors import UserError
 from prunebench.reports.analysis.across_tasks import compare_across_tasks
 from prunebench.reports.analysis.differences import differences_table
+from prunebench.reports.output.assembly import make_document
 from prunebench.reports.output.compare import compare_runs
 from prunebench.reports.output.latex import latex_tables
-from prunebench.reports.output.writing import html_page, markdown
+from prunebench.reports.output.rendering import html_page, markdown
 from prunebench.reports.protocols import name_tasks
 from prunebench.reports.results import gather_results
-from prunebench.reports.sections.assembly import make_document
 
 
 def test_one_protocol_needs_no_number(make: SimpleNamespace) -> None:
@@ -41,7 +41,7 @@ def test_versions_of_the_protocol_are_kept_apart_and_printed(make: SimpleNamespa
     assert len(differences_table(results)) == 0
     assert "protocol 1: protocol version = 1; protocol 2: protocol version = 2" in results.notes[0]
     entries = compare_across_tasks(results)
-    document = make_document(results, make.tables(results), entries, [])
+    document = make_document(results, make.tables(results), entries, {})
     for text in (markdown(document), html_page(document), latex_tables(document)):
         assert "protocol version" in text and "1, 2" in text
     assert sorted(set(make.tables(results)["records"]["protocol_version"])) == [1, 2]

@@ -9,9 +9,9 @@ from prunebench.records.fidelity import Fidelity, Ranked, ScoreRequest
 from prunebench.records.packed import Packed
 from prunebench.reports.analysis.fidelity import HALVES, OVER_ALL, REACHABLE, WITHIN, fidelity_table
 from prunebench.reports.analysis.score_matrix import score_matrix_table
+from prunebench.reports.answer.fidelity import fidelity_section
+from prunebench.reports.answer.fidelity_sentences import _highest_mean
 from prunebench.reports.results import gather_results
-from prunebench.reports.sections.fidelity import fidelity_section
-from prunebench.reports.sections.fidelity_sentences import _highest_mean
 
 UNITS = 40
 LAYERS = ("a", "b")

@@ -1,27 +1,53 @@
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
-from prunebench.reports.figures.drawing import svg_text
-from prunebench.reports.figures.speed import SMALLEST, speed_figure
+from prunebench.reports.figures.drawing import INK, Drawing
+from prunebench.reports.figures.speed import SMALLEST, _touch, speed_drawing
 from prunebench.reports.results import gather_results
 
-
-def test_speed_has_a_row_per_criterion(make: SimpleNamespace) -> None:
-    records = make.grid(("magnitude", "random"), (0, 1))
-    figure = speed_figure(make.summary(gather_results("x", records, [make.latency(r) for r in records])))
-    assert figure is not None
-    text = svg_text(figure)
-    assert "random" in text and ">0.25<" in text and "NaN" not in text
+Rows = Callable[..., dict[str, dict[str, Any]]]
 
 
-def test_an_interval_of_speed_that_reaches_below_zero_is_drawn(make: SimpleNamespace) -> None:
+def test_equal_widths_are_one_dot_whose_words_list_the_criteria(drawings: dict[str, Drawing], rows_of: Rows) -> None:
+    rows = rows_of(drawings["speed"])
+    assert len(rows) == 2
+    words, row = next((text, row) for text, row in rows.items() if "keep 0.5" in text)
+    assert words.startswith("magnitude, obd, taylor, random, shuffle:taylor, scratch:magnitude, keep 0.5: measured ")
+    assert row["words"].startswith("magnitude obd taylor random") and row["colour"] == INK
+    assert "dense_continued" not in drawings["speed"].criteria
+
+
+def test_one_criterion_has_its_own_colour_and_noise_makes_it_hollow(make: SimpleNamespace, rows_of: Rows) -> None:
+    records = make.grid(("obd",), (0, 1), (0.5,))
+    timings = [make.latency(r).model_copy(update={"low": 0.5, "high": 3.0}) for r in records]
+    drawing = speed_drawing(make.summary(gather_results("x", records, timings)))
+    assert drawing is not None
+    ((words, row),) = rows_of(drawing).items()
+    assert words.endswith("unreliable") and row["fill"] == "none" and row["colour"] == "#009E73"
+
+
+def test_an_interval_of_speed_that_reaches_below_zero_is_drawn(make: SimpleNamespace, rows_of: Rows) -> None:
     records = make.grid(("magnitude",), (0, 1), (0.5,))
     speeds = [make.latency(r).model_copy(update={"speedup": 1.0 + r.cell.seed}) for r in records]  # 1.5 +- 6.35
-    figure = speed_figure(make.summary(gather_results("x", records, speeds)))
-    assert figure is not None
-    assert min(row["low"] for rows in figure.to_dict()["datasets"].values() for row in rows) == SMALLEST
-    assert "NaN" not in svg_text(figure)
+    drawing = speed_drawing(make.summary(gather_results("x", records, speeds)))
+    assert drawing is not None
+    assert min(row["low"] for row in rows_of(drawing).values()) == SMALLEST
+
+
+def test_names_of_keeps_do_not_touch_and_every_keep_has_one(drawings: dict[str, Drawing]) -> None:
+    for _, chart in drawings["speed"].charts:
+        names = next(
+            one
+            for one in chart["layer"]
+            if one["mark"]["type"] == "text" and one["encoding"]["x"].get("scale", 1) is None
+        )
+        rows = names["data"]["values"]
+        boxes = [(row["px"], row["px"] + 6 * len(row["text"]), row["py"] - 6, row["py"] + 6) for row in rows]
+        assert {row["text"] for row in rows} == {"keep 0.5", "keep 0.25"}
+        assert not any(_touch(a, b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
 def test_nothing_was_timed(make: SimpleNamespace) -> None:
     for record in (make.failure(), make.record()):
-        assert speed_figure(make.summary(gather_results("x", [record]))) is None
+        assert speed_drawing(make.summary(gather_results("x", [record]))) is None

@@ -8,7 +8,7 @@ import pytest
 
 from prunebench.records.record import Record
 from prunebench.reports.analysis.across_tasks import compare_across_tasks
-from prunebench.reports.figures.accuracy import accuracy_figure
+from prunebench.reports.figures.accuracy import accuracy_drawing
 from prunebench.reports.output.compare import compare_runs
 from prunebench.reports.output.show import layer_table
 from prunebench.reports.output.writing import write_report
@@ -112,10 +112,10 @@ def test_a_report_of_units_says_nothing_of_them(results: Results, tmp_path: Path
 
 
 def test_the_figure_names_its_axis(results: Results, make: SimpleNamespace) -> None:
-    figure = accuracy_figure(make.tables(results)["summary"])
-    assert figure is not None
-    text = figure.to_json()
-    assert '"title": "weights kept"' in text and '"title": "MACs kept"' in text
+    drawing = accuracy_drawing(make.tables(results)["summary"])
+    assert drawing is not None
+    text = str(drawing.charts)
+    assert "'title': 'weights kept'" in text and "'title': 'MACs kept'" in text
 
 
 def test_two_runs_compare_them_by_weights(results: Results) -> None:

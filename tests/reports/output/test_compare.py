@@ -3,7 +3,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from prunebench.reports.output.compare import compare_runs
-from prunebench.reports.output.writing import markdown
+from prunebench.reports.output.rendering import markdown
 from prunebench.reports.results import gather_results
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from prunebench.errors import UserError
 from prunebench.reports.output.power import power_document
-from prunebench.reports.output.writing import markdown
+from prunebench.reports.output.rendering import markdown
 from prunebench.reports.results import gather_results
 
 

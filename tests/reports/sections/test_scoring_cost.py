@@ -67,11 +67,16 @@ def test_they_are_enough_for_a_report(make: SimpleNamespace, tmp_path: Path) -> 
     results = read_results(path)
     assert (len(results.records), len(results.prices)) == (0, 1)
     write_report(results, tmp_path / "report")
-    text = (tmp_path / "report" / "report.md").read_text()
-    titles = re.findall(r"^## (.*)$", text, re.MULTILINE)
-    assert titles == ["Cost of scores", "Not in this report", "Where it was computed"]
-    assert "emonstration" not in text and "quick" not in text and "0 finished" not in text
-    assert "- benchmarks: Imaginary CPU, 2 cores, Linux, Python 3.12.1, 2026-01-02" in text
-    assert "1 score on lenet5" in text and "Pruned networks: There are none here" in text
+    text = (tmp_path / "report" / "index.html").read_text()
+    titles = re.findall(r"<h[23]>(.*)</h[23]>", text)
+    assert [title for title in titles if title not in ("How to read this", "Glossary", "Failures and gaps")] == [
+        "Pruned networks",
+        "All numbers, and the method",
+        "Cost of scores",
+        "Where it was computed",
+    ]
+    assert "emonstration" not in text and "0 finished" not in text
+    assert "benchmarks: Imaginary CPU, 2 cores, Linux, Python 3.12.1, 2026-01-02" in text
+    assert "1 score on lenet5" in text and "There are none here" in text
     assert "Cost of scores. lenet5, 128 pictures" in (tmp_path / "report" / "tables.tex").read_text()
     assert (tmp_path / "report" / "prices.csv").read_text().splitlines()[1].startswith("lenet5,128,obd,curvature,1.5,")

@@ -5,11 +5,11 @@ from typing import Any
 import pandas as pd
 
 from prunebench.reports.analysis.fidelity import HALVES, MEASURES, ORACLE, OVER_ALL, REACHABLE, WITHIN
+from prunebench.reports.answer.fidelity_sentences import fidelity_sentences
 from prunebench.reports.document import Items, Part, Section, Table, Text
 from prunebench.reports.formatting import MISSING, correlation_with_half, counted, duration, is_missing, percent
 from prunebench.reports.results import Results
 from prunebench.reports.sections.comparison import bound_note
-from prunebench.reports.sections.fidelity_sentences import fidelity_sentences
 from prunebench.reports.statistics.agreement import SHARE
 
 TITLE = "Fidelity: do the scores tell the truth?"
@@ -46,7 +46,7 @@ def fidelity_section(results: Results, fidelity: pd.DataFrame, matrix: pd.DataFr
             *bound_note(table),
         ]
         blocks += [*_matrix_blocks(str(name), matrix[matrix["task"] == name]), _layer_table(str(name), part)]
-    return Section(TITLE, tuple(blocks))
+    return Section(TITLE, tuple(blocks), name="fidelity")
 
 
 def _agreement_table(task: str, part: pd.DataFrame) -> Table:
@@ -67,7 +67,7 @@ def _agreement_table(task: str, part: pd.DataFrame) -> Table:
         f"{task}: agreement of scores with the true change of the loss, within layers (mean over them) and over all "
         "layers, mean ± half of the 95 % t interval over n seeds; to the size: Spearman with the absolute change."
     )
-    return Table(caption, header, tuple(rows))
+    return Table(caption, header, tuple(rows), folded=True)
 
 
 def _agreement_cell(row: dict[Any, Any], measure: str) -> str:
@@ -108,7 +108,7 @@ def _matrix_blocks(task: str, pairs: pd.DataFrame) -> list[Part]:
         cells = ["1" if other == name else _matrix_cell(row) for other, row in zip(names, found, strict=True)]
         rows.append((name, *cells))
     caption = f"{task}: agreement of the criteria with each other, Spearman within layers, mean over layers and seeds."
-    return [Table(caption, ("", *names), tuple(rows))]
+    return [Table(caption, ("", *names), tuple(rows), folded=True)]
 
 
 def _matrix_cell(row: dict[Any, Any] | None) -> str:

@@ -28,7 +28,7 @@ def causes_section(causes: pd.DataFrame, unpaired: Iterable[tuple[Point, str, st
 
     unpaired: as `causes.parts_without_pair`.
     """
-    title = "Separation of causes"
+    title = "What caused it?"
     paired = causes[causes["n"] > 0]
     missing = tuple(_missing_comparisons(unpaired))
     gaps: list[Part] = []
@@ -37,9 +37,10 @@ def causes_section(causes: pd.DataFrame, unpaired: Iterable[tuple[Point, str, st
     if not len(paired):
         why = "No control was run that would separate causes."
         return Section(title, (Text(why), *gaps)) if gaps else Section(title, (), why)
-    lines = []
-    for (task, ranking, cause), part in paired.groupby([*PANEL_COLUMNS[:2], "cause"], sort=False):
-        lines.append(f"{task}, {ranking} ranking, {cause}: {_range_of_differences(part)}")
+    ranges = tuple(
+        (str(task), str(ranking), str(cause), _range_of_differences(part))
+        for (task, ranking, cause), part in paired.groupby([*PANEL_COLUMNS[:2], "cause"], sort=False)
+    )
     rows = tuple(
         (
             r["task"],
@@ -55,8 +56,15 @@ def causes_section(causes: pd.DataFrame, unpaired: Iterable[tuple[Point, str, st
     )
     header = ("task", "ranking", "cause", "criterion", "reference", "keep", "n", "difference in points")
     meaning = tuple(MEANING[cause] for cause in CAUSES if cause in set(paired["cause"]))
-    table = Table("Paired, with 95 % t interval; not corrected for many comparisons.", header, rows, 6, folded=True)
-    return Section(title, (Items(meaning), Items(tuple(lines)), *gaps, table))
+    table = Table(
+        "Each comparison, paired, with 95 % t interval; not corrected.",
+        header,
+        rows,
+        6,
+        folded=True,
+    )
+    spans = Table("By cause.", ("task", "ranking", "cause", "differences in points"), ranges, 4, folded=True)
+    return Section(title, (Items(meaning), *gaps, spans, table), name="causes")
 
 
 def _missing_comparisons(unpaired: Iterable[tuple[Point, str, str]]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from prunebench.reports.formatting import counted, signed_interval
 from prunebench.reports.row_text import keep_of_metric, row_interval
 from prunebench.reports.statistics.ranks import MIN_TASKS
 
-TITLE = "Over tasks"
+TITLE = "Does it hold over tasks?"
 HOW = (
     "Seeds are averaged first: a task is one observation. Controls have no rank. Interquartile means pool tasks and "
     "seeds of pruned minus dense accuracy; their interval resamples seeds within tasks and takes the tasks as given. "
@@ -26,9 +26,8 @@ def tasks_section(entries: list[AcrossTasks], wilcoxon: pd.DataFrame, aggregates
     blocks: list[Part] = [Text(HOW), Items(tuple(_sentence(entry, wilcoxon) for entry in entries))]
     rows = tuple(_row(r) for r in aggregates.to_dict("records"))
     header = ("ranking", "keep", "criterion", "tasks", "n", "interquartile mean of the change")
-    return Section(
-        TITLE, (*blocks, Table("Pruned - dense accuracy in points, 95 % interval.", header, rows, text_columns=3))
-    )
+    caption = "Pruned - dense accuracy in points, 95 % interval."
+    return Section(TITLE, (*blocks, Table(caption, header, rows, text_columns=3, folded=True)), name="tasks")
 
 
 def _sentence(entry: AcrossTasks, wilcoxon: pd.DataFrame) -> str:

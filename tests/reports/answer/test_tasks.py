@@ -1,9 +1,9 @@
 from types import SimpleNamespace
 
 from prunebench.reports.analysis.across_tasks import aggregates_table, compare_across_tasks, wilcoxon_table
+from prunebench.reports.answer.tasks import tasks_section
 from prunebench.reports.document import Items
 from prunebench.reports.results import gather_results
-from prunebench.reports.sections.across_tasks import tasks_section
 
 
 def said(make: SimpleNamespace, tasks: int) -> str:

@@ -3,8 +3,9 @@ from types import SimpleNamespace
 import pandas as pd
 
 from prunebench.records.record import Record
+from prunebench.reports.answer.margins import margins_section
+from prunebench.reports.document import Table
 from prunebench.reports.results import gather_results
-from prunebench.reports.sections.margins import margins_section
 
 
 def test_without_loss_names_the_smallest_keep(make: SimpleNamespace, tables: dict[str, pd.DataFrame]) -> None:
@@ -12,11 +13,12 @@ def test_without_loss_names_the_smallest_keep(make: SimpleNamespace, tables: dic
     held = tables["smallest_keeps"]
     row = held[(held["criterion"] == "magnitude") & (held["reference"] == "dense")].iloc[0]
     removed = f"{100 * (1 - row['params_kept']):.0f} % of the parameters removed"
-    where = f"down to keep {row['smallest_keep']:g} ({removed}; of "
-    against = next(line for line in make.lines(section) if "local ranking, against the dense network before" in line)
-    assert where in against and "`magnitude`" in against.partition(where)[2].partition(";")[0]
+    claims = next(block for block in section.blocks if isinstance(block, Table))
+    assert claims.header == ("criterion", "beside the dense network", "beside `dense_continued`")
+    cell = next(cells[1] for cells in claims.rows if cells[0] == "magnitude")
+    assert cell.startswith(f"{row['smallest_keep']:g} ({removed}; ")
     silent = margins_section(tables["margins"], tables["smallest_keeps"], demonstration=True)
-    assert not make.lines(silent)
+    assert not silent.blocks
 
 
 def test_what_is_not_excluded_stands_beside_the_claim(make: SimpleNamespace) -> None:
@@ -27,7 +29,7 @@ def test_what_is_not_excluded_stands_beside_the_claim(make: SimpleNamespace) -> 
 
     made = make.tables(gather_results("x", kept("taylor")))
     text = make.text(margins_section(made["margins"], made["smallest_keeps"], demonstration=False))
-    assert "of 10 seeds none lost more than the margin, up to 26 % of runs may): `taylor`" in text  # 1 - .05**(1 / 10)
+    assert "0 of 10 seeds lost more, up to 26 % of runs may)" in text  # 1 - .05**(1 / 10)
     assert "wrong with a probability of at most 2.5 %." in text
     made = make.tables(gather_results("x", kept("taylor") + kept("obd")))
     text = make.text(margins_section(made["margins"], made["smallest_keeps"], demonstration=False))

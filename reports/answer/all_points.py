@@ -1,0 +1,80 @@
+"""The one table of all points: accuracy, difference, costs, speed and verdict, sorted and filtered on the page."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from prunebench.reports.document import Table
+from prunebench.reports.formatting import MISSING, accuracy_with_half, as_multiple, is_missing, percent, signed_interval
+from prunebench.reports.ordering import BASELINE, METRIC_WORDS, cost_metric
+from prunebench.reports.points import POINT_COLUMNS, Point
+from prunebench.reports.row_text import row_interval, verdict_cell
+
+CAPTION = (
+    "Accuracy in % after fine-tuning, dense and as cut: mean ± half of the 95 % t interval over n seeds. Difference to "
+    f"`{BASELINE}` in points, paired. Compression: parameters, dense / pruned. Theoretical: speed-up by MACs."
+)
+Row = Mapping[Any, Any]
+
+
+def points_table(summary: pd.DataFrame, differences: pd.DataFrame, setting: str, demonstration: bool) -> Table:
+    """Tabulate all points. setting: the machine and backend of the timings, empty where nothing was timed."""
+    paired = _against_baseline(differences)
+    columns = [(name, cell) for name, cell in _columns(demonstration).items() if _used(name, summary)]
+    rows = []
+    for row in summary.to_dict("records"):
+        other = paired.get(Point(*(row[name] for name in POINT_COLUMNS)))
+        rows.append(tuple(cell(row, other) for _, cell in columns))
+    caption = f"{CAPTION} Measured: {setting}." if setting else CAPTION
+    return Table(caption, tuple(name for name, _ in columns), tuple(rows), text_columns=4, tools=True)
+
+
+def _columns(demonstration: bool) -> dict[str, Any]:
+    """Name the columns; each takes the row of the summary and that of the difference, or None."""
+    return {
+        "task": lambda row, _: row["task"],
+        "ranking": lambda row, _: row["ranking"],
+        "keep": lambda row, _: f"{row['keep']:g} {METRIC_WORDS[row['metric']]}",
+        "criterion": lambda row, _: row["criterion"],
+        "n": lambda row, _: str(row["n"]),
+        "accuracy": lambda row, _: accuracy_with_half(row["accuracy_finetuned"], row["accuracy_finetuned_half"]),
+        "difference": lambda _, other: MISSING if other is None else signed_interval(row_interval(other)),
+        "verdict": lambda _, other: MISSING if other is None or demonstration else verdict_cell(dict(other)),
+        "dense": lambda row, _: accuracy_with_half(row["accuracy_dense"], None),
+        "cut": lambda row, _: accuracy_with_half(row["accuracy_cut"], None),
+        "cut, BN re-est.": lambda row, _: accuracy_with_half(row["accuracy_cut_bn"], None),
+        "top-5": lambda row, _: _or_missing(row, "top5_finetuned", lambda value: accuracy_with_half(value, None)),
+        "kept": lambda row, _: percent(row[f"keep_{cost_metric(row['metric'])}"], 1),
+        "params kept": lambda row, _: percent(row["keep_params"], 1),
+        "compression": lambda row, _: as_multiple(row["compression"]),
+        "theoretical": lambda row, _: _or_missing(row, "theoretical", as_multiple),
+        "measured": lambda row, _: _measured(row),
+    }
+
+
+def _used(name: str, summary: pd.DataFrame) -> bool:
+    """Tell whether a column says anything: one of a single value, or of what was not measured, does not."""
+    if name == "ranking":
+        return summary["ranking"].nunique() > 1
+    if name == "cut, BN re-est.":
+        return not summary["accuracy_cut"].equals(summary["accuracy_cut_bn"])
+    needed = {"top-5": "top5_finetuned", "measured": "measured", "theoretical": "theoretical"}
+    return name not in needed or (needed[name] in summary and bool(summary[needed[name]].notna().any()))
+
+
+def _or_missing(row: Row, name: str, write: Any) -> str:
+    return MISSING if is_missing(row.get(name)) else str(write(row[name]))
+
+
+def _measured(row: Row) -> str:
+    if is_missing(row.get("measured")):
+        return "not timed"
+    return as_multiple(row["measured"], row["measured_half"]) + (" ‡" if row["noisy"] else "")
+
+
+def _against_baseline(differences: pd.DataFrame) -> dict[Point, Row]:
+    if "verdict" not in differences:
+        return {}
+    ours = differences[differences["primary"].astype(bool) & (differences["reference"] == BASELINE)]
+    return {Point(*(row[name] for name in POINT_COLUMNS)): row for row in ours.to_dict("records")}

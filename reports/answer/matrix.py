@@ -1,0 +1,54 @@
+"""The matrix of verdicts: criterion by keep, one table for each task, ranking and metric."""
+
+import pandas as pd
+
+from prunebench.reports.analysis.verdicts import BETTER, OPEN, OTHER_BUDGET, TIED, TOO_FEW, WORSE
+from prunebench.reports.document import Part, Section, Table, Text
+from prunebench.reports.formatting import percent, signed_points
+from prunebench.reports.ordering import BASELINE, METRIC_WORDS
+from prunebench.reports.points import PANEL_COLUMNS
+
+TITLE = "Which criterion is better than the baseline?"
+SIGNS = {BETTER: "▲", WORSE: "▼", OPEN: "○", TIED: "○", TOO_FEW: "?", OTHER_BUDGET: "≠"}
+STYLES = {BETTER: "better", WORSE: "worse", OPEN: "open", TIED: "open"}
+LEGEND = (
+    f"Difference to `{BASELINE}` in points of accuracy, mean over paired seeds. ▲ better, ▼ worse (joint test of all "
+    "criteria and keeps of a task, level 0.05); ○ undecided, which does not mean equal; ? too few seeds to decide; "
+    "≠ the networks do not cost the same; * holds for these test pictures only."
+)
+
+
+def matrix_section(differences: pd.DataFrame, notes: tuple[str, ...], demonstration: bool) -> Section:
+    """Tabulate the verdicts. differences: the table of that name; notes: what the test is, below the tables."""
+    ours = differences
+    if len(differences):
+        ours = differences[differences["primary"].astype(bool) & (differences["reference"] == BASELINE)]
+    if not len(ours):
+        return Section(TITLE, (), f"No criterion was run beside `{BASELINE}`.")
+    tables = [_table(key, part, demonstration) for key, part in ours.groupby(PANEL_COLUMNS, sort=False)]
+    blocks: list[Part] = [Text(LEGEND), *tables, *(Text(note) for note in notes)]
+    return Section(TITLE, tuple(blocks), name="verdicts")
+
+
+def _table(key: tuple[str, str, str], part: pd.DataFrame, demonstration: bool) -> Table:
+    task, ranking, metric = key
+    keeps = sorted(part["keep"].unique(), reverse=True)
+    rows, styles = [], []
+    for criterion, of_criterion in part.groupby("criterion", sort=False):
+        found = {row["keep"]: row for row in of_criterion.to_dict("records")}
+        cells = [_cell(found.get(keep), demonstration) for keep in keeps]
+        rows.append((str(criterion), *(text for text, _ in cells)))
+        styles.append(("", *(style for _, style in cells)))
+    header = ("criterion", *(f"{percent(keep, 0)} kept" for keep in keeps))
+    caption = f"{task}, {ranking} ranking, keeps of {METRIC_WORDS[metric]}"
+    return Table(caption, header, tuple(rows), task=task, styles=tuple(styles))
+
+
+def _cell(row: dict[object, object] | None, demonstration: bool) -> tuple[str, str]:
+    """Give the text and the style of a cell."""
+    if row is None or not row["n"]:
+        return "-", ""
+    verdict = TOO_FEW if demonstration else str(row["verdict"])
+    only_here = "*" if row.get("on_these_pictures") is True and not demonstration else ""
+    text = f"{SIGNS.get(verdict, '')} {signed_points(float(str(row['difference'])))}{only_here}"
+    return text, STYLES.get(verdict, "")

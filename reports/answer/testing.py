@@ -1,0 +1,52 @@
+"""What the tests of a report are: the families, what they may get wrong, and too few seeds."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from prunebench.records.requested import FEWEST_SEEDS
+from prunebench.reports.analysis.verdicts import ALPHA, TOO_FEW
+from prunebench.reports.formatting import counted, percent
+
+HOW = (
+    "Every criterion against `magnitude`, and every combination against its parts, paired over seeds, at level "
+    f"{ALPHA:g}. One test holds all of a task and ranking: signs are flipped for whole seeds, all contrasts together, "
+    "with step-down maxima (Westfall and Young). It is exact if differences are symmetric about their mean. 'On these "
+    "test pictures': other pictures might undo it, as the interval over seeds and pictures contains zero."
+)
+
+
+def test_notes(differences: pd.DataFrame, areas: pd.DataFrame) -> tuple[str, ...]:
+    """Say what the tests are, how many families there are, and where seeds are too few."""
+    return (HOW, *families_note(differences, areas), *too_few_seeds_notes(differences))
+
+
+def families_note(differences: pd.DataFrame, areas: pd.DataFrame) -> Iterator[str]:
+    """Say how many families the report holds, and how likely some false verdict is."""
+    both = [part for part in (differences, areas) if "family" in part]
+    if not both:
+        return
+    tested = pd.concat([part.dropna(subset=["family"])[["task", "ranking"]] for part in both])
+    number, contrasts = len(tested.drop_duplicates()), len(tested)
+    each = f"It has a false verdict with a probability of at most {percent(ALPHA, 0)}."
+    if number == 1:
+        yield f"One family of tests, {counted(contrasts, 'contrast')}: its task and ranking. {each}"
+    else:
+        some = percent(1 - (1 - ALPHA) ** number, 0)
+        yield (
+            f"{number} families of tests, {counted(contrasts, 'contrast')}: one family for each task and ranking. "
+            f"{each.replace('It', 'Each')} Where nothing differs anywhere, some family has one with a probability of "
+            f"about {some}, if families are independent."
+        )
+
+
+def too_few_seeds_notes(differences: pd.DataFrame) -> Iterator[str]:
+    """Say which numbers of seeds are too few for any verdict, and how many are needed."""
+    if "family" not in differences:
+        return
+    few = differences[differences["verdict"] == TOO_FEW].dropna(subset=["family"])
+    for seeds in sorted({int(n) for n in few["n"]}):
+        yield (
+            f"{counted(seeds, 'seed')} cannot decide, whatever they had given: the smallest possible p is "
+            f"{2.0 ** (1 - seeds):.2g}. {FEWEST_SEEDS} seeds are the fewest that can, for any number of contrasts."
+        )

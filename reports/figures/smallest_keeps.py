@@ -1,0 +1,97 @@
+"""The smallest keep of every criterion that loses no more than the margin."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from prunebench.reports.figures.drawing import FAINT, Drawing, Spec, describe
+from prunebench.reports.figures.marks import (
+    CONTENT,
+    NAME_LIMIT,
+    Row,
+    finished,
+    grid_rows,
+    in_table_order,
+    look,
+    name_width,
+    panel_titles,
+    split_panels,
+    symbols,
+    texts,
+    upright,
+    x_axis,
+)
+from prunebench.reports.figures.scales import thinned
+from prunebench.reports.formatting import counted, is_missing, percent
+from prunebench.reports.ordering import DENSE, DENSE_CONTINUED, METRIC_WORDS
+
+TITLE = (
+    "Smallest keep at which a criterion loses no more than the margin; further left is better. Filled: against the "
+    "dense network; hollow: against that network trained as long. A cross at the right edge: at no keep."
+)
+LABEL = "[format(100 * datum.value, '.2~r') + ' %', '-' + format(100 - 100 * datum.value, '.3~r') + ' %']"
+MANY = 20
+CROSS = "M-0.8,-0.8L0.8,0.8M-0.8,0.8L0.8,-0.8"
+
+
+def smallest_keeps_drawing(smallest_keeps: pd.DataFrame) -> Drawing | None:
+    """Draw the table of this name, a panel per task, ranking and metric. None where no keep was tested."""
+    panels = split_panels(smallest_keeps)
+    if not panels:
+        return None
+    titles = panel_titles(panels)
+    charts = tuple((panel[0], _chart(rows, titles[panel])) for panel, rows in panels.items())
+    return Drawing("smallest_keeps", TITLE, charts, in_table_order(smallest_keeps["criterion"]))
+
+
+def _chart(rows: Sequence[Row], title: Spec | None) -> Spec:
+    names = in_table_order(row["criterion"] for row in rows)
+    pitch = 20 if len(names) <= MANY else 16  # px from row to row
+    left, height = name_width(names), pitch * len(names)
+    width = CONTENT - left - 22
+    tested = sorted({keep for row in rows for keep in (row["smallest_keep"], row["tested_to"]) if not is_missing(keep)})
+    low, high = tested[0], max([*tested, 1.0])
+    edge = high * (high / low) ** 0.12
+    domain = (low / (high / low) ** 0.06, edge * (high / low) ** 0.06)
+    places = {name: pitch * (number + 0.5) for number, name in enumerate(names)}
+    marks = list(_marks(rows, places, edge, pitch * 0.22))
+    metric = METRIC_WORDS[rows[0]["metric"]]
+    ticks = thinned(tested, (domain[1] / domain[0]) ** (40 / width))
+    axis = x_axis(domain, f"{metric} kept (below: removed)", kind="log", values=ticks, labelExpr=LABEL)
+    layers = [
+        grid_rows([*places.values()], width),
+        upright(edge, height, strokeDash=[1, 2]),
+        symbols(marks, axis, size=52 if pitch == 20 else 36),
+        texts([{"px": -8, "py": y, "text": name} for name, y in places.items()], "right", limit=NAME_LIMIT - 8),
+        texts([{"px": width, "py": -8, "text": "at no keep"}], "right", color=FAINT, fontStyle="italic"),
+    ]
+    return finished(layers, (width, height), title)
+
+
+def _marks(rows: Sequence[Row], places: dict[str, float], edge: float, apart: float) -> Iterator[dict[str, Any]]:
+    """Give one mark per row: above the middle against the dense network, below it against that trained as long.
+
+    apart: pixels of both from the middle.
+    """
+    both = {row["reference"] for row in rows} == {DENSE, DENSE_CONTINUED}
+    for row in rows:
+        against_dense = row["reference"] == DENSE
+        style = look(row["criterion"], against_dense)
+        if is_missing(row["smallest_keep"]):
+            style |= {"shape": CROSS, "fill": "none"}
+        shift = 0.0 if not both else -apart if against_dense else apart
+        at = edge if is_missing(row["smallest_keep"]) else row["smallest_keep"]
+        yield style | {"x": at, "py": places[row["criterion"]] + shift, "words": _words(row)}
+
+
+def _words(row: Row) -> str:
+    beside = DENSE if row["reference"] == DENSE else f"{DENSE_CONTINUED}, trained as long"
+    margin = f"{100 * row['margin']:g} points against {beside}"
+    if is_missing(row["smallest_keep"]):
+        failed = "" if is_missing(row["failed_at"]) else f"; a seed failed at {row['failed_at']:g}"
+        words = f"at no keep down to {row['tested_to']:g} shown to lose at most {margin}{failed}"
+    else:
+        words = f"loses at most {margin} down to keep {row['smallest_keep']:g}"
+        words += f" ({percent(row['params_kept'], 1)} of the parameters)"
+    return describe(row["criterion"], f"{row['criterion']}: {words}, {counted(int(row['n']), 'seed')}")

@@ -1,0 +1,207 @@
+"""Assembly of the report: the answers, the numbers behind them, and the method."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.metadata import version
+
+import pandas as pd
+
+from prunebench.reports.analysis.across_tasks import AcrossTasks
+from prunebench.reports.analysis.answers import find_answers
+from prunebench.reports.analysis.causes import parts_without_pair
+from prunebench.reports.answer.all_points import points_table
+from prunebench.reports.answer.causes import causes_section
+from prunebench.reports.answer.fidelity import fidelity_section
+from prunebench.reports.answer.glossary import glossary_section
+from prunebench.reports.answer.headline import headline_section
+from prunebench.reports.answer.margins import margins_section
+from prunebench.reports.answer.matrix import matrix_section
+from prunebench.reports.answer.tasks import tasks_section
+from prunebench.reports.answer.testing import test_notes
+from prunebench.reports.document import Document, Figure, Items, Section, Text
+from prunebench.reports.formatting import counted, seed_ranges
+from prunebench.reports.results import Results
+from prunebench.reports.sections.below_random import below_random_section
+from prunebench.reports.sections.comparison import UNRELIABLE, comparison_sections
+from prunebench.reports.sections.costs import origin_section, speed_section
+from prunebench.reports.sections.curves import areas_section, fronts_section
+from prunebench.reports.sections.failures import failures_section, repeated_sections
+from prunebench.reports.sections.reestimated import TITLE as REESTIMATED, reestimated_sections, spoilt_sections
+from prunebench.reports.sections.schedule import schedule_section
+from prunebench.reports.sections.scoring_cost import prices_section
+from prunebench.reports.sections.selection import selection_section
+from prunebench.reports.sections.sparse_training import sparse_section
+from prunebench.reports.sections.widths import widths_section
+from prunebench.reports.tables.speed import main_setting
+
+Tables = Mapping[str, pd.DataFrame]
+Figures = Mapping[str, Figure]
+DEMONSTRATION = "Demonstration, not evidence: {reasons}. This report gives its numbers and no verdict."
+UNTRAINED = (
+    "Nothing was trained after the cuts: 'fine-tuned' is the network as cut, with BatchNorm's statistics of the dense "
+    "one. Verdicts, figures and fronts are of that; with the statistics taken anew the order of criteria can be "
+    f"another: see '{REESTIMATED}'."
+)
+READING = (
+    "Every criterion in a block (one seed of one task) starts from the same dense network and has the same data and "
+    "the same number of epochs; what differs is the choice of units and, where the criterion has one, its regulariser. "
+    "A mean stands with its 95 % t interval over seeds: how far other seeds might move the mean, not how single runs "
+    "scatter. Read a difference from the paired table, not from two intervals that overlap: pairs share all that "
+    "the seed decides.",
+    "An interval of differences that contains zero does not show that two criteria are equal, and one that does not is "
+    "one of many here: among twenty true zeros one such is expected; verdicts are corrected for that. The "
+    "noise of the test pictures is in the intervals 'seeds x pictures' only. Keeps of one seed come from one "
+    "trajectory and are no repetitions of each other.",
+    "'cut' is the network right after removal, 'BN re-est.' with its BatchNorm statistics taken anew, 'fine-tuned' the "
+    "result. The controls say what a criterion adds: `random` units in the same budget; `dense_continued`, the dense "
+    "network trained as long; `shuffle:X`, the widths of X with random units; `scratch:X`, the widths of X trained "
+    "from fresh weights. Under `local` ranking all criteria have the same widths and the same MACs; under the other "
+    "rankings they also decide how much each layer loses.",
+    "The theoretical speed-up counts multiply-accumulates; the measured one is the median over pairs of runs, dense "
+    "and pruned in turn, on the machine that is named, and says nothing about others.",
+)
+NO_POINTS = "There are none here: `prunebench run`, or `pytest benchmarks/` as a whole, makes them."
+CURVES = (
+    "The smaller a network, the further to the right. The dense network stands at 100 %; a dashed line is a control."
+)
+SINGLE_WEIGHTS = (
+    "Tasks named 'single weights' were pruned without structure: weights of convolutions and linear layers are set to "
+    "zero one by one, biases and BatchNorm stay. There, 'units' in this report are single weights and 'widths' the "
+    "numbers of weights that layers keep. Nothing is said of their speed: dense kernels compute the zeros, too."
+)
+
+
+def make_document(results: Results, tables: Tables, entries: list[AcrossTasks], figures: Figures) -> Document:
+    """Arrange the report. Sections without content are left out.
+
+    tables: what `make_tables` returns; entries: what `compare_across_tasks` returns; figures: by name.
+    """
+    reasons = " and ".join(results.demonstration_reasons)
+    banners = [DEMONSTRATION.format(reasons=reasons)] * results.demonstration + [UNTRAINED] * results.untrained
+    answers = [section for section in _answers(results, tables, entries, figures) if not section.why_empty]
+    details = [replace(one, folded=True) for one in _details(results, tables) if not one.why_empty]
+    if len(tables["summary"]):
+        details.insert(0, _all_points(results, tables))
+    return Document(
+        "PruneBench report",
+        tuple(banners),
+        _facts(results),
+        tuple(answers),
+        tuple(details),
+        _commands(results),
+        tuple(dict.fromkeys(tables["summary"].get("task", ()))),
+    )
+
+
+def _answers(results: Results, tables: Tables, entries: list[AcrossTasks], figures: Figures) -> list[Section]:
+    """Give the sections that answer a question each, in the order of the page."""
+    if not (results.records or results.failures):
+        pruned = Section("Pruned networks", (Text(NO_POINTS),))
+        return [
+            _illustrated(fidelity_section(results, tables["fidelity"], tables["score_matrix"]), figures, "fidelity"),
+            pruned,
+        ]
+    condition, demonstration = checkpoint_condition(results), results.demonstration
+    notes = () if demonstration else test_notes(tables["differences"], tables["areas"])
+    speed = speed_section(tables["speed"])
+    lossless = margins_section(tables["margins"], tables["smallest_keeps"], demonstration)
+    return [
+        headline_section(results, find_answers(tables["summary"], tables["differences"]), tables, condition),
+        *([Section("Several protocols", (Items(results.notes),))] if results.notes else []),
+        *spoilt_sections(results),
+        matrix_section(tables["differences"], notes, demonstration),
+        _illustrated(Section("How large are the differences?", (), name="differences"), figures, "forest"),
+        _illustrated(
+            Section("How far can I go?", (Text(CURVES),), name="curves"),
+            figures,
+            *("accuracy", "accuracy_params", "accuracy_ms"),
+        ),
+        _illustrated(lossless, figures, "smallest_keeps"),
+        _illustrated(speed, figures, "speed"),
+        _illustrated(causes_section(tables["causes"], parts_without_pair(results)), figures, "causes"),
+        _illustrated(tasks_section(entries, tables["wilcoxon"], tables["aggregates"]), figures, "ranks"),
+        _illustrated(fidelity_section(results, tables["fidelity"], tables["score_matrix"]), figures, "fidelity"),
+    ]
+
+
+def _illustrated(section: Section, figures: Figures, *names: str) -> Section:
+    """Put figures at the top of a section, all but the first folded. A section without text lives from its figures."""
+    given = [figures[name] for name in names if name in figures]
+    found = tuple(replace(figure, folded=number > 0) for number, figure in enumerate(given))
+    if not section.blocks and not found:
+        return replace(section, why_empty=section.why_empty or "There is nothing to draw.")
+    return section if section.why_empty else replace(section, blocks=(*found, *section.blocks))
+
+
+def _all_points(results: Results, tables: Tables) -> Section:
+    setting = main_setting(results)
+    where = "{} ({}, batch {}, threads: {})".format(*setting) if setting else ""
+    table = points_table(tables["summary"], tables["differences"], where, results.demonstration)
+    notes = [Text(UNRELIABLE)] if table.contains("‡") else []
+    return Section("All points", (table, *notes), name="data")
+
+
+def _details(results: Results, tables: Tables) -> list[Section]:
+    """Give the sections of numbers, and those of the method."""
+    more = (SINGLE_WEIGHTS,) if any(record.weights for record in results.records) else ()
+    return [
+        *comparison_sections(tables["differences"], results.demonstration),
+        areas_section(tables["areas"]),
+        fronts_section(tables["fronts"]),
+        *reestimated_sections(results),
+        below_random_section(results, tables["differences"]),
+        selection_section(results),
+        sparse_section(results),
+        widths_section(tables["widths"]),
+        prices_section(tables["prices"]),
+        *repeated_sections(results),
+        failures_section(results),
+        schedule_section(results),
+        Section("How to read this", tuple(Text(text) for text in (*READING, *more))),
+        glossary_section(),
+        origin_section(results),
+    ]
+
+
+def checkpoint_condition(results: Results) -> str:
+    """Say of which tasks all seeds start from one checkpoint; empty where there is none."""
+    names = ", ".join(results.from_checkpoint)
+    if not names:
+        return ""
+    return (
+        f"All seeds of {names} start from one checkpoint. What is claimed of it holds for that checkpoint and its "
+        "descendants; another training of the same network might answer otherwise."
+    )
+
+
+def _commands(results: Results) -> tuple[tuple[str, str], ...]:
+    """Give the commands that repeat the run and the report."""
+    run = (("run", results.command),) if results.command else ()
+    return (*run, ("report", f"prunebench report {shlex.quote(results.source)}"))
+
+
+def _facts(results: Results) -> tuple[tuple[str, str], ...]:
+    seen = {record.cell.seed for record in results.records} | {one.cell.seed for one in results.fidelity}
+    tasks = {results.tasks[r.key] for r in results.records} or {one.cell.task for one in results.fidelity}
+    environments = [record.environment for record in results.records if record.environment is not None]
+    finished = f"{len(results.records)} finished, {len(results.failures)} failed"
+    older = f"{counted(results.superseded, 'older record')} of the same cells (another version of code or packages)"
+    scored = counted(len(results.fidelity), "score") + " of dense networks"
+    priced = f"{counted(len(results.prices), 'score')} on {', '.join(sorted({p.model for p in results.prices}))}"
+    facts = (
+        ("tasks", "; ".join(sorted(tasks))),
+        ("points", finished if results.records or results.failures else ""),
+        ("left out", older if results.superseded else ""),
+        ("fidelity", scored if results.fidelity else ""),
+        ("cost of scores", priced if results.prices else ""),
+        ("seeds", seed_ranges(seen)),
+        ("preset", (results.preset or "none") if tasks else ""),  # costs of scores alone have no preset
+        ("source", results.source),
+        ("date", results.date or ""),
+        ("data", "; ".join(dict.fromkeys(f"{r.cell.dataset} {r.fingerprint[:12]}" for r in results.records))),
+        ("commit", ", ".join(dict.fromkeys(e.commit[:12] for e in environments if e.commit))),
+        ("protocol version", ", ".join(map(str, results.protocol_versions))),
+        ("PruneBench", version("prunebench")),
+    )
+    return tuple((name, text) for name, text in facts if text)

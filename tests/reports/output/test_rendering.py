@@ -1,0 +1,47 @@
+from prunebench.reports.document import Document, Figure, Items, Panel, Section, Table, Text
+from prunebench.reports.output.rendering import html_page, markdown
+
+SVG = '<svg xmlns="http://www.w3.org/2000/svg"><path aria-label="taylor|+0.5 points" d="M0,0"/></svg>'
+
+
+def document(*blocks: Table | Text | Items | Figure, **changes: object) -> Document:
+    section = Section("Which is better?", blocks)
+    return Document("A report", ("Mind this.",), (("seeds", "0-2"),), (section,), **changes)  # type: ignore[arg-type]
+
+
+def test_addresses_do_not_depend_on_the_position() -> None:
+    named = Section("Other", (), name="curves")
+    page = html_page(Document("A report", (), (), (Section("First", ()), named)))
+    assert 'id="first"' in page and 'id="curves"' in page and 'href="#curves"' in page
+
+
+def test_cells_have_styles_and_tools() -> None:
+    table = Table("c", ("criterion", "keep"), (("taylor", "+1"),), styles=(("", "better"),), tools=True, task="a x b")
+    page = html_page(document(table))
+    assert '<td class=" better">+1</td>' in page and '<table class="tools">' in page and 'data-task="a x b"' in page
+
+
+def test_marks_of_a_figure_are_found_and_told() -> None:
+    page = html_page(document(Figure("forest", "Differences.", (Panel("a x b", SVG),), ("taylor",))))
+    assert '<path data-criterion="taylor" d="M0,0"><title>+0.5 points</title></path>' in page
+    assert 'role="img" aria-label="a x b Differences."' in page
+    assert '<button type="button" aria-pressed="true" data-criterion="taylor"' in page
+
+
+def test_whatever_is_given_is_escaped() -> None:
+    bad = "<script>alert(1)</script>"
+    figure = Figure("f", bad, (Panel(bad, "<svg></svg>"),), (bad,))
+    page = html_page(
+        document(Table(bad, (bad,), ((bad,),), task=bad), Text(bad), Items((bad,)), figure, tasks=(bad, "b"))
+    )
+    assert "alert(1)</script>" not in page
+
+
+def test_markdown_keeps_a_number_and_its_interval_together() -> None:
+    text = markdown(document(Table("c", ("a", "b"), (("x", "89.09 ± 0.43"),))))
+    assert "89.09\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}0.43" in text and "> **Mind this.**" in text
+
+
+def test_commands_are_copied() -> None:
+    page = html_page(document(commands=(("report", "prunebench report 'a b'"),)))
+    assert 'data-copy="prunebench report &#39;a b&#39;"' in page
