@@ -3,10 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import altair as alt
-import pandas as pd
 from torch import nn
 
 from prunebench.calls.own import Own
@@ -17,17 +15,14 @@ from prunebench.plugins.model import Model
 from prunebench.plugins.registry import load_registry
 from prunebench.records.record import Record
 from prunebench.records.tuning import read_tunings
-from prunebench.reports.analysis.differences import differences_table
-from prunebench.reports.figures.accuracy import accuracy_figure
-from prunebench.reports.output.overview import overview, overview_html
-from prunebench.reports.output.writing import refuse_results_folder, write_report
 from prunebench.reports.reading import read_latencies, read_results
 from prunebench.reports.results import Results as Found, gather_results
-from prunebench.reports.tables.records import records_table
-from prunebench.reports.tables.speed import main_setting, speed_table
-from prunebench.reports.tables.summary import summary_table
 from prunebench.study.networks import load, rebuild
 from prunebench.study.spec import Spec
+
+if TYPE_CHECKING:  # tables and figures take seconds to import, so each method imports its own
+    import altair as alt
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -67,16 +62,23 @@ class Results:
         """The points that failed; their `reason` says why."""
         return self.found.failures
 
-    def frame(self) -> pd.DataFrame:
+    def frame(self) -> "pd.DataFrame":
         """Tabulate every finished point: one row per seed, criterion and keep. Accuracies are fractions."""
+        from prunebench.reports.tables.records import records_table
+
         return records_table(self.found)
 
-    def summary(self) -> pd.DataFrame:
+    def summary(self) -> "pd.DataFrame":
         """Tabulate means over seeds with half of their 95 % t intervals: one row per criterion and keep."""
+        from prunebench.reports.tables.speed import main_setting, speed_table
+        from prunebench.reports.tables.summary import summary_table
+
         return summary_table(self.frame(), speed_table(self.found), main_setting(self.found))
 
-    def differences(self) -> pd.DataFrame:
+    def differences(self) -> "pd.DataFrame":
         """Tabulate the differences to `magnitude` and the controls, paired by seed, with tests and verdicts."""
+        from prunebench.reports.analysis.differences import differences_table
+
         return differences_table(self.found)
 
     def report(self, folder: str | Path = "report", margin: float = 0.5, parquet: bool = False) -> Path:
@@ -84,6 +86,8 @@ class Results:
 
         margin: the loss of accuracy that counts as none, in points. parquet: write the tables as Parquet, too.
         """
+        from prunebench.reports.output.writing import refuse_results_folder, write_report
+
         if not 0 < margin < 100:
             raise UserError(f"margin={margin:g}: not between 0 and 100; give points of accuracy such as 0.5")
         place = absolute(folder)
@@ -91,8 +95,10 @@ class Results:
         write_report(self.found, place, margin / 100, parquet)
         return place / "index.html"
 
-    def plot(self) -> alt.TopLevelMixin:
+    def plot(self) -> "alt.TopLevelMixin":
         """Draw accuracy against the keep, with intervals. Raises `UserError` where no point is finished."""
+        from prunebench.reports.figures.accuracy import accuracy_figure
+
         figure = accuracy_figure(self.summary())
         if figure is None:
             raise UserError("there is nothing to draw: no point is finished")
@@ -153,11 +159,15 @@ class Results:
             raise UserError(f"'{record.cell.model}' is not a registered model: {cure}") from error
 
     def __str__(self) -> str:
+        from prunebench.reports.output.overview import overview
+
         return overview(self.found, hint=False)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
+        from prunebench.reports.output.overview import overview_html
+
         return overview_html(self.found)
 
 

@@ -83,8 +83,6 @@ def run(
     **given: Any,
 ) -> None:
     """Train, prune and measure a grid; finished points are reused."""
-    from prunebench.calls.run import compute
-
     spec = _prepare(values(given), config, log_level)
     if dry_run:
         from prunebench.study.dry_run import describe
@@ -92,6 +90,8 @@ def run(
 
         typer.echo(describe(make_grid(spec)))
         return
+    from prunebench.calls.run import compute
+
     found = compute(spec)
     if text := after_run(spec.results, [*found.records, *found.failures]):
         typer.echo(text)

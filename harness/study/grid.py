@@ -11,7 +11,7 @@ import torch
 from prunebench.errors import UserError
 from prunebench.plugins.dataset import Source
 from prunebench.plugins.expressions import Method, parse_method, parse_seeds
-from prunebench.plugins.registry import load_registry
+from prunebench.plugins.registry import get_model, load_registry
 from prunebench.pruning.selection import lowest
 from prunebench.records.budget import Keep
 from prunebench.records.requested import describe_seeds
@@ -128,7 +128,8 @@ def _check_reachable(ready: Task, keep: Keep) -> None:
 
 
 def prepare_task(spec: Spec, dataset: str, model: str) -> Task:
-    """Prepare one task of a spec, once per process."""
+    """Prepare one task of a spec, once per process: `mynet.py:make` and `mynet:make` are one model."""
+    model = get_model(model, load_registry(spec.plugin)).label
     ready = make_task(dataset, model, spec.protocol(), Source(spec.data_root, spec.download), spec.plugin)
     if spec.finetune_rate == "swept":
         return with_swept_rate(ready, spec.results, spec.keep.metric)

@@ -73,7 +73,7 @@ def _timed(network: Network, ready: Task, data: BlockData) -> tuple[float, int]:
     count = 2
     _seconds(network, ready, data, count)
     while (seconds := _seconds(network, ready, data, count)) < _ENOUGH and count < most:
-        count = min(4 * count, most)
+        count = min(4 * count, 2 + int(count * _ENOUGH / seconds), most)
     return seconds / count, count
 
 
