@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from torch import nn
 
+from prunebench.calls.arguments import check_flags, check_folder, check_number, read_plugins, read_seed
+from prunebench.calls.keeps import read_keep
 from prunebench.calls.own import Own
 from prunebench.calls.pruned import Pruned, with_facts
 from prunebench.errors import UserError
@@ -19,6 +22,7 @@ from prunebench.reports.reading import read_latencies, read_results
 from prunebench.reports.results import Results as Found, gather_results
 from prunebench.study.networks import load, rebuild
 from prunebench.study.spec import Spec
+from prunebench.words import in_python_words
 
 if TYPE_CHECKING:  # tables and figures take seconds to import, so each method imports its own
     import altair as alt
@@ -39,9 +43,11 @@ class Results:
     plugin: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, folder: str | Path, plugin: Sequence[str] = ()) -> Self:
+    @in_python_words()
+    def read(cls, folder: str | Path, plugin: str | Sequence[str] = ()) -> Self:
         """Read everything in a results folder, of all its runs. Raises `UserError` where there is nothing."""
-        return cls(absolute(folder), read_results(absolute(folder)), plugin=tuple(plugin))
+        place = absolute(check_folder(folder, "folder"))
+        return cls(place, read_results(place), plugin=read_plugins(plugin, "plugin"))
 
     @classmethod
     def of_run(cls, spec: Spec, records: Sequence[Record], models: Mapping[str, Model], command: str) -> Self:
@@ -81,6 +87,7 @@ class Results:
 
         return differences_table(self.found)
 
+    @in_python_words(output="folder")
     def report(self, folder: str | Path = "report", margin: float = 0.5, parquet: bool = False) -> Path:
         """Write the report into a folder, as `prunebench report` does. Returns the path of its page.
 
@@ -88,9 +95,10 @@ class Results:
         """
         from prunebench.reports.output.writing import refuse_results_folder, write_report
 
-        if not 0 < margin < 100:
+        check_flags(parquet=parquet)
+        if not 0 < check_number(margin, "margin", 0.5) < 100:
             raise UserError(f"margin={margin:g}: not between 0 and 100; give points of accuracy such as 0.5")
-        place = absolute(folder)
+        place = absolute(check_folder(folder, "folder"))
         refuse_results_folder(self.folder, place)
         write_report(self.found, place, margin / 100, parquet)
         return place / "index.html"
@@ -104,12 +112,13 @@ class Results:
             raise UserError("there is nothing to draw: no point is finished")
         return figure
 
-    def network(self, criterion: str | None = None, keep: float | None = None, **chosen: Any) -> nn.Module:
+    @in_python_words(plugin="plugins")
+    def network(self, criterion: Any = None, keep: Any = None, **chosen: Any) -> nn.Module:
         """Load one pruned and fine-tuned network, in eval mode on the CPU. Its facts are `network.pruned`.
 
         Args:
-            criterion: its name, where the results have several.
-            keep: the requested fraction, where there are several.
+            criterion: its name, or the function or `Criterion` that the run was given, where the results have several.
+            keep: the requested fraction, such as ``0.5`` or ``{"macs": 0.5}``, where there are several.
             chosen: `seed`, by default the first one that finished. `dataset`, `ranking` and `metric`, where there are
                 several. `model`: its name, or the network or function that the run was given, to rebuild it.
 
@@ -117,12 +126,28 @@ class Results:
             UserError: no finished point fits, or several do; the network was not saved, or is of an unknown model.
         """
         model = chosen.pop("model", None)
-        wanted = {"criterion": criterion, "keep": keep, **chosen, "model": model if isinstance(model, str) else None}
-        record = self._only(wanted)
+        wanted = {"criterion": self._criterion(criterion), **_keep(keep), **_seed(chosen)}
+        record = self._only(wanted | {"model": model if isinstance(model, str) else None})
         network = self._load(record, None if isinstance(model, str) else model)
         assert record.dense is not None and record.pruned is not None
-        facts = Pruned(record.cell.criterion, record.dense, record.pruned, record.widths, accuracy=record.accuracy)
+        facts = Pruned(
+            record.cell.criterion,
+            record.dense,
+            record.pruned,
+            record.widths,
+            weights=record.weights or {},
+            accuracy=record.accuracy,
+        )
         return with_facts(network, facts)
+
+    def _criterion(self, given: Any) -> str | None:
+        """Name a criterion as the run did."""
+        if given is None or isinstance(given, str):
+            return given
+        names = Own(load_registry(self.plugin)).criteria(given, "criterion")
+        if len(names) != 1:
+            raise UserError(f"criterion: {len(names) or 'none'} given; a network has one")
+        return names[0]
 
     def _only(self, wanted: Mapping[str, Any]) -> Record:
         """Find the record of the first seed that fits."""
@@ -146,7 +171,7 @@ class Results:
         folder = self.folder / "stages" / record.network
         if model is not None:
             own = Own(load_registry(self.plugin))
-            own.models({record.cell.model: model})
+            own.models({record.cell.model: model}, "model")
             return rebuild(folder, own.plugins[0]).model.eval()
         if record.cell.model in self.models:
             return rebuild(folder, self.models[record.cell.model].without_weights()).model.eval()
@@ -169,6 +194,18 @@ class Results:
         from prunebench.reports.output.overview import overview_html
 
         return overview_html(self.found)
+
+
+def _keep(given: Any) -> dict[str, Any]:
+    """Read a keep, with its metric where it names one."""
+    if given is None or (isinstance(given, Real) and not isinstance(given, bool)):
+        return {"keep": given}
+    keep = read_keep(given, "keep")
+    return {"keep": keep.fraction, "metric": keep.metric}
+
+
+def _seed(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(chosen) | ({} if chosen.get("seed") is None else {"seed": read_seed(chosen["seed"])})
 
 
 def _cell_words(records: Iterable[Record], names: Sequence[str]) -> str:

@@ -19,8 +19,10 @@ from prunebench.reports.output.writing import refuse_results_folder, write_repor
 from prunebench.study.grid import make_grid
 from prunebench.study.progress import Progress
 from prunebench.study.spec import Spec
+from prunebench.words import in_python_words
 
 
+@in_python_words()
 def choose(spec: Spec, output: Path | None = None, budget: str | None = None) -> Answer:
     """Choose a criterion for the one task of a spec: race on validation pictures, confirm on test pictures.
 
@@ -47,6 +49,11 @@ def choose(spec: Spec, output: Path | None = None, budget: str | None = None) ->
     (True, 24)
     >>> logging.disable(logging.NOTSET)
     """
+    return make_choice(spec, output, budget)
+
+
+def make_choice(spec: Spec, output: Path | None = None, budget: str | None = None) -> Answer:
+    """Choose as `choose` does; errors name options of the command line."""
     checked = _checked(spec)
     if output is not None:
         refuse_results_folder(checked.results, output)

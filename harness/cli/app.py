@@ -16,6 +16,7 @@ from prunebench.cli.options import ConfigOption, fraction, values, with_run_opti
 from prunebench.cli.results import after_run, results_app
 from prunebench.errors import UserError, printable, unknown
 from prunebench.study.spec import Spec, make_spec
+from prunebench.words import typed
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
@@ -85,10 +86,10 @@ def run(
     """Train, prune and measure a grid; finished points are reused."""
     spec = _prepare(values(given), config, log_level)
     if dry_run:
-        from prunebench.study.dry_run import describe
+        from prunebench.study.dry_run import preview
         from prunebench.study.grid import make_grid
 
-        typer.echo(describe(make_grid(spec)))
+        typer.echo(preview(make_grid(spec)))
         return
     from prunebench.calls.run import compute
 
@@ -312,7 +313,7 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except UserError as error:
-        code = _error(str(error))
+        code = _error(typed(error))
     except OSError as error:  # a path or disk that the system refuses
         code = _error(f"{error.filename or 'a file'}: {error.strerror or error}")
     except ModuleNotFoundError as error:

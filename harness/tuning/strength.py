@@ -17,7 +17,7 @@ from prunebench.plugins.registry import Registry, load_registry
 from prunebench.records.sparse import UNCHANGED
 from prunebench.records.tuning import Choice, read_choice
 from prunebench.study.choices import strength_file, strength_rule
-from prunebench.study.dry_run import describe
+from prunebench.study.dry_run import Preview, preview as preview_grids
 from prunebench.study.grid import Grid, Job, make_grid, prepare_task
 from prunebench.study.progress import Progress
 from prunebench.study.spec import Spec
@@ -47,9 +47,9 @@ def tune(spec: Spec, progress: Progress) -> list[Choice]:
     return choose(found, grid, prefer=_distance_from_the_middle)
 
 
-def preview(spec: Spec) -> str:
+def preview(spec: Spec) -> Preview:
     """List the trials of a tuning and their estimated cost."""
-    return describe(_trials(spec)[0], apart=APART)
+    return preview_grids(_trials(spec)[0], apart=APART)
 
 
 def _trials(spec: Spec) -> tuple[Grid, dict[Search, dict[float, str]]]:
