@@ -1,6 +1,6 @@
 """A report as data: sections of text, tables and pictures, the same for Markdown, LaTeX and the page."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tabulate import tabulate
 
@@ -40,9 +40,13 @@ class Table:
         |:--------|--------:|
         | conv1   |      20 |
         """
+        cells = tuple(tuple(cell.replace("|", "\\|") for cell in row) for row in self.rows)
+        return replace(self, rows=cells).text("pipe")
+
+    def text(self, kind: str) -> str:
+        """Write the table without its caption. kind: as tabulate names it, `simple` for a terminal."""
         align = ["left" if column < self.text_columns else "right" for column in range(len(self.header))]
-        cells = [[cell.replace("|", "\\|") for cell in row] for row in self.rows]
-        return tabulate(cells, self.header, tablefmt="pipe", disable_numparse=True, colalign=align)
+        return tabulate(self.rows, self.header, tablefmt=kind, disable_numparse=True, colalign=align)
 
     def contains(self, mark: str) -> bool:
         """Tell whether any cell contains a mark, which then needs a note."""

@@ -55,21 +55,17 @@ class Own:
         one = isinstance(given, tuple) or is_pair(given) or is_dataset(given)
         return self._names([given] if one and not _is_names(given) else given, "datasets", self._dataset)
 
-    def unreadable(self, workers: int) -> list[str]:
-        """Say which objects cannot be hashed, so that nothing is reused.
-
-        Raises `UserError` for several workers where an object cannot be handed to another process.
-        """
+    def check_workers(self, workers: int) -> None:
+        """Raise `UserError` for several workers where an object cannot be hashed or handed to another process."""
+        if workers == 1:
+            return
         for plugin in self.plugins:
             if not isinstance(plugin, Dataset):  # a dataset counts by its pictures
                 identity(plugin)
-        found = unreadable()
-        if workers > 1:
-            if found:
-                raise UserError(f"workers={workers}: {found[0]}, which other processes cannot have; leave it out")
-            for plugin in self.plugins:
-                _check_sendable(plugin, workers)
-        return found
+        if found := unreadable():
+            raise UserError(f"workers={workers}: {found[0]}, which other processes cannot have; leave it out")
+        for plugin in self.plugins:
+            _check_sendable(plugin, workers)
 
     def _names(self, given: Any, argument: str, make: Make) -> tuple[str, ...]:
         if isinstance(given, Mapping):

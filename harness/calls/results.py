@@ -16,12 +16,14 @@ from prunebench.errors import UserError
 from prunebench.paths import absolute
 from prunebench.plugins.model import Model
 from prunebench.plugins.registry import load_registry
+from prunebench.records.latency import Latency
 from prunebench.records.record import Record
 from prunebench.records.tuning import read_tunings
 from prunebench.reports.reading import read_latencies, read_results
 from prunebench.reports.results import Results as Found, gather_results
+from prunebench.study.grid import Grid
 from prunebench.study.networks import load, rebuild
-from prunebench.study.spec import Spec
+from prunebench.study.run import about, requested
 from prunebench.words import in_python_words
 
 if TYPE_CHECKING:  # tables and figures take seconds to import, so each method imports its own
@@ -50,13 +52,10 @@ class Results:
         return cls(place, read_results(place), plugin=read_plugins(plugin, "plugin"))
 
     @classmethod
-    def of_run(cls, spec: Spec, records: Sequence[Record], models: Mapping[str, Model], command: str) -> Self:
+    def of_run(cls, grid: Grid, records: Sequence[Record], models: Mapping[str, Model], command: str) -> Self:
         """Take the points of one run alone; the folder may hold more."""
-        keys = {record.key for record in records}
-        latencies = [one for one in read_latencies(spec.results) if one.key in keys]
-        preset = spec.preset or None
-        found = gather_results(str(spec.results), records, latencies, preset=preset, command=command or None)
-        return cls(spec.results, replace(found, tunings=read_tunings(spec.results)), models, spec.plugin)
+        found = gather_run(grid, records, command=command)
+        return cls(grid.spec.results, found, models, grid.spec.plugin)
 
     @property
     def records(self) -> tuple[Record, ...]:
@@ -194,6 +193,18 @@ class Results:
         from prunebench.reports.output.overview import overview_html
 
         return overview_html(self.found)
+
+
+def gather_run(
+    grid: Grid, records: Sequence[Record], latencies: Sequence[Latency] | None = None, command: str = ""
+) -> Found:
+    """Gather the points of one run alone. latencies: by default those in the folder; command: as in `about`."""
+    spec, keys = grid.spec, {record.key for record in records}
+    if latencies is None:
+        latencies = [one for one in read_latencies(spec.results) if one.key in keys]
+    preset, command = spec.preset or None, str(about(spec, command)["command"])
+    found = gather_results(str(spec.results), records, latencies, preset=preset, command=command)
+    return replace(found, asked=(requested(grid),), tunings=read_tunings(spec.results))
 
 
 def _keep(given: Any) -> dict[str, Any]:

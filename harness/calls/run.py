@@ -14,7 +14,7 @@ from prunebench.errors import UserError, unknown
 from prunebench.plugins.registry import load_registry
 from prunebench.records.record import Record
 from prunebench.study.dry_run import Preview, preview
-from prunebench.study.grid import make_grid, prepare_task
+from prunebench.study.grid import make_grid, prepare_task, warn_of_race_seeds
 from prunebench.study.progress import Progress
 from prunebench.study.run import run as run_grid
 from prunebench.study.spec import Spec, make_spec
@@ -87,8 +87,8 @@ def run(
             check_folder(config, "config")
         with told(quiet), offering(own.plugins) as tokens:
             spec = make_spec(given | {"plugin": (*plugins, *tokens)}, config, default_preset="quick")
-            for text in own.unreadable(spec.workers):
-                log.warning("computed anew each time, in this process alone: %s, which cannot be hashed", text)
+            own.check_workers(spec.workers)
+            warn_of_race_seeds(spec)
             return preview(make_grid(spec)) if dry_run else compute(spec, _command(spec, given))
 
 
@@ -103,7 +103,7 @@ def compute(spec: Spec, command: str = "") -> Results:
         records = run_grid(grid, progress, command)
     for cell, chance in chances.items():
         _warn_of_chance(cell, chance, records)
-    return Results.of_run(spec, records, models, command)
+    return Results.of_run(grid, records, models, command)
 
 
 def _named(name: Any, given: Any) -> tuple[str, ...] | None:

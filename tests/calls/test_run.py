@@ -224,6 +224,31 @@ def test_the_command_line_sits_on_the_same_call(tiny: Callable[..., Spec], tmp_p
     assert [record.cell.criterion for record in compute(spec).records] == ["magnitude"]
 
 
+def test_a_dry_run_previews_what_the_command_previews(
+    short: Callable[..., Any],
+    command: Callable[..., tuple[int, str, str]],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "prunebench")
+    options: dict[str, Any] = {"models": "lenet5", "datasets": "digits", "criteria": "taylor", "epochs": 1}
+    found = short(**options, dry_run=True, results=tmp_path / "r")
+    assert not (tmp_path / "r").exists() and set(found.costs) == {"digits x lenet5"} and found.seconds > 0
+    assert repr(found) == str(found) and found._repr_html_().startswith("<pre>")
+    flags = [part for name, value in (SHORT | options).items() if name != "quiet" for part in (flag(name), value)]
+    code, out, _ = command("run", *flags, "--keep", "macs=0.5", "--seeds", "0", "--dry-run", "--results", tmp_path)
+    assert code == 0 and caplog.text.count("timing training steps of digits x lenet5") == 2
+
+    def lines(text: str) -> list[str]:  # time is measured anew
+        return [line.split("  ")[0] for line in text.splitlines()]
+
+    assert lines(out.rstrip()) == lines(str(found))
+
+
+def flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
 def test_an_untrained_network_is_told(short: Callable[..., Results], caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "prunebench"):
         short()
