@@ -48,8 +48,8 @@ class Results:
     @in_python_words()
     def read(cls, folder: str | Path, plugin: str | Sequence[str] = ()) -> Self:
         """Read everything in a results folder, of all its runs. Raises `UserError` where there is nothing."""
-        place = absolute(check_folder(folder, "folder"))
-        return cls(place, read_results(place), plugin=read_plugins(plugin, "plugin"))
+        place, plugins = absolute(check_folder(folder, "folder")), read_plugins(plugin, "plugin")
+        return cls(place, read_results(place), plugin=plugins)
 
     @classmethod
     def of_run(cls, grid: Grid, records: Sequence[Record], models: Mapping[str, Model], command: str) -> Self:

@@ -22,7 +22,7 @@ def test_names_stay_and_objects_get_theirs(own: Own) -> None:
     assert own.criteria(["taylor", spread]) == ("taylor", "spread")
     assert own.criteria({"mine": spread}) == ("mine",)
     assert own.models(nn.Sequential(nn.Linear(2, 2))) == ("Sequential",)
-    assert own.datasets((torch.rand(4, 1, 8, 8), torch.arange(4) % 2)) == ("pictures",)
+    assert own.datasets((torch.rand(40, 1, 8, 8), torch.arange(40) % 2)) == ("pictures",)
     assert [plugin.name for plugin in own.plugins] == ["spread", "mine", "Sequential", "pictures"]
 
 
@@ -33,14 +33,14 @@ def test_a_registered_record_is_known_by_its_label(own: Own) -> None:
 
 
 def test_the_argument_is_named(own: Own) -> None:
-    with pytest.raises(UserError, match="^criterion: a NoneType; give a name, a Criterion"):
+    with pytest.raises(UserError, match=r"^criterion: a NoneType; give a name, a Criterion"):
         own.criteria(None, "criterion")
-    with pytest.raises(UserError, match="^model: an int; give a name"):
+    with pytest.raises(UserError, match=r"^model: an int; give a name"):
         own.models(3, "model")
 
 
 def test_workers_get_only_what_can_be_handed_over(own: Own) -> None:
     own.criteria({"mine": lambda weight: weight.sum(1)})
     own.check_workers(1)
-    with pytest.raises(UserError, match="^workers=2: 'mine' cannot be handed over"):
+    with pytest.raises(UserError, match=r"^workers=2: 'mine' cannot be handed over"):
         own.check_workers(2)

@@ -80,7 +80,7 @@ def test_options_behind_a_file_hold_for_its_criteria(folder: Path) -> None:
         (
             (),
             (),
-            "nothing to check: give a criterion's name, a plugin file or --all; `prunebench list criteria` shows all ",
+            "nothing to check: give a criterion's name, a plugin file or --all; `prunebench list",
         ),
         (("magnitud",), (), "unknown criterion 'magnitud'; did you mean 'magnitude'"),
         (("magnitude:q=1",), (), "unknown option 'q' in 'magnitude'"),

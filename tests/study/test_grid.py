@@ -179,7 +179,7 @@ def test_two_names_of_one_model_are_prepared_once(
 ) -> None:
     (tmp_path / "once_nets.py").write_text(NETS)
     monkeypatch.chdir(tmp_path)
-    spec = tiny(tmp_path / "r", models="once_nets.py:net")
+    spec = tiny(tmp_path / "r", models="once_nets.py:net", criteria="magnitude", seeds="0")
     (job,) = make_grid(spec).jobs
     before = make_task.cache_info().misses
     assert job.model == "once_nets:net"
