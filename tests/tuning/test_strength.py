@@ -256,7 +256,5 @@ def test_names_with_a_tuned_strength() -> None:
 
 def test_seeds_of_the_race_are_no_seeds_of_a_tuning(tiny: Make, tmp_path: Path) -> None:
     assert "seed 1999" in str(preview(tiny(tmp_path, criteria="l1", keep="0.5", seeds="999")))
-    with pytest.raises(
-        UserError, match=r"--seeds 0,1000: a tuning adds 1000, .* belong to the race"
-    ):
+    with pytest.raises(UserError, match=r"--seeds 0,1000: a tuning adds 1000, .* belong to the race"):
         preview(tiny(tmp_path, criteria="l1", keep="0.5", seeds="0,1000"))
