@@ -52,8 +52,9 @@ def unknown(kind: str, given: str, known: Iterable[str], where: str = "") -> Use
 
     >>> print(unknown("criterion", "tailor", ["taylor", "obd"]))
     unknown criterion 'tailor'; did you mean 'taylor'? Known: obd, taylor
-    >>> print(unknown("criterion", "x1", [f"x{number}" for number in range(10, 22)]))
-    unknown criterion 'x1'; did you mean 'x10', 'x11' or 'x12'? `prunebench list criteria` shows all 12
+    >>> many = "lenet5 mobilenetv2 resnet18 resnet20 resnet32 resnet34 resnet44 resnet50 resnet56 vgg11 vgg16".split()
+    >>> print(unknown("model", "resnet19", many))
+    unknown model 'resnet19'; did you mean 'resnet18', 'resnet56' or 'resnet50'? `prunebench list models` shows all 11
     """
     names = sorted(known)
     short = kind not in _LISTED or len(names) <= _SHORT

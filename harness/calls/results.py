@@ -24,7 +24,7 @@ from prunebench.reports.results import Results as Found, gather_results
 from prunebench.study.grid import Grid
 from prunebench.study.networks import load, rebuild
 from prunebench.study.run import about, requested
-from prunebench.words import in_python_words
+from prunebench.words import in_python_words, python_words
 
 if TYPE_CHECKING:  # tables and figures take seconds to import, so each method imports its own
     import altair as alt
@@ -185,14 +185,14 @@ class Results:
     def __str__(self) -> str:
         from prunebench.reports.output.overview import overview
 
-        return overview(self.found, hint=False)
+        return python_words(overview(self.found, hint=False))
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         from prunebench.reports.output.overview import overview_html
 
-        return overview_html(self.found)
+        return python_words(overview_html(self.found))
 
 
 def gather_run(

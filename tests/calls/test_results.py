@@ -9,6 +9,8 @@ from torch import nn
 
 from prunebench import Pruned, Results, UserError, load, run
 from prunebench.plugins.registry import get_criterion, load_registry
+from prunebench.reports.output import overview
+from prunebench.words import python_words
 
 SHORT = {"sparse_epochs": 0, "rung_epochs": 0, "finetune_epochs": 1, "calibration": 32, "batch": 32, "quiet": True}
 
@@ -36,10 +38,13 @@ def test_tables_are_of_this_run(found: Results) -> None:
     assert found.failures == ()
 
 
-def test_it_shows_itself(found: Results) -> None:
+def test_it_shows_itself_in_the_words_of_python(found: Results, monkeypatch: pytest.MonkeyPatch) -> None:
     text, html = str(found), found._repr_html_()
     assert repr(found) == text and text.startswith("pictures x mine | local ranking | keeps of MACs")
     assert "MACs kept" in text and "compression" in text and "to magnitude" in text
+    advice = python_words("raise --finetune-epochs, lower --batch")
+    monkeypatch.setattr(overview, "spoilt_lines", lambda _: ["raise --finetune-epochs, lower --batch"])
+    assert advice in str(found) and advice in found._repr_html_()
     assert html.count("<tr>") == 5 and "<h4>pictures x mine" in html
 
 
