@@ -19,10 +19,11 @@ from tabulate import tabulate
 from prunebench.choosing.budget import CONFIRMED_SEEDS, IF_WIDE
 from prunebench.choosing.field import REFERENCES, confirmed_names
 from prunebench.choosing.race import race_value
-from prunebench.choosing.rounds import FIRST_SEED, run_race
+from prunebench.choosing.rounds import run_race
 from prunebench.records.names import RANDOM
 from prunebench.records.record import Record
 from prunebench.reports.reading import read_results
+from prunebench.seeding import RACE_SEEDS
 
 FULL = 10  # seeds of the full grid
 Values = NDArray[np.float64]  # (criteria, seeds), fractions
@@ -91,7 +92,7 @@ def replay(scores: Scores, race: Sequence[int], test: Sequence[int], held: Seque
 
     def measure(names: Sequence[str], seeds: Sequence[int]) -> dict[str, list[float | None]]:
         raced.update({name: len(seeds) for name in names})
-        columns = [race[(seed - FIRST_SEED) % len(race)] for seed in seeds]
+        columns = [race[(seed - RACE_SEEDS) % len(race)] for seed in seeds]
         return {name: [float(scores.validation[row[name], column]) for column in columns] for name in names}
 
     found = run_race(field, measure)

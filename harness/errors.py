@@ -1,8 +1,11 @@
 """The two kinds of errors: bad input of the user, and a cell of the grid that fails."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+
+_LISTED = {"criterion": "criteria", "dataset": "datasets", "model": "models", "preset": "presets"}
+_SHORT = 10  # names that a message shows in full
 
 
 class UserError(Exception):
@@ -43,16 +46,33 @@ def in_a_cell() -> Iterator[None]:
 
 
 def unknown(kind: str, given: str, known: Iterable[str], where: str = "") -> UserError:
-    """Make the error for an unknown name; the message suggests the nearest known name.
+    """Make the error for an unknown name; the message suggests the nearest known names.
+
+    Where `prunebench list` shows the names of this kind, a long list is left to it.
 
     >>> print(unknown("criterion", "tailor", ["taylor", "obd"]))
     unknown criterion 'tailor'; did you mean 'taylor'? Known: obd, taylor
+    >>> many = "lenet5 mobilenetv2 resnet18 resnet20 resnet32 resnet34 resnet44 resnet50 resnet56 vgg11 vgg16".split()
+    >>> print(unknown("model", "resnet19", many))
+    unknown model 'resnet19'; did you mean 'resnet18', 'resnet56' or 'resnet50'? `prunebench list models` shows all 11
     """
     names = sorted(known)
-    near = get_close_matches(given, names, n=1, cutoff=0.5)
-    hint = f" did you mean '{near[0]}'?" if near else ""
+    short = kind not in _LISTED or len(names) <= _SHORT
+    near = [f"'{name}'" for name in get_close_matches(given, names, n=1 if short else 3, cutoff=0.5)]
+    hint = f" did you mean {' or '.join(part for part in (', '.join(near[:-1]), near[-1]) if part)}?" if near else ""
     place = f" in {where}" if where else ""
-    return UserError(f"unknown {kind} '{given}'{place};{hint} Known: {', '.join(names) or 'none'}")
+    return UserError(f"unknown {kind} '{given}'{place};{hint} {known_names(kind, names, short)}")
+
+
+def known_names(kind: str, names: Collection[str], in_full: bool = False) -> str:
+    """Say which names there are, or the command that shows them.
+
+    >>> known_names("model", ["lenet5"], in_full=True), known_names("model", ["lenet5"])
+    ('Known: lenet5', '`prunebench list models` shows all 1')
+    """
+    if in_full:
+        return f"Known: {', '.join(names) or 'none'}"
+    return f"`prunebench list {_LISTED[kind]}` shows all {len(names)}"
 
 
 def check_choice(where: str, field: str, given: str, allowed: Iterable[str]) -> None:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+TUNING_SEEDS, RACE_SEEDS = 1000, 2000  # the first seeds of tunings, and of the race of `choose`; comparisons begin at 0
+
 
 def derive(seed: int, *purpose: object) -> int:
     """Derive a 63-bit seed for one purpose; equal arguments give equal seeds on every machine.

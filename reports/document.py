@@ -1,7 +1,7 @@
 """A report as data: sections of text, tables and pictures, the same for Markdown, LaTeX and the page."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tabulate import tabulate
 
@@ -46,9 +46,13 @@ class Table:
         |:--------|--------:|
         | conv1   |      20 |
         """
+        cells = tuple(tuple(_unbroken(cell.replace("|", "\\|")) for cell in row) for row in self.rows)
+        return replace(self, rows=cells).text("pipe")
+
+    def text(self, kind: str) -> str:
+        """Write the table without its caption. kind: as tabulate names it, `simple` for a terminal."""
         align = ["left" if column < self.text_columns else "right" for column in range(len(self.header))]
-        cells = [[_unbroken(cell.replace("|", "\\|")) for cell in row] for row in self.rows]
-        return tabulate(cells, self.header, tablefmt="pipe", disable_numparse=True, colalign=align)
+        return tabulate(self.rows, self.header, tablefmt=kind, disable_numparse=True, colalign=align)
 
     def style(self, row: int, column: int) -> str:
         """Give the style of a cell, counted from 0."""

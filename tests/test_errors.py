@@ -15,3 +15,11 @@ def test_an_unknown_name_is_said_with_the_nearest_where_one_is_near_and_with_all
 def test_a_failed_cell_is_not_bad_input() -> None:
     assert not issubclass(CellError, UserError)
     assert not issubclass(UserError, CellError)
+
+
+def test_of_many_names_the_nearest_three_are_shown_and_how_to_list_all() -> None:
+    many = [f"taylor{number}" for number in range(20)]
+    text = str(unknown("criterion", "taylo1", many))
+    assert text.count("taylor") == 3 and text.endswith("? `prunebench list criteria` shows all 20")
+    assert str(unknown("model", "zzz", many)) == "unknown model 'zzz'; `prunebench list models` shows all 20"
+    assert str(unknown("function", "zzz", many)).count("taylor") == 20  # no command lists these

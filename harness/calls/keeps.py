@@ -1,26 +1,14 @@
-"""Budgets of a call, as `{"macs": 0.5}`, and errors in the words of Python."""
+"""Budgets of a call, as `{"macs": 0.5}`."""
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from numbers import Real
 from typing import Any
 
-from prunebench.errors import CellError, UserError, unknown
+from prunebench.errors import UserError, unknown
 from prunebench.records.budget import Budget, Keep, parse_budget
 from prunebench.records.names import METRICS
 
 EXAMPLE = '{"macs": 0.5}'
-
-
-@contextmanager
-def in_python_words() -> Iterator[None]:
-    """Name options as arguments in errors, `round_to` for `--round-to`; a cell's error is the caller's."""
-    try:
-        yield
-    except (UserError, CellError) as error:
-        flag = r"(?<![\w-])--([a-z][a-z0-9]*(?:-[a-z0-9]+)*)"
-        raise UserError(re.sub(flag, lambda found: found[1].replace("-", "_"), str(error))) from error
 
 
 def read_budget(given: Any, name: str) -> Budget:

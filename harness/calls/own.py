@@ -19,7 +19,7 @@ from prunebench.plugins.own_network import OwnNetwork
 from prunebench.plugins.registry import NAME, Registry, get_criterion, get_model
 from prunebench.plugins.user_model import function_model
 
-Make = Callable[[Any, str], Any]
+Make = Callable[[Any, str, str], Any]  # (what was given, its name, the argument) -> plugin or name
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,34 +42,30 @@ class Own:
     def __post_init__(self) -> None:
         forget_unreadable()  # before a network is taken, which is hashed at once
 
-    def criteria(self, given: Any) -> tuple[str, ...]:
+    def criteria(self, given: Any, argument: str = "criteria") -> tuple[str, ...]:
         """Name criteria: names, records, or functions, whose arguments name the evidence."""
-        return self._names(given, "criteria", self._criterion)
+        return self._names(given, argument, self._criterion)
 
-    def models(self, given: Any) -> tuple[str, ...]:
+    def models(self, given: Any, argument: str = "models") -> tuple[str, ...]:
         """Name models: names, records, networks, or functions and classes that build networks."""
-        return self._names(given, "models", self._model)
+        return self._names(given, argument, self._model)
 
     def datasets(self, given: Any) -> tuple[str, ...]:
         """Name datasets: names, records, and what `load_given` takes."""
         one = isinstance(given, tuple) or is_pair(given) or is_dataset(given)
         return self._names([given] if one and not _is_names(given) else given, "datasets", self._dataset)
 
-    def unreadable(self, workers: int) -> list[str]:
-        """Say which objects cannot be hashed, so that nothing is reused.
-
-        Raises `UserError` for several workers where an object cannot be handed to another process.
-        """
+    def check_workers(self, workers: int) -> None:
+        """Raise `UserError` for several workers where an object cannot be hashed or handed to another process."""
+        if workers == 1:
+            return
         for plugin in self.plugins:
             if not isinstance(plugin, Dataset):  # a dataset counts by its pictures
                 identity(plugin)
-        found = unreadable()
-        if workers > 1:
-            if found:
-                raise UserError(f"--workers {workers}: {found[0]}, which other processes cannot have; leave it out")
-            for plugin in self.plugins:
-                _check_sendable(plugin, workers)
-        return found
+        if found := unreadable():
+            raise UserError(f"workers={workers}: {found[0]}, which other processes cannot have; leave it out")
+        for plugin in self.plugins:
+            _check_sendable(plugin, workers)
 
     def _names(self, given: Any, argument: str, make: Make) -> tuple[str, ...]:
         if isinstance(given, Mapping):
@@ -83,38 +79,40 @@ class Own:
         if not NAME.fullmatch(found):
             cure = f"{argument}={{'my_name': ...}}"
             raise UserError(f"{argument}: '{found}' is no name of letters, digits, _ . and -; give one, as in {cure}")
-        plugin = make(one, found)
+        plugin = make(one, found, argument)
         if isinstance(plugin, str):
             return plugin
         self.plugins.append(plugin)
         return str(plugin.name)
 
-    def _criterion(self, given: Any, name: str) -> AnyCriterion | str:
+    def _criterion(self, given: Any, name: str, argument: str) -> AnyCriterion | str:
         if isinstance(given, str):
-            raise UserError(f"criteria: '{name}' stands for the name '{given}'; give an object, or the name in a list")
+            raise UserError(
+                f"{argument}: '{name}' stands for the name '{given}'; give an object, or the name in a list"
+            )
         if isinstance(given, Criterion | ModelScore):
             return given.label if _is_known(given, name, get_criterion, self.known) else _renamed(given, name)
         if not callable(given):
             cure = "a name, a Criterion, or a function of evidence such as score(weight, grad)"
-            raise UserError(f"criteria: {described(given)}; give {cure}")
+            raise UserError(f"{argument}: {described(given)}; give {cure}")
         return ModelScore(given, name=name) if scores_whole_models(given) else Criterion(given, name=name)
 
-    def _model(self, given: Any, name: str) -> Model | str:
+    def _model(self, given: Any, name: str, argument: str) -> Model | str:
         if isinstance(given, nn.Module):
             return OwnNetwork.of(given, name)
         if isinstance(given, Model):
             return given.label if _is_known(given, name, get_model, self.known) else _renamed(given, name)
         if not callable(given):
             what = "a name, a torch.nn.Module, or a function that builds one"
-            raise UserError(f"models: {described(given)}; give {what}")
+            raise UserError(f"{argument}: {described(given)}; give {what}")
         return function_model(given, name)
 
-    def _dataset(self, given: Any, name: str) -> Dataset | str:
+    def _dataset(self, given: Any, name: str, argument: str) -> Dataset | str:
         if isinstance(given, Dataset):
             same = self.known.datasets.get(name)
             return name if same is not None and same.plugin == given else _renamed(given, name)
         if isinstance(given, str | int | float) or given is None:
-            raise UserError(f"datasets: {described(given)}; give {FORMS}")
+            raise UserError(f"{argument}: {described(given)}; give {FORMS}")
         return Dataset(_Held(load_given(given, name)), name=name)
 
 
@@ -153,7 +151,7 @@ def _check_sendable(plugin: Any, workers: int) -> None:
         text = pickle.dumps(plugin)
     except Exception as error:
         why = " ".join(str(error).split())
-        raise UserError(f"--workers {workers}: '{plugin.name}' cannot be handed over ({why}); {cure}") from None
+        raise UserError(f"workers={workers}: '{plugin.name}' cannot be handed over ({why}); {cure}") from None
     if b"__main__" in text:
         what = "is defined in the notebook, session or script itself, which other processes do not run"
-        raise UserError(f"--workers {workers}: '{plugin.name}' {what}; {cure}")
+        raise UserError(f"workers={workers}: '{plugin.name}' {what}; {cure}")

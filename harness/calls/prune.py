@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from prunebench.calls.keeps import in_python_words, read_keep
+from prunebench.calls.arguments import check_options, read_plugins, read_seed, read_shape
+from prunebench.calls.keeps import read_keep
 from prunebench.calls.own import Own
 from prunebench.calls.pictures import Labelled, batches_of, described, is_dataset, is_pair, read_pictures
 from prunebench.calls.pruned import Pruned, with_facts
@@ -31,9 +32,10 @@ from prunebench.scoring.evidence import undisturbed
 from prunebench.scoring.layers import Batches
 from prunebench.seeding import generator
 from prunebench.study.cut import Cutter
-from prunebench.study.spec import make_spec, split_list
+from prunebench.study.spec import make_spec
 from prunebench.study.stages import Stage
 from prunebench.study.structure import check_for_weights, structure_of
+from prunebench.words import in_python_words
 
 log = logging.getLogger("prunebench")
 
@@ -80,7 +82,7 @@ def prune(
     with in_python_words(), keeping(NUMBERS):
         if not isinstance(model, nn.Module):
             raise UserError(f"model: {described(model)}; give a torch.nn.Module")
-        asked, protocol = read_keep(keep, "keep"), _protocol(options)
+        asked, protocol, seed = read_keep(keep, "keep"), _protocol(options), read_seed(seed)
         score = _score(criterion, plugin, asked.metric, protocol)
         example, batches = _evidence(pictures, shape, score, protocol, seed)
         dtype, device = _kind(model)
@@ -95,7 +97,9 @@ def prune(
         scored = cutter.scored(score, network, batches, stage, generator(seed, "score", stage.label))
         small = structure.remove(network, scored.selection.remove)
         cost, widths = structure.record_fields(small)["pruned"], dense.widths(small.units)
-        return with_facts(small.model, Pruned(score.label, dense.dense, cost, widths, small.kept, small.masks))
+        weights = {layer: (mask.numel(), int(mask.sum())) for layer, mask in small.masks.items()}
+        facts = Pruned(score.label, dense.dense, cost, widths, small.kept, small.masks, weights)
+        return with_facts(small.model, facts)
 
 
 def needs_labels(score: AnyCriterion) -> bool:
@@ -117,18 +121,19 @@ def _protocol(options: dict[str, Any]) -> Protocol:
     for name in options:
         if name not in OPTIONS:
             raise unknown("argument", name, OPTIONS, where="prune")
+    check_options(options)
     return make_spec(options, default_preset="").protocol()
 
 
 def _score(given: Any, plugin: str | Sequence[str], metric: Metric, protocol: Protocol) -> AnyCriterion:
     """Find the criterion. Warns where its regulariser is left out; raises `UserError` for what is not one score."""
-    files = split_list([plugin] if isinstance(plugin, str) else list(plugin))
+    files = read_plugins(plugin, "plugin")
     known = Registry(files) if files else load_registry(())
     own = Own(known)
     unnamed = callable(given) and not NAME.fullmatch(getattr(given, "__name__", "own"))
-    names = own.criteria({"own": given} if unnamed else given)
+    names = own.criteria({"own": given} if unnamed else given, "criterion")
     if len(names) != 1:
-        raise UserError(f"criterion: {len(names)} given; `prune` takes one, `run` compares several")
+        raise UserError(f"criterion: {len(names) or 'none'} given; `prune` takes one, `run` compares several")
     record = own.plugins[0] if own.plugins else None
     method = Method(names[0], score=record, before=record.regulariser) if record else parse_method(names[0], known)
     if method.score is None or len(parts(method.name)) > 1:
@@ -149,10 +154,9 @@ def _evidence(
     if given is None:
         if score.needs:
             raise UserError(f"criterion '{score.label}' needs {needs}; give a pair of tensors, a dataset or batches")
-        if shape is None or len(shape) != 3:
-            told = "none given" if shape is None else f"none given, and shape={tuple(shape)} has {len(shape)} numbers"
-            raise UserError(f"pictures: {told}; give some, or shape=(channels, height, width) of one")
-        return torch.zeros(2, *shape), []
+        if shape is None:
+            raise UserError("pictures: none given; give some, or shape=(channels, height, width) of one")
+        return torch.zeros(2, *read_shape(shape)), []
     read = _parts(given, protocol.calibration, seed)
     if not read:
         raise UserError("pictures: there are no batches; give at least one")

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from prunebench.errors import UserError
 from prunebench.records.record import Cost, StageValues
 
+_WORDS = {"weights": "single weights", "macs": "MACs", "params": "parameters", "units": "units"}
+
 
 @dataclass(frozen=True, eq=False)
 class Pruned:
@@ -17,8 +19,8 @@ class Pruned:
 
     criterion: as it was given. dense, cost: MACs for one picture, parameters, units and bytes, before and now.
     widths: output units of every convolution and linear layer, (dense, now). kept: original numbers (units,) of the
-    remaining units, by group. masks: where single weights were removed, true for those that stay, by layer.
-    accuracy: of the record, where the network comes from a run.
+    remaining units, by group. masks: where single weights were removed, true for those that stay, by layer. weights:
+    their numbers by layer, (dense, now). accuracy: of the record, where the network comes from a run.
     """
 
     criterion: str
@@ -27,6 +29,7 @@ class Pruned:
     widths: Mapping[str, tuple[int, int]]
     kept: Mapping[str, Tensor] = field(default_factory=dict)
     masks: Mapping[str, Tensor] = field(default_factory=dict)
+    weights: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     accuracy: StageValues | None = None
 
     @classmethod
@@ -50,17 +53,18 @@ class Pruned:
     def __str__(self) -> str:
         from prunebench.reports.formatting import as_multiple, percent  # pandas takes its time
 
+        counts = [(name, getattr(self.dense, name), getattr(self.cost, name)) for name in ("macs", "params", "units")]
+        if self.weights:
+            dense, now = (sum(column) for column in zip(*self.weights.values(), strict=True))
+            counts = [("weights", dense, now), *counts]
         rows = [
-            [word, f"{before:,}", f"{now:,}", percent(now / before, 1), as_multiple(before / now)]
-            for word, before, now in (
-                ("MACs", self.dense.macs, self.cost.macs),
-                ("parameters", self.dense.params, self.cost.params),
-                ("units", self.dense.units, self.cost.units),
-            )
+            [_WORDS[name], f"{before:,}", f"{now:,}", percent(now / before, 1), as_multiple(before / now)]
+            for name, before, now in counts
         ]
         text = tabulate(rows, [self.criterion, "dense", "pruned", "kept", "ratio"], disable_numparse=True)
-        changed = ", ".join(f"{layer} {now}/{dense}" for layer, (dense, now) in self.widths.items() if now < dense)
-        lines = [text, f"widths: {changed or 'all as before'}"]
+        lines = [text, f"widths: {_changed(self.widths)}"]
+        if self.weights:
+            lines.append(f"weights: {_changed(self.weights)}")
         if self.accuracy:
             after = f"dense {percent(self.accuracy.dense)}, pruned and fine-tuned {percent(self.accuracy.finetuned)}"
             lines.append(f"accuracy: {after}")
@@ -70,6 +74,10 @@ class Pruned:
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(str(self))}</pre>"
+
+
+def _changed(counts: Mapping[str, tuple[int, int]]) -> str:
+    return ", ".join(f"{layer} {now}/{dense}" for layer, (dense, now) in counts.items() if now < dense) or "as before"
 
 
 def with_facts(network: nn.Module, facts: Pruned) -> nn.Module:

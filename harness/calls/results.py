@@ -2,33 +2,33 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import altair as alt
-import pandas as pd
 from torch import nn
 
+from prunebench.calls.arguments import check_flags, check_folder, check_number, read_plugins, read_seed
+from prunebench.calls.keeps import read_keep
 from prunebench.calls.own import Own
 from prunebench.calls.pruned import Pruned, with_facts
 from prunebench.errors import UserError
 from prunebench.paths import absolute
 from prunebench.plugins.model import Model
 from prunebench.plugins.registry import load_registry
+from prunebench.records.latency import Latency
 from prunebench.records.record import Record
 from prunebench.records.tuning import read_tunings
-from prunebench.reports.analysis.differences import differences_table
-from prunebench.reports.figures.accuracy import accuracy_drawing
-from prunebench.reports.figures.drawing import altair_figure
-from prunebench.reports.output.overview import overview, overview_html
-from prunebench.reports.output.writing import refuse_results_folder, write_report
 from prunebench.reports.reading import read_latencies, read_results
 from prunebench.reports.results import Results as Found, gather_results
-from prunebench.reports.tables.records import records_table
-from prunebench.reports.tables.speed import main_setting, speed_table
-from prunebench.reports.tables.summary import summary_table
+from prunebench.study.grid import Grid
 from prunebench.study.networks import load, rebuild
-from prunebench.study.spec import Spec
+from prunebench.study.run import about, requested
+from prunebench.words import in_python_words, python_words
+
+if TYPE_CHECKING:  # tables and figures take seconds to import, so each method imports its own
+    import altair as alt
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,18 +45,17 @@ class Results:
     plugin: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, folder: str | Path, plugin: Sequence[str] = ()) -> Self:
+    @in_python_words()
+    def read(cls, folder: str | Path, plugin: str | Sequence[str] = ()) -> Self:
         """Read everything in a results folder, of all its runs. Raises `UserError` where there is nothing."""
-        return cls(absolute(folder), read_results(absolute(folder)), plugin=tuple(plugin))
+        place, plugins = absolute(check_folder(folder, "folder")), read_plugins(plugin, "plugin")
+        return cls(place, read_results(place), plugin=plugins)
 
     @classmethod
-    def of_run(cls, spec: Spec, records: Sequence[Record], models: Mapping[str, Model], command: str) -> Self:
+    def of_run(cls, grid: Grid, records: Sequence[Record], models: Mapping[str, Model], command: str) -> Self:
         """Take the points of one run alone; the folder may hold more."""
-        keys = {record.key for record in records}
-        latencies = [one for one in read_latencies(spec.results) if one.key in keys]
-        preset = spec.preset or None
-        found = gather_results(str(spec.results), records, latencies, preset=preset, command=command or None)
-        return cls(spec.results, replace(found, tunings=read_tunings(spec.results)), models, spec.plugin)
+        found = gather_run(grid, records, command=command)
+        return cls(grid.spec.results, found, models, grid.spec.plugin)
 
     @property
     def records(self) -> tuple[Record, ...]:
@@ -68,43 +67,58 @@ class Results:
         """The points that failed; their `reason` says why."""
         return self.found.failures
 
-    def frame(self) -> pd.DataFrame:
+    def frame(self) -> "pd.DataFrame":
         """Tabulate every finished point: one row per seed, criterion and keep. Accuracies are fractions."""
+        from prunebench.reports.tables.records import records_table
+
         return records_table(self.found)
 
-    def summary(self) -> pd.DataFrame:
+    def summary(self) -> "pd.DataFrame":
         """Tabulate means over seeds with half of their 95 % t intervals: one row per criterion and keep."""
+        from prunebench.reports.tables.speed import main_setting, speed_table
+        from prunebench.reports.tables.summary import summary_table
+
         return summary_table(self.frame(), speed_table(self.found), main_setting(self.found))
 
-    def differences(self) -> pd.DataFrame:
+    def differences(self) -> "pd.DataFrame":
         """Tabulate the differences to `magnitude` and the controls, paired by seed, with tests and verdicts."""
+        from prunebench.reports.analysis.differences import differences_table
+
         return differences_table(self.found)
 
+    @in_python_words(output="folder")
     def report(self, folder: str | Path = "report", margin: float = 0.5, parquet: bool = False) -> Path:
         """Write the report into a folder, as `prunebench report` does. Returns the path of its page.
 
         margin: the loss of accuracy that counts as none, in points. parquet: write the tables as Parquet, too.
         """
-        if not 0 < margin < 100:
+        from prunebench.reports.output.writing import refuse_results_folder, write_report
+
+        check_flags(parquet=parquet)
+        if not 0 < check_number(margin, "margin", 0.5) < 100:
             raise UserError(f"margin={margin:g}: not between 0 and 100; give points of accuracy such as 0.5")
-        place = absolute(folder)
+        place = absolute(check_folder(folder, "folder"))
         refuse_results_folder(self.folder, place)
         write_report(self.found, place, margin / 100, parquet)
         return place / "index.html"
 
-    def plot(self) -> alt.TopLevelMixin:
+    def plot(self) -> "alt.TopLevelMixin":
         """Draw accuracy against the keep, with intervals. Raises `UserError` where no point is finished."""
+        from prunebench.reports.figures.accuracy import accuracy_drawing
+        from prunebench.reports.figures.drawing import altair_figure
+
         drawing = accuracy_drawing(self.summary())
         if drawing is None:
             raise UserError("there is nothing to draw: no point is finished")
         return altair_figure(drawing)
 
-    def network(self, criterion: str | None = None, keep: float | None = None, **chosen: Any) -> nn.Module:
+    @in_python_words(plugin="plugins")
+    def network(self, criterion: Any = None, keep: Any = None, **chosen: Any) -> nn.Module:
         """Load one pruned and fine-tuned network, in eval mode on the CPU. Its facts are `network.pruned`.
 
         Args:
-            criterion: its name, where the results have several.
-            keep: the requested fraction, where there are several.
+            criterion: its name, or the function or `Criterion` that the run was given, where the results have several.
+            keep: the requested fraction, such as ``0.5`` or ``{"macs": 0.5}``, where there are several.
             chosen: `seed`, by default the first one that finished. `dataset`, `ranking` and `metric`, where there are
                 several. `model`: its name, or the network or function that the run was given, to rebuild it.
 
@@ -112,12 +126,28 @@ class Results:
             UserError: no finished point fits, or several do; the network was not saved, or is of an unknown model.
         """
         model = chosen.pop("model", None)
-        wanted = {"criterion": criterion, "keep": keep, **chosen, "model": model if isinstance(model, str) else None}
-        record = self._only(wanted)
+        wanted = {"criterion": self._criterion(criterion), **_keep(keep), **_seed(chosen)}
+        record = self._only(wanted | {"model": model if isinstance(model, str) else None})
         network = self._load(record, None if isinstance(model, str) else model)
         assert record.dense is not None and record.pruned is not None
-        facts = Pruned(record.cell.criterion, record.dense, record.pruned, record.widths, accuracy=record.accuracy)
+        facts = Pruned(
+            record.cell.criterion,
+            record.dense,
+            record.pruned,
+            record.widths,
+            weights=record.weights or {},
+            accuracy=record.accuracy,
+        )
         return with_facts(network, facts)
+
+    def _criterion(self, given: Any) -> str | None:
+        """Name a criterion as the run did."""
+        if given is None or isinstance(given, str):
+            return given
+        names = Own(load_registry(self.plugin)).criteria(given, "criterion")
+        if len(names) != 1:
+            raise UserError(f"criterion: {len(names) or 'none'} given; a network has one")
+        return names[0]
 
     def _only(self, wanted: Mapping[str, Any]) -> Record:
         """Find the record of the first seed that fits."""
@@ -141,7 +171,7 @@ class Results:
         folder = self.folder / "stages" / record.network
         if model is not None:
             own = Own(load_registry(self.plugin))
-            own.models({record.cell.model: model})
+            own.models({record.cell.model: model}, "model")
             return rebuild(folder, own.plugins[0]).model.eval()
         if record.cell.model in self.models:
             return rebuild(folder, self.models[record.cell.model].without_weights()).model.eval()
@@ -154,12 +184,40 @@ class Results:
             raise UserError(f"'{record.cell.model}' is not a registered model: {cure}") from error
 
     def __str__(self) -> str:
-        return overview(self.found, hint=False)
+        from prunebench.reports.output.overview import overview
+
+        return python_words(overview(self.found, hint=False))
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return overview_html(self.found)
+        from prunebench.reports.output.overview import overview_html
+
+        return python_words(overview_html(self.found))
+
+
+def gather_run(
+    grid: Grid, records: Sequence[Record], latencies: Sequence[Latency] | None = None, command: str = ""
+) -> Found:
+    """Gather the points of one run alone. latencies: by default those in the folder; command: as in `about`."""
+    spec, keys = grid.spec, {record.key for record in records}
+    if latencies is None:
+        latencies = [one for one in read_latencies(spec.results) if one.key in keys]
+    preset, command = spec.preset or None, str(about(spec, command)["command"])
+    found = gather_results(str(spec.results), records, latencies, preset=preset, command=command)
+    return replace(found, asked=(requested(grid),), tunings=read_tunings(spec.results))
+
+
+def _keep(given: Any) -> dict[str, Any]:
+    """Read a keep, with its metric where it names one."""
+    if given is None or (isinstance(given, Real) and not isinstance(given, bool)):
+        return {"keep": given}
+    keep = read_keep(given, "keep")
+    return {"keep": keep.fraction, "metric": keep.metric}
+
+
+def _seed(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(chosen) | ({} if chosen.get("seed") is None else {"seed": read_seed(chosen["seed"])})
 
 
 def _cell_words(records: Iterable[Record], names: Sequence[str]) -> str:

@@ -3,24 +3,35 @@
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
-from prunebench.calls.keeps import in_python_words, read_budget
+from prunebench.calls.arguments import check_flags, check_folder, check_options, read_plugins, read_seeds
+from prunebench.calls.keeps import read_budget
 from prunebench.calls.own import Own
 from prunebench.calls.results import Results
 from prunebench.calls.session import offering, settings_kept, temporary_folder, told
 from prunebench.errors import UserError, unknown
 from prunebench.plugins.registry import load_registry
 from prunebench.records.record import Record
-from prunebench.study.grid import make_grid, prepare_task
+from prunebench.study.dry_run import Preview, preview
+from prunebench.study.grid import make_grid, prepare_task, warn_of_race_seeds
 from prunebench.study.progress import Progress
 from prunebench.study.run import run as run_grid
-from prunebench.study.spec import Spec, make_spec, split_list
+from prunebench.study.spec import Spec, make_spec
 from prunebench.study.task import Task
+from prunebench.words import in_python_words
 
 log = logging.getLogger("prunebench")
 
 _CHANCE = 1.5  # a network that is right less often than this many times chance is not trained for the data
+
+
+@overload
+def run(*, dry_run: Literal[True], **options: Any) -> Preview: ...
+
+
+@overload
+def run(*, dry_run: Literal[False] = False, **options: Any) -> Results: ...
 
 
 def run(
@@ -33,8 +44,9 @@ def run(
     results: str | Path | None = None,
     quiet: bool = False,
     config: str | Path | None = None,
+    dry_run: bool = False,
     **options: Any,
-) -> Results:
+) -> Results | Preview:
     """Train, prune and measure a grid, as `prunebench run` does. Finished points are reused.
 
     Several things of a kind are a list, or a dictionary that names them.
@@ -48,6 +60,7 @@ def run(
         results: folder of the results; by default a temporary one, which is deleted when Python ends.
         quiet: show warnings alone, no progress.
         config: TOML file with any of these options.
+        dry_run: return the `Preview` of the run, which lists points, time and disk space. Nothing is computed.
         options: every other option of `prunebench run` by its name, such as `epochs` or `workers`.
 
     Raises:
@@ -62,25 +75,21 @@ def run(
     >>> results.summary()[["criterion", "keep", "n"]].values.tolist()
     [['magnitude', 0.5, 1], ['taylor', 0.5, 1]]
     """
-    with in_python_words(), told(quiet), settings_kept():
-        given = dict(options)
-        for name in given:
-            if name not in Spec.model_fields or name == "tasks":
-                raise unknown("argument", name, {*Spec.model_fields, "keeps", "quiet", "config"} - {"tasks"}, "run")
-        plugins = split_list(given.get("plugin") or ())
+    with in_python_words(keep="keeps"), settings_kept():
+        check_flags(quiet=quiet, dry_run=dry_run)
+        given = _checked(options, keeps)
+        plugins = read_plugins(given.get("plugin"), "plugin")
         own = Own(load_registry(plugins))
         given |= {"criteria": _named(own.criteria, criteria), "models": _named(own.models, models)}
-        given |= {"datasets": _named(own.datasets, datasets), "seeds": _seeds(seeds)}
-        if keeps is not None:
-            if given.get("keep") is not None:
-                raise UserError("keep and keeps are one option; give keeps")
-            given["keep"] = read_budget(keeps, "keeps")
-        given["results"] = temporary_folder() if results is None else results
-        with offering(own.plugins) as tokens:
+        given |= {"datasets": _named(own.datasets, datasets), "seeds": read_seeds(seeds)}
+        given["results"] = temporary_folder() if results is None else check_folder(results, "results")
+        if config is not None:
+            check_folder(config, "config")
+        with told(quiet), offering(own.plugins) as tokens:
             spec = make_spec(given | {"plugin": (*plugins, *tokens)}, config, default_preset="quick")
-            for text in own.unreadable(spec.workers):
-                log.warning("computed anew each time, in this process alone: %s, which cannot be hashed", text)
-            return compute(spec, _command(spec, given))
+            own.check_workers(spec.workers)
+            warn_of_race_seeds(spec)
+            return preview(make_grid(spec)) if dry_run else compute(spec, _command(spec, given))
 
 
 def compute(spec: Spec, command: str = "") -> Results:
@@ -94,7 +103,7 @@ def compute(spec: Spec, command: str = "") -> Results:
         records = run_grid(grid, progress, command)
     for cell, chance in chances.items():
         _warn_of_chance(cell, chance, records)
-    return Results.of_run(spec, records, models, command)
+    return Results.of_run(grid, records, models, command)
 
 
 def _named(name: Any, given: Any) -> tuple[str, ...] | None:
@@ -106,14 +115,17 @@ def _named(name: Any, given: Any) -> tuple[str, ...] | None:
     return names
 
 
-def _seeds(given: Any) -> str | None:
-    """Write seeds as the command line does."""
-    if given is None or isinstance(given, str):
-        return given
-    numbers = list(given) if isinstance(given, Iterable) else [given]
-    if not numbers or not all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in numbers):
-        raise UserError(f"seeds={given!r}: give whole numbers from 0, such as range(6) or [0, 3, 7]")
-    return ",".join(map(str, numbers))
+def _checked(options: dict[str, Any], keeps: Any) -> dict[str, Any]:
+    """Check the names and kinds of options, and join the keeps."""
+    for name in options:
+        if name not in Spec.model_fields or name == "tasks":
+            known = {*Spec.model_fields, "keeps", "quiet", "config", "dry_run"} - {"tasks", "keep"}
+            raise unknown("argument", name, known, "run")
+    if keeps is not None and options.get("keep") is not None:
+        raise UserError("keep and keeps are one option; give keeps")
+    keeps = options.get("keep") if keeps is None else keeps
+    check_options({name: value for name, value in options.items() if name not in ("keep", "plugin")})
+    return options if keeps is None else options | {"keep": read_budget(keeps, "keeps")}
 
 
 def _command(spec: Spec, given: dict[str, Any]) -> str:

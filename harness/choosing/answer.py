@@ -110,7 +110,9 @@ def _others(answer: Answer) -> Iterator[str]:
 def _costs(answer: Answer) -> Iterator[str]:
     """Say what the chosen network costs, and what the choice cost."""
     keeps = [f"{record.cell.metric}={record.cell.keep:g}" for record in answer.records]
-    for keep, latency in zip(keeps, answer.latencies, strict=False):  # single weights are not timed
+    keep_of = {record.key: keep for record, keep in zip(answer.records, keeps, strict=True)}
+    for latency in answer.latencies:
+        keep = keep_of[latency.key]
         ends = f"{as_multiple(latency.speedup)} [{latency.low:.2f}, {latency.high:.2f}]"
         times = f"{1e3 * latency.dense_seconds:.4g} ms to {1e3 * latency.pruned_seconds:.4g} ms"
         setting = f"{latency.backend}, {counted(latency.threads, 'thread')}, {latency.machine}"

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from prunebench.choosing.field import confirmed_names
 from prunebench.choosing.race import APART
-from prunebench.choosing.rounds import FINALISTS, FIRST_SEED, most_rounds
+from prunebench.choosing.rounds import FINALISTS, most_rounds
 from prunebench.errors import UserError
 from prunebench.records.stage import FACTS
 from prunebench.records.store_files import read_json
 from prunebench.records.tuning import CHOICES
 from prunebench.records.validation import Amount, Count, Frozen, Name, Positive, validated
 from prunebench.reports.formatting import duration
+from prunebench.seeding import RACE_SEEDS
 from prunebench.study.dry_run import trained_pictures, training_pictures
 from prunebench.study.grid import Grid, Job, make_trajectory, prepare_task
 from prunebench.study.pace import measure
@@ -123,7 +124,7 @@ def estimated(spec: Spec, field: Sequence[str]) -> Estimate:
 
 
 def _stages(spec: Spec, store: Store, criterion: str, trial: bool) -> list[Stage]:
-    job = Job(*spec.pairs[0], criterion, FIRST_SEED if trial else 0)
+    job = Job(*spec.pairs[0], criterion, RACE_SEEDS if trial else 0)
     trajectory = make_trajectory(spec, store, job)
     points = [trajectory.plan.point(trajectory.method, fraction) for fraction in spec.keep.fractions]
     return [stage for point in points for stage in (point.on_trial(APART) if trial else point).origins()]

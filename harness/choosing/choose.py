@@ -1,5 +1,6 @@
 """Chooses a criterion: finds the field, races it, confirms the finalists, times and hands over the chosen network."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,20 +8,29 @@ from tabulate import tabulate
 
 from prunebench.choosing.answer import Answer, sections, standing_of
 from prunebench.choosing.budget import Plan, make_plan
-from prunebench.choosing.confirm import confirm, time_records
+from prunebench.choosing.confirm import Confirmation, confirm
 from prunebench.choosing.field import REFERENCES, Field, confirmed_names, find_field
 from prunebench.choosing.handing_over import hand_over
 from prunebench.choosing.race import run_trial_race
-from prunebench.choosing.rounds import FINALISTS, FIRST_SEED, most_rounds
+from prunebench.choosing.rounds import FINALISTS, most_rounds
 from prunebench.errors import UserError
+from prunebench.records.latency import Latency
 from prunebench.records.record import Record
 from prunebench.reports.formatting import duration
 from prunebench.reports.output.writing import refuse_results_folder, write_report
-from prunebench.study.grid import make_grid
+from prunebench.seeding import RACE_SEEDS
+from prunebench.study.grid import find_device, make_grid
 from prunebench.study.progress import Progress
 from prunebench.study.spec import Spec
+from prunebench.study.store import Store
+from prunebench.timing.stored import time_records
+from prunebench.timing.timer import Stopwatch
+from prunebench.words import in_python_words
+
+log = logging.getLogger("prunebench")
 
 
+@in_python_words()
 def choose(spec: Spec, output: Path | None = None, budget: str | None = None) -> Answer:
     """Choose a criterion for the one task of a spec: race on validation pictures, confirm on test pictures.
 
@@ -47,6 +57,11 @@ def choose(spec: Spec, output: Path | None = None, budget: str | None = None) ->
     (True, 24)
     >>> logging.disable(logging.NOTSET)
     """
+    return make_choice(spec, output, budget)
+
+
+def make_choice(spec: Spec, output: Path | None = None, budget: str | None = None) -> Answer:
+    """Choose as `choose` does; errors name options of the command line."""
     checked = _checked(spec)
     if output is not None:
         refuse_results_folder(checked.results, output)
@@ -60,7 +75,7 @@ def choose(spec: Spec, output: Path | None = None, budget: str | None = None) ->
         first = next(record for record in confirmation.records if record.status == "failed")
         raise UserError(f"no criterion came through the confirmation; the first failure: {first.reason}")
     ours = _first_seed(confirmation.records, best.criterion)
-    latencies = tuple(time_records(confirmation.grid, ours))
+    latencies = _timed(confirmation, ours)
     answer = Answer(
         criterion=best.criterion,
         standings=tuple(found),
@@ -87,7 +102,7 @@ def describe(spec: Spec, budget: str | None = None) -> str:
     """Describe what a choice would do: rounds, trajectories and estimated time. Computes nothing."""
     spec = _checked(spec)
     field, plan = prepare(spec, budget, keep_it=False)
-    rows, first = [], FIRST_SEED
+    rows, first = [], RACE_SEEDS
     for number, (criteria, seeds) in enumerate(most_rounds(len(plan.criteria), plan.seeds), 1):
         rows.append([f"race, round {number}", criteria, f"{first}-{first + seeds - 1}", criteria * seeds, "validation"])
         first += seeds
@@ -120,6 +135,21 @@ def _first_seed(records: tuple[Record, ...], criterion: str) -> tuple[Record, ..
     ours = [record for record in records if record.cell.criterion == criterion]
     first = min(record.cell.seed for record in ours)
     return tuple(record for record in ours if record.cell.seed == first)
+
+
+def _timed(confirmation: Confirmation, records: tuple[Record, ...]) -> tuple[Latency, ...]:
+    """Time networks against the dense one. What cannot be timed is said, and does not cost the answer."""
+    spec = confirmation.grid.spec
+    if spec.keep.metric == "weights":  # dense kernels compute the zeros
+        return ()
+    try:
+        watch = Stopwatch(
+            Store(spec.results), find_device(spec.device), spec.backend, spec.timing_batch, spec.timing_rounds
+        )
+        return tuple(time_records(records, watch, spec.plugin, spec.models))
+    except UserError as error:
+        log.warning("the chosen network is not timed: %s", error)
+        return ()
 
 
 def _written(answer: Answer, output: Path) -> Answer:

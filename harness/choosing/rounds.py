@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-FIRST_SEED = 2000  # tunings use seeds from 1000 on, confirmations from 0 on
+from prunebench.seeding import RACE_SEEDS
+
 FINALISTS = 3
 WIDE = 0.006  # a spread above .6 points asks for more seeds
 SHARES = (2, 4)  # the better half, then the better quarter
@@ -56,7 +57,7 @@ def run_race(field: Sequence[str], measure: Measure, seeds: int | None = None) -
         return Race((), tuple(field))
     scores: dict[str, list[float]] = {name: [] for name in field}
     rounds: list[Round] = []
-    each, width, next_seed = seeds or 2, None, FIRST_SEED
+    each, width, next_seed = seeds or 2, None, RACE_SEEDS
     targets = _targets(len(field), wide=False)
     while targets and len(scores) > FINALISTS:
         used, failed = _extend(scores, measure, range(next_seed, next_seed + each))

@@ -6,16 +6,20 @@ The commands choose, show, export and time are in `prunebench.cli.choose` and `p
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.logging import RichHandler
 
 from prunebench.cli.choose import choose_command
 from prunebench.cli.options import ConfigOption, fraction, values, with_run_options
-from prunebench.cli.results import after_run, results_app
+from prunebench.cli.results import results_app
 from prunebench.errors import UserError, printable, unknown
 from prunebench.study.spec import Spec, make_spec
+from prunebench.words import typed
+
+if TYPE_CHECKING:
+    from prunebench.reports.document import Document
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
@@ -25,6 +29,7 @@ app.add_typer(results_app)
 
 SourceArgument = Annotated[Path, typer.Argument(help="benchmark JSON or results folder")]
 MarginOption = Annotated[float, typer.Option("--margin", help="loss of accuracy, in points, that counts as none")]
+MarkdownOption = Annotated[bool, typer.Option("--markdown", help="print Markdown, for a page")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="list cells and costs, compute nothing")]
 LogLevelOption = Annotated[str, typer.Option("--log-level", help="debug, info, warning or error")]
 _MARGIN = 0.5  # points
@@ -67,11 +72,13 @@ def _log(log_level: str) -> None:
 
 def _prepare(options: dict[str, Any], config: Path | None, log_level: str) -> Spec:
     """Set up the log, join the options with the configuration, and make this process ready for them."""
+    from prunebench.study.grid import warn_of_race_seeds
     from prunebench.study.run import configure
 
     _log(log_level)
     spec = make_spec(options, config, default_preset="quick")
     configure(spec)
+    warn_of_race_seeds(spec)
     return spec
 
 
@@ -84,18 +91,20 @@ def run(
     **given: Any,
 ) -> None:
     """Train, prune and measure a grid; finished points are reused."""
-    from prunebench.calls.run import compute
-
     spec = _prepare(values(given), config, log_level)
     if dry_run:
-        from prunebench.study.dry_run import describe
+        from prunebench.study.dry_run import preview
         from prunebench.study.grid import make_grid
 
-        typer.echo(describe(make_grid(spec)))
+        typer.echo(preview(make_grid(spec)))
         return
+    from prunebench.calls.run import compute
+
     found = compute(spec)
-    if text := after_run(spec.results, [*found.records, *found.failures]):
-        typer.echo(text)
+    if found.records:
+        from prunebench.reports.output.overview import overview
+
+        typer.echo(overview(found.found) + "\n")
     failed = len(found.failures)
     typer.echo(f"{len(found.records)} points in {spec.results}" + (f", {failed} failed" if failed else ""))
     if failed:
@@ -185,31 +194,43 @@ def report(
         typer.echo(path)
 
 
+def _written(document: "Document", in_markdown: bool) -> str:
+    from prunebench.reports.output.plain import plain
+    from prunebench.reports.output.rendering import markdown
+
+    return markdown(document) if in_markdown else plain(document)
+
+
 @app.command("power")
 def seeds_needed(
     source: SourceArgument,
     difference: Annotated[float, typer.Option(help="difference to detect, in points of accuracy")] = _MARGIN,
     power: Annotated[float, typer.Option(help="probability of detecting the difference")] = 0.8,
+    markdown: MarkdownOption = False,
 ) -> None:
     """Estimate how many seeds would detect a difference, from the spread in a run."""
     from prunebench.reports.output.power import power_document
-    from prunebench.reports.output.rendering import markdown
     from prunebench.reports.reading import read_results
 
     if not 0 < power < 1:
         raise UserError(f"--power {power:g}: not between 0 and 1; give a probability such as 0.8")
-    typer.echo(markdown(power_document(read_results(source), fraction(difference, "--difference"), power)))
+    found = power_document(read_results(source), fraction(difference, "--difference"), power)
+    typer.echo(_written(found, markdown))
 
 
 @app.command()
-def compare(before: SourceArgument, after: SourceArgument, margin: MarginOption = _MARGIN) -> None:
+def compare(
+    before: SourceArgument,
+    after: SourceArgument,
+    margin: MarginOption = _MARGIN,
+    markdown: MarkdownOption = False,
+) -> None:
     """Show what changed between two runs; exit with code 1 on a regression."""
     from prunebench.reports.output.compare import compare_runs
-    from prunebench.reports.output.rendering import markdown
     from prunebench.reports.reading import read_results
 
     document, bad = compare_runs(read_results(before), read_results(after), fraction(margin, "--margin"))
-    typer.echo(markdown(document))
+    typer.echo(_written(document, markdown))
     if bad:
         raise typer.Exit(1)
 
@@ -266,6 +287,7 @@ def models(
     channels: Annotated[int, typer.Option(help="channels of a picture")] = 3,
     classes: Annotated[int, typer.Option(help="number of classes")] = 10,
     plugin: Annotated[list[str] | None, typer.Option(help="Python file or module with more models")] = None,
+    markdown: MarkdownOption = False,
 ) -> None:
     """Check whether models can be pruned exactly; list what is pruned, and why models are refused."""
     from prunebench.cli.listing import check_models
@@ -277,6 +299,7 @@ def models(
         sizes=(size,) if size else (),
         channels=channels,
         classes=classes,
+        kind="github" if markdown else "simple",
     )
     typer.echo(text)
     if not passed:
@@ -313,7 +336,7 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except UserError as error:
-        code = _error(str(error))
+        code = _error(typed(error))
     except OSError as error:  # a path or disk that the system refuses
         code = _error(f"{error.filename or 'a file'}: {error.strerror or error}")
     except ModuleNotFoundError as error:

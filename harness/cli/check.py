@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from prunebench.errors import UserError
+from prunebench.errors import UserError, known_names
 from prunebench.paths import exists, user_path
 from prunebench.plugins.criterion import AnyCriterion
 from prunebench.plugins.expressions import parse_method
@@ -34,8 +34,8 @@ def check_criteria(names: tuple[str, ...], everything: bool, plugins: tuple[str,
     registry = Registry((*plugins, *files.values()))
     chosen = dict(_chosen(given, files, everything, registry))
     if not chosen:
-        known = ", ".join(sorted(registry.criteria))
-        raise UserError(f"nothing to check: give a criterion's name, a plugin file or --all; known: {known}")
+        known = known_names("criterion", registry.criteria)
+        raise UserError(f"nothing to check: give a criterion's name, a plugin file or --all; {known}")
     lines, passed = _outcomes(chosen)
     unloaded = [f"FAILED {source}: cannot be loaded: {why}" for source, why in registry.failures.items() if everything]
     return "\n".join([*lines, *unloaded]), passed and not unloaded

@@ -41,12 +41,12 @@ def choose_command(prepare: Prepare) -> Callable[..., None]:
             if option.name in _NOT_TAKEN and chosen[option.name] is not None:
                 raise UserError(f"{option.flag}: {_NOT_TAKEN[option.name]}; leave {option.flag} out")
         spec = prepare(chosen | {"models": [model], "datasets": [data]}, config, log_level)
-        from prunebench.choosing.choose import choose as choose_criterion, describe
+        from prunebench.choosing.choose import describe, make_choice
 
         if dry_run:
             typer.echo(describe(spec, budget))
             return
-        answer = choose_criterion(spec, output, budget)
+        answer = make_choice(spec, output, budget)
         typer.echo(answer.text)
         typer.echo(f"Page: {output / 'index.html'}")
 

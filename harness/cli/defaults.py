@@ -3,13 +3,15 @@
 import sys
 from collections.abc import Iterable, Mapping
 
+_WITH_OPTIONS = {"run", "sweep", "tune", "choose"}  # commands whose help shows the defaults
+
 
 def family_defaults(option: str) -> str:
     """Say an option's default, by model family where the help is asked for: importing the models takes seconds.
 
     option: a field of `prunebench.plugins.model.Training`, such as `epochs`.
     """
-    if "--help" not in sys.argv:
+    if "--help" not in sys.argv or not _WITH_OPTIONS & set(sys.argv):
         return "by model"
     try:
         from prunebench.plugins.model import Training

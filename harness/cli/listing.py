@@ -5,7 +5,7 @@ from collections.abc import Callable
 from tabulate import tabulate
 
 from prunebench.data.preparing import prepare
-from prunebench.errors import UserError, unknown
+from prunebench.errors import UserError, known_names, unknown
 from prunebench.plugins.criterion import AnyCriterion
 from prunebench.plugins.options import keyword_defaults
 from prunebench.plugins.registry import Registry, get_model
@@ -84,11 +84,12 @@ def check_models(
     sizes: tuple[int, ...] = (),
     channels: int = 3,
     classes: int = 10,
+    kind: str = "simple",
 ) -> tuple[str, bool]:
-    """Check models. Returns a Markdown table (see `testing.model.model_table`), and whether no model failed.
+    """Check models. Returns a table (see `testing.model.model_table`), and whether no model failed.
 
-    A refused model counts as failed unless `everything` is checked. Raises `UserError` for unknown names and
-    impossible pictures.
+    kind: of the table, as tabulate names it. A refused model counts as failed unless `everything` is checked. Raises
+    `UserError` for unknown names and impossible pictures.
     """
     from prunebench.models._torchvision import names as torchvision_names
     from prunebench.testing.model import SIZES, model_table
@@ -99,12 +100,11 @@ def check_models(
         labels += [name for name, entry in sorted(registry.models.items()) if not entry.plugin.takes_argument]
         labels += [f"torchvision:{name}" for name in torchvision_names()]
     if not labels:
-        known = ", ".join(sorted(registry.models))
-        raise UserError(f"no model to check: give names or --all; known: {known}")
+        known = known_names("model", registry.models)
+        raise UserError(f"no model to check: give names or --all; {known}")
     if channels < 1 or classes < 2 or min(sizes, default=1) < 1:
         given = f"--size {min(sizes, default=0)}, --channels {channels}, --classes {classes}"
         raise UserError(f"{given}: too small; give at least 1 pixel, 1 channel and 2 classes")
     models = [(label, get_model(label, registry)) for label in dict.fromkeys(labels)]
-    text, passed = model_table(models, sizes or SIZES, channels, classes)
-    refused = any("| refused" in line for line in text.splitlines()) and not everything
-    return text, passed and not refused
+    text, found = model_table(models, sizes or SIZES, channels, classes, kind=kind)
+    return text, not {"no"} & found and (everything or not {"refused"} & found)

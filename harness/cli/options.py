@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, get_args
@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from prunebench.cli.defaults import family_defaults
 from prunebench.errors import UserError
+from prunebench.reports.selecting import Named
 from prunebench.study.spec import Spec
 
 
@@ -98,17 +99,24 @@ def with_run_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add all options of a run to a typer command, which receives them as keyword arguments."""
     many = list[str] | None  # a text, too, so that `RunOption.value` can refuse a text typed twice
     types: dict[str, Any] = {"text": many, "list": many, "flag": bool | None}
+    return _with(command, {one.name: Annotated[types[one.kind], _typed(one)] for one in options()}, None)
+
+
+def with_options_of_points(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that name points to a typer command, which receives them as texts, empty by default."""
+    told = {one.name: f"{one.name} of the point" for one in fields(Named)}
+    told["keep"] += ", such as 0.5 or macs=0.5"
+    return _with(
+        command, {name: Annotated[str, typer.Option(f"--{name}", help=text)] for name, text in told.items()}, ""
+    )
+
+
+def _with(command: Callable[..., None], added: Mapping[str, Any], default: str | None) -> Callable[..., None]:
+    """Put keyword-only options into the signature that typer reads. added: their types by name."""
+    kind = inspect.Parameter.KEYWORD_ONLY
     own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
-    added = [
-        inspect.Parameter(
-            option.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=Annotated[types[option.kind], _typed(option)],
-        )
-        for option in options()
-    ]
-    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + added
+    more = [inspect.Parameter(name, kind, default=default, annotation=one) for name, one in added.items()]
+    parameters = [p.replace(kind=kind) for p in own] + more
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     return command

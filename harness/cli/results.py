@@ -1,13 +1,13 @@
 """Commands on finished results: show, export, time."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, cast, get_args
 
 import typer
 
+from prunebench.cli.options import with_options_of_points
 from prunebench.errors import UserError, check_choice
 from prunebench.records.names import Backend
 from prunebench.records.record import Record
@@ -16,60 +16,45 @@ from prunebench.reports.selecting import Named, point_lines, select, select_one
 
 results_app = typer.Typer()
 
-DatasetOption = Annotated[str, typer.Option("--dataset", help="dataset of the point")]
-ModelOption = Annotated[str, typer.Option("--model", help="model of the point")]
-CriterionOption = Annotated[str, typer.Option("--criterion", help="criterion of the point")]
-KeepOption = Annotated[str, typer.Option("--keep", help="keep of the point, such as 0.5 or macs=0.5")]
-SeedOption = Annotated[str, typer.Option("--seed", help="seed of the point")]
-RankingOption = Annotated[str, typer.Option("--ranking", help="ranking of the point")]
 PluginOption = Annotated[list[str] | None, typer.Option(help="Python file or module with more models")]
 
 
 @results_app.command()
+@with_options_of_points
 def show(
     source: Annotated[Path, typer.Argument(help="results folder, benchmark JSON, or JSON file of a record")],
-    *,
-    dataset: DatasetOption = "",
-    model: ModelOption = "",
-    criterion: CriterionOption = "",
-    keep: KeepOption = "",
-    seed: SeedOption = "",
-    ranking: RankingOption = "",
     points: Annotated[bool, typer.Option("--points", help="list the points, with the options that name each")] = False,
+    **named: str,
 ) -> None:
     """Print the tables of a run; of one point, that its options name, costs and layers."""
     from prunebench.reports.output.overview import overview
     from prunebench.reports.output.show import layer_table
     from prunebench.reports.reading import read_results
 
-    named = Named(dataset, model, criterion, keep, seed, ranking)
+    asked = Named(**named)
     if _is_record(source):
-        if named:
-            raise UserError(f"{source}: one record; leave {named} out, or give a results folder")
+        if asked:
+            raise UserError(f"{source}: one record; leave {asked} out, or give a results folder")
         typer.echo(layer_table(_read(source)))
         return
     results = read_results(source)
-    if not (named or points):
+    if not (asked or points):
         typer.echo(overview(results))
         return
-    found = select(results, named)
+    found = select(results, asked)
     one = len(found) == 1 and not points
     typer.echo(layer_table(found[0]) if one else "\n".join(point_lines(found, results)))
 
 
 @results_app.command()
+@with_options_of_points
 def export(
     source: Annotated[Path, typer.Argument(help="results folder, JSON file of a record, or folder of stages/")],
     to: Annotated[Path, typer.Option("--to", help="folder to write")],
     *,
-    dataset: DatasetOption = "",
-    model: ModelOption = "",
-    criterion: CriterionOption = "",
-    keep: KeepOption = "",
-    seed: SeedOption = "",
-    ranking: RankingOption = "",
     onnx: Annotated[bool, typer.Option("--onnx", help="write network.onnx, too; needs the extra onnx")] = False,
     plugin: PluginOption = None,
+    **named: str,
 ) -> None:
     """Write a network as a folder that needs no PruneBench: weights, plain Python, facts; ONNX on request.
 
@@ -78,9 +63,8 @@ def export(
     """
     from prunebench.exporting.saved import export_saved
 
-    named = Named(dataset, model, criterion, keep, seed, ranking)
-    stage, record = _network(source, named)
-    allowed = [model] if model else []
+    stage, record = _network(source, Named(**named))
+    allowed = [named["model"]] if named["model"] else []
     paths = export_saved(stage, to, record, onnx=onnx, plugins=tuple(plugin or ()), models=allowed)
     if record is not None:
         typer.echo(f"{record.cell.task} | {record.cell.criterion} | seed {record.cell.seed} | {record.summary()}")
@@ -165,13 +149,3 @@ def _read(path: Path) -> Record:
     from prunebench.records.record import read_record
 
     return read_record(path)
-
-
-def after_run(folder: Path, records: Sequence[Record]) -> str:
-    """Write the tables of a run that has just ended; empty where no point finished."""
-    from prunebench.reports.output.overview import overview
-    from prunebench.reports.results import gather_results
-
-    if all(record.status == "failed" for record in records):
-        return ""
-    return overview(gather_results(str(folder), records)) + "\n"

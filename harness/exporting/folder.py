@@ -19,6 +19,7 @@ from prunebench.exporting.onnx_file import check_equal, require_onnx, write_onnx
 from prunebench.exporting.place import CODE, CONFIG, FORMAT, ONNX, README, claim, move_in, writing
 from prunebench.exporting.tracing import layers_graph, operations_graph
 from prunebench.records.store_files import MASKS, WEIGHTS
+from prunebench.words import in_python_words
 
 TOLERANCE = 1e-6  # of scores
 
@@ -40,6 +41,7 @@ class About:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+@in_python_words(to="folder")
 def export(
     network: nn.Module, folder: Path | str, pictures: Tensor, *, about: About | None = None, onnx: bool = False
 ) -> list[Path]:

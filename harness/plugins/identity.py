@@ -19,6 +19,7 @@ _PROSE = {"reference", "licence", "citation", "source", "takes_argument"}
 _EXACT = (bool, int, float, str, functools.partial, dict, types.MappingProxyType, list, tuple)
 _SIMPLE = (*_EXACT, Mapping)
 _unreadable: dict[int, tuple[object, str, str]] = {}  # by id: the thing, its key of this run, and why
+_told: set[str] = set()  # what `newly_unreadable` has said
 
 
 class Keyed:
@@ -32,9 +33,17 @@ def unreadable() -> list[str]:
     return [f"{getattr(thing, '__name__', type(thing).__name__)} holds {why}" for thing, _, why in _unreadable.values()]
 
 
+def newly_unreadable() -> list[str]:
+    """Say of `unreadable` what this function has not said since `forget_unreadable`."""
+    new = [text for text in dict.fromkeys(unreadable()) if text not in _told]
+    _told.update(new)
+    return new
+
+
 def forget_unreadable() -> None:
     """Give things that cannot be hashed new keys from now on, so that nothing computed with them is used again."""
     _unreadable.clear()
+    _told.clear()
 
 
 def identity(thing: Any) -> Any:

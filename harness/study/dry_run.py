@@ -1,9 +1,10 @@
 """Previews a run: its cells, and an estimate of epochs, MACs, time and disk space."""
 
 from collections import Counter
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from html import escape
 
 from tabulate import tabulate
 
@@ -27,14 +28,76 @@ class _Work:
     points: int = 0
 
 
-def describe(grid: Grid, *more: Grid, apart: Container[str] = ()) -> str:
+@dataclass(frozen=True)
+class Cost:
+    """What the unfinished points of one task cost, as estimated. macs: of training; seconds, disk: in bytes.
+
+    stages: number of each kind. fault: why the network cannot be trained, "" if it can.
+    """
+
+    points: int
+    stages: Mapping[str, int]
+    epochs: int
+    macs: float
+    seconds: float
+    disk: float
+    fault: str = ""
+
+    @property
+    def row(self) -> list[str]:
+        """The cells of the table."""
+        listed = ", ".join(f"{count} {kind}" for kind, count in self.stages.items()) or "none"
+        size, macs = f"{self.disk / 2**20:.0f} MiB", f"{self.macs:.2e}" if not self.fault else "0"
+        stages = f"none: {self.fault}" if self.fault else listed
+        return [str(self.points), stages, str(self.epochs), macs, _duration(self.seconds), size]
+
+
+@dataclass(frozen=True, repr=False)
+class Preview:
+    """What a run would compute. It shows itself as tables, also in a notebook.
+
+    head: a line on the schedule. cells: (trajectory, keep, state) of every point. costs: by task. trials: whether
+    they are trials, which write no records.
+    """
+
+    head: str
+    cells: tuple[tuple[str, str, str], ...]
+    costs: Mapping[str, Cost]
+    workers: int = 1
+    trials: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """Estimated time of all that is to do."""
+        return sum(cost.seconds for cost in self.costs.values())
+
+    def __str__(self) -> str:
+        columns = ["task", "trials" if self.trials else "points", "stages", "epochs", "training MACs", "time", "disk"]
+        workers = f"{self.workers} worker{'s' * (self.workers > 1)}"
+        return "\n\n".join(
+            [
+                self.head,
+                tabulate(self.cells, ["cell", "keep", "state"], "simple"),
+                tabulate([[task, *cost.row] for task, cost in self.costs.items()], columns, "simple"),
+                "time: estimated from training steps of the dense and the smallest network, timed just now, "
+                f"and from each task's finished stages; {workers}, without idle time",
+            ]
+        )
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
+
+
+def preview(grid: Grid, *more: Grid, apart: Container[str] = ()) -> Preview:
     """List the cells of a grid and, for each task, the estimated cost of its unfinished stages.
 
     more: grids of a sweep, which differ in the fine-tuning rate alone. apart: kinds of stages that trials do not share
     with runs; empty for a run.
     """
     store = Store(grid.spec.results, make=False)
-    cells: list[list[str]] = []
+    cells: list[tuple[str, str, str]] = []
     works: dict[tuple[str, str], _Work] = {}
     pairs = [(each, job) for each in (grid, *more) for job in each.jobs]
     for one, job in pairs:
@@ -45,23 +108,14 @@ def describe(grid: Grid, *more: Grid, apart: Container[str] = ()) -> str:
         for keep in one.spec.keep.keeps:
             point = trajectory.plan.point(trajectory.method, keep.fraction).on_trial(apart)
             done = _has_facts(store, point) if point.trial else trajectory.finished(keep.fraction) is not None
-            cells.append([label, str(keep), "finished" if done else "to do"])
+            cells.append((label, str(keep), "finished" if done else "to do"))
             work.done |= {s.key: s for s in point.chain() if _has_facts(store, s)}
             if not done:
                 work.points += 1
                 work.stages |= {s.key: s for s in _needed(point, store)}
-    costs = [[" x ".join(names), *_costs(grid, work)] for names, work in works.items()]
-    workers = f"{grid.spec.workers} worker{'s' * (grid.spec.workers > 1)}"
-    head = ["task", "trials" if apart else "points", "stages", "epochs", "training MACs", "time", "disk"]
-    return "\n\n".join(
-        [
-            schedule(grid) + (f"; {1 + len(more)} rates" if more else ""),
-            tabulate(cells, ["cell", "keep", "state"], "simple"),
-            tabulate(costs, head, "simple"),
-            "time: estimated from training steps of the dense and the smallest network, timed just now, "
-            f"and from each task's finished stages; {workers}, without idle time",
-        ]
-    )
+    head = schedule(grid) + (f"; {1 + len(more)} rates" if more else "")
+    costs = {" x ".join(names): _cost(grid, work) for names, work in works.items()}
+    return Preview(head, tuple(cells), costs, grid.spec.workers, bool(apart))
 
 
 def _has_facts(store: Store, stage: Stage) -> bool:
@@ -76,14 +130,13 @@ def _needed(stage: Stage, store: Store) -> Iterator[Stage]:
         yield from _needed(other, store)
 
 
-def _costs(grid: Grid, work: _Work) -> list[str]:
+def _cost(grid: Grid, work: _Work) -> Cost:
     ready, stages = work.task, list(work.stages.values())
+    if ready.fault:
+        return Cost(work.points, {}, 0, 0, 0, 0, ready.fault)
     pictures, dense = training_pictures(ready), ready.costs.dense
     left = {s.key: 1.0 if grid.spec.keep.metric == "weights" else s.keep for s in stages}  # share of MACs and bytes
-    macs = 3 * dense.macs * pictures * sum(stage.epochs * left[stage.key] for stage in stages)
     seconds = 0.0
-    if ready.fault:
-        return [str(work.points), f"none: {ready.fault}", "0", "0", _duration(seconds), "0 MiB"]
     if stages:
         store = Store(grid.spec.results, make=False)
         effort = partial(trained_pictures, ready=ready, pictures=pictures)
@@ -92,11 +145,14 @@ def _costs(grid: Grid, work: _Work) -> list[str]:
     saved = {"none": (), "final": ("dense", "sparse", "point"), "all": ("dense", "sparse", "rung", "point")}
     disk = sum(dense.bytes * left[s.key] for s in stages if s.kind in saved[grid.spec.save] and not s.trial)
     records = 0 if any(stage.trial for stage in stages) else work.points
-    disk += records * _RECORD_BYTES_PER_PICTURE * len(ready.loaded.test)
-    kinds = Counter(stage.kind for stage in stages)
-    listed = ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "none"
-    epochs, size = sum(stage.epochs for stage in stages), f"{disk / 2**20:.0f} MiB"
-    return [str(work.points), listed, str(epochs), f"{macs:.2e}", _duration(seconds), size]
+    return Cost(
+        points=work.points,
+        stages=Counter(stage.kind for stage in stages),
+        epochs=sum(stage.epochs for stage in stages),
+        macs=3 * dense.macs * pictures * sum(stage.epochs * left[stage.key] for stage in stages),
+        seconds=seconds,
+        disk=disk + records * _RECORD_BYTES_PER_PICTURE * len(ready.loaded.test),
+    )
 
 
 def training_pictures(ready: Task) -> int:

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TypeVar
@@ -11,10 +12,12 @@ import torch
 from prunebench.errors import UserError
 from prunebench.plugins.dataset import Source
 from prunebench.plugins.expressions import Method, parse_method, parse_seeds
-from prunebench.plugins.registry import load_registry
+from prunebench.plugins.identity import identity, newly_unreadable
+from prunebench.plugins.registry import get_model, load_registry
 from prunebench.pruning.selection import lowest
 from prunebench.records.budget import Keep
 from prunebench.records.requested import describe_seeds
+from prunebench.seeding import RACE_SEEDS
 from prunebench.study.choices import resolve, with_swept_rate
 from prunebench.study.spec import Spec
 from prunebench.study.store import Store
@@ -87,6 +90,7 @@ def make_grid(spec: Spec) -> Grid:
         if one.table.fixed:
             layer, why = next(iter(one.table.fixed.items()))
             log.warning(f"{one.model.label}: {len(one.table.fixed)} layers keep all their units ('{layer}': {why})")
+    _warn_of_unreadable(methods, ready)
     tasks = dict.fromkeys((one.dataset_label, one.model.label) for one in ready)
     blocks = _share(list(product(tasks, seeds)), spec.shard)
     order = product(dict.fromkeys(method.name for method in methods), blocks)
@@ -94,6 +98,21 @@ def make_grid(spec: Spec) -> Grid:
     for job in jobs:
         method_of(spec, job)  # raises where a strength has not been tuned
     return Grid(spec, jobs)
+
+
+def warn_of_race_seeds(spec: Spec) -> None:
+    """Warn of seeds of the race of `choose`: what a choice has seen confirms nothing."""
+    if any(seed >= RACE_SEEDS for seed in parse_seeds(spec.seeds)):
+        what = f"seeds from {RACE_SEEDS} on are those that `choose` races on"
+        log.warning("--seeds %s: %s; after a choice, compare its criteria on seeds below", spec.seeds, what)
+
+
+def _warn_of_unreadable(methods: Sequence[Method], ready: Sequence[Task]) -> None:
+    """Name once what cannot be hashed, such as a lambda that reads an open file."""
+    for thing in (*methods, *(one.model for one in ready)):
+        identity(thing)
+    for text in newly_unreadable():
+        log.warning("computed anew each time, in this process alone: %s, which cannot be hashed", text)
 
 
 def _share(blocks: list[B], shard: str) -> list[B]:
@@ -128,7 +147,8 @@ def _check_reachable(ready: Task, keep: Keep) -> None:
 
 
 def prepare_task(spec: Spec, dataset: str, model: str) -> Task:
-    """Prepare one task of a spec, once per process."""
+    """Prepare one task of a spec, once per process: `mynet.py:make` and `mynet:make` are one model."""
+    model = get_model(model, load_registry(spec.plugin)).label
     ready = make_task(dataset, model, spec.protocol(), Source(spec.data_root, spec.download), spec.plugin)
     if spec.finetune_rate == "swept":
         return with_swept_rate(ready, spec.results, spec.keep.metric)

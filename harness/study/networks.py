@@ -23,7 +23,7 @@ from prunebench.records.store_files import GATES, MASKS, PUSHED, WEIGHTS, read_j
 from prunebench.records.validation import Count, Frozen, Name, Number, Text, versioned
 
 WIDTHS = "widths.json"
-NOT_SAVED = "the network was not saved; finished points are not computed again: give another --results and --save final"
+NOT_SAVED = "the network was not saved; finished points are not computed again: save it in another results folder"
 
 
 class Origin(Frozen):
@@ -94,7 +94,7 @@ def load_into(model: nn.Module, table: Table, folder: Path) -> Network:
         raise UserError(f"{folder}: does not fit the model: the coupled groups differ; load it into the model it is of")
     gone = {g.name: _removed_units(folder, g.name, g.units, kept[g.name]) for g in table.groups}
     if not (folder / WEIGHTS).exists():
-        raise UserError(f"{folder}: {NOT_SAVED} (--save all for rungs)")
+        raise UserError(f"{folder}: {NOT_SAVED} (a rung is saved under save: all)")
     network = remove(Network.dense(model, table), gone)
     tensors = _fitting(folder / WEIGHTS, network.model.state_dict())
     network.model.load_state_dict(_versioned(network.model, tensors))

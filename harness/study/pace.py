@@ -1,5 +1,6 @@
 """Estimates the seconds of stages from training steps timed now, and from finished stages."""
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -16,6 +17,8 @@ from prunebench.study.stages import Stage
 from prunebench.study.store import Store
 from prunebench.study.task import Task
 from prunebench.training.train import TrainingSettings, train
+
+log = logging.getLogger("prunebench")
 
 _BATCHES = 10
 _ENOUGH = 0.4  # seconds of timed training; the last try takes at most some four times as long
@@ -51,6 +54,7 @@ class Pace:
 
 def measure(grid: Grid, ready: Task) -> Pace:
     """Time a few training steps of a task's dense network and of one pruned to the grid's smallest keep."""
+    log.info("timing training steps of %s x %s for the estimate", ready.dataset_label, ready.model.label)
     device, keep = find_device(grid.spec.device), grid.spec.keep.keeps[-1]
     data, dense = ready.data(0, device), ready.fresh(0, device)
     if keep.fraction == 1 or keep.metric == "weights":  # dense kernels take as long for zeros
@@ -73,7 +77,7 @@ def _timed(network: Network, ready: Task, data: BlockData) -> tuple[float, int]:
     count = 2
     _seconds(network, ready, data, count)
     while (seconds := _seconds(network, ready, data, count)) < _ENOUGH and count < most:
-        count = min(4 * count, most)
+        count = min(4 * count, 2 + int(count * _ENOUGH / seconds), most)
     return seconds / count, count
 
 

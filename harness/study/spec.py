@@ -143,7 +143,8 @@ def _check_tasks(spec: Spec) -> None:
             raise UserError(f"--tasks {dataset}{model}: give DATASET x MODEL, such as 'cifar10 x resnet20'")
     models = dict.fromkeys(model for _, model in spec.pairs)
     if spec.weights and len(models) > 1:
-        raise UserError(f"--weights fits one model, but this run has {len(models)}: {', '.join(models)}; give one")
+        what = f"fits one model, but this run has {len(models)}: {', '.join(models)}; give one"
+        raise UserError(f"--weights {spec.weights}: {what}")
 
 
 def split_list(text: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:

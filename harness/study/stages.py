@@ -2,6 +2,7 @@
 
 from collections.abc import Container
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -28,6 +29,11 @@ def score_facts(score: AnyCriterion | None) -> dict[str, Any]:
     if score is not None and ("activations" in score.needs or "gamma" in score.evidence):
         facts["activation"] = ACTIVATION_VERSION
     return facts
+
+
+@cache
+def _packages() -> dict[str, str]:
+    return {name: version(name) for name in ("torch", "torchvision", "torch-pruning")}
 
 
 Kind = Literal["dense", "sparse", "rung", "point"]
@@ -88,10 +94,9 @@ class StagePlan:
 
     def dense(self) -> Stage:
         """Plan the block's one dense training."""
-        packages = {name: version(name) for name in ("torch", "torchvision", "torch-pruning")}
         facts = {
             "block": self.block,
-            "packages": packages,
+            "packages": _packages(),
             "protocol": PROTOCOL_VERSION,
             **self._options(*_DENSE, *_START),
         }

@@ -27,6 +27,7 @@ Build = Callable[[int, int, int], nn.Module]
 KEEPS = (0.5, 0.25)
 SIZES = (32, 64, 96, 224)
 LITTLE = 0.5  # a remark says so if the floors leave more of the MACs than this
+REMARK = 48  # characters in a line of remarks on a terminal
 HEADER = ("model", "passes", "picture", "groups", "units", "coupled", "parameters", "MACs", "lowest MACs", "remarks")
 
 
@@ -54,11 +55,16 @@ def check_model(model: nn.Module, example: Tensor, classes: int | None = None, n
 
 
 def model_table(
-    models: Iterable[tuple[str, Build]], sizes: Sequence[int] = SIZES, channels: int = 3, classes: int = 10
-) -> tuple[str, bool]:
-    """Write a Markdown table of models: whether each passes `check_model`, and which parts may be pruned.
+    models: Iterable[tuple[str, Build]],
+    sizes: Sequence[int] = SIZES,
+    channels: int = 3,
+    classes: int = 10,
+    *,
+    kind: str = "github",
+) -> tuple[str, set[str]]:
+    """Write a table of models: whether each passes `check_model`, and which parts may be pruned.
 
-    Also returns whether no model failed. A refused model does not count as failed.
+    Also returns what stands in the second column: yes, no, refused.
 
     The columns are the side of the pictures in pixels; the groups and units that may be pruned; the share of units in
     coupled groups. Then come the shares of parameters and MACs in layers whose units may be pruned, and the lowest
@@ -69,10 +75,11 @@ def model_table(
         sizes: sides of square pictures; each model uses the first that it accepts.
         channels: channels of the pictures.
         classes: number of classes.
+        kind: of the table, as tabulate names it: `github` is Markdown; in a `simple` one remarks are broken.
     """
     rows = [_row(label, build, sizes, channels, classes) for label, build in models]
-    text = tabulate(rows, HEADER, tablefmt="github", disable_numparse=True)
-    return text, all(row[1] != "no" for row in rows)
+    widths = [None] * (len(HEADER) - 1) + [REMARK] if kind == "simple" else None
+    return tabulate(rows, HEADER, kind, disable_numparse=True, maxcolwidths=widths), {row[1] for row in rows}
 
 
 def _problems(model: nn.Module, table: Table, example: Tensor) -> Iterator[str]:

@@ -11,7 +11,7 @@ from tabulate import tabulate
 from prunebench.errors import UserError
 from prunebench.records.tuning import Choice
 from prunebench.study.choices import rate_file
-from prunebench.study.dry_run import describe
+from prunebench.study.dry_run import Preview, preview as preview_grids
 from prunebench.study.grid import Grid, make_grid, prepare_task
 from prunebench.study.progress import Progress
 from prunebench.study.spec import Spec
@@ -38,9 +38,9 @@ def sweep(spec: Spec, progress: Progress) -> list[Choice]:
     return choose(searches, grid, prefer=lambda share, _: share)
 
 
-def preview(spec: Spec) -> str:
+def preview(spec: Spec) -> Preview:
     """List the trials of a sweep and their estimated cost."""
-    return describe(*rate_grids(spec), apart=APART)
+    return preview_grids(*rate_grids(spec), apart=APART)
 
 
 def rate_grids(spec: Spec) -> list[Grid]:

@@ -16,8 +16,9 @@ from prunebench.plugins.expressions import TUNED, parse_method, parse_seeds, wit
 from prunebench.plugins.registry import Registry, load_registry
 from prunebench.records.sparse import UNCHANGED
 from prunebench.records.tuning import Choice, read_choice
+from prunebench.seeding import RACE_SEEDS, TUNING_SEEDS
 from prunebench.study.choices import strength_file, strength_rule
-from prunebench.study.dry_run import describe
+from prunebench.study.dry_run import Preview, preview as preview_grids
 from prunebench.study.grid import Grid, Job, make_grid, prepare_task
 from prunebench.study.progress import Progress
 from prunebench.study.spec import Spec
@@ -25,7 +26,6 @@ from prunebench.tuning.choose import Search, choose, marked_percent
 from prunebench.tuning.trials import run_trials, trials_of
 
 FACTORS = (0.01, 0.1, 1.0, 10.0, 100.0)  # of the strength in the criterion's name, else of the regulariser's default
-FIRST_SEED = 1000
 APART = ("sparse", "rung", "point")  # kinds of stages that trials do not share with runs
 
 
@@ -47,9 +47,9 @@ def tune(spec: Spec, progress: Progress) -> list[Choice]:
     return choose(found, grid, prefer=_distance_from_the_middle)
 
 
-def preview(spec: Spec) -> str:
+def preview(spec: Spec) -> Preview:
     """List the trials of a tuning and their estimated cost."""
-    return describe(_trials(spec)[0], apart=APART)
+    return preview_grids(_trials(spec)[0], apart=APART)
 
 
 def _trials(spec: Spec) -> tuple[Grid, dict[Search, dict[float, str]]]:
@@ -61,7 +61,7 @@ def _trials(spec: Spec) -> tuple[Grid, dict[Search, dict[float, str]]]:
         raise UserError("--sparse-epochs 0: without sparse training no regulariser has an effect; give 1 or more")
     ranges = {name: _range(name, middle, known) for name, middle in _middles(spec, known).items()}
     texts = tuple(text for texts in ranges.values() for text in texts.values())
-    seeds = tuple(FIRST_SEED + seed for seed in parse_seeds(spec.seeds))
+    seeds = _seeds(spec)
     grid = make_grid(spec.model_copy(update={"criteria": texts, "seeds": ",".join(map(str, seeds))}))
     tasks = dict.fromkeys((job.dataset, job.model) for job in grid.jobs)
     tries: dict[Search, dict[float, str]] = {}
@@ -75,6 +75,15 @@ def _trials(spec: Spec) -> tuple[Grid, dict[Search, dict[float, str]]]:
         for seed in seeds
     ]
     return replace(grid, jobs=tuple(dict.fromkeys((*grid.jobs, *more)))), tries
+
+
+def _seeds(spec: Spec) -> tuple[int, ...]:
+    """Move the given seeds to those of tunings. Raises `UserError` where they would be those of a race."""
+    given, most = parse_seeds(spec.seeds), RACE_SEEDS - TUNING_SEEDS
+    if max(given) >= most:
+        what = f"a tuning adds {TUNING_SEEDS}, and seeds from {RACE_SEEDS} on belong to the race of `choose`"
+        raise UserError(f"--seeds {spec.seeds}: {what}; give seeds below {most}")
+    return tuple(TUNING_SEEDS + seed for seed in given)
 
 
 def table(choices: Sequence[Choice]) -> str:

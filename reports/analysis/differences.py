@@ -1,6 +1,8 @@
 """Paired differences to the baseline, to the parts of a combination and to the controls: at keeps and over curves."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import permutations
 from typing import Any
 
 import pandas as pd
@@ -10,7 +12,7 @@ from prunebench.reports.analysis.curves import Curve, Line, area_contrasts, curv
 from prunebench.reports.analysis.pairing import compare_points, differences_by_seed
 from prunebench.reports.analysis.verdicts import OTHER_BUDGET, Contrast, judge_families
 from prunebench.reports.ordering import BASELINE, LOCAL, SCRATCH, SHUFFLE, is_control
-from prunebench.reports.points import POINT_COLUMNS, Point, RecordBySeed, group_comparable
+from prunebench.reports.points import POINT_COLUMNS, Point, RecordBySeed, group_comparable, make_point
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.curves import shared_range
 from prunebench.reports.statistics.intervals import t_interval
@@ -24,7 +26,7 @@ def contrast_tables(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
     found = results.points
     at_keeps = [one for panel in group_comparable(found) for one in _contrasts(panel, found)]
     over_curves = [*area_contrasts(found)]
-    judge_families([*at_keeps, *over_curves])
+    judge_families([*at_keeps, *over_curves], lost_contrasts(results, over_curves))
     lines = curves_by_line(found)
     rows = [one.row | _at_equal_cost(one.row, lines) for one in at_keeps]
     areas = [one.row for one in over_curves]
@@ -71,6 +73,31 @@ def is_primary(criterion: str, reference: str) -> bool:
         return False
     made_of = parts(criterion)
     return reference == BASELINE or (len(made_of) > 1 and reference in made_of)  # an alias of one part is that part
+
+
+def lost_contrasts(results: Results, over_curves: Sequence[Contrast]) -> Counter[tuple[str, str]]:
+    """Count the primary contrasts without a row, by task and ranking: a point of theirs has only failed seeds.
+
+    over_curves: the rows of curves. A curve lacks the keep of such a point.
+    """
+    gone = {make_point(record, results.tasks[record.key]) for record in results.failures} - results.points.keys()
+    if not gone:
+        return Counter()
+    declared = {*results.points, *gone}
+    at_keeps = {
+        (ours, reference)
+        for ours, reference in permutations(declared, 2)
+        if is_primary(ours.criterion, reference.criterion) and ours[:4] == reference[:4] and {ours, reference} & gone
+    }
+    pairs = {(ours[:3], ours.criterion, reference.criterion) for ours, reference in at_keeps}
+    have = {
+        ((row["task"], row["ranking"], row["metric"]), row["criterion"], row["reference"])
+        for row in (one.row for one in over_curves)
+        if row["primary"]
+    }
+    keeps = Counter(panel for panel, _ in {(point[:3], point.keep) for point in declared})
+    curves = [panel for panel, *pair in pairs if keeps[panel] > 1 and (panel, *pair) not in have]
+    return Counter([ours[:2] for ours, _ in at_keeps]) + Counter([panel[:2] for panel in curves])
 
 
 def _contrasts(panel: list[Point], found: Mapping[Point, RecordBySeed]) -> Iterator[Contrast]:

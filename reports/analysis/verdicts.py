@@ -26,24 +26,28 @@ class Contrast(NamedTuple):
     by_seed: Mapping[int, float]
 
 
-def judge_families(contrasts: Sequence[Contrast]) -> None:
+def judge_families(contrasts: Sequence[Contrast], lost: Mapping[tuple[str, str], int] | None = None) -> None:
     """Correct the primary rows and add their verdicts, in place. contrasts: all of a report.
 
-    A family is the tested primary contrasts of one task and ranking: at every keep, and over the curves. It follows
-    from the criteria and keeps that were asked for, never from results.
+    A family is the primary contrasts of one task and ranking: at every keep, and over the curves. It follows from the
+    criteria and keeps that were asked for, never from results. lost: by task and ranking, the primary contrasts that
+    have no row, as their points failed.
 
-    Added columns: family: its size. p_adjusted: p of `joint_sign_flips`; never below `smallest_p`. verdict: `better` or
+    Added columns: family: its size. p_adjusted: p of `joint_sign_flips`; never below `smallest_p`. Where contrasts of
+    the family could not be tested, p_adjusted is multiplied by family size / tested. verdict: `better` or
     `worse` where p_adjusted <= 0.05, otherwise the reason why neither. on_these_pictures: whether the interval over
     seeds and pictures contains zero although there is such a verdict.
     """
     families: dict[tuple[str, str], list[Contrast]] = {}
     for one in contrasts:
-        if one.row["primary"] and "p" in one.row:
+        if one.row["primary"]:
             families.setdefault((one.row["task"], one.row["ranking"]), []).append(one)
-    for family in families.values():
+    for key, declared in families.items():
+        family = [one for one in declared if "p" in one.row]
+        size = len(declared) + (lost or {}).get(key, 0)
         budgets = [(one.row["metric"], one.row.get("keep")) for one in family]
-        for one, p in zip(family, joint_sign_flips(_matrix(family), budgets), strict=True):
-            one.row.update({"family": len(family), "p_adjusted": p})
+        for one, p in zip(family, joint_sign_flips(_matrix(family), budgets) if family else (), strict=True):
+            one.row.update({"family": size, "p_adjusted": min(1.0, p * size / len(family))})
             one.row["verdict"] = _verdict(one.row)
             one.row["on_these_pictures"] = _on_these_pictures(one.row)
     for one in contrasts:

@@ -49,7 +49,7 @@ def overview(results: Results, hint: bool = True) -> str:
     """
     tables = [f"{title}\n\n{_table(rows, 'simple')}" for title, rows in _panels(results)]
     notes = [_notes("\n".join(tables))] if tables else []
-    lines = [*tables, *notes, *(textwrap.fill(line, WIDTH) for line in _remarks(results))]
+    lines = [*tables, *notes, *(textwrap.fill(line, WIDTH, break_on_hyphens=False) for line in _remarks(results))]
     if hint and results.records:
         source, first = shlex.quote(results.source), results.records[0]
         named = name_point(first, results)

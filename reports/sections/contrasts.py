@@ -11,8 +11,9 @@ from prunebench.reports.row_text import difference_cell, verdict_cell
 NOTE = (
     "Primary contrasts, declared beforehand. Difference in points over n paired seeds with its 95 % t interval, which "
     "covers too little where half of the seeds tie or more; "
-    "'seeds x pictures': the interval if other test pictures had been drawn as well; g: Hedges' g of the paired "
-    "differences; P(better): share of seeds in which the criterion is the better one, with exact interval; p: exact "
+    "'seeds x pictures': the interval if other test pictures had been drawn as well, never narrower and often the "
+    "same; g: Hedges' g of the paired differences; "
+    "P(better): share of seeds in which the criterion is the better one, with exact interval; p: exact "
     "sign-flip permutation test of this contrast alone; p, adjusted: of the joint test of all contrasts of a task and "
     "ranking, with the smallest that the seeds that differ can give. 'On these test pictures': the interval over seeds "
     "and pictures contains zero."

@@ -24,10 +24,11 @@ def speed_table(results: Results) -> pd.DataFrame:
     Networks of equal widths are one network to a clock, so they share all their measurements. Where there are calm
     ones, the noisy ones are left out.
 
-    measured, efficiency: mean with half its t interval. Where all seeds have equal widths, the interval is over the
-    shared measurements, else over seeds. The speed-up of one measurement is a median of paired ratios. theoretical:
-    mean of the same seeds. dense_ms, pruned_ms: milliseconds per batch. own_low, own_high: the lowest and highest end
-    of the single measurements' own intervals. noisy: these intervals are wider than a factor of `NOISY`. dense_low,
+    measured, efficiency: mean with half its t interval over networks, since seeds of equal widths are one network.
+    Where all seeds have equal widths, the interval is over the shared measurements. The speed-up of one measurement is
+    a median of paired ratios. theoretical: mean of the same networks. dense_ms, pruned_ms: milliseconds
+    per batch. own_low, own_high: the lowest and highest end of the single
+    measurements' own intervals. noisy: these intervals are wider than a factor of `NOISY`. dense_low,
     dense_high: the least and most milliseconds that the dense network took in any measurement of the task and setting.
     """
     timed = [
@@ -64,13 +65,14 @@ def _shared(timed: list[Row]) -> dict[tuple[Any, ...], list[Row]]:
 
 def _pooled(part: list[Row], shared: Mapping[tuple[Any, ...], list[Row]]) -> Row:
     """Give the columns of one point. part: one row per seed."""
-    groups = [shared[tuple(row[name] for name in SHAPE)] for row in part]
+    networks = _by(part, SHAPE)
+    groups = [shared[shape] for shape in networks]
     every = list({row["measurement"]: row for group in groups for row in group}.values())
-    alike = all(group is groups[0] for group in groups)
+    alike = len(groups) == 1
     speedups = [row["measured"] for row in groups[0]] if alike else [_mean(group, "measured") for group in groups]
-    theoretical = [row["theoretical"] for row in part]
+    theoretical = [rows[0]["theoretical"] for rows in networks.values()]
     shares = [one / theoretical[0] for one in speedups] if alike else _ratios(speedups, theoretical)
-    row: Row = {"n": len(part), "theoretical": sum(theoretical) / len(part)}
+    row: Row = {"n": len(part), "theoretical": sum(theoretical) / len(theoretical)}
     row |= mean_and_half("measured", speedups) | mean_and_half("efficiency", shares)
     row |= {"own_low": min(r["own_low"] for r in every), "own_high": max(r["own_high"] for r in every)}
     row["noisy"] = any(r["noisy"] for r in every)

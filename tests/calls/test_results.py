@@ -8,8 +8,15 @@ import torch
 from torch import nn
 
 from prunebench import Pruned, Results, UserError, load, run
+from prunebench.plugins.registry import get_criterion, load_registry
+from prunebench.reports.output import overview
+from prunebench.words import python_words
 
 SHORT = {"sparse_epochs": 0, "rung_epochs": 0, "finetune_epochs": 1, "calibration": 32, "batch": 32, "quiet": True}
+
+
+def slope(weight: torch.Tensor) -> torch.Tensor:
+    return weight.sum(dim=1)
 
 
 def network() -> nn.Sequential:
@@ -31,10 +38,13 @@ def test_tables_are_of_this_run(found: Results) -> None:
     assert found.failures == ()
 
 
-def test_it_shows_itself(found: Results) -> None:
+def test_it_shows_itself_in_the_words_of_python(found: Results, monkeypatch: pytest.MonkeyPatch) -> None:
     text, html = str(found), found._repr_html_()
     assert repr(found) == text and text.startswith("pictures x mine | local ranking | keeps of MACs")
     assert "MACs kept" in text and "compression" in text and "to magnitude" in text
+    advice = python_words("raise --finetune-epochs, lower --batch")
+    monkeypatch.setattr(overview, "spoilt_lines", lambda _: ["raise --finetune-epochs, lower --batch"])
+    assert advice in str(found) and advice in found._repr_html_()
     assert html.count("<tr>") == 5 and "<h4>pictures x mine" in html
 
 
@@ -107,3 +117,35 @@ def test_failures_are_shown_and_a_folder_without_results_is_refused(tmp_path: Pa
         failed.plot()
     with pytest.raises(UserError, match="no such file or folder"):
         Results.read(tmp_path / "nowhere")
+
+
+def test_a_network_is_chosen_in_the_words_of_the_run(found: Results) -> None:
+    expected = found.network(criterion="taylor", keep=0.5).state_dict()
+    record = get_criterion("taylor", load_registry(()))
+    for chosen in ({"keep": {"macs": 0.5}}, {"criterion": record, "keep": 0.5}, {"keep": "macs=0.5"}):
+        small = found.network(**({"criterion": "taylor"} | chosen)).state_dict()
+        assert all(torch.equal(value, expected[name]) for name, value in small.items())
+    with pytest.raises(UserError, match=r"criterion='taylor', keep=0\.5, metric='params'"):
+        found.network(criterion="taylor", keep={"params": 0.5})
+    with pytest.raises(UserError, match=r"criterion='slope', keep=0.5; there are criterion magnitude, taylor"):
+        found.network(criterion=slope, keep=0.5)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({"criterion": 3}, "criterion: an int; give"),
+        ({"criterion": ["taylor", "magnitude"]}, "criterion: 2 given; a network has one"),
+        ({"keep": True}, "keep=True: a keep is a fraction"),
+        ({"keep": {"macs": [0.5, 0.3]}}, "a network has one keep, got 2"),
+        ({"seed": "a"}, "seed='a': give a whole number"),
+        ({"seed": True}, "seed=True: give a whole number"),
+        ({"model": 3}, "model: an int; give"),
+    ],
+)
+def test_wrong_types_are_one_line(found: Results, chosen: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        found.network(**({"criterion": "taylor", "keep": 0.5} | chosen))
+    for margin in (None, "a", True, []):
+        with pytest.raises(UserError, match="margin="):
+            found.report("x", margin=margin)  # type: ignore[arg-type]

@@ -131,7 +131,7 @@ def test_what_cannot_be_hashed_is_computed_anew_and_said(
         short(criteria=[watching])
         short(criteria=[watching])
         assert trained.count("finetune 0.5") == 2
-        with pytest.raises(UserError, match="workers 2: watching holds an object of type TextIOWrapper"):
+        with pytest.raises(UserError, match="workers=2: watching holds an object of type TextIOWrapper"):
             short(criteria=[watching], workers=2)
     said = "computed anew each time, in this process alone: watching holds an object of type TextIOWrapper"
     assert caplog.text.count(said) == 2
@@ -148,7 +148,7 @@ def test_a_network_that_cannot_be_hashed_is_computed_anew_and_said(
     assert trained.count("finetune 0.5") == 2
     said = "computed anew each time, in this process alone: Sequential holds an array of objects"
     assert caplog.text.count(said) == 2
-    with pytest.raises(UserError, match="workers 2: Sequential holds an array of objects"):
+    with pytest.raises(UserError, match="workers=2: Sequential holds an array of objects"):
         short(models=model, workers=2)
 
 
@@ -172,7 +172,7 @@ def test_networks_and_data_are_handed_to_workers_and_local_functions_refused(sho
     def local(weight: Tensor) -> Tensor:
         return weight.sum(1)
 
-    with pytest.raises(UserError, match="workers 2: 'local' cannot be handed over"):
+    with pytest.raises(UserError, match="workers=2: 'local' cannot be handed over"):
         short(criteria=[local], workers=2)
 
 
@@ -180,7 +180,7 @@ def test_a_function_of_the_session_itself_is_refused_by_workers(short: Callable[
     main = vars(sys.modules["__main__"])
     exec("def typed(weight):\n    return weight.sum(1)", main)
     try:
-        with pytest.raises(UserError, match="workers 2: 'typed' is defined in the notebook, session or script itself"):
+        with pytest.raises(UserError, match="workers=2: 'typed' is defined in the notebook, session or script itself"):
             short(criteria=[main["typed"]], workers=2)
     finally:
         del main["typed"]
@@ -224,6 +224,31 @@ def test_the_command_line_sits_on_the_same_call(tiny: Callable[..., Spec], tmp_p
     assert [record.cell.criterion for record in compute(spec).records] == ["magnitude"]
 
 
+def test_a_dry_run_previews_what_the_command_previews(
+    short: Callable[..., Any],
+    command: Callable[..., tuple[int, str, str]],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "prunebench")
+    options: dict[str, Any] = {"models": "lenet5", "datasets": "digits", "criteria": "taylor", "epochs": 1}
+    found = short(**options, dry_run=True, results=tmp_path / "r")
+    assert not (tmp_path / "r").exists() and set(found.costs) == {"digits x lenet5"} and found.seconds > 0
+    assert repr(found) == str(found) and found._repr_html_().startswith("<pre>")
+    flags = [part for name, value in (SHORT | options).items() if name != "quiet" for part in (flag(name), value)]
+    code, out, _ = command("run", *flags, "--keep", "macs=0.5", "--seeds", "0", "--dry-run", "--results", tmp_path)
+    assert code == 0 and caplog.text.count("timing training steps of digits x lenet5") == 2
+
+    def lines(text: str) -> list[str]:  # time is measured anew
+        return [line.split("  ")[0] for line in text.splitlines()]
+
+    assert lines(out.rstrip()) == lines(str(found))
+
+
+def flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
 def test_an_untrained_network_is_told(short: Callable[..., Results], caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "prunebench"):
         short()
@@ -237,7 +262,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"models": [network(), network()]}, "model 'Sequential' is given twice; name both"),
     ({"models": {"resnet20": network()}}, "model 'resnet20' is defined twice: by prunebench.models.resnet and by this"),
     ({"models": {"a b": network()}}, "'a b' is no name of letters"),
-    ({"models": Chosen, "epochs": 0}, "epochs 0: 'Chosen' starts from random weights"),
+    ({"models": Chosen, "epochs": 0}, "epochs=0: 'Chosen' starts from random weights"),
     ({"models": "lenet6"}, "unknown model 'lenet6'; did you mean 'lenet5'"),
     ({"criteria": 3}, "criteria: an int; give a name, a Criterion, or a function"),
     ({"criteria": [lambda w: w]}, "'<lambda>' is no name of letters"),
@@ -251,7 +276,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"seeds": [1.5]}, r"seeds=\[1.5\]: give whole numbers from 0"),
     ({"keeps": 0.5}, "keeps=0.5: a keep is a fraction of one of"),
     ({"keep": "macs=0.5"}, "keep and keeps are one option"),
-    ({"rate": -1}, "rate -1: must be more than 0"),
+    ({"rate": -1}, "rate=-1: must be more than 0"),
     ({"normalise": "imagenet"}, "'pictures' has pictures in floats, which are used as they are"),
 ]
 

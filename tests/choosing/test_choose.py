@@ -134,10 +134,10 @@ def test_a_criterion_that_fails_in_the_race_leaves_with_its_reason(brief: Make, 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"save": "none"}, "--save none: choose hands over a network"),
-        ({"shard": "1/2"}, "--shard 1/2: a race needs all of its blocks"),
+        ({"save": "none"}, "save='none': choose hands over a network"),
+        ({"shard": "1/2"}, "shard='1/2': a race needs all of its blocks"),
         ({"models": "lenet5 resnet20"}, "choose works on one task, not on 2"),
-        ({"criteria": "scratch:taylor fpgm"}, "--criteria scratch:taylor: a control"),
+        ({"criteria": "scratch:taylor fpgm"}, "criteria='scratch:taylor': a control"),
         ({"criteria": "random magnitude"}, "no criterion beside the references"),
     ],
 )

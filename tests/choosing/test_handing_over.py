@@ -79,7 +79,7 @@ def test_an_output_that_is_a_file_is_refused_first(
 ) -> None:
     (tmp_path / "file").write_text("mine")
     for place in (tmp_path / "file", tmp_path / "file" / "inside"):
-        with pytest.raises(UserError, match=f"--output {place}: .*file is a file; give a folder"):
+        with pytest.raises(UserError, match=f"output='{place}': .*file is a file; give a folder"):
             choose(tiny(tmp_path / "r", **SHORT), place)
     given = ("lenet5", "digits", "--keep", "0.5", "--results", tmp_path / "r", "--output", tmp_path / "file")
     assert "is a file; give a folder" in refused("choose", *given)

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from prunebench.choosing.rounds import FIRST_SEED, Measure, most_rounds, run_race, spread
+from prunebench.choosing.rounds import Measure, most_rounds, run_race, spread
+from prunebench.seeding import RACE_SEEDS
 
 # eight criteria, best first by their true accuracy
 TRUTH = {name: 0.9 - 0.01 * place for place, name in enumerate("abcdefgh")}
@@ -57,7 +58,7 @@ def test_a_mean_is_over_all_seeds_so_far() -> None:
     values |= {"e": [0.1] * 4, "f": [0.2] * 4, "g": [0.3] * 4, "h": [0.4] * 4}
 
     def measure(names: Sequence[str], seeds: Sequence[int]) -> dict[str, list[float | None]]:
-        return {name: [values[name][seed - FIRST_SEED] for seed in seeds] for name in names}
+        return {name: [values[name][seed - RACE_SEEDS] for seed in seeds] for name in names}
 
     race = run_race(list(values), measure, seeds=2)
     assert race.rounds[0].means["b"] == pytest.approx(0.8) and race.rounds[1].means["b"] == pytest.approx(0.65)

@@ -148,3 +148,22 @@ def test_the_installed_command_has_no_traceback_and_goes_on_after_ctrl_c(tmp_pat
     assert process.returncode == 130
     assert err.splitlines()[-1].startswith("prunebench: interrupted; finished points are kept")
     assert json.loads((tmp_path / "r" / "store.json").read_text()) == {"schema_version": 3}
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_and_version_import_neither_torch_nor_tables(option: str) -> None:
+    lines = f"import sys; sys.argv = ['prunebench', '{option}']; from prunebench.cli.app import main"
+    ends = "print(sorted({'torch', 'pandas', 'scipy', 'altair', 'vl_convert'} & set(sys.modules)), file=sys.stderr)"
+    code = f"{lines}\ntry:\n    main()\nfinally:\n    {ends}"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "[]\n")
+
+
+def test_a_dry_run_imports_no_tables_and_figures(tmp_path: Path) -> None:
+    options = ["run", "--dry-run", "--criteria", "magnitude", "--keep", "0.5", "--results", str(tmp_path / "r")]
+    lines = f"import sys; sys.argv = ['prunebench', *{options}]; from prunebench.cli.app import main"
+    ends = "print(sorted({'altair', 'vl_convert', 'prunebench.reports.output.overview'} & set(sys.modules)))"
+    code = f"{lines}\ntry:\n    main()\nfinally:\n    {ends}"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stdout.splitlines()[-1] == "[]"
+    assert "timing training steps of digits x lenet5 for the estimate" in done.stderr

@@ -77,7 +77,11 @@ def test_options_behind_a_file_hold_for_its_criteria(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "plugins", "message"),
     [
-        ((), (), "nothing to check: give a criterion's name, a plugin file or --all; known: admm, "),
+        (
+            (),
+            (),
+            "nothing to check: give a criterion's name, a plugin file or --all; `prunebench list",
+        ),
         (("magnitud",), (), "unknown criterion 'magnitud'; did you mean 'magnitude'"),
         (("magnitude:q=1",), (), "unknown option 'q' in 'magnitude'"),
         (("dense_continued",), (), "'dense_continued' is a control, which has no score to check; give a criterion"),

@@ -66,9 +66,11 @@ def test_options_are_listed() -> None:
 def test_models_are_checked_by_name() -> None:
     text, passed = check_models(("lenet5 resnet20:shortcut=B",), everything=False, plugins=(), sizes=(16,))
     assert passed
-    assert [line.split("|")[1].strip() for line in text.splitlines()[2:]] == ["lenet5", "resnet20:shortcut=B"]
+    assert [line.split()[0] for line in text.splitlines()[2:]] == ["lenet5", "resnet20:shortcut=B"]
+    text, _ = check_models(("lenet5",), everything=False, plugins=(), sizes=(16,), kind="github")
+    assert [line.split("|")[1].strip() for line in text.splitlines()[2:]] == ["lenet5"]
     for names, classes, message in (
-        ((), 10, "no model to check: give names or --all; known: .*lenet5"),
+        ((), 10, "no model to check: give names or --all; `prunebench list models` shows all"),
         (("lenet",), 10, "unknown model 'lenet'; did you mean 'lenet5'"),
         (("lenet5",), 1, "--size 0, --channels 3, --classes 1: too small; give at least"),
     ):

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from prunebench.study.dry_run import describe
-from prunebench.study.grid import make_grid
+from prunebench.study.dry_run import preview
+from prunebench.study.grid import Grid, make_grid
 
 Make = Callable[..., Any]
 
@@ -23,6 +23,10 @@ def net(channels, classes):
 """
 
 
+def str_of(grid: Grid) -> str:
+    return str(preview(grid))
+
+
 def cells(text: str) -> dict[tuple[str, str], str]:
     rows = [line.rsplit("  ", 2) for line in text.splitlines() if " | " in line]
     return {(cell.split(" | ")[1], keep.strip()): state.strip() for cell, keep, state in rows}
@@ -36,7 +40,7 @@ def row(text: str) -> list[str]:
 def test_everything_is_to_do_in_a_new_folder(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("prunebench.study.trajectory.train", lambda *_: pytest.fail("trained"))
     spec = tiny(tmp_path, criteria="magnitude l1 dense_continued", keep="0.7,0.5", finetune_epochs=4)
-    text = describe(make_grid(spec))
+    text = str_of(make_grid(spec))
     names = ("magnitude", "l1", "dense_continued")
     assert cells(text) == {(name, keep): "to do" for name in names for keep in ("macs=0.7", "macs=0.5")}
     _, points, stages, epochs, *_ = row(text)
@@ -50,26 +54,26 @@ def test_a_network_that_cannot_be_trained_costs_nothing(
 ) -> None:
     (tmp_path / "pairs.py").write_text(PAIRS)
     monkeypatch.chdir(tmp_path)
-    text = describe(make_grid(tiny(tmp_path / "out", criteria="magnitude", keep="0.9", models="pairs:net")))
+    text = str_of(make_grid(tiny(tmp_path / "out", criteria="magnitude", keep="0.9", models="pairs:net")))
     assert "none: it cannot be trained: it returns a tuple in training mode" in text
 
 
 def test_the_macs_by_hand(tiny: Make, tmp_path: Path) -> None:
-    text = describe(make_grid(tiny(tmp_path, criteria="magnitude", keep="0.9")))
+    text = str_of(make_grid(tiny(tmp_path, criteria="magnitude", keep="0.9")))
     pictures = round(1437 * 0.4 * 0.9)
     dense = 8 * 8 * 20 * 25 + 4 * 4 * 50 * 20 * 25 + 500 * 200 + 10 * 500
     assert float(row(text)[4]) == pytest.approx(3 * dense * pictures * (3 + 1 + 0.9), rel=0.01)
 
 
 def test_single_weights_cost_as_much_as_none(tiny: Make, tmp_path: Path) -> None:
-    texts = (describe(make_grid(tiny(tmp_path, criteria="magnitude", keep=f"{m}=0.9"))) for m in ("macs", "weights"))
+    texts = (str_of(make_grid(tiny(tmp_path, criteria="magnitude", keep=f"{m}=0.9"))) for m in ("macs", "weights"))
     whole, ninth = (row(text) for text in texts)
     assert float(ninth[4]) / float(whole[4]) == pytest.approx((3 + 1 + 1) / (3 + 1 + 0.9), rel=0.01)
 
 
 def test_finished_cells_cost_nothing(computed: Any, tiny: Make) -> None:
     spec = tiny(computed.spec.results, criteria="magnitude taylor", keep="0.7,0.3")
-    text = describe(make_grid(spec))
+    text = str_of(make_grid(spec))
     assert cells(text) == {
         ("magnitude", "macs=0.7"): "finished",
         ("magnitude", "macs=0.3"): "finished",
@@ -80,13 +84,13 @@ def test_finished_cells_cost_nothing(computed: Any, tiny: Make) -> None:
 
 
 def test_a_control_needs_what_it_copies(tiny: Make, tmp_path: Path) -> None:
-    stages = row(describe(make_grid(tiny(tmp_path, criteria="shuffle:l1", keep="0.7"))))[2]
+    stages = row(str_of(make_grid(tiny(tmp_path, criteria="shuffle:l1", keep="0.7"))))[2]
     assert sorted(stages.split(", ")) == ["1 dense", "2 point", "2 rung", "2 sparse"]
 
 
 def test_too_few_seeds_are_said_before_anything_runs(tiny: Make, tmp_path: Path) -> None:
     def first_line(seeds: str) -> str:
-        return describe(make_grid(tiny(tmp_path, criteria="magnitude", keep="0.9", seeds=seeds))).splitlines()[0]
+        return str_of(make_grid(tiny(tmp_path, criteria="magnitude", keep="0.9", seeds=seeds))).splitlines()[0]
 
     assert first_line("0-4").endswith("5 seeds: no verdict, which takes 6 or more")
     assert first_line("0-5").endswith("; 6 seeds")

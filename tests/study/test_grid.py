@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from prunebench.errors import UserError
+from prunebench.plugins.identity import forget_unreadable
 from prunebench.plugins.registry import Registry
-from prunebench.study.grid import Grid, find_device, make_grid, method_of
+from prunebench.study.grid import Grid, find_device, make_grid, method_of, prepare_task, warn_of_race_seeds
 from prunebench.study.spec import Spec, make_spec
+from prunebench.study.task import make_task
 
 Make = Callable[..., Any]
 
@@ -156,3 +158,52 @@ def test_shards_share_out_whole_blocks(tiny: Make, tmp_path: Path) -> None:
 def test_shards_that_do_not_exist(tiny: Make, tmp_path: Path, shard: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         make_grid(tiny(tmp_path, criteria="magnitude", shard=shard))
+
+
+NETS = """
+from torch import nn
+
+def net(channels, classes):
+    return nn.Sequential(nn.Conv2d(channels, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, classes))
+"""
+UNREADABLE = """
+from prunebench import Criterion
+
+LOG = open(__file__)
+CRITERION = Criterion(lambda weight: weight.sum(1) * bool(LOG), name="watching")
+"""
+
+
+def test_two_names_of_one_model_are_prepared_once(
+    tiny: Callable[..., Spec], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "once_nets.py").write_text(NETS)
+    monkeypatch.chdir(tmp_path)
+    spec = tiny(tmp_path / "r", models="once_nets.py:net", criteria="magnitude", seeds="0")
+    (job,) = make_grid(spec).jobs
+    before = make_task.cache_info().misses
+    assert job.model == "once_nets:net"
+    assert prepare_task(spec, job.dataset, job.model) is prepare_task(spec, "digits", "once_nets.py:net")
+    assert make_task.cache_info().misses == before
+
+
+def test_seeds_of_a_race_are_told(tiny: Callable[..., Spec], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    warn_of_race_seeds(tiny(tmp_path, seeds="0,1999"))
+    assert not caplog.messages
+    warn_of_race_seeds(tiny(tmp_path, seeds="0,2000"))
+    assert caplog.messages == [
+        "--seeds 0,2000: seeds from 2000 on are those that `choose` races on; after a choice, compare its criteria on "
+        "seeds below"
+    ]
+
+
+def test_code_of_a_plugin_file_that_cannot_be_hashed_is_named_once(
+    tiny: Callable[..., Spec], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "watching.py").write_text(UNREADABLE)
+    spec = tiny(tmp_path / "r", criteria="watching", plugin=(str(tmp_path / "watching.py"),))
+    forget_unreadable()
+    make_grid(spec)
+    make_grid(spec)
+    found = [text for text in caplog.messages if "computed anew" in text]
+    assert len(found) == 1 and "which cannot be hashed" in found[0]

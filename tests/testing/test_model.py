@@ -108,14 +108,15 @@ def test_the_table_says_what_is_pruned() -> None:
     def flat(channels: int, size: int, classes: int) -> nn.Module:
         return nn.Sequential(nn.Flatten(), nn.Linear(channels * size**2, classes))
 
-    text, passed = model_table([("lenet5", lenet5), ("flat", flat)], sizes=(28,), channels=1, classes=10)
+    text, found = model_table([("lenet5", lenet5), ("flat", flat)], sizes=(28,), channels=1, classes=10)
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
     # lenet5 at 28: all but the last layer's 10 x 501 of 431,080 parameters and 5,000 of 2,293,000 MACs
     assert rows[2][:8] == ["lenet5", "yes", "28", "3", "570", "0.0 %", "98.8 %", "99.8 %"]
     least = (24 * 24 * 2 * 25 + 64 * 5 * 2 * 25 + 50 * 80 + 10 * 50) / 2_293_000
     assert rows[2][8:] == [f"{100 * least:.1f} %", ""]
     assert rows[3] == ["flat", "refused", *[""] * 7, "it has no layer whose units could be removed"]
-    assert passed  # a refusal is no failure
+    assert found == {"yes", "refused"}
+    assert "refused" in model_table([("flat", flat)], sizes=(28,), channels=1, kind="simple")[0]
 
 
 def test_the_first_size_that_a_model_takes_is_used() -> None:

@@ -15,7 +15,7 @@ from prunebench.study.grid import make_grid, make_trajectory
 from prunebench.study.progress import Progress
 from prunebench.study.store import Store
 from prunebench.tuning import trials
-from prunebench.tuning.strength import FACTORS, table, tune
+from prunebench.tuning.strength import FACTORS, preview, table, tune
 from prunebench.tuning.trials import Trial
 
 Make = Callable[..., Any]
@@ -252,3 +252,9 @@ def test_names_with_a_tuned_strength() -> None:
     assert not parse_method("l1:strength=0.1", known).tuned
     assert with_strength("reg_obd", known, "tuned") == "hsqgl12:strength=tuned+obd"
     assert with_strength("obd:curvature=exact+l1:strength=2", known, "0.5") == "obd:curvature=exact+l1:strength=0.5"
+
+
+def test_seeds_of_the_race_are_no_seeds_of_a_tuning(tiny: Make, tmp_path: Path) -> None:
+    assert "seed 1999" in str(preview(tiny(tmp_path, criteria="l1", keep="0.5", seeds="999")))
+    with pytest.raises(UserError, match=r"--seeds 0,1000: a tuning adds 1000, .* belong to the race"):
+        preview(tiny(tmp_path, criteria="l1", keep="0.5", seeds="0,1000"))

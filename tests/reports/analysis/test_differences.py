@@ -42,3 +42,20 @@ def test_achieved_keeps_that_differ_are_in_the_table(make: SimpleNamespace) -> N
     records = [make.record(c, ranking="global") for c in ("magnitude", "taylor")]
     gap = differences_table(gather_results("x", records)).iloc[0]["keep_gap"]
     assert gap == pytest.approx(records[1].keep["macs"] - records[0].keep["macs"])
+
+
+def test_points_that_failed_stay_in_the_family(make: SimpleNamespace) -> None:
+    names, seeds, keeps = ("magnitude", "taylor", "obd"), range(6), (0.5, 0.25)
+    records = make.grid(names, seeds, keeps)
+    whole = differences_table(gather_results("x", records))
+    assert set(whole["family"].dropna()) == {2 * (len(keeps) + 1)}
+    lost = [
+        one.model_copy(update={"status": "failed", "accuracy": None, "reason": "the loss is nan"})
+        if (one.cell.criterion, one.cell.keep) == ("obd", 0.25)
+        else one
+        for one in records
+    ]
+    table = differences_table(gather_results("x", lost))
+    assert set(table["family"].dropna()) == {6}
+    ours = table[(table["criterion"] == "taylor")]
+    assert (ours["p_adjusted"] >= 6 / 4 / 32).all()  # four contrasts are left: two keeps, one keep, one curve

@@ -84,7 +84,18 @@ def test_what_the_pictures_may_undo_is_marked(ends: tuple[float, float], expecte
 def test_what_is_not_tested() -> None:
     rows = judged(contrast((0.1,)), contrast(()), contrast(UP, keep_gap=-0.05), contrast(UP))
     assert [row["verdict"] for row in rows] == [TOO_FEW, NO_PAIRS, OTHER_BUDGET, BETTER]
-    assert rows[3]["family"] == 2  # other budgets stay in: the family follows from what was asked
+    assert rows[3]["family"] == 4  # all stay in: the family follows from what was asked
+    assert rows[3]["p_adjusted"] == 2 * judged(contrast(UP, keep_gap=-0.05), contrast(UP))[1]["p_adjusted"]
+
+
+def test_a_contrast_that_failed_makes_no_verdict_easier() -> None:
+    (alone,) = judged(contrast(UP[:6]))
+    assert (alone["p_adjusted"], alone["verdict"]) == (2 / 64, BETTER)
+    family = [contrast(UP[:6])]
+    judge_families(family, {("t", "local"): 1})
+    assert (family[0].row["family"], family[0].row["p_adjusted"], family[0].row["verdict"]) == (2, 4 / 64, OPEN)
+    judge_families(family, {("t", "global"): 1})  # another family
+    assert family[0].row["family"] == 1
 
 
 def test_correct_takes_the_p_it_is_told() -> None:

@@ -50,7 +50,8 @@ def test_the_command_ends_with_1_on_a_regression(
     assert command("compare", run_folder, run_folder)[0] == 0
     code, out, _ = command("compare", run_folder, after)
     assert code == 1
-    assert "regressed: 6 of 6 points" in out
+    assert "regressed: 6 of 6 points" in out and "|" not in out and "#" not in out
+    assert "| criterion" in command("compare", run_folder, after, "--markdown")[1]
 
 
 def test_the_command_needs_two_folders(refused: Callable[..., str], run_folder: Path) -> None:

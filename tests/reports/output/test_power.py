@@ -28,6 +28,9 @@ def test_equal_runs_and_no_spread(make: SimpleNamespace) -> None:
 def test_the_command(command: Callable[..., tuple[int, str, str]], run_folder: Path) -> None:
     code, out, _ = command("power", run_folder, "--difference", "1", "--power", "0.9")
     assert code == 0
+    assert "difference of 1 points with a power of 90%" in " ".join(out.split()) and "|" not in out
+    assert max(len(line) for line in out.splitlines()) <= 120
+    _, out, _ = command("power", run_folder, "--difference", "1", "--power", "0.9", "--markdown")
     assert "difference of 1 points with a power of 90%" in out and "| taylor " in out
 
 

@@ -50,6 +50,19 @@ def test_networks_of_equal_widths_share_their_measurements(make: SimpleNamespace
     assert table["measured"].tolist() == [2.0, 2.0] and table["measured_half"].isna().all()
 
 
+def test_seeds_that_share_widths_are_one_network(make: SimpleNamespace) -> None:
+    records = [make.record(seed=s) for s in (0, 1, 2)]
+    records[2] = records[2].model_copy(update={"widths": {"conv1": (20, 3)}})
+    timings = [
+        make.latency(record).model_copy(update={"speedup": x, "low": x, "high": x, "ratios": (x,)})
+        for record, x in zip(records, (2.0, 2.0, 4.0), strict=True)
+    ]
+    timings[1] = timings[0].model_copy(update={"key": records[1].key})  # timed once for both
+    row = speed_table(gather_results("x", records, timings)).iloc[0]
+    assert (row["n"], row["measured"]) == (3, 3.0)
+    assert row["measured_half"] == pytest.approx(12.706 * np.std((2.0, 4.0), ddof=1) / 2**0.5, rel=1e-3)
+
+
 def test_dense_times_that_disagree_are_a_warning(make: SimpleNamespace) -> None:
     records = [make.record(seed=s) for s in (0, 1)]
     timings = [make.latency(r) for r in records]

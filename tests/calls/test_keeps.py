@@ -1,0 +1,27 @@
+from typing import Any
+
+import pytest
+
+from prunebench import UserError
+from prunebench.calls.keeps import read_budget, read_keep
+from prunebench.records.budget import Budget, Keep
+
+
+def test_a_dictionary_or_a_text() -> None:
+    assert read_budget({"macs": (0.25, 0.5)}, "keeps") == Budget("macs", (0.5, 0.25))
+    assert read_keep({"weights": 0.1}, "keep") == read_keep("weights=0.1", "keep") == Keep("weights", 0.1)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (0.5, "keep=0.5: a keep is a fraction of one of macs, params, units, weights; give"),
+        ({"macs": []}, "fractions are numbers between 0 and 1"),
+        ({"macs": "0.5"}, "fractions are numbers"),
+        ({"flops": 0.5}, "unknown budget metric 'flops' in keep="),
+        ({"macs": [0.5, 0.25]}, "a network has one keep, got 2"),
+    ],
+)
+def test_what_is_no_keep_is_told(given: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        read_keep(given, "keep")
