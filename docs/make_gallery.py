@@ -46,7 +46,7 @@ EXAMPLES = {
     ),
     "fashion": Example(
         "A comparison with all controls",
-        "Fashion-MNIST x LeNet-5. Look at 'Separation of causes': fresh weights against inherited ones.",
+        "Fashion-MNIST x LeNet-5. Look at 'What caused it?': fresh weights against inherited ones.",
         ["--preset", "fashion", "--seeds", "0-5"],
     ),
 }

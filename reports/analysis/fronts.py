@@ -2,28 +2,23 @@
 
 import pandas as pd
 
-from prunebench.reports.ordering import DENSE_CONTINUED, SCRATCH
+from prunebench.reports.ordering import is_control
 from prunebench.reports.statistics.pareto import pareto_front
 
-COSTS = {"keep_macs": "MACs", "keep_params": "parameters", "inverse_speed": "measured time"}
+COSTS = {"keep_macs": "MACs", "keep_params": "parameters"}
 COSTS_OF_SINGLE_WEIGHTS = {"keep_weights": "weights"}  # single weights are a task of their own
 COLUMNS = ["task", "cost", "ranking", "metric", "keep", "criterion", "kept", "accuracy", "on_front"]
 
 
 def fronts_table(summary: pd.DataFrame) -> pd.DataFrame:
-    """One row per task, cost (MACs, parameters, measured time, or weights) and point, cheapest first; means over seeds.
+    """One row per task, cost (MACs, parameters, or weights) and point, cheapest first; means over seeds.
 
     summary: as `summary_table`. kept: pruned / dense. on_front: no other point of the task, of any ranking and keep, is
-    at least as accurate for the same cost or less. Left out are `dense_continued`, which is not pruned, `scratch:X`,
-    which is another network, and unreliable times. A front of means says nothing about chance.
+    at least as accurate for the same cost or less. Controls are left out. A front of means says nothing about chance.
     """
     if "keep_macs" not in summary:
         return pd.DataFrame(columns=COLUMNS)
-    head = summary["criterion"].str.partition(":")[0]
-    frame = summary[~head.isin((DENSE_CONTINUED, SCRATCH))]
-    if "measured" in frame:
-        reliable = frame["measured"].astype(float).mask(frame["noisy"].eq(True))
-        frame = frame.assign(inverse_speed=1 / reliable)
+    frame = summary[~summary["criterion"].map(is_control).astype(bool)]
     fronts = [
         _front(part.dropna(subset=[column, "accuracy_finetuned"]), column, cost)
         for _, part in frame.groupby("task", sort=False)

@@ -1,6 +1,6 @@
 """The headline of a report: what each task answers, in a sentence or two."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
@@ -18,7 +18,7 @@ TITLE = "The answer"
 
 
 def headline_section(
-    results: Results, answers: Sequence[Answer], tables: dict[str, pd.DataFrame], condition: str
+    results: Results, answers: Sequence[Answer], tables: Mapping[str, pd.DataFrame], condition: str
 ) -> Section:
     """Write the sentences of every task, ranking and metric.
 
@@ -30,7 +30,7 @@ def headline_section(
     return Section(TITLE, (Items(lines), *([Text(condition)] if condition else [])))
 
 
-def _sentences(answer: Answer, results: Results, tables: dict[str, pd.DataFrame]) -> Iterator[str]:
+def _sentences(answer: Answer, results: Results, tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
     yield from _verdict(answer, results)
     if not results.demonstration:
         yield from _largest_cut(answer, tables["smallest_keeps"])

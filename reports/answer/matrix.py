@@ -1,5 +1,7 @@
 """The matrix of verdicts: criterion by keep, one table for each task, ranking and metric."""
 
+from collections.abc import Hashable, Iterable
+
 import pandas as pd
 
 from prunebench.reports.analysis.verdicts import BETTER, OPEN, OTHER_BUDGET, TIED, TOO_FEW, WORSE
@@ -30,8 +32,8 @@ def matrix_section(differences: pd.DataFrame, notes: tuple[str, ...], demonstrat
     return Section(TITLE, tuple(blocks), name="verdicts")
 
 
-def _table(key: tuple[str, str, str], part: pd.DataFrame, demonstration: bool) -> Table:
-    task, ranking, metric = key
+def _table(key: Iterable[Hashable], part: pd.DataFrame, demonstration: bool) -> Table:
+    task, ranking, metric = map(str, key)
     keeps = sorted(part["keep"].unique(), reverse=True)
     rows, styles = [], []
     for criterion, of_criterion in part.groupby("criterion", sort=False):

@@ -13,7 +13,7 @@ def plain(document: Document) -> str:
 
     >>> from prunebench.reports.document import Section
     >>> table = Table("Widths.", ("layer", "units"), (("conv1", "20"),))
-    >>> print(plain(Document("Power", "", (("source", "results"),), (Section("Seeds needed", (table,)),))))
+    >>> print(plain(Document("Power", (), (("source", "results"),), (Section("Seeds needed", (table,)),))))
     Power
     source: results
     <BLANKLINE>
@@ -25,7 +25,7 @@ def plain(document: Document) -> str:
     <BLANKLINE>
     Widths.
     """
-    head = [document.title, *([document.banner] if document.banner else [])]
+    head = [document.title, *document.banners]
     blocks = ["\n".join([*head, *(f"{name}: {value}" for name, value in document.facts)])]
     for section in document.sections:
         blocks += [section.title.upper(), *(text for part in section.blocks for text in _lines(part))]

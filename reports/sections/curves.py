@@ -44,6 +44,6 @@ def fronts_section(fronts: pd.DataFrame) -> Section:
         )
         for r in fronts[fronts["on_front"]].to_dict("records")
     )
-    text = "By means over seeds: neighbours on a front need not differ. Unpruned and fresh networks are left out."
+    text = "By means over seeds: neighbours on a front need not differ. Controls are left out."
     header = ("task", "cost", "kept", "criterion, ranking", "accuracy in %")
     return Section(title, (Text(text), Table("Points that no other beats in accuracy and cost.", header, rows, 2)))
