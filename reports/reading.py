@@ -48,7 +48,7 @@ def _read_folder(folder: Path) -> Results:
     file = folder / "run.json"
     run = read_file(RunFile, file) if file.is_file() else RunFile(schema_version=SCHEMA)
     records = [read_record(path) for path in paths]
-    _check_pictures(zip(map(str, paths), records, strict=True))
+    check_pictures(zip(map(str, paths), records, strict=True))
     results = gather_results(
         str(folder),
         records,
@@ -68,7 +68,7 @@ def read_latencies(folder: Path) -> list[Latency]:
     return [latency for timing in timings for latency in timing.latencies]
 
 
-def _check_pictures(records: Iterable[tuple[str, Record]]) -> None:
+def check_pictures(records: Iterable[tuple[str, Record]]) -> None:
     """Raise `UserError` where records of one dataset were measured on other numbers of test pictures."""
     first: dict[tuple[str, str], tuple[int, str]] = {}
     for where, record in records:
@@ -94,7 +94,7 @@ def _read_benchmark(path: Path) -> Results:
     told = [(where, one["record"]) for where, one in ours if "record" in one]
     told += [(f"{path}: untimed cell {number}", one) for number, one in enumerate(run.untimed)]
     records = [parse_record(one, where) for where, one in told]
-    _check_pictures(zip((where for where, _ in told), records, strict=True))
+    check_pictures(zip((where for where, _ in told), records, strict=True))
     fidelity = [parse_fidelity(one["fidelity"], where) for where, one in ours if "fidelity" in one]
     latencies = [
         validated(Latency, one["latency"], f"{where}: corrupt latency") for where, one in ours if "latency" in one

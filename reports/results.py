@@ -32,7 +32,7 @@ class Results:
     prices: costs of scores beside a plain pass.
     machine: where a benchmark JSON was made.
     tunings: outcomes of `prunebench tune`.
-    date: day of the newest record, as 2026-01-31.
+    sources: where there are several, which `source` names together. date: day of the newest record, as 2026-01-31.
     asked: the cells that the runs were asked for; empty where the source does not say.
     """
 
@@ -53,6 +53,7 @@ class Results:
     asked: tuple[Requested, ...] = ()
     machine: str | None = None
     date: str | None = None
+    sources: tuple[str, ...] = ()
 
     @cached_property
     def points(self) -> dict[Point, RecordBySeed]:

@@ -180,17 +180,18 @@ def merge(
 
 @app.command()
 def report(
-    source: SourceArgument,
+    sources: Annotated[list[Path], typer.Argument(help="benchmark JSONs or results folders", metavar="SOURCE...")],
     output: Annotated[Path, typer.Option("--output", "-o", help="folder to write")] = Path("report"),
     margin: MarginOption = _MARGIN,
     parquet: Annotated[bool, typer.Option("--parquet", help="write the tables as Parquet, too; needs pyarrow")] = False,
 ) -> None:
     """Write the report: Markdown, LaTeX, CSV, figures and an HTML page."""
+    from prunebench.reports.combining import read_all
     from prunebench.reports.output.writing import refuse_results_folder, write_report
-    from prunebench.reports.reading import read_results
 
-    refuse_results_folder(source, output)
-    for path in write_report(read_results(source), output, fraction(margin, "--margin"), parquet):
+    for source in sources:
+        refuse_results_folder(source, output)
+    for path in write_report(read_all(sources), output, fraction(margin, "--margin"), parquet):
         typer.echo(path)
 
 

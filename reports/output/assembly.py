@@ -178,7 +178,7 @@ def checkpoint_condition(results: Results) -> str:
 def _commands(results: Results) -> tuple[tuple[str, str], ...]:
     """Give the commands that repeat the run and the report."""
     run = (("run", results.command),) if results.command else ()
-    return (*run, ("report", f"prunebench report {shlex.quote(results.source)}"))
+    return (*run, ("report", f"prunebench report {shlex.join(results.sources or (results.source,))}"))
 
 
 def _facts(results: Results) -> tuple[tuple[str, str], ...]:

@@ -38,6 +38,7 @@ COMMANDS = {sign: f"\\{sign}" for sign in "%_&#${}"} | {
     "▼": r"$\blacktriangledown$",
     "○": r"$\circ$",
     "→": r"$\rightarrow$",
+    "←": r"$\leftarrow$",
     "∞": r"$\infty$",
     "√": r"$\surd$",
     "µ": r"$\mu$",

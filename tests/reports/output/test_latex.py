@@ -92,8 +92,7 @@ def test_the_head() -> None:
 def test_a_report_has_its_tables(make: SimpleNamespace, tmp_path: Path) -> None:
     write_report(gather_results("x", make.grid(("magnitude", "random"))), tmp_path)
     text = (tmp_path / "tables.tex").read_text()
-    captions = re.findall(r"\\caption\[(.*?)\]", text)
-    assert captions[0] == "Which criterion is better than the baseline?" or captions[-1] == "Schedule"
+    captions = [found for found in re.findall(r"\\caption\[(.*?)\]", text) if found]  # empty: of a next page
     assert "All points" in captions and len(captions) == text.count(r"\end{longtable}")
     assert text.isascii()
 
