@@ -48,7 +48,7 @@ def long_table(table: Table, title: str, label: str) -> str:
     text: str = frame.style.hide(axis="index").to_latex(
         environment="longtable",
         hrules=True,
-        caption=(caption, title),
+        caption=(caption, f"{{{title}}}"),  # braces, as a title may hold a bracket
         label=label,
         column_format="".join(_column(table, number) for number in range(len(table.header))),
     )
@@ -57,13 +57,13 @@ def long_table(table: Table, title: str, label: str) -> str:
 
 def _environment(title: str, table: Table, below: Iterable[Part], label: str) -> str:
     notes = [block.text for block in takewhile(lambda block: isinstance(block, Text), below) if isinstance(block, Text)]
+    turned = len(table.header) > WIDE
     lines = [
-        r"\begingroup\footnotesize\setlength{\tabcolsep}{3pt}",
+        rf"\begingroup\{'tiny' if turned else 'footnotesize'}\setlength{{\tabcolsep}}{{3pt}}",
         long_table(table, escape_latex(title), label).rstrip(),
         *(rf"\par\noindent {escape_latex(note)}" for note in notes),
         r"\endgroup",
     ]
-    turned = len(table.header) > WIDE
     return "\n".join([*[r"\begin{landscape}"] * turned, *lines, *[r"\end{landscape}"] * turned, ""])
 
 

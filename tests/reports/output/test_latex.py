@@ -39,7 +39,7 @@ def test_a_table_by_hand() -> None:
     body = [line for line in text.splitlines() if "&" in line or "longtable" in line or "caption" in line]
     assert body[:3] == [
         r"\begin{longtable}{llr}",
-        r"\caption[Which?]{Which? In \%.} \label{tab:which} \\",
+        r"\caption[{Which?}]{Which? In \%.} \label{tab:which} \\",
         r"keep & criterion & to a \& b \\",
     ]
     assert body[-3:] == [
@@ -59,7 +59,7 @@ def test_an_environment_for_every_open_table_with_its_notes() -> None:
     blocks = (Text("before"), table("In %."), Text("† one."), Text("`p`: two."), Items(("x",)), Text("later"), table())
     text = latex_tables(document(Section("mnist x lenet5", (*blocks, table("hidden", folded=True)))))
     assert text.count(r"\begin{longtable}") == text.count(r"\end{longtable}") == 2
-    assert r"\caption[mnist $\times$ lenet5]{mnist $\times$ lenet5. In \%.}" in text
+    assert r"\caption[{mnist $\times$ lenet5}]{mnist $\times$ lenet5. In \%.}" in text
     first, second = text.split(r"\endgroup")[:2]
     notes = [r"\par\noindent $\dagger$ one.", r"\par\noindent \texttt{p}: two."]
     assert first.splitlines()[-2:] == notes
@@ -92,7 +92,7 @@ def test_the_head() -> None:
 def test_a_report_has_its_tables(make: SimpleNamespace, tmp_path: Path) -> None:
     write_report(gather_results("x", make.grid(("magnitude", "random"))), tmp_path)
     text = (tmp_path / "tables.tex").read_text()
-    captions = [found for found in re.findall(r"\\caption\[(.*?)\]", text) if found]  # empty: of a next page
+    captions = [found for found in re.findall(r"\\caption\[\{(.*?)\}\]", text) if found]  # empty: of a next page
     assert "All points" in captions and len(captions) == text.count(r"\end{longtable}")
     assert text.isascii()
 
