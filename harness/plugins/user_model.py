@@ -3,9 +3,10 @@
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.machinery import PathFinder
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from prunebench.errors import UserError, unknown
 from prunebench.plugins.guard import called, imported, why
 from prunebench.plugins.model import Model
 from prunebench.plugins.options import Option, Value, convert, literal, takes_any
-from prunebench.plugins.sources import follow
+from prunebench.plugins.sources import follow, is_installed
 
 PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_working: list[str] = []  # folders in which models were looked for
 FACTS = ("channels", "size", "classes", "num_classes")
 
 
@@ -80,8 +82,7 @@ def _find(module: str, function: str, label: str) -> Any:
         raise UserError(f"model '{label}': {cure}")
     follow(module)
     folder = str(Path.cwd())
-    if folder not in sys.path:
-        sys.path.append(folder)  # last, so that no file of the working folder hides an installed package
+    _search(folder)
     try:
         loaded = imported(f"model '{label}'", lambda: import_module(module))
     except BaseException as error:
@@ -91,11 +92,37 @@ def _find(module: str, function: str, label: str) -> Any:
             what = f"there is no model '{module}', and no module '{absent}' {where}"
             raise UserError(f"unknown model '{label}': {what}") from None
         raise UserError(f"model '{label}': {module} cannot be imported: {why(error)}") from error
+    _check_place(module.partition(".")[0], folder, label)
     try:
         return attrgetter(function)(loaded)
     except AttributeError:
         known = [name for name, value in vars(loaded).items() if callable(value) and not name.startswith("_")]
         raise unknown("function", function, known, where=getattr(loaded, "__file__", None) or module) from None
+
+
+def _search(folder: str) -> None:
+    """Let imports find the working folder, after installed packages and before the working folders of earlier calls."""
+    if folder not in _working:
+        earlier = [sys.path.index(one) for one in _working if one in sys.path]
+        if folder not in sys.path:
+            sys.path.insert(min(earlier, default=len(sys.path)), folder)
+        _working.append(folder)
+
+
+def _check_place(name: str, folder: str, label: str) -> None:
+    """Raise `UserError` where Python already holds a module of this name from another folder."""
+    here, loaded = PathFinder.find_spec(name, [folder]), sys.modules[name]
+    places = [_place(here.origin, here.submodule_search_locations)] if here else []
+    place = _place(getattr(loaded, "__file__", None), getattr(loaded, "__path__", None))
+    if place is not None and places and place not in places and not is_installed(place):
+        cure = "give one of them another name, or start Python again"
+        raise UserError(f"model '{label}': {name} was imported before from {place}, not from {places[0]}; {cure}")
+
+
+def _place(file: str | None, folders: Iterable[str] | None) -> Path | None:
+    """Give the file of a module, or the folder of a package without `__init__.py`."""
+    first = file or next(iter(folders or ()), None)
+    return Path(first).resolve() if first else None
 
 
 def _needs_wrapper(module: str, function: str, name: str, needed: bool) -> str:

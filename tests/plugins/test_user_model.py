@@ -107,6 +107,24 @@ def test_an_edited_file_is_another_model(folder: Path) -> None:
     assert identity(model("mynets:small")) != identity(model("mynets:small,width=5"))
 
 
+def test_the_same_name_in_another_folder_is_never_mistaken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert model("mynets:small")(1, 8, 2)[0].out_channels == 4  # type: ignore[index]
+    other = folder / "other"
+    other.mkdir()
+    wider = textwrap.dedent(NETS).replace("width=4", "width=9")
+    for name in ("mynets", "others"):
+        (other / f"{name}.py").write_text(wider)
+    (folder / "others.py").write_text(textwrap.dedent(NETS))
+    monkeypatch.chdir(other)
+    with pytest.raises(
+        UserError, match=r"mynets was imported before from .*mynets\.py, not from .*other.mynets\.py; give"
+    ):
+        model("mynets:small")
+    assert model("others:small")(1, 8, 2)[0].out_channels == 9  # type: ignore[index]  # not yet imported: the folder's own
+    monkeypatch.chdir(folder)
+    assert model("mynets:small")(1, 8, 2)[0].out_channels == 4  # type: ignore[index]
+
+
 def test_a_registered_name_stays_that_model(folder: Path) -> None:
     (folder / "lenet5.py").write_text("def make(): ...")
     with pytest.raises(UserError, match="model 'lenet5' takes no argument 'make'"):
