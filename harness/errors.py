@@ -11,6 +11,8 @@ _SHORT = 10  # names that a message shows in full
 class UserError(Exception):
     """Bad input of the user; the exit code is 2. One line says what was given, what is wrong and what to do."""
 
+    typed: str | None = None  # the message in the words of the command line, where a Python call has reworded it
+
 
 class CellError(Exception):
     """One cell of the grid cannot be computed; other cells continue. The text is the reason in the cell's record."""

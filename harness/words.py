@@ -56,15 +56,13 @@ def in_python_words(**names: str) -> Iterator[None]:
     try:
         yield
     except (UserError, CellError) as error:
-        raise _RewordedError(python_words(str(error), names)) from error
+        worded = UserError(python_words(str(error), names))
+        worded.typed = typed(error)
+        raise worded from None
     finally:
         log.removeFilter(reworded)
 
 
-class _RewordedError(UserError):
-    """A `UserError` in the words of Python. Its cause is the original."""
-
-
 def typed(error: BaseException | None) -> str:
     """Return an error's message as the command line words it, where a Python call has reworded it."""
-    return typed(error.__cause__) if isinstance(error, _RewordedError) else str(error)
+    return getattr(error, "typed", None) or str(error)
