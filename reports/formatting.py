@@ -39,6 +39,15 @@ def percent(fraction: float, digits: int = 2) -> str:
     return f"{100 * fraction:.{digits}f} %"
 
 
+def share(fraction: float) -> str:
+    """Write a requested share in percent, with as many digits as it has.
+
+    >>> share(0.5), share(0.125), share(1 - 0.004)
+    ('50 %', '12.5 %', '99.6 %')
+    """
+    return f"{100 * fraction:.6g} %"
+
+
 def accuracy_with_half(mean: float, half: float | None) -> str:
     """Write a mean accuracy in percent with half its interval; see `mean_with_half`.
 
@@ -133,6 +142,16 @@ def counted(number: int, thing: str) -> str:
     ('1 seed', '2,000 seeds')
     """
     return f"{number:,} {thing}" + ("" if number == 1 else "s")
+
+
+def count_range(counts: Iterable[int], thing: str) -> str:
+    """Write the smallest and the largest of several counts.
+
+    >>> count_range([10, 3], "seed"), count_range([10, 10], "seed")
+    ('3 to 10 seeds', '10 seeds')
+    """
+    few, many = min(found := list(counts)), max(found)
+    return counted(many, thing) if few == many else f"{few:,} to {counted(many, thing)}"
 
 
 def duration(seconds: float) -> str:

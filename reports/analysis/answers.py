@@ -1,12 +1,13 @@
 """The answer of a report to its question, for each task, ranking and metric: which keep is told first, and of whom."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from prunebench.reports.analysis.verdicts import BETTER, OPEN, TIED, TOO_FEW, WORSE
+from prunebench.reports.analysis.verdicts import BETTER, NO_PAIRS, OPEN, OTHER_BUDGET, TIED, TOO_FEW, WORSE
 from prunebench.reports.ordering import BASELINE
 from prunebench.reports.points import PANEL_COLUMNS
 
@@ -18,21 +19,28 @@ class Answer:
     """What the headline says of one task, ranking and metric.
 
     keep: the one with the most criteria that are better or worse than the baseline; among equals, the smallest.
-    seeds: the fewest of any contrast there. better, worse, undecided: rows of the table `differences` against the
-    baseline, the largest difference first. named: the criterion whose speed and causes are told: the best of those that
-    are better, else the baseline, else the first that was run.
+    better, worse, undecided, too_few, not_compared: rows of the table `differences` against the baseline there, the
+    largest difference first. elsewhere: rows of other keeps that are better or worse, where the criterion has not that
+    verdict at this keep. named: the criterion whose speed and causes are told: the best of those that are better, else
+    the baseline, else the first that was run.
     """
 
     task: str
     ranking: str
     metric: str
     keep: float
-    seeds: int
     better: tuple[Row, ...]
     worse: tuple[Row, ...]
     undecided: tuple[Row, ...]
     too_few: tuple[Row, ...]
+    not_compared: tuple[Row, ...]
+    elsewhere: tuple[Row, ...]
     named: str
+
+    @property
+    def tested(self) -> tuple[Row, ...]:
+        """The rows that a test saw."""
+        return (*self.better, *self.worse, *self.undecided, *self.too_few)
 
     @property
     def panel(self) -> tuple[str, str, str]:
@@ -48,21 +56,37 @@ def find_answers(summary: pd.DataFrame, differences: pd.DataFrame) -> list[Answe
     for values, part in summary.groupby(PANEL_COLUMNS, sort=False):
         rows = _against_baseline(differences, values)
         by_keep = {float(keep): [row for row in rows if row["keep"] == keep] for keep in part["keep"].unique()}
-        keep = max(by_keep, key=lambda keep: (sum(row["verdict"] in (BETTER, WORSE) for row in by_keep[keep]), -keep))
-        answers.append(_answer(values, keep, by_keep[keep], part[part["keep"] == keep]))
+        keep = max(by_keep, key=lambda keep: (sum(map(_is_decided, by_keep[keep])), -keep))
+        answers.append(_answer(values, keep, rows, part[part["keep"] == keep]))
     return answers
 
 
 def _answer(panel: Sequence[Any], keep: float, rows: list[Row], summary: pd.DataFrame) -> Answer:
-    def chosen(*verdicts: str) -> tuple[Row, ...]:
-        return tuple(row for row in rows if row["verdict"] in verdicts)
+    here = [row for row in rows if row["keep"] == keep]
 
-    better, names = chosen(BETTER), list(summary["criterion"])
-    named = str(better[0]["criterion"]) if better else BASELINE if BASELINE in names else str(names[0])
-    seeds = min((int(row["n"]) for row in rows), default=int(summary["n"].min()))
+    def chosen(*verdicts: str) -> tuple[Row, ...]:
+        return tuple(row for row in here if row["verdict"] in verdicts)
+
     task, ranking, metric = map(str, panel)
-    undecided = chosen(OPEN, TIED)
-    return Answer(task, ranking, metric, keep, seeds, better, chosen(WORSE), undecided, chosen(TOO_FEW), named)
+    better, names = chosen(BETTER), list(summary["criterion"])
+    told = {(row["criterion"], row["verdict"]) for row in here}
+    return Answer(
+        task,
+        ranking,
+        metric,
+        keep,
+        better=better,
+        worse=chosen(WORSE),
+        undecided=chosen(OPEN, TIED),
+        too_few=chosen(TOO_FEW),
+        not_compared=chosen(OTHER_BUDGET, NO_PAIRS),
+        elsewhere=tuple(row for row in rows if _is_decided(row) and (row["criterion"], row["verdict"]) not in told),
+        named=str(better[0]["criterion"]) if better else BASELINE if BASELINE in names else str(names[0]),
+    )
+
+
+def _is_decided(row: Row) -> bool:
+    return row["verdict"] in (BETTER, WORSE)
 
 
 def _against_baseline(differences: pd.DataFrame, panel: Sequence[Any]) -> list[Row]:
@@ -70,4 +94,4 @@ def _against_baseline(differences: pd.DataFrame, panel: Sequence[Any]) -> list[R
         return []
     ours = differences[(differences[PANEL_COLUMNS] == list(panel)).all(axis="columns")]
     ours = ours[ours["primary"].astype(bool) & (ours["reference"] == BASELINE)]
-    return sorted(ours.to_dict("records"), key=lambda row: -row["difference"])
+    return sorted(ours.to_dict("records"), key=lambda row: -row["difference"] if row["n"] else math.inf)

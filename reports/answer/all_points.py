@@ -6,14 +6,15 @@ from typing import Any
 import pandas as pd
 
 from prunebench.reports.document import Table
-from prunebench.reports.formatting import MISSING, accuracy_with_half, as_multiple, is_missing, percent, signed_interval
+from prunebench.reports.formatting import MISSING, accuracy_with_half, as_multiple, is_missing, percent
 from prunebench.reports.ordering import BASELINE, METRIC_WORDS, cost_metric
 from prunebench.reports.points import POINT_COLUMNS, Point
-from prunebench.reports.row_text import row_interval, verdict_cell
+from prunebench.reports.row_text import difference_cell, verdict_cell
 
 CAPTION = (
     "Accuracy in % after fine-tuning, dense and as cut: mean ± half of the 95 % t interval over n seeds. Difference to "
-    f"`{BASELINE}` in points, paired. Compression: parameters, dense / pruned. Theoretical: speed-up by MACs."
+    f"`{BASELINE}` in points, paired. Kept: MACs, or single weights. Compression: parameters, dense / pruned. "
+    "Theoretical: speed-up by MACs."
 )
 Row = Mapping[Any, Any]
 
@@ -39,13 +40,13 @@ def _columns(demonstration: bool) -> dict[str, Any]:
         "criterion": lambda row, _: row["criterion"],
         "n": lambda row, _: str(row["n"]),
         "accuracy": lambda row, _: accuracy_with_half(row["accuracy_finetuned"], row["accuracy_finetuned_half"]),
-        "difference": lambda _, other: MISSING if other is None else signed_interval(row_interval(other)),
+        "difference": lambda _, other: MISSING if other is None else difference_cell(dict(other)),
         "verdict": lambda _, other: MISSING if other is None or demonstration else verdict_cell(dict(other)),
         "dense": lambda row, _: accuracy_with_half(row["accuracy_dense"], None),
         "cut": lambda row, _: accuracy_with_half(row["accuracy_cut"], None),
         "cut, BN re-est.": lambda row, _: accuracy_with_half(row["accuracy_cut_bn"], None),
         "top-5": lambda row, _: _or_missing(row, "top5_finetuned", lambda value: accuracy_with_half(value, None)),
-        "kept": lambda row, _: percent(row[f"keep_{cost_metric(row['metric'])}"], 1),
+        "kept": lambda row, _: _kept(row),
         "params kept": lambda row, _: percent(row["keep_params"], 1),
         "compression": lambda row, _: as_multiple(row["compression"]),
         "theoretical": lambda row, _: _or_missing(row, "theoretical", as_multiple),
@@ -63,6 +64,11 @@ def _used(name: str, summary: pd.DataFrame) -> bool:
     return name not in needed or (needed[name] in summary and bool(summary[needed[name]].notna().any()))
 
 
+def _kept(row: Row) -> str:
+    cost = cost_metric(row["metric"])
+    return percent(row[f"keep_{cost}"], 2 if cost == "weights" else 1)
+
+
 def _or_missing(row: Row, name: str, write: Any) -> str:
     return MISSING if is_missing(row.get(name)) else str(write(row[name]))
 
@@ -70,7 +76,8 @@ def _or_missing(row: Row, name: str, write: Any) -> str:
 def _measured(row: Row) -> str:
     if is_missing(row.get("measured")):
         return "not timed"
-    return as_multiple(row["measured"], row["measured_half"]) + (" ‡" if row["noisy"] else "")
+    fewer = f" (n = {row['measured_n']:g})" if row["measured_n"] != row["n"] else ""
+    return as_multiple(row["measured"], row["measured_half"]) + fewer + (" ‡" if row["noisy"] else "")
 
 
 def _against_baseline(differences: pd.DataFrame) -> dict[Point, Row]:

@@ -1,20 +1,23 @@
 """The headline of a report: what each task answers, in a sentence or two."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
 from prunebench.records.requested import FEWEST_SEEDS
 from prunebench.reports.analysis.answers import Answer, Row
+from prunebench.reports.analysis.verdicts import BETTER, NO_PAIRS, OTHER_BUDGET, WORSE
 from prunebench.reports.document import Items, Section, Text
-from prunebench.reports.formatting import as_multiple, counted, percent, signed_points
+from prunebench.reports.formatting import as_multiple, count_range, counted, percent, share, signed_points
 from prunebench.reports.ordering import BASELINE, DENSE, METRIC_WORDS
-from prunebench.reports.points import PANEL_COLUMNS
+from prunebench.reports.points import PANEL_COLUMNS, make_point
 from prunebench.reports.results import Results
 from prunebench.reports.row_text import ON_THESE_PICTURES
 from prunebench.reports.statistics.intervals import LEVEL
 
 TITLE = "The answer"
+NOT_COMPARED = {OTHER_BUDGET: "Not compared, as the networks do not cost the same", NO_PAIRS: "No shared seed"}
 
 
 def headline_section(
@@ -32,6 +35,7 @@ def headline_section(
 
 def _sentences(answer: Answer, results: Results, tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
     yield from _verdict(answer, results)
+    yield from _failed(answer, results)
     if not results.demonstration:
         yield from _largest_cut(answer, tables["smallest_keeps"])
     yield from _speed(answer, tables["summary"])
@@ -41,34 +45,33 @@ def _where(answer: Answer, answers: Sequence[Answer]) -> str:
     """Name the task and the keep, and the ranking where the task has several."""
     several = len({one.ranking for one in answers if one.task == answer.task}) > 1
     ranking = f", {answer.ranking} ranking" if several else ""
-    return f"{answer.task}{ranking}, {percent(answer.keep, 0)} of the {METRIC_WORDS[answer.metric]}"
+    return f"{answer.task}{ranking}, {share(answer.keep)} of the {METRIC_WORDS[answer.metric]}"
 
 
 def _verdict(answer: Answer, results: Results) -> Iterator[str]:
-    rows = (*answer.better, *answer.worse, *answer.undecided, *answer.too_few)
     if results.demonstration:
         yield f"no verdict: a demonstration ({' and '.join(results.demonstration_reasons)})."
-        return
-    if not rows:
-        yield f"no criterion can be compared with `{BASELINE}`."
-        return
-    if answer.too_few and not (answer.better or answer.worse):
-        yield f"no verdict: {counted(answer.seeds, 'seed')}; {FEWEST_SEEDS} needed."
         return
     yield from _decided(answer)
     yield from _others(answer)
 
 
 def _decided(answer: Answer) -> Iterator[str]:
+    tested = answer.tested
+    seeds = count_range((row["n"] for row in tested), "seed") if tested else ""
     if answer.better:
         best, *more = answer.better
         yield f"{_beats(best)}."
         if more:
             yield f"Better, too: {_names(more)}."
+    elif not tested:
+        yield f"no criterion can be compared with `{BASELINE}`."
+    elif tested == answer.too_few:
+        yield f"no verdict: {seeds}; {FEWEST_SEEDS} needed."
     elif answer.worse:
-        yield f"no criterion beats `{BASELINE}` ({counted(answer.seeds, 'seed')})."
+        yield f"no criterion beats `{BASELINE}` ({seeds})."
     else:
-        yield f"no difference to `{BASELINE}` can be told ({counted(answer.seeds, 'seed')})."
+        yield f"no difference to `{BASELINE}` can be told ({seeds})."
 
 
 def _others(answer: Answer) -> Iterator[str]:
@@ -76,6 +79,14 @@ def _others(answer: Answer) -> Iterator[str]:
         yield f"Worse: {_names(answer.worse)}."
     if answer.undecided:
         yield f"Undecided: {_names(answer.undecided)}."
+    if answer.too_few and answer.tested != answer.too_few:
+        yield f"Too few seeds ({FEWEST_SEEDS} needed): {_names(answer.too_few)}."
+    for verdict, why in NOT_COMPARED.items():
+        if rows := [row for row in answer.not_compared if row["verdict"] == verdict]:
+            yield f"{why}: {_names(rows)}."
+    for verdict in (BETTER, WORSE):
+        if rows := [row for row in answer.elsewhere if row["verdict"] == verdict]:
+            yield f"At other keeps {verdict}: {', '.join(map(_at_keep, rows))}."
 
 
 def _beats(row: Row) -> str:
@@ -86,7 +97,25 @@ def _beats(row: Row) -> str:
 
 
 def _names(rows: Sequence[Row]) -> str:
-    return ", ".join(f"`{row['criterion']}`" for row in rows)
+    return ", ".join(map(_name, rows))
+
+
+def _name(row: Row) -> str:
+    where = f" ({ON_THESE_PICTURES})" if row["verdict"] in (BETTER, WORSE) and row["on_these_pictures"] else ""
+    return f"`{row['criterion']}`{where}"
+
+
+def _at_keep(row: Row) -> str:
+    return f"{_name(row)} at {share(row['keep'])}"
+
+
+def _failed(answer: Answer, results: Results) -> Iterator[str]:
+    """Count the failed seeds of this keep: verdicts are of the others."""
+    points = (make_point(record, results.tasks[record.key]) for record in results.failures)
+    failed = Counter(point.criterion for point in points if (*point[:3], point.keep) == (*answer.panel, answer.keep))
+    lost = [f"{counted(number, 'seed')} of `{name}`" for name, number in failed.items()]
+    if lost:
+        yield f"Failed: {', '.join(lost)}."
 
 
 def _largest_cut(answer: Answer, smallest: pd.DataFrame) -> Iterator[str]:
@@ -104,19 +133,22 @@ def _largest_cut(answer: Answer, smallest: pd.DataFrame) -> Iterator[str]:
         return
     least = float(held["smallest_keep"].min())
     names = ", ".join(f"`{name}`" for name in held[held["smallest_keep"] == least]["criterion"])
-    removed = f"{percent(1 - least, 0)} of the {METRIC_WORDS[answer.metric]}"
-    yield f"Largest cut shown to stay within {margin} ({percent(LEVEL, 0)} interval): {removed}, by {names}."
+    removed = f"{share(1 - least)} of the {METRIC_WORDS[answer.metric]}"
+    tried = int((ours["n"] > 1).sum())
+    best_of = f", the best of {tried}, each tested by itself" if tried > 1 else ""
+    yield f"Largest cut shown to stay within {margin} ({percent(LEVEL, 0)} interval{best_of}): {removed}, by {names}."
 
 
 def _speed(answer: Answer, summary: pd.DataFrame) -> Iterator[str]:
+    """Give the speed-up of the named criterion at the keep of the answer."""
+    if answer.metric == "weights":
+        return
     ours = summary[(summary[PANEL_COLUMNS] == list(answer.panel)).all(axis="columns")]
     ours = ours[(ours["keep"] == answer.keep) & (ours["criterion"] == answer.named)]
     row = ours.to_dict("records")[0]
-    if answer.metric == "weights":
-        return
-    theory = as_multiple(row["theoretical"])
+    theory, whose = as_multiple(row["theoretical"]), f"Speed-up of `{answer.named}` at {share(answer.keep)}"
     if pd.isna(row.get("measured")):
-        yield f"Theoretical speed-up {theory}; not timed."
+        yield f"{whose}: {theory} in theory; not timed."
     else:
         noisy = ", unreliable: the machine was busy" if row["noisy"] else ""
-        yield f"Measured {as_multiple(row['measured'])} faster (theoretical {theory}{noisy})."
+        yield f"{whose}: {as_multiple(row['measured'], row['measured_half'])} measured{noisy}; {theory} in theory."

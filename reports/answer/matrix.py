@@ -6,7 +6,7 @@ import pandas as pd
 
 from prunebench.reports.analysis.verdicts import BETTER, OPEN, OTHER_BUDGET, TIED, TOO_FEW, WORSE
 from prunebench.reports.document import Part, Section, Table, Text
-from prunebench.reports.formatting import percent, signed_points
+from prunebench.reports.formatting import share, signed_points
 from prunebench.reports.ordering import BASELINE, METRIC_WORDS
 from prunebench.reports.points import PANEL_COLUMNS
 
@@ -14,19 +14,18 @@ TITLE = "Which criterion is better than the baseline?"
 SIGNS = {BETTER: "▲", WORSE: "▼", OPEN: "○", TIED: "○", TOO_FEW: "?", OTHER_BUDGET: "≠"}
 STYLES = {BETTER: "better", WORSE: "worse", OPEN: "open", TIED: "open"}
 LEGEND = (
-    f"Difference to `{BASELINE}` in points of accuracy, mean over paired seeds. ▲ better, ▼ worse (joint test of all "
-    "criteria and keeps of a task, level 0.05); ○ undecided, which does not mean equal; ? too few seeds to decide; "
-    "≠ the networks do not cost the same; * holds for these test pictures only."
+    f"Difference to `{BASELINE}` in points of accuracy, mean over paired seeds; the rows of a combination say where it "
+    "is to a part of it. ▲ better, ▼ worse (joint test of all criteria and keeps of a task and ranking, level 0.05); "
+    "○ undecided, which does not mean equal; ? too few seeds to decide; ≠ the networks do not cost the same; * holds "
+    "for these test pictures only."
 )
 
 
 def matrix_section(differences: pd.DataFrame, notes: tuple[str, ...], demonstration: bool) -> Section:
     """Tabulate the verdicts. differences: the table of that name; notes: what the test is, below the tables."""
-    ours = differences
-    if len(differences):
-        ours = differences[differences["primary"].astype(bool) & (differences["reference"] == BASELINE)]
+    ours = differences[differences["primary"].astype(bool)] if len(differences) else differences
     if not len(ours):
-        return Section(TITLE, (), f"No criterion was run beside `{BASELINE}`.")
+        return Section(TITLE, (), f"No criterion was run beside `{BASELINE}`, and no combination beside its parts.")
     tables = [_table(key, part, demonstration) for key, part in ours.groupby(PANEL_COLUMNS, sort=False)]
     blocks: list[Part] = [Text(LEGEND), *tables, *(Text(note) for note in notes)]
     return Section(TITLE, tuple(blocks), name="verdicts")
@@ -36,12 +35,15 @@ def _table(key: Iterable[Hashable], part: pd.DataFrame, demonstration: bool) -> 
     task, ranking, metric = map(str, key)
     keeps = sorted(part["keep"].unique(), reverse=True)
     rows, styles = [], []
-    for criterion, of_criterion in part.groupby("criterion", sort=False):
-        found = {row["keep"]: row for row in of_criterion.to_dict("records")}
+    part = part.sort_values("reference", key=lambda names: names != BASELINE, kind="stable")
+    for (reference, criterion), of_pair in part.groupby(["reference", "criterion"], sort=False):
+        found = {row["keep"]: row for row in of_pair.to_dict("records")}
         cells = [_cell(found.get(keep), demonstration) for keep in keeps]
-        rows.append((str(criterion), *(text for text, _ in cells)))
+        rows.append(
+            (criterion if reference == BASELINE else f"{criterion} to {reference}", *(text for text, _ in cells))
+        )
         styles.append(("", *(style for _, style in cells)))
-    header = ("criterion", *(f"{percent(keep, 0)} kept" for keep in keeps))
+    header = ("criterion", *(f"{share(keep)} kept" for keep in keeps))
     caption = f"{task}, {ranking} ranking, keeps of {METRIC_WORDS[metric]}"
     return Table(caption, header, tuple(rows), task=task, styles=tuple(styles))
 

@@ -118,7 +118,8 @@ def _errors(row: Row) -> dict[str, Any]:
     half = 0.0 if half is None or pd.isna(half) else float(half)
     errors = {"y": 1 - mean, "low": 1 - mean - half, "high": 1 - mean + half, "dense": 1 - row["accuracy_dense"]}
     clipped = {name: min(max(value, SMALLEST_ERROR), 1.0) for name, value in errors.items()}
-    return clipped | {"criterion": str(row["criterion"]), "metric": str(row["metric"]), "keep": row["keep"]}
+    whole = {"accuracy_dense": row["accuracy_dense"]}  # as it is, for words
+    return clipped | whole | {"criterion": str(row["criterion"]), "metric": str(row["metric"]), "keep": row["keep"]}
 
 
 def _words(row: Row, column: str) -> str:
@@ -157,7 +158,8 @@ def _chart(rows: list[dict[str, Any]], level: list[dict[str, Any]], limits: Any,
     ticks = {"values": error_ticks(limits, dense), "labelExpr": PERCENT, "title": "accuracy", "titlePadding": 4}
     y = frame.y("y", axis=ticks)
     point = {"x": full, "y": dense, "colour": INK, "fill": INK, "shape": "circle"}
-    point |= {"words": describe(DENSE, f"{DENSE} network, nothing removed: {percent(1 - dense)} accurate")}
+    accurate = percent(float(np.mean([row["accuracy_dense"] for row in rows])))
+    point |= {"words": describe(DENSE, f"{DENSE} network, nothing removed: {accurate} accurate")}
     layers = [
         *_bands(rows, frame),
         *_level_lines(level, frame),
@@ -216,9 +218,10 @@ def _level_lines(level: Sequence[Row], frame: Frame) -> list[Spec]:
     """Draw `dense_continued` across, at its mean over the keeps, for each of which it was trained as long."""
     if not level:
         return []
+    rows = [one["row"] for one in level]
     each = "; ".join(
-        f"keep {one['row']['keep']:g} {accuracy_with_half(1 - one['y'], one['row'].get('accuracy_finetuned_half'))}"
-        for one in level
+        f"keep {row['keep']:g} {accuracy_with_half(row['accuracy_finetuned'], row.get('accuracy_finetuned_half'))}"
+        for row in rows
     )
     words = f"{DENSE_CONTINUED}, never pruned, trained as long as after a cut: accuracy in percent at {each}"
     row = {"y": _level(level), "words": describe(DENSE_CONTINUED, words)}

@@ -28,8 +28,8 @@ from prunebench.reports.ordering import DENSE, DENSE_CONTINUED, LOCAL
 from prunebench.reports.row_text import keep_of_metric, row_interval
 
 TITLE = (
-    "What each cause did to the accuracy of the named criterion: a bar runs from the accuracy of the comparison to its "
-    "own, blue where it gained and orange where it lost. Bars are pale where the 95 % interval (thin line) holds zero."
+    "What each cause did to the accuracy of the named criterion: a bar ends at that accuracy and is as long as the "
+    "difference over shared seeds. Blue: gained; orange: lost; pale: the 95 % interval (thin line) holds zero."
 )
 GAINED, LOST = "#0072B2", "#D55E00"
 PITCH, HEAD, BAR = 48, 20, 11  # px: from bar to bar, of the heading, and of the thickness of a bar

@@ -28,7 +28,7 @@ from prunebench.reports.figures.marks import (
     upright,
     x_axis,
 )
-from prunebench.reports.formatting import counted, is_missing, signed_interval, signed_points
+from prunebench.reports.formatting import count_range, is_missing, signed_interval, signed_points
 from prunebench.reports.ordering import BASELINE, is_control, table_order
 from prunebench.reports.row_text import keep_of_metric, row_interval, tie_note, verdict_cell
 
@@ -86,7 +86,7 @@ def _name(row: dict[Any, Any]) -> str:
 
 def _heading(row: dict[Any, Any], part: Sequence[dict[Any, Any]]) -> str:
     seeds = [int(one["n"]) for one in part if one["keep"] == row["keep"]]
-    return f"keep {keep_of_metric(row)}, {counted(min(seeds), 'seed')}"
+    return f"keep {keep_of_metric(row)}, {count_range(seeds, 'seed')}"
 
 
 def _line(row: dict[Any, Any]) -> Line:

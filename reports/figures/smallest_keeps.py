@@ -30,7 +30,7 @@ TITLE = (
     "Smallest keep at which a criterion loses no more than the margin; further left is better. Filled: against the "
     "dense network; hollow: against that network trained as long. A cross at the right edge: at no keep."
 )
-LABEL = "[format(100 * datum.value, '.2~r') + ' %', '-' + format(100 - 100 * datum.value, '.3~r') + ' %']"
+LABEL = "[format(100 * datum.value, '.3~r') + ' %', '-' + format(100 - 100 * datum.value, '.3~r') + ' %']"
 MANY = 20
 CROSS = "M-0.8,-0.8L0.8,0.8M-0.8,0.8L0.8,-0.8"
 

@@ -23,7 +23,7 @@ from prunebench.reports.document import Document, Figure, Items, Section, Text
 from prunebench.reports.formatting import counted, seed_ranges
 from prunebench.reports.results import Results
 from prunebench.reports.sections.below_random import below_random_section
-from prunebench.reports.sections.comparison import UNRELIABLE, comparison_sections
+from prunebench.reports.sections.comparison import UNRELIABLE, bound_note, budget_note, comparison_sections
 from prunebench.reports.sections.costs import origin_section, speed_section
 from prunebench.reports.sections.curves import areas_section, fronts_section
 from prunebench.reports.sections.failures import failures_section, repeated_sections
@@ -63,7 +63,7 @@ READING = (
 )
 NO_POINTS = "There are none here: `prunebench run`, or `pytest benchmarks/` as a whole, makes them."
 CURVES = (
-    "The smaller a network, the further to the right. The dense network stands at 100 %; a dashed line is a control."
+    "The smaller a network, the further to the right. The black dot is the dense network; a dashed line is a control."
 )
 SINGLE_WEIGHTS = (
     "Tasks named 'single weights' were pruned without structure: weights of convolutions and linear layers are set to "
@@ -138,7 +138,7 @@ def _all_points(results: Results, tables: Tables) -> Section:
     setting = main_setting(results)
     where = "{} ({}, batch {}, threads: {})".format(*setting) if setting else ""
     table = points_table(tables["summary"], tables["differences"], where, results.demonstration)
-    notes = [Text(UNRELIABLE)] if table.contains("‡") else []
+    notes = [*bound_note(table), *budget_note(table), *([Text(UNRELIABLE)] if table.contains("‡") else [])]
     return Section("All points", (table, *notes), name="data")
 
 
@@ -147,7 +147,7 @@ def _details(results: Results, tables: Tables) -> list[Section]:
     more = (SINGLE_WEIGHTS,) if any(record.weights for record in results.records) else ()
     return [
         *comparison_sections(tables["differences"], results.demonstration),
-        areas_section(tables["areas"]),
+        areas_section(tables["areas"], results.demonstration),
         fronts_section(tables["fronts"]),
         *reestimated_sections(results),
         below_random_section(results, tables["differences"]),

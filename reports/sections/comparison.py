@@ -41,6 +41,12 @@ def bound_note(table: Table) -> list[Text]:
     return [Text(BEYOND_BOUND_NOTE)] if table.contains(BEYOND_BOUND) else []
 
 
+def budget_note(table: Table) -> list[Text]:
+    """Explain the mark of points that do not cost the same, where the table has the mark."""
+    text = f"† achieved keeps differ by more than {KEEP_TOLERANCE:g}: not the same budget."
+    return [Text(text)] if table.contains("†") else []
+
+
 def _control_blocks(part: pd.DataFrame, ranking: str) -> list[Part]:
     if not len(part):
         return []
@@ -58,10 +64,7 @@ def _control_blocks(part: pd.DataFrame, ranking: str) -> list[Part]:
     header = ("keep", "criterion", "pairs", *names)
     caption = "To the controls: fine-tuned accuracy in points over the seeds that both have, with 95 % t intervals."
     table = Table(caption, header, tuple(rows), text_columns=2)
-    blocks: list[Part] = [table]
-    if table.contains("†"):
-        blocks.append(Text(f"† achieved keeps differ by more than {KEEP_TOLERANCE:g}: not the same budget."))
-    return blocks
+    return [table, *budget_note(table)]
 
 
 def _absent(criterion: object, reference: str) -> str:

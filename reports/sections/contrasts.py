@@ -5,8 +5,9 @@ from typing import Any
 import pandas as pd
 
 from prunebench.reports.document import Part, Table, Text
-from prunebench.reports.formatting import MISSING, interval_ends, is_missing, or_missing
-from prunebench.reports.row_text import difference_cell, verdict_cell
+from prunebench.reports.formatting import MISSING, interval_ends, is_missing, or_missing, percent, signed_interval
+from prunebench.reports.ordering import METRIC_WORDS, cost_metric
+from prunebench.reports.row_text import difference_cell, row_interval, verdict_cell
 
 NOTE = (
     "Primary contrasts, declared beforehand. Difference in points over n paired seeds with its 95 % t interval, which "
@@ -50,7 +51,7 @@ def _row(row: dict[Any, Any], demonstration: bool) -> tuple[str, ...]:
         _superiority_cell(row),
         or_missing(row.get("p"), ".3g"),
         _adjusted_cell(row),
-        verdict_cell(row),
+        verdict_cell(row) + equal_cost_note(row),
     )
 
 
@@ -60,6 +61,15 @@ def crossed_cell(row: dict[Any, Any]) -> str:
         return MISSING
     text = interval_ends(row["crossed_low"], row["crossed_high"])
     return f"{text} pictures only" if row["n"] == 1 else text
+
+
+def equal_cost_note(row: dict[Any, Any]) -> str:
+    """Give the difference at a cost that both reached, where their budgets differ."""
+    if is_missing(row.get("equal_keep")):
+        return ""
+    gap = signed_interval(row_interval(row, prefix="equal_"))
+    keep = f"{percent(row['equal_keep'], 0)} of the {METRIC_WORDS[cost_metric(row['metric'])]}"
+    return f" ({gap} where both keep {keep}, interpolated)"
 
 
 def _superiority_cell(row: dict[Any, Any]) -> str:

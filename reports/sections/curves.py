@@ -1,15 +1,17 @@
 """The sections on whole accuracy-compression curves and on Pareto fronts."""
 
+from typing import Any
+
 import pandas as pd
 
 from prunebench.reports.document import Section, Table, Text
 from prunebench.reports.formatting import MISSING, accuracy_with_half, is_missing, percent
-from prunebench.reports.row_text import difference_cell
+from prunebench.reports.row_text import difference_cell, verdict_cell
 from prunebench.reports.sections.comparison import bound_note
 
 
-def areas_section(areas: pd.DataFrame) -> Section:
-    """Tabulate the area under each accuracy-compression curve."""
+def areas_section(areas: pd.DataFrame, demonstration: bool) -> Section:
+    """Tabulate the area under each accuracy-compression curve, with the verdicts of the declared contrasts."""
     title = "Whole curves"
     if not len(areas):
         return Section(title, (), "One keep makes no curve.")
@@ -18,7 +20,9 @@ def areas_section(areas: pd.DataFrame) -> Section:
         paired = not is_missing(r.get("reference"))
         mean = accuracy_with_half(r["area"], r["area_half"])
         where = (r["task"], r["ranking"], r["criterion"], str(r["seeds"]), mean)
-        rows.append((*where, str(r["reference"]) if paired else MISSING, difference_cell(r) if paired else MISSING))
+        pair = (str(r["reference"]), difference_cell(r)) if paired else (MISSING, MISSING)
+        tested = not demonstration and not is_missing(r.get("verdict"))
+        rows.append((*where, *pair, _verdict(r) if tested else MISSING))
     ends = ", ".join(
         f"{task}: {percent(part['from_keep'].iloc[0], 1)} to {percent(part['to_keep'].iloc[0], 1)}"
         for task, part in areas.groupby("task", sort=False)
@@ -27,9 +31,14 @@ def areas_section(areas: pd.DataFrame) -> Section:
         "The accuracy averaged over the logarithm of the MACs kept (single weights: of the weights kept), over the "
         f"range that all criteria of a task reached ({ends}): one number for all keeps, at equal achieved ones."
     )
-    header = ("task", "ranking", "criterion", "seeds", "mean accuracy", "reference", "difference in points")
+    header = ("task", "ranking", "criterion", "seeds", "mean accuracy", "reference", "difference in points", "verdict")
     table = Table("Mean over seeds ± half of the 95 % t interval.", header, tuple(rows), 3)
     return Section(title, (Text(text), table, *bound_note(table)))
+
+
+def _verdict(row: dict[Any, Any]) -> str:
+    p = row.get("p_adjusted")
+    return verdict_cell(row) if is_missing(p) else f"{verdict_cell(row)} (p, adjusted: {p:.2g})"
 
 
 def fronts_section(fronts: pd.DataFrame) -> Section:

@@ -36,8 +36,9 @@ def test_columns_that_say_nothing_are_left_out(make: SimpleNamespace) -> None:
     assert "cut, BN re-est." not in table(make, gather_results("x", same)).header
     both = records + make.grid(("taylor",), (0, 1), (0.5,), "global")
     assert "ranking" in table(make, gather_results("x", both)).header
-    five = [r.model_copy(update={"top5": r.accuracy.model_copy(update={"finetuned": 0.99})}) for r in records]
-    assert row(table(make, gather_results("x", five)), "taylor")["top-5"] == "99.00"
+    five = [r.model_copy(update={"top5": r.accuracy}) for r in records]
+    found = row(table(make, gather_results("x", five)), "taylor")
+    assert found["accuracy"].startswith(f"{found['top-5']} ± ")
 
 
 def test_a_demonstration_has_no_verdict(make: SimpleNamespace) -> None:
@@ -51,5 +52,25 @@ def test_untimed_points_among_timed_ones(make: SimpleNamespace) -> None:
     timing = make.latency(records[0]).model_copy(update={"speedup": 10.0, "low": 0.4, "high": 11.5})
     found = table(make, gather_results("x", records, [timing]))
     assert row(found, "taylor")["measured"] == "not timed"
-    assert row(found, "magnitude")["measured"] == "10.00x ‡"
+    assert row(found, "magnitude")["measured"] == "10.00x (n = 1) ‡"
     assert found.caption.endswith("Measured: here.")
+
+
+def test_a_point_without_a_shared_seed_has_no_number(make: SimpleNamespace) -> None:
+    results = gather_results("x", [make.record("magnitude", 0), make.record("taylor", 1)])
+    assert row(table(make, results), "taylor")["difference"] == "no shared seed"
+
+
+def test_marks_and_small_keeps(make: SimpleNamespace) -> None:
+    records = make.grid(("magnitude", "taylor"), range(2), (0.5,), "global")
+    found = table(make, gather_results("x", records, [make.latency(r) for r in records[1:]]))
+    assert row(found, "taylor")["difference"].endswith(" †")
+    assert row(found, "magnitude")["measured"].endswith("x (n = 1)")
+    weights = records[0].model_copy(
+        update={
+            "cell": records[0].cell.model_copy(update={"metric": "weights", "keep": 0.004, "ranking": "local"}),
+            "keep": {"weights": 0.00402, "params": 1.0, "macs": 1.0},
+            "weights": {"conv1": (1000, 4)},
+        }
+    )
+    assert row(table(make, gather_results("x", [weights])), "magnitude")["kept"] == "0.40 %"

@@ -42,6 +42,18 @@ def test_other_budgets_and_missing_points(make: SimpleNamespace) -> None:
     assert cells["taylor"].startswith("≠") and cells["l1"] == "-"
 
 
+def test_a_combination_beside_its_parts(make: SimpleNamespace) -> None:
+    records = make.grid(("reg_obd", "obd"), range(6), (0.125, 0.12))
+    tables = matrix_section(differences_table(gather_results("x", records)), ("the note",), False).blocks
+    (table,) = (block for block in tables if isinstance(block, Table))
+    assert [row[0] for row in table.rows] == ["reg_obd to obd"]
+    assert table.header == ("criterion", "12.5 % kept", "12 % kept")
+    both = records + make.grid(("magnitude",), range(6), (0.125, 0.12))
+    section = matrix_section(differences_table(gather_results("x", both)), (), False)
+    names = [row[0] for block in section.blocks if isinstance(block, Table) for row in block.rows]
+    assert names == ["obd", "reg_obd", "reg_obd to obd"]
+
+
 def test_nothing_to_compare(make: SimpleNamespace) -> None:
     results = gather_results("x", [make.record()])
     assert matrix_section(differences_table(results), (), False).why_empty

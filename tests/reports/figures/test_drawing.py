@@ -16,3 +16,9 @@ def test_a_whole_figure_is_one_of_altair_and_draws_as_its_specification() -> Non
 def test_the_background_of_the_page_is_its_own() -> None:
     assert 'fill="transparent"' in svg_text(configured(CHART)) or 'fill="white"' not in svg_text(configured(CHART))
     assert 'fill="white"' in svg_text(configured(CHART, "white"))
+
+
+def test_a_figure_is_drawn_the_same_each_time() -> None:
+    rule = CHART | {"mark": {"type": "rule", "clip": True}}
+    first = svg_text(configured(rule))
+    assert "url(#part0)" in first and svg_text(configured(rule)) == first
