@@ -8,11 +8,12 @@ from prunebench.records.requested import FEWEST_SEEDS
 from prunebench.reports.analysis.answers import Answer, Row
 from prunebench.reports.document import Items, Section, Text
 from prunebench.reports.formatting import as_multiple, counted, percent, signed_points
-from prunebench.reports.ordering import BASELINE, DENSE, METRIC_WORDS
+from prunebench.reports.ordering import BASELINE, DENSE, DENSE_CONTINUED, METRIC_WORDS
 from prunebench.reports.points import PANEL_COLUMNS
 from prunebench.reports.results import Results
 from prunebench.reports.row_text import ON_THESE_PICTURES
 from prunebench.reports.statistics.intervals import LEVEL
+from prunebench.reports.tables.speed import main_setting
 
 TITLE = "The answer"
 
@@ -34,7 +35,8 @@ def _sentences(answer: Answer, results: Results, tables: Mapping[str, pd.DataFra
     yield from _verdict(answer, results)
     if not results.demonstration:
         yield from _largest_cut(answer, tables["smallest_keeps"])
-    yield from _speed(answer, tables["summary"])
+    yield from _training_alone(answer, tables["summary"])
+    yield from _speed(answer, tables["summary"], main_setting(results))
 
 
 def _where(answer: Answer, answers: Sequence[Answer]) -> str:
@@ -50,10 +52,11 @@ def _verdict(answer: Answer, results: Results) -> Iterator[str]:
         yield f"no verdict: a demonstration ({' and '.join(results.demonstration_reasons)})."
         return
     if not rows:
-        yield f"no criterion can be compared with `{BASELINE}`."
+        alone = answer.named == BASELINE
+        yield f"`{BASELINE}` was run alone: nothing to compare." if alone else f"no verdict: `{BASELINE}` was not run."
         return
     if answer.too_few and not (answer.better or answer.worse):
-        yield f"no verdict: {counted(answer.seeds, 'seed')}; {FEWEST_SEEDS} needed."
+        yield f"no verdict: {counted(answer.seeds, 'seed')} shared with `{BASELINE}`; {FEWEST_SEEDS} needed."
         return
     yield from _decided(answer)
     yield from _others(answer)
@@ -108,15 +111,33 @@ def _largest_cut(answer: Answer, smallest: pd.DataFrame) -> Iterator[str]:
     yield f"Largest cut shown to stay within {margin} ({percent(LEVEL, 0)} interval): {removed}, by {names}."
 
 
-def _speed(answer: Answer, summary: pd.DataFrame) -> Iterator[str]:
-    ours = summary[(summary[PANEL_COLUMNS] == list(answer.panel)).all(axis="columns")]
-    ours = ours[(ours["keep"] == answer.keep) & (ours["criterion"] == answer.named)]
-    row = ours.to_dict("records")[0]
-    if answer.metric == "weights":
+def _training_alone(answer: Answer, summary: pd.DataFrame) -> Iterator[str]:
+    """Say what the dense network reaches when it is trained as long as after the cut."""
+    dense, named = (_point(answer, summary, name) for name in (DENSE_CONTINUED, answer.named))
+    if dense is None:
+        yield f"Training alone (`{DENSE_CONTINUED}`) was not run."
+    elif named is not None and answer.named != DENSE_CONTINUED:
+        reached, ours = (percent(row["accuracy_finetuned"]) for row in (dense, named))
+        yield f"The dense network trained as long reaches {reached}, `{answer.named}` {ours}."
+
+
+def _speed(answer: Answer, summary: pd.DataFrame, setting: Sequence[object] | None) -> Iterator[str]:
+    row = _point(answer, summary, answer.named)
+    if answer.metric == "weights" or row is None:
         return
     theory = as_multiple(row["theoretical"])
-    if pd.isna(row.get("measured")):
-        yield f"Theoretical speed-up {theory}; not timed."
+    if setting is None or pd.isna(row.get("measured")):
+        yield f"Theoretical speed-up of `{answer.named}` {theory}; not timed."
     else:
         noisy = ", unreliable: the machine was busy" if row["noisy"] else ""
-        yield f"Measured {as_multiple(row['measured'])} faster (theoretical {theory}{noisy})."
+        machine, backend, batch, threads = setting
+        where = f"{machine} ({backend}, batch {batch}, {counted(int(str(threads)), 'thread')})"
+        speed = f"{as_multiple(row['measured'])} as fast as dense on {where}"
+        yield f"`{answer.named}` runs {speed}; theoretical {theory}{noisy}."
+
+
+def _point(answer: Answer, summary: pd.DataFrame, criterion: str) -> Row | None:
+    """Find a criterion at the keep of the answer."""
+    ours = summary[(summary[PANEL_COLUMNS] == list(answer.panel)).all(axis="columns")]
+    rows = ours[(ours["keep"] == answer.keep) & (ours["criterion"] == criterion)].to_dict("records")
+    return rows[0] if rows else None
