@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from tabulate import tabulate
 
@@ -63,9 +64,15 @@ class Table:
         return any(mark in cell for row in self.rows for cell in row)
 
     def group_starts(self) -> tuple[bool, ...]:
-        """Tell for every row whether its first cell differs from the one above: a group begins."""
-        firsts = [row[0] for row in self.rows]
-        return tuple(i > 0 and firsts[i] != firsts[i - 1] for i in range(len(firsts)))
+        """Tell for every row whether a group begins: its first cell differs from the one above. Lone rows are none.
+
+        >>> Table("", ("keep", "criterion"), (("0.5", "l1"), ("0.5", "obd"), ("0.25", "l1"))).group_starts()
+        (False, False, True)
+        >>> Table("", ("criterion", "keep"), (("l1", "0.5"), ("obd", "0.5"))).group_starts()
+        (False, False)
+        """
+        starts = [a[0] != b[0] for a, b in pairwise(self.rows)]
+        return (False, *(start and not all(starts) for start in starts))[: len(self.rows)]
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,7 @@ class Section:
         >>> Section("Which is better?", ()).address
         'which-is-better'
         """
-        return self.name or re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
+        return self.name or re.sub(r"\W+", "-", self.title.lower()).strip("-")
 
 
 @dataclass(frozen=True)

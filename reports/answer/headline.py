@@ -10,11 +10,12 @@ from prunebench.reports.analysis.answers import Answer, Row
 from prunebench.reports.analysis.verdicts import BETTER, NO_PAIRS, OTHER_BUDGET, WORSE
 from prunebench.reports.document import Items, Section, Text
 from prunebench.reports.formatting import as_multiple, count_range, counted, percent, share, signed_points
-from prunebench.reports.ordering import BASELINE, DENSE, METRIC_WORDS
+from prunebench.reports.ordering import BASELINE, DENSE, DENSE_CONTINUED, METRIC_WORDS
 from prunebench.reports.points import PANEL_COLUMNS, make_point
 from prunebench.reports.results import Results
 from prunebench.reports.row_text import ON_THESE_PICTURES
 from prunebench.reports.statistics.intervals import LEVEL
+from prunebench.reports.tables.speed import main_setting
 
 TITLE = "The answer"
 NOT_COMPARED = {OTHER_BUDGET: "Not compared, as the networks do not cost the same", NO_PAIRS: "No shared seed"}
@@ -38,7 +39,8 @@ def _sentences(answer: Answer, results: Results, tables: Mapping[str, pd.DataFra
     yield from _failed(answer, results)
     if not results.demonstration:
         yield from _largest_cut(answer, tables["smallest_keeps"])
-    yield from _speed(answer, tables["summary"])
+    yield from _training_alone(answer, tables["summary"])
+    yield from _speed(answer, tables["summary"], main_setting(results))
 
 
 def _where(answer: Answer, answers: Sequence[Answer]) -> str:
@@ -139,16 +141,31 @@ def _largest_cut(answer: Answer, smallest: pd.DataFrame) -> Iterator[str]:
     yield f"Largest cut shown to stay within {margin} ({percent(LEVEL, 0)} interval{best_of}): {removed}, by {names}."
 
 
-def _speed(answer: Answer, summary: pd.DataFrame) -> Iterator[str]:
-    """Give the speed-up of the named criterion at the keep of the answer."""
-    if answer.metric == "weights":
+def _training_alone(answer: Answer, summary: pd.DataFrame) -> Iterator[str]:
+    """Say what the dense network reaches when it is trained as long, where that was run."""
+    dense, named = (_point(answer, summary, name) for name in (DENSE_CONTINUED, answer.named))
+    if dense is not None and named is not None and answer.named != DENSE_CONTINUED:
+        reached, ours = (percent(row["accuracy_finetuned"]) for row in (dense, named))
+        yield f"The dense network trained as long reaches {reached}, `{answer.named}` {ours}."
+
+
+def _speed(answer: Answer, summary: pd.DataFrame, setting: Sequence[object] | None) -> Iterator[str]:
+    """Give the speed-up of the named criterion at the keep of the answer, and the machine that measured it."""
+    row = _point(answer, summary, answer.named)
+    if answer.metric == "weights" or row is None:
         return
-    ours = summary[(summary[PANEL_COLUMNS] == list(answer.panel)).all(axis="columns")]
-    ours = ours[(ours["keep"] == answer.keep) & (ours["criterion"] == answer.named)]
-    row = ours.to_dict("records")[0]
     theory, whose = as_multiple(row["theoretical"]), f"Speed-up of `{answer.named}` at {share(answer.keep)}"
-    if pd.isna(row.get("measured")):
+    if setting is None or pd.isna(row.get("measured")):
         yield f"{whose}: {theory} in theory; not timed."
     else:
         noisy = ", unreliable: the machine was busy" if row["noisy"] else ""
-        yield f"{whose}: {as_multiple(row['measured'], row['measured_half'])} measured{noisy}; {theory} in theory."
+        machine, backend, batch, threads = setting
+        where = f"on {machine} ({backend}, batch {batch}, {counted(int(str(threads)), 'thread')}{noisy})"
+        yield f"{whose}: {as_multiple(row['measured'], row['measured_half'])} measured {where}; {theory} in theory."
+
+
+def _point(answer: Answer, summary: pd.DataFrame, criterion: str) -> Row | None:
+    """Find a criterion at the keep of the answer."""
+    ours = summary[(summary[PANEL_COLUMNS] == list(answer.panel)).all(axis="columns")]
+    rows = ours[(ours["keep"] == answer.keep) & (ours["criterion"] == criterion)].to_dict("records")
+    return rows[0] if rows else None

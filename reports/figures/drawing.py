@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import vl_convert
 
@@ -16,7 +18,8 @@ SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 PADDING = 8
 INK, FAINT, GRID, DOMAIN = "#222222", "#767676", "#e6e6e6", "#999999"  # each has its counterpart in the page's themes
 FONT = "Helvetica, Arial, sans-serif"
-SEPARATOR = "|"  # in the description of a mark, between the criterion and the text
+DESCRIBED = re.compile(r"([^|'\"]+)\|(.*)", re.DOTALL)  # the renderer's own descriptions quote before any bar
+UNDRAWABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # no part of XML
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,25 @@ class Drawing:
     criteria: tuple[str, ...] = ()
 
 
-def describe(criterion: str, text: str) -> str:
-    """Describe a mark: the page shows the text as its tooltip and finds the mark by its criterion.
+def describe(criteria: str | Sequence[str], text: str) -> str:
+    """Describe a mark: the page shows the text as its tooltip and finds the mark by its criteria.
 
     >>> describe("taylor", "taylor, keep 0.5: 98.2 %")
     'taylor|taylor, keep 0.5: 98.2 %'
+    >>> describe(("obd", "a|b"), "two in one place")
+    'obd a%7Cb|two in one place'
     """
-    return f"{criterion}{SEPARATOR}{text}"
+    names = [criteria] if isinstance(criteria, str) else criteria
+    return f"{' '.join(map(mark_name, names))}|{text}"
+
+
+def mark_name(criterion: str) -> str:
+    """Write the name of a criterion without spaces, bars and quotes, as marks and legends of the page bear it.
+
+    >>> mark_name("shuffle:taylor"), mark_name('my "own"')
+    ('shuffle:taylor', 'my%20%22own%22')
+    """
+    return quote(criterion, safe=":=+,.()/@", errors="replace")
 
 
 def whole_figure(drawing: Drawing) -> Spec:
@@ -65,8 +80,11 @@ def configured(chart: Spec, background: str = "transparent") -> Spec:
 
 
 def svg_text(figure: alt.TopLevelMixin | Spec) -> str:
-    """Draw a figure as SVG text, the same each time: the renderer goes on counting its ids from figure to figure."""
-    text = str(vl_convert.vegalite_to_svg(_spec_of(figure)))
+    """Draw a figure as SVG text, the same each time: the renderer goes on counting its ids from figure to figure.
+
+    Characters that XML does not allow are replaced.
+    """
+    text = UNDRAWABLE.sub("\N{REPLACEMENT CHARACTER}", str(vl_convert.vegalite_to_svg(_spec_of(figure))))
     numbers = {old: number for number, old in enumerate(dict.fromkeys(re.findall(r' id="([^"]+)"', text)))}
     return re.sub(r'( id="|url\(#)([^")]+)', lambda found: f"{found[1]}part{numbers[found[2]]}", text)
 

@@ -154,7 +154,7 @@ def _panel_chart(blocks: dict[str, list[Line]], margin: float, title: Spec | Non
         texts(heads, color=FAINT, fontStyle="italic"),
         *direction,
         *([pixel_lines(cuts, color=GRID)] if cuts else []),
-        *(texts([one], one["align"], color=FAINT, fontSize=10) for one in at_edge),
+        *(texts([one], one["align"], color=FAINT, fontSize=11) for one in at_edge),
     ]
     return finished(layers, (width, height), title)
 

@@ -1,15 +1,15 @@
 """An SVG as part of a page: tooltips, marks that scripts find, colours of the page's theme."""
 
 import re
-from html import escape
+from xml.etree import ElementTree
 
-from prunebench.reports.figures.drawing import DOMAIN, FAINT, GRID, INK, SEPARATOR
+from prunebench.reports.figures.drawing import DESCRIBED, DOMAIN, FAINT, GRID, INK
 
 BAND = "band"  # in place of words: an interval, which the page shows for the hovered criterion alone
 BLACK = "#000000"  # of the baseline
 THEMED = {INK: "var(--ink)", BLACK: "var(--ink)", FAINT: "var(--faint)", GRID: "var(--grid)", DOMAIN: "var(--rule)"}
-DESCRIBED = re.compile(rf'<(\w+) aria-label="([^"{SEPARATOR}]*){re.escape(SEPARATOR)}([^"]*)"([^>]*?)/?>(?:(</\1>))?')
-CONTAINER = re.compile(r' role="graphics-(?:object|symbol)"| aria-roledescription="[^"]*"| aria-label="[^"]*"')
+SPOKEN = ("role", "aria-roledescription", "aria-label")  # of the parts: the page describes the picture as a whole
+Element = ElementTree.Element
 
 
 def inline_svg(svg: str, name: str, label: str) -> str:
@@ -18,28 +18,37 @@ def inline_svg(svg: str, name: str, label: str) -> str:
     name: prefix of its ids, as pictures share theirs. label: what a screen reader says of the whole picture. Marks
     that were described get `data-criterion` and a `title`, which browsers show as a tooltip; bands get `data-band`.
     """
-    text = svg[svg.index("<svg") :]
-    text = _number_ids(text, name)
-    marks: list[str] = []
-
-    def keep(found: re.Match[str]) -> str:
-        tag, criterion, words, rest = found.group(1), found.group(2), found.group(3), found.group(4)
-        rest = CONTAINER.sub("", rest)
-        shown = "" if words == BAND else f"<title>{words}</title>"
-        kind = " data-band" if words == BAND else ""
-        marks.append(f'<{tag} data-criterion="{criterion}"{kind}{rest}>{shown}</{tag}>')
-        return f"\0{len(marks) - 1}\0"
-
-    text = CONTAINER.sub("", DESCRIBED.sub(keep, text))
-    text = re.sub("\0(\\d+)\0", lambda found: marks[int(found.group(1))], text)
-    for colour, variable in THEMED.items():
-        text = text.replace(f'"{colour}"', f'"{variable}"')
-    return text.replace("<svg", f'<svg role="img" aria-label="{escape(label)}"', 1)
+    root = ElementTree.fromstring(svg)
+    elements = list(root.iter())
+    old_ids = dict.fromkeys(one.attrib["id"] for one in elements if "id" in one.attrib)
+    ids = {old: f"{name}-{number}" for number, old in enumerate(old_ids)}
+    for element in elements:
+        element.tag = _local(element.tag)
+        attributes = {_local(key): _themed(text, ids) for key, text in element.items()}
+        described = DESCRIBED.fullmatch(attributes.get("aria-label", ""))
+        element.attrib = {key: text for key, text in attributes.items() if key not in SPOKEN}
+        if described:
+            _mark(element, *described.groups())
+    root.attrib = {"role": "img", "aria-label": label} | root.attrib
+    return ElementTree.tostring(root, encoding="unicode")
 
 
-def _number_ids(text: str, name: str) -> str:
-    """Rename the ids to a name and a number from 0, as the renderer goes on counting from figure to figure."""
-    for number, old in enumerate(dict.fromkeys(re.findall(r'id="([^"]+)"', text))):
-        new = f"{name}-{number}"
-        text = text.replace(f'id="{old}"', f'id="{new}"').replace(f"url(#{old})", f"url(#{new})")
-    return text
+def _mark(element: Element, criteria: str, words: str) -> None:
+    """Name the criteria of a mark, and show its words as a tooltip."""
+    band = {"data-band": ""} if words == BAND else {}
+    element.attrib = {"data-criterion": criteria} | band | element.attrib
+    if not band:
+        title = Element("title")
+        title.text = words
+        element.insert(0, title)
+
+
+def _themed(text: str, ids: dict[str, str]) -> str:
+    """Give an attribute in the page's colours and ids. The renderer goes on counting ids from figure to figure."""
+    text = re.sub(r"url\(#(.+?)\)", lambda found: f"url(#{ids.get(found[1], found[1])})", text)
+    return ids.get(text, THEMED.get(text, text))
+
+
+def _local(name: str) -> str:
+    """Leave out the namespace, which a page does not need."""
+    return name.rpartition("}")[2]

@@ -129,7 +129,7 @@ def _title(lines: Sequence[str]) -> Spec | None:
     if not lines:
         return None
     more = {"subtitle": lines[1], "subtitleColor": FAINT, "subtitleFontSize": 11} if lines[1:] else {}
-    return {"text": lines[0]} | more
+    return {"text": lines[0], "limit": CONTENT} | more
 
 
 def in_table_order(criteria: Iterable[str]) -> tuple[str, ...]:

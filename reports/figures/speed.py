@@ -75,7 +75,7 @@ def _mark(group: Sequence[Row]) -> dict[str, Any]:
     words += f"[{ends[0]:.2f}, {ends[1]:.2f}], {as_multiple(row['theoretical'])} by MACs"
     words += f" ({percent(row['measured'] / row['theoretical'], 0)} of it)" + ("" if filled else ", unreliable")
     place = {"x": row["theoretical"], "y": row["measured"], "low": max(ends[0], SMALLEST), "high": ends[1]}
-    return style | place | {"keep": float(row["keep"]), "words": describe(" ".join(names), words)}
+    return style | place | {"keep": float(row["keep"]), "words": describe(names, words)}
 
 
 def _chart(marks: Sequence[dict[str, Any]], title: Spec | None) -> Spec:
