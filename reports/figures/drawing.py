@@ -19,7 +19,6 @@ PADDING = 8
 INK, FAINT, GRID, DOMAIN = "#222222", "#767676", "#e6e6e6", "#999999"  # each has its counterpart in the page's themes
 FONT = "Helvetica, Arial, sans-serif"
 DESCRIBED = re.compile(r"([^|'\"]+)\|(.*)", re.DOTALL)  # the renderer's own descriptions quote before any bar
-UNDRAWABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # no part of XML
 
 
 @dataclass(frozen=True)
@@ -80,8 +79,8 @@ def configured(chart: Spec, background: str = "transparent") -> Spec:
 
 
 def svg_text(figure: alt.TopLevelMixin | Spec) -> str:
-    """Draw a figure as SVG text. Characters that XML does not allow are replaced."""
-    return UNDRAWABLE.sub("\N{REPLACEMENT CHARACTER}", str(vl_convert.vegalite_to_svg(_spec_of(figure))))
+    """Draw a figure as SVG text."""
+    return str(vl_convert.vegalite_to_svg(_spec_of(figure)))
 
 
 def png_bytes(svg: str) -> bytes:
