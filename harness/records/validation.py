@@ -10,7 +10,7 @@ from prunebench.errors import UserError, printable
 
 LARGEST_FILE = 2**30  # bytes of JSON; a benchmark file of 10,000 records has about 400 MiB
 
-_PLAIN = r"^[^\x00-\x1f\x7f-\x9f]*$"  # no control characters
+_PLAIN = r"^[^\x00-\x1f\x7f-\x9f\ufffe\uffff]*$"  # no control characters, and none that end the drawing of a figure
 Text = Annotated[str, StringConstraints(max_length=1_000_000, pattern=_PLAIN)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=_PLAIN)]
 Count = Annotated[int, Field(ge=0, le=2**60)]
