@@ -79,18 +79,10 @@ def configured(chart: Spec, background: str = "transparent") -> Spec:
 
 
 def svg_text(figure: alt.TopLevelMixin | Spec) -> str:
-<<<<<<< HEAD
-    """Draw a figure as SVG text, the same each time: the renderer goes on counting its ids from figure to figure.
-
-    Characters that XML does not allow are replaced.
-    """
-    text = UNDRAWABLE.sub("\N{REPLACEMENT CHARACTER}", str(vl_convert.vegalite_to_svg(_spec_of(figure))))
+    """Draw a figure as SVG text, the same each time: the renderer goes on counting its ids from figure to figure."""
+    text = str(vl_convert.vegalite_to_svg(_spec_of(figure)))
     numbers = {old: number for number, old in enumerate(dict.fromkeys(re.findall(r' id="([^"]+)"', text)))}
     return re.sub(r'( id="|url\(#)([^")]+)', lambda found: f"{found[1]}part{numbers[found[2]]}", text)
-=======
-    """Draw a figure as SVG text."""
-    return str(vl_convert.vegalite_to_svg(_spec_of(figure)))
->>>>>>> 2ebf9ab8888c3cbebe5bc32546bf20b6f2f06fea
 
 
 def png_bytes(svg: str) -> bytes:
