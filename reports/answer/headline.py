@@ -66,8 +66,11 @@ def _decided(answer: Answer) -> Iterator[str]:
         yield f"{_beats(best)}."
         if more:
             yield f"Better, too: {_names(more)}."
-    elif not tested:
+    elif not tested and answer.not_compared:
         yield f"no criterion can be compared with `{BASELINE}`."
+    elif not tested:
+        alone = answer.named == BASELINE
+        yield f"`{BASELINE}` was run alone: nothing to compare." if alone else f"no verdict: `{BASELINE}` was not run."
     elif tested == answer.too_few:
         yield f"no verdict: {seeds}; {FEWEST_SEEDS} needed."
     elif answer.worse:

@@ -40,7 +40,7 @@ def _table(key: Iterable[Hashable], part: pd.DataFrame, demonstration: bool) -> 
         found = {row["keep"]: row for row in of_pair.to_dict("records")}
         cells = [_cell(found.get(keep), demonstration) for keep in keeps]
         rows.append(
-            (criterion if reference == BASELINE else f"{criterion} to {reference}", *(text for text, _ in cells))
+            (str(criterion) if reference == BASELINE else f"{criterion} to {reference}", *(text for text, _ in cells))
         )
         styles.append(("", *(style for _, style in cells)))
     header = ("criterion", *(f"{share(keep)} kept" for keep in keeps))

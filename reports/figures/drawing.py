@@ -81,8 +81,8 @@ def configured(chart: Spec, background: str = "transparent") -> Spec:
 def svg_text(figure: alt.TopLevelMixin | Spec) -> str:
     """Draw a figure as SVG text, the same each time: the renderer goes on counting its ids from figure to figure."""
     text = str(vl_convert.vegalite_to_svg(_spec_of(figure)))
-    numbers = {old: number for number, old in enumerate(dict.fromkeys(re.findall(r' id="([^"]+)"', text)))}
-    return re.sub(r'( id="|url\(#)([^")]+)', lambda found: f"{found[1]}part{numbers[found[2]]}", text)
+    names = {old: f"part{number}" for number, old in enumerate(dict.fromkeys(re.findall(r' id="([^"]+)"', text)))}
+    return re.sub(r'( id="|url\(#)([^")]+)', lambda found: found[1] + names.get(found[2], found[2]), text)
 
 
 def png_bytes(svg: str) -> bytes:

@@ -96,12 +96,10 @@ def make_document(results: Results, tables: Tables, entries: list[AcrossTasks], 
 
 def _answers(results: Results, tables: Tables, entries: list[AcrossTasks], figures: Figures) -> list[Section]:
     """Give the sections that answer a question each, in the order of the page."""
+    scores = fidelity_section(results, tables["fidelity"], tables["score_matrix"])
+    fidelity = _illustrated(scores, figures, "fidelity")
     if not (results.records or results.failures):
-        pruned = Section("Pruned networks", (Text(NO_POINTS),))
-        return [
-            _illustrated(fidelity_section(results, tables["fidelity"], tables["score_matrix"]), figures, "fidelity"),
-            pruned,
-        ]
+        return [fidelity, Section("Pruned networks", (Text(NO_POINTS),))]
     condition, demonstration = checkpoint_condition(results), results.demonstration
     notes = () if demonstration else test_notes(tables["differences"], tables["areas"])
     speed = speed_section(tables["speed"])
@@ -121,8 +119,14 @@ def _answers(results: Results, tables: Tables, entries: list[AcrossTasks], figur
         _illustrated(speed, figures, "speed"),
         _illustrated(causes_section(tables["causes"], parts_without_pair(results)), figures, "causes"),
         _illustrated(tasks_section(entries, tables["wilcoxon"], tables["aggregates"]), figures, "ranks"),
-        _illustrated(fidelity_section(results, tables["fidelity"], tables["score_matrix"]), figures, "fidelity"),
+        fidelity,
+        *([failures_section(results)] if _lacking(results) else []),
     ]
+
+
+def _lacking(results: Results) -> bool:
+    """Tell whether cells failed or were not run."""
+    return bool(results.failures or results.missing)
 
 
 def _illustrated(section: Section, figures: Figures, *names: str) -> Section:
@@ -156,7 +160,7 @@ def _details(results: Results, tables: Tables) -> list[Section]:
         widths_section(tables["widths"]),
         prices_section(tables["prices"]),
         *repeated_sections(results),
-        failures_section(results),
+        *([] if _lacking(results) else [failures_section(results)]),
         schedule_section(results),
         Section("How to read this", tuple(Text(text) for text in (*READING, *more))),
         glossary_section(),

@@ -84,7 +84,7 @@ def test_a_choice_confirms_the_finalists_and_the_references_and_hands_over_the_f
     with torch.no_grad():
         assert network(torch.zeros(1, 1, 8, 8)).shape == (1, 10)
     page = (output / "report.md").read_text()
-    assert page.index("## The choice") < page.index("## The race") < page.index("## What can be told apart")
+    assert page.index("## The choice") < page.index("## The race") < page.index("## The answer")
     for line in answer.text.splitlines()[:3]:
         assert line in page
     assert "Speed-up measured at macs=0.5" in answer.text and "was not shown worse" in answer.text

@@ -104,4 +104,4 @@ def test_a_network_that_was_not_saved_says_what_helps(
     for saving in ("none", "final"):  # finished points are read, so the second run saves nothing
         computing(tiny(tmp_path / "r", save=saving, **short))
     text = refused("export", tmp_path / "r", "--to", tmp_path / "out")
-    assert "finished points are not computed again: give another --results and --save final" in text
+    assert "finished points are not computed again: save it in another results folder" in text

@@ -179,7 +179,9 @@ def test_the_protocol_is_the_part_that_decides_results() -> None:
 
 def test_a_checkpoint_is_for_one_model() -> None:
     assert make_spec({"models": "resnet20", "weights": "x.th"}).weights == str(Path.cwd() / "x.th")
-    with pytest.raises(UserError, match="--weights fits one model, but this run has 2: resnet20, resnet56; give one"):
+    with pytest.raises(
+        UserError, match=r"--weights x\.th: fits one model, but this run has 2: resnet20, resnet56; give one"
+    ):
         make_spec({"models": "resnet20 resnet56", "weights": "x.th"})
 
 
