@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from torch import nn
 
 from prunebench.pruning.dependencies import Found, Part
@@ -79,16 +81,9 @@ def _tie(model: nn.Module, part: Part) -> tuple[int, int]:
 def _components(one: Ints, other: Ints, count: int) -> Ints:
     """Label the numbers below `count`: two numbers in `one` that share a key in `other` get one label."""
     keys, other = np.unique(other, return_inverse=True)
-    labels = np.arange(count)
-    while True:
-        least = np.full(len(keys), count)  # the lowest label of each key's numbers
-        np.minimum.at(least, other, labels[one])
-        lower = labels.copy()
-        np.minimum.at(lower, one, least[other])
-        lower = lower[lower]  # so that long chains take few rounds
-        if np.array_equal(lower, labels):
-            return labels
-        labels = lower
+    graph = coo_array((np.ones(len(one)), (one, count + other)), shape=(count + len(keys),) * 2)
+    labels: Ints = connected_components(graph, directed=False)[1][:count].astype(np.int64)
+    return labels
 
 
 def _ranked(labels: Ints, mine: NDArray[np.bool_]) -> tuple[Ints, int]:

@@ -1,5 +1,6 @@
 """The declared families of tests, their joint test, and the verdicts."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -34,8 +35,9 @@ def judge_families(contrasts: Sequence[Contrast], lost: Mapping[tuple[str, str],
     have no row, as their points failed.
 
     Added columns: family: its size. p_adjusted: p of `joint_sign_flips`; never below `smallest_p`. Where contrasts of
-    the family could not be tested, p_adjusted is multiplied by family size / tested. verdict: `better` or
-    `worse` where p_adjusted <= 0.05, otherwise the reason why neither. on_these_pictures: whether the interval over
+    the family could not be tested, p_adjusted is multiplied by family size / tested. seeds_needed: the fewest that can
+    decide then. verdict: `better` or `worse` where p_adjusted <= 0.05, otherwise the reason why neither.
+    on_these_pictures: whether the interval over
     seeds and pictures contains zero although there is such a verdict.
     """
     families: dict[tuple[str, str], list[Contrast]] = {}
@@ -45,10 +47,11 @@ def judge_families(contrasts: Sequence[Contrast], lost: Mapping[tuple[str, str],
     for key, declared in families.items():
         family = [one for one in declared if "p" in one.row]
         size = len(declared) + (lost or {}).get(key, 0)
+        factor = size / len(family) if family else 1.0
         budgets = [(one.row["metric"], one.row.get("keep")) for one in family]
         for one, p in zip(family, joint_sign_flips(_matrix(family), budgets) if family else (), strict=True):
-            one.row.update({"family": size, "p_adjusted": min(1.0, p * size / len(family))})
-            one.row["verdict"] = _verdict(one.row)
+            one.row.update({"family": size, "p_adjusted": min(1.0, p * factor), "seeds_needed": fewest_seeds(factor)})
+            one.row["verdict"] = _verdict(one.row, factor)
             one.row["on_these_pictures"] = _on_these_pictures(one.row)
     for one in contrasts:
         if one.row["primary"] and "verdict" not in one.row:
@@ -68,14 +71,23 @@ def _matrix(family: Sequence[Contrast]) -> NDArray[np.float64]:
     return np.array([[one.by_seed.get(seed, np.nan) for seed in seeds] for one in family])
 
 
-def _verdict(row: dict[str, Any]) -> str:
+def fewest_seeds(factor: float = 1.0) -> int:
+    """Give the fewest seeds whose smallest possible p, times a factor, reaches the level.
+
+    >>> fewest_seeds(), fewest_seeds(2.0)
+    (6, 7)
+    """
+    return math.ceil(1 + math.log2(factor / ALPHA))
+
+
+def _verdict(row: dict[str, Any], factor: float) -> str:
     if other := _why_untested(row):
         return other
     if row["p_adjusted"] <= ALPHA:
         return BETTER if row["difference"] > 0 else WORSE
-    if 2.0 ** (1 - row["n"]) > ALPHA:
+    if row["n"] < row["seeds_needed"]:
         return TOO_FEW
-    return TIED if row["smallest_p"] > ALPHA else OPEN
+    return TIED if row["smallest_p"] * factor > ALPHA else OPEN
 
 
 def _on_these_pictures(row: dict[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from prunebench.records.requested import FEWEST_SEEDS
 from prunebench.reports.analysis.answers import Answer, Row
 from prunebench.reports.analysis.verdicts import BETTER, NO_PAIRS, OTHER_BUDGET, WORSE
 from prunebench.reports.document import Items, Section, Text
-from prunebench.reports.formatting import as_multiple, count_range, counted, percent, share, signed_points
+from prunebench.reports.formatting import as_multiple, count_range, counted, is_missing, percent, share, signed_points
 from prunebench.reports.ordering import BASELINE, DENSE, DENSE_CONTINUED, METRIC_WORDS
 from prunebench.reports.points import PANEL_COLUMNS, make_point
 from prunebench.reports.results import Results
@@ -72,7 +72,7 @@ def _decided(answer: Answer) -> Iterator[str]:
         alone = answer.named == BASELINE
         yield f"`{BASELINE}` was run alone: nothing to compare." if alone else f"no verdict: `{BASELINE}` was not run."
     elif tested == answer.too_few:
-        yield f"no verdict: {seeds}; {FEWEST_SEEDS} needed."
+        yield f"no verdict: {seeds}; {_needed(tested)} needed."
     elif answer.worse:
         yield f"no criterion beats `{BASELINE}` ({seeds})."
     else:
@@ -85,13 +85,18 @@ def _others(answer: Answer) -> Iterator[str]:
     if answer.undecided:
         yield f"Undecided: {_names(answer.undecided)}."
     if answer.too_few and answer.tested != answer.too_few:
-        yield f"Too few seeds ({FEWEST_SEEDS} needed): {_names(answer.too_few)}."
+        yield f"Too few seeds ({_needed(answer.too_few)} needed): {_names(answer.too_few)}."
     for verdict, why in NOT_COMPARED.items():
         if rows := [row for row in answer.not_compared if row["verdict"] == verdict]:
             yield f"{why}: {_names(rows)}."
     for verdict in (BETTER, WORSE):
         if rows := [row for row in answer.elsewhere if row["verdict"] == verdict]:
             yield f"At other keeps {verdict}: {', '.join(map(_at_keep, rows))}."
+
+
+def _needed(rows: Sequence[Row]) -> int:
+    """Give the seeds that a verdict takes; a single seed has no test that would say more."""
+    return max([FEWEST_SEEDS, *(int(row["seeds_needed"]) for row in rows if not is_missing(row.get("seeds_needed")))])
 
 
 def _beats(row: Row) -> str:

@@ -9,7 +9,6 @@ from prunebench.reports.analysis.fidelity import ORACLE, REACHABLE, WITHIN
 from prunebench.reports.figures.drawing import FAINT, INK, Drawing, Spec, describe
 from prunebench.reports.figures.marks import (
     CONTENT,
-    NAME_LIMIT,
     Row,
     finished,
     grid_rows,
@@ -17,6 +16,7 @@ from prunebench.reports.figures.marks import (
     look,
     name_width,
     panel_titles,
+    row_names,
     spans,
     symbols,
     texts,
@@ -68,7 +68,7 @@ def _chart(part: pd.DataFrame, prices: pd.DataFrame, title: Spec | None) -> Spec
         *_limits(known, domain, (width, height)),
         *_intervals(marks, domain),
         symbols(marks, x_axis(domain, "agreement (Spearman's rho)", tickCount=5, format=".2~f")),
-        texts([{"px": -8, "py": y, "text": name} for name, y in places.items()], "right", limit=NAME_LIMIT - 8),
+        row_names(places.items()),
         texts([*costs, {"px": width + 8, "py": -9, "text": "cost"}], color=FAINT),
     ]
     return finished(layers, (width, height), title)

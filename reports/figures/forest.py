@@ -10,7 +10,6 @@ from prunebench.reports.analysis.verdicts import BETTER, WORSE
 from prunebench.reports.figures.drawing import FAINT, GRID, INK, Drawing, Spec, describe
 from prunebench.reports.figures.marks import (
     CONTENT,
-    NAME_LIMIT,
     TOP,
     Panel,
     field,
@@ -21,6 +20,7 @@ from prunebench.reports.figures.marks import (
     name_width,
     panel_titles,
     pixel_lines,
+    row_names,
     spans,
     split_panels,
     symbols,
@@ -150,7 +150,7 @@ def _panel_chart(blocks: dict[str, list[Line]], margin: float, title: Spec | Non
         upright(0, height, color=INK),
         spans([row for row in rows if row["low"] < row["high"]]),
         symbols(rows, x_axis(domain, "points of accuracy", tickCount=5, labelExpr=SIGNED)),
-        texts([{"px": -8, "py": y, "text": line.name} for line, y in placed], "right", limit=NAME_LIMIT - 8),
+        row_names((line.name, y) for line, y in placed),
         texts(heads, color=FAINT, fontStyle="italic"),
         *direction,
         *([pixel_lines(cuts, color=GRID)] if cuts else []),

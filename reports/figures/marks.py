@@ -66,6 +66,12 @@ def text_at(rows: Sequence[Row], x: Spec, y: Spec, **mark: Any) -> Spec:
     return layer("text", rows, {"x": x, "y": y, "text": {"field": "text", "type": "nominal"}}, **whole)
 
 
+def row_names(places: Iterable[tuple[str, float]]) -> Spec:
+    """Write a name at the left of each row. places: (name, pixels from the top)."""
+    rows = [{"px": -8, "py": y, "text": name} for name, y in places]
+    return texts(rows, "right", limit=NAME_LIMIT - 8)
+
+
 def pixel_lines(rows: Sequence[Row], **mark: Any) -> Spec:
     """Draw a line per row from px, py to px2, py2, all in pixels."""
     ends = {"x": LEFT, "y": TOP, "x2": {"field": "px2"}, "y2": {"field": "py2"}}

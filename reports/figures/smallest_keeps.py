@@ -8,7 +8,6 @@ import pandas as pd
 from prunebench.reports.figures.drawing import FAINT, Drawing, Spec, describe
 from prunebench.reports.figures.marks import (
     CONTENT,
-    NAME_LIMIT,
     Row,
     finished,
     grid_rows,
@@ -16,6 +15,7 @@ from prunebench.reports.figures.marks import (
     look,
     name_width,
     panel_titles,
+    row_names,
     split_panels,
     symbols,
     texts,
@@ -63,7 +63,7 @@ def _chart(rows: Sequence[Row], title: Spec | None) -> Spec:
         grid_rows([*places.values()], width),
         upright(edge, height, strokeDash=[1, 2]),
         symbols(marks, axis, size=52 if pitch == 20 else 36),
-        texts([{"px": -8, "py": y, "text": name} for name, y in places.items()], "right", limit=NAME_LIMIT - 8),
+        row_names(places.items()),
         texts([{"px": width, "py": -8, "text": "at no keep"}], "right", color=FAINT, fontStyle="italic"),
     ]
     return finished(layers, (width, height), title)

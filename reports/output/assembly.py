@@ -8,17 +8,17 @@ from importlib.metadata import version
 import pandas as pd
 
 from prunebench.reports.analysis.across_tasks import AcrossTasks
-from prunebench.reports.analysis.answers import find_answers
+from prunebench.reports.analysis.answers import Answer
 from prunebench.reports.analysis.causes import parts_without_pair
 from prunebench.reports.answer.all_points import points_table
 from prunebench.reports.answer.causes import causes_section
+from prunebench.reports.answer.families import notes_on_tests
 from prunebench.reports.answer.fidelity import fidelity_section
 from prunebench.reports.answer.glossary import glossary_section
 from prunebench.reports.answer.headline import headline_section
 from prunebench.reports.answer.margins import margins_section
 from prunebench.reports.answer.matrix import matrix_section
 from prunebench.reports.answer.tasks import tasks_section
-from prunebench.reports.answer.testing import test_notes
 from prunebench.reports.document import Document, Figure, Items, Section, Text
 from prunebench.reports.formatting import counted, seed_ranges
 from prunebench.reports.results import Results
@@ -72,14 +72,17 @@ SINGLE_WEIGHTS = (
 )
 
 
-def make_document(results: Results, tables: Tables, entries: list[AcrossTasks], figures: Figures) -> Document:
+def make_document(
+    results: Results, tables: Tables, entries: list[AcrossTasks], answers: list[Answer], figures: Figures
+) -> Document:
     """Arrange the report. Sections without content are left out.
 
-    tables: what `make_tables` returns; entries: what `compare_across_tasks` returns; figures: by name.
+    tables: what `make_tables` returns; entries: what `compare_across_tasks` returns; answers: what `find_answers`
+    returns; figures: by name.
     """
     reasons = " and ".join(results.demonstration_reasons)
     banners = [DEMONSTRATION.format(reasons=reasons)] * results.demonstration + [UNTRAINED] * results.untrained
-    answers = [section for section in _answers(results, tables, entries, figures) if not section.why_empty]
+    first = _answer_sections(results, tables, entries, answers, figures)
     details = [replace(one, folded=True) for one in _details(results, tables) if not one.why_empty]
     if len(tables["summary"]):
         details.insert(0, _all_points(results, tables))
@@ -87,25 +90,27 @@ def make_document(results: Results, tables: Tables, entries: list[AcrossTasks], 
         "PruneBench report",
         tuple(banners),
         _facts(results),
-        tuple(answers),
+        tuple(section for section in first if not section.why_empty),
         tuple(details),
         _commands(results),
         tuple(dict.fromkeys(tables["summary"].get("task", ()))),
     )
 
 
-def _answers(results: Results, tables: Tables, entries: list[AcrossTasks], figures: Figures) -> list[Section]:
+def _answer_sections(
+    results: Results, tables: Tables, entries: list[AcrossTasks], answers: list[Answer], figures: Figures
+) -> list[Section]:
     """Give the sections that answer a question each, in the order of the page."""
     scores = fidelity_section(results, tables["fidelity"], tables["score_matrix"])
     fidelity = _illustrated(scores, figures, "fidelity")
     if not (results.records or results.failures):
         return [fidelity, Section("Pruned networks", (Text(NO_POINTS),))]
     condition, demonstration = checkpoint_condition(results), results.demonstration
-    notes = () if demonstration else test_notes(tables["differences"], tables["areas"])
+    notes = () if demonstration else notes_on_tests(tables["differences"], tables["areas"])
     speed = speed_section(tables["speed"])
     lossless = margins_section(tables["margins"], tables["smallest_keeps"], demonstration)
     return [
-        headline_section(results, find_answers(tables["summary"], tables["differences"]), tables, condition),
+        headline_section(results, answers, tables, condition),
         *([Section("Several protocols", (Items(results.notes),))] if results.notes else []),
         *spoilt_sections(results),
         matrix_section(tables["differences"], notes, demonstration),

@@ -45,7 +45,7 @@ def write_report(
     answers = find_answers(tables["summary"], tables["differences"])
     drawings = all_drawings(tables, entries, answers, margin)
     figures = {one.name: _panels(one) for one in drawings}
-    document = make_document(results, tables, entries, figures)
+    document = make_document(results, tables, entries, answers, figures)
     document = replace(document, sections=(*front, *document.sections))
     files = _table_files(tables, columnar) | _figure_files(drawings)
     files |= {"report.md": markdown(document), "index.html": html_page(document), "tables.tex": latex_tables(document)}

@@ -17,7 +17,7 @@ from prunebench.records.sparse import SparseFacts
 from prunebench.reports.analysis.across_tasks import compare_across_tasks
 from prunebench.reports.document import Items, Section, Table, Text
 from prunebench.reports.output.all_tables import make_tables
-from prunebench.reports.results import Results
+from prunebench.reports.results import Results, gather_results
 from prunebench.reports.tables.records import records_table
 from prunebench.reports.tables.speed import main_setting, speed_table
 from prunebench.reports.tables.summary import summary_table
@@ -202,6 +202,15 @@ def run_folder(make: SimpleNamespace, tmp_path: Path) -> Path:
     """A results folder of three criteria and four seeds."""
     folder: Path = make.folder(tmp_path / "results", make.grid(("magnitude", "taylor", "random"), range(4)))
     return folder
+
+
+@pytest.fixture(scope="session")
+def tables(make: SimpleNamespace) -> dict[str, pd.DataFrame]:
+    """All tables of criteria and controls in two rankings at six seeds."""
+    names = ("magnitude", "taylor", "l1", "random", "dense_continued", "scratch:magnitude")
+    records = make.grid(names, range(6)) + make.grid(("taylor",), range(6), ranking="global")
+    made: dict[str, pd.DataFrame] = make.tables(gather_results("x", records))
+    return made
 
 
 @pytest.fixture(scope="session")

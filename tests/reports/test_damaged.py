@@ -89,7 +89,7 @@ def one_line(error: UserError, file: Path) -> None:
 def report(folder: Path) -> None:
     results = read_results(folder)
     entries = compare_across_tasks(results)
-    document = make_document(results, make_tables(results, entries), entries, {})
+    document = make_document(results, make_tables(results, entries), entries, [], {})
     for text in (markdown(document), html_page(document), latex_tables(document)):
         text.encode()
 

@@ -41,7 +41,7 @@ def test_versions_of_the_protocol_are_kept_apart_and_printed(make: SimpleNamespa
     assert len(differences_table(results)) == 0
     assert "protocol 1: protocol version = 1; protocol 2: protocol version = 2" in results.notes[0]
     entries = compare_across_tasks(results)
-    document = make_document(results, make.tables(results), entries, {})
+    document = make_document(results, make.tables(results), entries, [], {})
     for text in (markdown(document), html_page(document), latex_tables(document)):
         assert "protocol version" in text and "1, 2" in text
     assert sorted(set(make.tables(results)["records"]["protocol_version"])) == [1, 2]

@@ -93,7 +93,11 @@ def test_a_contrast_that_failed_makes_no_verdict_easier() -> None:
     assert (alone["p_adjusted"], alone["verdict"]) == (2 / 64, BETTER)
     family = [contrast(UP[:6])]
     judge_families(family, {("t", "local"): 1})
-    assert (family[0].row["family"], family[0].row["p_adjusted"], family[0].row["verdict"]) == (2, 4 / 64, OPEN)
+    row = family[0].row
+    assert (row["family"], row["p_adjusted"], row["verdict"], row["seeds_needed"]) == (2, 4 / 64, TOO_FEW, 7)
+    seven = [contrast(UP[:7])]
+    judge_families(seven, {("t", "local"): 1})
+    assert (seven[0].row["p_adjusted"], seven[0].row["verdict"]) == (2 / 64, BETTER)
     judge_families(family, {("t", "global"): 1})  # another family
     assert family[0].row["family"] == 1
 

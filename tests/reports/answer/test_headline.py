@@ -159,3 +159,12 @@ def test_a_slower_network_is_not_called_faster(make: SimpleNamespace) -> None:
     slow = {"speedup": 0.8, "ratios": (0.8,) * 4, "low": 0.79, "high": 0.81}
     (line,) = said(make, gather_results("x", found, [make.latency(r).model_copy(update=slow) for r in found]))
     assert "Speed-up of `taylor` at 50 %: 0.80" in line and "faster" not in line
+
+
+def test_the_number_of_seeds_counts_contrasts_that_failed(make: SimpleNamespace) -> None:
+    found = records(make, {"taylor": UP[:6], "obd": UP[:6]})
+    failed = [
+        r.model_copy(update={"status": "failed", "accuracy": None}) if r.cell.criterion == "obd" else r for r in found
+    ]
+    (line,) = said(make, gather_results("x", failed))
+    assert ": no verdict: 6 seeds; 7 needed. Failed: 6 seeds of `obd`." in line

@@ -16,7 +16,7 @@ HOW = (
 )
 
 
-def test_notes(differences: pd.DataFrame, areas: pd.DataFrame) -> tuple[str, ...]:
+def notes_on_tests(differences: pd.DataFrame, areas: pd.DataFrame) -> tuple[str, ...]:
     """Say what the tests are, how many families there are, and where seeds are too few."""
     return (HOW, *families_note(differences, areas), *too_few_seeds_notes(differences))
 
@@ -45,8 +45,10 @@ def too_few_seeds_notes(differences: pd.DataFrame) -> Iterator[str]:
     if "family" not in differences:
         return
     few = differences[differences["verdict"] == TOO_FEW].dropna(subset=["family"])
-    for seeds in sorted({int(n) for n in few["n"]}):
-        yield (
-            f"{counted(seeds, 'seed')} cannot decide, whatever they had given: the smallest possible p is "
-            f"{2.0 ** (1 - seeds):.2g}. {FEWEST_SEEDS} seeds are the fewest that can, for any number of contrasts."
-        )
+    for seeds, needed in sorted({(int(row["n"]), int(row["seeds_needed"])) for row in few.to_dict("records")}):
+        if needed > FEWEST_SEEDS:
+            why, whom = "other contrasts of their family could not be tested, so p is larger", "then"
+        else:
+            why, whom = f"the smallest possible p is {2.0 ** (1 - seeds):.2g}", "for any number of contrasts"
+        cannot = f"{counted(seeds, 'seed')} cannot decide, whatever they had given: {why}"
+        yield f"{cannot}. {needed} seeds are the fewest that can, {whom}."
