@@ -22,7 +22,7 @@ class Answer:
     better, worse, undecided, too_few, not_compared: rows of the table `differences` against the baseline there, the
     largest difference first. elsewhere: rows of other keeps that are better or worse, where the criterion has not that
     verdict at this keep. named: the criterion whose speed and causes are told: the best of those that are better, else
-    the baseline, else the first that was run.
+    the first of the tables, which the baseline is where it was run.
     """
 
     task: str
@@ -68,7 +68,7 @@ def _answer(panel: Sequence[Any], keep: float, rows: list[Row], summary: pd.Data
         return tuple(row for row in here if row["verdict"] in verdicts)
 
     task, ranking, metric = map(str, panel)
-    better, names = chosen(BETTER), list(summary["criterion"])
+    better = chosen(BETTER)
     told = {(row["criterion"], row["verdict"]) for row in here}
     return Answer(
         task,
@@ -81,7 +81,7 @@ def _answer(panel: Sequence[Any], keep: float, rows: list[Row], summary: pd.Data
         too_few=chosen(TOO_FEW),
         not_compared=chosen(OTHER_BUDGET, NO_PAIRS),
         elsewhere=tuple(row for row in rows if _is_decided(row) and (row["criterion"], row["verdict"]) not in told),
-        named=str(better[0]["criterion"]) if better else BASELINE if BASELINE in names else str(names[0]),
+        named=str(better[0]["criterion"] if better else summary["criterion"].iloc[0]),
     )
 
 

@@ -26,7 +26,7 @@ def test_two_folders_are_one_report(
     assert "more results&#39;" in page and "fashion_mnist x lenet5" in page
 
 
-def test_a_later_source_replaces_cells(make: SimpleNamespace, tmp_path: Path) -> None:
+def test_a_later_source_replaces_cells(make: SimpleNamespace, run_folder: Path, tmp_path: Path) -> None:
     old = make.folder(tmp_path / "old", [make.record(accuracy=0.5, key="a"), make.failure("l0", 1, 0.25)])
     new = make.folder(tmp_path / "new", [make.record(accuracy=0.6, key="b"), make.record("l0", 1, 0.25)])
     results = read_all([old, new])
@@ -34,6 +34,7 @@ def test_a_later_source_replaces_cells(make: SimpleNamespace, tmp_path: Path) ->
     assert {r.accuracy.finetuned for r in results.records if r.cell.criterion == "magnitude" and r.accuracy} == {0.6}
     assert results.superseded == 1
     assert len(read_all([old, old]).records) == 1
+    assert [r.cell.criterion for r in read_all([old, run_folder]).failures] == ["l0"]
 
 
 def test_other_test_pictures_are_refused(make: SimpleNamespace, tmp_path: Path) -> None:

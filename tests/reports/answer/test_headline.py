@@ -168,3 +168,41 @@ def test_the_number_of_seeds_counts_contrasts_that_failed(make: SimpleNamespace)
     ]
     (line,) = said(make, gather_results("x", failed))
     assert ": no verdict: 6 seeds; 7 needed. Failed: 6 seeds of `obd`." in line
+
+
+def lossless(record: Record, lost: float = 0.0) -> Record:
+    """The same point with the accuracy of its dense network, less some."""
+    assert record.accuracy
+    accuracy = record.accuracy.model_copy(update={"finetuned": record.accuracy.dense - lost})
+    return record.model_copy(update={"accuracy": accuracy})
+
+
+def test_the_largest_cut_is_the_smallest_keep_beside_the_dense_network(make: SimpleNamespace) -> None:
+    found = [lossless(make.record(c, s, k)) for c in ("magnitude", "taylor") for s in range(6) for k in (0.5, 0.25)]
+    found = [lossless(r, 0.02) if (r.cell.criterion, r.cell.keep) == ("taylor", 0.25) else r for r in found]
+    found += [lossless(make.record("dense_continued", s, k), 0.02) for s in range(6) for k in (0.5, 0.25)]
+    (line,) = said(make, gather_results("x", found))
+    assert "the best of 2, each tested by itself): 75 % of the MACs, by `magnitude`." in line
+
+
+def test_one_seed_shows_no_cut(make: SimpleNamespace) -> None:
+    found = [*records(make, {"taylor": UP}), lossless(make.record("magnitude", 0, ranking="global"))]
+    lines = said(make, gather_results("x", found))
+    assert "No cut was shown" in lines[0] and "cut" not in lines[1].lower()
+
+
+def test_the_speed_is_that_of_the_keep_that_is_told(make: SimpleNamespace) -> None:
+    found = records(make, {"taylor": UP}, 0.5) + records(make, {"taylor": (0.001, -0.001) * 5}, 0.25)
+    timings = [make.latency(r).model_copy(update={"speedup": 1 / r.cell.keep, "low": 1.9, "high": 4.1}) for r in found]
+    (line,) = said(make, gather_results("x", found, timings))
+    assert "Speed-up of `taylor` at 50 %: 2.00 ± 0.00x measured on imaginary" in line
+    assert ", unreliable: the machine was busy); " in line
+    calm = [one.model_copy(update={"low": 1.9, "high": 2.1}) for one in timings]
+    assert "unreliable" not in said(make, gather_results("x", found, calm))[0]
+
+
+def test_a_worse_criterion_holds_for_these_pictures_only_too(make: SimpleNamespace) -> None:
+    right = {"magnitude": [1, 1, 0, 0] * 4 + [1, 1, 1, 0], "taylor": [1, 1, 0, 0] * 5}  # one picture of twenty
+    images = {c: PerPicture.pack(r, r, r) for c, r in right.items()}
+    found = [make.record(c, s, accuracy=sum(right[c]) / 20, per_image=images[c]) for c in right for s in range(6)]
+    assert "Worse: `taylor` (on these test pictures)." in said(make, gather_results("x", found))[0]

@@ -1,5 +1,6 @@
 from types import SimpleNamespace
 
+from prunebench.records.packed import PerPicture
 from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.answer.matrix import matrix_section
 from prunebench.reports.document import Table
@@ -57,3 +58,11 @@ def test_a_combination_beside_its_parts(make: SimpleNamespace) -> None:
 def test_nothing_to_compare(make: SimpleNamespace) -> None:
     results = gather_results("x", [make.record()])
     assert matrix_section(differences_table(results), (), False).why_empty
+
+
+def test_a_star_where_a_verdict_holds_for_these_pictures_only(make: SimpleNamespace) -> None:
+    right = {"magnitude": [1, 1, 0, 0] * 5, "taylor": [1, 1, 0, 0] * 4 + [1, 1, 1, 0]}
+    images = {c: PerPicture.pack(r, r, r) for c, r in right.items()}
+    records = [make.record(c, s, accuracy=sum(right[c]) / 20, per_image=images[c]) for c in right for s in range(6)]
+    section = matrix_section(differences_table(gather_results("x", records)), (), False)
+    assert [block.rows for block in section.blocks if isinstance(block, Table)] == [(("taylor", "▲ +5.00*"),)]

@@ -97,6 +97,8 @@ def test_the_answers_come_first_and_all_numbers_are_there(folder: Path) -> None:
     ]
     assert "seed 1, keep 0.25 MACs: loss diverged" in page
     assert "emonstration" not in text
+    notes = page.partition('<div id="data">')[2].partition("<details")[0]
+    assert "† achieved keeps differ" in notes
 
 
 def test_the_page_is_whole_and_needs_nothing_else(folder: Path) -> None:

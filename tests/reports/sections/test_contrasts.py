@@ -25,3 +25,13 @@ def test_without_a_baseline_there_is_no_table(make: SimpleNamespace) -> None:
         contrast_blocks(differences_table(gather_results("x", make.grid(("taylor", "random")))), demonstration=False)
         == []
     )
+
+
+def test_other_budgets_are_compared_where_both_curves_reach(make: SimpleNamespace) -> None:
+    records = make.grid(("magnitude", "taylor"), range(6), (0.7, 0.5, 0.25), "global")
+    table = contrast_blocks(differences_table(gather_results("x", records)), demonstration=False)[0]
+    assert isinstance(table, Table)
+    verdicts = [dict(zip(table.header, row, strict=True))["verdict"] for row in table.rows]
+    assert all(
+        text.startswith("different budgets (") and text.endswith(" of the MACs, interpolated)") for text in verdicts
+    )
