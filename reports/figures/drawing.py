@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 Spec = dict[str, Any]  # a chart in the language of Vega-Lite: making one of Altair's objects takes longer than drawing
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 PADDING = 8
+COLUMNS, GAP = 2, 36  # of a figure in a file; pixels between its charts
+SIZE = re.compile(r'<svg[^>]* width="([\d.]+)" height="([\d.]+)"')
 INK, FAINT, GRID, DOMAIN = "#222222", "#767676", "#e6e6e6", "#999999"  # each has its counterpart in the page's themes
 FONT = "Helvetica, Arial, sans-serif"
 DESCRIBED = re.compile(r"([^|'\"]+)\|(.*)", re.DOTALL)  # the renderer's own descriptions quote before any bar
@@ -55,18 +57,34 @@ def mark_name(criterion: str) -> str:
     return quote(criterion, safe=":=+,.()/@", errors="replace")
 
 
-def whole_figure(drawing: Drawing) -> Spec:
-    """Arrange all charts in rows of two, on white, for a file."""
-    charts = [chart for _, chart in drawing.charts]
-    return configured({"concat": charts, "columns": 2, "spacing": 36}, "white")
-
-
 def altair_figure(drawing: Drawing) -> alt.TopLevelMixin:
-    """Give the whole figure as a chart of Altair, which notebooks show."""
+    """Give all charts in rows of two as one of Altair, which notebooks show."""
     import altair
 
-    figure: alt.ConcatChart = altair.ConcatChart.from_dict(whole_figure(drawing), validate=False)
+    charts = [chart for _, chart in drawing.charts]
+    whole = configured({"concat": charts, "columns": COLUMNS, "spacing": GAP}, "white")
+    figure: alt.ConcatChart = altair.ConcatChart.from_dict(whole, validate=False)
     return figure
+
+
+def side_by_side(pictures: Sequence[str]) -> str:
+    """Arrange SVGs in rows of two, on white, as one SVG for a file."""
+    sizes = [tuple(map(float, SIZE.findall(picture)[0])) for picture in pictures]
+    wide, y, placed = max(width for width, _ in sizes), 0.0, []
+    for start in range(0, len(pictures), COLUMNS):
+        row = range(start, min(start + COLUMNS, len(pictures)))
+        placed += [_placed(pictures[i], f"chart{i}", (i - start) * (wide + GAP), y) for i in row]
+        y += max(sizes[i][1] for i in row) + GAP
+    width, height = min(len(pictures), COLUMNS) * (wide + GAP) - GAP, y - GAP
+    size = f'width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}"'
+    white = '<rect width="100%" height="100%" fill="white"/>'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{white}{"".join(placed)}</svg>'
+
+
+def _placed(svg: str, name: str, x: float, y: float) -> str:
+    """Move an SVG inside another one. name: prefix of its ids, as pictures share theirs."""
+    text = re.sub(r'( id="|url\(#)(part\d)', rf"\g<1>{name}-\g<2>", svg[svg.index("<svg") :])
+    return text.replace("<svg ", f'<svg x="{x:g}" y="{y:g}" ', 1)
 
 
 def configured(chart: Spec, background: str = "transparent") -> Spec:

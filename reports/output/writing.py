@@ -12,7 +12,7 @@ from prunebench.reports.analysis.across_tasks import compare_across_tasks
 from prunebench.reports.analysis.answers import find_answers
 from prunebench.reports.analysis.margins import MARGIN
 from prunebench.reports.document import Figure, Panel, Section
-from prunebench.reports.figures.drawing import Drawing, configured, png_bytes, svg_text, whole_figure
+from prunebench.reports.figures.drawing import Drawing, configured, png_bytes, side_by_side, svg_text
 from prunebench.reports.figures.drawings import all_drawings
 from prunebench.reports.formatting import MISSING
 from prunebench.reports.output.all_tables import make_tables
@@ -47,7 +47,7 @@ def write_report(
     figures = {one.name: _panels(one) for one in drawings}
     document = make_document(results, tables, entries, answers, figures)
     document = replace(document, sections=(*front, *document.sections))
-    files = _table_files(tables, columnar) | _figure_files(drawings)
+    files = _table_files(tables, columnar) | _figure_files(figures)
     files |= {"report.md": markdown(document), "index.html": html_page(document), "tables.tex": latex_tables(document)}
     return _write(folder, files)
 
@@ -67,12 +67,12 @@ def _panels(drawing: Drawing) -> Figure:
     return Figure(drawing.name, drawing.title, panels, drawing.criteria)
 
 
-def _figure_files(drawings: list[Drawing]) -> Files:
-    """Draw each figure whole, for papers."""
+def _figure_files(figures: Mapping[str, Figure]) -> Files:
+    """Join the panels of each figure, for papers."""
     files: Files = {}
-    for one in drawings:
-        svg = svg_text(whole_figure(one))
-        files |= {f"figures/{one.name}.svg": svg, f"figures/{one.name}.png": png_bytes(svg)}
+    for name, figure in figures.items():
+        svg = side_by_side([panel.svg for panel in figure.panels])
+        files |= {f"figures/{name}.svg": svg, f"figures/{name}.png": png_bytes(svg)}
     return files
 
 

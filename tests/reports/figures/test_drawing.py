@@ -1,16 +1,43 @@
+from xml.etree import ElementTree
+
 import altair as alt
 
-from prunebench.reports.figures.drawing import Drawing, altair_figure, configured, png_bytes, svg_text, whole_figure
+from prunebench.reports.figures.drawing import (
+    GAP,
+    SIZE,
+    Drawing,
+    altair_figure,
+    configured,
+    png_bytes,
+    side_by_side,
+    svg_text,
+)
 
 CHART = {"data": {"values": [{"a": 1}]}, "mark": "point", "encoding": {"x": {"field": "a", "type": "quantitative"}}}
 
 
-def test_a_whole_figure_is_one_of_altair_and_draws_as_its_specification() -> None:
-    drawing = Drawing("name", "title", (("", CHART), ("", CHART), ("", CHART)))
-    figure = altair_figure(drawing)
+def test_a_figure_for_notebooks_is_one_of_altair() -> None:
+    figure = altair_figure(Drawing("name", "title", (("", CHART), ("", CHART), ("", CHART))))
     assert isinstance(figure, alt.ConcatChart)
-    assert svg_text(figure) == svg_text(whole_figure(drawing))
-    assert png_bytes(svg_text(figure)).startswith(b"\x89PNG")
+    assert "<svg" in svg_text(figure)
+
+
+def test_panels_are_joined_in_rows_of_two() -> None:
+    rule = CHART | {"mark": {"type": "rule", "clip": True}}
+    one = svg_text(configured(rule))
+    ((width, height),) = SIZE.findall(one)
+    whole = ElementTree.fromstring(side_by_side([one] * 3))
+    assert float(whole.get("width", 0)) == 2 * float(width) + GAP
+    assert float(whole.get("height", 0)) == 2 * float(height) + GAP
+    inside = [part for part in whole if part.tag.endswith("svg")]
+    assert [(part.get("x"), part.get("y")) for part in inside] == [
+        ("0", "0"),
+        (f"{float(width) + GAP:g}", "0"),
+        ("0", f"{float(height) + GAP:g}"),
+    ]
+    ids = [part.get("id") for part in whole.iter() if part.get("id")]
+    assert len(ids) == len(set(ids)) == 3
+    assert png_bytes(side_by_side([one])).startswith(b"\x89PNG")
 
 
 def test_the_background_of_the_page_is_its_own() -> None:
