@@ -14,10 +14,10 @@ TITLE = "Which criterion is better than the baseline?"
 SIGNS = {BETTER: "▲", WORSE: "▼", OPEN: "○", TIED: "○", TOO_FEW: "?", OTHER_BUDGET: "≠"}
 STYLES = {BETTER: "better", WORSE: "worse", OPEN: "open", TIED: "open"}
 LEGEND = (
-    f"Difference to `{BASELINE}` in points of accuracy, mean over paired seeds; the rows of a combination say where it "
-    "is to a part of it. ▲ better, ▼ worse (joint test of all criteria and keeps of a task and ranking, level 0.05); "
-    "○ undecided, which does not mean equal; ? too few seeds to decide; ≠ the networks do not cost the same; * holds "
-    "for these test pictures only."
+    f"Difference to `{BASELINE}` in points of accuracy, mean over paired seeds. A row 'A+B to A' compares a combination "
+    "with its part. ▲ better, ▼ worse: one joint test of all criteria and keeps of a task and ranking, level 0.05. "
+    "○ undecided, which does not mean equal. ? too few seeds to decide. ≠ the networks do not cost the same. * the "
+    "verdict holds for these test pictures only."
 )
 
 
