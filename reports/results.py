@@ -93,7 +93,7 @@ class Results:
             return ()
         seeds = len({cell.seed for cell in cells})
         reasons = {
-            "the preset `quick`": self.preset == "quick",
+            "the preset is `quick`": self.preset == "quick",
             "digits is a toy task": all(cell.dataset == "digits" for cell in cells),
             f"{seeds} of at least {FEWEST_OF_EVIDENCE} seeds": seeds < FEWEST_OF_EVIDENCE,
         }

@@ -52,7 +52,7 @@ def _where(answer: Answer, answers: Sequence[Answer]) -> str:
 
 def _verdict(answer: Answer, results: Results) -> Iterator[str]:
     if results.demonstration:
-        yield f"no verdict: a demonstration ({' and '.join(results.demonstration_reasons)})."
+        yield f"no verdict: a demonstration ({'; '.join(results.demonstration_reasons)})."
         return
     yield from _decided(answer)
     yield from _others(answer)

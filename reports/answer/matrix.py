@@ -14,10 +14,10 @@ TITLE = "Which criterion is better than the baseline?"
 SIGNS = {BETTER: "▲", WORSE: "▼", OPEN: "○", TIED: "○", TOO_FEW: "?", OTHER_BUDGET: "≠"}
 STYLES = {BETTER: "better", WORSE: "worse", OPEN: "open", TIED: "open"}
 LEGEND = (
-    f"Difference to `{BASELINE}` in points of accuracy, mean over paired seeds. A row 'A+B to A' compares a combination "
-    "with its part. ▲ better, ▼ worse: one joint test of all criteria and keeps of a task and ranking, level 0.05. "
-    "○ undecided, which does not mean equal. ? too few seeds to decide. ≠ the networks do not cost the same. * the "
-    "verdict holds for these test pictures only."
+    f"Difference to `{BASELINE}` in points of accuracy, mean over paired seeds. A row 'A+B to A' compares a "
+    "combination with its part. ▲ better, ▼ worse: one joint test of all criteria and keeps of a task and ranking, "
+    "level 0.05. ○ undecided, which does not mean equal. ? too few seeds to decide. ≠ the networks do not cost the "
+    "same. * the verdict holds for these test pictures only."
 )
 
 
@@ -52,7 +52,7 @@ def _cell(row: dict[object, object] | None, demonstration: bool) -> tuple[str, s
     """Give the text and the style of a cell."""
     if row is None or not row["n"]:
         return "-", ""
-    verdict = TOO_FEW if demonstration else str(row["verdict"])
+    verdict = "" if demonstration else str(row["verdict"])
     only_here = "*" if row.get("on_these_pictures") is True and not demonstration else ""
     text = f"{SIGNS.get(verdict, '')} {signed_points(float(str(row['difference'])))}{only_here}"
-    return text, STYLES.get(verdict, "")
+    return text.strip(), STYLES.get(verdict, "")

@@ -80,7 +80,7 @@ def make_document(
     tables: what `make_tables` returns; entries: what `compare_across_tasks` returns; answers: what `find_answers`
     returns; figures: by name.
     """
-    reasons = " and ".join(results.demonstration_reasons)
+    reasons = "; ".join(results.demonstration_reasons)
     banners = [DEMONSTRATION.format(reasons=reasons)] * results.demonstration + [UNTRAINED] * results.untrained
     first = _answer_sections(results, tables, entries, answers, figures)
     details = [replace(one, folded=True) for one in _details(results, tables) if not one.why_empty]

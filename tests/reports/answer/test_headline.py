@@ -80,7 +80,7 @@ def test_what_training_alone_gives(make: SimpleNamespace) -> None:
 
 def test_a_demonstration_says_which_reason_makes_it_one(make: SimpleNamespace) -> None:
     (line,) = said(make, gather_results("x", records(make, {"taylor": UP[:2]}), preset="quick"))
-    assert "no verdict: a demonstration (the preset `quick` and 2 of at least 3 seeds)." in line
+    assert "no verdict: a demonstration (the preset is `quick`; 2 of at least 3 seeds)." in line
     assert "beats" not in line and "Largest cut" not in line
 
 

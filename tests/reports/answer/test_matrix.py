@@ -31,7 +31,7 @@ def test_signs_and_styles(make: SimpleNamespace) -> None:
 
 def test_a_demonstration_has_no_verdict(make: SimpleNamespace) -> None:
     (table,) = tables(make, {"taylor": UP}, demonstration=True)
-    assert table.rows == (("taylor", "? +1.45"),) and table.styles == (("", ""),)
+    assert table.rows == (("taylor", "+1.45"),) and table.styles == (("", ""),)
 
 
 def test_other_budgets_and_missing_points(make: SimpleNamespace) -> None:
