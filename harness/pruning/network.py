@@ -1,7 +1,7 @@
 """A network, the table of its units, and the units that remain."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
@@ -145,6 +145,16 @@ class Network:
     def dtype(self) -> torch.dtype:
         """Type of the parameters."""
         return next(self.model.parameters()).dtype
+
+    def among(self, groups: Collection[str]) -> "Network":
+        """Give a view of some groups: model, gates, masks and pushed units are shared. All other groups must be whole.
+
+        >>> from prunebench.testing import toys
+        >>> toys.chain().among({"0", "6"}).units
+        {'0': 6, '6': 8}
+        """
+        table = replace(self.table, groups=tuple(group for group in self.table.groups if group.name in groups))
+        return replace(self, table=table, kept={group.name: self.kept[group.name] for group in table.groups})
 
     def by_layer(self, scores: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Spread the scores (remaining units,) of groups to scores (units,) of each layer, in the layer's dtype.

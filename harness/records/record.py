@@ -133,6 +133,7 @@ class Record(Frozen):
     see `prunebench.records.protocol`. evidence: what the criterion asked for. network: folder under stages/ that holds
     the fine-tuned network, for `prunebench.load`. strength: the number that replaced `strength=tuned`. pushed: where
     sparse training chose units to push to zero. change: None without a regulariser in sparse training.
+    not_compared: why the choice of units could not be compared with plain training's; a later run compares again.
     """
 
     schema_version: int = SCHEMA
@@ -159,6 +160,7 @@ class Record(Frozen):
     sparse: SparseFacts | None = None
     pushed: PushedUnits | None = None
     change: ChoiceChange | None = None
+    not_compared: Text = ""
     strength: Number | None = None
     network: Text = ""
     environment: Environment | None = None

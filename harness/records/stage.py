@@ -27,7 +27,7 @@ class StageFacts(Frozen):
     cut, cut_bn, final: results on the test pictures right after the cut, with BatchNorm re-estimated, and at the end.
     images: final results per picture. Sparse training and rungs have none of these four. floors: groups at their floor.
     pushed: number of units that sparse training pushed to zero, where it chose some.
-    change: of the choice of units, by the sparse training before a point.
+    change: of the choice of units, by the sparse training before a point. not_compared: why it could not be found.
     selection: how sure the choice of units was; absent without a score and for `random`. cut_seconds: part of `seconds`
     spent on scoring, selection and removal; a second scoring, for `selection`, does not count. memory: peak in bytes.
     kernels: CPU kernel set that computed the stage. digest: hash of the stage's network. parents: keys of the stages it
@@ -43,6 +43,7 @@ class StageFacts(Frozen):
     sparse: SparseFacts | None = None
     pushed: Count | None = None
     change: ChoiceChange | None = None
+    not_compared: Text = ""
     floors: tuple[Name, ...] = ()
     selection: SelectionFacts | None = None
     cut_seconds: Amount = 0.0

@@ -46,6 +46,7 @@ def results(chain: Sequence[StageFacts], classes: int) -> dict[str, Any]:
         "per_image": point.images,
         "curves": tuple(epoch for facts in chain for epoch in facts.curve),
         "change": point.change,
+        "not_compared": point.not_compared,
         "sparse": next((facts.sparse for facts in reversed(chain) if facts.sparse), None),
     }
 

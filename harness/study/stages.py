@@ -109,6 +109,8 @@ class StagePlan:
         """Plan sparse training. All criteria without a regulariser share one plain training per block."""
         dense = self.dense()
         facts = {"sparse": identity(method.before), **self._options("sparse_epochs", "sparse_rate")}
+        if method.before is not None and not self.protocol.coupled:  # a regulariser leaves coupled groups alone
+            facts["coupled"] = False
         key, epochs = key_of(dense.key, facts), self.protocol.sparse_epochs
         return Stage("sparse", "sparse", key, epochs, parent=dense, regularised=method.before is not None)
 

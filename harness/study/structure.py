@@ -37,8 +37,12 @@ class WholeUnits:
     def score(
         self, criterion: AnyCriterion, network: Network, batches: Batches, generator: torch.Generator
     ) -> dict[str, Tensor]:
-        """Score units, (units,) by coupled group."""
-        return score(criterion, network, batches, generator)
+        """Score units, (units,) by coupled group. Groups that are kept whole have no scores."""
+        return score(criterion, self.ranked(network), batches, generator)
+
+    def ranked(self, network: Network) -> Network:
+        """Return the network with the groups that may be pruned; a regulariser sees no others."""
+        return network.among(network.kept.keys() - self.rule.skip) if self.rule.skip else network
 
     def remove(self, network: Network, gone: Mapping[str, Tensor]) -> Network:
         """Return a narrower network."""
@@ -75,6 +79,10 @@ class SingleWeights:
     ) -> dict[str, Tensor]:
         """Score the remaining weights, (weights,) by layer."""
         return score_weights(criterion, network, batches, generator)
+
+    def ranked(self, network: Network) -> Network:
+        """Return the network itself: every weight may be pruned."""
+        return network
 
     def remove(self, network: Network, gone: Mapping[str, Tensor]) -> Network:
         """Return a copy with some weights zero and masked. gone: flat indices by layer."""

@@ -20,7 +20,6 @@ from prunebench.pruning.network import Network
 from prunebench.pruning.removal import remove
 from prunebench.records.names import Metric
 from prunebench.records.record import Cell, Epoch, Record
-from prunebench.records.sparse import ChoiceChange
 from prunebench.records.stage import FACTS, StageFacts, read_stage_facts
 from prunebench.seeding import seeded
 from prunebench.study.cut import Cutter, choice_change
@@ -84,8 +83,10 @@ class Trajectory:
         return Record(key=key, cell=cell, protocol=self.protocol.model_dump(), fingerprint=self.task.fingerprint)
 
     def finished(self, keep: float) -> Record | None:
-        """Read the record of a point; None where the point is not finished."""
-        return self.store.get(self.blank(keep))
+        """Read the record of a point; None where it is not finished, or can now be compared with plain training."""
+        record = self.store.get(self.blank(keep))
+        again = record and record.not_compared and self.store.has(self.plan.point(self.method, keep).key)
+        return None if again else record
 
     def point(self, keep: float) -> Record:
         """Compute a point. Stores its stages, but not the record."""
@@ -143,7 +144,8 @@ class Trajectory:
             copy = with_batchnorm_reestimated(network.model, self.data.calibration, self.protocol.calibration_batch)
             fields["cut_bn"] = measured(evaluate(copy, self.data.test))
         curve = self._new_classifier(network) if stage.kind == "dense" else []
-        trained = train(network, self.data, self._settings(stage), self._regulariser(stage), self.tick)
+        ranked = self.structure.ranked(network)
+        trained = train(ranked, self.data, self._settings(stage), self._regulariser(stage), self.tick)
         if stage.kind == "sparse" and trained.pushed:  # only cuts after it can follow the choice
             network.pushed = trained.pushed
             fields["pushed"] = sum(int(chosen.sum()) for chosen in trained.pushed.values())
@@ -159,7 +161,7 @@ class Trajectory:
             curve=(*curve, *trained.curve),
             sparse=trained.sparse,
             **fields,
-            change=self._change(stage),  # after the seconds were taken
+            **self._change(stage),  # after the seconds were taken
         )
         self._store(stage, network, facts)
         return network
@@ -202,18 +204,18 @@ class Trajectory:
         cut = self.cutter.by_scores(parent, method, self.data, stage)
         return cut.network, {"floors": cut.floors, "selection": cut.facts, "cut_seconds": cut.seconds}
 
-    def _change(self, stage: Stage) -> ChoiceChange | None:
+    def _change(self, stage: Stage) -> dict[str, Any]:
         """Compare the units that regularised and plain sparse training choose for the keep of a point."""
         if stage.beside is None:
-            return None
+            return {}
         method = self.method.of or self.method  # a control computes the stages of the X that it copies
         try:
             networks = self.network(stage.chain()[1]), self.network(stage.beside)
             with_term, without = (self.cutter.choose(network, method, self.data, stage) for network in networks)
         except Exception as error:  # the point is finished, and the plain training is no part of it
             log.warning("%s: not compared with plain training: %s", stage.label, reason(error))
-            return None
-        return choice_change(with_term.remove, without.remove, self.structure.costs.counts)
+            return {"not_compared": reason(error)}
+        return {"change": choice_change(with_term.remove, without.remove, self.structure.costs.counts)}
 
     def _new_classifier(self, network: Network) -> list[Epoch]:
         """Train the new classifier of a transferred network; everything else is frozen."""
@@ -255,6 +257,9 @@ class Trajectory:
 
     def _record(self, blank: Record, stage: Stage, network: Network) -> Record:
         facts = {one.label: self.facts(one) for one in stage.chain()}
+        if facts[stage.label].not_compared and stage.key in self._reused:
+            again = {"change": None, "not_compared": ""} | self._change(stage)
+            facts[stage.label] = facts[stage.label].model_copy(update=again)
         reused = tuple(one.label for one in stage.chain() if one.key in self._reused)
         each = steps_per_epoch(len(self.data.train), self.protocol.batch or 1)
         steps = {one.label: one.epochs * each for one in stage.chain()}

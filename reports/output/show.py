@@ -47,6 +47,8 @@ def sparse_line(record: Record) -> str:
             f"{percent(change.overlap, 0)} of the removed units would go without it, too "
             f"({percent(change.by_chance, 0)} by chance)"
         )
+    if record.not_compared:
+        words.append(f"not compared with plain training: {record.not_compared}")
     hardly = "the choice hardly changed" if record.change else "it fell by less than 5 %"
     return "; ".join([*words, *([hardly] if record.ineffective else [])])
 

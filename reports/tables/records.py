@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from prunebench.records.record import Record, StageValues
+from prunebench.records.sparse import SparseFacts
 from prunebench.reports.points import POINT_COLUMNS, Point, make_point
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.intervals import t_interval
@@ -48,6 +49,11 @@ def mean_and_half(name: str, values: Iterable[float]) -> dict[str, Any]:
     return {name: interval.mean, f"{name}_half": interval.half}
 
 
+def open_gates(facts: SparseFacts) -> list[int]:
+    """Count units of all groups by the probability that their gate is open, in tenths; empty without gates."""
+    return [sum(units) for units in zip(*facts.gates.values(), strict=True)]
+
+
 def _row(record: Record, task: str) -> dict[str, Any]:
     row = cell_columns(record, task) | {"evidence": ", ".join(record.evidence) or "none"}
     for name in ("accuracy", "loss", "top5"):
@@ -65,6 +71,9 @@ def _row(record: Record, task: str) -> dict[str, Any]:
         row |= {f"selection_{name}": value for name, value in facts.items()}
     if record.sparse:
         row |= {"sparse_ineffective": record.ineffective, "acted_on": record.sparse.acted_on}
+        row |= {f"gates_to_{tenth + 1}_tenths": n for tenth, n in enumerate(open_gates(record.sparse))}
+    if record.pushed:
+        row |= {f"pushing_{name}": value for name, value in record.pushed.model_dump().items()}
     if record.change:
         row |= {"overlap_with_plain": record.change.overlap, "overlap_by_chance": record.change.by_chance}
     if record.environment:

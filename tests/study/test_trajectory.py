@@ -11,6 +11,7 @@ from prunebench.errors import CellError
 from prunebench.records.protocol import PROTOCOL_VERSION
 from prunebench.records.record import Record
 from prunebench.records.stage import read_stage_facts
+from prunebench.study.cut import Cutter
 from prunebench.study.environment import cpu_kernels
 from prunebench.study.grid import Job, make_trajectory
 from prunebench.study.networks import load, network_digest
@@ -269,3 +270,36 @@ def test_gates_are_compared_with_no_plain_training(computed: Any) -> None:
     for criterion, compared in (("l0", False), ("l1", True)):
         ours = trajectory_of(computed, criterion)
         assert (ours.plan.point(ours.method, 0.5).beside is not None) == compared
+
+
+@pytest.mark.parametrize("name", ["growing_reg", "admm", "l0"])
+def test_a_regulariser_leaves_streams_alone_that_are_not_pruned(
+    name: str, tiny: Callable[..., Any], computing: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Units of a stream that stays whole have no gate and are not pushed to zero."""
+    small = {"models": "resnet20", "epochs": 1, "train_fraction": 0.1, "rung_epochs": 0, "keep": "0.8"}
+    done = computing(tiny(tmp_path, criteria=name, coupled=False, restart=True, **small))
+    record = done.records[name, 0.8]
+    assert record.status == "ok"
+    ours = trajectory_of(done, name)
+    table = ours.task.table
+    network = ours.network(ours.plan.sparse(ours.method))
+    assert set(network.gates or network.pushed) == {g.name for g in table.groups if not table.coupled(g)}
+    assert network.units == {group.name: group.units for group in table.groups}
+
+
+def test_a_comparison_that_failed_is_made_by_the_next_run(
+    tiny: Callable[..., Any], computing: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    whole = computing(tiny(tmp_path / "whole", criteria="l1", keep="0.5")).records["l1", 0.5]
+    spec = tiny(tmp_path / "ours", criteria="l1", keep="0.5")
+    with monkeypatch.context() as broken:
+        broken.setattr(Cutter, "choose", fail)
+        first = computing(spec).records["l1", 0.5]
+    assert (first.status, first.change, first.not_compared) == ("ok", None, "RuntimeError: out of memory")
+    again = computing(spec)
+    assert again.records["l1", 0.5].facts() == whole.facts() and not again.trained
+    assert whole.change is not None and not whole.not_compared

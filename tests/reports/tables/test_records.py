@@ -2,6 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from prunebench.records.sparse import PushedUnits
 from prunebench.reports.results import gather_results
 from prunebench.reports.tables.records import records_table
 
@@ -29,3 +30,17 @@ def test_rows_are_sorted_without_looking_at_results(make: SimpleNamespace) -> No
 
 def test_no_records_give_an_empty_table(make: SimpleNamespace) -> None:
     assert len(records_table(gather_results("x", [make.failure()]))) == 0
+
+
+def test_pushed_units_and_gates_have_columns(make: SimpleNamespace) -> None:
+    gates = {"conv1": (1, *[0] * 8, 19), "conv2": (0, 50, *[0] * 8)}
+    record = make.record("l0")
+    record = record.model_copy(
+        update={
+            "sparse": record.sparse.model_copy(update={"gates": gates}),
+            "pushed": PushedUnits(units=70, pushed=35, cut=30, both=20),
+        }
+    )
+    row = records_table(gather_results("x", [record])).iloc[0]
+    assert [row[f"gates_to_{tenth}_tenths"] for tenth in range(1, 11)] == [1, 50, *[0] * 7, 19]
+    assert (row["pushing_units"], row["pushing_pushed"], row["pushing_cut"], row["pushing_both"]) == (70, 35, 30, 20)
