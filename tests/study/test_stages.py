@@ -197,7 +197,7 @@ def test_the_keys_of_a_protocol_version_stay(name: str, monkeypatch: pytest.Monk
     Where results themselves change, raise `PROTOCOL_VERSION` and pin the new keys. Versions of packages and sources of
     criteria, which are parts of a key, are left out here.
     """
-    monkeypatch.setattr(stages, "_packages", lambda: {})
+    monkeypatch.setattr(stages, "_packages", dict)
     monkeypatch.setattr(stages, "identity", lambda thing: getattr(thing, "name", type(thing).__name__))
     assert stages.PROTOCOL_VERSION == 1
     assert point(name).key == PINNED[name]
