@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from prunebench.calls.results import Results as Results
     from prunebench.calls.run import run as run
     from prunebench.choosing.choose import choose as choose
+    from prunebench.data.duplicates import near_duplicates as near_duplicates
     from prunebench.data.folders import ReadOptions as ReadOptions, read_pictures as read_pictures
     from prunebench.data.layout import (
         class_folders as class_folders,
@@ -61,6 +62,7 @@ _HOMES = {
         "calls.results": "Results",
         "calls.run": "run",
         "choosing.choose": "choose",
+        "data.duplicates": "near_duplicates",
         "data.folders": "ReadOptions read_pictures",
         "data.layout": "class_folders common_classes find_splits",
         "data.listing": "list_pictures visible_folders",

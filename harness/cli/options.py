@@ -62,7 +62,15 @@ def options() -> list[RunOption]:
     return result
 
 
-_METAVARS = {"seeds": "SEEDS", "keep": "KEEPS", "weights": "FILE", "device": "DEVICE", "shard": "I/N", "plugin": "FILE"}
+_METAVARS = {
+    "seeds": "SEEDS",
+    "rung_epochs": "EPOCHS",
+    "keep": "KEEPS",
+    "weights": "FILE",
+    "device": "DEVICE",
+    "shard": "I/N",
+    "plugin": "FILE",
+}
 
 
 def _metavar(name: str, field: FieldInfo) -> str:

@@ -1,13 +1,34 @@
-"""Find pictures that two splits share: files with the same bytes."""
+"""Find pictures that two splits share: files with the same bytes, and near-duplicates."""
 
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-from prunebench.data.looking import digest_of
+import torch
+from torch import Tensor
+
+from prunebench.data.inspection import nearest, thumbnails
+from prunebench.data.looking import digest_of, look
 from prunebench.data.streaming import Files
 
 READ_AT_LOAD = 4 * 2**30  # bytes: more would keep a run of a large streamed set from starting
+
+
+def near_duplicates(train: Files, *others: Files) -> tuple[Tensor, str]:
+    """Find training pictures that are alike to a picture of another split, files of the same bytes included.
+
+    Two pictures are alike if their grey thumbnails correlate by `inspection.ALIKE` or more, as in `prunebench data
+    check`. All files are read, in this process. Returns the pictures' numbers (k,), and a sentence with their count and
+    the first two pairs.
+    """
+    names = [name.decode(errors="replace") for part in others for name in part.names]
+    shown = [thumbnails(look(part.paths())) for part in (train, *others)]
+    pairs = nearest(shown[0], torch.cat(shown[1:]), same=False)
+    told = [f"{train.names[number].decode(errors='replace')} ~ {names[other]}" for number, other in pairs]
+    noun = "training picture has" if len(pairs) == 1 else "training pictures have"
+    listed = f": {'; '.join(told[:2])}{'; ...' * (len(told) > 2)}" if told else ""
+    numbers = torch.tensor([number for number, _ in pairs], dtype=torch.int64)
+    return numbers, f"{len(pairs)} {noun} a near-duplicate in another split{listed}"
 
 
 def shared_pictures(parts: Mapping[str, Files]) -> list[str]:

@@ -30,9 +30,8 @@ class Seen:
     looks: tuple[Look, ...]
 
     def thumbnails(self) -> Tensor:
-        """Give the thumbnails: float32 (n, 256); 0 for pictures that cannot be read."""
-        empty = np.zeros(256, np.float32)
-        return torch.from_numpy(np.stack([empty if one.thumbnail is None else one.thumbnail for one in self.looks]))
+        """Give the thumbnails: float32 (n, 256)."""
+        return thumbnails(self.looks)
 
 
 @dataclass(frozen=True)
@@ -112,6 +111,12 @@ def inspect(path: Path) -> Inspection:
     return Inspection(
         path, splits, left_out, trouble, tuple(n for n in visible_folders(path) if found and n not in read)
     )
+
+
+def thumbnails(looks: Sequence[Look]) -> Tensor:
+    """Give the thumbnails: float32 (n, 256); 0 for pictures that cannot be read."""
+    empty = np.zeros(256, np.float32)
+    return torch.from_numpy(np.stack([empty if one.thumbnail is None else one.thumbnail for one in looks]))
 
 
 def nearest(later: Tensor, earlier: Tensor, same: bool) -> list[tuple[int, int]]:

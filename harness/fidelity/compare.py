@@ -93,7 +93,7 @@ def _request(trajectory: Trajectory) -> Fidelity:
     """Fidelity without results: the request and its key."""
     task, name = trajectory.task, trajectory.method.name
     cell = ScoreRequest(dataset=task.dataset_label, model=task.model.label, criterion=name, seed=trajectory.seed)
-    options = {name: getattr(trajectory.protocol, name) for name in SCORING}
+    options = trajectory.protocol.facts(*SCORING)
     calibration = {name: options[name] for name in ("calibration", "calibration_batch")}
     facts = {**score_facts(_criterion(trajectory)), "cell": cell.model_dump(), **calibration}
     return Fidelity(

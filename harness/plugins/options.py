@@ -194,7 +194,7 @@ def plain_error(error: Any) -> str:
     if kind == "literal_error":
         return f"must be {error['ctx']['expected']}"
     allowed = _KINDS.get(kind) or ("a whole number" if kind.startswith("int") else "")
-    return f"must be {allowed}" if allowed else str(error["msg"])
+    return f"must be {allowed}" if allowed else str(error["msg"]).removeprefix("Value error, ")
 
 
 def label(head: str, options: Mapping[str, Value], argument: str = "") -> str:

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
 
-from prunebench.records.names import RankingName
+from prunebench.records.names import OptimiserName, RankingName
 from prunebench.records.validation import Frozen, Name, Scalar, as_user_error
 
 PROTOCOL_VERSION = 1
@@ -12,6 +12,25 @@ PROTOCOL_VERSION = 1
 
 Every stage key and every record holds it. Results of several versions are never compared.
 """
+
+
+LATER = frozenset({"optimiser", "constant_rate", "rung_step"})
+"""Options younger than some results. At their defaults they stand in no key and no record, so that these stay valid."""
+
+
+def read_epochs(given: Any) -> Any:
+    """Read epochs by rung: one number for all rungs, or a list whose last number holds for all further rungs.
+
+    >>> read_epochs("2"), read_epochs("3, 2,1"), read_epochs([4, 4])
+    (2, '3,2,1', 4)
+    """
+    if isinstance(given, bool) or not isinstance(given, str | list | tuple):
+        return given
+    parts = given.split(",") if isinstance(given, str) else [str(one) for one in given]
+    if not parts or not all(part.strip().isdecimal() and part.isascii() for part in parts):
+        raise ValueError("must be a whole number, or a list such as 3,2,1")
+    numbers = [int(part) for part in parts]
+    return numbers[0] if len(set(numbers)) == 1 else ",".join(map(str, numbers))
 
 
 class Protocol(Frozen):
@@ -25,6 +44,8 @@ class Protocol(Frozen):
     )
     frozen_epochs: int = Field(0, ge=0, description="epochs that train only a new classifier, before dense training")
     frozen_rate: float = Field(1.0, gt=0, description="peak rate of the frozen epochs, as a share of the dense peak")
+    optimiser: OptimiserName = Field("sgd", description="optimiser of every stage")
+    constant_rate: bool = Field(False, description="keep the peak rate after the warm-up, without the cosine")
     epochs: int | None = Field(None, ge=0, description="epochs of dense training; 0 takes the weights as they are")
     batch: int | None = Field(None, ge=2, description="pictures in a training batch")
     rate: float | None = Field(None, gt=0, description="peak learning rate of dense training")
@@ -32,7 +53,12 @@ class Protocol(Frozen):
     sparse_epochs: int = Field(10, ge=0, description="epochs of sparse training, the same for every criterion")
     sparse_rate: float = Field(0.3, gt=0, description="peak rate of sparse training, as a share of the dense peak")
     rung: float = Field(0.8, gt=0, lt=1, description="factor between the keeps of successive rungs of the ladder")
-    rung_epochs: int = Field(1, ge=0, description="epochs of training at each rung")
+    rung_step: float = Field(
+        0.0, ge=0, lt=1, description="share of the dense network that each rung removes, in place of --rung"
+    )
+    rung_epochs: Annotated[Annotated[int, Field(ge=0)] | str, BeforeValidator(read_epochs)] = Field(
+        1, description="epochs of training at each rung; 3,2,1 for the first rungs, the last number for all further"
+    )
     finetune_epochs: int = Field(10, ge=0, description="epochs of fine-tuning at each requested keep")
     finetune_rate: Annotated[float, Field(gt=0)] | Literal["swept"] = Field(
         0.3, description="peak rate of fine-tuning, as a share of the dense peak; swept: as `prunebench sweep` chose"
@@ -61,8 +87,37 @@ class Protocol(Frozen):
         return count
 
     def rung_keep(self, number: int) -> float:
-        """Keep of a rung, counted from 1."""
-        return float(self.rung**number)
+        """Keep of a rung, counted from 1.
+
+        >>> Protocol().rung_keep(2), Protocol(rung_step=0.125).rung_keep(2)
+        (0.64..., 0.75)
+        """
+        return 1 - number * self.rung_step if self.rung_step else float(self.rung**number)
+
+    def epochs_at(self, rung: int) -> int:
+        """Epochs of a rung, counted from 1.
+
+        >>> [Protocol(rung_epochs="3,1").epochs_at(rung) for rung in (1, 2, 3)]
+        [3, 1, 1]
+        """
+        if isinstance(self.rung_epochs, int):
+            return self.rung_epochs
+        numbers = self.rung_epochs.split(",")
+        return int(numbers[min(rung, len(numbers)) - 1])
+
+    def epochs_of_rungs(self, rungs: int) -> int:
+        """Epochs of the first rungs together."""
+        return sum(self.epochs_at(rung) for rung in range(1, rungs + 1))
+
+    def facts(self, *names: str) -> dict[str, Any]:
+        """Options for keys and records, by default all; those of `LATER` only where they are not at their defaults.
+
+        >>> Protocol(optimiser="adam").facts("floor", "optimiser", "rung_step")
+        {'floor': 0.1, 'optimiser': 'adam'}
+        """
+        options = {name: getattr(self, name) for name in names or type(self).model_fields}
+        at_default = {name for name in LATER if options.get(name) == type(self).model_fields[name].default}
+        return {name: value for name, value in options.items() if name not in at_default}
 
     def epochs_after(self, keep: float) -> int:
         """Epochs from the dense network to a finished point: sparse training, rungs, fine-tuning.
@@ -70,7 +125,7 @@ class Protocol(Frozen):
         >>> Protocol().epochs_after(0.5)
         23
         """
-        return self.sparse_epochs + self.rungs_above(keep) * self.rung_epochs + self.finetune_epochs
+        return self.sparse_epochs + self.epochs_of_rungs(self.rungs_above(keep)) + self.finetune_epochs
 
 
 def _as_options(options: dict[str, Any]) -> dict[str, Any]:

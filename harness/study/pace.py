@@ -86,7 +86,8 @@ def _seconds(network: Network, ready: Task, data: BlockData, count: int) -> floa
     few = replace(data.train, pictures=data.train.pictures[torch.arange(count)])
     one = replace(data.validation, pictures=data.validation.pictures[torch.arange(1)])
     batch = min(protocol.batch or 1, count)
-    plan = TrainingSettings("estimate", 1, protocol.rate or 0.01, batch, protocol.weight_decay or 0.0, 0)
+    rate, decay = protocol.rate or 0.01, protocol.weight_decay or 0.0
+    plan = TrainingSettings("estimate", 1, rate, batch, decay, 0, optimiser=protocol.optimiser)
     start = time.perf_counter()
     train(network, replace(data, train=few, validation=one), plan)
     return time.perf_counter() - start

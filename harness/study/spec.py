@@ -50,7 +50,7 @@ class Spec(Protocol):
     backend: Backend = Field("eager", description="backend of the timed networks")
     timing_batch: int = Field(64, ge=1, description="pictures in a timed batch")
     timing_rounds: int = Field(20, ge=4, description="timed rounds of each network")
-    preset: str = Field("", description="configuration shipped with PruneBench; see `prunebench list presets`")
+    preset: str = Field("", description="a name of `prunebench list presets`, or the path of one's own TOML file")
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -81,17 +81,11 @@ def make_spec(options: Mapping[str, Any], config: Path | str | None = None, defa
     filed = _read_toml(Path(config).read_text, str(config)) if config else {}
     bare = config is None and not _TASKS & given.keys()
     chosen = given.get("preset") or filed.get("preset") or (default_preset if bare else "")
-    base: dict[str, Any] = {}
-    if chosen:
-        if not isinstance(chosen, str) or chosen not in presets():
-            raise unknown("preset", str(chosen), presets())
-        preset = resources.files("prunebench") / "presets" / f"{chosen}.toml"
-        base = _read_toml(preset.read_text, f"preset {chosen}")
-    layers = (base, filed, given)
+    layers = (_read_preset(chosen) if chosen else {}, filed, given)
     merged: dict[str, Any] = {}
     for layer in layers:
         merged = {**_without_other_tasks(merged, layer), **layer}
-    merged["preset"] = chosen if _is_preset(*layers) else ""
+    merged["preset"] = Path(chosen).name.removesuffix(".toml") if _is_preset(*layers) else ""
     for name in ("criteria", "datasets", "models", "plugin"):
         value = merged.get(name)
         if isinstance(value, str) or (isinstance(value, list | tuple) and all(isinstance(v, str) for v in value)):
@@ -104,10 +98,29 @@ def make_spec(options: Mapping[str, Any], config: Path | str | None = None, defa
         raise _as_user_error(error) from None
     _check_values(spec)
     _check_tasks(spec)
+    if spec.rung_step and spec.rung != Protocol.model_fields["rung"].default:
+        raise UserError(f"--rung {spec.rung:g} and --rung-step {spec.rung_step:g} are two ladders; give one of them")
     places: dict[str, Any] = {"results": absolute(spec.results), "data_root": absolute(spec.data_root)}
     if spec.weights:
         places["weights"] = str(absolute(spec.weights))
     return spec.model_copy(update=places)
+
+
+def _read_preset(chosen: Any) -> dict[str, Any]:
+    """Read a shipped preset by its name or another by its path. Plugins that a file names lie relative to the file."""
+    if not isinstance(chosen, str) or not chosen.endswith(".toml"):
+        if not isinstance(chosen, str) or chosen not in presets():
+            raise unknown("preset", str(chosen), presets())
+        return _read_toml((resources.files("prunebench") / "presets" / f"{chosen}.toml").read_text, f"preset {chosen}")
+    path = absolute(Path(chosen))
+    options = _read_toml(path.read_text, chosen)
+    if "preset" in options:
+        raise UserError(f"{chosen}: a preset names no other preset; copy the options that it shall have")
+    if isinstance(plugins := options.get("plugin"), str | list):
+        named = split_list([str(one) for one in plugins] if isinstance(plugins, list) else plugins)
+        beside = {one: path.parent / one for one in named}
+        options["plugin"] = [str(file) if file.is_file() else one for one, file in beside.items()]
+    return options
 
 
 def _without_other_tasks(lower: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:

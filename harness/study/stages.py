@@ -98,7 +98,7 @@ class StagePlan:
             "block": self.block,
             "packages": _packages(),
             "protocol": PROTOCOL_VERSION,
-            **self._options(*_DENSE, *_START),
+            **self._options(*_DENSE, *_START, *_TRAINING),
         }
         if self.protocol.weights:
             facts["weights"] = self.protocol.weights.rpartition(" ")[2]  # the digest alone: a file may be renamed
@@ -121,7 +121,7 @@ class StagePlan:
         rungs = self.protocol.rungs_above(keep)
         epochs = self.protocol.finetune_epochs
         if self.protocol.restart:
-            parent, epochs = self._trunk(method, 0), epochs + rungs * self.protocol.rung_epochs
+            parent, epochs = self._trunk(method, 0), epochs + self.protocol.epochs_of_rungs(rungs)
         else:
             parent = self._trunk(method, rungs)
         point = self._cut("point", method, parent, "finetune", keep=keep, epochs=epochs)
@@ -140,7 +140,8 @@ class StagePlan:
         stage = self.sparse(method.of if method.of is not None else method)
         for number in range(1, rungs + 1):
             keep = self.protocol.rung_keep(number)
-            stage = self._cut("rung", method, stage, f"rung {number}", keep=keep, epochs=self.protocol.rung_epochs)
+            epochs = self.protocol.epochs_at(number)
+            stage = self._cut("rung", method, stage, f"rung {number}", keep=keep, epochs=epochs)
         return stage
 
     def _cut(self, kind: Kind, method: Method, parent: Stage, label: str, *, keep: float, epochs: int) -> Stage:
@@ -169,11 +170,13 @@ class StagePlan:
         return Stage("point", "scratch", key, epochs, keep, self.dense(), copies)
 
     def _options(self, *names: str) -> dict[str, Any]:
-        return {name: getattr(self.protocol, name) for name in names}
+        return self.protocol.facts(*names)
 
 
 _START = ("normalise", "frozen_epochs", "frozen_rate")
 _DENSE = ("epochs", "batch", "rate", "weight_decay", "train_fraction", "validation_fraction", "mixed_precision", "tf32")
+_TRAINING = ("optimiser", "constant_rate")  # of every stage
 _CALIBRATION = ("calibration", "calibration_batch")
-SCORING = (*_DENSE, *_START, "weights", *_CALIBRATION, "coupled")  # what decides the scores of a dense network
+# what decides the scores of a dense network
+SCORING = (*_DENSE, *_START, *_TRAINING, "weights", *_CALIBRATION, "coupled")
 _SELECTION = ("ranking", "coupled", "floor", "round_to", *_CALIBRATION)

@@ -179,7 +179,10 @@ def _filled(protocol: Protocol, model: Model, checkpoint: Path | None, complete:
 
     complete: whether the model comes trained for these classes, its classifier included.
     """
+    trained = checkpoint is not None or model.pretrained
     missing = {**dataclasses.asdict(model.training), "normalise": model.normalise}
+    if protocol.optimiser != "sgd":
+        missing |= {"rate": 1e-4 if trained else 1e-3, "weight_decay": 0.01 if protocol.optimiser == "adamw" else 0.0}
     if complete:
         missing["epochs"] = 0
     filled = {name: value for name, value in missing.items() if getattr(protocol, name) is None}
@@ -188,7 +191,6 @@ def _filled(protocol: Protocol, model: Model, checkpoint: Path | None, complete:
     elif model.digest:
         filled["weights"] = f"{model.name} {model.digest}"
     protocol = Protocol.model_validate(protocol.model_dump() | filled)
-    trained = checkpoint is not None or model.pretrained
     if protocol.frozen_rate != 1 and not protocol.frozen_epochs:
         raise UserError(f"--frozen-rate {protocol.frozen_rate:g} needs --frozen-epochs, which is 0; give both")
     if protocol.epochs == 0 and not trained:

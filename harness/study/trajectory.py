@@ -80,7 +80,7 @@ class Trajectory:
             ranking=self.protocol.ranking,
         )
         key = key_of(self.plan.point(self.method, keep).key, cell.model_dump())
-        return Record(key=key, cell=cell, protocol=self.protocol.model_dump(), fingerprint=self.task.fingerprint)
+        return Record(key=key, cell=cell, protocol=self.protocol.facts(), fingerprint=self.task.fingerprint)
 
     def finished(self, keep: float) -> Record | None:
         """Read the record of a point; None where it is not finished, or can now be compared with plain training."""
@@ -252,7 +252,8 @@ class Trajectory:
             weight_decay=self.protocol.weight_decay,
             seed=self.seed,
             precision=half,
-            constant=stage.kind == "sparse" and keeps_rate(self._regulariser(stage)),
+            constant=self.protocol.constant_rate or (stage.kind == "sparse" and keeps_rate(self._regulariser(stage))),
+            optimiser=self.protocol.optimiser,
         )
 
     def _record(self, blank: Record, stage: Stage, network: Network) -> Record:

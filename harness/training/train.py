@@ -1,6 +1,6 @@
-"""Run one training stage: SGD with Nesterov momentum. The rate warms up and falls as a cosine, or stays constant.
+"""Run one training stage: SGD with Nesterov momentum, Adam or AdamW.
 
-The network of the last epoch is the result.
+The rate warms up and falls as a cosine, or stays constant. The network of the last epoch is the result.
 """
 
 import math
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from prunebench.plugins.guard import called, keeping, settings as global_setting
 from prunebench.plugins.regulariser import Attached, Regulariser
 from prunebench.pruning.masks import held
 from prunebench.pruning.network import Network
+from prunebench.records.names import OptimiserName
 from prunebench.records.record import Epoch
 from prunebench.records.sparse import SparseFacts
 from prunebench.seeding import generator, seeded
@@ -50,6 +52,7 @@ class TrainingSettings:
     precision: torch.dtype | None = None
     only: tuple[str, ...] = ()
     constant: bool = False
+    optimiser: OptimiserName = "sgd"
 
 
 @dataclass
@@ -220,11 +223,19 @@ def _step(
     return loss.detach()
 
 
-def _optimiser(model: nn.Module, settings: TrainingSettings, attached: Attached | None) -> torch.optim.SGD:
-    groups = [{"params": list(model.parameters()), "weight_decay": settings.weight_decay, "factor": 1.0}]
+def _optimiser(model: nn.Module, settings: TrainingSettings, attached: Attached | None) -> torch.optim.Optimizer:
+    own = {"params": list(model.parameters()), "weight_decay": settings.weight_decay, "factor": 1.0}
+    groups: list[dict[str, Any]] = [own]
     if attached is not None and attached.parameters:
         groups.append({"params": attached.parameters, "weight_decay": 0.0, "factor": attached.rate_factor})
-    return torch.optim.SGD(groups, lr=settings.rate, momentum=0.9, nesterov=True)
+    return _OPTIMISERS[settings.optimiser](groups, lr=settings.rate)
+
+
+_OPTIMISERS: dict[OptimiserName, Callable[..., torch.optim.Optimizer]] = {
+    "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+}
 
 
 def _at_start(

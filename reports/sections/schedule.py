@@ -15,7 +15,7 @@ def schedule_section(results: Results) -> Section:
     if not rows:
         return Section("Schedule", (), "No point came out.")
     caption = "Epochs at peak learning rate; a rung is one step of the ladder."
-    text = "" if any(_total_epochs(p) for p in protocols.values()) else "Nothing was trained: fine-tuned means as cut."
+    text = "" if any(_trains(p) for p in protocols.values()) else "Nothing was trained: fine-tuned means as cut."
     return Section("Schedule", (*([Text(text)] if text else []), Table(caption, HEADER, rows, text_columns=2)))
 
 
@@ -25,6 +25,10 @@ def _row(protocol: dict[str, Any]) -> tuple[str, ...]:
     start = str(protocol.get("weights") or "its own or fresh weights")
     if protocol.get("normalise") == "imagenet":
         start += ", ImageNet's colours"
+    if protocol.get("optimiser", "sgd") != "sgd":
+        start += f"; trained by {_OPTIMISERS[protocol['optimiser']]}"
+    if protocol.get("constant_rate"):
+        start += "; constant rates"
     return (
         start,
         _stage_cell(protocol.get("frozen_epochs", 0), peak * protocol.get("frozen_rate", 1.0)),
@@ -32,13 +36,21 @@ def _row(protocol: dict[str, Any]) -> tuple[str, ...]:
         _stage_cell(protocol.get("sparse_epochs", 0), peak * protocol.get("sparse_rate", 0)),
         _stage_cell(protocol.get("rung_epochs", 0), peak * protocol.get("finetune_rate", 0)),
         _stage_cell(protocol.get("finetune_epochs", 0), peak * protocol.get("finetune_rate", 0)),
-        "once for each keep; rungs' epochs join fine-tuning" if restart else f"ladder of x{protocol.get('rung', 0):g}",
+        "once for each keep; rungs' epochs join fine-tuning" if restart else _ladder(protocol),
     )
 
 
-def _stage_cell(epochs: int | None, rate: float) -> str:
+def _ladder(protocol: dict[str, Any]) -> str:
+    step = protocol.get("rung_step", 0)
+    return f"ladder of {100 * step:.3g} % of the dense network" if step else f"ladder of x{protocol.get('rung', 0):g}"
+
+
+def _stage_cell(epochs: int | str | None, rate: float) -> str:
     return f"{epochs} at {rate:.2g}" if epochs else "none"
 
 
-def _total_epochs(protocol: dict[str, Any]) -> int:
-    return sum(protocol.get(f"{stage}epochs") or 0 for stage in ("frozen_", "", "sparse_", "rung_", "finetune_"))
+def _trains(protocol: dict[str, Any]) -> bool:
+    return any(protocol.get(f"{stage}epochs") for stage in ("frozen_", "", "sparse_", "rung_", "finetune_"))
+
+
+_OPTIMISERS = {"adam": "Adam", "adamw": "AdamW"}

@@ -45,6 +45,42 @@ def test_every_preset_can_be_read_and_says_what_for(name: str) -> None:
     assert len(presets()[name]) > 10
 
 
+def test_a_preset_may_be_a_file_of_ones_own_with_plugins_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "score.py").write_text("")
+    preset = tmp_path / "mine" / "paper.toml"
+    preset.write_text('plugin = ["score.py", "package.module"]\ndatasets = ["mnist"]\nepochs = 7')
+    monkeypatch.chdir(tmp_path)
+    spec = make_spec({"preset": "mine/paper.toml"}, default_preset="quick")
+    assert spec.plugin == (str(tmp_path / "mine" / "score.py"), "package.module")
+    assert (spec.preset, spec.epochs, spec.datasets, spec.models) == ("paper", 7, ("mnist",), ("lenet5",))
+    changed = make_spec({"preset": str(preset), "epochs": "2"}, toml(tmp_path, "seeds = 3"))
+    assert (changed.preset, changed.epochs, changed.seeds) == ("", 2, "3")
+
+
+@pytest.mark.parametrize("text", ["preset = 'quick'", "epoch = 3", "epochs = ", None])
+def test_a_preset_file_that_cannot_be_used(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "paper.toml").write_text(text)
+    with pytest.raises(UserError, match=r"paper\.toml"):
+        make_spec({"preset": str(tmp_path / "paper.toml")})
+
+
+def test_two_ladders_are_refused() -> None:
+    assert make_spec({"rung_step": "0.125"}).rung_step == 0.125
+    with pytest.raises(UserError, match=r"--rung 0\.9 and --rung-step 0\.125 are two ladders"):
+        make_spec({"rung": 0.9, "rung_step": 0.125})
+
+
+def test_epochs_by_rung_as_typed_and_as_filed(tmp_path: Path) -> None:
+    assert make_spec({"rung_epochs": "3,2,1"}).rung_epochs == "3,2,1"
+    assert make_spec({}, toml(tmp_path, "rung-epochs = [3, 2, 1]")).rung_epochs == "3,2,1"
+    with pytest.raises(UserError, match="--rung-epochs 3;2: must be a whole number, or a list such as 3,2,1"):
+        make_spec({"rung_epochs": "3;2"})
+
+
 def test_a_changed_preset_is_not_that_preset() -> None:
     assert make_spec({"preset": "quick", "results": "/tmp/x", "workers": "2"}).preset == "quick"
     assert make_spec({"preset": "quick", "epochs": "3"}).preset == ""

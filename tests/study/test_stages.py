@@ -105,7 +105,10 @@ SAME, OTHER_POINT, OTHER_SPARSE, OTHER_DENSE = 3, 2, 1, 0
         ("seed", 1, OTHER_DENSE),
         ("sparse_epochs", 3, OTHER_SPARSE),
         ("sparse_rate", 0.5, OTHER_SPARSE),
+        ("optimiser", "adam", OTHER_DENSE),
+        ("constant_rate", True, OTHER_DENSE),
         ("rung", 0.9, OTHER_POINT),
+        ("rung_step", 0.125, OTHER_POINT),
         ("rung_epochs", 3, OTHER_POINT),
         ("finetune_epochs", 3, OTHER_POINT),
         ("finetune_rate", 0.5, OTHER_POINT),
@@ -131,6 +134,34 @@ def test_every_option_of_the_protocol_is_tried_above() -> None:
         if m.name == "parametrize"
     )
     assert {option for option, _, _ in mark.args[1]} == {*Protocol.model_fields, "seed"}
+
+
+def test_options_that_came_later_are_in_no_key_at_their_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("magnitude", "hsqgl12+obd", "scratch:magnitude", "dense_continued")
+    before = [keys(point(name)) for name in names]
+    monkeypatch.setattr(stages, "_TRAINING", ())  # as if the optimiser and its rates had never been options
+    assert [keys(point(name)) for name in names] == before
+    assert point("magnitude", rung_step=0.0, optimiser="sgd", constant_rate=False).key == before[0][-1]
+
+
+def test_rungs_that_remove_an_equal_share_each() -> None:
+    chain = point("magnitude", 0.39394, rung_step=0.121212, rung_epochs="3,2,1").chain()
+    assert [stage.keep for stage in chain[2:-1]] == pytest.approx([1 - n * 512 / 4224 for n in range(1, 5)], abs=1e-5)
+    assert [stage.epochs for stage in chain[2:-1]] == [3, 2, 1, 1]
+
+
+def test_epochs_that_fall_move_no_rung_before_they_differ() -> None:
+    one, other = (keys(point("magnitude", 0.4, rung_epochs=epochs)) for epochs in (3, "3,3,1"))
+    assert [a == b for a, b in zip(one, other, strict=True)] == [True, True, True, True, False, False, False]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_every_rung_trains_its_own_epochs(restart: bool) -> None:
+    options = {"sparse_epochs": 4, "rung_epochs": "5,2", "finetune_epochs": 1, "restart": restart}
+    for name in ("magnitude", "scratch:magnitude"):
+        assert sum(stage.epochs for stage in point(name, 0.5, **options).chain()) == 3 + 4 + (5 + 2 + 2) + 1 + (
+            3 if name.startswith("scratch") else 0
+        )
 
 
 def test_the_budget_metric_counts_for_criteria() -> None:

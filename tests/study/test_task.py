@@ -100,6 +100,13 @@ def test_the_familys_defaults_fill_what_was_not_given() -> None:
     assert (given.epochs, given.batch, given.rate, given.weight_decay) == (2, own.batch, own.rate, 0.0)
 
 
+@pytest.mark.parametrize(("optimiser", "weight_decay"), [("adam", 0.0), ("adamw", 0.01)])
+def test_adaptive_optimisers_have_rates_of_their_own(optimiser: str, weight_decay: float) -> None:
+    filled = task(optimiser=optimiser).protocol
+    assert (filled.rate, filled.weight_decay, filled.batch) == (1e-3, weight_decay, MODEL.training.batch)
+    assert task(optimiser=optimiser, rate=0.5).protocol.rate == 0.5
+
+
 def test_a_task_is_made_once() -> None:
     assert task() is task()
     assert task(epochs=3) is not task()
@@ -193,6 +200,10 @@ def test_dense_networks_start_from_a_checkpoint(checkpoint: Path) -> None:
     assert all((value == 1).all() for value in dense(ready).values())
     assert re.fullmatch(r"lenet5\.pt [0-9a-f]{16}", ready.protocol.weights)
     assert ready.protocol.epochs == 0
+
+
+def test_adam_starts_lower_from_trained_weights(checkpoint: Path) -> None:
+    assert task(weights=str(checkpoint), epochs=1, optimiser="adam").protocol.rate == 1e-4
 
 
 def test_a_new_classifier_does_not_come_from_the_checkpoint(checkpoint: Path) -> None:

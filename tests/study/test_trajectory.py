@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from prunebench.errors import CellError
-from prunebench.records.protocol import PROTOCOL_VERSION
+from prunebench.records.protocol import LATER, PROTOCOL_VERSION, Protocol
 from prunebench.records.record import Record
 from prunebench.records.stage import read_stage_facts
 from prunebench.study.cut import Cutter
@@ -115,6 +115,7 @@ def test_numbers_of_a_record_fit_together(computed: Any) -> None:
         assert record.top5 is None
         assert record.environment.threads == 1
         assert record.protocol_version == PROTOCOL_VERSION
+        assert set(record.protocol) == {*Protocol.model_fields} - LATER
         assert set(record.environment.kernels.values()) == {cpu_kernels()}
         assert set(record.environment.seconds) == {label.split(" 0.")[0] for label in epochs(record)}
 

@@ -13,6 +13,7 @@ from prunebench.data.splits import BlockData, Split
 from prunebench.errors import CellError
 from prunebench.plugins.regulariser import AttachedTerm, Penalty
 from prunebench.pruning.network import Network, Table
+from prunebench.records.names import OptimiserName
 from prunebench.records.sparse import did_nothing
 from prunebench.seeding import generator
 from prunebench.training.train import TrainingSettings, rate_at, train
@@ -228,3 +229,25 @@ def test_every_epoch_is_told() -> None:
     told: list[str] = []
     train(network(), data(), PLAN, tick=told.append)
     assert told == ["dense epoch 1/2", "dense epoch 2/2"]
+
+
+@pytest.mark.parametrize(("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
+def test_an_adaptive_optimiser_steps_as_torchs_own(name: OptimiserName, kind: type[torch.optim.Optimizer]) -> None:
+    plan = replace(PLAN, epochs=1, batch=16, rate=1e-3, weight_decay=0.1, optimiser=name)
+    ours, theirs = network(), network().model  # one batch of all pictures: their order does not matter
+    optimiser = kind(theirs.parameters(), lr=1e-3, weight_decay=0.1)  # type: ignore[call-arg]
+    inputs, labels = data().train.batches(16)[0]
+    F.cross_entropy(theirs(inputs), labels).backward()
+    optimiser.step()
+    train(ours, data(), plan)
+    for a, b in zip(ours.model.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_the_first_step_of_adam_is_the_rate_for_every_weight() -> None:
+    net = network()
+    before = [p.detach().clone() for p in net.model.parameters()]
+    train(net, data(), replace(PLAN, epochs=1, batch=16, rate=1e-3, weight_decay=0.0, optimiser="adam"))
+    moved = torch.cat([(a - b).detach().abs().flatten() for a, b in zip(net.model.parameters(), before, strict=True)])
+    assert float(moved.max()) == pytest.approx(1e-3, rel=1e-3)
+    assert float(moved.median()) == pytest.approx(1e-3, rel=0.02)

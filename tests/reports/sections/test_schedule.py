@@ -29,6 +29,13 @@ def test_a_checkpoint_that_was_only_cut(make: SimpleNamespace) -> None:
     assert set(row[2:7]) == {"none"}
 
 
+def test_a_ladder_of_equal_steps_with_fewer_epochs_each(make: SimpleNamespace) -> None:
+    texts, row = rows(make, rung_step=0.121212, rung_epochs="3,2,1", optimiser="adam", constant_rate=True)
+    assert texts == []
+    assert row[1].endswith("; trained by Adam; constant rates")
+    assert (row[5], row[7]) == ("3,2,1 at 0.01", "ladder of 12.1 % of the dense network")
+
+
 def test_a_new_classifier(make: SimpleNamespace) -> None:
     _, row = rows(make, frozen_epochs=3, frozen_rate=0.5)
     assert row[2] == "3 at 0.05"
