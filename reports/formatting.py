@@ -5,14 +5,16 @@ from typing import Any
 
 import pandas as pd
 
+from prunebench.reports.language.message import Message, say, say_many
 from prunebench.reports.statistics.intervals import Interval
 
 MISSING = "n/a"  # never an empty field
 BEYOND_BOUND = "§"
-BEYOND_BOUND_NOTE = (
-    f"{BEYOND_BOUND} the t interval reaches beyond what the number can be (an accuracy: 0 or 100 %), as it does near a "
-    "bound or with few seeds: read the bound there. Half of it is 12.7 standard errors with two seeds, 4.3 with three, "
-    "2.3 with ten."
+BEYOND_BOUND_NOTE = say(
+    "{mark} the t interval reaches beyond what the number can be (an accuracy: 0 or 100 %), as it does near a bound or "
+    "with few seeds: read the bound there. Half of it is 12.7 standard errors with two seeds, 4.3 with three, 2.3 with "
+    "ten.",
+    mark=BEYOND_BOUND,
 )
 
 
@@ -144,14 +146,16 @@ def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}" + ("" if number == 1 else "s")
 
 
-def count_range(counts: Iterable[int], thing: str) -> str:
-    """Write the smallest and the largest of several counts.
+def seed_counts(counts: Iterable[int]) -> Message:
+    """Write the smallest and the largest of several numbers of seeds.
 
-    >>> count_range([10, 3], "seed"), count_range([10, 10], "seed")
+    >>> seed_counts([10, 3]), seed_counts([10, 10])
     ('3 to 10 seeds', '10 seeds')
     """
     few, many = min(found := list(counts)), max(found)
-    return counted(many, thing) if few == many else f"{few:,} to {counted(many, thing)}"
+    if few < many:
+        return say_many("{few} to {number} seed", "{few} to {number} seeds", many, few=format(few, ","))
+    return say_many("{number} seed", "{number} seeds", many)
 
 
 def duration(seconds: float) -> str:

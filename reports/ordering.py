@@ -1,6 +1,7 @@
 """The baseline and the controls of a comparison, the names of budget metrics, and the order of rows."""
 
 from prunebench.records import names as reserved
+from prunebench.reports.language.message import say
 
 BASELINE = "magnitude"
 RANDOM = reserved.RANDOM
@@ -9,7 +10,12 @@ CONTROLS = (RANDOM, *reserved.CONTROLS)
 DENSE = "dense"  # the reference that is no criterion: the dense network of the block
 LOCAL = reserved.RANKINGS[0]  # under this ranking all criteria leave the same widths
 KEEP_TOLERANCE = 0.02  # of achieved keeps: networks further apart do not cost the same, and are flagged
-METRIC_WORDS: dict[object, str] = {"macs": "MACs", "params": "parameters", "units": "units", "weights": "weights"}
+METRIC_WORDS: dict[object, str] = {
+    "macs": say("MACs"),
+    "params": say("parameters"),
+    "units": say("units"),
+    "weights": say("weights"),
+}
 
 
 def cost_metric(metric: str) -> str:

@@ -11,6 +11,7 @@ from prunebench.records.record import Cell, Record
 from prunebench.records.requested import Requested
 from prunebench.records.scoring_cost import ScoringCost
 from prunebench.records.tuning import Choice
+from prunebench.reports.language.message import say
 from prunebench.reports.points import Point, RecordBySeed, group_by_point
 from prunebench.reports.protocols import name_tasks
 
@@ -93,9 +94,10 @@ class Results:
             return ()
         seeds = len({cell.seed for cell in cells})
         reasons = {
-            "the preset is `quick`": self.preset == "quick",
-            "digits is a toy task": all(cell.dataset == "digits" for cell in cells),
-            f"{seeds} of at least {FEWEST_OF_EVIDENCE} seeds": seeds < FEWEST_OF_EVIDENCE,
+            say("the preset is `quick`"): self.preset == "quick",
+            say("digits is a toy task"): all(cell.dataset == "digits" for cell in cells),
+            say("{seeds} of at least {needed} seeds", seeds=seeds, needed=FEWEST_OF_EVIDENCE): seeds
+            < FEWEST_OF_EVIDENCE,
         }
         return tuple(reason for reason, holds in reasons.items() if holds)
 

@@ -87,10 +87,13 @@ class Results:
         return differences_table(self.found)
 
     @in_python_words(output="folder")
-    def report(self, folder: str | Path = "report", margin: float = 0.5, parquet: bool = False) -> Path:
+    def report(
+        self, folder: str | Path = "report", margin: float = 0.5, parquet: bool = False, lang: str = "en"
+    ) -> Path:
         """Write the report into a folder, as `prunebench report` does. Returns the path of its page.
 
-        margin: the loss of accuracy that counts as none, in points. parquet: write the tables as Parquet, too.
+        margin: the loss of accuracy that counts as none, in points. parquet: write the tables as Parquet, too. lang:
+        language of the page, `en` or `fa`.
         """
         from prunebench.reports.output.writing import refuse_results_folder, write_report
 
@@ -99,7 +102,7 @@ class Results:
             raise UserError(f"margin={margin:g}: not between 0 and 100; give points of accuracy such as 0.5")
         place = absolute(check_folder(folder, "folder"))
         refuse_results_folder(self.folder, place)
-        write_report(self.found, place, margin / 100, parquet)
+        write_report(self.found, place, margin / 100, parquet, lang=lang)
         return place / "index.html"
 
     def plot(self) -> "alt.TopLevelMixin":

@@ -184,6 +184,7 @@ def report(
     output: Annotated[Path, typer.Option("--output", "-o", help="folder to write")] = Path("report"),
     margin: MarginOption = _MARGIN,
     parquet: Annotated[bool, typer.Option("--parquet", help="write the tables as Parquet, too; needs pyarrow")] = False,
+    lang: Annotated[str, typer.Option(help="language of the page: en or fa (Persian)")] = "en",
 ) -> None:
     """Write the report: Markdown, LaTeX, CSV, figures and an HTML page."""
     from prunebench.reports.combining import read_all
@@ -191,7 +192,7 @@ def report(
 
     for source in sources:
         refuse_results_folder(source, output)
-    for path in write_report(read_all(sources), output, fraction(margin, "--margin"), parquet):
+    for path in write_report(read_all(sources), output, fraction(margin, "--margin"), parquet, lang=lang):
         typer.echo(path)
 
 

@@ -20,6 +20,7 @@ from prunebench.reports.points import (
 )
 from prunebench.reports.results import Results
 
+FAILED, NOT_RUN, NO_SEED = "failed", "was not run", "has no seed in common"  # why a comparison is lacking
 CAUSES = ("units", "weights", "pruning", "training", "allocation", "combination")
 COLUMNS = [*POINT_COLUMNS, "cause", "reference", "reference_ranking", "n"]
 
@@ -63,9 +64,9 @@ def parts_without_pair(results: Results) -> Iterator[tuple[Point, str, str]]:
         units = [ours._replace(criterion=f"{SHUFFLE}:{ours.criterion}")] if lacks_units else []
         for other in [*units, *_parts(ours)]:
             if other not in found:
-                yield ours, other.criterion, "failed" if other in failed else "was not run"
+                yield ours, other.criterion, FAILED if other in failed else NOT_RUN
             elif not shared_seeds(found[ours], found[other]):
-                yield ours, other.criterion, "has no seed in common"
+                yield ours, other.criterion, NO_SEED
 
 
 def _parts(ours: Point) -> list[Point]:

@@ -7,14 +7,16 @@ import pandas as pd
 
 from prunebench.reports.document import Table
 from prunebench.reports.formatting import MISSING, accuracy_with_half, as_multiple, is_missing, percent
+from prunebench.reports.language.message import SPACE, joined, say
 from prunebench.reports.ordering import BASELINE, METRIC_WORDS, cost_metric
 from prunebench.reports.points import POINT_COLUMNS, Point
 from prunebench.reports.row_text import difference_cell, verdict_cell
 
-CAPTION = (
+CAPTION = say(
     "Accuracy in % after fine-tuning, dense and as cut: mean ± half of the 95 % t interval over n seeds. Difference to "
-    f"`{BASELINE}` in points, paired. Kept: MACs, or single weights. Compression: parameters, dense / pruned. "
-    "Theoretical: speed-up by MACs."
+    "`{baseline}` in points, paired. Kept: MACs, or single weights. Compression: parameters, dense / pruned. "
+    "Theoretical: speed-up by MACs.",
+    baseline=BASELINE,
 )
 Row = Mapping[Any, Any]
 
@@ -27,7 +29,8 @@ def points_table(summary: pd.DataFrame, differences: pd.DataFrame, setting: str,
     for row in summary.to_dict("records"):
         other = paired.get(Point(*(row[name] for name in POINT_COLUMNS)))
         rows.append(tuple(cell(row, other) for _, cell in columns))
-    caption = f"{CAPTION} Measured: {setting}." if setting else CAPTION
+    measured = [say("Measured: {setting}.", setting=setting)] if setting else []
+    caption = joined([CAPTION, *measured], SPACE)
     return Table(caption, tuple(name for name, _ in columns), tuple(rows), text_columns=4, tools=True)
 
 

@@ -1,26 +1,32 @@
 """The section on separation of causes."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
-from prunebench.reports.analysis.causes import CAUSES
+from prunebench.reports.analysis.causes import CAUSES, FAILED, NOT_RUN
 from prunebench.reports.document import Items, Part, Section, Table, Text
 from prunebench.reports.formatting import signed_points
+from prunebench.reports.language.message import Message, joined, say
 from prunebench.reports.ordering import METRIC_WORDS
 from prunebench.reports.points import PANEL_COLUMNS, Point
 from prunebench.reports.row_text import difference_cell, keep_of_metric
 
 MEANING = {
-    "units": "units: X against random units in the same widths (`shuffle:X`; under `local` ranking also `random`)",
-    "weights": "weights: X against the same widths with fresh weights, trained for the whole budget (`scratch:X`)",
-    "pruning": "pruning: X against the network that was not pruned but trained as long (`dense_continued`)",
-    "training": "training: `dense_continued` against the dense network it began with, what the extra epochs gave alone",
-    "allocation": "allocation: X against X under `local` ranking, the same score with other widths",
-    "combination": "combination: A+B against A and B alone; against the part with the regulariser: what the other's "
-    "score did; against that other: what the regulariser did",
+    "units": say("units: X against random units in the same widths (`shuffle:X`; under `local` ranking also `random`)"),
+    "weights": say("weights: X against the same widths with fresh weights, trained for the whole budget (`scratch:X`)"),
+    "pruning": say("pruning: X against the network that was not pruned but trained as long (`dense_continued`)"),
+    "training": say(
+        "training: `dense_continued` against the dense network it began with, what the extra epochs gave alone"
+    ),
+    "allocation": say("allocation: X against X under `local` ranking, the same score with other widths"),
+    "combination": say(
+        "combination: A+B against A and B alone; against the part with the regulariser: what the other's score did; "
+        "against that other: what the regulariser did"
+    ),
 }
+TITLE = say("What caused it?")
 
 
 def causes_section(causes: pd.DataFrame, unpaired: Iterable[tuple[Point, str, str]]) -> Section:
@@ -28,15 +34,14 @@ def causes_section(causes: pd.DataFrame, unpaired: Iterable[tuple[Point, str, st
 
     unpaired: as `causes.parts_without_pair`.
     """
-    title = "What caused it?"
     paired = causes[causes["n"] > 0]
     missing = tuple(_missing_comparisons(unpaired))
     gaps: list[Part] = []
     if missing:
-        gaps = [Text("Comparisons that are lacking:"), Items(missing)]
+        gaps = [Text(say("Comparisons that are lacking:")), Items(missing)]
     if not len(paired):
-        why = "No control was run that would separate causes."
-        return Section(title, (Text(why), *gaps)) if gaps else Section(title, (), why)
+        why = say("No control was run that would separate causes.")
+        return Section(TITLE, (Text(why), *gaps)) if gaps else Section(TITLE, (), why)
     ranges = tuple(
         (str(task), str(ranking), str(cause), _range_of_differences(part))
         for (task, ranking, cause), part in paired.groupby([*PANEL_COLUMNS[:2], "cause"], sort=False)
@@ -57,14 +62,14 @@ def causes_section(causes: pd.DataFrame, unpaired: Iterable[tuple[Point, str, st
     header = ("task", "ranking", "cause", "criterion", "reference", "keep", "n", "difference in points")
     meaning = tuple(MEANING[cause] for cause in CAUSES if cause in set(paired["cause"]))
     table = Table(
-        "Each comparison, paired, with 95 % t interval; not corrected.",
+        say("Each comparison, paired, with 95 % t interval; not corrected."),
         header,
         rows,
         6,
         folded=True,
     )
-    spans = Table("By cause.", ("task", "ranking", "cause", "differences in points"), ranges, 4, folded=True)
-    return Section(title, (Items(meaning), *gaps, spans, table), name="causes")
+    spans = Table(say("By cause."), ("task", "ranking", "cause", "differences in points"), ranges, 4, folded=True)
+    return Section(TITLE, (Items(meaning), *gaps, spans, table), name="causes")
 
 
 def _missing_comparisons(unpaired: Iterable[tuple[Point, str, str]]) -> Iterator[str]:
@@ -72,8 +77,29 @@ def _missing_comparisons(unpaired: Iterable[tuple[Point, str, str]]) -> Iterator
     for point, part, why in unpaired:
         keeps.setdefault((point._replace(keep=0.0), part, why), []).append(f"{point.keep:g}")
     for (point, part, why), found in keeps.items():
-        where = f"{point.task}, {point.ranking} ranking, keep {', '.join(found)} {METRIC_WORDS[point.metric]}"
-        yield f"{where}: `{point.criterion}` is not compared with `{part}`, which {why}"
+        where = {"task": point.task, "ranking": point.ranking, "keeps": joined(found)}
+        where |= {"metric": METRIC_WORDS[point.metric], "criterion": point.criterion, "part": part}
+        yield _missing_comparison(why, where)
+
+
+def _missing_comparison(why: str, where: Mapping[str, str]) -> Message:
+    if why == FAILED:
+        return say(
+            "{task}, {ranking} ranking, keep {keeps} {metric}: `{criterion}` is not compared with `{part}`, which "
+            "failed",
+            **where,
+        )
+    if why == NOT_RUN:
+        return say(
+            "{task}, {ranking} ranking, keep {keeps} {metric}: `{criterion}` is not compared with `{part}`, which was "
+            "not run",
+            **where,
+        )
+    return say(
+        "{task}, {ranking} ranking, keep {keeps} {metric}: `{criterion}` is not compared with `{part}`, which has no "
+        "seed in common",
+        **where,
+    )
 
 
 def _range_of_differences(part: pd.DataFrame) -> str:

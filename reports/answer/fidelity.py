@@ -7,21 +7,30 @@ import pandas as pd
 from prunebench.reports.analysis.fidelity import HALVES, MEASURES, ORACLE, OVER_ALL, REACHABLE, WITHIN
 from prunebench.reports.answer.fidelity_sentences import fidelity_sentences
 from prunebench.reports.document import Items, Part, Section, Table, Text
-from prunebench.reports.formatting import MISSING, correlation_with_half, counted, duration, is_missing, percent
+from prunebench.reports.formatting import MISSING, correlation_with_half, duration, is_missing, percent
+from prunebench.reports.language.message import SPACE, joined, say, say_many
 from prunebench.reports.results import Results
 from prunebench.reports.sections.comparison import bound_note
 from prunebench.reports.statistics.agreement import SHARE
 
-TITLE = "Fidelity: do the scores tell the truth?"
-NOT_MEASURED = "Not measured here: `pytest benchmarks/test_fidelity.py` with the options of this run adds it."
+TITLE = say("Fidelity: do the scores tell the truth?")
+NOT_MEASURED = say("Not measured here: `pytest benchmarks/test_fidelity.py` with the options of this run adds it.")
 HOW = (
-    "The oracle removes one unit at a time from the dense network, in eval mode with BatchNorm as it is, and takes the "
-    "loss again on held-out pictures (of validation, never of the test split). Removed first is what costs least, so "
-    "scores are compared with the signed change; the agreement with its size alone stands beside it, which is what "
-    "squared and absolute scores estimate. Criteria with a regulariser are here with their score alone.",
-    "The oracle is noisy itself. '{halves}' is how far one half of its pictures agrees with the other, '{reachable}' "
-    "about the most that a score without any error could reach (Spearman only). And it removes units singly, with no "
-    "training after it: a criterion may order single units well and still choose a poor set, or the other way round.",
+    say(
+        "The oracle removes one unit at a time from the dense network, in eval mode with BatchNorm as it is, and takes "
+        "the loss again on held-out pictures (of validation, never of the test split). Removed first is what costs "
+        "least, so scores are compared with the signed change; the agreement with its size alone stands beside it, "
+        "which is what squared and absolute scores estimate. Criteria with a regulariser are here with their score "
+        "alone."
+    ),
+    say(
+        "The oracle is noisy itself. '{halves}' is how far one half of its pictures agrees with the other, "
+        "'{reachable}' about the most that a score without any error could reach (Spearman only). And it removes units "
+        "singly, with no training after it: a criterion may order single units well and still choose a poor set, or "
+        "the other way round.",
+        halves=HALVES,
+        reachable=REACHABLE,
+    ),
 )
 NAMES = {"spearman": "Spearman", "kendall": "Kendall", "weighted": "weighted tau", "lowest": "lowest quarter"}
 
@@ -34,7 +43,7 @@ def fidelity_section(results: Results, fidelity: pd.DataFrame, matrix: pd.DataFr
     if not len(fidelity):
         return Section(TITLE, (), NOT_MEASURED)
     tasks, notes = results.fidelity_tasks, results.fidelity_notes
-    blocks: list[Part] = [Text(text.format(halves=HALVES, reachable=REACHABLE)) for text in HOW]
+    blocks: list[Part] = [Text(text) for text in HOW]
     blocks += [Items(notes)] if notes else []
     for name, part in fidelity.groupby("task", sort=False):
         found = [one for one in results.fidelity if tasks[one.key] == name]
@@ -63,9 +72,10 @@ def _agreement_table(task: str, part: pd.DataFrame) -> Table:
         rows.append((*row, _duration_cell(within["seconds"])))
     header = ("criterion", "n", "Spearman", "to the size", *(NAMES[name] for name in MEASURES[1:]))
     header += (f"all layers: {NAMES['spearman']}", f"all layers: {NAMES['lowest']}", "time")
-    caption = (
-        f"{task}: agreement of scores with the true change of the loss, within layers (mean over them) and over all "
-        "layers, mean ± half of the 95 % t interval over n seeds; to the size: Spearman with the absolute change."
+    caption = say(
+        "{task}: agreement of scores with the true change of the loss, within layers (mean over them) and over all "
+        "layers, mean ± half of the 95 % t interval over n seeds; to the size: Spearman with the absolute change.",
+        task=task,
     )
     return Table(caption, header, tuple(rows), folded=True)
 
@@ -83,17 +93,37 @@ def _duration_cell(value: float | None) -> str:
 
 def _notes(part: pd.DataFrame) -> str:
     units = int(part["units"].max())
-    lowest = f"the truly lowest {percent(SHARE, 0)} of the units"
-    text = "Spearman, Kendall and weighted tau (Kendall's, where mistakes among those that go first count most): "
-    text += "1 is the same order, 0 is chance, -1 the reverse. "
-    text += f"Lowest quarter: the share of {lowest} that is among the scores' lowest, 0 to 1 ({SHARE:g} by chance)."
-    text += f" All layers: {counted(units, 'unit')} at once; * the scores do not claim to be comparable"
-    text += " between layers. Time: of one scoring, and of the oracle for all criteria of a seed."
+    text = say_many(
+        "Spearman, Kendall and weighted tau (Kendall's, where mistakes among those that go first count most): 1 is the "
+        "same order, 0 is chance, -1 the reverse. Lowest quarter: the share of the truly lowest {quarter} of the units "
+        "that is among the scores' lowest, 0 to 1 ({chance} by chance). All layers: {number} unit at once; * the "
+        "scores do not claim to be comparable between layers. Time: of one scoring, and of the oracle for all criteria "
+        "of a seed.",
+        "Spearman, Kendall and weighted tau (Kendall's, where mistakes among those that go first count most): 1 is the "
+        "same order, 0 is chance, -1 the reverse. Lowest quarter: the share of the truly lowest {quarter} of the units "
+        "that is among the scores' lowest, 0 to 1 ({chance} by chance). All layers: {number} units at once; * the "
+        "scores do not claim to be comparable between layers. Time: of one scoring, and of the oracle for all criteria "
+        "of a seed.",
+        units,
+        quarter=percent(SHARE, 0),
+        chance=format(SHARE, "g"),
+    )
     within = part[(part["layer"] == WITHIN) & (part["truth"] == "signed") & ~part["criterion"].isin(ORACLE)]
-    constant = within[within["constant"] > 0].to_dict("records")
-    flat = [f"`{row['criterion']}` in {row['constant']} of {row['layers']}" for row in constant]
-    left_out = f" † constant scores, which order nothing and are left out of the mean: {', '.join(flat)} layers."
-    return text + left_out if flat else text
+    flat = [
+        say(
+            "`{criterion}` in {constant} of {layers}",
+            criterion=r["criterion"],
+            constant=r["constant"],
+            layers=r["layers"],
+        )
+        for r in within[within["constant"] > 0].to_dict("records")
+    ]
+    if not flat:
+        return text
+    left_out = say(
+        "† constant scores, which order nothing and are left out of the mean: {found} layers.", found=joined(flat)
+    )
+    return joined((text, left_out), SPACE)
 
 
 def _matrix_blocks(task: str, pairs: pd.DataFrame) -> list[Part]:
@@ -107,7 +137,10 @@ def _matrix_blocks(task: str, pairs: pd.DataFrame) -> list[Part]:
         found = [known.get(frozenset((name, other))) for other in names]
         cells = ["1" if other == name else _matrix_cell(row) for other, row in zip(names, found, strict=True)]
         rows.append((name, *cells))
-    caption = f"{task}: agreement of the criteria with each other, Spearman within layers, mean over layers and seeds."
+    caption = say(
+        "{task}: agreement of the criteria with each other, Spearman within layers, mean over layers and seeds.",
+        task=task,
+    )
     return [Table(caption, ("", *names), tuple(rows), folded=True)]
 
 
@@ -126,4 +159,4 @@ def _layer_table(task: str, part: pd.DataFrame) -> Table:
             _agreement_cell(known[layer, name], "spearman") if (layer, name) in known else MISSING for name in criteria
         ]
         rows.append((str(layer), str(units), *cells))
-    return Table(f"{task}: Spearman by layer", ("layer", "units", *criteria), tuple(rows), folded=True)
+    return Table(say("{task}: Spearman by layer", task=task), ("layer", "units", *criteria), tuple(rows), folded=True)

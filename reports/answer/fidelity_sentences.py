@@ -8,7 +8,8 @@ import pandas as pd
 
 from prunebench.records.fidelity import Fidelity
 from prunebench.reports.analysis.fidelity import ORACLE, OVER_ALL, REACHABLE, WITHIN
-from prunebench.reports.formatting import correlation_with_half, counted, is_missing, percent, seed_ranges
+from prunebench.reports.formatting import correlation_with_half, is_missing, percent, seed_ranges
+from prunebench.reports.language.message import SEMICOLON, SPACE, Code, Message, code, joined, say, say_many
 from prunebench.reports.ordering import RANDOM, is_control
 from prunebench.reports.results import Results
 
@@ -26,8 +27,10 @@ def fidelity_sentences(part: pd.DataFrame, found: Sequence[Fidelity], results: R
         {r.cell.criterion for r in results.records if "gate" in r.evidence and r.cell.task == found[0].cell.task}
     )
     if gated:
-        names = ", ".join(f"`{name}`" for name in gated)
-        yield f"Left out: {names}: scores that read gates cannot be had from a dense network, which has none."
+        yield say(
+            "Left out: {names}: scores that read gates cannot be had from a dense network, which has none.",
+            names=joined(map(code, gated)),
+        )
 
 
 def _removed_units(part: pd.DataFrame, found: Sequence[Fidelity]) -> str:
@@ -39,11 +42,18 @@ def _removed_units(part: pd.DataFrame, found: Sequence[Fidelity]) -> str:
     changes = [np.concatenate([one.truth(name) for name in one.groups]) for one in blocks.values()]
     pictures = max(sum(one.pictures) for one in blocks.values())
     lower = float(np.mean([(change < 0).mean() for change in changes]))
-    text = (
-        f"{counted(units, 'unit')} of {counted(layers, 'layer')} {'was' if units == 1 else 'were'} removed one by one"
+    return say_many(
+        "Removed one by one: {units} of {layers}, on {pictures}, seed {seeds}. Removing lowered the held-out loss for "
+        "{lower} of them.",
+        "Removed one by one: {units} of {layers}, on {pictures}, seeds {seeds}. Removing lowered the held-out loss for "
+        "{lower} of them.",
+        len(blocks),
+        units=say_many("{number} unit", "{number} units", units),
+        layers=say_many("{number} layer", "{number} layers", layers),
+        pictures=say_many("{number} picture", "{number} pictures", pictures),
+        seeds=seed_ranges(blocks),
+        lower=percent(lower, 0),
     )
-    text += f" on {counted(pictures, 'picture')}, {'seed' if len(blocks) == 1 else 'seeds'} {seed_ranges(blocks)}"
-    return f"{text}. Removing lowered the held-out loss for {percent(lower, 0)} of them."
 
 
 def _rows_within_layers(part: pd.DataFrame, truth: str) -> list[Row]:
@@ -54,40 +64,56 @@ def _rows_within_layers(part: pd.DataFrame, truth: str) -> list[Row]:
 
 def _highest_mean(truth: str, rows: Sequence[Row]) -> str:
     """Name the criterion with the highest mean, if its interval leaves zero out, beside `random` and the reachable."""
-    known = {row["criterion"]: row for row in rows}
+    known = {row["criterion"]: _spearman_text(row) for row in rows}
     methods = [row for row in rows if row["criterion"] not in ORACLE and not is_control(row["criterion"])]
-    what = "the change of the loss" if truth == "signed" else "its size"
-    beside = [
-        f"{_spearman_text(known[name])} {text}"
-        for name, text in ((REACHABLE, "can be reached"), (RANDOM, "has `random`"))
-        if name in known
-    ]
-    tail = f" (about {', '.join(beside)})" if beside else ""
+    what = say("the change of the loss") if truth == "signed" else say("the size of that change")
+    return joined((_highest(what, methods), *_beside(known)), SPACE)
+
+
+def _highest(what: Message, methods: Sequence[Row]) -> Message:
     if not methods:
-        return f"No criterion but controls was compared with {what}{tail}."
+        return say("No criterion but controls was compared with {what}.", what=what)
     shown = [row for row in methods if is_missing(row["spearman_half"]) or row["spearman"] > row["spearman_half"]]
     if not shown:
-        return f"With {what}, no criterion's interval of Spearman's rho lies above zero{tail}."
+        return say("With {what}, no criterion's interval of Spearman's rho lies above zero.", what=what)
     best = max(shown, key=lambda row: float(row["spearman"]))
-    highest = f"`{best['criterion']}` has the highest mean within layers: Spearman {_spearman_text(best)}{tail}"
-    return f"With {what}, {highest}; criteria are not tested against each other here."
+    return say(
+        "With {what}, `{criterion}` has the highest mean within layers: Spearman {rho}; criteria are not tested "
+        "against each other here.",
+        what=what,
+        criterion=best["criterion"],
+        rho=_spearman_text(best),
+    )
+
+
+def _beside(known: dict[str, str]) -> Iterator[Message]:
+    """Give what can be reached, and what `random` has. known: Spearman's rho by criterion, as text."""
+    if REACHABLE in known:
+        yield say("About {rho} can be reached.", rho=known[REACHABLE])
+    if RANDOM in known:
+        yield say("`{random}` has {rho}.", random=RANDOM, rho=known[RANDOM])
 
 
 def _against_chance(rows: Sequence[Row]) -> Iterator[str]:
     """Group the criteria by their interval: above, below or around zero."""
-    groups: dict[str, list[str]] = {}
+    above: list[Code] = []
+    below: list[Code] = []
+    around: list[Code] = []
     for row in rows:
         if row["criterion"] in ORACLE or is_control(row["criterion"]):
             continue
         if pd.isna(row["spearman_half"]) or row["spearman_half"] == 0:  # one seed, or seeds that are all equal
             continue
         rho, half = float(row["spearman"]), float(row["spearman_half"])
-        place = "above zero" if rho > half else "below zero" if rho < -half else "around zero, not told from chance"
-        groups.setdefault(place, []).append(f"`{row['criterion']}`")
-    if groups:
-        where = "; ".join(f"{place}: {', '.join(names)}" for place, names in groups.items())
-        yield f"The interval of Spearman's rho with the signed change lies {where}."
-        yield "An interval leaves zero out by chance once in twenty."
+        group = above if rho > half else below if rho < -half else around
+        group.append(code(row["criterion"]))
+    if not (above or below or around):
+        return
+    groups = [say("above zero: {names}", names=joined(above))] if above else []
+    groups += [say("below zero: {names}", names=joined(below))] if below else []
+    groups += [say("around zero, not told from chance: {names}", names=joined(around))] if around else []
+    yield say("The interval of Spearman's rho with the signed change lies {groups}.", groups=joined(groups, SEMICOLON))
+    yield say("An interval leaves zero out by chance once in twenty.")
 
 
 def _spearman_text(row: Row) -> str:

@@ -9,16 +9,15 @@ from prunebench.records.requested import FEWEST_SEEDS
 from prunebench.reports.analysis.answers import Answer, Row
 from prunebench.reports.analysis.verdicts import BETTER, NO_PAIRS, OTHER_BUDGET, WORSE
 from prunebench.reports.document import Items, Section, Text
-from prunebench.reports.formatting import as_multiple, count_range, counted, is_missing, percent, share, signed_points
+from prunebench.reports.formatting import as_multiple, is_missing, percent, seed_counts, share, signed_points
+from prunebench.reports.language.message import SEMICOLON, SPACE, Message, code, joined, say, say_many
 from prunebench.reports.ordering import BASELINE, DENSE, DENSE_CONTINUED, METRIC_WORDS
 from prunebench.reports.points import PANEL_COLUMNS, make_point
 from prunebench.reports.results import Results
-from prunebench.reports.row_text import ON_THESE_PICTURES
 from prunebench.reports.statistics.intervals import LEVEL
 from prunebench.reports.tables.speed import main_setting
 
-TITLE = "The answer"
-NOT_COMPARED = {OTHER_BUDGET: "Not compared, as the networks do not cost the same", NO_PAIRS: "No shared seed"}
+TITLE = say("The answer")
 
 
 def headline_section(
@@ -29,8 +28,15 @@ def headline_section(
     tables: as `make_tables`. condition: what the claims depend on; see `assembly.checkpoint_condition`.
     """
     if not answers:
-        return Section(TITLE, (), "No point came out.")
-    lines = tuple(f"{_where(one, answers)}: {' '.join(_sentences(one, results, tables))}" for one in answers)
+        return Section(TITLE, (), say("No point came out."))
+    lines = tuple(
+        say(
+            "{place}: {sentences}",
+            place=_where(one, answers),
+            sentences=joined(_sentences(one, results, tables), SPACE),
+        )
+        for one in answers
+    )
     return Section(TITLE, (Items(lines), *([Text(condition)] if condition else [])))
 
 
@@ -43,55 +49,67 @@ def _sentences(answer: Answer, results: Results, tables: Mapping[str, pd.DataFra
     yield from _speed(answer, tables["summary"], main_setting(results))
 
 
-def _where(answer: Answer, answers: Sequence[Answer]) -> str:
+def _where(answer: Answer, answers: Sequence[Answer]) -> Message:
     """Name the task and the keep, and the ranking where the task has several."""
-    several = len({one.ranking for one in answers if one.task == answer.task}) > 1
-    ranking = f", {answer.ranking} ranking" if several else ""
-    return f"{answer.task}{ranking}, {share(answer.keep)} of the {METRIC_WORDS[answer.metric]}"
+    given = {"task": answer.task, "share": share(answer.keep), "metric": METRIC_WORDS[answer.metric]}
+    if len({one.ranking for one in answers if one.task == answer.task}) > 1:
+        return say("{task}, {ranking} ranking, {share} of the {metric}", ranking=answer.ranking, **given)
+    return say("{task}, {share} of the {metric}", **given)
 
 
-def _verdict(answer: Answer, results: Results) -> Iterator[str]:
+def _verdict(answer: Answer, results: Results) -> Iterator[Message]:
     if results.demonstration:
-        yield f"no verdict: a demonstration ({'; '.join(results.demonstration_reasons)})."
+        reasons = joined(results.demonstration_reasons, SEMICOLON)
+        yield say("no verdict: a demonstration ({reasons}).", reasons=reasons)
         return
     yield from _decided(answer)
     yield from _others(answer)
 
 
-def _decided(answer: Answer) -> Iterator[str]:
-    tested = answer.tested
-    seeds = count_range((row["n"] for row in tested), "seed") if tested else ""
+def _decided(answer: Answer) -> Iterator[Message]:
     if answer.better:
         best, *more = answer.better
-        yield f"{_beats(best)}."
+        yield _beats(best)
         if more:
-            yield f"Better, too: {_names(more)}."
-    elif not tested and answer.not_compared:
-        yield f"no criterion can be compared with `{BASELINE}`."
-    elif not tested:
-        alone = answer.named == BASELINE
-        yield f"`{BASELINE}` was run alone: nothing to compare." if alone else f"no verdict: `{BASELINE}` was not run."
-    elif tested == answer.too_few:
-        yield f"no verdict: {seeds}; {_needed(tested)} needed."
-    elif answer.worse:
-        yield f"no criterion beats `{BASELINE}` ({seeds})."
+            yield say("Better, too: {names}.", names=_names(more))
+    elif not answer.tested:
+        yield _not_tested(answer)
     else:
-        yield f"no difference to `{BASELINE}` can be told ({seeds})."
+        yield _not_better(answer, seed_counts(row["n"] for row in answer.tested))
 
 
-def _others(answer: Answer) -> Iterator[str]:
+def _not_tested(answer: Answer) -> Message:
+    if answer.not_compared:
+        return say("no criterion can be compared with `{baseline}`.", baseline=BASELINE)
+    if answer.named == BASELINE:
+        return say("`{baseline}` was run alone: nothing to compare.", baseline=BASELINE)
+    return say("no verdict: `{baseline}` was not run.", baseline=BASELINE)
+
+
+def _not_better(answer: Answer, seeds: Message) -> Message:
+    if answer.tested == answer.too_few:
+        return say("no verdict: {seeds}; {needed} needed.", seeds=seeds, needed=_needed(answer.tested))
     if answer.worse:
-        yield f"Worse: {_names(answer.worse)}."
+        return say("no criterion beats `{baseline}` ({seeds}).", baseline=BASELINE, seeds=seeds)
+    return say("no difference to `{baseline}` can be told ({seeds}).", baseline=BASELINE, seeds=seeds)
+
+
+def _others(answer: Answer) -> Iterator[Message]:
+    if answer.worse:
+        yield say("Worse: {names}.", names=_names(answer.worse))
     if answer.undecided:
-        yield f"Undecided: {_names(answer.undecided)}."
+        yield say("Undecided: {names}.", names=_names(answer.undecided))
     if answer.too_few and answer.tested != answer.too_few:
-        yield f"Too few seeds ({_needed(answer.too_few)} needed): {_names(answer.too_few)}."
-    for verdict, why in NOT_COMPARED.items():
-        if rows := [row for row in answer.not_compared if row["verdict"] == verdict]:
-            yield f"{why}: {_names(rows)}."
-    for verdict in (BETTER, WORSE):
-        if rows := [row for row in answer.elsewhere if row["verdict"] == verdict]:
-            yield f"At other keeps {verdict}: {', '.join(map(_at_keep, rows))}."
+        needed, names = _needed(answer.too_few), _names(answer.too_few)
+        yield say("Too few seeds ({needed} needed): {names}.", needed=needed, names=names)
+    if rows := [row for row in answer.not_compared if row["verdict"] == OTHER_BUDGET]:
+        yield say("Not compared, as the networks do not cost the same: {names}.", names=_names(rows))
+    if rows := [row for row in answer.not_compared if row["verdict"] == NO_PAIRS]:
+        yield say("No shared seed: {names}.", names=_names(rows))
+    if rows := [row for row in answer.elsewhere if row["verdict"] == BETTER]:
+        yield say("At other keeps better: {names}.", names=joined(map(_at_keep, rows)))
+    if rows := [row for row in answer.elsewhere if row["verdict"] == WORSE]:
+        yield say("At other keeps worse: {names}.", names=joined(map(_at_keep, rows)))
 
 
 def _needed(rows: Sequence[Row]) -> int:
@@ -99,36 +117,53 @@ def _needed(rows: Sequence[Row]) -> int:
     return max([FEWEST_SEEDS, *(int(row["seeds_needed"]) for row in rows if not is_missing(row.get("seeds_needed")))])
 
 
-def _beats(row: Row) -> str:
-    where = f", {ON_THESE_PICTURES}" if row["on_these_pictures"] else ""
-    low, high = (signed_points(row[end]).removeprefix("+") for end in ("low", "high"))
-    gain = signed_points(row["difference"]).removeprefix("+")
-    return f"`{row['criterion']}` beats `{BASELINE}` by {gain} points ({low} to {high}; {row['n']} seeds{where})"
+def _beats(row: Row) -> Message:
+    gain, low, high = (signed_points(row[name]).removeprefix("+") for name in ("difference", "low", "high"))
+    given = {"criterion": row["criterion"], "baseline": BASELINE, "gain": gain, "low": low, "high": high}
+    if row["on_these_pictures"]:
+        return say_many(
+            "`{criterion}` beats `{baseline}` by {gain} points ({low} to {high}; {number} seed, on these test "
+            "pictures).",
+            "`{criterion}` beats `{baseline}` by {gain} points ({low} to {high}; {number} seeds, on these test "
+            "pictures).",
+            row["n"],
+            **given,
+        )
+    return say_many(
+        "`{criterion}` beats `{baseline}` by {gain} points ({low} to {high}; {number} seed).",
+        "`{criterion}` beats `{baseline}` by {gain} points ({low} to {high}; {number} seeds).",
+        row["n"],
+        **given,
+    )
 
 
 def _names(rows: Sequence[Row]) -> str:
-    return ", ".join(map(_name, rows))
+    return joined(map(_name, rows))
 
 
 def _name(row: Row) -> str:
-    where = f" ({ON_THESE_PICTURES})" if row["verdict"] in (BETTER, WORSE) and row["on_these_pictures"] else ""
-    return f"`{row['criterion']}`{where}"
+    if row["verdict"] in (BETTER, WORSE) and row["on_these_pictures"]:
+        return say("`{criterion}` (on these test pictures)", criterion=row["criterion"])
+    return code(row["criterion"])
 
 
-def _at_keep(row: Row) -> str:
-    return f"{_name(row)} at {share(row['keep'])}"
+def _at_keep(row: Row) -> Message:
+    return say("{criterion} at {share}", criterion=_name(row), share=share(row["keep"]))
 
 
-def _failed(answer: Answer, results: Results) -> Iterator[str]:
+def _failed(answer: Answer, results: Results) -> Iterator[Message]:
     """Count the failed seeds of this keep: verdicts are of the others."""
     points = (make_point(record, results.tasks[record.key]) for record in results.failures)
     failed = Counter(point.criterion for point in points if (*point[:3], point.keep) == (*answer.panel, answer.keep))
-    lost = [f"{counted(number, 'seed')} of `{name}`" for name, number in failed.items()]
+    lost = [
+        say_many("{number} seed of `{criterion}`", "{number} seeds of `{criterion}`", number, criterion=name)
+        for name, number in failed.items()
+    ]
     if lost:
-        yield f"Failed: {', '.join(lost)}."
+        yield say("Failed: {lost}.", lost=joined(lost))
 
 
-def _largest_cut(answer: Answer, smallest: pd.DataFrame) -> Iterator[str]:
+def _largest_cut(answer: Answer, smallest: pd.DataFrame) -> Iterator[Message]:
     """Say how much can go without loss, and by which criteria: the claim of each is tested by itself."""
     if not len(smallest):
         return
@@ -136,40 +171,77 @@ def _largest_cut(answer: Answer, smallest: pd.DataFrame) -> Iterator[str]:
     ours = ours[ours["reference"] == DENSE]
     if not len(ours) or int(ours["n"].max()) < 2:
         return
-    margin = f"{100 * float(ours['margin'].iloc[0]):g} points of the dense network"
+    margin = f"{100 * float(ours['margin'].iloc[0]):g}"
     held = ours.dropna(subset=["smallest_keep"])
     if not len(held):
-        yield f"No cut was shown to stay within {margin}."
+        yield say("No cut was shown to stay within {margin} points of the dense network.", margin=margin)
         return
     least = float(held["smallest_keep"].min())
-    names = ", ".join(f"`{name}`" for name in held[held["smallest_keep"] == least]["criterion"])
-    removed = f"{share(1 - least)} of the {METRIC_WORDS[answer.metric]}"
-    tried = int((ours["n"] > 1).sum())
-    best_of = f", the best of {tried}, each tested by itself" if tried > 1 else ""
-    yield f"Largest cut shown to stay within {margin} ({percent(LEVEL, 0)} interval{best_of}): {removed}, by {names}."
+    names = joined(map(code, held[held["smallest_keep"] == least]["criterion"]))
+    given = {"margin": margin, "level": percent(LEVEL, 0), "removed": share(1 - least), "names": names}
+    given["metric"], tried = METRIC_WORDS[answer.metric], int((ours["n"] > 1).sum())
+    if tried > 1:
+        yield say(
+            "Largest cut shown to stay within {margin} points of the dense network ({level} interval, the best of "
+            "{tried}, each tested by itself): {removed} of the {metric}, by {names}.",
+            tried=tried,
+            **given,
+        )
+    else:
+        yield say(
+            "Largest cut shown to stay within {margin} points of the dense network ({level} interval): {removed} of "
+            "the {metric}, by {names}.",
+            **given,
+        )
 
 
-def _training_alone(answer: Answer, summary: pd.DataFrame) -> Iterator[str]:
+def _training_alone(answer: Answer, summary: pd.DataFrame) -> Iterator[Message]:
     """Say what the dense network reaches when it is trained as long, where that was run."""
     dense, named = (_point(answer, summary, name) for name in (DENSE_CONTINUED, answer.named))
     if dense is not None and named is not None and answer.named != DENSE_CONTINUED:
         reached, ours = (percent(row["accuracy_finetuned"]) for row in (dense, named))
-        yield f"The dense network trained as long reaches {reached}, `{answer.named}` {ours}."
+        yield say(
+            "The dense network trained as long reaches {reached}, `{criterion}` {ours}.",
+            reached=reached,
+            criterion=answer.named,
+            ours=ours,
+        )
 
 
-def _speed(answer: Answer, summary: pd.DataFrame, setting: Sequence[object] | None) -> Iterator[str]:
+def _speed(answer: Answer, summary: pd.DataFrame, setting: Sequence[object] | None) -> Iterator[Message]:
     """Give the speed-up of the named criterion at the keep of the answer, and the machine that measured it."""
     row = _point(answer, summary, answer.named)
     if answer.metric == "weights" or row is None:
         return
-    theory, whose = as_multiple(row["theoretical"]), f"Speed-up of `{answer.named}` at {share(answer.keep)}"
+    theory = as_multiple(row["theoretical"])
+    given = {"criterion": answer.named, "share": share(answer.keep), "theory": theory}
     if setting is None or pd.isna(row.get("measured")):
-        yield f"{whose}: {theory} in theory; not timed."
+        yield say("Speed-up of `{criterion}` at {share}: {theory} in theory; not timed.", **given)
     else:
-        noisy = ", unreliable: the machine was busy" if row["noisy"] else ""
-        machine, backend, batch, threads = setting
-        where = f"on {machine} ({backend}, batch {batch}, {counted(int(str(threads)), 'thread')}{noisy})"
-        yield f"{whose}: {as_multiple(row['measured'], row['measured_half'])} measured {where}; {theory} in theory."
+        measured = as_multiple(row["measured"], row["measured_half"])
+        yield _measured_speed(given | {"measured": measured}, setting, bool(row["noisy"]))
+
+
+def _measured_speed(given: Mapping[str, object], setting: Sequence[object], noisy: bool) -> Message:
+    machine, backend, batch, threads = setting
+    given = {**given, "machine": machine, "backend": backend, "batch": batch}
+    if noisy:
+        return say_many(
+            "Speed-up of `{criterion}` at {share}: {measured} measured on {machine} ({backend}, batch {batch}, "
+            "{number} thread, unreliable: the machine was busy); {theory} in theory.",
+            "Speed-up of `{criterion}` at {share}: {measured} measured on {machine} ({backend}, batch {batch}, "
+            "{number} threads, unreliable: the machine was busy); {theory} in theory.",
+            int(str(threads)),
+            **given,
+        )
+    return say_many(
+        "Speed-up of `{criterion}` at {share}: {measured} measured on {machine} ({backend}, batch {batch}, "
+        "{number} thread); {theory} in theory.",
+        "Speed-up of `{criterion}` at {share}: {measured} measured on {machine} ({backend}, batch {batch}, "
+        "{number} threads); {theory} in theory.",
+        int(str(threads)),
+        **given,
+    )
 
 
 def _point(answer: Answer, summary: pd.DataFrame, criterion: str) -> Row | None:

@@ -7,25 +7,29 @@ import pandas as pd
 from prunebench.reports.analysis.verdicts import BETTER, OPEN, OTHER_BUDGET, TIED, TOO_FEW, WORSE
 from prunebench.reports.document import Part, Section, Table, Text
 from prunebench.reports.formatting import share, signed_points
+from prunebench.reports.language.message import say
 from prunebench.reports.ordering import BASELINE, METRIC_WORDS
 from prunebench.reports.points import PANEL_COLUMNS
 
-TITLE = "Which criterion is better than the baseline?"
+TITLE = say("Which criterion is better than the baseline?")
 SIGNS = {BETTER: "▲", WORSE: "▼", OPEN: "○", TIED: "○", TOO_FEW: "?", OTHER_BUDGET: "≠"}
 STYLES = {BETTER: "better", WORSE: "worse", OPEN: "open", TIED: "open"}
-LEGEND = (
-    f"Difference to `{BASELINE}` in points of accuracy, mean over paired seeds. A row 'A+B to A' compares a "
+LEGEND = say(
+    "Difference to `{baseline}` in points of accuracy, mean over paired seeds. A row 'A+B to A' compares a "
     "combination with its part. ▲ better, ▼ worse: one joint test of all criteria and keeps of a task and ranking, "
     "level 0.05. ○ undecided, which does not mean equal. ? too few seeds to decide. ≠ the networks do not cost the "
-    "same. * the verdict holds for these test pictures only."
+    "same. * the verdict holds for these test pictures only.",
+    baseline=BASELINE,
 )
+
+NOTHING = say("No criterion was run beside `{baseline}`, and no combination beside its parts.", baseline=BASELINE)
 
 
 def matrix_section(differences: pd.DataFrame, notes: tuple[str, ...], demonstration: bool) -> Section:
     """Tabulate the verdicts. differences: the table of that name; notes: what the test is, below the tables."""
     ours = differences[differences["primary"].astype(bool)] if len(differences) else differences
     if not len(ours):
-        return Section(TITLE, (), f"No criterion was run beside `{BASELINE}`, and no combination beside its parts.")
+        return Section(TITLE, (), NOTHING)
     tables = [_table(key, part, demonstration) for key, part in ours.groupby(PANEL_COLUMNS, sort=False)]
     blocks: list[Part] = [Text(LEGEND), *tables, *(Text(note) for note in notes)]
     return Section(TITLE, tuple(blocks), name="verdicts")
@@ -39,13 +43,19 @@ def _table(key: Iterable[Hashable], part: pd.DataFrame, demonstration: bool) -> 
     for (reference, criterion), of_pair in part.groupby(["reference", "criterion"], sort=False):
         found = {row["keep"]: row for row in of_pair.to_dict("records")}
         cells = [_cell(found.get(keep), demonstration) for keep in keeps]
-        rows.append(
-            (str(criterion) if reference == BASELINE else f"{criterion} to {reference}", *(text for text, _ in cells))
-        )
+        rows.append((_name(str(criterion), str(reference)), *(text for text, _ in cells)))
         styles.append(("", *(style for _, style in cells)))
-    header = ("criterion", *(f"{share(keep)} kept" for keep in keeps))
-    caption = f"{task}, {ranking} ranking, keeps of {METRIC_WORDS[metric]}"
+    header = (say("criterion"), *(say("{share} kept", share=share(keep)) for keep in keeps))
+    caption = say(
+        "{task}, {ranking} ranking, keeps of {metric}", task=task, ranking=ranking, metric=METRIC_WORDS[metric]
+    )
     return Table(caption, header, tuple(rows), task=task, styles=tuple(styles))
+
+
+def _name(criterion: str, reference: str) -> str:
+    if reference == BASELINE:
+        return criterion
+    return say("{criterion} to {reference}", criterion=criterion, reference=reference)
 
 
 def _cell(row: dict[object, object] | None, demonstration: bool) -> tuple[str, str]:

@@ -37,19 +37,25 @@ from prunebench.reports.figures.scales import (
     thinned,
 )
 from prunebench.reports.formatting import accuracy_with_half, milliseconds, percent
+from prunebench.reports.language.message import say
 from prunebench.reports.ordering import DENSE, DENSE_CONTINUED, METRIC_WORDS, cost_metric, table_order
 
 Cost = Literal["macs", "params", "ms"]
 NAMES = {"macs": "accuracy", "params": "accuracy_params", "ms": "accuracy_ms"}
-WHAT = {
-    "macs": "MACs kept (single weights: weights kept)",
-    "params": "parameters kept",
-    "ms": "measured milliseconds per batch",
+TITLES = {
+    "macs": say(
+        "Accuracy after fine-tuning against MACs kept (single weights: weights kept); higher is better. Bands are 95 % "
+        "t intervals over seeds; controls are dashed. The accuracy axis is logarithmic in the error."
+    ),
+    "params": say(
+        "Accuracy after fine-tuning against parameters kept; higher is better. Bands are 95 % t intervals over seeds; "
+        "controls are dashed. The accuracy axis is logarithmic in the error."
+    ),
+    "ms": say(
+        "Accuracy after fine-tuning against measured milliseconds per batch; higher is better. Bands are 95 % t "
+        "intervals over seeds; controls are dashed. The accuracy axis is logarithmic in the error."
+    ),
 }
-TITLE = (
-    "Accuracy after fine-tuning against {what}; higher is better. Bands are 95 % t intervals over seeds; "
-    "controls are dashed. The accuracy axis is logarithmic in the error."
-)
 CRITERION = {"field": "criterion", "type": "nominal"}
 BAND = "band"  # the page shows the bands of one criterion at a time and knows them by this word
 AXIS, GAP, LEADER = 56, 13.0, 14  # px: of the y axis, from label to label, and of the line to a label
@@ -90,7 +96,7 @@ def accuracy_drawing(summary: pd.DataFrame, cost: Cost = "macs") -> Drawing | No
         charts.append((panel[0], chart | ({"title": titles[panel]} if titles[panel] else {})))
     names = in_table_order(row["criterion"] for rows in panels.values() for row in rows)
     names = in_table_order([*names, DENSE_CONTINUED]) if levels else names
-    return Drawing(NAMES[cost], TITLE.format(what=WHAT[cost]), tuple(charts), names)
+    return Drawing(NAMES[cost], TITLES[cost], tuple(charts), names)
 
 
 def _drawn_rows(part: Sequence[Row], cost: Cost) -> list[dict[str, Any]]:

@@ -24,10 +24,11 @@ from prunebench.reports.figures.marks import (
     x_axis,
 )
 from prunebench.reports.formatting import is_missing, percent, signed_interval
+from prunebench.reports.language.message import say
 from prunebench.reports.ordering import DENSE, DENSE_CONTINUED, LOCAL
 from prunebench.reports.row_text import keep_of_metric, row_interval
 
-TITLE = (
+TITLE = say(
     "What each cause did to the accuracy of the named criterion: a bar ends at that accuracy and is as long as the "
     "difference over shared seeds. Blue: gained; orange: lost; pale: the 95 % interval (thin line) holds zero."
 )

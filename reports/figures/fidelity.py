@@ -24,9 +24,10 @@ from prunebench.reports.figures.marks import (
     x_axis,
 )
 from prunebench.reports.formatting import correlation_with_half, counted, duration, is_missing
+from prunebench.reports.language.message import say
 from prunebench.reports.ordering import RANDOM
 
-TITLE = (
+TITLE = say(
     "Agreement of scores with the true change of the loss when a unit is removed: Spearman's rho, mean over layers, "
     "with 95 % intervals over seeds. The line 'reachable' is about the most that the noise of the measurement allows."
 )

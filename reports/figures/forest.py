@@ -28,13 +28,15 @@ from prunebench.reports.figures.marks import (
     upright,
     x_axis,
 )
-from prunebench.reports.formatting import count_range, is_missing, signed_interval, signed_points
+from prunebench.reports.formatting import is_missing, seed_counts, signed_interval, signed_points
+from prunebench.reports.language.message import say
 from prunebench.reports.ordering import BASELINE, is_control, table_order
 from prunebench.reports.row_text import keep_of_metric, row_interval, tie_note, verdict_cell
 
-TITLE = (
-    f"Difference of accuracy to {BASELINE} over the same seeds, in points, with 95 % intervals; the grey band is "
-    "the margin. A mark is filled where the verdict is better or worse, and hollow elsewhere; controls have no verdict."
+TITLE = say(
+    "Difference of accuracy to {baseline} over the same seeds, in points, with 95 % intervals; the grey band is the "
+    "margin. A mark is filled where the verdict is better or worse, and hollow elsewhere; controls have no verdict.",
+    baseline=BASELINE,
 )
 SIGNED = "datum.value === 0 ? '0' : format(datum.value, '+.2~f')"
 BLOCK_GAP, HEAD, MANY = 8, 18, 24
@@ -86,7 +88,7 @@ def _name(row: dict[Any, Any]) -> str:
 
 def _heading(row: dict[Any, Any], part: Sequence[dict[Any, Any]]) -> str:
     seeds = [int(one["n"]) for one in part if one["keep"] == row["keep"]]
-    return f"keep {keep_of_metric(row)}, {count_range(seeds, 'seed')}"
+    return f"keep {keep_of_metric(row)}, {seed_counts(seeds)}"
 
 
 def _line(row: dict[Any, Any]) -> Line:

@@ -18,9 +18,10 @@ from prunebench.reports.figures.marks import (
     x_axis,
 )
 from prunebench.reports.formatting import counted
+from prunebench.reports.language.message import say
 from prunebench.reports.row_text import keep_of_metric
 
-TITLE = (
+TITLE = say(
     "Mean rank of each criterion over the tasks (1 is best, at the left). A thick bar joins criteria that the test of "
     "Nemenyi does not tell apart; CD is the critical difference of two mean ranks."
 )

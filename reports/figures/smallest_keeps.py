@@ -24,9 +24,10 @@ from prunebench.reports.figures.marks import (
 )
 from prunebench.reports.figures.scales import thinned
 from prunebench.reports.formatting import counted, is_missing, percent
+from prunebench.reports.language.message import say
 from prunebench.reports.ordering import DENSE, DENSE_CONTINUED, METRIC_WORDS
 
-TITLE = (
+TITLE = say(
     "Smallest keep at which a criterion loses no more than the margin; further left is better. Filled: against the "
     "dense network; hollow: against that network trained as long. A cross at the right edge: at no keep."
 )

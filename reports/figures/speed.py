@@ -25,9 +25,10 @@ from prunebench.reports.figures.marks import (
 )
 from prunebench.reports.figures.scales import round_ticks, thinned
 from prunebench.reports.formatting import as_multiple, is_missing, percent
+from prunebench.reports.language.message import say
 from prunebench.reports.ordering import DENSE_CONTINUED
 
-TITLE = (
+TITLE = say(
     "Measured speed-up against the speed-up by the count of MACs, one dot per network; on the diagonal the count is "
     "kept. Lines are 95 % intervals, hollow dots are unreliable; black dots stand for several criteria of equal widths."
 )

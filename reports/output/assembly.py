@@ -1,7 +1,7 @@
 """Assembly of the report: the answers, the numbers behind them, and the method."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 
@@ -20,7 +20,8 @@ from prunebench.reports.answer.margins import margins_section
 from prunebench.reports.answer.matrix import matrix_section
 from prunebench.reports.answer.tasks import tasks_section
 from prunebench.reports.document import Document, Figure, Items, Section, Text
-from prunebench.reports.formatting import counted, seed_ranges
+from prunebench.reports.formatting import seed_ranges
+from prunebench.reports.language.message import SEMICOLON, Message, joined, say, say_many
 from prunebench.reports.results import Results
 from prunebench.reports.sections.below_random import below_random_section
 from prunebench.reports.sections.comparison import UNRELIABLE, bound_note, budget_note, comparison_sections
@@ -37,35 +38,44 @@ from prunebench.reports.tables.speed import main_setting
 
 Tables = Mapping[str, pd.DataFrame]
 Figures = Mapping[str, Figure]
-DEMONSTRATION = "Demonstration, not evidence: {reasons}. This report gives its numbers and no verdict."
-UNTRAINED = (
+UNTRAINED = say(
     "Nothing was trained after the cuts: 'fine-tuned' is the network as cut, with BatchNorm's statistics of the dense "
     "one. Verdicts, figures and fronts are of that; with the statistics taken anew the order of criteria can be "
-    f"another: see '{REESTIMATED}'."
+    "another: see '{section}'.",
+    section=REESTIMATED,
 )
 READING = (
-    "Every criterion in a block (one seed of one task) starts from the same dense network and has the same data and "
-    "the same number of epochs; what differs is the choice of units and, where the criterion has one, its regulariser. "
-    "A mean stands with its 95 % t interval over seeds: how far other seeds might move the mean, not how single runs "
-    "scatter. Read a difference from the paired table, not from two intervals that overlap: pairs share all that "
-    "the seed decides.",
-    "An interval of differences that contains zero does not show that two criteria are equal, and one that does not is "
-    "one of many here: among twenty true zeros one such is expected; verdicts are corrected for that. The "
-    "noise of the test pictures is in the intervals 'seeds x pictures' only. Keeps of one seed come from one "
-    "trajectory and are no repetitions of each other.",
-    "'cut' is the network right after removal, 'BN re-est.' with its BatchNorm statistics taken anew, 'fine-tuned' the "
-    "result. The controls say what a criterion adds: `random` units in the same budget; `dense_continued`, the dense "
-    "network trained as long; `shuffle:X`, the widths of X with random units; `scratch:X`, the widths of X trained "
-    "from fresh weights. Under `local` ranking all criteria have the same widths and the same MACs; under the other "
-    "rankings they also decide how much each layer loses.",
-    "The theoretical speed-up counts multiply-accumulates; the measured one is the median over pairs of runs, dense "
-    "and pruned in turn, on the machine that is named, and says nothing about others.",
+    say(
+        "Every criterion in a block (one seed of one task) starts from the same dense network and has the same data "
+        "and the same number of epochs; what differs is the choice of units and, where the criterion has one, its "
+        "regulariser. A mean stands with its 95 % t interval over seeds: how far other seeds might move the mean, not "
+        "how single runs scatter. Read a difference from the paired table, not from two intervals that overlap: pairs "
+        "share all that the seed decides."
+    ),
+    say(
+        "An interval of differences that contains zero does not show that two criteria are equal, and one that does "
+        "not is one of many here: among twenty true zeros one such is expected; verdicts are corrected for that. The "
+        "noise of the test pictures is in the intervals 'seeds x pictures' only. Keeps of one seed come from one "
+        "trajectory and are no repetitions of each other."
+    ),
+    say(
+        "'cut' is the network right after removal, 'BN re-est.' with its BatchNorm statistics taken anew, 'fine-tuned' "
+        "the result. The controls say what a criterion adds: `random` units in the same budget; `dense_continued`, the "
+        "dense network trained as long; `shuffle:X`, the widths of X with random units; `scratch:X`, the widths of X "
+        "trained from fresh weights. Under `local` ranking all criteria have the same widths and the same MACs; under "
+        "the other rankings they also decide how much each layer loses."
+    ),
+    say(
+        "The theoretical speed-up counts multiply-accumulates; the measured one is the median over pairs of runs, "
+        "dense and pruned in turn, on the machine that is named, and says nothing about others."
+    ),
 )
-NO_POINTS = "There are none here: `prunebench run`, or `pytest benchmarks/` as a whole, makes them."
-CURVES = (
+NO_POINTS = say("There are none here: `prunebench run`, or `pytest benchmarks/` as a whole, makes them.")
+NOTHING_TO_DRAW = say("There is nothing to draw.")
+CURVES = say(
     "The smaller a network, the further to the right. The black dot is the dense network; a dashed line is a control."
 )
-SINGLE_WEIGHTS = (
+SINGLE_WEIGHTS = say(
     "Tasks named 'single weights' were pruned without structure: weights of convolutions and linear layers are set to "
     "zero one by one, biases and BatchNorm stay. There, 'units' in this report are single weights and 'widths' the "
     "numbers of weights that layers keep. Nothing is said of their speed: dense kernels compute the zeros, too."
@@ -80,14 +90,13 @@ def make_document(
     tables: what `make_tables` returns; entries: what `compare_across_tasks` returns; answers: what `find_answers`
     returns; figures: by name.
     """
-    reasons = "; ".join(results.demonstration_reasons)
-    banners = [DEMONSTRATION.format(reasons=reasons)] * results.demonstration + [UNTRAINED] * results.untrained
+    banners = [_demonstration(results)] * results.demonstration + [UNTRAINED] * results.untrained
     first = _answer_sections(results, tables, entries, answers, figures)
     details = [replace(one, folded=True) for one in _details(results, tables) if not one.why_empty]
     if len(tables["summary"]):
         details.insert(0, _all_points(results, tables))
     return Document(
-        "PruneBench report",
+        say("PruneBench report"),
         tuple(banners),
         _facts(results),
         tuple(section for section in first if not section.why_empty),
@@ -97,6 +106,11 @@ def make_document(
     )
 
 
+def _demonstration(results: Results) -> Message:
+    reasons = joined(results.demonstration_reasons, SEMICOLON)
+    return say("Demonstration, not evidence: {reasons}. This report gives its numbers and no verdict.", reasons=reasons)
+
+
 def _answer_sections(
     results: Results, tables: Tables, entries: list[AcrossTasks], answers: list[Answer], figures: Figures
 ) -> list[Section]:
@@ -104,19 +118,19 @@ def _answer_sections(
     scores = fidelity_section(results, tables["fidelity"], tables["score_matrix"])
     fidelity = _illustrated(scores, figures, "fidelity")
     if not (results.records or results.failures):
-        return [fidelity, Section("Pruned networks", (Text(NO_POINTS),))]
+        return [fidelity, Section(say("Pruned networks"), (Text(NO_POINTS),))]
     condition, demonstration = checkpoint_condition(results), results.demonstration
     notes = () if demonstration else notes_on_tests(tables["differences"], tables["areas"])
     speed = speed_section(tables["speed"])
     lossless = margins_section(tables["margins"], tables["smallest_keeps"], demonstration)
     return [
         headline_section(results, answers, tables, condition),
-        *([Section("Several protocols", (Items(results.notes),))] if results.notes else []),
+        *([Section(say("Several protocols"), (Items(results.notes),))] if results.notes else []),
         *spoilt_sections(results),
         matrix_section(tables["differences"], notes, demonstration),
-        _illustrated(Section("How large are the differences?", (), name="differences"), figures, "forest"),
+        _illustrated(Section(say("How large are the differences?"), (), name="differences"), figures, "forest"),
         _illustrated(
-            Section("How far can I go?", (Text(CURVES),), name="curves"),
+            Section(say("How far can I go?"), (Text(CURVES),), name="curves"),
             figures,
             *("accuracy", "accuracy_params", "accuracy_ms"),
         ),
@@ -139,7 +153,7 @@ def _illustrated(section: Section, figures: Figures, *names: str) -> Section:
     given = [figures[name] for name in names if name in figures]
     found = tuple(replace(figure, folded=number > 0) for number, figure in enumerate(given))
     if not section.blocks and not found:
-        return replace(section, why_empty=section.why_empty or "There is nothing to draw.")
+        return replace(section, why_empty=section.why_empty or NOTHING_TO_DRAW)
     return section if section.why_empty else replace(section, blocks=(*found, *section.blocks))
 
 
@@ -148,7 +162,7 @@ def _all_points(results: Results, tables: Tables) -> Section:
     where = "{} ({}, batch {}, threads: {})".format(*setting) if setting else ""
     table = points_table(tables["summary"], tables["differences"], where, results.demonstration)
     notes = [*bound_note(table), *budget_note(table), *([Text(UNRELIABLE)] if table.contains("‡") else [])]
-    return Section("All points", (table, *notes), name="data")
+    return Section(say("All points"), (table, *notes), name="data")
 
 
 def _details(results: Results, tables: Tables) -> list[Section]:
@@ -167,7 +181,7 @@ def _details(results: Results, tables: Tables) -> list[Section]:
         *repeated_sections(results),
         *([] if _lacking(results) else [failures_section(results)]),
         schedule_section(results),
-        Section("How to read this", tuple(Text(text) for text in (*READING, *more))),
+        Section(say("How to read this"), tuple(Text(text) for text in (*READING, *more))),
         glossary_section(),
         origin_section(results),
     ]
@@ -175,42 +189,65 @@ def _details(results: Results, tables: Tables) -> list[Section]:
 
 def checkpoint_condition(results: Results) -> str:
     """Say of which tasks all seeds start from one checkpoint; empty where there is none."""
-    names = ", ".join(results.from_checkpoint)
-    if not names:
+    if not results.from_checkpoint:
         return ""
-    return (
-        f"All seeds of {names} start from one checkpoint. What is claimed of it holds for that checkpoint and its "
-        "descendants; another training of the same network might answer otherwise."
+    return say(
+        "All seeds of {names} start from one checkpoint. What is claimed of it holds for that checkpoint and its "
+        "descendants; another training of the same network might answer otherwise.",
+        names=joined(results.from_checkpoint),
     )
 
 
 def _commands(results: Results) -> tuple[tuple[str, str], ...]:
     """Give the commands that repeat the run and the report."""
-    run = (("run", results.command),) if results.command else ()
-    return (*run, ("report", f"prunebench report {shlex.join(results.sources or (results.source,))}"))
+    run = ((say("run"), results.command),) if results.command else ()
+    return (*run, (say("report"), f"prunebench report {shlex.join(results.sources or (results.source,))}"))
 
 
 def _facts(results: Results) -> tuple[tuple[str, str], ...]:
     seen = {record.cell.seed for record in results.records} | {one.cell.seed for one in results.fidelity}
     tasks = {results.tasks[r.key] for r in results.records} or {one.cell.task for one in results.fidelity}
     environments = [record.environment for record in results.records if record.environment is not None]
-    finished = f"{len(results.records)} finished, {len(results.failures)} failed"
-    older = f"{counted(results.superseded, 'older record')} of the same cells (another version of code or packages)"
-    scored = counted(len(results.fidelity), "score") + " of dense networks"
-    priced = f"{counted(len(results.prices), 'score')} on {', '.join(sorted({p.model for p in results.prices}))}"
     facts = (
-        ("tasks", "; ".join(sorted(tasks))),
-        ("points", finished if results.records or results.failures else ""),
-        ("left out", older if results.superseded else ""),
-        ("fidelity", scored if results.fidelity else ""),
-        ("cost of scores", priced if results.prices else ""),
-        ("seeds", seed_ranges(seen)),
-        ("preset", (results.preset or "none") if tasks else ""),  # costs of scores alone have no preset
-        ("source", results.source),
-        ("date", results.date or ""),
-        ("data", "; ".join(dict.fromkeys(f"{r.cell.dataset} {r.fingerprint[:12]}" for r in results.records))),
-        ("commit", ", ".join(dict.fromkeys(e.commit[:12] for e in environments if e.commit))),
-        ("protocol version", ", ".join(map(str, results.protocol_versions))),
-        ("PruneBench", version("prunebench")),
+        (say("tasks"), joined(sorted(tasks), SEMICOLON)),
+        *_counts(results),
+        (say("seeds"), seed_ranges(seen)),
+        (say("preset"), (results.preset or say("none")) if tasks else ""),  # costs of scores alone have no preset
+        (say("source"), results.source),
+        (say("date"), results.date or ""),
+        (
+            say("data"),
+            joined(dict.fromkeys(f"{r.cell.dataset} {r.fingerprint[:12]}" for r in results.records), SEMICOLON),
+        ),
+        (say("commit"), joined(dict.fromkeys(e.commit[:12] for e in environments if e.commit))),
+        (say("protocol version"), joined(map(str, results.protocol_versions))),
+        (say("PruneBench version"), version("prunebench")),
     )
     return tuple((name, text) for name, text in facts if text)
+
+
+def _counts(results: Results) -> Iterator[tuple[str, str]]:
+    """Count what the report is made of."""
+    if results.records or results.failures:
+        finished, failed = len(results.records), len(results.failures)
+        yield say("points"), say("{finished} finished, {failed} failed", finished=finished, failed=failed)
+    if results.superseded:
+        yield (
+            say("left out"),
+            say_many(
+                "{number} older record of the same cells (another version of code or packages)",
+                "{number} older records of the same cells (another version of code or packages)",
+                results.superseded,
+            ),
+        )
+    if results.fidelity:
+        scored = say_many(
+            "{number} score of dense networks", "{number} scores of dense networks", len(results.fidelity)
+        )
+        yield say("fidelity"), scored
+    if results.prices:
+        models = joined(sorted({price.model for price in results.prices}))
+        priced = say_many(
+            "{number} score on {models}", "{number} scores on {models}", len(results.prices), models=models
+        )
+        yield say("cost of scores"), priced

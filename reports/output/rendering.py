@@ -1,7 +1,7 @@
 """Render a report as a page and as Markdown."""
 
-import re
 from collections.abc import Callable
+from functools import partial
 from itertools import chain, count
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from prunebench.reports.document import Document, Figure, Section
 from prunebench.reports.figures.drawing import mark_name
 from prunebench.reports.figures.inline import inline_svg
 from prunebench.reports.figures.palette import style_of
+from prunebench.reports.language.languages import ENGLISH, Language, find_language
+from prunebench.reports.output.page_words import LABELS, PAGE_WORDS
 
 OWN_IDS = ("numbers", "task", "theme")  # of the page itself
 TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -19,14 +21,17 @@ TEMPLATES = Path(__file__).parents[1] / "templates"
 
 def markdown(document: Document) -> str:
     """Render the answers of a report as GitHub's Markdown. Pictures lie in `figures/`, all numbers in the CSV files."""
-    return _environment(escape=False).get_template("report.md.j2").render(document=document)
+    return _environment(find_language(ENGLISH), escape=False).get_template("report.md.j2").render(document=document)
 
 
-def html_page(document: Document) -> str:
-    """Render a report as one HTML page, with its pictures, styles and script inside."""
+def html_page(document: Document, language: Language | None = None) -> str:
+    """Render a report as one HTML page, with its pictures, styles and script inside. English is the default."""
+    language = language or find_language(ENGLISH)
     assets = {name: Markup((TEMPLATES / f"page.{name}").read_text(encoding="utf-8")) for name in ("css", "js")}
-    template = _environment(escape=True).get_template("index.html.j2")
-    return template.render(document=document, address=_addresses(document), **assets)
+    words = {name: language.plain(text) for name, text in PAGE_WORDS.items()}
+    given = {"document": document, "language": language, "words": words, "labels": LABELS.get(language.code, ())}
+    template = _environment(language, escape=True).get_template("index.html.j2")
+    return template.render(address=_addresses(document), **given, **assets)
 
 
 def _addresses(document: Document) -> Callable[[Section], str]:
@@ -38,7 +43,7 @@ def _addresses(document: Document) -> Callable[[Section], str]:
     return lambda section: found[id(section)]
 
 
-def _environment(escape: bool) -> Environment:
+def _environment(language: Language, escape: bool) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=escape,
@@ -49,23 +54,21 @@ def _environment(escape: bool) -> Environment:
     )
     filters = {
         "kind": lambda block: type(block).__name__,
-        "pictures": _pictures,
-        "code": _code_markup,
+        "pictures": partial(_pictures, language=language),
+        "element": language.element,
+        "inline": language.inline,
+        "cell": partial(language.inline, of_table=True),
+        "plain": language.plain,
         "mark": mark_name,
     }
     environment.filters |= filters | {"colour": lambda criterion: style_of(criterion).colour}
     return environment
 
 
-def _pictures(figure: Figure) -> list[tuple[str, Markup]]:
+def _pictures(figure: Figure, language: Language) -> list[tuple[str, Markup]]:
     """Give the task of each panel and its picture as part of the page."""
-    label = figure.title
+    label = language.plain(figure.title)
     return [
         (panel.task, Markup(inline_svg(panel.svg, f"{figure.name}-{number}", f"{panel.task} {label}".strip())))
         for number, panel in enumerate(figure.panels)
     ]
-
-
-def _code_markup(text: str) -> Markup:
-    """Turn `names` in backticks into code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(Markup.escape(text))))

@@ -15,6 +15,7 @@ from prunebench.reports.document import Figure, Panel, Section
 from prunebench.reports.figures.drawing import Drawing, configured, png_bytes, side_by_side, svg_text
 from prunebench.reports.figures.drawings import all_drawings
 from prunebench.reports.formatting import MISSING
+from prunebench.reports.language.languages import ENGLISH, find_language
 from prunebench.reports.output.all_tables import make_tables
 from prunebench.reports.output.assembly import make_document
 from prunebench.reports.output.latex import latex_tables
@@ -31,13 +32,16 @@ def write_report(
     margin: float = MARGIN,
     columnar: bool = False,
     front: tuple[Section, ...] = (),
+    lang: str = ENGLISH,
 ) -> list[Path]:
     """Write `report.md`, `index.html`, `tables.tex`, the CSV tables and `figures/` into a folder. Gives their paths.
 
     margin: of non-inferiority, a fraction. The CSV tables hold fractions, not percent, and `n/a` for a missing number.
-    columnar: write each table as Parquet too. front: sections before those of the report. Raises `UserError` where the
-    folder cannot be written, or where Parquet is asked for without pyarrow.
+    columnar: write each table as Parquet too. front: sections before those of the report. lang: of the page; all other
+    files are in English. Raises `UserError` for a language that is not there, where the folder cannot be written, or
+    where Parquet is asked for without pyarrow.
     """
+    language = find_language(lang)
     if columnar:
         require_pyarrow()
     entries = compare_across_tasks(results)
@@ -48,7 +52,11 @@ def write_report(
     document = make_document(results, tables, entries, answers, figures)
     document = replace(document, sections=(*front, *document.sections))
     files = _table_files(tables, columnar) | _figure_files(figures)
-    files |= {"report.md": markdown(document), "index.html": html_page(document), "tables.tex": latex_tables(document)}
+    files |= {
+        "report.md": markdown(document),
+        "index.html": html_page(document, language),
+        "tables.tex": latex_tables(document),
+    }
     return _write(folder, files)
 
 

@@ -9,10 +9,13 @@ import pandas as pd
 from prunebench.records.record import Record
 from prunebench.reports.document import Section, Table, Text
 from prunebench.reports.formatting import counted
+from prunebench.reports.language.message import say
 from prunebench.reports.ordering import RANDOM, is_control
 from prunebench.reports.points import POINT_COLUMNS, Point, RecordBySeed
 from prunebench.reports.results import Results
 from prunebench.reports.row_text import difference_cell, keep_of_metric
+
+TITLE = say("Below random")
 
 
 def below_random_section(results: Results, differences: pd.DataFrame) -> Section:
@@ -29,14 +32,14 @@ def below_random_section(results: Results, differences: pd.DataFrame) -> Section
     if not rows:
         compared = len(differences) > 0 and bool((differences["reference"] == RANDOM).any())
         if not compared:
-            return Section("Below random", (), "`random` was not run: not known.")
-        return Section("Below random", (Text("No criterion's interval lies below `random`."),))
+            return Section(TITLE, (), say("`random` was not run: not known."))
+        return Section(TITLE, (Text(say("No criterion's interval lies below `random`.")),))
     header = ("task", "ranking", "keep", "criterion", "difference to random", "what it did to the layers")
-    caption = (
+    caption = say(
         "Fine-tuned accuracy minus that of random units, in points over the shared seeds: 95 % t intervals that lie "
         "below zero, not corrected for many comparisons."
     )
-    return Section("Below random", (Table(caption, header, tuple(rows), text_columns=6),))
+    return Section(TITLE, (Table(caption, header, tuple(rows), text_columns=6),))
 
 
 def rows_below_random(differences: pd.DataFrame) -> list[dict[Any, Any]]:

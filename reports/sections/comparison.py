@@ -8,15 +8,17 @@ from prunebench.reports.formatting import (
     BEYOND_BOUND_NOTE,
     MISSING,
 )
+from prunebench.reports.language.message import say
 from prunebench.reports.ordering import KEEP_TOLERANCE, METRIC_WORDS, table_order
 from prunebench.reports.points import PANEL_COLUMNS
 from prunebench.reports.row_text import difference_cell
 from prunebench.reports.sections.contrasts import contrast_blocks
 from prunebench.reports.tables.speed import NOISY
 
-UNRELIABLE = (
-    "‡ unreliable: within one measurement the ratio's own 95 % interval spans more than a factor of "
-    f"{NOISY:g}. Most likely the machine was busy; time these again on an idle one before quoting them."
+UNRELIABLE = say(
+    "‡ unreliable: within one measurement the ratio's own 95 % interval spans more than a factor of {factor}. Most "
+    "likely the machine was busy; time these again on an idle one before quoting them.",
+    factor=format(NOISY, "g"),
 )
 
 
@@ -31,7 +33,12 @@ def comparison_sections(differences: pd.DataFrame, demonstration: bool) -> list[
     for (task, ranking, metric), part in differences.groupby(PANEL_COLUMNS, sort=False):
         primary = part["primary"].astype(bool)
         blocks = [*contrast_blocks(part, demonstration), *_control_blocks(part[~primary], str(ranking))]
-        title = f"Differences: {task}, {ranking} ranking, keeps of {METRIC_WORDS[metric]}"
+        title = say(
+            "Differences: {task}, {ranking} ranking, keeps of {metric}",
+            task=task,
+            ranking=ranking,
+            metric=METRIC_WORDS[metric],
+        )
         sections.append(Section(title, tuple(blocks)))
     return sections
 
@@ -43,7 +50,9 @@ def bound_note(table: Table) -> list[Text]:
 
 def budget_note(table: Table) -> list[Text]:
     """Explain the mark of points that do not cost the same, where the table has the mark."""
-    text = f"† achieved keeps differ by more than {KEEP_TOLERANCE:g}: not the same budget."
+    text = say(
+        "† achieved keeps differ by more than {tolerance}: not the same budget.", tolerance=format(KEEP_TOLERANCE, "g")
+    )
     return [Text(text)] if table.contains("†") else []
 
 
@@ -62,7 +71,9 @@ def _control_blocks(part: pd.DataFrame, ranking: str) -> list[Part]:
         cells += [difference_cell(found[pair]) if pair in found else _absent(criterion, pair[1]) for pair in pairs]
         rows.append(tuple(cells))
     header = ("keep", "criterion", "pairs", *names)
-    caption = "To the controls: fine-tuned accuracy in points over the seeds that both have, with 95 % t intervals."
+    caption = say(
+        "To the controls: fine-tuned accuracy in points over the seeds that both have, with 95 % t intervals."
+    )
     table = Table(caption, header, tuple(rows), text_columns=2)
     return [table, *budget_note(table)]
 

@@ -6,10 +6,11 @@ import pandas as pd
 
 from prunebench.reports.document import Part, Table, Text
 from prunebench.reports.formatting import MISSING, interval_ends, is_missing, or_missing, percent, signed_interval
+from prunebench.reports.language.message import say
 from prunebench.reports.ordering import METRIC_WORDS, cost_metric
 from prunebench.reports.row_text import difference_cell, row_interval, verdict_cell
 
-NOTE = (
+NOTE = say(
     "Primary contrasts, declared beforehand. Difference in points over n paired seeds with its 95 % t interval, which "
     "covers too little where half of the seeds tie or more; "
     "'seeds x pictures': the interval if other test pictures had been drawn as well, never narrower and often the "
@@ -30,7 +31,7 @@ def contrast_blocks(part: pd.DataFrame, demonstration: bool) -> list[Part]:
         return []
     rows = tuple(_row(row, demonstration) for row in primary.to_dict("records"))
     header = HEADER if demonstration else (*HEADER, *TESTS)
-    table = Table("Primary contrasts of the fine-tuned accuracy.", header, rows, text_columns=3)
+    table = Table(say("Primary contrasts of the fine-tuned accuracy."), header, rows, text_columns=3)
     return [table] if demonstration else [table, Text(NOTE)]
 
 

@@ -6,12 +6,13 @@ import pandas as pd
 
 from prunebench.reports.document import Items, Section, Table, Text
 from prunebench.reports.formatting import as_multiple, milliseconds
+from prunebench.reports.language.message import say
 from prunebench.reports.results import Results
 from prunebench.reports.row_text import keep_of_metric
 from prunebench.reports.sections.comparison import UNRELIABLE
 from prunebench.reports.tables.speed import DISAGREE, SETTING
 
-SPEED = "How much faster does it run?"
+SPEED = say("How much faster does it run?")
 TIMED = (
     *("keep", "ranking", "criterion", "n", "dense ms", "pruned ms"),
     *("theoretical", "measured", "own interval", "efficiency"),
@@ -21,13 +22,20 @@ TIMED = (
 def speed_section(speed: pd.DataFrame) -> Section:
     """Tabulate every timing, by machine, backend, batch and threads. speed: as `speed_table`."""
     if not len(speed):
-        return Section(SPEED, (), "Nothing was timed.")
+        return Section(SPEED, (), say("Nothing was timed."))
     tables = []
     for (task, machine, backend, batch, threads), part in speed.groupby(["task", *SETTING], sort=False):
         rows = [timed_row(row) for row in part.to_dict("records")]
-        caption = f"{task} on {machine}: {backend}, batch {batch}, threads: {threads}"
+        caption = say(
+            "{task} on {machine}: {backend}, batch {batch}, threads: {threads}",
+            task=task,
+            machine=machine,
+            backend=backend,
+            batch=batch,
+            threads=threads,
+        )
         tables.append(Table(caption, TIMED, tuple(rows), text_columns=3, folded=True))
-    text = (
+    text = say(
         "Milliseconds per batch; measured: median of paired ratios, mean ± half of the 95 % t interval over n seeds. "
         "Networks of equal widths share their measurements, as only noise tells them apart; the interval then is over "
         "these. own interval: the widest ends of the 95 % bootstrap intervals of the single measurements."
@@ -50,13 +58,20 @@ def timed_row(row: dict[Any, Any]) -> tuple[str, ...]:
 
 def busy_lines(speed: pd.DataFrame) -> list[str]:
     """Warn of each task and setting in which the times of the same dense network disagree."""
-    lines = []
+    lines: list[str] = []
     for (task, machine, backend, *_), part in speed.groupby(["task", *SETTING], sort=False):
         low, high = float(part["dense_low"].iloc[0]), float(part["dense_high"].iloc[0])
         if high > DISAGREE * low:
-            seen = f"the same dense network took from {milliseconds(low)} to {milliseconds(high)} ms"
-            cure = "the machine was busy or throttled; read no milliseconds off, and time again on an idle one"
-            lines.append(f"Warning: {task} on {machine}, {backend}: {seen}: {cure}.")
+            warning = say(
+                "Warning: {task} on {machine}, {backend}: the same dense network took from {low} to {high} ms: the "
+                "machine was busy or throttled; read no milliseconds off, and time again on an idle one.",
+                task=task,
+                machine=machine,
+                backend=backend,
+                low=milliseconds(low),
+                high=milliseconds(high),
+            )
+            lines.append(warning)
     return lines
 
 
@@ -72,4 +87,6 @@ def origin_section(results: Results) -> Section:
             kernels = "; ".join(dict.fromkeys(filter(None, e.kernels.values())))
             rounding = f"threads: {e.threads}" + (f", CPU kernels: {kernels}" if kernels else "")
             lines[f"{place}, {rounding}{commit}: {packages}"] = None
-    return Section("Where it was computed", (Items(tuple(lines)) if lines else Text("The source does not say."),))
+    return Section(
+        say("Where it was computed"), (Items(tuple(lines)) if lines else Text(say("The source does not say.")),)
+    )

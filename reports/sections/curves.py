@@ -6,15 +6,16 @@ import pandas as pd
 
 from prunebench.reports.document import Section, Table, Text
 from prunebench.reports.formatting import MISSING, accuracy_with_half, is_missing, percent
+from prunebench.reports.language.message import joined, say
 from prunebench.reports.row_text import difference_cell, verdict_cell
 from prunebench.reports.sections.comparison import bound_note
 
 
 def areas_section(areas: pd.DataFrame, demonstration: bool) -> Section:
     """Tabulate the area under each accuracy-compression curve, with the verdicts of the declared contrasts."""
-    title = "Whole curves"
+    title = say("Whole curves")
     if not len(areas):
-        return Section(title, (), "One keep makes no curve.")
+        return Section(title, (), say("One keep makes no curve."))
     rows = []
     for r in areas.to_dict("records"):
         paired = not is_missing(r.get("reference"))
@@ -23,16 +24,22 @@ def areas_section(areas: pd.DataFrame, demonstration: bool) -> Section:
         pair = (str(r["reference"]), difference_cell(r)) if paired else (MISSING, MISSING)
         tested = not demonstration and not is_missing(r.get("verdict"))
         rows.append((*where, *pair, _verdict(r) if tested else MISSING))
-    ends = ", ".join(
-        f"{task}: {percent(part['from_keep'].iloc[0], 1)} to {percent(part['to_keep'].iloc[0], 1)}"
+    ends = joined(
+        say(
+            "{task}: {low} to {high}",
+            task=task,
+            low=percent(part["from_keep"].iloc[0], 1),
+            high=percent(part["to_keep"].iloc[0], 1),
+        )
         for task, part in areas.groupby("task", sort=False)
     )
-    text = (
+    text = say(
         "The accuracy averaged over the logarithm of the MACs kept (single weights: of the weights kept), over the "
-        f"range that all criteria of a task reached ({ends}): one number for all keeps, at equal achieved ones."
+        "range that all criteria of a task reached ({ends}): one number for all keeps, at equal achieved ones.",
+        ends=ends,
     )
     header = ("task", "ranking", "criterion", "seeds", "mean accuracy", "reference", "difference in points", "verdict")
-    table = Table("Mean over seeds ± half of the 95 % t interval.", header, tuple(rows), 3)
+    table = Table(say("Mean over seeds ± half of the 95 % t interval."), header, tuple(rows), 3)
     return Section(title, (Text(text), table, *bound_note(table)))
 
 
@@ -43,9 +50,9 @@ def _verdict(row: dict[Any, Any]) -> str:
 
 def fronts_section(fronts: pd.DataFrame) -> Section:
     """Tabulate for every cost the points that no other beats."""
-    title = "Pareto fronts"
+    title = say("Pareto fronts")
     if not len(fronts):
-        return Section(title, (), "There is nothing to compare.")
+        return Section(title, (), say("There is nothing to compare."))
     rows = tuple(
         (
             *(r["task"], r["cost"], percent(r["kept"], 1)),
@@ -53,6 +60,6 @@ def fronts_section(fronts: pd.DataFrame) -> Section:
         )
         for r in fronts[fronts["on_front"]].to_dict("records")
     )
-    text = "By means over seeds: neighbours on a front need not differ. Controls are left out."
+    text = say("By means over seeds: neighbours on a front need not differ. Controls are left out.")
     header = ("task", "cost", "kept", "criterion, ranking", "accuracy in %")
-    return Section(title, (Text(text), Table("Points that no other beats in accuracy and cost.", header, rows, 2)))
+    return Section(title, (Text(text), Table(say("Points that no other beats in accuracy and cost."), header, rows, 2)))

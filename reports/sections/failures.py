@@ -1,10 +1,12 @@
 """The sections on failed and missing cells, and on seeds that repeat one computation."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 
-from prunebench.records.record import Record
+from prunebench.records.record import Cell, Record
 from prunebench.reports.document import Items, Section, Text
-from prunebench.reports.formatting import counted, seed_ranges
+from prunebench.reports.formatting import seed_ranges
+from prunebench.reports.language.message import Message, code, joined, say, say_many
 from prunebench.reports.ordering import METRIC_WORDS
 from prunebench.reports.points import distinct_seeds
 from prunebench.reports.results import Results
@@ -15,37 +17,61 @@ def repeated_sections(results: Results) -> list[Section]:
     repeated: dict[str, dict[str, None]] = defaultdict(dict)
     for point, found in results.points.items():
         if len(distinct_seeds(found)) < len(found):
-            repeated[point.task][f"`{point.criterion}`"] = None
+            repeated[point.task][point.criterion] = None
     if not repeated:
         return []
-    text = (
+    text = say(
         "Nothing that a seed draws plays a part for these: every seed gives the same network and the same answers. "
         "Between them the seeds count as one."
     )
-    lines = tuple(f"{task}: {', '.join(names)}" for task, names in repeated.items())
-    return [Section("Seeds that repeat one computation", (Text(text), Items(lines)))]
+    lines = tuple(say("{task}: {names}", task=task, names=joined(map(code, names))) for task, names in repeated.items())
+    return [Section(say("Seeds that repeat one computation"), (Text(text), Items(lines)))]
 
 
 def failures_section(results: Results) -> Section:
     """List the cells that failed, with the reason, and the cells that were asked for but not run."""
     blocks: list[Text | Items] = []
     if results.failures:
-        lines = [f"{_cell_text(record, results)}: {record.reason or 'no reason given'}" for record in results.failures]
-        blocks += [
-            Text(f"{counted(len(lines), 'cell')} failed; the others do not depend on this."),
-            Items(tuple(lines)),
-        ]
-    lacking: dict[str, set[int]] = defaultdict(set)
-    for c in results.missing:
-        lacking[f"{c.task}, {c.ranking} ranking, keep {c.keep:g} {METRIC_WORDS[c.metric]}, {c.criterion}"].add(c.seed)
-    if lacking:
-        text = "Asked for, but not run (the same command again computes what is missing):"
-        blocks += [Text(text), Items(tuple(f"{where}: seed {seed_ranges(found)}" for where, found in lacking.items()))]
-    none = "None: every cell that was asked for came out." if results.asked else "No cell failed."
-    return Section("Failures and gaps", tuple(blocks) or (Text(none),))
+        lines = tuple(_failed_cell(record, results) for record in results.failures)
+        count = say_many(
+            "{number} cell failed; the others do not depend on this.",
+            "{number} cells failed; the others do not depend on this.",
+            len(lines),
+        )
+        blocks += [Text(count), Items(lines)]
+    if lacking := tuple(_lacking_cells(results)):
+        text = say("Asked for, but not run (the same command again computes what is missing):")
+        blocks += [Text(text), Items(lacking)]
+    none = say("None: every cell that was asked for came out.") if results.asked else say("No cell failed.")
+    return Section(say("Failures and gaps"), tuple(blocks) or (Text(none),))
 
 
-def _cell_text(record: Record, results: Results) -> str:
+def _lacking_cells(results: Results) -> Iterator[Message]:
+    """Name the cells that were asked for but not run, seeds together."""
+    lacking: dict[Cell, set[int]] = defaultdict(set)
+    for cell in results.missing:
+        lacking[cell.model_copy(update={"seed": 0})].add(cell.seed)
+    for cell, seeds in lacking.items():
+        yield say(
+            "{task}, {ranking} ranking, keep {keep} {metric}, {criterion}: seed {seeds}",
+            task=cell.task,
+            ranking=cell.ranking,
+            keep=format(cell.keep, "g"),
+            metric=METRIC_WORDS[cell.metric],
+            criterion=cell.criterion,
+            seeds=seed_ranges(seeds),
+        )
+
+
+def _failed_cell(record: Record, results: Results) -> Message:
     cell = record.cell
-    where = f"{results.tasks[record.key]}, {cell.ranking} ranking, {cell.criterion}, seed {cell.seed}"
-    return f"{where}, keep {cell.keep:g} {METRIC_WORDS[cell.metric]}"
+    return say(
+        "{task}, {ranking} ranking, {criterion}, seed {seed}, keep {keep} {metric}: {reason}",
+        task=results.tasks[record.key],
+        ranking=cell.ranking,
+        criterion=cell.criterion,
+        seed=cell.seed,
+        keep=format(cell.keep, "g"),
+        metric=METRIC_WORDS[cell.metric],
+        reason=record.reason or say("no reason given"),
+    )

@@ -5,17 +5,24 @@ import numpy as np
 from prunebench.records.record import Record
 from prunebench.reports.analysis.damage import Damage, damages
 from prunebench.reports.document import Items, Section, Table, Text
-from prunebench.reports.formatting import counted, percent, signed_interval as in_points
+from prunebench.reports.formatting import percent, signed_interval as in_points
+from prunebench.reports.language.message import SPACE, Message, joined, say, say_many
 from prunebench.reports.ordering import BASELINE, METRIC_WORDS
 from prunebench.reports.points import RecordBySeed
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.intervals import t_interval
 
-TITLE = "Cuts with BatchNorm re-estimated"
-SPOILT = "Check this first: fine-tuning lowered the accuracy"
+TITLE = say("Cuts with BatchNorm re-estimated")
+SPOILT = say("Check this first: fine-tuning lowered the accuracy")
 HEADER = ("task", "ranking", "keep", "criterion", "n", "as cut", "BN re-estimated")
-CAPTION = f"Difference to `{BASELINE}` in points over n paired seeds, with its 95 % t interval; not tested."
-MEANING = (
+CAPTION = say(
+    "Difference to `{baseline}` in points over n paired seeds, with its 95 % t interval; not tested.", baseline=BASELINE
+)
+CURE = say(
+    "These are too few steps, or a wrong rate: raise --finetune-epochs, lower --batch, or run `prunebench sweep` and "
+    "then --finetune-rate swept."
+)
+MEANING = say(
     "The network as cut, and with BatchNorm's statistics taken anew on the calibration pictures. Where the columns "
     "disagree, the left one is mostly about the statistics that a cut leaves wrong."
 )
@@ -33,7 +40,7 @@ def reestimated_sections(results: Results) -> list[Section]:
             where = ours.task, ours.ranking, f"{ours.keep:g} {METRIC_WORDS[ours.metric]}", ours.criterion
             rows.append((*where, *_columns(seeds, reference)))
     if not rows:
-        return [Section(TITLE, (), f"No criterion was run beside `{BASELINE}`.")]
+        return [Section(TITLE, (), say("No criterion was run beside `{baseline}`.", baseline=BASELINE))]
     return [Section(TITLE, (Text(MEANING), Table(CAPTION, HEADER, tuple(rows), text_columns=4)))]
 
 
@@ -49,17 +56,36 @@ def spoilt_lines(results: Results) -> list[str]:
 
 
 def _spoilt(one: Damage) -> str:
-    worst = f"`{one.worst.criterion}` at {one.worst.keep:g} of the {METRIC_WORDS[one.worst.metric]}"
-    seen = f"fine-tuning lowered the accuracy at {one.points} of {counted(one.of, 'point')}, most for {worst}"
-    fall = f"from {percent(one.before)} as cut with BatchNorm re-estimated to {percent(one.after)}"
-    steps = "" if one.steps is None else f" ({counted(one.steps, 'step')})"
-    batches = f" in batches of {one.batch}" if one.batch else ""
-    trained = f"It trained {counted(one.epochs, 'epoch')}{steps}{batches}, at a peak rate of {one.rate:.2g}"
-    cure = (
-        "These are too few steps, or a wrong rate: raise --finetune-epochs, lower --batch, or run `prunebench sweep` "
-        "and then --finetune-rate swept"
+    seen = say_many(
+        "{task}: fine-tuning lowered the accuracy at {points} of {number} point, most for `{criterion}` at {keep} of "
+        "the {metric}: from {before} as cut with BatchNorm re-estimated to {after}.",
+        "{task}: fine-tuning lowered the accuracy at {points} of {number} points, most for `{criterion}` at {keep} of "
+        "the {metric}: from {before} as cut with BatchNorm re-estimated to {after}.",
+        one.of,
+        task=one.task,
+        points=one.points,
+        criterion=one.worst.criterion,
+        keep=format(one.worst.keep, "g"),
+        metric=METRIC_WORDS[one.worst.metric],
+        before=percent(one.before),
+        after=percent(one.after),
     )
-    return f"{one.task}: {seen}: {fall}. {trained}. {cure}."
+    return joined((seen, _trained(one), CURE), SPACE)
+
+
+def _trained(one: Damage) -> Message:
+    """Say how long it was fine-tuned; steps and batch where they are known."""
+    epochs, rate = say_many("{number} epoch", "{number} epochs", one.epochs), format(one.rate, ".2g")
+    steps = say("steps unknown") if one.steps is None else say_many("{number} step", "{number} steps", one.steps)
+    if not one.batch:
+        return say("It trained {epochs} ({steps}), at a peak rate of {rate}.", epochs=epochs, steps=steps, rate=rate)
+    return say(
+        "It trained {epochs} ({steps}) in batches of {batch}, at a peak rate of {rate}.",
+        epochs=epochs,
+        steps=steps,
+        batch=one.batch,
+        rate=rate,
+    )
 
 
 def _columns(ours: RecordBySeed, reference: RecordBySeed) -> tuple[str, str, str]:

@@ -3,8 +3,10 @@
 from typing import Any
 
 from prunebench.reports.document import Section, Table, Text
+from prunebench.reports.language.message import say
 from prunebench.reports.results import Results
 
+TITLE = say("Schedule")
 HEADER = ("task", "starts from", "classifier", "dense", "sparse", "rung", "fine-tuning", "cut")
 
 
@@ -13,10 +15,11 @@ def schedule_section(results: Results) -> Section:
     protocols = {results.tasks[record.key]: record.protocol for record in results.records}
     rows = tuple((task, *_row(protocol)) for task, protocol in protocols.items())
     if not rows:
-        return Section("Schedule", (), "No point came out.")
-    caption = "Epochs at peak learning rate; a rung is one step of the ladder."
-    text = "" if any(_trains(p) for p in protocols.values()) else "Nothing was trained: fine-tuned means as cut."
-    return Section("Schedule", (*([Text(text)] if text else []), Table(caption, HEADER, rows, text_columns=2)))
+        return Section(TITLE, (), say("No point came out."))
+    caption = say("Epochs at peak learning rate; a rung is one step of the ladder.")
+    untrained = not any(_trains(protocol) for protocol in protocols.values())
+    notes = [Text(say("Nothing was trained: fine-tuned means as cut."))] if untrained else []
+    return Section(TITLE, (*notes, Table(caption, HEADER, rows, text_columns=2)))
 
 
 def _row(protocol: dict[str, Any]) -> tuple[str, ...]:

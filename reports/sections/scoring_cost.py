@@ -7,14 +7,15 @@ import pandas as pd
 
 from prunebench.reports.document import Section, Table, Text
 from prunebench.reports.formatting import is_missing
+from prunebench.reports.language.message import say
 from prunebench.reports.tables.scoring_cost import PEAKS
 
-TITLE = "Cost of scores"
+TITLE = say("Cost of scores")
 HEADER = ("criterion", "evidence", "plain passes", "score, ms", "plain pass, ms", "peak, MiB", "plain peak, MiB")
-NOT_MEASURED = (
+NOT_MEASURED = say(
     "It was not measured: `pytest benchmarks/test_scoring.py` measures it, and is part of `pytest benchmarks/`."
 )
-MEANING = (
+MEANING = say(
     "What it takes to score all units of an untrained network once, evidence included, beside one plain "
     "forward-backward pass over the same pictures (of random noise). Plain passes: the first time over the second, so "
     "at 1.00 scores cost as much as that pass. Milliseconds of CPU time on one thread, both in turn in one process, "
@@ -29,7 +30,7 @@ def prices_section(prices: pd.DataFrame) -> Section:
         return Section(TITLE, (), NOT_MEASURED)
     tables = []
     for (model, pictures), part in prices.groupby(["model", "pictures"], sort=False, dropna=False):
-        caption = f"{model}, {pictures:g} pictures; cheapest first."
+        caption = say("{model}, {pictures} pictures; cheapest first.", model=model, pictures=format(pictures, "g"))
         rows = tuple(tuple(_row(row)) for row in part.to_dict("records"))
         tables.append(Table(caption, HEADER, rows, text_columns=2))
     return Section(TITLE, (Text(MEANING), *tables))

@@ -5,15 +5,16 @@ from statistics import median
 from prunebench.records.record import Record
 from prunebench.records.selection import SelectionFacts
 from prunebench.reports.document import Items, Section, Table, Text
-from prunebench.reports.formatting import MISSING, counted, percent
+from prunebench.reports.formatting import MISSING, percent
+from prunebench.reports.language.message import say, say_many
 from prunebench.reports.ordering import METRIC_WORDS
 from prunebench.reports.points import Point
 from prunebench.reports.results import Results
 
-TITLE = "How sure the choices are"
+TITLE = say("How sure the choices are")
 HEADER = ("task", "ranking", "criterion", "keep", "removed", "by lot", "error of draws", "within error", "otherwise")
-CAPTION = "Units removed at each criterion's smallest keep, in all cuts down to it, summed over seeds."
-MEANING = (
+CAPTION = say("Units removed at each criterion's smallest keep, in all cuts down to it, summed over seeds.")
+MEANING = say(
     "By lot: removed units whose score equals that of a unit of their group that stayed. Scores that draw random "
     "numbers were computed once more with other draws. Error of draws: relative standard error of one scoring, the "
     "median over groups and seeds. Within error: removed units whose score lies within it of a unit that stayed. "
@@ -21,19 +22,21 @@ MEANING = (
     "nothing, or where its second scores were refused."
 )
 
+NONE = say("No score had ties where units were removed, and none draws random numbers.")
+
 
 def selection_section(results: Results) -> Section:
     """Name the scores that were constant in groups, and tabulate ties and errors where there are any."""
     known = {point: found for point, found in _smallest_keeps(results).items() if found}
     if not known:
-        return Section(TITLE, (), "No criterion with a score was run here.")
+        return Section(TITLE, (), say("No criterion with a score was run here."))
     unsure = {
         point: facts
         for point, facts in known.items()
         if any(one.constant or one.by_lot or one.error is not None for one in facts)
     }
     if not unsure:
-        return Section(TITLE, (Text("No score had ties where units were removed, and none draws random numbers."),))
+        return Section(TITLE, (Text(NONE),))
     lines = tuple(line for point, facts in unsure.items() for line in _constant_lines(point, facts))
     flagged = (Items(lines),) if lines else ()
     rows = tuple(_row(point, facts) for point, facts in unsure.items())
@@ -53,9 +56,18 @@ def _constant_lines(point: Point, seeds: list[SelectionFacts]) -> list[str]:
     most = max(seeds, key=lambda facts: len(facts.constant))
     if not most.constant:
         return []
-    where = f"{point.criterion} on {point.task}, {point.ranking} ranking"
-    known = f"constant in {len(most.constant)} of {counted(most.groups, 'group')}"
-    return [f"{where}: {known}: these units were removed by lot"]
+    line = say_many(
+        "{criterion} on {task}, {ranking} ranking: constant in {constant} of {number} group: these units were removed "
+        "by lot",
+        "{criterion} on {task}, {ranking} ranking: constant in {constant} of {number} groups: these units were removed "
+        "by lot",
+        most.groups,
+        criterion=point.criterion,
+        task=point.task,
+        ranking=point.ranking,
+        constant=len(most.constant),
+    )
+    return [line]
 
 
 def _row(point: Point, seeds: list[SelectionFacts]) -> tuple[str, ...]:

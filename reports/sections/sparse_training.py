@@ -5,14 +5,15 @@ from collections.abc import Iterable
 from statistics import fmean
 
 from prunebench.records.record import Record
-from prunebench.records.sparse import UNCHANGED, PushedUnits
+from prunebench.records.sparse import PushedUnits
 from prunebench.reports.document import Items, Section, Table, Text
 from prunebench.reports.formatting import MISSING, counted, duration, percent
+from prunebench.reports.language.message import say
 from prunebench.reports.ordering import METRIC_WORDS
 from prunebench.reports.points import Point
 from prunebench.reports.results import Results
 
-TITLE = "Sparse training"
+TITLE = say("Sparse training")
 HEADER = (
     "task",
     "criterion",
@@ -25,13 +26,16 @@ HEADER = (
     "overlap by chance",
     "unchanged in",
 )
-CAPTION = "What each regulariser did, means over seeds."
-MEANING = (
+CAPTION = say("What each regulariser did, means over seeds.")
+MEANING = say(
     "Term fell by: how far the regulariser's term fell in sparse training. Acts on units: the share of the ranked "
     "units that the term pulls at. Overlap: the share of the removed units that the same score removes after the same "
     "training without the regulariser. Both networks are cut once to this keep. Overlap by chance: that of random "
-    f"units of each layer. Unchanged in: seeds in which {UNCHANGED}."
+    "units of each layer. Unchanged in: seeds in which the choice of units hardly changed; where it cannot "
+    "be compared, the term fell by less than 5 %."
 )
+
+PUSHED = say("Units that sparse training pushed to zero, and those cut (means over seeds):")
 
 
 def sparse_section(results: Results) -> Section:
@@ -39,7 +43,7 @@ def sparse_section(results: Results) -> Section:
     cells = {point: [one for one in found.values() if one.sparse] for point, found in results.points.items()}
     cells = {point: records for point, records in cells.items() if records}
     if not cells:
-        return Section(TITLE, (), "No network here was trained with a regulariser.")
+        return Section(TITLE, (), say("No network here was trained with a regulariser."))
     more = (*_pushed_units(results), *_open_gates(results), *_tuned_strengths(results))
     table = Table(CAPTION, HEADER, tuple(_row(point, records) for point, records in cells.items()), text_columns=4)
     return Section(TITLE, (Text(MEANING), table, *more))
@@ -73,9 +77,7 @@ def _pushed_units(results: Results) -> tuple[Text | Items, ...]:
             keep = f"{cell.metric}={cell.keep:g}" + f" ({cell.ranking})" * (cell.ranking != "local")
             found[f"{cell.criterion} on {results.tasks[record.key]}"][keep].append(record.pushed)
     lines = tuple(f"{who}: {_pushed_text(keeps)}" for who, keeps in found.items())
-    return (Text("Units that sparse training pushed to zero, and those cut (means over seeds):"), Items(lines)) * bool(
-        lines
-    )
+    return (Text(PUSHED), Items(lines)) * bool(lines)
 
 
 def _pushed_text(keeps: dict[str, list[PushedUnits]]) -> str:
@@ -102,7 +104,7 @@ def _open_gates(results: Results) -> tuple[Table, ...]:
             counts[where] = [a + b for a, b in zip(counts[where], bins, strict=True)]
     header = ("criterion and task", "group", *(f"to {tenth / 10:g}" for tenth in range(1, 11)))
     rows = tuple((*where, *map(str, bins)) for where, bins in counts.items())
-    caption = "Units by the probability that their gate is open, in tenths; all seeds together."
+    caption = say("Units by the probability that their gate is open, in tenths; all seeds together.")
     return (Table(caption, header, rows, text_columns=2, folded=True),) * bool(rows)
 
 
@@ -113,7 +115,9 @@ def _tuned_strengths(results: Results) -> tuple[Text | Items, ...]:
         for r in results.records
         if r.strength is not None
     }
-    return (Text("Strengths that were tuned on validation pictures:"), Items(tuple(sorted(known)))) if known else ()
+    return (
+        (Text(say("Strengths that were tuned on validation pictures:")), Items(tuple(sorted(known)))) if known else ()
+    )
 
 
 def _trials_text(results: Results, record: Record) -> str:

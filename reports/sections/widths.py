@@ -6,14 +6,17 @@ import pandas as pd
 
 from prunebench.reports.document import Section, Table, Text
 from prunebench.reports.formatting import MISSING
+from prunebench.reports.language.message import say
 from prunebench.reports.ordering import METRIC_WORDS
 from prunebench.reports.points import PANEL_COLUMNS
+
+TITLE = say("Widths per layer")
 
 
 def widths_section(widths: pd.DataFrame) -> Section:
     """Tabulate mean widths per layer. Criteria with the same widths share a column. widths: as `widths_table`."""
     if not len(widths):
-        return Section("Widths per layer", (), "No point came out.")
+        return Section(TITLE, (), say("No point came out."))
     tables = []
     for (task, ranking, metric, keep), part in widths.groupby([*PANEL_COLUMNS, "keep"], sort=False):
         columns: dict[tuple[str, ...], list[str]] = defaultdict(list)
@@ -23,13 +26,19 @@ def widths_section(widths: pd.DataFrame) -> Section:
             columns[tuple(cells.get(layer, MISSING) for layer in layers["layer"])].append(str(criterion))
         names = ["all criteria"] if len(columns) == 1 else [", ".join(names) for names in columns.values()]
         stacked = zip(layers["layer"], map(str, layers["dense"]), *columns, strict=True)
-        caption = f"{task}, {ranking} ranking, keep {keep:g} {METRIC_WORDS[metric]}"
+        caption = say(
+            "{task}, {ranking} ranking, keep {keep} {metric}",
+            task=task,
+            ranking=ranking,
+            keep=format(keep, "g"),
+            metric=METRIC_WORDS[metric],
+        )
         tables.append(Table(caption, ("layer", "dense", *names), tuple(stacked), folded=True))
-    text = (
+    text = say(
         "Output units of every layer (its weights, where single ones were pruned), mean over seeds; * the layer stands "
         "at its floor in at least one of them."
     )
-    return Section("Widths per layer", (Text(text), *tables))
+    return Section(TITLE, (Text(text), *tables))
 
 
 def _width_cell(width: float, at_floor: int) -> str:

@@ -1,17 +1,18 @@
 "use strict";
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const words = JSON.parse(document.body.dataset.words);
   for (const one of all(".bar, .legend, .copy")) one.hidden = false;
 
   // Theme: as the system, light, dark.
-  const themes = { "": "as the system", light: "light", dark: "dark" };
+  const themes = { "": words.theme_system, light: words.theme_light, dark: words.theme_dark };
   const themeButton = document.getElementById("theme");
   themeButton.addEventListener("click", () => {
     const names = Object.keys(themes);
     const next = names[(names.indexOf(document.documentElement.dataset.theme || "") + 1) % names.length];
     if (next) document.documentElement.dataset.theme = next;
     else delete document.documentElement.dataset.theme;
-    themeButton.textContent = "Theme: " + themes[next];
+    themeButton.textContent = themes[next];
   });
 
   // One task at a time.
@@ -25,15 +26,15 @@
     button.addEventListener("click", async () => {
       try {
         await navigator.clipboard.writeText(button.dataset.copy);
-        button.textContent = "copied";
+        button.textContent = words.copied;
       } catch {
         const range = document.createRange();
         range.selectNodeContents(button.previousElementSibling);
         getSelection().removeAllRanges();
         getSelection().addRange(range);
-        button.textContent = "selected";
+        button.textContent = words.selected;
       }
-      setTimeout(() => (button.textContent = "copy"), 1500);
+      setTimeout(() => (button.textContent = words.to_copy), 1500);
     });
 
   // The hovered criterion stands out, with its band; the legend switches criteria off. One mark may stand for several.
@@ -85,8 +86,8 @@
         table.tBodies[0].append(...rows.map(([, row]) => row));
       });
     });
-    const input = Object.assign(document.createElement("input"), { type: "search", placeholder: "filter rows" });
-    input.setAttribute("aria-label", "filter rows");
+    const input = Object.assign(document.createElement("input"), { type: "search", placeholder: words.filter });
+    input.setAttribute("aria-label", words.filter);
     input.addEventListener("input", () => {
       const words = input.value.toLowerCase().split(/\s+/);
       for (const row of all("tbody tr", table)) row.hidden = !words.every((word) => row.textContent.toLowerCase().includes(word));

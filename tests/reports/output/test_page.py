@@ -251,3 +251,96 @@ def test_figures_are_read_on_a_phone(browser: Any, address: str) -> None:
     assert (
         page.locator(".panel").evaluate_all("all => all.filter(one => one.scrollWidth > one.clientWidth).length") == 0
     )
+
+
+# The page in Persian.
+
+
+@pytest.fixture(scope="module")
+def persian_address(make: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of two tasks, with a failure and a demonstration's opposite: verdicts, in Persian."""
+    records = make.grid(METHODS, range(7))
+    records += [named(record, dataset="cifar10") for record in records]
+    results = gather_results("results", [*records, make.failure("l0")], [make.latency(record) for record in records])
+    folder = tmp_path_factory.mktemp("persian")
+    write_report(results, folder, lang="fa")
+    return (folder / "index.html").as_uri()
+
+
+@pytest.fixture(scope="module")
+def persian(browser: Any, persian_address: str) -> Any:
+    page = opened(browser, persian_address)
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+    return page
+
+
+def test_the_persian_page_says_what_it_is(persian: Any) -> None:
+    assert persian.trouble == []
+    assert persian.evaluate("[document.documentElement.lang, document.documentElement.dir]") == ["fa", "rtl"]
+    labels = persian.locator(".label").all_inner_texts()
+    assert "بازبینی نکرده" in labels[0] and "was not reviewed by a native reader" in labels[1]
+    assert "به اندازهٔ" in persian.locator(".first li").first.inner_text()
+    button = persian.locator("#theme")
+    button.click()
+    assert button.inner_text() == "پوسته: روشن"
+    for _ in range(2):
+        button.click()
+
+
+def test_no_number_and_no_latin_word_stands_among_persian_ones(persian: Any) -> None:
+    loose = persian.evaluate(
+        """() => {
+          const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+          while (walker.nextNode()) {
+            const node = walker.currentNode, home = node.parentElement.closest("[dir]");
+            const hidden = node.parentElement.closest("script, style");
+            if (!hidden && home.dir === "rtl" && /[0-9A-Za-z]/.test(node.data)) found.push(node.data);
+          }
+          return found;
+        }"""
+    )
+    assert loose == []
+
+
+def test_numbers_read_from_left_to_right(persian: Any) -> None:
+    broken = persian.locator("main .number, main td").evaluate_all(
+        """all => all.filter(one => {
+          const text = [...one.childNodes].find(node => node.nodeType === 3), places = [];
+          if (!text) return false;
+          for (let i = 0; i < text.length; i++) {
+            const range = document.createRange();
+            range.setStart(text, i), range.setEnd(text, i + 1);
+            if (text.data[i].trim()) places.push(range.getBoundingClientRect().left);
+          }
+          return places.some((place, i) => i && place <= places[i - 1]);
+        }).map(one => one.textContent)"""
+    )
+    assert broken == []
+    assert any("[" in cell for cell in persian.locator("td").all_inner_texts())
+    assert persian.locator(".number").count() > 50
+
+
+def test_what_is_read_first_is_in_persian(persian: Any) -> None:
+    english = persian.locator('main [lang="en"]:not(.label)').evaluate_all(
+        "all => all.map(one => one.closest('[id]').id)"
+    )
+    assert set(english) <= {"where-it-was-computed"}
+
+
+def test_tables_and_figures_run_from_left_to_right(persian: Any) -> None:
+    cells = persian.locator("table.tools tbody tr").first.locator("td")
+    places = [cell.bounding_box()["x"] for cell in cells.all()]
+    assert places == sorted(places)
+    assert set(persian.locator(".panels, .scroll, .legend").evaluate_all("all => all.map(one => one.dir)")) == {"ltr"}
+
+
+@pytest.mark.parametrize(
+    ("width", "colours"), [(1280, "dark"), pytest.param(390, "light", marks=pytest.mark.slow), (390, "dark")]
+)
+def test_everyone_can_use_the_persian_page(browser: Any, persian_address: str, width: int, colours: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    page = opened(browser, persian_address, width, colours)
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+    found = axe.Axe().run(page, context={"exclude": [["svg *"]]})
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
