@@ -77,10 +77,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture of a figure. task: whose results the picture shows, empty for those of all."""
+    """One picture of a figure.
+
+    task: whose results the picture shows, empty for those of all. title, subtitle: what tells it from the others.
+    """
 
     task: str
     svg: str = field(repr=False)
+    title: str = ""
+    subtitle: str = ""
 
 
 @dataclass(frozen=True)

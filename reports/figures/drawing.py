@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ Spec = dict[str, Any]  # a chart in the language of Vega-Lite: making one of Alt
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 PADDING = 8
 COLUMNS, GAP = 2, 36  # of a figure in a file; pixels between its charts
+LINE, LONGEST = 17, 48  # pixels of a line of a title, and its most characters
 SIZE = re.compile(r'<svg[^>]* width="([\d.]+)" height="([\d.]+)"')
 INK, FAINT, GRID, DOMAIN = "#222222", "#767676", "#e6e6e6", "#999999"  # each has its counterpart in the page's themes
 FONT = "Helvetica, Arial, sans-serif"
@@ -67,18 +69,40 @@ def altair_figure(drawing: Drawing) -> alt.TopLevelMixin:
     return figure
 
 
-def side_by_side(pictures: Sequence[str]) -> str:
-    """Arrange SVGs in rows of two, on white, as one SVG for a file."""
+def split_title(chart: Spec) -> tuple[Spec, str, str]:
+    """Give a chart without its title, and the title and subtitle, which pages and files set above the picture."""
+    title = chart.get("title", {})
+    return (
+        {key: part for key, part in chart.items() if key != "title"},
+        title.get("text", ""),
+        title.get("subtitle", ""),
+    )
+
+
+def side_by_side(pictures: Sequence[str], titles: Sequence[tuple[str, str]] = ()) -> str:
+    """Arrange SVGs in rows of two, on white, as one SVG for a file. titles: title and subtitle of each, if any."""
     sizes = [tuple(map(float, SIZE.findall(picture)[0])) for picture in pictures]
+    head = LINE * max((sum(map(bool, lines)) for lines in titles), default=0)
     wide, y, placed = max(width for width, _ in sizes), 0.0, []
     for start in range(0, len(pictures), COLUMNS):
         row = range(start, min(start + COLUMNS, len(pictures)))
-        placed += [_placed(pictures[i], f"chart{i}", (i - start) * (wide + GAP), y) for i in row]
-        y += max(sizes[i][1] for i in row) + GAP
+        for i in row:
+            x = (i - start) * (wide + GAP)
+            placed += [*_title(titles[i] if titles else (), x, y), _placed(pictures[i], f"chart{i}", x, y + head)]
+        y += max(sizes[i][1] for i in row) + head + GAP
     width, height = min(len(pictures), COLUMNS) * (wide + GAP) - GAP, y - GAP
     size = f'width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}"'
     white = '<rect width="100%" height="100%" fill="white"/>'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{white}{"".join(placed)}</svg>'
+
+
+def _title(lines: Sequence[str], x: float, y: float) -> Iterator[str]:
+    """Write a title in ink, and a subtitle in grey; a long one ends in an ellipsis."""
+    for number, (line, size, weight, colour) in enumerate(zip(lines, (13, 11), (600, 400), (INK, FAINT), strict=False)):
+        style = f'font-family="{FONT}" font-size="{size}" font-weight="{weight}" fill="{colour}"'
+        text = line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
+        if line:
+            yield f'<text x="{x + PADDING:g}" y="{y + LINE * (number + 1):g}" {style}>{escape(text)}</text>'
 
 
 def _placed(svg: str, name: str, x: float, y: float) -> str:

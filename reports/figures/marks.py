@@ -7,6 +7,7 @@ import pandas as pd
 
 from prunebench.reports.figures.drawing import FAINT, GRID, INK, Spec
 from prunebench.reports.figures.palette import style_of
+from prunebench.reports.language.message import joined, say
 from prunebench.reports.ordering import METRIC_WORDS, table_order
 from prunebench.reports.points import PANEL_COLUMNS
 
@@ -124,9 +125,10 @@ def panel_titles(panels: Iterable[Panel]) -> dict[Panel, Spec | None]:
     titles: dict[Panel, Spec | None] = {}
     for task, ranking, metric in every:
         same = [panel for panel in every if panel[0] == task]
-        detail = [f"{ranking} ranking"] if len({panel[1] for panel in same}) > 1 else []
-        detail += [f"keeps of {METRIC_WORDS[metric]}"] if len({panel[2] for panel in same}) > 1 else []
-        lines = ([task] if len(tasks) > 1 else []) + ([", ".join(detail)] if detail else [])
+        detail = [say("{ranking} ranking", ranking=ranking)] if len({panel[1] for panel in same}) > 1 else []
+        several = len({panel[2] for panel in same}) > 1
+        detail += [say("keeps of {metric}", metric=METRIC_WORDS[metric])] if several else []
+        lines = ([task] if len(tasks) > 1 else []) + ([joined(detail)] if detail else [])
         titles[task, ranking, metric] = _title(lines)
     return titles
 

@@ -17,8 +17,7 @@ from prunebench.reports.figures.marks import (
     texts,
     x_axis,
 )
-from prunebench.reports.formatting import counted
-from prunebench.reports.language.message import say
+from prunebench.reports.language.message import say, say_many
 from prunebench.reports.row_text import keep_of_metric
 
 TITLE = say(
@@ -81,7 +80,13 @@ def _chart(entry: AcrossTasks) -> Spec:
             [{"px": width + 6, "py": one.py, "text": one.name} for one in places if one.side > 0], limit=NAME_LIMIT - 6
         ),
     ]
-    heading = f"{entry.ranking} ranking, keep {keep_of_metric(entry.key)}, {counted(len(entry.scores), 'task')}"
+    heading = say_many(
+        "{ranking} ranking, keep {keep}, {number} task",
+        "{ranking} ranking, keep {keep}, {number} tasks",
+        len(entry.scores),
+        ranking=entry.ranking,
+        keep=keep_of_metric(entry.key),
+    )
     return finished(layers, (width, height), {"text": heading, "fontSize": 11, "offset": 34})
 
 

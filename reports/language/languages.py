@@ -124,8 +124,8 @@ LANGUAGES = {one.code: one for one in (Language(ENGLISH, "ltr"), Language("fa", 
 
 def find_language(code: str) -> Language:
     """Find a language by its code. Raises `UserError` for a code that no language has."""
-    if code not in LANGUAGES:
-        raise unknown("language", code, LANGUAGES)
+    if not isinstance(code, str) or code not in LANGUAGES:
+        raise unknown("language", str(code), LANGUAGES)
     return LANGUAGES[code]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from prunebench.reports.document import Document, Figure, Section
+from prunebench.reports.document import Document, Figure, Panel, Section
 from prunebench.reports.figures.drawing import mark_name
 from prunebench.reports.figures.inline import inline_svg
 from prunebench.reports.figures.palette import style_of
@@ -65,10 +65,10 @@ def _environment(language: Language, escape: bool) -> Environment:
     return environment
 
 
-def _pictures(figure: Figure, language: Language) -> list[tuple[str, Markup]]:
-    """Give the task of each panel and its picture as part of the page."""
+def _pictures(figure: Figure, language: Language) -> list[tuple[Panel, Markup]]:
+    """Give each panel and its picture as part of the page."""
     label = language.plain(figure.title)
     return [
-        (panel.task, Markup(inline_svg(panel.svg, f"{figure.name}-{number}", f"{panel.task} {label}".strip())))
+        (panel, Markup(inline_svg(panel.svg, f"{figure.name}-{number}", f"{panel.task} {label}".strip())))
         for number, panel in enumerate(figure.panels)
     ]

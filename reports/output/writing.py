@@ -12,7 +12,7 @@ from prunebench.reports.analysis.across_tasks import compare_across_tasks
 from prunebench.reports.analysis.answers import find_answers
 from prunebench.reports.analysis.margins import MARGIN
 from prunebench.reports.document import Figure, Panel, Section
-from prunebench.reports.figures.drawing import Drawing, configured, png_bytes, side_by_side, svg_text
+from prunebench.reports.figures.drawing import Drawing, configured, png_bytes, side_by_side, split_title, svg_text
 from prunebench.reports.figures.drawings import all_drawings
 from prunebench.reports.formatting import MISSING
 from prunebench.reports.language.languages import ENGLISH, find_language
@@ -71,15 +71,19 @@ def refuse_results_folder(source: Path, folder: Path) -> None:
 
 
 def _panels(drawing: Drawing) -> Figure:
-    panels = tuple(Panel(task, svg_text(configured(chart))) for task, chart in drawing.charts)
-    return Figure(drawing.name, drawing.title, panels, drawing.criteria)
+    panels = []
+    for task, chart in drawing.charts:
+        untitled, title, subtitle = split_title(chart)
+        panels.append(Panel(task, svg_text(configured(untitled)), title, subtitle))
+    return Figure(drawing.name, drawing.title, tuple(panels), drawing.criteria)
 
 
 def _figure_files(figures: Mapping[str, Figure]) -> Files:
     """Join the panels of each figure, for papers."""
     files: Files = {}
     for name, figure in figures.items():
-        svg = side_by_side([panel.svg for panel in figure.panels])
+        titles = [(panel.title, panel.subtitle) for panel in figure.panels]
+        svg = side_by_side([panel.svg for panel in figure.panels], titles)
         files |= {f"figures/{name}.svg": svg, f"figures/{name}.png": png_bytes(svg)}
     return files
 

@@ -103,6 +103,10 @@ def test_report_and_plot(found: Results, tmp_path: Path, monkeypatch: pytest.Mon
         found.report(found.folder)
     with pytest.raises(UserError, match="margin=0: not between"):
         found.report("out", margin=0)
+    assert 'lang="fa"' in found.report("persian", lang="fa").read_text()
+    for lang in ("de", None, []):
+        with pytest.raises(UserError, match="unknown language"):
+            found.report("out", lang=lang)  # type: ignore[arg-type]
 
 
 def test_failures_are_shown_and_a_folder_without_results_is_refused(tmp_path: Path) -> None:

@@ -4,12 +4,15 @@ import altair as alt
 
 from prunebench.reports.figures.drawing import (
     GAP,
+    LINE,
+    LONGEST,
     SIZE,
     Drawing,
     altair_figure,
     configured,
     png_bytes,
     side_by_side,
+    split_title,
     svg_text,
 )
 
@@ -49,3 +52,15 @@ def test_a_figure_is_drawn_the_same_each_time() -> None:
     rule = CHART | {"mark": {"type": "rule", "clip": True}}
     first = svg_text(configured(rule))
     assert "url(#part0)" in first and svg_text(configured(rule)) == first
+
+
+def test_titles_stand_above_the_pictures_of_a_file() -> None:
+    chart, title, subtitle = split_title(CHART | {"title": {"text": "a & b", "subtitle": "local ranking", "limit": 9}})
+    assert (chart, title, subtitle) == (CHART, "a & b", "local ranking") and split_title(CHART)[1:] == ("", "")
+    one = svg_text(configured(chart))
+    ((_, height),) = SIZE.findall(one)
+    whole = ElementTree.fromstring(side_by_side([one] * 2, [(title, subtitle), ("n" * 900, "")]))
+    assert float(whole.get("height", 0)) == float(height) + 2 * LINE
+    texts = [part.text for part in whole if part.tag.endswith("text")]
+    assert texts == ["a & b", "local ranking", "n" * LONGEST + "…"]
+    assert {part.get("y") for part in whole if part.tag.endswith("svg")} == {f"{2 * LINE}"}

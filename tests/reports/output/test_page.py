@@ -57,6 +57,7 @@ def odd_address(make: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory)
     results = gather_results(ODD[1], [*records, *failures], timings, preset=ODD[0], command=" ".join(ODD))
     folder = tmp_path_factory.mktemp("odd")
     write_report(results, folder)
+    write_report(results, folder / "fa", lang="fa")
     return (folder / "index.html").as_uri()
 
 
@@ -254,6 +255,15 @@ def test_figures_are_read_on_a_phone(browser: Any, address: str) -> None:
 
 
 # The page in Persian.
+
+
+def test_odd_names_run_nothing_there_either(browser: Any, odd_address: str) -> None:
+    page = opened(browser, odd_address.replace("index", "fa/index"), width=390)
+    assert page.trouble == [] and "گزارش" in page.title()
+    assert page.locator("script").count() == 1 and page.locator("img, b").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    words = page.locator(".first").inner_text()
+    assert all(name in words for name in ODD[:2])
 
 
 @pytest.fixture(scope="module")

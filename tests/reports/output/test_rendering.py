@@ -28,6 +28,12 @@ def test_marks_of_a_figure_are_found_and_told() -> None:
     assert '<button type="button" aria-pressed="true" data-criterion="taylor"' in page
 
 
+def test_the_title_of_a_panel_stands_above_its_picture() -> None:
+    panel = Panel("a x b", SVG, "a <x> b", "local ranking")
+    page = html_page(document(Figure("forest", "Differences.", (panel,))))
+    assert "<p>a &lt;x&gt; b <small>local ranking</small></p><svg" in page
+
+
 def test_whatever_is_given_is_escaped() -> None:
     bad = "<script>alert(1)</script>"
     figure = Figure("f", bad, (Panel(bad, "<svg></svg>"),), (bad,))

@@ -175,3 +175,17 @@ def test_margins_of_the_command_are_points_of_accuracy(refused: Callable[..., st
     message = "--margin 0: not between 0 and 100; give points of accuracy such as 0.5"
     assert message in refused("report", run_folder, "--margin", "0")
     assert "--margin nan: not between" in refused("report", run_folder, "--margin", "nan")
+
+
+def test_the_language_of_the_command_is_that_of_the_page_alone(
+    command: Callable[..., tuple[int, str, str]], refused: Callable[..., str], run_folder: Path, tmp_path: Path
+) -> None:
+    for lang in ("en", "fa"):
+        assert command("report", run_folder, "-o", tmp_path / lang, "--lang", lang)[0] == 0
+    for name in ("report.md", "tables.tex", "summary.csv", "figures/forest.svg"):
+        assert (tmp_path / "en" / name).read_bytes() == (tmp_path / "fa" / name).read_bytes()
+    assert '<html lang="en" dir="ltr">' in (tmp_path / "en" / "index.html").read_text()
+    assert '<html lang="fa" dir="rtl">' in (tmp_path / "fa" / "index.html").read_text()
+    message = refused("report", run_folder, "-o", tmp_path / "de", "--lang", "de")
+    assert "unknown language 'de'; did you mean 'en'? Known: en, fa" in message
+    assert not (tmp_path / "de").exists()
