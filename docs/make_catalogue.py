@@ -1,6 +1,6 @@
 """Bring the Persian catalogue of the report up to date: new messages in, unused ones out, then compile it.
 
-The catalogue is `reports/language/fa.po`. Python's `gettext` reads `fa.mo`, which lies beside it, so that an
+The catalogue is `reports/translations/fa.po`. Python's `gettext` reads `fa.mo`, which lies beside it, so that an
 installation needs no tool to build it. Babel, which does the work here, is a tool of development.
 """
 
@@ -17,7 +17,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 REPORTS = Path(__file__).parents[1] / "reports"
-PO = REPORTS / "language" / "fa.po"
+PO = REPORTS / "translations" / "fa.po"
 KEYWORDS = {"say": None, "say_many": (1, 2)}
 ARABIC = re.compile("[\u0643\u064a\u0660-\u0669\u06f0-\u06f9]")  # letters that Persian writes otherwise; other digits
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from gettext import GNUTranslations
-from importlib.resources import files
 from itertools import groupby
+from pathlib import Path
 from string import Formatter
 from typing import Literal
 
@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 from prunebench.errors import unknown
 from prunebench.reports.language.message import COMMA, SEMICOLON, Code, Joined, Message
 
+TRANSLATIONS = Path(__file__).parents[1] / "translations"
 Kind = Literal["words", "value", "code"]
 ENGLISH = "en"
 LEFT_TO_RIGHT, POP = "\N{LEFT-TO-RIGHT ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
@@ -145,5 +146,5 @@ def _marked(kind: Kind, part: str) -> Markup:
 
 @cache
 def _catalogue(code: str) -> GNUTranslations:
-    with files(__package__).joinpath(f"{code}.mo").open("rb") as file:
+    with (TRANSLATIONS / f"{code}.mo").open("rb") as file:
         return GNUTranslations(file)

@@ -21,6 +21,7 @@ from prunebench.reports.answer.matrix import matrix_section
 from prunebench.reports.answer.tasks import tasks_section
 from prunebench.reports.document import Document, Figure, Items, Section, Text
 from prunebench.reports.formatting import seed_ranges
+from prunebench.reports.language.languages import ENGLISH
 from prunebench.reports.language.message import SEMICOLON, Message, joined, say, say_many
 from prunebench.reports.results import Results
 from prunebench.reports.sections.below_random import below_random_section
@@ -83,12 +84,18 @@ SINGLE_WEIGHTS = say(
 
 
 def make_document(
-    results: Results, tables: Tables, entries: list[AcrossTasks], answers: list[Answer], figures: Figures
+    results: Results,
+    tables: Tables,
+    entries: list[AcrossTasks],
+    answers: list[Answer],
+    figures: Figures,
+    *,
+    lang: str = ENGLISH,
 ) -> Document:
     """Arrange the report. Sections without content are left out.
 
     tables: what `make_tables` returns; entries: what `compare_across_tasks` returns; answers: what `find_answers`
-    returns; figures: by name.
+    returns; figures: by name; lang: of the page, which the command that repeats the report asks for.
     """
     banners = [_demonstration(results)] * results.demonstration + [UNTRAINED] * results.untrained
     first = _answer_sections(results, tables, entries, answers, figures)
@@ -101,7 +108,7 @@ def make_document(
         _facts(results),
         tuple(section for section in first if not section.why_empty),
         tuple(details),
-        _commands(results),
+        _commands(results, lang),
         tuple(dict.fromkeys(tables["summary"].get("task", ()))),
     )
 
@@ -198,10 +205,12 @@ def checkpoint_condition(results: Results) -> str:
     )
 
 
-def _commands(results: Results) -> tuple[tuple[str, str], ...]:
+def _commands(results: Results, lang: str) -> tuple[tuple[str, str], ...]:
     """Give the commands that repeat the run and the report."""
     run = ((say("run"), results.command),) if results.command else ()
-    return (*run, (say("report"), f"prunebench report {shlex.join(results.sources or (results.source,))}"))
+    asked = () if lang == ENGLISH else ("--lang", lang)
+    report = shlex.join((*(results.sources or (results.source,)), *asked))
+    return (*run, (say("report"), f"prunebench report {report}"))
 
 
 def _facts(results: Results) -> tuple[tuple[str, str], ...]:

@@ -32,6 +32,7 @@ def write_report(
     margin: float = MARGIN,
     columnar: bool = False,
     front: tuple[Section, ...] = (),
+    *,
     lang: str = ENGLISH,
 ) -> list[Path]:
     """Write `report.md`, `index.html`, `tables.tex`, the CSV tables and `figures/` into a folder. Gives their paths.
@@ -49,7 +50,7 @@ def write_report(
     answers = find_answers(tables["summary"], tables["differences"])
     drawings = all_drawings(tables, entries, answers, margin)
     figures = {one.name: _panels(one) for one in drawings}
-    document = make_document(results, tables, entries, answers, figures)
+    document = make_document(results, tables, entries, answers, figures, lang=lang)
     document = replace(document, sections=(*front, *document.sections))
     files = _table_files(tables, columnar) | _figure_files(figures)
     files |= {
