@@ -10,6 +10,7 @@ from prunebench.reports.analysis.fronts import fronts_table
 from prunebench.reports.analysis.margins import MARGIN, failed_points, margins_table, smallest_keeps_table
 from prunebench.reports.analysis.score_matrix import score_matrix_table
 from prunebench.reports.results import Results
+from prunebench.reports.tables.loss_curves import loss_curves_table
 from prunebench.reports.tables.records import records_table
 from prunebench.reports.tables.scoring_cost import prices_table
 from prunebench.reports.tables.speed import main_setting, speed_table
@@ -44,4 +45,5 @@ def make_tables(results: Results, entries: list[AcrossTasks], margin: float = MA
         "speed": speed,
         "widths": widths_table(results),
         "stages": stages_table(results),
+        "loss_curves": loss_curves_table(results),
     }
