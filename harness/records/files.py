@@ -94,6 +94,8 @@ class DataFile(StoreFile):
 
     @model_validator(mode="after")
     def _check(self) -> "DataFile":
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError("classes holds a name twice")
         try:
             labels = self.labels.unpack(self.pictures)
         except ValueError as error:

@@ -1,6 +1,7 @@
 """Writes what reports need to know of the test pictures: true labels, names of classes, and a few small pictures."""
 
 import base64
+from collections.abc import Sequence
 from io import BytesIO
 
 import torch
@@ -42,7 +43,7 @@ def describe(loaded: Loaded, fingerprint: str, thumbnails: int = 0) -> DataFile:
     return DataFile(
         schema_version=SCHEMA,
         fingerprint=fingerprint,
-        classes=tuple(printable(name)[:1000] or "?" for name in classes),
+        classes=_names(classes),
         pictures=len(labels),
         labels=Packed.pack(labels.numpy(), "uint8" if len(classes) <= 256 else "int64"),
         thumbnails=tuple(
@@ -50,6 +51,19 @@ def describe(loaded: Loaded, fingerprint: str, thumbnails: int = 0) -> DataFile:
             for picture, png in zip(chosen.tolist(), _pngs(loaded, chosen), strict=True)
         ),
     )
+
+
+def _names(classes: Sequence[str]) -> tuple[str, ...]:
+    r"""Write the names of classes so that a record may hold them, and each is another.
+
+    >>> _names(["cat", "a\nb", "cat", ""])
+    ('cat', 'a\\nb', 'cat (2)', '3')
+    """
+    names: list[str] = []
+    for number, name in enumerate(classes):
+        name = printable(name)[:900] or str(number)
+        names.append(name if name not in names else f"{name} ({number})")
+    return tuple(names)
 
 
 def choose_pictures(labels: Tensor, count: int) -> Tensor:

@@ -23,12 +23,15 @@ from prunebench.reports.document import Document, Figure, Items, Section, Text
 from prunebench.reports.formatting import counted, seed_ranges
 from prunebench.reports.results import Results
 from prunebench.reports.sections.below_random import below_random_section
+from prunebench.reports.sections.classes import classes_section
 from prunebench.reports.sections.comparison import UNRELIABLE, bound_note, budget_note, comparison_sections
 from prunebench.reports.sections.costs import origin_section, speed_section
 from prunebench.reports.sections.curves import areas_section, fronts_section
 from prunebench.reports.sections.failures import failures_section, repeated_sections
 from prunebench.reports.sections.loss_curves import loss_curves_section
+from prunebench.reports.sections.model_table import model_section
 from prunebench.reports.sections.reestimated import TITLE as REESTIMATED, reestimated_sections, spoilt_sections
+from prunebench.reports.sections.samples import samples_section
 from prunebench.reports.sections.schedule import schedule_section
 from prunebench.reports.sections.scoring_cost import prices_section
 from prunebench.reports.sections.selection import selection_section
@@ -164,6 +167,9 @@ def _details(results: Results, tables: Tables, figures: Figures) -> list[Section
         selection_section(results),
         sparse_section(results),
         _illustrated(loss_curves_section(tables["loss_curves"]), figures, "loss_curves"),
+        classes_section(tables["confusion"], tables["classes"], tables["auc"]),
+        samples_section(tables["samples"], results.data),
+        model_section(tables["weights"]),
         widths_section(tables["widths"]),
         prices_section(tables["prices"]),
         *repeated_sections(results),
