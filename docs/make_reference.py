@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from typer.main import get_command
 
 from prunebench.cli.app import app
+from prunebench.records.files import DataFile
 from prunebench.records.latency import Latency
 from prunebench.records.record import Record
 
@@ -20,12 +21,13 @@ of a run and shows complete commands.
 FILES = """# Files of results
 
 A results folder holds one JSON file for each point, under `records/`. Timings are files of their own, under `timing/`.
-Both kinds are checked when they are read: an unknown field, a missing field or a value outside its limits is an error.
+The true labels of the test pictures stand once for each fingerprint, in `data/FINGERPRINT.json`.
+All kinds are checked when they are read: an unknown field, a missing field or a value outside its limits is an error.
 The error names the file and the field.
 
 The tables are read off the JSON schema. `prunebench.Record.model_json_schema()` gives the whole of it.
 """
-MODELS: dict[str, type[BaseModel]] = {"record": Record, "timing": Latency}
+MODELS: dict[str, type[BaseModel]] = {"record": Record, "timing": Latency, "data": DataFile}
 LIMITS = {"minimum": "from {}", "exclusiveMinimum": "above {}", "maximum": "to {}", "exclusiveMaximum": "below {}"}
 TINY, HUGE = 1e-10, 1e18  # limits that stand in a schema to refuse nonsense alone
 

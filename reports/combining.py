@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
+from prunebench.records.files import united
 from prunebench.reports.reading import check_pictures, read_results
 from prunebench.reports.results import Results, gather_results
 
@@ -23,7 +24,7 @@ def combine(found: Sequence[Results]) -> Results:
     """Unite results, in this order."""
     records = [(one.source, record) for one in found for record in (*one.failures, *one.records)]
     check_pictures((f"{source}: {record.key}", record) for source, record in records)
-    united = gather_results(
+    together = gather_results(
         ", ".join(one.source for one in found),
         [record for _, record in records],
         [latency for one in found for of_record in one.latencies.values() for latency in of_record],
@@ -32,13 +33,14 @@ def combine(found: Sequence[Results]) -> Results:
         fidelity=[score for one in found for score in one.fidelity],
     )
     return replace(
-        united,
+        together,
         sources=tuple(one.source for one in found),
         prices=tuple(chain.from_iterable(one.prices for one in found)),
         tunings=tuple(chain.from_iterable(one.tunings for one in found)),
         asked=tuple(chain.from_iterable(one.asked for one in found)),
-        superseded=united.superseded + sum(one.superseded for one in found),
+        superseded=together.superseded + sum(one.superseded for one in found),
         machine="; ".join(dict.fromkeys(one.machine for one in found if one.machine)) or None,
+        data=united(chain.from_iterable(one.data.values() for one in found)),
         date=max((one.date for one in found if one.date), default=None),
     )
 

@@ -27,7 +27,8 @@ class Table:
 
     text_columns: how many leading columns hold text; the others hold numbers. folded: closed at first on the page.
     tools: the page lets readers sort and filter the rows. task: whose results the table holds, empty for those of all.
-    styles: of every cell on the page, such as `better`, or empty.
+    styles: of every cell on the page, such as `better`, or empty. pictures: above the header's names, as addresses of
+    the kind `data:`, or empty.
     """
 
     caption: str
@@ -38,6 +39,7 @@ class Table:
     tools: bool = False
     task: str = ""
     styles: tuple[tuple[str, ...], ...] = ()
+    pictures: tuple[str, ...] = ()
 
     def markdown(self) -> str:
         """Write the table in GitHub's Markdown.

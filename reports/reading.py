@@ -11,7 +11,7 @@ from typing import Any
 from prunebench.errors import UserError, printable
 from prunebench.paths import exists
 from prunebench.records.fidelity import parse_fidelity, read_fidelity
-from prunebench.records.files import RunFile, TimingFile, read_file
+from prunebench.records.files import RunFile, TimingFile, read_data, read_file, united
 from prunebench.records.latency import Latency
 from prunebench.records.record import SCHEMA, Record, parse_record, read_record
 from prunebench.records.scoring_cost import ScoringCost
@@ -59,7 +59,7 @@ def _read_folder(folder: Path) -> Results:
     )
     newest = max(path.stat().st_mtime for path in (*paths, *scored))
     day = datetime.fromtimestamp(newest, UTC).date().isoformat()
-    return replace(results, asked=run.asked, tunings=read_tunings(folder), date=day)
+    return replace(results, asked=run.asked, tunings=read_tunings(folder), date=day, data=read_data(folder))
 
 
 def read_latencies(folder: Path) -> list[Latency]:
@@ -107,7 +107,14 @@ def _read_benchmark(path: Path) -> Results:
     if not (records or fidelity or prices):
         raise UserError(f"{path}: no PruneBench records in this benchmark JSON; was it made by another suite?")
     results = gather_results(str(path), records, latencies, preset=run.preset, command=run.command, fidelity=fidelity)
-    return replace(results, prices=tuple(prices), machine=_machine(data), tunings=run.tunings, date=_day(data) or None)
+    return replace(
+        results,
+        prices=tuple(prices),
+        machine=_machine(data),
+        tunings=run.tunings,
+        date=_day(data) or None,
+        data=united(run.data),
+    )
 
 
 def _machine(data: dict[str, Any]) -> str | None:

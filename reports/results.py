@@ -6,6 +6,7 @@ from functools import cached_property
 
 from prunebench.errors import UserError
 from prunebench.records.fidelity import Fidelity, ScoreRequest
+from prunebench.records.files import DataFile
 from prunebench.records.latency import Latency
 from prunebench.records.record import Cell, Record
 from prunebench.records.requested import Requested
@@ -34,6 +35,7 @@ class Results:
     machine: where a benchmark JSON was made.
     tunings: outcomes of `prunebench tune`.
     sources: where there are several, which `source` names together. date: day of the newest record, as 2026-01-31.
+    data: true labels and names of the classes, by fingerprint, where the source has them.
     asked: the cells that the runs were asked for; empty where the source does not say.
     """
 
@@ -52,6 +54,7 @@ class Results:
     prices: tuple[ScoringCost, ...] = ()
     tunings: tuple[Choice, ...] = ()
     asked: tuple[Requested, ...] = ()
+    data: Mapping[str, DataFile] = field(default_factory=dict)
     machine: str | None = None
     date: str | None = None
     sources: tuple[str, ...] = ()

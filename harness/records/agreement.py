@@ -15,16 +15,22 @@ from prunebench.records.record import Record
 
 LOSS = 0.1  # of a loss, of a regulariser's term and of the largest score
 PICTURES = 0.01  # of the test pictures, but at least one picture
+_LATER = ("dense_per_image", "weight_counts")  # fields that older results of one key do not have
 _OF_DRAWS = ("selection.error", "selection.within_error", "selection.otherwise")  # counts may differ by one unit, too
 _FREE = (  # they follow from the network
     *("curves.", "per_image.predicted.", "per_image.loss.", "per_image.correct.", "sparse.gates."),
+    *("dense_per_image.", "weight_counts.0.near_zero", "weight_counts.1.near_zero"),
     *("pushed.both", "change.", "selection.constant", "selection.by_lot"),
 )
 
 
 def differences(one: Record | Fidelity, other: Record | Fidelity) -> list[tuple[str, str, str]]:
     """List the fields in which two results of one key contradict each other, with both values."""
-    first, second = (dict(_leaves(point.facts(), "")) for point in (one, other))
+    facts = [point.facts() for point in (one, other)]
+    old = {name for name in _LATER if any(some.get(name) is None for some in facts)}
+    first, second = (
+        dict(_leaves({name: value for name, value in some.items() if name not in old}, "")) for some in facts
+    )
     unequal = [name for name in dict.fromkeys((*first, *second)) if _text(first, name) != _text(second, name)]
     if isinstance(one, Record) and isinstance(other, Record) and _machine(one) != _machine(other):
         step = _step(one)

@@ -1,16 +1,23 @@
-"""Files of a results folder that state their schema: `store.json`, `run.json` and `timing/*.json`. Torch-free."""
+"""Files of a results folder that state their schema: `store.json`, `run.json`, `timing/*` and `data/*`. Torch-free."""
 
+import base64
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import ConfigDict, field_validator
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from prunebench.records.latency import Latency
+from prunebench.records.packed import PICTURES, Packed
 from prunebench.records.record import SCHEMA
 from prunebench.records.requested import Requested
 from prunebench.records.store_files import read_json
 from prunebench.records.tuning import Choice
-from prunebench.records.validation import Frozen, Text, validated
+from prunebench.records.validation import Count, Frozen, Name, Text, validated
+
+PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class StoreFile(Frozen):
@@ -39,6 +46,7 @@ class RunFile(StoreFile):
     asked: tuple[Requested, ...] = ()
     untimed: tuple[dict[str, Any], ...] = ()
     tunings: tuple[Choice, ...] = ()
+    data: tuple["DataFile", ...] = ()
 
     @property
     def commands(self) -> list[str]:
@@ -52,9 +60,73 @@ class TimingFile(StoreFile):
     latencies: tuple[Latency, ...]
 
 
+class Thumbnail(Frozen):
+    """One test picture. picture: its place in the test split, from 0. png: the file, in base64."""
+
+    picture: Count
+    png: Annotated[str, Field(max_length=200_000)]
+
+    @field_validator("png")
+    @classmethod
+    def _is_png(cls, text: str) -> str:
+        try:
+            start = base64.b64decode(text, validate=True)[: len(PNG)]
+        except ValueError:
+            start = b""
+        if start != PNG:
+            raise ValueError("holds no PNG in base64")
+        return text
+
+
+class DataFile(StoreFile):
+    """What records do not say of their test pictures: `data/FINGERPRINT.json`.
+
+    labels: true label of every test picture, in the order of the test split. thumbnails: the same for every network.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fingerprint: Name
+    classes: Annotated[tuple[Name, ...], Field(min_length=2, max_length=100_000)]
+    pictures: Annotated[int, Field(ge=1, le=PICTURES)]
+    labels: Packed
+    thumbnails: Annotated[tuple[Thumbnail, ...], Field(max_length=20)] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> "DataFile":
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError("classes holds a name twice")
+        try:
+            labels = self.labels.unpack(self.pictures)
+        except ValueError as error:
+            raise ValueError(f"labels {error}") from None
+        if not np.isin(labels, np.arange(len(self.classes))).all():
+            raise ValueError(f"labels holds a number that is none of {len(self.classes)} classes")
+        if any(one.picture >= self.pictures for one in self.thumbnails):
+            raise ValueError(f"thumbnails holds a picture beyond the {self.pictures} test pictures")
+        return self
+
+    @property
+    def true(self) -> NDArray[np.int64]:
+        """True labels, (pictures,)."""
+        return self.labels.unpack(self.pictures).astype(np.int64)
+
+
 S = TypeVar("S", bound=StoreFile)
 
 
 def read_file(kind: type[S], path: Path) -> S:
     """Read one of these files. Raises a `UserError` that names the file and the first wrong field."""
     return validated(kind, read_json(path), str(path))
+
+
+def read_data(folder: Path) -> dict[str, DataFile]:
+    """Read what a results folder says of its test pictures, by fingerprint."""
+    found = [read_file(DataFile, path) for path in sorted((folder / "data").glob("*.json"))]
+    return {one.fingerprint: one for one in found}
+
+
+def united(found: Iterable[DataFile]) -> dict[str, DataFile]:
+    """Give one description of each dataset by its fingerprint: of several, the first with the most thumbnails."""
+    ordered = sorted(found, key=lambda one: -len(one.thumbnails))
+    return {one.fingerprint: one for one in reversed(ordered)}

@@ -14,15 +14,16 @@ from tabulate import tabulate
 from prunebench.errors import UserError
 from prunebench.records.agreement import differences
 from prunebench.records.fidelity import Fidelity, read_fidelity
-from prunebench.records.files import RunFile, StoreFile, TimingFile, read_file
+from prunebench.records.files import DataFile, RunFile, StoreFile, TimingFile, read_file
 from prunebench.records.latency import Latency
 from prunebench.records.lineage import Lineage
 from prunebench.records.record import SCHEMA, Record, read_record
 from prunebench.records.store_files import read_json
 
-KINDS = ("stages", "records", "fidelity", "choices", "timing")  # records come after the stages they name
+KINDS = ("stages", "records", "fidelity", "choices", "timing", "data")  # records come after the stages they name
 NAMED = 5  # number of files that a line of the summary names; further files are counted
 UNLIKE_STAGES = "stages with different networks (the first is kept)"
+UNLIKE_DATA = "data of one fingerprint with different labels (the first is kept)"
 UNLIKE_CHOICES = "sweeps or tunings with different choices (the newest is kept)"
 
 
@@ -78,6 +79,7 @@ class MergePlan:
         self._plan_copies("choices", self._choose_newest)
         for path, holders in _find_holders(folders, "timing").items():
             self._unite_timings(path, holders)
+        self._plan_copies("data", self._choose_data)
         self._unite_runs()
 
     def _plan_copies(self, kind: str, choose: Callable[[Path, list[Path]], Path | None]) -> None:
@@ -131,6 +133,14 @@ class MergePlan:
         if len({_as_text(choice.get("value")) for choice in choices}) > 1:
             self.unlike[UNLIKE_CHOICES].append(_joined(path, holders))
         return _newest(path, holders)
+
+    def _choose_data(self, path: Path, holders: list[Path]) -> Path:
+        """Choose the first description of the test pictures with the most thumbnails."""
+        files = {folder: read_file(DataFile, folder / path) for folder in holders}
+        if len({(one.classes, one.labels.data) for one in files.values()}) > 1:
+            self.unlike[UNLIKE_DATA].append(_joined(path, holders))
+            return holders[0]
+        return max(holders, key=lambda folder: len(files[folder].thumbnails))
 
     def _unite_timings(self, path: Path, holders: list[Path]) -> None:
         """Unite the timings of one machine and backend. Of several timings of a point, the newest file's counts."""

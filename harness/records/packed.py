@@ -86,3 +86,25 @@ class PerPicture(Frozen):
     def right(self) -> NDArray[np.int8]:
         """Return 1 for every picture that is classified right, else 0, (pictures,)."""
         return self.correct.unpack(self.pictures).view(np.int8)
+
+
+class DensePerPicture(Frozen):
+    """Results of the dense network per test picture, in the order of the test split.
+
+    predicted: label. loss: in nats, kept for two classes alone, where it tells the score of both.
+    """
+
+    pictures: Annotated[int, Field(ge=1, le=PICTURES)]
+    predicted: Packed
+    loss: Packed | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> "DensePerPicture":
+        for name, packed in (("predicted", self.predicted), ("loss", self.loss)):
+            try:
+                values = packed.unpack(self.pictures) if packed else np.zeros(1)
+            except ValueError as error:
+                raise ValueError(f"{name} {error}") from None
+            if not (values >= 0).all():
+                raise ValueError(f"{name} holds a number that is negative or not a number")
+        return self

@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from prunebench.errors import UserError
 from prunebench.records.names import Metric, RankingName
-from prunebench.records.packed import PerPicture
+from prunebench.records.packed import DensePerPicture, PerPicture
 from prunebench.records.protocol import PROTOCOL_VERSION, Options
 from prunebench.records.selection import SelectionFacts
 from prunebench.records.sparse import ChoiceChange, PushedUnits, SparseFacts, did_nothing
@@ -57,6 +57,22 @@ class Cost(Frozen):
     params: Positive
     units: Positive
     bytes: Positive
+
+
+class WeightCount(Frozen):
+    """Number of weights of the convolutions and linear layers of a network, without biases.
+
+    near_zero: weights whose absolute value is below 1e-4.
+    """
+
+    weights: Positive
+    near_zero: Count
+
+    @model_validator(mode="after")
+    def _check(self) -> "WeightCount":
+        if self.near_zero > self.weights:
+            raise ValueError(f"near_zero: {self.near_zero} of {self.weights} weights, which is more than there are")
+        return self
 
 
 class StageValues(Frozen):
@@ -124,16 +140,18 @@ class Record(Frozen):
 
     key: hash of all that decides the result. cell: what was asked for. status: failed points have no results. reason:
     why the point failed. fingerprint: hash of the data. accuracy, loss: on the whole test split. top5: from 100 classes
-    on. dense, pruned: costs of the two networks. per_image: result of each test picture. curves: epochs of all stages.
-    sparse: what the regulariser's term did. environment: where and at what cost; not compared. widths: output units of
-    every convolution and linear layer, (dense, pruned), in the order of the model. weights: number of weights of the
-    same layers, where single weights were removed. floors: groups at their floor. selection: how sure the choices of
-    units were, in all cuts down to the point; absent for controls. keep: achieved fraction of macs, params and units,
-    and of weights where single weights were removed. protocol: every option that decides the result. protocol_version:
-    see `prunebench.records.protocol`. evidence: what the criterion asked for. network: folder under stages/ that holds
-    the fine-tuned network, for `prunebench.load`. strength: the number that replaced `strength=tuned`. pushed: where
-    sparse training chose units to push to zero. change: None without a regulariser in sparse training.
-    not_compared: why the choice of units could not be compared with plain training's; a later run compares again.
+    on. dense, pruned: costs of the two networks. per_image: result of each test picture. dense_per_image: labels that
+    the dense network predicted. weight_counts: of the dense and of the fine-tuned network; both are absent in older
+    records. curves: epochs of all stages. sparse: what the regulariser's term did. environment: where and at what cost;
+    not compared. widths: output units of every convolution and linear layer, (dense, pruned), in the order of the
+    model. weights: number of weights of the same layers, where single weights were removed. floors: groups at their
+    floor. selection: how sure the choices of units were, in all cuts down to the point; absent for controls. keep:
+    achieved fraction of macs, params and units, and of weights where single weights were removed. protocol: every
+    option that decides the result. protocol_version: see `prunebench.records.protocol`. evidence: what the criterion
+    asked for. network: folder under stages/ that holds the fine-tuned network, for `prunebench.load`. strength: the
+    number that replaced `strength=tuned`. pushed: where sparse training chose units to push to zero. change: None
+    without a regulariser in sparse training. not_compared: why the choice of units could not be compared with plain
+    training's; a later run compares again.
     """
 
     schema_version: int = SCHEMA
@@ -156,6 +174,8 @@ class Record(Frozen):
     floors: tuple[Name, ...] = ()
     selection: SelectionFacts | None = None
     per_image: PerPicture | None = None
+    dense_per_image: DensePerPicture | None = None
+    weight_counts: tuple[WeightCount, WeightCount] | None = None
     curves: tuple[Epoch, ...] = ()
     sparse: SparseFacts | None = None
     pushed: PushedUnits | None = None
@@ -181,7 +201,16 @@ class Record(Frozen):
             if abs(right - self.accuracy.finetuned) > 1e-6:
                 claimed = f"{self.accuracy.finetuned:g}, but {right:g} of the pictures are classified right"
                 raise ValueError(f"accuracy.finetuned: {claimed}")
+        self._check_counts()
         return self
+
+    def _check_counts(self) -> None:
+        if self.per_image and self.dense_per_image and self.per_image.pictures != self.dense_per_image.pictures:
+            known, wanted = self.dense_per_image.pictures, self.per_image.pictures
+            raise ValueError(f"dense_per_image.pictures: {known}, but per_image has {wanted}")
+        if self.weight_counts and self.weight_counts[1].weights > self.weight_counts[0].weights:
+            dense, left = (one.weights for one in self.weight_counts)
+            raise ValueError(f"weight_counts: {left} of {dense} are left, which is more than there were")
 
     @property
     def ineffective(self) -> bool:

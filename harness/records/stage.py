@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from prunebench.records.packed import PerPicture
-from prunebench.records.record import Epoch
+from prunebench.records.record import Epoch, WeightCount
 from prunebench.records.selection import SelectionFacts
 from prunebench.records.sparse import ChoiceChange, SparseFacts
 from prunebench.records.store_files import read_json
@@ -25,8 +25,8 @@ class StageFacts(Frozen):
     """Facts of one stage.
 
     cut, cut_bn, final: results on the test pictures right after the cut, with BatchNorm re-estimated, and at the end.
-    images: final results per picture. Sparse training and rungs have none of these four. floors: groups at their floor.
-    pushed: number of units that sparse training pushed to zero, where it chose some.
+    images: final results per picture. weights: of the final network. Sparse training and rungs have none of these five.
+    floors: groups at their floor. pushed: number of units that sparse training pushed to zero, where it chose some.
     change: of the choice of units, by the sparse training before a point. not_compared: why it could not be found.
     selection: how sure the choice of units was; absent without a score and for `random`. cut_seconds: part of `seconds`
     spent on scoring, selection and removal; a second scoring, for `selection`, does not count. memory: peak in bytes.
@@ -51,6 +51,7 @@ class StageFacts(Frozen):
     cut_bn: Measured | None = None
     final: Measured | None = None
     images: PerPicture | None = None
+    weights: WeightCount | None = None
 
     def write(self, folder: Path) -> None:
         """Write the facts into a stage's folder."""

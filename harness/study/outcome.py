@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import nn
 
 from prunebench.errors import CellError, in_a_cell
+from prunebench.pruning.kinds import LAYERS
 from prunebench.pruning.network import Network
-from prunebench.records.packed import PerPicture
-from prunebench.records.record import Environment, StageValues
+from prunebench.records.packed import DensePerPicture, PerPicture
+from prunebench.records.record import Environment, StageValues, WeightCount
 from prunebench.records.selection import joined
 from prunebench.records.sparse import PushedUnits
 from prunebench.records.stage import Measured, StageFacts
@@ -18,6 +20,7 @@ from prunebench.study.environment import commit, cpu_name, device_name, versions
 from prunebench.training.evaluate import Result
 
 TOP5_FROM = 100  # classes from which top-5 accuracy is reported
+NEAR_ZERO = 1e-4  # weights below it count as zero, as in the papers on regularisation before pruning
 
 
 def measured(result: Result) -> Measured:
@@ -33,6 +36,21 @@ def per_image(result: Result, classes: int) -> PerPicture:
     return PerPicture.pack(result.predicted.numpy(), result.loss.numpy(), result.correct.numpy(), classes)
 
 
+def weight_count(model: nn.Module) -> WeightCount:
+    """Count the weights of convolutions and linear layers, and those that are nearly zero."""
+    weights = [layer.weight.detach() for layer in model.modules() if isinstance(layer, LAYERS)]
+    small = sum(int((weight.abs() < NEAR_ZERO).sum()) for weight in weights)
+    return WeightCount(weights=sum(weight.numel() for weight in weights), near_zero=small)
+
+
+def _dense_per_image(facts: StageFacts, classes: int) -> DensePerPicture | None:
+    images = facts.images
+    if images is None:
+        return None
+    loss = images.loss if classes == 2 else None
+    return DensePerPicture(pictures=images.pictures, predicted=images.predicted, loss=loss)
+
+
 def results(chain: Sequence[StageFacts], classes: int) -> dict[str, Any]:
     """Return the fields of a record that the stages decide. chain: facts from the dense stage to the point."""
     dense, point = chain[0], chain[-1]
@@ -44,6 +62,8 @@ def results(chain: Sequence[StageFacts], classes: int) -> dict[str, Any]:
         "floors": point.floors,
         "selection": joined([facts.selection for facts in chain if facts.selection]),
         "per_image": point.images,
+        "dense_per_image": _dense_per_image(dense, classes),
+        "weight_counts": (dense.weights, point.weights) if dense.weights and point.weights else None,
         "curves": tuple(epoch for facts in chain for epoch in facts.curve),
         "change": point.change,
         "not_compared": point.not_compared,

@@ -21,6 +21,7 @@ from prunebench.processes import cores, end_with_parent
 from prunebench.records.files import RunFile, read_file
 from prunebench.records.record import SCHEMA, Record
 from prunebench.records.requested import Requested, RequestedTrajectories
+from prunebench.study.data_files import write_data_files
 from prunebench.study.grid import Grid, Job, make_trajectory, schedule
 from prunebench.study.progress import Progress, Result
 from prunebench.study.spec import Spec
@@ -41,6 +42,7 @@ def run(grid: Grid, progress: Progress, command: str = "") -> list[Record]:
     """
     store = Store(grid.spec.results)
     note(store, grid.spec, requested(grid), command=command)
+    write_data_files(store, grid)
     done: dict[Job, list[Record]] = {}
     log.info(schedule(grid))
     progress.begin(len(grid.jobs))

@@ -50,6 +50,7 @@ class Spec(Protocol):
     backend: Backend = Field("eager", description="backend of the timed networks")
     timing_batch: int = Field(64, ge=1, description="pictures in a timed batch")
     timing_rounds: int = Field(20, ge=4, description="timed rounds of each network")
+    thumbnails: int = Field(0, ge=0, le=20, description="test pictures of each dataset to store, for the report")
     preset: str = Field("", description="a name of `prunebench list presets`, or the path of one's own TOML file")
 
     @property

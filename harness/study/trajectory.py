@@ -25,7 +25,7 @@ from prunebench.seeding import seeded
 from prunebench.study.cut import Cutter, choice_change
 from prunebench.study.environment import cpu_kernels, peak_memory, restart_peak
 from prunebench.study.networks import Origin, load_into, network_digest, save
-from prunebench.study.outcome import environment, measured, per_image, pushed_units, results
+from prunebench.study.outcome import environment, measured, per_image, pushed_units, results, weight_count
 from prunebench.study.stages import Stage, StagePlan
 from prunebench.study.store import Store, key_of
 from prunebench.study.task import Task
@@ -152,6 +152,7 @@ class Trajectory:
         if tested:
             result = after_cut if after_cut and not stage.epochs else evaluate(network.model, self.data.test)
             fields |= {"final": measured(result), "images": per_image(result, self.data.classes)}
+            fields["weights"] = weight_count(network.model)
         facts = StageFacts(
             seconds=time.perf_counter() - start,
             memory=peak_memory(str(self.device)),

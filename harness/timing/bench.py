@@ -8,6 +8,7 @@ from typing import Any
 from prunebench.fidelity.compare import compare_scores, criteria_that_read_gates, forget_dense, score_jobs
 from prunebench.records.budget import Budget
 from prunebench.records.fidelity import Fidelity
+from prunebench.records.files import read_data
 from prunebench.records.names import Metric
 from prunebench.records.record import Record
 from prunebench.records.tuning import read_tunings
@@ -120,4 +121,6 @@ class Bench:
         """Describe the benchmark file. Adds the records without a time, because pytest-benchmark omits failed tests."""
         untimed = [r.model_dump(mode="json") for entry, r in self.records.items() if entry not in self.timed]
         tunings = [one.model_dump(mode="json") for one in read_tunings(self.spec.results)]
-        return {**about(self.spec), "untimed": untimed, "tunings": tunings}
+        used = {record.fingerprint for record in self.records.values()}
+        data = [one.model_dump(mode="json") for one in read_data(self.spec.results).values() if one.fingerprint in used]
+        return {**about(self.spec), "untimed": untimed, "tunings": tunings, "data": data}

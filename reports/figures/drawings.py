@@ -11,6 +11,7 @@ from prunebench.reports.figures.causes import causes_drawing
 from prunebench.reports.figures.drawing import Drawing
 from prunebench.reports.figures.fidelity import fidelity_drawing
 from prunebench.reports.figures.forest import forest_drawing
+from prunebench.reports.figures.loss_curves import loss_curves_drawing
 from prunebench.reports.figures.ranks import ranks_drawing
 from prunebench.reports.figures.smallest_keeps import smallest_keeps_drawing
 from prunebench.reports.figures.speed import speed_drawing
@@ -34,5 +35,6 @@ def all_drawings(
         causes_drawing(tables["causes"], summary, answers),
         ranks_drawing(entries),
         fidelity_drawing(tables["fidelity"], tables["prices"]),
+        loss_curves_drawing(tables["loss_curves"]),
     )
     return [drawing for drawing in drawn if drawing is not None]

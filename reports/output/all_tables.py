@@ -10,11 +10,15 @@ from prunebench.reports.analysis.fronts import fronts_table
 from prunebench.reports.analysis.margins import MARGIN, failed_points, margins_table, smallest_keeps_table
 from prunebench.reports.analysis.score_matrix import score_matrix_table
 from prunebench.reports.results import Results
+from prunebench.reports.tables.classes import class_tables
+from prunebench.reports.tables.loss_curves import loss_curves_table
 from prunebench.reports.tables.records import records_table
+from prunebench.reports.tables.samples import samples_table
 from prunebench.reports.tables.scoring_cost import prices_table
 from prunebench.reports.tables.speed import main_setting, speed_table
 from prunebench.reports.tables.stages import stages_table
 from prunebench.reports.tables.summary import summary_table
+from prunebench.reports.tables.weights import weights_table
 from prunebench.reports.tables.widths import widths_table
 
 
@@ -44,4 +48,8 @@ def make_tables(results: Results, entries: list[AcrossTasks], margin: float = MA
         "speed": speed,
         "widths": widths_table(results),
         "stages": stages_table(results),
+        "loss_curves": loss_curves_table(results),
+        **class_tables(results),
+        "samples": samples_table(results),
+        "weights": weights_table(results),
     }

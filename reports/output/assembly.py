@@ -25,11 +25,15 @@ from prunebench.reports.language.languages import ENGLISH
 from prunebench.reports.language.message import SEMICOLON, Message, joined, say, say_many
 from prunebench.reports.results import Results
 from prunebench.reports.sections.below_random import below_random_section
+from prunebench.reports.sections.classes import classes_section
 from prunebench.reports.sections.comparison import UNRELIABLE, bound_note, budget_note, comparison_sections
 from prunebench.reports.sections.costs import origin_section, speed_section
 from prunebench.reports.sections.curves import areas_section, fronts_section
 from prunebench.reports.sections.failures import failures_section, repeated_sections
+from prunebench.reports.sections.loss_curves import loss_curves_section
+from prunebench.reports.sections.model_table import model_section
 from prunebench.reports.sections.reestimated import TITLE as REESTIMATED, reestimated_sections, spoilt_sections
+from prunebench.reports.sections.samples import samples_section
 from prunebench.reports.sections.schedule import schedule_section
 from prunebench.reports.sections.scoring_cost import prices_section
 from prunebench.reports.sections.selection import selection_section
@@ -99,7 +103,7 @@ def make_document(
     """
     banners = [_demonstration(results)] * results.demonstration + [UNTRAINED] * results.untrained
     first = _answer_sections(results, tables, entries, answers, figures)
-    details = [replace(one, folded=True) for one in _details(results, tables) if not one.why_empty]
+    details = [replace(one, folded=True) for one in _details(results, tables, figures) if not one.why_empty]
     if len(tables["summary"]):
         details.insert(0, _all_points(results, tables))
     return Document(
@@ -172,7 +176,7 @@ def _all_points(results: Results, tables: Tables) -> Section:
     return Section(say("All points"), (table, *notes), name="data")
 
 
-def _details(results: Results, tables: Tables) -> list[Section]:
+def _details(results: Results, tables: Tables, figures: Figures) -> list[Section]:
     """Give the sections of numbers, and those of the method."""
     more = (SINGLE_WEIGHTS,) if any(record.weights for record in results.records) else ()
     return [
@@ -183,6 +187,10 @@ def _details(results: Results, tables: Tables) -> list[Section]:
         below_random_section(results, tables["differences"]),
         selection_section(results),
         sparse_section(results),
+        _illustrated(loss_curves_section(tables["loss_curves"]), figures, "loss_curves"),
+        classes_section(tables["confusion"], tables["classes"], tables["auc"]),
+        samples_section(tables["samples"], results.data),
+        model_section(tables["weights"]),
         widths_section(tables["widths"]),
         prices_section(tables["prices"]),
         *repeated_sections(results),

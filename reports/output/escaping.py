@@ -34,6 +34,8 @@ COMMANDS = {sign: f"\\{sign}" for sign in "%_&#${}"} | {
     "≥": r"$\geq$",
     "≈": r"$\approx$",
     "≠": r"$\neq$",
+    "✓": r"$\checkmark$",
+    "✗": r"$\times$",
     "▲": r"$\blacktriangle$",
     "▼": r"$\blacktriangledown$",
     "○": r"$\circ$",

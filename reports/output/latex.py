@@ -22,7 +22,7 @@ WRAPPED = 60  # characters; longer cells are broken into lines
 
 
 def latex_tables(document: Document) -> str:
-    """Write every table that is not folded. Texts that directly follow a table stand below it.
+    """Write every table that is neither folded nor one of pictures. Texts that directly follow a table stand below it.
 
     Captions begin with the section's title. Labels are `tab:` and the title in small letters, numbered from the second
     on. The head of the file names the packages that the preamble needs.
@@ -34,7 +34,7 @@ def latex_tables(document: Document) -> str:
     labels: list[str] = []
     for section in (*document.sections, *document.details):
         for position, block in enumerate(section.blocks, 1):
-            if isinstance(block, Table) and not block.folded:
+            if isinstance(block, Table) and not block.folded and not block.pictures:
                 labels.append(_label(section.title, labels))
                 parts.append(_environment(section.title, block, section.blocks[position:], labels[-1]))
     return "\n".join(parts)

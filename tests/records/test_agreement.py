@@ -62,3 +62,15 @@ def test_other_machines_may_push_open_and_choose_other_units_but_not_cut_more() 
     assert [name for name, _, _ in differences(first, trained("other", cut=9, both=5))] == ["pushed.cut"]
     same = [name for name, _, _ in differences(first, trained("one", cut=10, both=5, overlap=0.8))]
     assert same == ["sparse.gates.conv.0", "sparse.gates.conv.9", "pushed.both", "change.overlap"]
+
+
+def test_a_field_of_a_later_version_contradicts_nothing() -> None:
+    counts = [{"weights": 9, "near_zero": 1}, {"weights": 4, "near_zero": 0}]
+    old, new = record("one"), record("one", weight_counts=counts)
+    assert differences(old, new) == [] == differences(new, old)
+    counts[1] = {"weights": 4, "near_zero": 2}
+    assert differences(new, record("one", weight_counts=counts)) and not differences(
+        new, record("2", weight_counts=counts)
+    )
+    counts[1] = {"weights": 3, "near_zero": 0}
+    assert differences(new, record("2", weight_counts=counts))

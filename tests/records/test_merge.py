@@ -1,3 +1,4 @@
+import base64
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import pytest
 
 from prunebench.errors import UserError
 from prunebench.records.fidelity import Fidelity, Ranked, ScoreRequest
+from prunebench.records.files import PNG, read_data
 from prunebench.records.merge import merge
 from prunebench.records.packed import Packed
 from prunebench.records.record import Cell, Environment, Record, StageValues
@@ -138,12 +140,12 @@ def test_everything_of_both_is_there_once_with_its_time(two: Two, tmp_path: Path
     assert results.preset == "gpu"
     assert (results.command or "").split(" ; ") == [f"prunebench run {seed}" for seed in (0, 2)[::order]]
     assert sorted(one.keeps for one in results.asked) == [(0.1,), (0.5,), (0.6,)]
-    rows = {line.split()[0]: line.split()[-5:] for line in text.splitlines()}
+    rows = {line.split()[0]: line.split()[-6:] for line in text.splitlines()}
     shared = {a: order == 1, b: order == -1}  # a stage that both have is copied from the first
-    assert rows["copied"] == ["stages", "records", "fidelity", "choices", "timing"]
-    assert rows[str(a)] == [str(1 + shared[a]), "1", "0", "1", "2"]
-    assert rows[str(b)] == [str(1 + shared[b]), "2", "1", "1", "3"]
-    assert rows[str(c)] == ["3", "3", "1", "2", "5"]
+    assert rows["copied"] == ["stages", "records", "fidelity", "choices", "timing", "data"]
+    assert rows[str(a)] == [str(1 + shared[a]), "1", "0", "1", "2", "0"]
+    assert rows[str(b)] == [str(1 + shared[b]), "2", "1", "1", "3", "0"]
+    assert rows[str(c)] == ["3", "3", "1", "2", "5", "0"]
     assert len(text.splitlines()) == 5
 
 
@@ -154,7 +156,7 @@ def test_what_is_there_is_left_and_an_output_is_added_to(two: Two, tmp_path: Pat
     text = merge([*two, two[1] / ".." / "a", c], c).text
     assert (contents(c), inodes(c)) == before
     assert [line.split()[0] for line in text.splitlines()[2:]] == [*map(str, two), str(c)]
-    assert text.splitlines()[2].split() == [str(a), *"00000"]
+    assert text.splitlines()[2].split() == [str(a), *"000000"]
     put(tmp_path / "e", record(7))
     merge([tmp_path / "e"], c)
     assert [one.cell.seed for one in read_results(c).records] == [0, 7, 1, 2]
@@ -381,3 +383,18 @@ def test_a_full_disk_is_one_line(two: Two, tmp_path: Path, monkeypatch: pytest.M
             merge(two, tmp_path / "c")
     merge(two, tmp_path / "c")
     assert len(read_results(tmp_path / "c").records) == 3
+
+
+def test_the_description_of_the_data_with_most_pictures_is_kept(two: Two, tmp_path: Path) -> None:
+    png = base64.b64encode(PNG).decode()
+    labels = [Packed.pack(values, "uint8").model_dump() for values in ([0, 1], [1, 0])]
+    data = {"schema_version": 3, "fingerprint": "f", "classes": ["a", "b"], "pictures": 2, "labels": labels[0]}
+    shown = data | {"thumbnails": [{"picture": 1, "png": png}]}
+    put_json(two[0] / "data" / "f.json", data)
+    put_json(two[1] / "data" / "f.json", shown)
+    merged = merge(two, tmp_path / "c")
+    assert merged.complete and len(read_data(tmp_path / "c")["f"].thumbnails) == 1
+    put_json(two[1] / "data" / "f.json", shown | {"labels": labels[1]})
+    text = merge(two, tmp_path / "d").text
+    assert "data of one fingerprint with different labels" in text
+    assert read_data(tmp_path / "d")["f"].true.tolist() == [0, 1]

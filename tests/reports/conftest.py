@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from prunebench.records.latency import Latency
-from prunebench.records.record import Cell, Cost, Environment, Record, StageValues
+from prunebench.records.record import Cell, Cost, Environment, Epoch, Record, StageValues
 from prunebench.records.selection import SelectionFacts
 from prunebench.records.sparse import SparseFacts
 from prunebench.reports.analysis.across_tasks import compare_across_tasks
@@ -33,6 +33,20 @@ def cost(widths: Sequence[int]) -> Cost:
     macs = 576 * 25 * a + 64 * 25 * a * b + 16 * b * c + c * d
     params = 26 * a + (25 * a + 1) * b + (16 * b + 1) * c + (c + 1) * d
     return Cost(macs=macs, params=params, units=a + b + c + d, bytes=4 * params)
+
+
+def make_curves(criterion: str, seed: int, keep: float) -> tuple[Epoch, ...]:
+    """Losses that fall by a tenth each epoch, in the stages of a run, or those of a network from fresh weights."""
+    own = [("scratch", 4)] if criterion.startswith("scratch") else [("sparse", 1), ("rung 1", 1), ("finetune", 2)]
+    stages = [
+        f"{stage} {keep:g}" if stage in ("scratch", "finetune") else stage for stage, count in own for _ in range(count)
+    ]
+    labels = ["dense", "dense", "dense", *stages]
+    level = 1 + 0.1 * seed + 0.01 * sum(map(ord, criterion)) % 1
+    return tuple(
+        Epoch(stage=label, epoch=labels[: i + 1].count(label), rate=0.1, loss=level * 0.9**i)
+        for i, label in enumerate(labels)
+    )
 
 
 def make_record(
@@ -86,6 +100,7 @@ def make_record(
             "l0": SelectionFacts(groups=3, removed=250, constant=("conv1",), by_lot=10),
         }.get(head),
         "sparse": sparse,
+        "curves": make_curves(criterion, seed, keep),
         "environment": Environment(
             versions={"torch": "2.15.0", "prunebench": "0.1.0"},
             device="cpu",

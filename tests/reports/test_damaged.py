@@ -12,6 +12,7 @@ import pytest
 
 from prunebench.errors import UserError
 from prunebench.records.fidelity import Fidelity, Ranked, ScoreRequest
+from prunebench.records.files import read_data
 from prunebench.records.merge import merge
 from prunebench.records.packed import Packed
 from prunebench.records.record import read_record
@@ -129,7 +130,7 @@ def folders(computed: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
             wanted = any(f"/{c}/" in str(place) for c in ("l1", "magnitude")) and any(
                 k in place.name for k in ("0.5", "0.3")
             )
-            if wanted or len(place.parts) == 1:
+            if wanted or len(place.parts) == 1 or place.parts[0] == "data":
                 (base / name / place).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(file, base / name / place)
         _add_others(base / name)
@@ -173,6 +174,22 @@ def test_every_edit_of_a_record_is_read_or_refused_in_one_line(folders: tuple[Pa
         except UserError as error:
             one_line(error, file)
     file.write_text(before)
+
+
+def test_every_edit_of_the_true_labels_is_reported_or_refused_in_one_line(folders: tuple[Path, Path]) -> None:
+    file, data = damaged(folders[0], "data/*.json")
+    before, accepted = file.read_text(), 0
+    for _, _, changed in edits(data):
+        file.write_text(as_text(changed))
+        try:
+            read_data(folders[0])
+        except UserError as error:
+            one_line(error, file)
+        else:
+            accepted += 1
+            report(folders[0])
+    file.write_text(before)
+    assert accepted
 
 
 RECORD, OTHERS = "records/*/l1/*macs0.5*", ("run.json", "timing/*.json", "choices/*.json", "fidelity/*/*/*.json")

@@ -15,7 +15,7 @@ from prunebench.pruning.network import Network
 from prunebench.records.sparse import PushedUnits
 from prunebench.records.stage import StageFacts
 from prunebench.study.grid import Job, make_trajectory
-from prunebench.study.outcome import pushed_units
+from prunebench.study.outcome import pushed_units, weight_count
 from prunebench.study.store import Store
 from prunebench.testing import toys
 
@@ -103,3 +103,24 @@ def test_a_stage_that_lost_its_file_of_pushed_units_is_said() -> None:
     assert pushed_units([StageFacts(seconds=1, memory=1)], network) is None
     masked = Network(network.model, network.table, network.kept, {}, {"0": torch.ones(1)}, network.pushed)
     assert pushed_units([facts], masked) is None  # single weights were pruned
+
+
+def test_weights_near_zero_are_counted_without_biases() -> None:
+    model = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 2), torch.nn.BatchNorm2d(3), torch.nn.Linear(3, 2))
+    for parameter in model.parameters():
+        torch.nn.init.ones_(parameter)
+    with torch.no_grad():
+        model[0].weight[0] = torch.tensor([[[0.0, -9.9e-5], [1.1e-4, 1.0]]]).expand(2, 2, 2)
+        model[2].weight[0, 0], model[2].bias[0] = 9e-5, 0.0
+    assert weight_count(model).model_dump() == {"weights": 24 + 6, "near_zero": 4 + 1}
+
+
+def test_a_record_counts_weights_of_both_networks_and_keeps_the_dense_labels(computed: Any) -> None:
+    for record in computed.records.values():
+        dense, pruned = record.weight_counts
+        widths = record.widths
+        of_layers = [widths["conv1"][1] * 25, widths["conv1"][1] * widths["conv2"][1] * 25]
+        assert dense.weights > pruned.weights > sum(of_layers) or record.keep["macs"] == 1
+        right = record.dense_per_image.predicted.unpack(record.dense_per_image.pictures)
+        agree = (right == record.per_image.predicted.unpack(record.per_image.pictures)).mean()
+        assert agree > 0.1 and record.dense_per_image.loss is None

@@ -17,7 +17,7 @@ from prunebench.reports.figures.drawings import all_drawings
 from prunebench.reports.output.all_tables import make_tables
 from prunebench.reports.results import gather_results
 
-NAMES = ["forest", "accuracy", "accuracy_params", "accuracy_ms", "smallest_keeps", "speed", "causes"]
+NAMES = ["forest", "accuracy", "accuracy_params", "accuracy_ms", "smallest_keeps", "speed", "causes", "loss_curves"]
 Draw = Callable[..., str]
 
 

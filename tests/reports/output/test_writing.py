@@ -54,7 +54,7 @@ def test_what_is_written(folder: Path, make: SimpleNamespace) -> None:
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert {path.stem for path in folder.glob("*.csv")} == set(make.tables(gather_results("x", [])))
     tables = {path.name for path in folder.glob("*.csv")}
-    drawn = ("forest", "accuracy", "accuracy_params", "accuracy_ms", "smallest_keeps", "speed", "causes")
+    drawn = ("forest", "accuracy", "accuracy_params", "accuracy_ms", "smallest_keeps", "speed", "causes", "loss_curves")
     figures = {f"figures/{n}.{kind}" for n in drawn for kind in ("svg", "png")}
     assert names == {"report.md", "index.html", "tables.tex"} | tables | figures
 
@@ -89,6 +89,7 @@ def test_the_answers_come_first_and_all_numbers_are_there(folder: Path) -> None:
         "Below random",
         "How sure the choices are",
         "Sparse training",
+        "Loss curves",
         "Widths per layer",
         "Schedule",
         "How to read this",

@@ -1,0 +1,30 @@
+"""The section on the losses of training."""
+
+import pandas as pd
+
+from prunebench.reports.document import Section, Text
+from prunebench.reports.figures.loss_curves import drawn_curves
+from prunebench.reports.formatting import share
+from prunebench.reports.ordering import METRIC_WORDS, table_order
+
+TITLE = "Loss curves"
+MEANING = (
+    "The loss of training, without a regulariser's term. It jumps where units are cut. Criteria share the epochs of "
+    "dense training. `scratch:X` begins with its own training. The tooltip of a line gives its last loss."
+)
+
+
+def loss_curves_section(curves: pd.DataFrame) -> Section:
+    """Say what the figure draws and what it leaves out. curves: as `loss_curves_table`."""
+    if not len(curves):
+        return Section(TITLE, (), "No record here holds losses of epochs.")
+    return Section(TITLE, (Text(MEANING), Text(_drawn_text(curves))), name="loss-curves")
+
+
+def _drawn_text(curves: pd.DataFrame) -> str:
+    drawn = drawn_curves(curves)
+    panels = drawn.drop_duplicates(["metric", "keep"]).to_dict("records")
+    smallest = sorted(f"{share(row['keep'])} of {METRIC_WORDS[row['metric']]}" for row in panels)
+    text = f"Drawn is the smallest keep of each task ({', '.join(smallest)}); `loss_curves.csv` has all keeps."
+    left = sorted(set(curves["criterion"]) - set(drawn["criterion"]), key=table_order)
+    return text + (f" Only that file has {', '.join(f'`{name}`' for name in left)}." if left else "")

@@ -1,0 +1,46 @@
+"""The table of models: weights, zeros and ratios, as papers on regularisation before pruning print it."""
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from prunebench.reports.document import Section, Table
+from prunebench.reports.figures.marks import Row
+from prunebench.reports.formatting import MISSING, as_multiple, is_missing, percent
+from prunebench.reports.ordering import DENSE, METRIC_WORDS
+
+TITLE = "Model table"
+COLUMNS: dict[str, Callable[[Row], str]] = {
+    "task": lambda row: str(row["task"]),
+    "ranking": lambda row: str(row["ranking"]),
+    "keep": lambda row: "-" if row["criterion"] == DENSE else f"{row['keep']:g} {METRIC_WORDS[row['metric']]}",
+    "network": lambda row: str(row["criterion"]),
+    "n": lambda row: str(row["n"]),
+    "weights": lambda row: f"{row['weights']:,.0f}",
+    "left": lambda row: percent(row["kept"], 1),
+    "compression": lambda row: as_multiple(row["compression"]),
+    "near zero": lambda row: f"{row['near_zero']:,.0f}",
+    "share": lambda row: percent(row["near_zero_share"], 2),
+    "compression without": lambda row: _ratio(row["compression_nonzero"]),
+}
+MEANING = (
+    "Weights of convolutions and linear layers, without biases and BatchNorm; means over n seeds. Near zero: weights "
+    "below 0.0001 in absolute value, and their share of the network. Compression: weights of the dense network over "
+    "those that are left; in the last column those near zero count as removed."
+)
+OLDER = "No record here counts weights: an earlier version wrote them. A run into a new folder counts."
+
+
+def model_section(weights: pd.DataFrame) -> Section:
+    """Tabulate weights and zeros of every network. weights: as `weights_table`."""
+    if not len(weights):
+        return Section(TITLE, (), OLDER)
+    columns = [name for name in COLUMNS if name != "ranking" or weights["ranking"].nunique() > 1]
+    rows = tuple(tuple(COLUMNS[name](row) for name in columns) for row in weights.to_dict("records"))
+    text_columns = columns.index("network") + 1
+    table = Table(MEANING, tuple(columns), rows, text_columns=text_columns, tools=True)
+    return Section(TITLE, (table,), name="model-table")
+
+
+def _ratio(ratio: float | None) -> str:
+    return MISSING if ratio is None or is_missing(ratio) else as_multiple(ratio)
