@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from prunebench.data.loaded import Loaded
+from prunebench.data.splits import Split
 from prunebench.plugins.dataset import Source
 from prunebench.plugins.registry import Registry, get_dataset
 
@@ -60,6 +61,8 @@ def test_mnist_has_one_normalisation_and_fashion_two(root: Path) -> None:
     assert train[:3].tolist() == pytest.approx([-1, (1 / 255 - 0.5) / 0.5, (2 / 255 - 0.5) / 0.5], abs=1e-6)
     numbers = (test * 0.3081 + 0.1307) * 255
     torch.testing.assert_close(numbers, numbers.round(), rtol=0, atol=1e-3)
+    inputs = Split(clothes.test, torch.zeros(3), torch.ones(3)).batches(2)[0][0]
+    torch.testing.assert_close(inputs[:, 0, 0, 0], test[:2])
     assert clothes.validation is not None
     assert float(clothes.validation.images.min()) >= -0.1307 / 0.3081 - 1e-6
 
