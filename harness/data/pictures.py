@@ -57,6 +57,8 @@ class Pictures:
             yield f"side {self.side}".encode()
         if self.images.is_floating_point():
             yield str(self.images.dtype).encode()
+            if self.side:
+                yield b"resized as floats"  # they were once resized to bytes, so that their results are void
         for few in torch.split(self.images, COPIED):
             yield few.contiguous().numpy().tobytes()
         yield self.labels.contiguous().numpy().tobytes()
@@ -65,13 +67,14 @@ class Pictures:
 def resized(images: Tensor, side: int) -> Tensor:
     """Resize the shorter side to `side` (bilinear, antialiased) and cut out the centre.
 
-    images: uint8 (n, channels, height, width). Returns uint8 (n, channels, side, side).
+    images: uint8 or floats (n, channels, height, width). Returns (n, channels, side, side) of the same type.
     """
     factor = side / min(images.shape[-2:])
     height, width = (max(side, round(length * factor)) for length in images.shape[-2:])
     if (height, width) != images.shape[-2:]:
         floats = F.interpolate(images.float(), (height, width), mode="bilinear", antialias=True)
-        images = floats.round_().clamp_(0, 255).to(torch.uint8)
+        whole = not images.is_floating_point()
+        images = floats.round_().clamp_(0, 255).to(torch.uint8) if whole else floats.to(images.dtype)
     return central(images, side)
 
 

@@ -21,6 +21,7 @@ from prunebench.training.train import TrainingSettings, train
 log = logging.getLogger("prunebench")
 
 _BATCHES = 10
+_HARMLESS = 1e-6  # a rate: steps take as long at any, but training from fresh weights might diverge at the full one
 _ENOUGH = 0.4  # seconds of timed training; the last try takes at most some four times as long
 
 
@@ -86,8 +87,8 @@ def _seconds(network: Network, ready: Task, data: BlockData, count: int) -> floa
     few = replace(data.train, pictures=data.train.pictures[torch.arange(count)])
     one = replace(data.validation, pictures=data.validation.pictures[torch.arange(1)])
     batch = min(protocol.batch or 1, count)
-    rate, decay = protocol.rate or 0.01, protocol.weight_decay or 0.0
-    plan = TrainingSettings("estimate", 1, rate, batch, decay, 0, optimiser=protocol.optimiser)
+    decay = protocol.weight_decay or 0.0
+    plan = TrainingSettings("estimate", 1, _HARMLESS, batch, decay, 0, optimiser=protocol.optimiser)
     start = time.perf_counter()
     train(network, replace(data, train=few, validation=one), plan)
     return time.perf_counter() - start

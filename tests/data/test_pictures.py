@@ -22,6 +22,18 @@ def test_a_batch_has_the_pictures_and_labels_of_its_index() -> None:
     assert pictures.relabelled(torch.ones(5)).labels.tolist() == [1] * 5
 
 
+def test_floats_are_resized_as_floats() -> None:
+    bytes_, floats = noise(3, 6, 8), noise(3, 6, 8).float().div(255).sub(0.5).div(0.2)
+    large = resized(floats, 12)
+    assert large.dtype == torch.float32 and large.shape == (3, 3, 12, 12)
+    assert float(large.min()) < -1  # below zero, as normalised pictures are
+    of_bytes = resized(bytes_, 12).float().div(255).sub(0.5).div(0.2)
+    torch.testing.assert_close(large, of_bytes, rtol=0, atol=0.5 / 255 / 0.2 + 1e-5)  # bytes are rounded
+    assert resized(floats.double(), 12).dtype == torch.float64
+    ((batch, _),) = Pictures(floats, torch.arange(3), side=12).batches([torch.tensor([1])])
+    assert torch.equal(batch, large[1:2])
+
+
 def test_pictures_of_another_side_are_resized_in_the_batch_only() -> None:
     pictures = Pictures(noise(4, 6, 6), torch.arange(4), side=9)
     ((batch, _),) = pictures[torch.arange(3)].batches([torch.tensor([2, 1])])
