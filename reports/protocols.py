@@ -6,11 +6,13 @@ from typing import Any
 
 from prunebench.records.fidelity import Fidelity
 from prunebench.records.record import Cell, Record
+from prunebench.reports.language.message import SEMICOLON, Message, joined, say
 
+PROTOCOL = "protocol"
 VARIED = {*Cell.model_fields, "criteria", "datasets", "models", "seeds", "keeps"}  # options that vary in a comparison
 
 
-def name_tasks(records: Iterable[Record | Fidelity], word: str = "protocol") -> tuple[dict[str, str], tuple[str, ...]]:
+def name_tasks(records: Iterable[Record | Fidelity], word: str = PROTOCOL) -> tuple[dict[str, str], tuple[str, ...]]:
     """Name the task of every record, with the protocol's number where a task was run under several.
 
     word: for a protocol, in names and notes. Gives the names by the record's key, and for each task with several
@@ -37,11 +39,17 @@ def _shared_options(record: Record | Fidelity) -> dict[str, Any]:
     return options | {"dataset fingerprint": record.fingerprint, "protocol version": record.protocol_version}
 
 
-def _difference_note(task: str, protocols: list[dict[str, Any]], word: str) -> str:
+def _difference_note(task: str, protocols: list[dict[str, Any]], word: str) -> Message:
     keys = sorted({key for protocol in protocols for key in protocol})
     differ = [k for k in keys if len({repr(p.get(k)) for p in protocols}) > 1]
-    values = "; ".join(
-        f"{word} {n}: " + ", ".join(f"{k} = {p.get(k, 'not given')}" for k in differ)
-        for n, p in enumerate(protocols, 1)
+    values = joined(
+        (
+            f"{word} {n}: " + ", ".join(f"{k} = {p.get(k, 'not given')}" for k in differ)
+            for n, p in enumerate(protocols, 1)
+        ),
+        SEMICOLON,
     )
-    return f"{task} was run under {len(protocols)} {word}s, which are kept apart: {values}."
+    given = {"task": task, "count": len(protocols), "values": values}
+    if word == PROTOCOL:
+        return say("{task} was run under {count} protocols, which are kept apart: {values}.", **given)
+    return say("{task} was run under {count} dense protocols, which are kept apart: {values}.", **given)

@@ -6,9 +6,10 @@ from statistics import fmean
 
 from prunebench.records.record import Record
 from prunebench.records.sparse import PushedUnits
+from prunebench.records.tuning import Choice
 from prunebench.reports.document import Items, Section, Table, Text
-from prunebench.reports.formatting import MISSING, counted, duration, percent
-from prunebench.reports.language.message import say
+from prunebench.reports.formatting import MISSING, duration, percent
+from prunebench.reports.language.message import SEMICOLON, Message, joined, say, say_many
 from prunebench.reports.ordering import METRIC_WORDS
 from prunebench.reports.points import Point
 from prunebench.reports.results import Results
@@ -70,24 +71,33 @@ def _mean_percent(values: Iterable[float]) -> str:
 
 def _pushed_units(results: Results) -> tuple[Text | Items, ...]:
     """Say of each criterion how many units it pushed, and how many of the units that were cut."""
-    found: dict[str, dict[str, list[PushedUnits]]] = defaultdict(lambda: defaultdict(list))
+    found: dict[tuple[str, str], dict[str, list[PushedUnits]]] = defaultdict(lambda: defaultdict(list))
     for record in results.records:
         if record.pushed is not None:
             cell = record.cell
             keep = f"{cell.metric}={cell.keep:g}" + f" ({cell.ranking})" * (cell.ranking != "local")
-            found[f"{cell.criterion} on {results.tasks[record.key]}"][keep].append(record.pushed)
-    lines = tuple(f"{who}: {_pushed_text(keeps)}" for who, keeps in found.items())
+            found[cell.criterion, results.tasks[record.key]][keep].append(record.pushed)
+    lines = tuple(_pushed_text(*who, keeps) for who, keeps in found.items())
     return (Text(PUSHED), Items(lines)) * bool(lines)
 
 
-def _pushed_text(keeps: dict[str, list[PushedUnits]]) -> str:
+def _pushed_text(criterion: str, task: str, keeps: dict[str, list[PushedUnits]]) -> Message:
     every = [facts for several in keeps.values() for facts in several]
-    pushed, units = (fmean(getattr(facts, name) for facts in every) for name in ("pushed", "units"))
-    cuts = [
-        f"at {keep} {fmean(f.cut for f in several):.0f} cut, {fmean(f.both for f in several):.0f} of them pushed"
-        for keep, several in keeps.items()
-    ]
-    return f"{pushed:.0f} of {units:.0f} pushed; {'; '.join(cuts)}"
+    pushed, units = (format(fmean(getattr(facts, name) for facts in every), ".0f") for name in ("pushed", "units"))
+    cuts = joined((_cut_text(keep, several) for keep, several in keeps.items()), SEMICOLON)
+    return say(
+        "{criterion} on {task}: {pushed} of {units} pushed; {cuts}",
+        criterion=criterion,
+        task=task,
+        pushed=pushed,
+        units=units,
+        cuts=cuts,
+    )
+
+
+def _cut_text(keep: str, several: list[PushedUnits]) -> Message:
+    cut, both = (format(fmean(getattr(facts, name) for facts in several), ".0f") for name in ("cut", "both"))
+    return say("at {keep} {cut} cut, {both} of them pushed", keep=keep, cut=cut, both=both)
 
 
 def _open_gates(results: Results) -> tuple[Table, ...]:
@@ -110,24 +120,35 @@ def _open_gates(results: Results) -> tuple[Table, ...]:
 
 def _tuned_strengths(results: Results) -> tuple[Text | Items, ...]:
     """List the strengths that `prunebench tune` chose."""
-    known = {
-        f"{r.cell.criterion} on {results.tasks[r.key]}: strength {r.strength:g}{_trials_text(results, r)}"
-        for r in results.records
-        if r.strength is not None
-    }
+    known = {_strength_text(results, record) for record in results.records if record.strength is not None}
     return (
         (Text(say("Strengths that were tuned on validation pictures:")), Items(tuple(sorted(known)))) if known else ()
     )
 
 
-def _trials_text(results: Results, record: Record) -> str:
-    """Describe the trials that chose a strength; empty where the source has none."""
+def _strength_text(results: Results, record: Record) -> str:
+    """Give a strength, and describe the trials that chose it, where the source has them."""
+    cell, task, strength = record.cell, results.tasks[record.key], format(record.strength, "g")
+    chosen = {"criterion": cell.criterion, "task": task, "strength": strength}
+    tuned = _tuning(results, record)
+    if tuned is None:
+        return say("{criterion} on {task}: strength {strength}", **chosen)
+    warnings = [say("at an end of the range")] if tuned.at_an_end else []
+    warnings += [say("where the choice hardly changed in some trial")] if tuned.value in tuned.ineffective else []
+    best = say_many(
+        "{criterion} on {task}: strength {strength}, the best of {strengths} in {number} trial, {time} of training",
+        "{criterion} on {task}: strength {strength}, the best of {strengths} in {number} trials, {time} of training",
+        tuned.trials,
+        strengths=say_many("{number} strength", "{number} strengths", len(tuned.validation)),
+        time=duration(tuned.seconds),
+        **chosen,
+    )
+    return joined((best, *warnings))
+
+
+def _tuning(results: Results, record: Record) -> Choice | None:
+    """Find the trials that chose a strength."""
     cell = record.cell
     wanted = (f"{cell.dataset} x {cell.model}", cell.criterion, record.strength, cell.metric == "weights")
-    for one in results.tunings:
-        if (one.task, one.criterion, one.value, one.metric == "weights") == wanted:
-            tried = f"{counted(len(one.validation), 'strength')} in {counted(one.trials, 'trial')}"
-            warning = ", at an end of the range" * one.at_an_end
-            warning += ", where the choice hardly changed in some trial" * (one.value in one.ineffective)
-            return f", the best of {tried}, {duration(one.seconds)} of training{warning}"
-    return ""
+    same = (one for one in results.tunings if (one.task, one.criterion, one.value, one.metric == "weights") == wanted)
+    return next(same, None)
