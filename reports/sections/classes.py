@@ -17,7 +17,7 @@ NO_LABELS = (
 )
 MEANING = (
     "A number is a count of test pictures, mean over seeds, rounded. Rows are true classes, columns predicted ones. "
-    "Blue cells are right, red cells are wrong. A cell is the darker, the larger its share of the row."
+    "Blue cells are right, red cells are wrong. The stronger its colour, the larger is a cell's share of the row."
 )
 DRAWN = (
     "Shown are the dense network and the smallest keep of at most {most} criteria, controls left out. `confusion.csv` "

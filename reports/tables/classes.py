@@ -41,11 +41,16 @@ class Seen:
 def class_tables(results: Results) -> dict[str, pd.DataFrame]:
     """Make the tables `confusion`, `classes` and `auc`, empty where the source has no true labels.
 
-    The dense network is the point `dense` at keep 1 of its task, ranking and metric. confusion: one row per point,
-    true and predicted class, for up to `MOST_CLASSES` classes; pictures: mean number over the n seeds; pairs that no
-    network confused are left out. classes: one row per point and class; recall: share of the class's pictures that are
-    recognised; precision: share of right answers among those with this label, missing where the label was never given;
-    *_half: half of the 95 % t interval. auc: one row per point with two classes, of the score of the second one.
+    The dense network is the point `dense` at keep 1 of its task, ranking and metric.
+
+    confusion: one row per point, true and predicted class, for up to `MOST_CLASSES` classes. Its pictures are a mean
+    number over the n seeds. Pairs that no network confused are left out.
+
+    classes: one row per point and class. recall: share of the class's pictures that are recognised. precision: share
+    of right answers among those with this label, missing where the label was never given. *_half: half of the 95 % t
+    interval.
+
+    auc: one row per point with two classes, of the score of the second one.
 
     Raises `UserError` where records contradict the true labels.
     """
@@ -84,7 +89,7 @@ def _look(results: Results, record: Record, data: DataFile, pictures: PerPicture
     if pictures.pictures != data.pictures:
         raise _contradiction(results, record, f"{pictures.pictures} test pictures, but {data.pictures}")
     given = pictures.predicted.unpack(pictures.pictures)
-    if not np.isin(given, np.arange(count)).all():
+    if given.max() >= count:
         raise _contradiction(results, record, f"a label beyond the {count} classes")
     predicted = given.astype(np.int64)
     if isinstance(pictures, PerPicture) and ((predicted == true) != pictures.right()).any():

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,8 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from prunebench.records.files import DataFile
 from prunebench.records.latency import Latency
-from prunebench.records.record import Cell, Cost, Environment, Epoch, Record, StageValues
+from prunebench.records.packed import DensePerPicture, Packed, PerPicture
+from prunebench.records.record import Cell, Cost, Environment, Epoch, Record, StageValues, WeightCount
 from prunebench.records.selection import SelectionFacts
 from prunebench.records.sparse import SparseFacts
 from prunebench.reports.analysis.across_tasks import compare_across_tasks
@@ -184,6 +187,25 @@ def write_benchmark(path: Path, records: Iterable[Record], preset: str | None = 
     return path
 
 
+def add_pictures(results: Results, classes: Sequence[str] = ("cat", "dog"), thumbnails: Sequence[str] = ()) -> Results:
+    """The same results with labels, predictions and weights of every network. thumbnails: PNG in base64."""
+    true = np.arange(200) % len(classes)
+    told = []
+    for record in results.records:
+        rng = np.random.default_rng([record.cell.seed, sum(map(ord, record.key))])
+        own, full = (np.where(rng.random(200) < 0.9, true, (true + 1) % len(classes)) for _ in range(2))
+        loss = Packed.pack(rng.exponential(0.1, 200), "float16") if len(classes) == 2 else None
+        dense = DensePerPicture(pictures=200, predicted=Packed.pack(full, "uint8"), loss=loss)
+        pictures = PerPicture.pack(own, rng.exponential(0.1, 200), own == true)
+        counts = (WeightCount(weights=430_500, near_zero=99), WeightCount(weights=99_000, near_zero=7))
+        more = {"per_image": pictures, "dense_per_image": dense, "weight_counts": counts}
+        told.append(record.model_copy(update=more))
+    facts = {"schema_version": 3, "fingerprint": told[0].fingerprint, "classes": tuple(classes), "pictures": 200}
+    facts |= {"labels": Packed.pack(true, "uint8")}
+    data = DataFile.model_validate(facts | {"thumbnails": [{"picture": i, "png": p} for i, p in enumerate(thumbnails)]})
+    return replace(results, records=tuple(told), data={data.fingerprint: data})
+
+
 def make_summary(results: Results) -> pd.DataFrame:
     """The summary table."""
     return summary_table(records_table(results), speed_table(results), main_setting(results))
@@ -240,6 +262,7 @@ def make() -> SimpleNamespace:
         "benchmark": write_benchmark,
         "cost": cost,
         "summary": make_summary,
+        "pictures": add_pictures,
         "tables": make_all_tables,
         "text": section_text,
         "lines": section_lines,

@@ -6,8 +6,11 @@ import pytest
 
 from prunebench.errors import UserError
 from prunebench.records.packed import PerPicture
+from prunebench.records.record import Record, StageValues
+from prunebench.reports.combining import read_all
 from prunebench.reports.reading import read_results
 from prunebench.reports.results import gather_results
+from prunebench.reports.tables.classes import class_tables
 
 
 def test_a_folder(make: SimpleNamespace, tmp_path: Path) -> None:
@@ -110,6 +113,31 @@ def test_tunings_are_read_from_a_folder_and_from_a_benchmark_json(make: SimpleNa
     file.write_text(json.dumps(data))
     with pytest.raises(UserError, match=r"out\.json: tunings\.0\.criterion: Field required"):
         read_results(file)
+
+
+def test_true_labels_are_read_from_a_folder_and_from_a_benchmark_json(make: SimpleNamespace, tmp_path: Path) -> None:
+    given = make.pictures(gather_results("x", make.grid(("magnitude",), (0, 1))))
+    facts = given.data["0123456789abcdef"].model_dump(mode="json")
+    records = [one.model_copy(update={"accuracy": _true_accuracy(one)}) for one in given.records]
+    folder, file = make.folder(tmp_path / "r", records), make.benchmark(tmp_path / "out.json", records)
+    (folder / "data").mkdir()
+    (folder / "data" / "0123456789abcdef.json").write_text(json.dumps(facts))
+    data = json.loads(file.read_text())
+    data["prunebench"]["data"] = [facts]
+    file.write_text(json.dumps(data))
+    tables = [class_tables(read_all(sources)) for sources in ([folder], [file], [folder, file])]
+    assert len(tables[0]["auc"]) == 3
+    for name, table in tables[0].items():
+        assert all(table.equals(other[name]) for other in tables[1:])
+    data["prunebench"]["data"] = [facts | {"pictures": 3}]
+    file.write_text(json.dumps(data))
+    with pytest.raises(UserError, match=r"out\.json: data\.0: labels holds more numbers, not 3"):
+        read_results(file)
+
+
+def _true_accuracy(record: Record) -> StageValues:
+    assert record.accuracy and record.per_image
+    return record.accuracy.model_copy(update={"finetuned": float(record.per_image.right().mean())})
 
 
 def test_what_was_asked_for_must_be_readable(make: SimpleNamespace, tmp_path: Path) -> None:

@@ -53,7 +53,8 @@ def test_facts_of_a_point_and_of_a_dense_network(bench: Bench, computed: Any) ->
     facts = bench.facts(point, bench.timer.pruned(point.job, record))
     assert facts["record"] == record.model_dump(mode="json")
     assert facts["latency"]["key"] == record.key
-    assert bench.summary()["untimed"] == []
+    summary = bench.summary()
+    assert summary["untimed"] == [] and [one["fingerprint"] for one in summary["data"]] == [record.fingerprint]
 
 
 def test_the_summary_names_the_failed_cells(bench: Bench, computed: Any) -> None:

@@ -24,6 +24,9 @@ ODD = (
     "`tick` \u202eright\u2066",
     "<img src=x onerror=alert(1)>",
 )
+SPOT = (  # a picture of 2 x 2 pixels
+    "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAAAAABX3VL4AAAADklEQVR4nGNsYGBiYAAAApIAhPd8o1gAAAAASUVORK5CYII="
+)
 SEEN = "mark => Number(getComputedStyle(mark).opacity)"
 
 
@@ -40,7 +43,7 @@ def address(make: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> 
     records += [named(record, dataset="cifar10", model="vgg11_bn:width=0.5") for record in records]
     results = gather_results("results", [*records, make.failure("l0")], [make.latency(record) for record in records])
     folder = tmp_path_factory.mktemp("page")
-    write_report(results, folder)
+    write_report(make.pictures(results, ("cat", "dog"), [SPOT] * 10), folder)
     return (folder / "index.html").as_uri()
 
 
@@ -56,6 +59,7 @@ def odd_address(make: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory)
     failures = [make.failure(reason=reason) for reason in ODD[:1]]
     results = gather_results(ODD[1], [*records, *failures], timings, preset=ODD[0], command=" ".join(ODD))
     folder = tmp_path_factory.mktemp("odd")
+    results = make.pictures(results, ODD)
     write_report(results, folder)
     write_report(results, folder / "fa", lang="fa")
     return (folder / "index.html").as_uri()
@@ -191,6 +195,22 @@ def test_a_command_is_copied_or_selected(page: Any) -> None:
     button.click()
     page.wait_for_function("one => one.textContent != 'copy'", arg=button.element_handle())
     assert button.inner_text() in ("copied", "selected")
+
+
+def test_right_and_wrong_differ_by_sign_colour_and_tint(browser: Any, address: str) -> None:
+    page = opened(browser, address)
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+    pictures = page.locator("#samples th img")
+    assert pictures.count() == 20 and pictures.evaluate_all("all => all.every(one => one.naturalWidth === 2)")
+    assert all(pictures.nth(number).get_attribute("alt") for number in range(20))
+    colour = "cell => getComputedStyle(cell).color"
+    signs = {kind: page.locator(f"#samples td.{kind}") for kind in ("right", "wrong")}
+    assert all(text.startswith("✓ ") for text in signs["right"].all_inner_texts())
+    assert all(text.startswith("✗ ") for text in signs["wrong"].all_inner_texts())
+    assert signs["right"].first.evaluate(colour) != signs["wrong"].first.evaluate(colour)
+    tint = "cell => getComputedStyle(cell).backgroundColor"
+    many, few = (page.locator(f"#confusion td.{kind}").first.evaluate(tint) for kind in ("hit", "miss"))
+    assert many != few and "rgba(0, 0, 0, 0)" not in (many, few)
 
 
 def test_a_link_opens_a_folded_part(browser: Any, address: str) -> None:
