@@ -78,6 +78,7 @@ def test_both_are_timed_in_pairs(answer: dict[str, Any]) -> None:
     assert len(answer["ratios"]) == 3 and all(ratio > 0 for ratio in answer["ratios"])
     dense, pruned = (found["milliseconds"] for found in answer["networks"])
     assert dense > 0 and pruned > 0
+    assert all(0 < found["fastest"] <= found["milliseconds"] for found in answer["networks"])
 
 
 def test_a_page_that_fails_says_why(page: Path, script: ModuleType, tmp_path: Path) -> None:
