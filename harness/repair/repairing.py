@@ -20,8 +20,8 @@ RIDGE = 1e-3
 ROOM, LARGE = 2**22, 2**27  # numbers of inputs that are held at once, on a CPU and on an accelerator
 
 
-def repair(how: RepairName, before: Network, after: Network, batches: Batches, ridge: float = RIDGE) -> None:
-    """Repair a network in place. Does nothing where nothing was cut.
+def repair(how: RepairName, before: Network, after: Network, batches: Batches, ridge: float = RIDGE) -> bool:
+    """Repair a network in place. Returns whether it did: where nothing was cut, there is nothing to repair.
 
     - `batchnorm`: the statistics of every BatchNorm are estimated again.
     - `bias`: the outputs of each layer that reads removed units get their old means. The difference goes into the
@@ -50,19 +50,21 @@ def repair(how: RepairName, before: Network, after: Network, batches: Batches, r
     >>> after = remove(before, {"0": torch.tensor([1, 2])})
     >>> as_cut = after.layer("2").weight.clone()
     >>> repair("least-squares", before, after, toys.batches())
+    True
     >>> bool((after.layer("2").weight == as_cut).any())
     False
     """
     if how == "none" or not cut_anything(before, after):
-        return
+        return False
     if how == "batchnorm":
         reestimate_batchnorm(after.model, (pictures.to(after.device, after.dtype) for pictures, _ in batches))
-        return
+        return True
     left = readers(before, after)
     fit = shift_to_mean if how == "bias" else partial(refit, ridge=ridge)
     with undisturbed(before.model), undisturbed(after.model), torch.no_grad():
         for name in in_order(after.model, left, batches[0][0].to(after.device, after.dtype)):
             fit(before, after, name, left[name], batches)
+    return True
 
 
 def shift_to_mean(before: Network, after: Network, name: str, left: Tensor, batches: Batches) -> None:
@@ -76,7 +78,7 @@ def shift_to_mean(before: Network, after: Network, name: str, left: Tensor, batc
     shift(after, name, total / count)
 
 
-def refit(before: Network, after: Network, name: str, left: Tensor, batches: Batches, ridge: float = RIDGE) -> None:
+def refit(before: Network, after: Network, name: str, left: Tensor, batches: Batches, ridge: float) -> None:
     """Refit the weight and bias of one layer to its outputs from before the cut.
 
     Memory grows with the square of the fan-in, not with the number of pictures.
