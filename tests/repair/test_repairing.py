@@ -254,7 +254,7 @@ def test_a_second_cut_is_repaired_to_the_network_before_it(batches: Batches) -> 
         x, e = patches(truth.layer(name), inputs)[0], as_rows(wanted - given)
         spread = x - x.mean(0)
         square = spread.T @ spread
-        change = torch.linalg.solve(square + 1e-3 * square.diagonal().mean() * torch.eye(len(square)), spread.T @ e)
+        change = torch.linalg.solve(square + 1e-2 * square.diagonal().mean() * torch.eye(len(square)), spread.T @ e)
         weight: Any = truth.layer(name).weight
         weight.data += change.T.reshape(weight.shape)
         offset(truth, place, (e - x @ change).mean(0))
