@@ -78,7 +78,7 @@ def shift_to_mean(before: Network, after: Network, name: str, left: Tensor, batc
     shift(after, name, total / count)
 
 
-def refit(before: Network, after: Network, name: str, left: Tensor, batches: Batches, ridge: float) -> None:
+def refit(before: Network, after: Network, name: str, left: Tensor, batches: Batches, *, ridge: float) -> None:
     """Refit the weight and bias of one layer to its outputs from before the cut.
 
     Memory grows with the square of the fan-in, not with the number of pictures.
