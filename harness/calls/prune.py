@@ -28,6 +28,7 @@ from prunebench.pruning.network import Network
 from prunebench.pruning.removal import copied
 from prunebench.records.names import Metric, parts
 from prunebench.records.protocol import Protocol
+from prunebench.repair.repairing import repair
 from prunebench.scoring.evidence import undisturbed
 from prunebench.scoring.layers import Batches
 from prunebench.seeding import generator
@@ -39,7 +40,7 @@ from prunebench.words import in_python_words
 
 log = logging.getLogger("prunebench")
 
-OPTIONS = ("ranking", "floor", "round_to", "coupled", "calibration", "calibration_batch", "normalise")
+OPTIONS = ("repair", "ranking", "floor", "round_to", "coupled", "calibration", "calibration_batch", "normalise")
 
 
 def prune(
@@ -69,7 +70,8 @@ def prune(
         seed: of what is drawn: the calibration pictures out of more, random scores, and the order of equal scores.
         shape: (channels, height, width) of a picture; with it, criteria that use no data need no pictures.
         plugin: files or modules with more criteria.
-        options: `ranking`, `floor`, `round_to`, `coupled`, `calibration`, `calibration_batch`; `normalise` for bytes.
+        options: `ranking`, `floor`, `round_to`, `coupled`, `calibration`, `calibration_batch`, `normalise` for bytes,
+            and `repair` for a repair after the cut, which needs pictures.
 
     Raises:
         UserError: the network cannot be pruned, the keep is out of reach, or an argument cannot be used.
@@ -96,6 +98,7 @@ def prune(
         cutter = Cutter(protocol, structure, asked.metric, seed)
         scored = cutter.scored(score, network, batches, stage, generator(seed, "score", stage.label))
         small = structure.remove(network, scored.selection.remove)
+        repair(protocol.repair, network, small, batches)
         cost, widths = structure.record_fields(small)["pruned"], dense.widths(small.units)
         weights = {layer: (mask.numel(), int(mask.sum())) for layer, mask in small.masks.items()}
         facts = Pruned(score.label, dense.dense, cost, widths, small.kept, small.masks, weights)
@@ -152,6 +155,8 @@ def _evidence(
     """Return two pictures that show the network's input, and the batches that scores are computed on."""
     needs = "pictures with labels" if needs_labels(score) else "pictures"
     if given is None:
+        if protocol.repair != "none":
+            raise UserError(f"repair={protocol.repair}: needs pictures; give a tensor, a dataset or batches")
         if score.needs:
             raise UserError(f"criterion '{score.label}' needs {needs}; give a pair of tensors, a dataset or batches")
         if shape is None:
@@ -169,7 +174,8 @@ def _evidence(
     if len(read) == 1:
         size = protocol.calibration_batch
         pictures, labels = list(torch.split(pictures[0], size)), list(torch.split(labels[0], size))
-    return torch.cat([pictures[0][:1]] * 2), list(zip(pictures, labels, strict=True)) if score.needs else []
+    batches = list(zip(pictures, labels, strict=True))
+    return torch.cat([pictures[0][:1]] * 2), batches if score.needs or protocol.repair != "none" else []
 
 
 def _parts(given: Any, most: int, seed: int) -> list[Labelled]:

@@ -76,6 +76,18 @@ def _positions(network: Network, gone: Mapping[str, Tensor]) -> dict[Part, Tenso
     return {part: dense - torch.searchsorted(before.get(part, empty), dense) for part, dense in now.items()}
 
 
+def lost(before: Network, after: Network) -> dict[Part, Tensor]:
+    """Give the sorted positions (any,) in `before` of the units that `after` lacks, by layer and side.
+
+    >>> from prunebench.testing import toys
+    >>> chain = toys.chain()
+    >>> lost(chain, remove(chain, {"0": torch.tensor([1, 2])}))
+    {('0', 'out'): tensor([1, 2]), ('2', 'in'): tensor([1, 2])}
+    """
+    gone = {name: kept[~torch.isin(kept, after.kept[name])] for name, kept in before.kept.items()}
+    return _positions(before, {name: units for name, units in gone.items() if len(units)})
+
+
 def _complement(count: int, numbers: Tensor) -> Tensor:
     every = torch.arange(count)
     return every[~torch.isin(every, numbers)]

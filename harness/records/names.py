@@ -9,6 +9,7 @@ METRICS: tuple[Metric, ...] = get_args(Metric)
 ScoreRanking = Literal["local", "per-cost", "per-memory", "global"]  # rankings that papers use
 RankingName = Literal[ScoreRanking, "published"]
 RANKINGS: tuple[RankingName, ...] = get_args(RankingName)
+RepairName = Literal["none", "batchnorm", "bias", "least-squares"]
 OptimiserName = Literal["sgd", "adam", "adamw"]
 Backend = Literal["eager", "channels_last", "compile", "onnx"]  # each is built in `prunebench.timing.backends`
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
 
-from prunebench.records.names import OptimiserName, RankingName
+from prunebench.records.names import OptimiserName, RankingName, RepairName
 from prunebench.records.validation import Frozen, Name, Scalar, as_user_error
 
 PROTOCOL_VERSION = 1
@@ -14,7 +14,7 @@ Every stage key and every record holds it. Results of several versions are never
 """
 
 
-LATER = frozenset({"optimiser", "constant_rate", "rung_step"})
+LATER = frozenset({"optimiser", "constant_rate", "rung_step", "repair"})
 """Options younger than some results. At their defaults they stand in no key and no record, so that these stay valid."""
 
 
@@ -66,6 +66,7 @@ class Protocol(Frozen):
     ranking: RankingName = Field("local", description="how units of different layers are ranked together")
     coupled: bool = Field(True, description="prune units that several layers write (residual streams)")
     restart: bool = Field(False, description="prune each keep in one cut, without a ladder, with the same epochs")
+    repair: RepairName = Field("none", description="repair of a network after every cut, before it is trained")
     floor: float = Field(0.1, ge=0, lt=1, description="smallest share of its units that a group may keep")
     round_to: int = Field(1, ge=1, description="keep a multiple of this many units in each group")
     calibration: int = Field(1024, ge=1, description="training pictures that scores are computed on")

@@ -76,17 +76,21 @@ class WeightCount(Frozen):
 
 
 class StageValues(Frozen):
-    """One number at four moments: dense, right after the cut, with BatchNorm re-estimated, fine-tuned."""
+    """One number at four moments: dense, right after the cut, with BatchNorm re-estimated, fine-tuned.
+
+    repaired: after the repair of the protocol; None where there was none.
+    """
 
     dense: Amount
     cut: Amount
     cut_bn: Amount
+    repaired: Amount | None = None
     finetuned: Amount
 
 
 def _fractions(values: StageValues) -> StageValues:
     for moment, value in values:
-        if value > 1:
+        if value is not None and value > 1:
             raise ValueError(f"{moment} is {value:g}, which is more than 1")
     return values
 
@@ -116,9 +120,9 @@ class Environment(Frozen):
     the checkout, if there is one. kernels: CPU kernel set of each stage, which decides the last digits, such as `AVX2,
     oneDNN`. seconds: of each stage, also where an earlier run computed it. cutting_seconds: part of the seconds spent
     on scoring, selection and removal; a second scoring with other draws is among the seconds, but not in this part.
-    reused: stages that were already finished. memory: peak bytes of each stage, of the process on a CPU, else of
-    PyTorch on the device. peak_memory: largest of these peaks. steps: of the optimiser in each stage; empty in older
-    records.
+    repairing_seconds: part spent on repairs after the cuts. reused: stages that were already finished. memory: peak
+    bytes of each stage, of the process on a CPU, else of PyTorch on the device. peak_memory: largest of these peaks.
+    steps: of the optimiser in each stage; empty in older records.
     """
 
     versions: dict[Name, Text]
@@ -129,6 +133,7 @@ class Environment(Frozen):
     commit: Text | None
     seconds: dict[Name, Amount]
     cutting_seconds: Amount
+    repairing_seconds: Amount = 0.0
     reused: tuple[Name, ...]
     memory: dict[Name, Count] = Field(default_factory=dict)
     peak_memory: Count

@@ -25,13 +25,14 @@ class StageFacts(Frozen):
     """Facts of one stage.
 
     cut, cut_bn, final: results on the test pictures right after the cut, with BatchNorm re-estimated, and at the end.
-    images: final results per picture. weights: of the final network. Sparse training and rungs have none of these five.
-    floors: groups at their floor. pushed: number of units that sparse training pushed to zero, where it chose some.
+    repaired: results after the repair of the protocol, where there was one. images: final results per picture. weights:
+    of the final network. Sparse training and rungs have none of these. floors: groups at their floor.
+    pushed: number of units that sparse training pushed to zero, where it chose some.
     change: of the choice of units, by the sparse training before a point. not_compared: why it could not be found.
     selection: how sure the choice of units was; absent without a score and for `random`. cut_seconds: part of `seconds`
-    spent on scoring, selection and removal; a second scoring, for `selection`, does not count. memory: peak in bytes.
-    kernels: CPU kernel set that computed the stage. digest: hash of the stage's network. parents: keys of the stages it
-    was made from.
+    spent on scoring, selection and removal; a second scoring, for `selection`, does not count. repair_seconds: part
+    spent on the repair after the cut. memory: peak in bytes. kernels: CPU kernel set that computed the stage. digest:
+    hash of the stage's network. parents: keys of the stages it was made from.
     """
 
     seconds: Amount
@@ -47,8 +48,10 @@ class StageFacts(Frozen):
     floors: tuple[Name, ...] = ()
     selection: SelectionFacts | None = None
     cut_seconds: Amount = 0.0
+    repair_seconds: Amount = 0.0
     cut: Measured | None = None
     cut_bn: Measured | None = None
+    repaired: Measured | None = None
     final: Measured | None = None
     images: PerPicture | None = None
     weights: WeightCount | None = None

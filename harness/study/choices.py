@@ -101,7 +101,7 @@ def _schedule_key(task: Task, metric: Metric, more: Mapping[str, Any]) -> str:
     """Hash what decides a task's training, except seed, device, threads and ranking, together with `more`."""
     protocol = task.protocol
     block = task.facts(0, torch.device("cpu"), 1)
-    names = ("sparse_epochs", "sparse_rate", "rung", "rung_step", "rung_epochs", "finetune_epochs", "restart")
+    names = ("sparse_epochs", "sparse_rate", "rung", "rung_step", "rung_epochs", "finetune_epochs", "restart", "repair")
     schedule = protocol.facts(*names)
     single = {"removed": "weights"} if metric == "weights" else {}
     return key_of(StagePlan(protocol, block, metric).dense().key, {**schedule, **single, **more})

@@ -55,6 +55,8 @@ def results(chain: Sequence[StageFacts], classes: int) -> dict[str, Any]:
     """Return the fields of a record that the stages decide. chain: facts from the dense stage to the point."""
     dense, point = chain[0], chain[-1]
     parts = {"dense": dense.final, "cut": point.cut, "cut_bn": point.cut_bn, "finetuned": point.final}
+    if point.repaired:
+        parts["repaired"] = point.repaired
     names = ("accuracy", "loss", "top5") if classes >= TOP5_FROM else ("accuracy", "loss")
     numbers = {name: StageValues(**{part: getattr(result, name) for part, result in parts.items()}) for name in names}
     return {
@@ -97,6 +99,7 @@ def environment(facts: Mapping[str, StageFacts], reused: tuple[str, ...], device
         commit=commit(),
         seconds={label: round(one.seconds, 4) for label, one in facts.items()},
         cutting_seconds=round(sum(one.cut_seconds for one in facts.values()), 4),
+        repairing_seconds=round(sum(one.repair_seconds for one in facts.values()), 4),
         reused=reused,
         memory={label: one.memory for label, one in facts.items()},
         peak_memory=max(one.memory for one in facts.values()),

@@ -17,6 +17,7 @@ from prunebench.study.store import key_of
 CURVATURE_VERSION = 3  # increase this when the evidence `curvature` changes: only scores that use it get new keys
 JOINT_VERSION = 2  # increase this when the joint evidence of coupled groups changes
 ACTIVATION_VERSION = 1  # increase this when activations, or the `gamma` of a unit, are taken at other places
+REPAIR_VERSION = 1  # increase this when a repair gives other networks
 
 
 def score_facts(score: AnyCriterion | None) -> dict[str, Any]:
@@ -153,6 +154,8 @@ class StagePlan:
             facts |= {**score_facts(method.score), "metric": self.metric, **self._options(*_SELECTION)}
         else:  # a control re-estimates BatchNorm with the calibration pictures
             facts |= self._options(*_CALIBRATION)
+        if self.protocol.repair != "none":
+            facts |= {**self._options("repair"), "repair_version": REPAIR_VERSION}
         facts["after"] = identity(method.after)
         return Stage(kind, label, key_of(parent.key, facts), epochs, keep, parent, copies)
 

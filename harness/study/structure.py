@@ -116,6 +116,8 @@ def check_for_weights(protocol: Protocol, methods: Iterable[Method]) -> None:
     what = "--keep weights prunes single weights"
     if protocol.ranking in ("per-cost", "per-memory"):
         raise UserError(f"--ranking {protocol.ranking}: {what}, which all cost the same; give --ranking global")
+    if protocol.repair == "least-squares":
+        raise UserError(f"--repair {protocol.repair}: {what}, but {protocol.repair} is for units; give --repair bias")
     for name, option in _UNIT_OPTIONS.items():
         if getattr(protocol, name) != Protocol.model_fields[name].default:
             raise UserError(f"{option}: {what}, but {option} is for units; leave {option} out")

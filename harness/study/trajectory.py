@@ -21,6 +21,7 @@ from prunebench.pruning.removal import remove
 from prunebench.records.names import Metric
 from prunebench.records.record import Cell, Epoch, Record
 from prunebench.records.stage import FACTS, StageFacts, read_stage_facts
+from prunebench.repair.repairing import repair
 from prunebench.seeding import seeded
 from prunebench.study.cut import Cutter, choice_change
 from prunebench.study.environment import cpu_kernels, peak_memory, restart_peak
@@ -29,7 +30,7 @@ from prunebench.study.outcome import environment, measured, per_image, pushed_un
 from prunebench.study.stages import Stage, StagePlan
 from prunebench.study.store import Store, key_of
 from prunebench.study.task import Task
-from prunebench.training.evaluate import evaluate, with_batchnorm_reestimated
+from prunebench.training.evaluate import Result, evaluate, with_batchnorm_reestimated
 from prunebench.training.memory_format import in_format
 from prunebench.training.train import Tick, TrainingSettings, steps_per_epoch, train
 
@@ -137,12 +138,10 @@ class Trajectory:
         restart_peak(str(self.device))
         network, fields = self._start(stage)
         tested = stage.kind in ("dense", "point") and not stage.trial
-        after_cut = None
-        if tested and stage.kind == "point":
-            after_cut = evaluate(network.model, self.data.test)
-            fields["cut"] = measured(after_cut)
-            copy = with_batchnorm_reestimated(network.model, self.data.calibration, self.protocol.calibration_batch)
-            fields["cut_bn"] = measured(evaluate(copy, self.data.test))
+        untrained = self._as_cut(network, fields) if tested and stage.kind == "point" else None
+        if self._repair(stage, network, fields) and untrained:
+            untrained = evaluate(network.model, self.data.test)
+            fields["repaired"] = measured(untrained)
         curve = self._new_classifier(network) if stage.kind == "dense" else []
         ranked = self.structure.ranked(network)
         trained = train(ranked, self.data, self._settings(stage), self._regulariser(stage), self.tick)
@@ -150,7 +149,7 @@ class Trajectory:
             network.pushed = trained.pushed
             fields["pushed"] = sum(int(chosen.sum()) for chosen in trained.pushed.values())
         if tested:
-            result = after_cut if after_cut and not stage.epochs else evaluate(network.model, self.data.test)
+            result = untrained if untrained and not stage.epochs else evaluate(network.model, self.data.test)
             fields |= {"final": measured(result), "images": per_image(result, self.data.classes)}
             fields["weights"] = weight_count(network.model)
         facts = StageFacts(
@@ -204,6 +203,24 @@ class Trajectory:
         method = self.method.of or self.method  # a control computes the stages of the X that it copies
         cut = self.cutter.by_scores(parent, method, self.data, stage)
         return cut.network, {"floors": cut.floors, "selection": cut.facts, "cut_seconds": cut.seconds}
+
+    def _as_cut(self, network: Network, fields: dict[str, Any]) -> Result:
+        """Measure a network right after the cut, as it is and with BatchNorm re-estimated."""
+        result = evaluate(network.model, self.data.test)
+        copy = with_batchnorm_reestimated(network.model, self.data.calibration, self.protocol.calibration_batch)
+        fields |= {"cut": measured(result), "cut_bn": measured(evaluate(copy, self.data.test))}
+        return result
+
+    def _repair(self, stage: Stage, network: Network, fields: dict[str, Any]) -> bool:
+        """Repair a network that was cut from its stage's parent; tell whether anything was repaired."""
+        if self.protocol.repair == "none" or stage.kind not in ("rung", "point") or stage.label == "scratch":
+            return False
+        assert stage.parent is not None
+        start = time.perf_counter()
+        batches = self.data.calibration.batches(max(2, self.protocol.calibration_batch))
+        done = repair(self.protocol.repair, self.network(stage.parent), network, batches)
+        fields["repair_seconds"] = time.perf_counter() - start
+        return done
 
     def _change(self, stage: Stage) -> dict[str, Any]:
         """Compare the units that regularised and plain sparse training choose for the keep of a point."""

@@ -1,6 +1,7 @@
 """Measure a network's accuracy and loss on a split, and re-estimate its BatchNorm statistics."""
 
 import copy
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
@@ -62,14 +63,30 @@ def evaluate(model: nn.Module, split: Split, batch: int | None = None) -> Result
 def with_batchnorm_reestimated(model: nn.Module, calibration: Split, batch: int) -> nn.Module:
     """Copy a network with BatchNorm statistics from the calibration pictures, averaged over batches."""
     model = copy.deepcopy(model).eval()
-    norms = [m for m in model.modules() if isinstance(m, NORMS)]
+    reestimate_batchnorm(model, (pictures for pictures, _ in calibration.batches(max(2, batch))))
+    return model
+
+
+@torch.no_grad()
+def reestimate_batchnorm(model: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Take the statistics of every BatchNorm from pictures, averaged over batches, in place. Modes stay.
+
+    batches: pictures (batch, channels, height, width), normalised; batches of one picture are left out.
+    """
+    norms = [module for module in model.modules() if isinstance(module, NORMS)]
     if not norms:
-        return model
+        return
+    modes = [(module, module.training) for module in model.modules()]
+    momenta = [norm.momentum for norm in norms]
+    model.eval()
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None
         norm.train()
-    for pictures, _ in calibration.batches(max(2, batch)):
+    for pictures in batches:
         if len(pictures) > 1:
             model(pictures)
-    return model.eval()
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    for module, training in modes:
+        module.training = training

@@ -48,6 +48,7 @@ def _columns(demonstration: bool) -> dict[str, Any]:
         "dense": lambda row, _: accuracy_with_half(row["accuracy_dense"], None),
         "cut": lambda row, _: accuracy_with_half(row["accuracy_cut"], None),
         "cut, BN re-est.": lambda row, _: accuracy_with_half(row["accuracy_cut_bn"], None),
+        "repaired": lambda row, _: _or_missing(row, "accuracy_repaired", lambda value: accuracy_with_half(value, None)),
         "top-5": lambda row, _: _or_missing(row, "top5_finetuned", lambda value: accuracy_with_half(value, None)),
         "kept": lambda row, _: _kept(row),
         "params kept": lambda row, _: percent(row["keep_params"], 1),
@@ -63,7 +64,12 @@ def _used(name: str, summary: pd.DataFrame) -> bool:
         return summary["ranking"].nunique() > 1
     if name == "cut, BN re-est.":
         return not summary["accuracy_cut"].equals(summary["accuracy_cut_bn"])
-    needed = {"top-5": "top5_finetuned", "measured": "measured", "theoretical": "theoretical"}
+    needed = {
+        "repaired": "accuracy_repaired",
+        "top-5": "top5_finetuned",
+        "measured": "measured",
+        "theoretical": "theoretical",
+    }
     return name not in needed or (needed[name] in summary and bool(summary[needed[name]].notna().any()))
 
 

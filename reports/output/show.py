@@ -63,9 +63,10 @@ def _cost_table(dense: Cost, pruned: Cost) -> str:
 
 
 def _accuracy_line(scores: StageValues) -> str:
+    repaired = "" if scores.repaired is None else f"repaired {percent(scores.repaired)}, "
     return (
         f"accuracy: dense {percent(scores.dense)}, cut {percent(scores.cut)}, "
-        f"BatchNorm re-estimated {percent(scores.cut_bn)}, fine-tuned {percent(scores.finetuned)}"
+        f"BatchNorm re-estimated {percent(scores.cut_bn)}, {repaired}fine-tuned {percent(scores.finetuned)}"
     )
 
 

@@ -18,7 +18,7 @@ def schedule_section(results: Results) -> Section:
         return Section(TITLE, (), say("No point came out."))
     caption = say("Epochs at peak learning rate; a rung is one step of the ladder.")
     untrained = not any(_trains(protocol) for protocol in protocols.values())
-    notes = [Text(say("Nothing was trained: fine-tuned means as cut."))] if untrained else []
+    notes = [Text(say("Nothing was trained: fine-tuned means as cut, or as repaired."))] if untrained else []
     return Section(TITLE, (*notes, Table(caption, HEADER, rows, text_columns=2)))
 
 
@@ -39,13 +39,18 @@ def _row(protocol: dict[str, Any]) -> tuple[str, ...]:
         _stage_cell(protocol.get("sparse_epochs", 0), peak * protocol.get("sparse_rate", 0)),
         _stage_cell(protocol.get("rung_epochs", 0), peak * protocol.get("finetune_rate", 0)),
         _stage_cell(protocol.get("finetune_epochs", 0), peak * protocol.get("finetune_rate", 0)),
-        "once for each keep; rungs' epochs join fine-tuning" if restart else _ladder(protocol),
+        ("once for each keep; rungs' epochs join fine-tuning" if restart else _ladder(protocol)) + _repair(protocol),
     )
 
 
 def _ladder(protocol: dict[str, Any]) -> str:
     step = protocol.get("rung_step", 0)
     return f"ladder of {100 * step:.3g} % of the dense network" if step else f"ladder of x{protocol.get('rung', 0):g}"
+
+
+def _repair(protocol: dict[str, Any]) -> str:
+    how = protocol.get("repair", "none")
+    return "" if how == "none" else f"; then repaired: {how}"
 
 
 def _stage_cell(epochs: int | str | None, rate: float) -> str:

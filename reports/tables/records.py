@@ -11,7 +11,7 @@ from prunebench.reports.points import POINT_COLUMNS, Point, make_point
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.intervals import t_interval
 
-STAGES = ("dense", "cut", "cut_bn", "finetuned")
+STAGES = ("dense", "cut", "cut_bn", "repaired", "finetuned")
 COSTS = ("macs", "params", "units", "bytes")
 
 

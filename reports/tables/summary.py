@@ -36,10 +36,9 @@ def summary_table(
 
 def _summary(row: dict[str, Any], part: pd.DataFrame) -> dict[str, Any]:
     row |= {"n": len(part), "seeds": " ".join(str(s) for s in part["seed"]), "evidence": part["evidence"].iloc[0]}
-    for stage in STAGES:
-        row |= mean_and_half(f"accuracy_{stage}", part[f"accuracy_{stage}"])
-    if "top5_finetuned" in part and part["top5_finetuned"].notna().any():
-        row |= mean_and_half("top5_finetuned", part["top5_finetuned"].dropna())
+    for name in (*(f"accuracy_{stage}" for stage in STAGES), "top5_finetuned"):
+        if name in part and part[name].notna().any():
+            row |= mean_and_half(name, part[name].dropna())
     for name in ("keep_macs", "keep_params", "keep_units", "keep_weights", "compression", "theoretical"):
         if name in part:
             row[name] = part[name].mean()

@@ -140,6 +140,16 @@ def test_single_weights_are_zero_and_masked() -> None:
     assert kept <= 0.1 * sum(mask.numel() for mask in facts.masks.values())
 
 
+def test_a_repair_brings_the_logits_closer() -> None:
+    model, (pictures, _) = small().eval(), data()
+    errors = {}
+    for how in ("none", "batchnorm", "bias", "least-squares"):
+        cut = prune(model, pictures, criterion="magnitude", keep={"macs": 0.5}, repair=how)
+        with torch.no_grad():
+            errors[how] = float((cut(pictures) - model(pictures)).square().sum())
+    assert errors["least-squares"] < errors["bias"] < errors["none"] != errors["batchnorm"]
+
+
 @pytest.mark.parametrize("keep", [{"params": 0.4}, {"units": 0.5}, "macs=0.5"])
 def test_other_budgets(keep: Any) -> None:
     assert Pruned.of(prune(small(), shape=(1, 8, 8), keep=keep)).cost.units < 28
@@ -226,6 +236,9 @@ BAD: list[tuple[Any, dict[str, Any], str]] = [
     (PAIR, {"ranking": "lokal"}, "ranking='lokal': must be 'local'"),
     (None, {}, "criterion 'taylor' needs pictures with labels"),
     (None, {"criterion": "magnitude"}, "none given; give some, or shape="),
+    (None, {"criterion": "magnitude", "repair": "bias"}, "repair=bias: needs pictures; give a tensor"),
+    (PAIR, {"repair": "lstsq"}, "repair='lstsq': must be 'none', 'batchnorm', 'bias' or 'least-squares'"),
+    (PAIR, {"repair": "least-squares", "keep": {"weights": 0.5}}, "repair='least-squares': .* is for units"),
     (PAIR[0], {}, "criterion 'taylor' needs labels, too"),
     ((PAIR[0], PAIR[1][:9]), {}, r"labels of shape \(9,\) for 100 pictures"),
     ((PAIR[0], PAIR[1].float()), {}, "labels of type torch.float32"),

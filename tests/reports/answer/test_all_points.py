@@ -15,6 +15,10 @@ def row(table: Table, criterion: str) -> dict[str, str]:
     return dict(zip(table.header, next(row for row in table.rows if row[column] == criterion), strict=True))
 
 
+def whole(table: Table) -> list[dict[str, str]]:
+    return [dict(zip(table.header, row, strict=True)) for row in table.rows]
+
+
 def test_numbers_as_a_reader_sees_them(make: SimpleNamespace) -> None:
     records = [make.record("taylor", s, accuracy=a) for s, a in enumerate((0.95, 0.93))]
     records += [make.record("magnitude", s, accuracy=a) for s, a in enumerate((0.90, 0.90))]
@@ -34,6 +38,12 @@ def test_columns_that_say_nothing_are_left_out(make: SimpleNamespace) -> None:
     scores = [r.accuracy.model_copy(update={"cut_bn": r.accuracy.cut}) for r in records]
     same = [r.model_copy(update={"accuracy": score}) for r, score in zip(records, scores, strict=True)]
     assert "cut, BN re-est." not in table(make, gather_results("x", same)).header
+    assert "repaired" not in plain
+    some = [r.model_copy(update={"accuracy": r.accuracy.model_copy(update={"repaired": 0.6})}) for r in records[:2]]
+    cells = {
+        line["criterion"]: line["repaired"] for line in whole(table(make, gather_results("x", some + records[2:])))
+    }
+    assert cells == {"magnitude": "60.00", "taylor": "n/a"}
     both = records + make.grid(("taylor",), (0, 1), (0.5,), "global")
     assert "ranking" in table(make, gather_results("x", both)).header
     five = [r.model_copy(update={"top5": r.accuracy}) for r in records]

@@ -36,6 +36,10 @@ def test_a_ladder_of_equal_steps_with_fewer_epochs_each(make: SimpleNamespace) -
     assert (row[5], row[7]) == ("3,2,1 at 0.01", "ladder of 12.1 % of the dense network")
 
 
+def test_a_repair_after_every_cut(make: SimpleNamespace) -> None:
+    assert rows(make, repair="least-squares")[1][7] == "ladder of x0.8; then repaired: least-squares"
+
+
 def test_a_new_classifier(make: SimpleNamespace) -> None:
     _, row = rows(make, frozen_epochs=3, frozen_rate=0.5)
     assert row[2] == "3 at 0.05"
