@@ -5,7 +5,6 @@ criteria would have no common oracle.
 """
 
 import logging
-import os
 import time
 from dataclasses import replace
 
@@ -106,12 +105,8 @@ def _request(trajectory: Trajectory) -> Fidelity:
 
 
 def _read_stored(store: Store, request: Fidelity) -> Fidelity | None:
-    file = store.fidelity_path(request)
-    if not file.exists():
-        return None
-    os.utime(file)  # the newest file of a cell is the one requested last
-    stored = read_fidelity(file)
-    return stored if stored.key == request.key else None
+    stored = store.stored(store.fidelity_path(request), read_fidelity)
+    return stored if stored and stored.key == request.key else None
 
 
 def _compute(trajectory: Trajectory, request: Fidelity) -> Fidelity:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +30,8 @@ from prunebench.study.trajectory import Trajectory, forget_failures
 
 log = logging.getLogger("prunebench")
 
+_ANEW = "it is written anew, without what earlier runs asked for"
+
 R = TypeVar("R", bound=Result)
 Work = Callable[..., list[R]]  # (spec, job, progress=None) -> results, such as one record per keep
 
@@ -37,17 +40,21 @@ def run(grid: Grid, progress: Progress, command: str = "") -> list[Record]:
     """Compute every point of a grid. Returns all records, failed ones included, in the order of the grid.
 
     Finished points are read from the results folder. command: what to note as the command of the run, by default the
-    process's own. Raises `UserError` where the folder cannot be written.
+    process's own. Raises `UserError` where a point must be computed and the folder cannot be written.
     """
     store = Store(grid.spec.results)
-    note(store, grid.spec, requested(grid), command=command)
+    if store.writable:
+        note(store, grid.spec, requested(grid), command=command)
+    else:
+        log.warning("%s cannot be written: only its finished points can be read", store.folder)
     done: dict[Job, list[Record]] = {}
     log.info(schedule(grid))
     progress.begin(len(grid.jobs))
     for job, records in work_off(grid, progress, run_job):
         done[job] = records
-    _tidy(grid, store)
-    store.forget_trials()
+    if store.writable:
+        _tidy(grid, store)
+        store.forget_trials()
     return [record for job in grid.jobs for record in done[job]]
 
 
@@ -92,7 +99,7 @@ def note(store: Store, spec: Spec, *wanted: Requested, command: str = "") -> Non
 
     def write() -> None:
         with store.lock("run"):  # another run may note itself at the same time
-            old = read_file(RunFile, path) if path.exists() else RunFile(schema_version=SCHEMA)
+            old = store.stored(path, partial(read_file, RunFile), _ANEW) or RunFile(schema_version=SCHEMA)
             store.write_json(path, _noted(old, about(spec, command), spec.preset, wanted))
 
     guard(path, write)

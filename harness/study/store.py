@@ -6,6 +6,7 @@ Writes are atomic. A key is the hash of everything that decides a result.
 import errno
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -13,15 +14,19 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import BaseFileLock, FileLock, Timeout
 from safetensors import SafetensorError
 
-from prunebench.errors import UserError
+from prunebench.errors import DamagedFileError, UserError
 from prunebench.records.fidelity import Fidelity
 from prunebench.records.record import SCHEMA, Record, read_record
-from prunebench.records.store_files import NETWORK, TRIAL, WEIGHTS, read_json
+from prunebench.records.store_files import DAMAGED, NETWORK, TRIAL, WEIGHTS, read_json
+
+log = logging.getLogger("prunebench")
+
+T = TypeVar("T")
 
 
 def key_of(parent: str, facts: Mapping[str, Any]) -> str:
@@ -35,19 +40,41 @@ def key_of(parent: str, facts: Mapping[str, Any]) -> str:
 
 
 class Store:
-    """A results folder. make: whether to create a missing folder."""
+    """A results folder. make: whether to create a missing folder, and to set damaged files aside."""
 
     def __init__(self, folder: Path, make: bool = True) -> None:
-        self.folder = folder
+        self.folder, self.make = folder, make
         if make:
             guard(folder, lambda: (folder / "stages").mkdir(parents=True, exist_ok=True))
         path = folder / "store.json"
+        if make and path.is_file() and not path.stat().st_size:  # what a power loss leaves
+            self.set_aside(path, DamagedFileError(f"{path}: empty"), "it is written anew")
         if make and not path.exists():
             self.write_json(path, {"schema_version": SCHEMA})
         schema = read_json(path).get("schema_version") if path.exists() else SCHEMA
         if schema != SCHEMA:
             cure = "give another folder with --results"
             raise UserError(f"{folder}: results of schema {schema}, this version writes schema {SCHEMA}; {cure}")
+
+    @property
+    def writable(self) -> bool:
+        """Tell whether the folder can be written; a finished grid can be read without."""
+        return os.access(self.folder, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+    def set_aside(self, path: Path, error: DamagedFileError, then: str = "it is computed again") -> None:
+        """Rename a damaged file or stage to `NAME.damaged`. The log names it. then: what becomes of its content."""
+        number, aside = 1, path.with_name(f"{path.name}{DAMAGED}")
+        while aside.exists():
+            number += 1
+            aside = path.with_name(f"{path.name}.{number}{DAMAGED}")
+
+        def rename() -> None:
+            with suppress(FileNotFoundError):  # another process was faster
+                path.rename(aside)
+
+        if self.make:
+            guard(path, rename)
+            log.warning("%s; set aside as %s; %s", error, aside.name, then)
 
     def write_json(self, path: Path, data: Any) -> None:
         """Write JSON atomically: a reader sees the old file or the new file."""
@@ -138,13 +165,21 @@ class Store:
         self.write_json(self.record_path(record), record.model_dump(mode="json"))
 
     def get(self, blank: Record) -> Record | None:
-        """Read the finished record of a cell and key; None where it is missing or failed."""
-        path = self.record_path(blank)
+        """Read the finished record of a cell and key; None where it is missing, failed or damaged."""
+        record = self.stored(self.record_path(blank), read_record)
+        return record if record and record.status == "ok" and record.key == blank.key else None
+
+    def stored(self, path: Path, read: Callable[[Path], T], then: str = "it is computed again") -> T | None:
+        """Read a file; None where it is missing or damaged. A damaged file is set aside, see `set_aside`."""
         if not path.exists():
             return None
-        os.utime(path)  # reports take the newest record of a cell, so it must be the last one requested
-        record = read_record(path)
-        return record if record.status == "ok" and record.key == blank.key else None
+        with suppress(OSError):  # a folder that can only be read
+            os.utime(path)  # reports take the newest record of a cell, so it must be the last one requested
+        try:
+            return read(path)
+        except DamagedFileError as error:
+            self.set_aside(path, error, then)
+            return None
 
 
 def guard(place: Path, action: Callable[[], None], option: str = "--results") -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from prunebench.data.splits import BlockData
-from prunebench.errors import CellError, UserError, in_a_cell, printable, reason
+from prunebench.errors import CellError, DamagedFileError, UserError, in_a_cell, printable, reason
 from prunebench.plugins.expressions import Method
 from prunebench.plugins.guard import why
 from prunebench.plugins.regulariser import Regulariser, keeps_rate
@@ -92,16 +92,24 @@ class Trajectory:
         """Compute a point. Stores its stages, but not the record."""
         stage = self.plan.point(self.method, keep)
         record = self._record(self.blank(keep), stage, self.network(stage))
-        del self._memory[stage.key]
+        self._memory.pop(stage.key, None)
         return record
 
     def facts(self, stage: Stage) -> StageFacts:
-        """Return the facts of a stage; computes the stage where it is not finished."""
+        """Return the facts of a stage; computes the stage where it is not finished, or where its facts are damaged."""
         folder = self.store.stage(stage.key)
-        if not (folder / FACTS).exists():
-            self.network(stage)
-            del self._memory[stage.key]
-        with in_a_cell():  # a damaged file is the matter of this cell alone
+        try:
+            if self.store.has(stage.key) and not (folder / FACTS).exists():
+                raise DamagedFileError(f"{folder}: {FACTS} is missing")
+            if (folder / FACTS).exists():
+                with in_a_cell(DamagedFileError):
+                    return read_stage_facts(folder)
+        except DamagedFileError as error:
+            self.store.set_aside(folder, error)
+            self._memory.pop(stage.key, None)
+        self.network(stage)
+        self._memory.pop(stage.key)
+        with in_a_cell():
             return read_stage_facts(folder)
 
     def network(self, stage: Stage) -> Network:
@@ -116,7 +124,7 @@ class Trajectory:
                         self.network(needed)
             try:
                 with self.store.lock(stage.key):
-                    self._memory[stage.key] = self._load(stage) if self.store.has(stage.key) else self._compute(stage)
+                    self._memory[stage.key] = self._load(stage) or self._compute(stage)
             except UserError:
                 raise
             except (Exception, SystemExit) as error:  # remembered, or every keep and criterion would repeat it
@@ -125,10 +133,18 @@ class Trajectory:
                 raise CellError(_FAILED[failed]) from error
         return self._memory[stage.key]
 
-    def _load(self, stage: Stage) -> Network:
+    def _load(self, stage: Stage) -> Network | None:
+        """Load a stage's network; None where it is not stored, or damaged and set aside."""
+        if not self.store.has(stage.key):
+            return None
+        folder = self.store.stage(stage.key)
+        try:
+            with in_a_cell(DamagedFileError):
+                network = load_into(self.task.shell(), self.task.table, folder)
+        except DamagedFileError as error:
+            self.store.set_aside(folder, error)
+            return None
         self._reused.append(stage.key)
-        with in_a_cell():  # a damaged file is the matter of this cell alone
-            network = load_into(self.task.shell(), self.task.table, self.store.stage(stage.key))
         network.model = in_format(network.model, self.device, self.task.memory_format)
         return network
 

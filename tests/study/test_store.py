@@ -169,9 +169,12 @@ def test_the_path_of_a_record_can_be_read_by_a_person(tmp_path: Path) -> None:
     assert path == tmp_path / "records" / "folder__a_b-lenet5" / "obd" / "local-seed0-macs0.5-aaaaaaaa.json"
 
 
-def test_a_corrupt_record_is_said_and_not_overwritten(tmp_path: Path) -> None:
+def test_a_corrupt_record_is_set_aside_and_not_overwritten(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = Store(tmp_path)
     store.put(record())
     store.record_path(record()).write_text("{")
-    with pytest.raises(UserError, match="corrupt record"):
-        store.get(record())
+    assert store.get(record()) is None
+    assert "corrupt record" in caplog.text
+    store.put(record())
+    (aside,) = tmp_path.rglob("*.damaged")
+    assert aside.read_text() == "{"
