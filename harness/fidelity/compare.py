@@ -15,6 +15,7 @@ from prunebench.records.fidelity import Fidelity, Ranked, ScoreRequest, read_fid
 from prunebench.records.packed import Packed
 from prunebench.scoring.score import score
 from prunebench.seeding import generator
+from prunebench.study.at_work import Step, doing
 from prunebench.study.grid import Grid, Job, method_of
 from prunebench.study.progress import Progress
 from prunebench.study.run import note, start, work_off
@@ -115,7 +116,8 @@ def _compute(trajectory: Trajectory, request: Fidelity) -> Fidelity:
     trajectory.tick(f"scores of {criterion.label}")
     began = time.perf_counter()
     batches = trajectory.data.calibration.batches(trajectory.protocol.calibration_batch)
-    scores = score(criterion, network, batches, generator(trajectory.seed, "score", "fidelity"))
+    with doing(Step(request.key, "scores"), trajectory.store.folder):
+        scores = score(criterion, network, batches, generator(trajectory.seed, "score", "fidelity"))
     seconds = time.perf_counter() - began
     groups = {
         name: Ranked(

@@ -47,6 +47,8 @@ class Spec(Protocol):
     shard: str = Field("", description="share of the blocks for one of several machines: 1/4, 2/4, 3/4 or 4/4")
     workers: int = Field(1, ge=1, le=1024, description="processes that train at the same time")
     threads: int = Field(1, ge=1, le=1024, description="threads of each process")
+    cell_timeout: int = Field(0, ge=0, description="seconds after which a stage of a cell fails; 0: no limit")
+    retry_failed: bool = Field(True, description="compute failed points again")
     backend: Backend = Field("eager", description="backend of the timed networks")
     timing_batch: int = Field(64, ge=1, description="pictures in a timed batch")
     timing_rounds: int = Field(20, ge=4, description="timed rounds of each network")

@@ -22,6 +22,7 @@ from prunebench.records.names import Metric
 from prunebench.records.record import Cell, Epoch, Record
 from prunebench.records.stage import FACTS, StageFacts, read_stage_facts
 from prunebench.seeding import seeded
+from prunebench.study.at_work import Step, alone, check_not_failed, doing, remember_failure
 from prunebench.study.cut import Cutter, choice_change
 from prunebench.study.environment import cpu_kernels, peak_memory, restart_peak
 from prunebench.study.networks import Origin, load_into, network_digest, save
@@ -35,13 +36,6 @@ from prunebench.training.train import Tick, TrainingSettings, steps_per_epoch, t
 
 log = logging.getLogger("prunebench")
 
-_FAILED: dict[tuple[Path, str], str] = {}  # reasons of failed stages in this process, by results folder and key
-
-
-def forget_failures() -> None:
-    """Forget failed stages, so that a new run tries them again."""
-    _FAILED.clear()
-
 
 @dataclass(eq=False, kw_only=True)
 class Trajectory:
@@ -54,6 +48,7 @@ class Trajectory:
     store: Store
     device: torch.device
     threads: int = 1
+    retry_failed: bool = True
     tick: Tick = lambda _: None
     _memory: dict[str, Network] = field(default_factory=dict)
     _reused: list[str] = field(default_factory=list)
@@ -83,15 +78,20 @@ class Trajectory:
         return Record(key=key, cell=cell, protocol=self.protocol.facts(), fingerprint=self.task.fingerprint)
 
     def finished(self, keep: float) -> Record | None:
-        """Read the record of a point; None where it is not finished, or can now be compared with plain training."""
-        record = self.store.get(self.blank(keep))
+        """Read the record of a point; None where it is not finished, or can now be compared with plain training.
+
+        A failed point counts as finished where `retry_failed` is false.
+        """
+        record = self.store.get(self.blank(keep), failed=not self.retry_failed)
         again = record and record.not_compared and self.store.has(self.plan.point(self.method, keep).key)
         return None if again else record
 
     def point(self, keep: float) -> Record:
         """Compute a point. Stores its stages, but not the record."""
         stage = self.plan.point(self.method, keep)
-        record = self._record(self.blank(keep), stage, self.network(stage))
+        network = self.network(stage)
+        with doing(Step(stage.key, stage.label), self.store.folder):
+            record = self._record(self.blank(keep), stage, network)
         self._memory.pop(stage.key, None)
         return record
 
@@ -114,23 +114,22 @@ class Trajectory:
 
     def network(self, stage: Stage) -> Network:
         """Return a stage's network: from memory, from the store, or computed now."""
-        failed = (self.store.folder, stage.key)
-        if failed in _FAILED:
-            raise CellError(_FAILED[failed])
+        check_not_failed(self.store.folder, stage.key)
         if stage.key not in self._memory:
             if not self.store.has(stage.key):
                 for needed in stage.needs():
                     with suppress(CellError) if needed is stage.beside else nullcontext():
                         self.network(needed)
             try:
-                with self.store.lock(stage.key):
+                with alone(Step(stage.key, stage.label), self.store):
                     self._memory[stage.key] = self._load(stage) or self._compute(stage)
             except UserError:
                 raise
             except (Exception, SystemExit) as error:  # remembered, or every keep and criterion would repeat it
-                _FAILED[failed] = reason(error) if isinstance(error, Exception) else f"the network: {why(error)}"
+                cause = reason(error) if isinstance(error, Exception) else f"the network: {why(error)}"
+                remember_failure(self.store.folder, stage.key, cause)
                 self._memory.clear()  # a plugin may have changed a network that other keeps start from
-                raise CellError(_FAILED[failed]) from error
+                raise CellError(cause) from error
         return self._memory[stage.key]
 
     def _load(self, stage: Stage) -> Network | None:
