@@ -23,7 +23,8 @@ FILES = """# Files of results
 A results folder holds one JSON file for each point, under `records/`. Timings are files of their own, under `timing/`.
 The true labels of the test pictures stand once for each fingerprint, in `data/FINGERPRINT.json`.
 All kinds are checked when they are read: an unknown field, a missing field or a value outside its limits is an error.
-The error names the file and the field.
+The error names the file and the field. A run computes
+[damaged files](../explanation/reliability.md#damaged-files) again.
 
 The tables are read off the JSON schema. `prunebench.Record.model_json_schema()` gives the whole of it.
 """

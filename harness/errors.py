@@ -14,6 +14,10 @@ class UserError(Exception):
     typed: str | None = None  # the message in the words of the command line, where a Python call has reworded it
 
 
+class DamagedFileError(UserError):
+    """A file of a results folder that is cut off, or holds what it cannot hold. A run computes its content again."""
+
+
 class CellError(Exception):
     """One cell of the grid cannot be computed; other cells continue. The text is the reason in the cell's record."""
 
@@ -39,10 +43,15 @@ def reason(error: BaseException) -> str:
 
 
 @contextmanager
-def in_a_cell() -> Iterator[None]:
-    """Let a `UserError` fail one cell, where it would end the run: other cells may not meet it."""
+def in_a_cell(*but: type[UserError]) -> Iterator[None]:
+    """Let a `UserError` fail one cell, where it would end the run: other cells may not meet it.
+
+    but: errors that the caller treats.
+    """
     try:
         yield
+    except but:
+        raise
     except UserError as error:
         raise CellError(str(error)) from error
 

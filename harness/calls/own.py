@@ -55,17 +55,18 @@ class Own:
         one = isinstance(given, tuple) or is_pair(given) or is_dataset(given)
         return self._names([given] if one and not _is_names(given) else given, "datasets", self._dataset)
 
-    def check_workers(self, workers: int) -> None:
-        """Raise `UserError` for several workers where an object cannot be hashed or handed to another process."""
-        if workers == 1:
+    def check_workers(self, workers: int, cell_timeout: int) -> None:
+        """Raise `UserError` for worker processes where an object cannot be hashed or handed to another process."""
+        if workers == 1 and not cell_timeout:
             return
+        option = f"workers={workers}" if workers > 1 else f"cell_timeout={cell_timeout}"
         for plugin in self.plugins:
             if not isinstance(plugin, Dataset):  # a dataset counts by its pictures
                 identity(plugin)
         if found := unreadable():
-            raise UserError(f"workers={workers}: {found[0]}, which other processes cannot have; leave it out")
+            raise UserError(f"{option}: {found[0]}, which other processes cannot have; leave it out")
         for plugin in self.plugins:
-            _check_sendable(plugin, workers)
+            _check_sendable(plugin, option)
 
     def _names(self, given: Any, argument: str, make: Make) -> tuple[str, ...]:
         if isinstance(given, Mapping):
@@ -142,16 +143,16 @@ def _is_names(given: Any) -> bool:
     return isinstance(given, list | tuple) and all(isinstance(one, str) for one in given)
 
 
-def _check_sendable(plugin: Any, workers: int) -> None:
+def _check_sendable(plugin: Any, option: str) -> None:
     """Raise `UserError` for an object that a worker process could not be handed."""
     if isinstance(plugin, Dataset) and isinstance(plugin.load, _Held):
         return
-    cure = "define it in a file and import it from there, or leave workers out"
+    cure = f"define it in a file and import it from there, or leave {option.partition('=')[0]} out"
     try:
         text = pickle.dumps(plugin)
     except Exception as error:
         why = " ".join(str(error).split())
-        raise UserError(f"workers={workers}: '{plugin.name}' cannot be handed over ({why}); {cure}") from None
+        raise UserError(f"{option}: '{plugin.name}' cannot be handed over ({why}); {cure}") from None
     if b"__main__" in text:
         what = "is defined in the notebook, session or script itself, which other processes do not run"
-        raise UserError(f"workers={workers}: '{plugin.name}' {what}; {cure}")
+        raise UserError(f"{option}: '{plugin.name}' {what}; {cure}")

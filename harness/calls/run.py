@@ -87,20 +87,23 @@ def run(
             check_folder(config, "config")
         with told(quiet), offering(own.plugins) as tokens:
             spec = make_spec(given | {"plugin": (*plugins, *tokens)}, config, default_preset="quick")
-            own.check_workers(spec.workers)
+            own.check_workers(spec.workers, spec.cell_timeout)
             warn_of_race_seeds(spec)
             return preview(make_grid(spec)) if dry_run else compute(spec, _command(spec, given))
 
 
-def compute(spec: Spec, command: str = "") -> Results:
-    """Compute all options of a run. command: what to note as the command, by default that of this process."""
+def compute(spec: Spec, command: str = "", apart: bool = False) -> Results:
+    """Compute all options of a run. command: what to note as the command, by default that of this process.
+
+    apart: whether to compute in a worker process, where one would do without.
+    """
     grid = make_grid(spec)
     tasks = [prepare_task(spec, *pair) for pair in spec.pairs]  # before the grid: an error here loses no result
     models = {task.model.label: task.model for task in tasks}
     chances = dict(map(_chance, tasks))
     del tasks  # they hold the pictures
     with Progress() as progress:
-        records = run_grid(grid, progress, command)
+        records = run_grid(grid, progress, command, apart)
     for cell, chance in chances.items():
         _warn_of_chance(cell, chance, records)
     return Results.of_run(grid, records, models, command)

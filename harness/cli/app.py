@@ -14,6 +14,7 @@ from rich.logging import RichHandler
 from prunebench.cli.choose import choose_command
 from prunebench.cli.options import ConfigOption, fraction, values, with_run_options
 from prunebench.cli.results import results_app
+from prunebench.cli.streams import let_readers_go
 from prunebench.errors import UserError, printable, unknown
 from prunebench.study.spec import Spec, make_spec
 from prunebench.words import typed
@@ -33,6 +34,7 @@ MarkdownOption = Annotated[bool, typer.Option("--markdown", help="print Markdown
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="list cells and costs, compute nothing")]
 LogLevelOption = Annotated[str, typer.Option("--log-level", help="debug, info, warning or error")]
 _MARGIN = 0.5  # points
+_IMPORT = 10  # seconds that the import of plugins may take under any --cell-timeout
 
 _LEVELS = ("debug", "info", "warning", "error")
 # some versions of typer contain click, others import it
@@ -72,11 +74,16 @@ def _log(log_level: str) -> None:
 
 def _prepare(options: dict[str, Any], config: Path | None, log_level: str) -> Spec:
     """Set up the log, join the options with the configuration, and make this process ready for them."""
+    from prunebench.plugins.registry import load_registry
+    from prunebench.processes import time_limit
     from prunebench.study.grid import warn_of_race_seeds
     from prunebench.study.run import configure
 
     _log(log_level)
     spec = make_spec(options, config, default_preset="quick")
+    load_registry(())
+    with time_limit(spec.cell_timeout and max(spec.cell_timeout, _IMPORT)):  # also a plugin's import may take for ever
+        load_registry(spec.plugin)
     configure(spec)
     warn_of_race_seeds(spec)
     return spec
@@ -99,8 +106,9 @@ def run(
         typer.echo(preview(make_grid(spec)))
         return
     from prunebench.calls.run import compute
+    from prunebench.study.run import has_foreign_code
 
-    found = compute(spec)
+    found = compute(spec, apart=has_foreign_code(spec))
     if found.records:
         from prunebench.reports.output.overview import overview
 
@@ -335,6 +343,7 @@ def env() -> None:
 
 def main() -> None:
     """Run the command line. A `UserError` prints one line and exits with code 2."""
+    let_readers_go()
     try:
         code = app(standalone_mode=False)
     except UserError as error:
@@ -348,8 +357,7 @@ def main() -> None:
     except SystemExit as error:  # of foreign code; typer returns its own
         from prunebench.plugins.discovery import failure
 
-        closed = isinstance(error.__context__, BrokenPipeError)  # whoever read the output has gone
-        code = 1 if closed else _error(f"the code of a plugin or network ended the command: {failure(error)}")
+        code = _error(f"the code of a plugin or network ended the command: {failure(error)}")
     except _CLICK_ERROR as error:
         code = _error(_one_line(error)) if str(error.format_message()) else 2  # typer has shown the help
     if code == _INTERRUPTED:

@@ -90,10 +90,15 @@ def _below(path: Path, inside: str, above: frozenset[Identity], left_out: LeftOu
             left_out[HIDDEN, entry.name] += 1
         elif entry.is_dir():
             yield from _below(path, here, above | {own}, left_out)
-        elif is_picture(entry.name) and (entry.is_file() or entry.is_symlink()):  # a broken link fails by its name
+        elif is_picture(entry.name) and (entry.is_file() or _broken_link(entry)):  # a broken link fails by its name
             yield here
         else:
             left_out[OTHER_TYPE, Path(entry.name).suffix or entry.name] += 1
+
+
+def _broken_link(entry: os.DirEntry[str]) -> bool:
+    """Tell a link to nothing from a link to a pipe or device, which would keep its reader waiting for ever."""
+    return entry.is_symlink() and not Path(entry.path).exists()
 
 
 def entries(path: Path) -> list[os.DirEntry[str]]:

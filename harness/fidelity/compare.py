@@ -5,7 +5,6 @@ criteria would have no common oracle.
 """
 
 import logging
-import os
 import time
 from dataclasses import replace
 
@@ -16,6 +15,7 @@ from prunebench.records.fidelity import Fidelity, Ranked, ScoreRequest, read_fid
 from prunebench.records.packed import Packed
 from prunebench.scoring.score import score
 from prunebench.seeding import generator
+from prunebench.study.at_work import Step, doing
 from prunebench.study.grid import Grid, Job, method_of
 from prunebench.study.progress import Progress
 from prunebench.study.run import note, start, work_off
@@ -106,12 +106,8 @@ def _request(trajectory: Trajectory) -> Fidelity:
 
 
 def _read_stored(store: Store, request: Fidelity) -> Fidelity | None:
-    file = store.fidelity_path(request)
-    if not file.exists():
-        return None
-    os.utime(file)  # the newest file of a cell is the one requested last
-    stored = read_fidelity(file)
-    return stored if stored.key == request.key else None
+    stored = store.stored(store.fidelity_path(request), read_fidelity)
+    return stored if stored and stored.key == request.key else None
 
 
 def _compute(trajectory: Trajectory, request: Fidelity) -> Fidelity:
@@ -120,7 +116,8 @@ def _compute(trajectory: Trajectory, request: Fidelity) -> Fidelity:
     trajectory.tick(f"scores of {criterion.label}")
     began = time.perf_counter()
     batches = trajectory.data.calibration.batches(trajectory.protocol.calibration_batch)
-    scores = score(criterion, network, batches, generator(trajectory.seed, "score", "fidelity"))
+    with doing(Step(request.key, "scores"), trajectory.store.folder):
+        scores = score(criterion, network, batches, generator(trajectory.seed, "score", "fidelity"))
     seconds = time.perf_counter() - began
     groups = {
         name: Ranked(

@@ -14,6 +14,7 @@ from prunebench.records.stage import FACTS
 from prunebench.records.store_files import read_json
 from prunebench.records.validation import Frozen, validated
 from prunebench.seeding import generator
+from prunebench.study.at_work import Step, alone
 from prunebench.study.store import key_of
 from prunebench.study.trajectory import Trajectory
 
@@ -52,7 +53,7 @@ def read_truth(trajectory: Trajectory) -> Truth:
     file = trajectory.store.stage(key) / FACTS
     if not file.exists():
         network = trajectory.network(trajectory.plan.dense())
-        with trajectory.store.lock(key):
+        with alone(Step(key, "oracle"), trajectory.store):
             if not file.exists():
                 truth = _compute(trajectory, network)
                 text = truth.model_copy(update={"parents": (trajectory.plan.dense().key,)}).model_dump_json()

@@ -14,6 +14,7 @@ from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
 
+from prunebench import processes
 from prunebench.errors import UserError
 from prunebench.paths import exists, user_path
 from prunebench.plugins.sources import PLUGIN_PACKAGES, follow, is_installed, run, source, spec_of, text_of
@@ -88,10 +89,15 @@ def failure(error: BaseException) -> str:
     if isinstance(error, UserError):
         return text
     frames = extract_tb(error.__traceback__)
-    own = (f for f in reversed(frames) if "torch" not in Path(f.filename).parts and f.filename[0] != "<")
+    own = (f for f in reversed(frames) if not _skipped(f.filename))
     frame = next(own, frames[-1])
     where = "" if isinstance(error, SyntaxError) else f" ({Path(frame.filename).name}:{frame.lineno})"
     return f"{type(error).__name__}{': ' if text else ''}{text}{where}"
+
+
+def _skipped(file: str) -> bool:
+    """Tell torch, code without a file, and the clock of `time_limit` from the code that failed."""
+    return "torch" in Path(file).parts or file.startswith("<") or file == processes.__file__
 
 
 def source_hash(module: ModuleType) -> str:

@@ -131,7 +131,8 @@ def with_strength(expression: str, registry: Registry, strength: str) -> str:
     return "+".join(written)
 
 
-MOST_SEEDS = 100_000  # of a range
+MOST_SEEDS = 100_000
+_LARGEST_SEED = 999_999_999
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -141,16 +142,19 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     ((0, 1, 2, 3, 4), (0, 3, 7), (5,))
     """
     seeds: list[int] = []
+    shown = text if len(text) <= 80 else f"{text[:77]}..."
     for item in text.split(","):
-        match = re.fullmatch(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9})\s*)?", item, re.ASCII)
+        match = re.fullmatch(r"\s*(\d{1,30})\s*(?:-\s*(\d{1,30})\s*)?", item, re.ASCII)
         if match is None:
-            raise UserError(f"--seeds {text}: '{item}' is not a whole number from 0 or a range; write 0-4 or 0,3,7")
+            raise UserError(f"--seeds {shown}: '{item}' is not a whole number from 0 or a range; write 0-4 or 0,3,7")
         low, high = int(match[1]), int(match[2] or match[1])
         if high < low:
-            raise UserError(f"--seeds {text}: the range {low}-{high} is empty; write {high}-{low}")
-        if high - low >= MOST_SEEDS:
-            raise UserError(f"--seeds {text}: the range {low}-{high} has more than {MOST_SEEDS} seeds; give fewer")
+            raise UserError(f"--seeds {shown}: the range {low}-{high} is empty; write {high}-{low}")
+        if high > _LARGEST_SEED:
+            raise UserError(f"--seeds {shown}: the seed {high} is more than {_LARGEST_SEED}; give smaller seeds")
+        if len(seeds) + high - low >= MOST_SEEDS:  # counted before they are listed
+            raise UserError(f"--seeds {shown}: more than {MOST_SEEDS} seeds; give fewer")
         seeds += range(low, high + 1)
     if len(set(seeds)) < len(seeds):
-        raise UserError(f"--seeds {text}: a seed is given twice; give each seed once")
+        raise UserError(f"--seeds {shown}: a seed is given twice; give each seed once")
     return tuple(seeds)

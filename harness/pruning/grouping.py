@@ -5,8 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from torch import nn
 
 from prunebench.pruning.dependencies import Found, Part
@@ -81,8 +79,13 @@ def _tie(model: nn.Module, part: Part) -> tuple[int, int]:
 def _components(one: Ints, other: Ints, count: int) -> Ints:
     """Label the numbers below `count`: two numbers in `one` that share a key in `other` get one label."""
     keys, other = np.unique(other, return_inverse=True)
-    graph = coo_array((np.ones(len(one)), (one, count + other)), shape=(count + len(keys),) * 2)
-    labels: Ints = connected_components(graph, directed=False)[1][:count].astype(np.int64)
+    least, before = np.arange(count), np.arange(0)
+    while not np.array_equal(least, before):  # the least number that each can reach; without SciPy, for small machines
+        before, reached = least.copy(), np.full(len(keys), count)
+        np.minimum.at(reached, other, least[one])
+        np.minimum.at(least, one, reached[other])
+        least = least[least]
+    labels: Ints = np.unique(least, return_inverse=True)[1].astype(np.int64)
     return labels
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from prunebench.errors import UserError
+from prunebench.errors import DamagedFileError
 from prunebench.records.packed import Packed
 from prunebench.records.protocol import PROTOCOL_VERSION, Options
 from prunebench.records.record import SCHEMA
@@ -125,7 +125,7 @@ def parse_fidelity(data: Any, where: str) -> Fidelity:
     absent = ["protocol_version"] if "protocol_version" not in found.model_fields_set else []
     absent += ["groups"] if found.status == "ok" and not found.groups else []
     if absent:
-        raise UserError(f"{where}: corrupt fidelity: {absent[0]}: missing")
+        raise DamagedFileError(f"{where}: corrupt fidelity: {absent[0]}: missing")
     return found
 
 

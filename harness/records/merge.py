@@ -18,7 +18,7 @@ from prunebench.records.files import DataFile, RunFile, StoreFile, TimingFile, r
 from prunebench.records.latency import Latency
 from prunebench.records.lineage import Lineage
 from prunebench.records.record import SCHEMA, Record, read_record
-from prunebench.records.store_files import read_json
+from prunebench.records.store_files import DAMAGED, read_json
 
 KINDS = ("stages", "records", "fidelity", "choices", "timing", "data")  # records come after the stages they name
 NAMED = 5  # number of files that a line of the summary names; further files are counted
@@ -223,7 +223,7 @@ def _find_holders(folders: Sequence[Path], kind: str) -> dict[Path, list[Path]]:
     stages = kind == "stages"
     for folder in folders:
         for path in sorted(folder.glob("stages/*" if stages else f"{kind}/**/*.json")):
-            if path.is_dir() == stages and path.suffix != ".part":
+            if path.is_dir() == stages and path.suffix not in (".part", DAMAGED):
                 holders[path.relative_to(folder)].append(folder)
     return holders
 

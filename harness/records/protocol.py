@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
 
 from prunebench.records.names import OptimiserName, RankingName, RepairName
-from prunebench.records.validation import Frozen, Name, Scalar, as_user_error
+from prunebench.records.validation import Frozen, Name, Scalar, first_fault
 
 PROTOCOL_VERSION = 1
 """Version of what a result means; docs/explanation/protocol.md says what raises it.
@@ -133,7 +133,7 @@ def _as_options(options: dict[str, Any]) -> dict[str, Any]:
     try:
         Protocol.model_validate({name: value for name, value in options.items() if name in Protocol.model_fields})
     except ValidationError as error:
-        raise ValueError(as_user_error(error, "").args[0]) from None
+        raise ValueError(first_fault(error, "")) from None
     return options
 
 

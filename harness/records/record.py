@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from prunebench.errors import UserError
+from prunebench.errors import DamagedFileError
 from prunebench.records.names import Metric, RankingName
 from prunebench.records.packed import DensePerPicture, PerPicture
 from prunebench.records.protocol import PROTOCOL_VERSION, Options
@@ -246,7 +246,7 @@ def parse_record(data: Any, where: str) -> Record:
     """Validate a record read from JSON. where: name of the source in errors."""
     record = versioned(Record, data, where, "record")
     if name := _missing(record):
-        raise UserError(f"{where}: corrupt record: {name}: missing")
+        raise DamagedFileError(f"{where}: corrupt record: {name}: missing")
     return record
 
 

@@ -6,8 +6,9 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from prunebench.errors import UserError, printable
+from prunebench.errors import DamagedFileError, UserError, printable
 
+_UNKNOWN_FIELD = ("Extra inputs are not permitted", "Unexpected keyword argument")
 LARGEST_FILE = 2**30  # bytes of JSON; a benchmark file of 10,000 records has about 400 MiB
 
 _PLAIN = r"^[^\x00-\x1f\x7f-\x9f\ufffe\uffff]*$"  # no control characters, and none that end the drawing of a figure
@@ -43,31 +44,35 @@ def versioned(kind: type[F], data: Any, where: str, what: str) -> F:
 
 
 def validated(kind: type[F], data: Any, where: str) -> F:
-    """Validate data read from JSON. Raises a `UserError` of one line that begins with `where`."""
+    """Validate data read from JSON. Raises a `UserError` of one line that begins with `where`.
+
+    The error is a `DamagedFileError` unless a field is unknown: a later version may have written such a file.
+    """
     try:
         return kind.model_validate(data)
     except ValidationError as error:
-        raise as_user_error(error, where) from None
+        later = any(words in str(error) for words in _UNKNOWN_FIELD)
+        raise (UserError if later else DamagedFileError)(first_fault(error, where)) from None
 
 
-def as_user_error(error: ValidationError, where: str) -> UserError:
+def first_fault(error: ValidationError, where: str) -> str:
     """Say what is wrong with the first field that pydantic refuses."""
     first = error.errors(include_url=False)[0]
     place = ".".join(_short(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "string_pattern_mismatch":
         message = "holds a control character"
-    return UserError(printable(": ".join(part for part in (where, place, message) if part)))
+    return printable(": ".join(part for part in (where, place, message) if part))
 
 
 def parse(text: bytes, where: str) -> Any:
-    """Parse JSON. Raises a `UserError` of one line that begins with `where`."""
+    """Parse JSON. Raises a `DamagedFileError` of one line that begins with `where`."""
     try:
         return json.loads(text)
     except RecursionError:
-        raise UserError(f"{where}: nested too deeply") from None
+        raise DamagedFileError(f"{where}: nested too deeply") from None
     except ValueError as error:  # wrong syntax or encoding
-        raise UserError(printable(f"{where}: {error}")) from None
+        raise DamagedFileError(printable(f"{where}: {error}")) from None
 
 
 def read_bytes(path: Path) -> bytes:

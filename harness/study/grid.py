@@ -173,6 +173,7 @@ def make_trajectory(spec: Spec, store: Store, job: Job, tick: Tick = lambda _: N
         store=store,
         device=find_device(spec.device),
         threads=spec.threads,
+        retry_failed=spec.retry_failed,
         tick=tick,
     )
 

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from prunebench.errors import UserError, printable, reason
+from prunebench.errors import DamagedFileError, UserError, printable, reason
 from prunebench.plugins.model import Model
 from prunebench.plugins.options import split_name
 from prunebench.pruning.network import Network, Table, weight_of
@@ -91,7 +91,8 @@ def load_into(model: nn.Module, table: Table, folder: Path) -> Network:
     """
     kept = _saved(folder).kept
     if set(kept) != {group.name for group in table.groups}:
-        raise UserError(f"{folder}: does not fit the model: the coupled groups differ; load it into the model it is of")
+        cure = "load it into the model it is of"
+        raise DamagedFileError(f"{folder}: does not fit the model: the coupled groups differ; {cure}")
     gone = {g.name: _removed_units(folder, g.name, g.units, kept[g.name]) for g in table.groups}
     if not (folder / WEIGHTS).exists():
         raise UserError(f"{folder}: {NOT_SAVED} (a rung is saved under save: all)")
@@ -215,19 +216,21 @@ def _fitting(path: Path, wanted: Mapping[str, Tensor], some: bool = False) -> Ma
     """Read tensors whose names, shapes and types are those that are wanted. some: whether a part of them will do."""
     try:
         found = load_file(path)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise UserError(printable(f"{path}: cannot be read: {error}")) from None
+    except SafetensorError as error:
+        raise DamagedFileError(printable(f"{path}: cannot be read: {error}")) from None
     odd = [*(found.keys() - wanted.keys()), *(() if some else wanted.keys() - found.keys())]
     if odd:
         what = "is not of this model" if odd[0] in found else "is missing"
-        raise UserError(printable(f"{path}: does not fit the model: {min(odd)} {what}"))
+        raise DamagedFileError(printable(f"{path}: does not fit the model: {min(odd)} {what}"))
     for name, tensor in found.items():
         shape, kind = tuple(wanted[name].shape), wanted[name].dtype
         if (tuple(tensor.shape), tensor.dtype) != (shape, kind):
             given = f"{name} is {tensor.dtype} of shape {tuple(tensor.shape)}, not {kind} of shape {shape}"
-            raise UserError(f"{path}: does not fit the model: {given}")
+            raise DamagedFileError(f"{path}: does not fit the model: {given}")
         if not tensor.isfinite().all() and wanted[name].isfinite().all():  # a mask of attention may hold -inf
-            raise UserError(f"{path}: {name} holds numbers that are infinite or not a number")
+            raise DamagedFileError(f"{path}: {name} holds numbers that are infinite or not a number")
     return found
 
 
@@ -241,7 +244,7 @@ def _versioned(model: nn.Module, state: Mapping[str, Tensor]) -> Mapping[str, Te
 def _saved(folder: Path) -> Saved:
     path = folder / WIDTHS
     if not path.is_file():
-        raise UserError(f"{folder}: no saved network here ({WIDTHS} is missing); give a folder of stages/")
+        raise DamagedFileError(f"{folder}: no saved network here ({WIDTHS} is missing); give a folder of stages/")
     return versioned(Saved, read_json(path), str(path), "network")
 
 
@@ -249,6 +252,7 @@ def _removed_units(folder: Path, group: str, units: int, kept: tuple[int, ...]) 
     inside = torch.zeros(units, dtype=torch.bool)
     if not kept or kept[-1] >= units or list(kept) != sorted(set(kept)):
         some = f"{str(kept)[:60]}..." if len(str(kept)) > 60 else kept
-        raise UserError(f"{folder}: does not fit the model: group '{group}' has {units} units, the file keeps {some}")
+        fault = f"group '{group}' has {units} units, the file keeps {some}"
+        raise DamagedFileError(f"{folder}: does not fit the model: {fault}")
     inside[list(kept)] = True
     return (~inside).nonzero().flatten()

@@ -43,6 +43,13 @@ class Result(Protocol):
         """Summarise the result in a few words."""
 
 
+class Steps(Protocol):
+    """Whoever is told the steps of a trajectory."""
+
+    def step(self, text: str) -> None:
+        """Take the current step of a trajectory."""
+
+
 class Progress:
     """Progress of a grid. Use as a context manager."""
 

@@ -1,66 +1,95 @@
 """Computes the trajectories of a grid, one after another or in several processes."""
 
 import logging
-import multiprocessing
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 
 from prunebench.data.streaming import set_decoders
 from prunebench.errors import UserError, printable, reason
-from prunebench.plugins.given import adopt_given, given
+from prunebench.plugins.given import given
+from prunebench.plugins.options import split_name
 from prunebench.plugins.registry import load_registry
-from prunebench.plugins.sources import adopt, texts
-from prunebench.processes import cores, end_with_parent
+from prunebench.processes import cores
 from prunebench.records.files import RunFile, read_file
 from prunebench.records.record import SCHEMA, Record
 from prunebench.records.requested import Requested, RequestedTrajectories
+from prunebench.study.at_work import forget_failures
 from prunebench.study.data_files import write_data_files
 from prunebench.study.grid import Grid, Job, make_trajectory, schedule
-from prunebench.study.progress import Progress, Result
+from prunebench.study.progress import Progress, Result, Steps
 from prunebench.study.spec import Spec
 from prunebench.study.store import Store, guard
-from prunebench.study.trajectory import Trajectory, forget_failures
+from prunebench.study.trajectory import Trajectory
+from prunebench.study.workers import Workers
 
 log = logging.getLogger("prunebench")
+
+_ANEW = "it is written anew, without what earlier runs asked for"
 
 R = TypeVar("R", bound=Result)
 Work = Callable[..., list[R]]  # (spec, job, progress=None) -> results, such as one record per keep
 
 
-def run(grid: Grid, progress: Progress, command: str = "") -> list[Record]:
+def run(grid: Grid, progress: Progress, command: str = "", apart: bool = False) -> list[Record]:
     """Compute every point of a grid. Returns all records, failed ones included, in the order of the grid.
 
     Finished points are read from the results folder. command: what to note as the command of the run, by default the
-    process's own. Raises `UserError` where the folder cannot be written.
+    process's own. apart: compute in a worker process, where one would do without.
+
+    Raises `UserError` where a point must be computed and the folder cannot be written.
     """
     store = Store(grid.spec.results)
-    note(store, grid.spec, requested(grid), command=command)
-    write_data_files(store, grid)
-    done: dict[Job, list[Record]] = {}
+    if store.writable:
+        killed = store.forget_leftovers()  # the last run was: be careful, unless objects cannot be handed over
+        apart = apart or (killed and not given(grid.spec.plugin))
+        note(store, grid.spec, requested(grid), command=command)
+        write_data_files(store, grid)
+    else:
+        log.warning("%s cannot be written: only its finished points can be read", store.folder)
     log.info(schedule(grid))
     progress.begin(len(grid.jobs))
-    for job, records in work_off(grid, progress, run_job):
-        done[job] = records
-    _tidy(grid, store)
-    store.forget_trials()
+    done = dict(work_off(grid, progress, run_job, _finished, apart))
+    if store.writable:
+        _tidy(grid, store)
+        store.forget_trials()
     return [record for job in grid.jobs for record in done[job]]
 
 
-def work_off(grid: Grid, progress: Progress, work: Work[R]) -> Iterator[tuple[Job, list[R]]]:
-    """Do the work of every job, here or in worker processes. Yields each finished job with its results."""
+def work_off(
+    grid: Grid, progress: Progress, work: Work[R], stored: Work[R] | None = None, apart: bool = False
+) -> Iterator[tuple[Job, list[R]]]:
+    """Do the work of every job, here or in worker processes. Yields each finished job with its results.
+
+    stored: gives the results of a job that needs no work, [] for another. apart: see `run`.
+    """
     forget_failures()
-    in_turn = ((job, work(grid.spec, job, progress)) for job in grid.jobs)
-    finished = _in_processes(grid, work) if grid.spec.workers > 1 else in_turn
-    for job, records in finished:
-        progress.finished(str(job), records)
-        yield job, records
+    for job, results in _in_turn(grid, progress, work, stored, apart):
+        progress.finished(str(job), results)
+        yield job, results
+
+
+def _in_turn(
+    grid: Grid, progress: Progress, work: Work[R], stored: Work[R] | None, apart: bool
+) -> Iterator[tuple[Job, list[R]]]:
+    spec = grid.spec
+    if spec.workers == 1 and not spec.cell_timeout and not apart:
+        yield from ((job, work(spec, job, progress)) for job in grid.jobs)
+        return
+    found = {job: stored(spec, job) if stored else [] for job in grid.jobs}  # a finished grid starts no process
+    yield from ((job, results) for job, results in found.items() if results)
+    yield from Workers(Grid(spec, tuple(job for job, results in found.items() if not results)), work, progress)
+
+
+def has_foreign_code(spec: Spec) -> bool:
+    """Tell whether a spec names plugins or networks that PruneBench does not know."""
+    known = load_registry(spec.plugin).models
+    return bool(spec.plugin) or any(split_name(model)[0] not in known for _, model in spec.pairs)
 
 
 def about(spec: Spec, command: str = "") -> dict[str, object]:
@@ -94,7 +123,7 @@ def note(store: Store, spec: Spec, *wanted: Requested, command: str = "") -> Non
 
     def write() -> None:
         with store.lock("run"):  # another run may note itself at the same time
-            old = read_file(RunFile, path) if path.exists() else RunFile(schema_version=SCHEMA)
+            old = store.stored(path, partial(read_file, RunFile), _ANEW) or RunFile(schema_version=SCHEMA)
             store.write_json(path, _noted(old, about(spec, command), spec.preset, wanted))
 
     guard(path, write)
@@ -107,13 +136,20 @@ def _noted(old: RunFile, now: dict[str, object], preset: str, wanted: Sequence[R
     return now | {"preset": kept, "command": command, "asked": cells}
 
 
-def run_job(spec: Spec, job: Job, progress: Progress | None = None) -> list[Record]:
+def run_job(spec: Spec, job: Job, progress: Steps | None = None) -> list[Record]:
     """Compute one trajectory. A point that fails gives a failed record; the other points are computed."""
     trajectory = start(spec, job, progress)
     return [_point(trajectory, keep) for keep in spec.keep.fractions]
 
 
-def start(spec: Spec, job: Job, progress: Progress | None = None) -> Trajectory:
+def _finished(spec: Spec, job: Job) -> list[Record]:
+    """Return the records of a finished trajectory, [] where a point is to be computed."""
+    trajectory = make_trajectory(spec, Store(spec.results), job)
+    records = [record for keep in spec.keep.fractions if (record := trajectory.finished(keep))]
+    return records if len(records) == len(spec.keep.fractions) else []
+
+
+def start(spec: Spec, job: Job, progress: Steps | None = None) -> Trajectory:
     """Set up a job's trajectory in this process."""
     configure(spec)
     return make_trajectory(spec, Store(spec.results), job, progress.step if progress else (lambda _: None))
@@ -146,29 +182,6 @@ def attempt(trajectory: Trajectory, keep: float) -> Record:
     except (Exception, SystemExit) as error:  # any error of a plugin fails this cell alone
         log.debug("traceback of the failed cell", exc_info=True)
         return trajectory.blank(keep).model_copy(update={"status": "failed", "reason": reason(error)})
-
-
-def _in_processes(grid: Grid, work: Work[R]) -> Iterator[tuple[Job, list[R]]]:
-    context, same = multiprocessing.get_context("spawn"), texts() | load_registry(grid.spec.plugin).texts
-    with ProcessPoolExecutor(grid.spec.workers, context, _begin_worker, (same, given(grid.spec.plugin))) as pool:
-        futures = {pool.submit(work, grid.spec, job): job for job in grid.jobs}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BrokenProcessPool:
-            cause = "killed, perhaps for lack of memory, or ended by the code of a plugin, as by os._exit"
-            cure = "run again with fewer --workers; with --workers 1 the log shows where it happens"
-            raise UserError(f"a worker process was {cause}; finished points are kept: {cure}") from None
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-
-
-def _begin_worker(parents_texts: Mapping[str, bytes], parents_objects: Mapping[str, tuple[Any, ...]]) -> None:
-    """Prepare a worker process: it ends with its parent, and runs the foreign code that its parent runs."""
-    end_with_parent()
-    adopt(parents_texts)
-    adopt_given(parents_objects)
 
 
 def _tidy(grid: Grid, store: Store) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from prunebench.data.splits import BlockData
-from prunebench.errors import CellError, UserError, in_a_cell, printable, reason
+from prunebench.errors import CellError, DamagedFileError, UserError, in_a_cell, printable, reason
 from prunebench.plugins.expressions import Method
 from prunebench.plugins.guard import why
 from prunebench.plugins.regulariser import Regulariser, keeps_rate
@@ -23,6 +23,7 @@ from prunebench.records.record import Cell, Epoch, Record
 from prunebench.records.stage import FACTS, StageFacts, read_stage_facts
 from prunebench.repair.repairing import repair
 from prunebench.seeding import seeded
+from prunebench.study.at_work import Step, alone, check_not_failed, doing, remember_failure
 from prunebench.study.cut import Cutter, choice_change
 from prunebench.study.environment import cpu_kernels, peak_memory, restart_peak
 from prunebench.study.networks import Origin, load_into, network_digest, save
@@ -36,13 +37,6 @@ from prunebench.training.train import Tick, TrainingSettings, steps_per_epoch, t
 
 log = logging.getLogger("prunebench")
 
-_FAILED: dict[tuple[Path, str], str] = {}  # reasons of failed stages in this process, by results folder and key
-
-
-def forget_failures() -> None:
-    """Forget failed stages, so that a new run tries them again."""
-    _FAILED.clear()
-
 
 @dataclass(eq=False, kw_only=True)
 class Trajectory:
@@ -55,6 +49,7 @@ class Trajectory:
     store: Store
     device: torch.device
     threads: int = 1
+    retry_failed: bool = True
     tick: Tick = lambda _: None
     _memory: dict[str, Network] = field(default_factory=dict)
     _reused: list[str] = field(default_factory=list)
@@ -84,52 +79,72 @@ class Trajectory:
         return Record(key=key, cell=cell, protocol=self.protocol.facts(), fingerprint=self.task.fingerprint)
 
     def finished(self, keep: float) -> Record | None:
-        """Read the record of a point; None where it is not finished, or can now be compared with plain training."""
-        record = self.store.get(self.blank(keep))
+        """Read the record of a point; None where it is not finished, or can now be compared with plain training.
+
+        A failed point counts as finished where `retry_failed` is false.
+        """
+        record = self.store.get(self.blank(keep), failed=not self.retry_failed)
         again = record and record.not_compared and self.store.has(self.plan.point(self.method, keep).key)
         return None if again else record
 
     def point(self, keep: float) -> Record:
         """Compute a point. Stores its stages, but not the record."""
         stage = self.plan.point(self.method, keep)
-        record = self._record(self.blank(keep), stage, self.network(stage))
-        del self._memory[stage.key]
+        network = self.network(stage)
+        with doing(Step(stage.key, stage.label), self.store.folder):
+            record = self._record(self.blank(keep), stage, network)
+        self._memory.pop(stage.key, None)
         return record
 
     def facts(self, stage: Stage) -> StageFacts:
-        """Return the facts of a stage; computes the stage where it is not finished."""
+        """Return the facts of a stage; computes the stage where it is not finished, or where its facts are damaged."""
         folder = self.store.stage(stage.key)
-        if not (folder / FACTS).exists():
-            self.network(stage)
-            del self._memory[stage.key]
-        with in_a_cell():  # a damaged file is the matter of this cell alone
+        try:
+            if self.store.has(stage.key) and not (folder / FACTS).exists():
+                raise DamagedFileError(f"{folder}: {FACTS} is missing")
+            if (folder / FACTS).exists():
+                with in_a_cell(DamagedFileError):
+                    return read_stage_facts(folder)
+        except DamagedFileError as error:
+            self.store.set_aside(folder, error)
+            self._memory.pop(stage.key, None)
+        self.network(stage)
+        self._memory.pop(stage.key)
+        with in_a_cell():
             return read_stage_facts(folder)
 
     def network(self, stage: Stage) -> Network:
         """Return a stage's network: from memory, from the store, or computed now."""
-        failed = (self.store.folder, stage.key)
-        if failed in _FAILED:
-            raise CellError(_FAILED[failed])
+        check_not_failed(self.store.folder, stage.key)
         if stage.key not in self._memory:
             if not self.store.has(stage.key):
                 for needed in stage.needs():
                     with suppress(CellError) if needed is stage.beside else nullcontext():
                         self.network(needed)
             try:
-                with self.store.lock(stage.key):
-                    self._memory[stage.key] = self._load(stage) if self.store.has(stage.key) else self._compute(stage)
+                with alone(Step(stage.key, stage.label), self.store):
+                    self._memory[stage.key] = self._load(stage) or self._compute(stage)
             except UserError:
                 raise
             except (Exception, SystemExit) as error:  # remembered, or every keep and criterion would repeat it
-                _FAILED[failed] = reason(error) if isinstance(error, Exception) else f"the network: {why(error)}"
+                cause = reason(error) if isinstance(error, Exception) else f"the network: {why(error)}"
+                remember_failure(self.store.folder, stage.key, cause)
                 self._memory.clear()  # a plugin may have changed a network that other keeps start from
-                raise CellError(_FAILED[failed]) from error
+                raise CellError(cause) from error
         return self._memory[stage.key]
 
-    def _load(self, stage: Stage) -> Network:
+    def _load(self, stage: Stage) -> Network | None:
+        """Load a stage's network; None where it is not stored, or damaged and set aside."""
+        if not self.store.has(stage.key):
+            return None
+        folder = self.store.stage(stage.key)
+        try:
+            with in_a_cell(DamagedFileError):
+                network = load_into(self.task.shell(), self.task.table, folder)
+        except DamagedFileError as error:
+            self.store.set_aside(folder, error)
+            return None
         self._reused.append(stage.key)
-        with in_a_cell():  # a damaged file is the matter of this cell alone
-            network = load_into(self.task.shell(), self.task.table, self.store.stage(stage.key))
         network.model = in_format(network.model, self.device, self.task.memory_format)
         return network
 

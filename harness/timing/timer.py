@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import nn
@@ -59,8 +60,11 @@ class Stopwatch:
         """Write latencies beside the records; replaces older latencies of the same points."""
         name = re.sub(r"\W+", "-", f"{self.machine}-{self.backend}")
         path = self.store.folder / "timing" / f"{name}.json"
-        old = read_file(TimingFile, path).latencies if path.exists() else ()
-        merged = {(one.key, one.batch, one.threads): one.model_dump(mode="json") for one in (*old, *latencies)}
+        old = self.store.stored(
+            path, partial(read_file, TimingFile), "its timings are taken anew when they are asked for"
+        )
+        every = (*(old.latencies if old else ()), *latencies)
+        merged = {(one.key, one.batch, one.threads): one.model_dump(mode="json") for one in every}
         self.store.write_json(path, {"schema_version": SCHEMA, "latencies": list(merged.values())})
 
 

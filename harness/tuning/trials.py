@@ -60,6 +60,7 @@ def run_trials(grids: Sequence[Grid], progress: Progress, apart: Container[str])
     """
     progress.begin(sum(len(grid.jobs) for grid in grids))
     store = Store(grids[0].spec.results)
+    store.forget_leftovers()
     with store.trying():
         work = partial(run_trial_job, apart=apart)
         found = [[one for _, trials in work_off(grid, progress, work) for one in trials] for grid in grids]

@@ -41,6 +41,6 @@ def test_the_argument_is_named(own: Own) -> None:
 
 def test_workers_get_only_what_can_be_handed_over(own: Own) -> None:
     own.criteria({"mine": lambda weight: weight.sum(1)})
-    own.check_workers(1)
+    own.check_workers(1, 0)
     with pytest.raises(UserError, match=r"^workers=2: 'mine' cannot be handed over"):
-        own.check_workers(2)
+        own.check_workers(2, 0)

@@ -79,6 +79,16 @@ def test_links_are_followed_and_end(tmp_path: Path) -> None:
     assert left_out == "5 links that lead back (cat/more/again, cat/self, cat/top, ...)"
 
 
+def test_pipes_are_no_pictures_and_broken_links_are(tmp_path: Path) -> None:
+    """Opening a pipe that nobody writes into would wait for ever."""
+    picture(tmp_path / "cat" / "1.png")
+    os.mkfifo(tmp_path / "cat" / "x.png")
+    (tmp_path / "cat" / "link.png").symlink_to(tmp_path / "cat" / "x.png")
+    assert listed(tmp_path, "cat") == (["cat/1.png"], "2 of other types (.png)")
+    (tmp_path / "cat" / "broken.png").symlink_to(tmp_path / "nowhere.png")
+    assert listed(tmp_path, "cat")[0] == ["cat/1.png", "cat/broken.png"]
+
+
 def test_a_class_without_pictures_and_a_folder_that_cannot_be_read(tmp_path: Path) -> None:
     picture(tmp_path / "cat" / "1.txt")
     with pytest.raises(UserError, match=r"cat has no pictures; known file types are \.apng, .*\.jfif"):

@@ -126,6 +126,10 @@ def test_seeds(text: str, seeds: tuple[int, ...]) -> None:
         ("one", "'one' is not a whole number"),
         ("1.5", "'1.5' is not a whole number"),
         ("0-2,1", "a seed is given twice"),
+        ("0-999999999", "more than 100000 seeds; give fewer"),
+        ("0-1000000000", "the seed 1000000000 is more than 999999999; give smaller seeds"),
+        ("0-60000,100000-160000", "more than 100000 seeds; give fewer"),
+        ("1,2," * 100 + "x", r"--seeds 1,2,1,2,.*\.\.\.: 'x' is not"),
     ],
 )
 def test_seeds_that_are_wrong(text: str, message: str) -> None:

@@ -125,6 +125,18 @@ def test_a_failed_cell_is_tried_again(
     assert again.trained == ["finetune 0.9"]
 
 
+def test_failed_points_stay_where_they_are_not_to_be_tried_again(
+    tiny: Make, computing: Callable[..., Any], tmp_path: Path, plugin: Path
+) -> None:
+    spec = tiny(tmp_path / "results", criteria=("raising", "magnitude"), keep="0.7", plugin=str(plugin))
+    first = computing(spec)
+    left = computing(spec.model_copy(update={"retry_failed": False}))
+    assert left.records == first.records and not left.trained
+    edit(plugin, "raise ZeroDivisionError", "return weight.sum(1) or")  # another key
+    found = computing(spec.model_copy(update={"retry_failed": False}))
+    assert found.records["raising", 0.7].key != first.records["raising", 0.7].key
+
+
 def test_an_edited_plugin_recomputes_its_own_points_only(
     tiny: Make, computing: Callable[..., Any], tmp_path: Path, plugin: Path
 ) -> None:

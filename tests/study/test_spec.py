@@ -184,6 +184,8 @@ def test_lists_are_never_looked_up_as_files(tmp_path: Path, monkeypatch: pytest.
         ("preset = [1]", "unknown preset"),
         ("preset = {a = 1}", "unknown preset"),
         ("epochs = 1000000000000000000000000000000", "--epochs 1000000000000000000000000000000: must be at most"),
+        ("threads = 1000000000", "--threads 1000000000: must be at most 1024"),
+        ("workers = 1025", "--workers 1025: must be at most 1024"),
         ("epochs = nan", "--epochs nan: "),
         ("rate = inf", "--rate inf: "),
         ('seeds = [["a"]]', "--seeds"),

@@ -1,10 +1,15 @@
 import errno
 import json
 import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
+from filelock import Timeout
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
@@ -169,9 +174,117 @@ def test_the_path_of_a_record_can_be_read_by_a_person(tmp_path: Path) -> None:
     assert path == tmp_path / "records" / "folder__a_b-lenet5" / "obd" / "local-seed0-macs0.5-aaaaaaaa.json"
 
 
-def test_a_corrupt_record_is_said_and_not_overwritten(tmp_path: Path) -> None:
+def test_a_corrupt_record_is_set_aside_and_not_overwritten(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = Store(tmp_path)
     store.put(record())
     store.record_path(record()).write_text("{")
-    with pytest.raises(UserError, match="corrupt record"):
-        store.get(record())
+    assert store.get(record()) is None
+    assert "corrupt record" in caplog.text
+    store.put(record())
+    (aside,) = tmp_path.rglob("*.damaged")
+    assert aside.read_text() == "{"
+
+
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Every flush and every new name, in order."""
+    found: list[tuple[str, str]] = []
+    flush, replace = os.fsync, Path.replace
+
+    def fsync(handle: int) -> None:
+        found.append(("flush", Path(f"/proc/self/fd/{handle}").readlink().name))
+        flush(handle)
+
+    def renamed(part: Path, path: Path) -> Path:
+        found.append(("name", path.name))
+        return replace(part, path)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", renamed)
+    return found
+
+
+def test_a_file_reaches_the_disk_before_its_name_and_its_folder_after(
+    tmp_path: Path, events: list[tuple[str, str]]
+) -> None:
+    store = Store(tmp_path / "r")
+    assert events[:2] == [("flush", tmp_path.name), ("flush", "r")]  # the names of the new folders
+    events.clear()
+    store.write_json(tmp_path / "r" / "records" / "one.json", {})
+    made, (flushed, part), named, folder = events
+    assert (made, flushed, named, folder) == (("flush", "r"), "flush", ("name", "one.json"), ("flush", "records"))
+    assert part.endswith(".part")
+
+
+def test_a_stage_reaches_the_disk_before_its_name_and_its_folder_after(
+    tmp_path: Path, events: list[tuple[str, str]]
+) -> None:
+    store = Store(tmp_path)
+    events.clear()
+
+    def fill(folder: Path) -> None:
+        for name in ("weights.safetensors", "facts.json"):
+            (folder / name).write_text("x")
+
+    store.finish_stage("k", fill)
+    assert sorted(events[:2]) == [("flush", "facts.json"), ("flush", "weights.safetensors")]
+    assert events[2:] == [("flush", "k.part"), ("name", "k"), ("flush", "stages")]
+
+
+def test_what_killed_processes_left_is_deleted(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert not store.forget_leftovers()
+    store.put(record())
+    kept = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    (tmp_path / "stages" / "a.lock").touch()
+    (tmp_path / "stages" / "b.part").mkdir()
+    (tmp_path / "stages" / "b.part" / "facts.json").touch()
+    (tmp_path / "tmp1.part").touch()
+    (store.record_path(record()).parent / "tmp2.part").touch()
+    assert store.forget_leftovers() and not store.forget_leftovers()
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == kept
+    assert list((tmp_path / "stages").iterdir()) == []
+
+
+HOLDING = """
+import sys, time
+from pathlib import Path
+from prunebench.study.store import Store
+
+with Store(Path(sys.argv[1])).lock("a"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_another_process_holds_stays_until_it_is_killed(tmp_path: Path) -> None:
+    store, part = Store(tmp_path), tmp_path / "stages" / "a.part"
+    command = [sys.executable, "-P", "-c", HOLDING, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout and other.stdout.readline() == b"held\n"
+        part.mkdir()
+        assert not store.forget_leftovers()
+        assert part.exists()
+        with pytest.raises(Timeout), store.lock("a", wait=False):
+            pass
+        other.kill()
+    assert (tmp_path / "stages" / "a.lock").exists()
+    assert store.forget_leftovers()
+    assert list((tmp_path / "stages").iterdir()) == []
+
+
+def test_a_lock_is_held_by_one_at_a_time_though_its_file_goes(tmp_path: Path) -> None:
+    """A lock whose file was deleted while others waited for it would let two in."""
+    store, inside, most = Store(tmp_path), [0], []
+
+    def work(_: int) -> None:
+        with store.lock("a"):
+            inside[0] += 1
+            most.append(inside[0])
+            time.sleep(0.002)
+            inside[0] -= 1
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(40)))
+    assert most == [1] * 40
+    assert not list((tmp_path / "stages").glob("*.lock"))

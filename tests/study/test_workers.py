@@ -1,0 +1,193 @@
+"""Worker processes that crash, hang or are killed: the cell fails by name, and all others are finished."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prunebench.errors import UserError
+from prunebench.plugins.registry import Registry
+from prunebench.processes import time_limit
+from prunebench.study.grid import make_grid
+from prunebench.study.progress import Progress
+from prunebench.study.run import run
+from prunebench.study.store import Store
+from prunebench.study.worker import place_in
+from prunebench.study.workers import _cause
+
+Make = Callable[..., Any]
+PLUGIN = """
+import ctypes, os, signal
+from prunebench import Criterion
+
+def exits(weight):
+    os._exit(3)
+
+def segfaults(weight):
+    ctypes.string_at(0)
+
+def killed(weight):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def hangs(weight):
+    while True:
+        pass
+
+def fine(weight):
+    return weight.norm(dim=1)
+
+EXITS, SEGFAULTS, KILLED, HANGS, FINE = map(Criterion, (exits, segfaults, killed, hangs, fine))
+"""
+BAD = {
+    "exits": "rung 1: was ended with code 3 by its own code, as by os._exit (deadly.py:6)",
+    "segfaults": "rung 1: crashed (SIGSEGV) (deadly.py:9)",
+    "killed": "rung 1: was killed, perhaps for lack of memory",
+    "hangs": "rung 1: took longer than 30 s (--cell-timeout) (deadly.py:",
+}
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> str:
+    path = tmp_path / "deadly.py"
+    path.write_text(PLUGIN)
+    return str(path)
+
+
+def check(tiny: Make, computing: Any, tmp_path: Path, plugin: str, bad: tuple[str, ...], **options: Any) -> None:
+    shared = {"keep": "0.7,0.5", "plugin": plugin}
+    spec = tiny(tmp_path / "r", criteria=(*bad, "fine"), **shared, **options)
+    found = {(one.cell.criterion, one.cell.keep): one for one in run(make_grid(spec), Progress(), apart=True)}
+    for name in bad:
+        for keep in (0.7, 0.5):
+            assert found[name, keep].reason.startswith(BAD[name]), (name, keep)
+    alone = computing(tiny(tmp_path / "alone", criteria="fine", **shared))
+    for cell, record in alone.records.items():
+        assert found[cell].facts() == record.facts()
+    again = run(make_grid(spec.model_copy(update={"retry_failed": False, "workers": 1, "cell_timeout": 0})), Progress())
+    assert [one.status for one in again] == ["failed", "failed"] * len(bad) + ["ok", "ok"]
+
+
+def test_one_worker_that_ends_itself(tiny: Make, computing: Any, tmp_path: Path, plugin: str) -> None:
+    check(tiny, computing, tmp_path, plugin, ("exits",))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_all_ways_to_end_or_hang_a_worker(
+    tiny: Make, computing: Any, tmp_path: Path, plugin: str, workers: int
+) -> None:
+    check(tiny, computing, tmp_path, plugin, tuple(BAD), workers=workers, cell_timeout=30)
+
+
+def test_a_finished_grid_starts_no_worker(computed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prunebench.study.workers.Workers._started", lambda _: pytest.fail("started"))
+    records = run(make_grid(computed.spec.model_copy(update={"workers": 2})), Progress())
+    assert {(r.cell.criterion, r.cell.keep): r for r in records} == computed.records
+
+
+def test_after_a_kill_one_worker_is_used_once(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What killed the last run, such as memory, may come again."""
+    spec, used = tiny(tmp_path, criteria="magnitude", keep="0.9", rung_epochs=0), []
+    monkeypatch.setattr("prunebench.study.run.Workers", lambda grid, *_: used.append(grid.jobs) or ())
+    (Store(tmp_path).folder / "stages" / "key.lock").touch()
+    with pytest.raises(KeyError):  # nobody has computed the job
+        run(make_grid(spec), Progress())
+    assert len(used) == 1
+    assert run(make_grid(spec), Progress())[0].status == "ok"
+    assert len(used) == 1
+
+
+def test_errors_of_input_end_the_run_as_without_workers(tiny: Make, tmp_path: Path) -> None:
+    grid = make_grid(tiny(tmp_path / "r", criteria="magnitude", workers=2))
+    (tmp_path / "r" / "records").parent.mkdir()
+    (tmp_path / "r" / "records").write_text("a file")
+    with pytest.raises(UserError, match=r"records.*: cannot be written: "):
+        run(grid, Progress())
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (0, "was ended with code 0 by its own code, as by os._exit"),
+        (-9, "was killed, perhaps for lack of memory"),
+        (-15, "was ended by SIGTERM"),
+        (-11, "crashed (SIGSEGV)"),
+        (-99, "was ended by signal 99"),
+    ],
+)
+def test_how_a_process_ended(code: int, words: str) -> None:
+    assert _cause(code) == words
+
+
+def test_the_place_is_the_innermost_line_of_foreign_code() -> None:
+    own, library = Path(Registry.__init__.__code__.co_filename), Path(os.__file__)
+    lines = [("<frozen x>", 1), (library, 2), (own, 3), ("/home/me/mine.py", 4), ("/home/me/other.py", 5)]
+    text = "".join(f'  File "{file}", line {line} in f\n' for file, line in lines)
+    assert place_in(text) == " (mine.py:4)"
+    assert place_in("".join(text.splitlines(keepends=True)[:3])) == ""
+    criterion = own.parents[1] / "criteria" / "taylor.py"
+    assert place_in(f'  File "{criterion}", line 7 in taylor\n') == " (taylor.py:7)"
+
+
+def test_a_plugin_that_takes_for_ever_to_import_is_named(refused: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("while True:\n    pass\n")
+    before = signal.getsignal(signal.SIGALRM)
+    said = refused("run", "--plugin", tmp_path / "slow.py", "--cell-timeout", 1, "--results", tmp_path / "r")
+    assert "slow.py cannot be loaded: TimeoutError: took longer than 10 s (--cell-timeout) (slow.py:" in said
+    assert signal.getsignal(signal.SIGALRM) is before
+
+
+@pytest.mark.parametrize("seconds", [0, 50])
+def test_a_limit_leaves_the_clock_as_it_was(seconds: int) -> None:
+    before = signal.setitimer(signal.ITIMER_REAL, 200)
+    with time_limit(seconds):
+        assert (signal.getitimer(signal.ITIMER_REAL)[0] > 100) == (not seconds)
+    assert 150 < signal.setitimer(signal.ITIMER_REAL, *before)[0] <= 200
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_ends_the_workers_without_tracebacks(tmp_path: Path, times: int) -> None:
+    """The terminal sends Ctrl-C to all processes of the group."""
+    options = ["--results", str(tmp_path / "r"), "--criteria", "magnitude", "--seeds", "0-99", "--workers", "2"]
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs inherit 'ignore'
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "prunebench", "run", *options],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        start_new_session=True,
+        preexec_fn=listen,
+    )
+    until = time.monotonic() + 120
+    while not list((tmp_path / "r").glob("records/**/*.json")) and time.monotonic() < until:
+        time.sleep(0.05)
+    for _ in range(times):
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.02)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert err.splitlines()[-1].startswith("prunebench: interrupted; finished points are kept")
+    until = time.monotonic() + 60
+    while (left := running(process.pid)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not left
+
+
+def running(group: int) -> list[str]:
+    """List the processes of a group that have not ended."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, its_group, *_ = path.read_text().rpartition(")")[2].split()
+            found += [path.parent.name] * (int(its_group) == group and state != "Z")
+    return found
