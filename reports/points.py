@@ -63,12 +63,14 @@ def distinct_seeds(seeds: RecordBySeed) -> RecordBySeed:
 
     Seeds repeat where nothing that a seed draws plays a part, as in cuts of a given network by a data-free score.
     """
-    outcomes = [
-        (dense_accuracy(r), finetuned_accuracy(r), r.loss and r.loss.finetuned, r.widths, r.per_image)
-        for r in seeds.values()
-    ]
-    one = len(outcomes) > 1 and all(outcome == outcomes[0] for outcome in outcomes)
+    records = [*seeds.values()]
+    one = len(records) > 1 and all(_outcome(record) == _outcome(records[0]) for record in records[1:])
     return dict([next(iter(seeds.items()))]) if one else seeds
+
+
+def _outcome(record: Record) -> tuple[object, ...]:
+    loss = record.loss and record.loss.finetuned
+    return dense_accuracy(record), finetuned_accuracy(record), loss, record.widths, record.per_image
 
 
 def finetuned_accuracy(record: Record) -> float:

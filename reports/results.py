@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from prunebench.errors import UserError
 from prunebench.records.fidelity import Fidelity, ScoreRequest
@@ -59,6 +60,11 @@ class Results:
     def points(self) -> dict[Point, RecordBySeed]:
         """The records by point, in the order of the tables, then by seed."""
         return group_by_point(self.records, self.tasks)
+
+    @cached_property
+    def compared(self) -> dict[tuple[Point, Point], dict[str, Any]]:
+        """The comparisons of points that are computed so far, see `pairing.compare`: several tables share them."""
+        return {}
 
     @property
     def missing(self) -> tuple[Cell, ...]:
