@@ -9,6 +9,7 @@ from prunebench.reports.document import Part, Section, Table, Text
 from prunebench.reports.formatting import share, signed_points
 from prunebench.reports.ordering import BASELINE, METRIC_WORDS
 from prunebench.reports.points import PANEL_COLUMNS
+from prunebench.reports.rows import grouped_rows
 
 TITLE = "Which criterion is better than the baseline?"
 SIGNS = {BETTER: "▲", WORSE: "▼", OPEN: "○", TIED: "○", TOO_FEW: "?", OTHER_BUDGET: "≠"}
@@ -36,8 +37,8 @@ def _table(key: Iterable[Hashable], part: pd.DataFrame, demonstration: bool) -> 
     keeps = sorted(part["keep"].unique(), reverse=True)
     rows, styles = [], []
     part = part.sort_values("reference", key=lambda names: names != BASELINE, kind="stable")
-    for (reference, criterion), of_pair in part.groupby(["reference", "criterion"], sort=False):
-        found = {row["keep"]: row for row in of_pair.to_dict("records")}
+    for (reference, criterion), of_pair in grouped_rows(part, ["reference", "criterion"]).items():
+        found = {row["keep"]: row for row in of_pair}
         cells = [_cell(found.get(keep), demonstration) for keep in keeps]
         rows.append(
             (str(criterion) if reference == BASELINE else f"{criterion} to {reference}", *(text for text, _ in cells))
