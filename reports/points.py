@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from prunebench.records.names import RANKINGS
-from prunebench.records.record import Record
+from prunebench.records.record import Cell, Record
 from prunebench.reports.ordering import table_order
 
 
@@ -38,7 +38,11 @@ RecordBySeed = dict[int, Record]
 
 def make_point(record: Record, task: str) -> Point:
     """Give the point of a record. task: its name in the report."""
-    cell = record.cell
+    return point_of_cell(record.cell, task)
+
+
+def point_of_cell(cell: Cell, task: str) -> Point:
+    """Give the point of a requested cell. task: its name in the report."""
     return Point(task, cell.ranking, cell.metric, cell.keep, cell.criterion)
 
 

@@ -66,7 +66,7 @@ class Results:
         """The comparisons of points that are computed so far, see `pairing.compare`: several tables share them."""
         return {}
 
-    @property
+    @cached_property
     def missing(self) -> tuple[Cell, ...]:
         """Cells that were asked for and neither finished nor failed, as in an interrupted run."""
         seen = {record.cell for record in (*self.records, *self.failures)}

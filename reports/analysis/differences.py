@@ -12,7 +12,7 @@ from prunebench.reports.analysis.curves import Curve, Line, area_contrasts, curv
 from prunebench.reports.analysis.pairing import compare, differences_by_seed
 from prunebench.reports.analysis.verdicts import OTHER_BUDGET, Contrast, judge_families
 from prunebench.reports.ordering import BASELINE, LOCAL, SCRATCH, SHUFFLE, is_control
-from prunebench.reports.points import POINT_COLUMNS, Point, group_comparable, make_point
+from prunebench.reports.points import POINT_COLUMNS, Point, group_comparable, make_point, point_of_cell
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.curves import shared_range
 from prunebench.reports.statistics.intervals import t_interval
@@ -76,11 +76,11 @@ def is_primary(criterion: str, reference: str) -> bool:
 
 
 def lost_contrasts(results: Results, over_curves: Sequence[Contrast]) -> Counter[tuple[str, str]]:
-    """Count the primary contrasts without a row, by task and ranking: a point of theirs has only failed seeds.
+    """Count the primary contrasts without a row, by task and ranking: no seed of a point of theirs is finished.
 
     over_curves: the rows of curves. A curve lacks the keep of such a point.
     """
-    gone = {make_point(record, results.tasks[record.key]) for record in results.failures} - results.points.keys()
+    gone = _requested_points(results) - results.points.keys()
     if not gone:
         return Counter()
     declared = {*results.points, *gone}
@@ -98,6 +98,19 @@ def lost_contrasts(results: Results, over_curves: Sequence[Contrast]) -> Counter
     keeps = Counter(panel for panel, _ in {(point[:3], point.keep) for point in declared})
     curves = [panel for panel, *pair in pairs if keeps[panel] > 1 and (panel, *pair) not in have]
     return Counter([ours[:2] for ours, _ in at_keeps]) + Counter([panel[:2] for panel in curves])
+
+
+def _requested_points(results: Results) -> set[Point]:
+    """Give the points that failed, and those that an interrupted run has not computed.
+
+    A missing cell does not know its protocol, so it belongs to every protocol of its task.
+    """
+    tasks: dict[str, set[str]] = {}
+    for record in (*results.records, *results.failures):
+        tasks.setdefault(record.cell.task, set()).add(results.tasks[record.key])
+    failed = {make_point(record, results.tasks[record.key]) for record in results.failures}
+    missing = {point_of_cell(cell, task) for cell in results.missing for task in tasks.get(cell.task, ())}
+    return failed | missing
 
 
 def _contrasts(panel: list[Point], results: Results) -> Iterator[Contrast]:
