@@ -11,6 +11,7 @@ _NAME = r"(?<![\w-])--(?P<no>no-)?(?P<name>[a-z][a-z0-9]*(?:-[a-z0-9]+)*)"
 # `--NAME VALUE: ` begins a message; elsewhere a value is a number, a budget such as macs=0.5, or a word in capitals
 _FIRST = re.compile(rf"^{_NAME} (?P<value>\S*)(?=: )")
 _OPTION = re.compile(rf"{_NAME}(?: (?P<value>-?\d[\w.,-]*\b|[a-z]+=[\d.,]*\d|[A-Z]+\b))?")
+_KEEP = re.compile(r"(?<![\w-])(?P<name>keep) (?P<value>[a-z]+=[\d.,]*\d)")  # a budget that is no option, as of a cut
 
 log = logging.getLogger("prunebench")
 
@@ -20,6 +21,8 @@ def python_words(text: str, names: Mapping[str, str] | None = None) -> str:
 
     >>> python_words("--keep macs=2: 2 is outside (0, 1]", {"keep": "keeps"})
     'keeps={"macs": 2}: 2 is outside (0, 1]'
+    >>> python_words("keep macs=0.01 cannot be reached")
+    'keep={"macs": 0.01} cannot be reached'
     >>> python_words("lower --floor or --round-to 8, or leave --no-coupled out")
     'lower floor or round_to=8, or leave coupled=False out'
     """
@@ -27,11 +30,13 @@ def python_words(text: str, names: Mapping[str, str] | None = None) -> str:
     def worded(found: re.Match[str]) -> str:
         option = found["name"].replace("-", "_")
         name = (names or {}).get(option, option)
-        if found["no"] or found["value"] is None:
-            return f"{name}=False" if found["no"] else name
+        if found.groupdict().get("no"):
+            return f"{name}=False"
+        if found["value"] is None:
+            return name
         return f"{name}={_value(found['value'])}"
 
-    return _OPTION.sub(worded, _FIRST.sub(worded, text, count=1))
+    return _KEEP.sub(worded, _OPTION.sub(worded, _FIRST.sub(worded, text, count=1)))
 
 
 def _value(text: str) -> str:

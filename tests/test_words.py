@@ -14,6 +14,8 @@ from prunebench.words import in_python_words, python_words, typed
         ("--rate -1: must be more than 0", "rate=-1: must be more than 0"),
         ("--results : empty", "results='': empty"),
         ("--keep macs=0.5,0.5: twice", 'keep={"macs": [0.5,0.5]}: twice'),
+        ("keep macs=0.01 cannot be reached", 'keep={"macs": 0.01} cannot be reached'),
+        ("at keep macs=0.5: no", 'at keep={"macs": 0.5}: no'),
         ("starts from random weights; give --weights FILE", "starts from random weights; give weights='FILE'"),
         ("raise --train-fraction or lower --validation-fraction", "raise train_fraction or lower validation_fraction"),
         ("3 groups that --no-coupled keeps whole", "3 groups that coupled=False keeps whole"),
