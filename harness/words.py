@@ -8,9 +8,14 @@ from contextlib import contextmanager
 from prunebench.errors import CellError, UserError
 
 _NAME = r"(?<![\w-])--(?P<no>no-)?(?P<name>[a-z][a-z0-9]*(?:-[a-z0-9]+)*)"
-# `--NAME VALUE: ` begins a message; elsewhere a value is a number, a budget such as macs=0.5, or a word in capitals
+_BUDGET = r"[a-z]+=[\d.,e-]*\d"
+# `--NAME VALUE: ` begins a message, `give --NAME VALUE` ends a sentence, and a flag is added; elsewhere a value is a
+# number, a budget such as macs=0.5, or a word in capitals
 _FIRST = re.compile(rf"^{_NAME} (?P<value>\S*)(?=: )")
-_OPTION = re.compile(rf"{_NAME}(?: (?P<value>-?\d[\w.,-]*\b|[a-z]+=[\d.,]*\d|[A-Z]+\b))?")
+_GIVEN = re.compile(rf"(?<=give ){_NAME} (?P<value>[a-z][\w:]*)(?=$|[;,)])")
+_FLAG = re.compile(rf"(?<=add ){_NAME}(?=$|[;,)])")
+_OPTION = re.compile(rf"{_NAME}(?: (?P<value>-?\d[\w.,-]*\b|{_BUDGET}|[A-Z]+\b))?")
+_KEEP = re.compile(rf"(?<![\w-])(?P<no>)(?P<name>keep) (?P<value>{_BUDGET})")  # no option, but the keep of a cut
 
 log = logging.getLogger("prunebench")
 
@@ -20,23 +25,28 @@ def python_words(text: str, names: Mapping[str, str] | None = None) -> str:
 
     >>> python_words("--keep macs=2: 2 is outside (0, 1]", {"keep": "keeps"})
     'keeps={"macs": 2}: 2 is outside (0, 1]'
+    >>> python_words("keep macs=0.01 cannot be reached")
+    'keep={"macs": 0.01} cannot be reached'
     >>> python_words("lower --floor or --round-to 8, or leave --no-coupled out")
     'lower floor or round_to=8, or leave coupled=False out'
     """
 
     def worded(found: re.Match[str]) -> str:
-        option = found["name"].replace("-", "_")
+        option, value = found["name"].replace("-", "_"), found.groupdict().get("value")
         name = (names or {}).get(option, option)
-        if found["no"] or found["value"] is None:
-            return f"{name}=False" if found["no"] else name
-        return f"{name}={_value(found['value'])}"
+        if found["no"] or found.re is _FLAG:
+            return f"{name}={not found['no']}"
+        return name if value is None else f"{name}={_value(value)}"
 
-    return _OPTION.sub(worded, _FIRST.sub(worded, text, count=1))
+    text = _FIRST.sub(worded, text, count=1)
+    for pattern in (_GIVEN, _FLAG, _OPTION, _KEEP):
+        text = pattern.sub(worded, text)
+    return text
 
 
 def _value(text: str) -> str:
-    metric, equals, numbers = text.rpartition("=")
-    if equals and metric.isidentifier():
+    metric, _, numbers = text.rpartition("=")
+    if re.fullmatch(_BUDGET, text):
         return f'{{"{metric}": {f"[{numbers}]" if "," in numbers else numbers}}}'
     return text if re.fullmatch(r"-?\d+(\.\d*)?(e-?\d+)?", text) else repr(text)
 

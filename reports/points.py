@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from prunebench.records.names import RANKINGS
-from prunebench.records.record import Record
+from prunebench.records.record import Cell, Record
 from prunebench.reports.ordering import table_order
 
 
@@ -38,7 +38,11 @@ RecordBySeed = dict[int, Record]
 
 def make_point(record: Record, task: str) -> Point:
     """Give the point of a record. task: its name in the report."""
-    cell = record.cell
+    return point_of_cell(record.cell, task)
+
+
+def point_of_cell(cell: Cell, task: str) -> Point:
+    """Give the point of a requested cell. task: its name in the report."""
     return Point(task, cell.ranking, cell.metric, cell.keep, cell.criterion)
 
 
@@ -63,12 +67,14 @@ def distinct_seeds(seeds: RecordBySeed) -> RecordBySeed:
 
     Seeds repeat where nothing that a seed draws plays a part, as in cuts of a given network by a data-free score.
     """
-    outcomes = [
-        (dense_accuracy(r), finetuned_accuracy(r), r.loss and r.loss.finetuned, r.widths, r.per_image)
-        for r in seeds.values()
-    ]
-    one = len(outcomes) > 1 and all(outcome == outcomes[0] for outcome in outcomes)
+    records = [*seeds.values()]
+    one = len(records) > 1 and all(_outcome(record) == _outcome(records[0]) for record in records[1:])
     return dict([next(iter(seeds.items()))]) if one else seeds
+
+
+def _outcome(record: Record) -> tuple[object, ...]:
+    loss = record.loss and record.loss.finetuned
+    return dense_accuracy(record), finetuned_accuracy(record), loss, record.widths, record.per_image
 
 
 def finetuned_accuracy(record: Record) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from prunebench.errors import UserError
 from prunebench.records.fidelity import Fidelity, ScoreRequest
@@ -64,7 +65,12 @@ class Results:
         """The records by point, in the order of the tables, then by seed."""
         return group_by_point(self.records, self.tasks)
 
-    @property
+    @cached_property
+    def compared(self) -> dict[tuple[Point, Point], dict[str, Any]]:
+        """The comparisons of points that are computed so far, see `pairing.compare`: several tables share them."""
+        return {}
+
+    @cached_property
     def missing(self) -> tuple[Cell, ...]:
         """Cells that were asked for and neither finished nor failed, as in an interrupted run."""
         seen = {record.cell for record in (*self.records, *self.failures)}

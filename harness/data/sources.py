@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from prunebench.data.pictures import COPIED, Pictures
+from prunebench.data.stratified import stratified_split
 from prunebench.data.streaming import Files
 from prunebench.errors import UserError
 
@@ -55,8 +56,6 @@ def split_test(pictures: S, count: int) -> tuple[S, S]:
 
     Raises `UserError` if a class has a single picture, or if one split has fewer pictures than there are classes.
     """
-    from sklearn.model_selection import train_test_split
-
     sizes = torch.bincount(pictures.labels)
     smallest = int(sizes.min())
     if smallest < 2 or min(count, len(pictures) - count) < len(sizes):
@@ -64,7 +63,5 @@ def split_test(pictures: S, count: int) -> tuple[S, S]:
             f"{len(pictures)} pictures of {len(sizes)} classes, {smallest} in the smallest, are too few to split: each "
             "class needs two pictures, and train and test as many as there are classes"
         )
-    train, test = train_test_split(
-        torch.arange(len(pictures)).numpy(), test_size=count, stratify=pictures.labels.numpy(), random_state=0
-    )
+    train, test = stratified_split(pictures.labels.numpy(), count)
     return pictures[torch.from_numpy(train)], pictures[torch.from_numpy(test)]

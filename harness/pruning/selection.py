@@ -137,7 +137,7 @@ def select(
     limit = keep.fraction * (1 + 1e-9)
     if share(len(order)) > limit:
         least = share(len(order))
-        raise UserError(f"keep {keep} cannot be reached: floors leave at least {least:.4f}")
+        raise UserError(f"keep {keep} cannot be reached: floors leave at least {least:.4f}; give a larger keep")
     units = after(bisect_left(range(len(order)), True, key=lambda number: share(number) <= limit))
     floors = tuple(g for g, n in costs.counts.items() if g not in rule.skip and units[g] <= lowest(n, rule))
     return Selection(_lowest(scores, pool, units, draws), costs.shares(units), floors)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from prunebench.records.validation import Frozen
 
@@ -59,6 +59,7 @@ class PerPicture(Frozen):
     predicted: Packed
     loss: Packed
     correct: Packed
+    _right: bytes = PrivateAttr(b"")  # a bit a picture: a report reads it several times, and inflating takes longer
 
     @classmethod
     def pack(cls, predicted: Vector, loss: Vector, correct: Vector, classes: int = 10) -> "PerPicture":
@@ -77,15 +78,17 @@ class PerPicture(Frozen):
                 values = getattr(self, name).unpack(self.pictures)
             except ValueError as error:
                 raise ValueError(f"{name} {error}") from None
-            if not (values >= 0).all():
+            if values.dtype.kind != "u" and not (values >= 0).all():
                 raise ValueError(f"{name} holds a number that is negative or not a number")
-        if self.correct.dtype != "uint8" or self.right().max() > 1:
+        if self.correct.dtype != "uint8" or values.max() > 1:
             raise ValueError("correct holds other numbers than 0 and 1")
+        self._right = np.packbits(values).tobytes()
         return self
 
     def right(self) -> NDArray[np.int8]:
         """Return 1 for every picture that is classified right, else 0, (pictures,)."""
-        return self.correct.unpack(self.pictures).view(np.int8)
+        bits = np.frombuffer(self._right, np.uint8)
+        return np.unpackbits(bits, count=self.pictures).view(np.int8)
 
 
 class DensePerPicture(Frozen):

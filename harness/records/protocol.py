@@ -129,9 +129,12 @@ class Protocol(Frozen):
         return self.sparse_epochs + self.epochs_of_rungs(self.rungs_above(keep)) + self.finetune_epochs
 
 
+_FIELDS = frozenset(Protocol.model_fields)  # pydantic looks them up anew each time
+
+
 def _as_options(options: dict[str, Any]) -> dict[str, Any]:
     try:
-        Protocol.model_validate({name: value for name, value in options.items() if name in Protocol.model_fields})
+        Protocol.model_validate({name: value for name, value in options.items() if name in _FIELDS})
     except ValidationError as error:
         raise ValueError(first_fault(error, "")) from None
     return options

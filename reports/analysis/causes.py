@@ -8,7 +8,7 @@ import pandas as pd
 
 from prunebench.records.names import parts
 from prunebench.reports.analysis.margins import failed_points
-from prunebench.reports.analysis.pairing import compare_points, describe_differences, shared_seeds
+from prunebench.reports.analysis.pairing import compare, describe_differences, shared_seeds
 from prunebench.reports.ordering import DENSE, DENSE_CONTINUED, LOCAL, RANDOM, SCRATCH, SHUFFLE, is_control
 from prunebench.reports.points import (
     POINT_COLUMNS,
@@ -42,7 +42,7 @@ def causes_table(results: Results) -> pd.DataFrame:
         for cause, ours, reference in _controls(panel, found):
             row = ours._asdict() | {"cause": cause, "reference": reference.criterion}
             row |= {"reference_ranking": reference.ranking}
-            rows.append(row | compare_points(found[ours], found[reference], ours.metric))
+            rows.append(row | compare(results, ours, reference))
         rows += [_training(point, found[point]) for point in panel if point.criterion == DENSE_CONTINUED]
     frame = pd.DataFrame(rows, columns=None if rows else COLUMNS)
     by_cause = frame["cause"].map({cause: number for number, cause in enumerate(CAUSES)})

@@ -9,10 +9,10 @@ import pandas as pd
 
 from prunebench.records.names import parts
 from prunebench.reports.analysis.curves import Curve, Line, area_contrasts, curves_by_line, differences_at_keep
-from prunebench.reports.analysis.pairing import compare_points, differences_by_seed
+from prunebench.reports.analysis.pairing import compare, differences_by_seed
 from prunebench.reports.analysis.verdicts import OTHER_BUDGET, Contrast, judge_families
 from prunebench.reports.ordering import BASELINE, LOCAL, SCRATCH, SHUFFLE, is_control
-from prunebench.reports.points import POINT_COLUMNS, Point, RecordBySeed, group_comparable, make_point
+from prunebench.reports.points import POINT_COLUMNS, Point, group_comparable, make_point, point_of_cell
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.curves import shared_range
 from prunebench.reports.statistics.intervals import t_interval
@@ -24,7 +24,7 @@ AREA_COLUMNS = ["task", "ranking", "metric", "criterion", "seeds", "from_keep", 
 def contrast_tables(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Make the tables `differences` and `areas`, whose primary contrasts are judged together; see there."""
     found = results.points
-    at_keeps = [one for panel in group_comparable(found) for one in _contrasts(panel, found)]
+    at_keeps = [one for panel in group_comparable(found) for one in _contrasts(panel, results)]
     over_curves = [*area_contrasts(found)]
     judge_families([*at_keeps, *over_curves], lost_contrasts(results, over_curves))
     lines = curves_by_line(found)
@@ -76,11 +76,11 @@ def is_primary(criterion: str, reference: str) -> bool:
 
 
 def lost_contrasts(results: Results, over_curves: Sequence[Contrast]) -> Counter[tuple[str, str]]:
-    """Count the primary contrasts without a row, by task and ranking: a point of theirs has only failed seeds.
+    """Count the primary contrasts without a row, by task and ranking: no seed of a point of theirs is finished.
 
     over_curves: the rows of curves. A curve lacks the keep of such a point.
     """
-    gone = {make_point(record, results.tasks[record.key]) for record in results.failures} - results.points.keys()
+    gone = _requested_points(results) - results.points.keys()
     if not gone:
         return Counter()
     declared = {*results.points, *gone}
@@ -100,10 +100,24 @@ def lost_contrasts(results: Results, over_curves: Sequence[Contrast]) -> Counter
     return Counter([ours[:2] for ours, _ in at_keeps]) + Counter([panel[:2] for panel in curves])
 
 
-def _contrasts(panel: list[Point], found: Mapping[Point, RecordBySeed]) -> Iterator[Contrast]:
+def _requested_points(results: Results) -> set[Point]:
+    """Give the points that failed, and those that an interrupted run has not computed.
+
+    A missing cell does not know its protocol, so it belongs to every protocol of its task.
+    """
+    tasks: dict[str, set[str]] = {}
+    for record in (*results.records, *results.failures):
+        tasks.setdefault(record.cell.task, set()).add(results.tasks[record.key])
+    failed = {make_point(record, results.tasks[record.key]) for record in results.failures}
+    missing = {point_of_cell(cell, task) for cell in results.missing for task in tasks.get(cell.task, ())}
+    return failed | missing
+
+
+def _contrasts(panel: list[Point], results: Results) -> Iterator[Contrast]:
+    found = results.points
     for ours, reference in _pairs(panel):
         row = ours._asdict() | {"reference": reference.criterion, "reference_ranking": reference.ranking}
-        row |= compare_points(found[ours], found[reference], ours.metric)
+        row |= compare(results, ours, reference)
         row |= {"primary": is_primary(ours.criterion, reference.criterion)}
         yield Contrast(row, differences_by_seed(found[ours], found[reference]) if row["primary"] else {})
 

@@ -1,14 +1,12 @@
 """Comparison of two methods over the seeds that both have."""
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prunebench.records.packed import PerPicture
-from prunebench.records.record import Record
-from prunebench.reports.points import RecordBySeed, distinct_seeds, finetuned_accuracy
+from prunebench.reports.points import Point, RecordBySeed, distinct_seeds, finetuned_accuracy
+from prunebench.reports.results import Results
 from prunebench.reports.statistics.effect_size import hedges_g, probability_of_superiority
 from prunebench.reports.statistics.intervals import bca_interval, t_interval
 from prunebench.reports.statistics.permutation import sign_flip
@@ -27,13 +25,20 @@ def shared_seeds(ours: RecordBySeed, reference: RecordBySeed) -> list[int]:
 
 def differences_by_seed(ours: RecordBySeed, reference: RecordBySeed) -> dict[int, float]:
     """Give ours - reference, of the fine-tuned accuracy, for every shared seed."""
-    pairs = shared_seeds(ours, reference)
-    return {seed: finetuned_accuracy(ours[seed]) - finetuned_accuracy(reference[seed]) for seed in pairs}
+    return _differences(ours, reference, shared_seeds(ours, reference))
 
 
 def paired_differences(ours: RecordBySeed, reference: RecordBySeed) -> NDArray[np.float64]:
     """Give ours - reference, of the fine-tuned accuracy, for every shared seed: (n,)."""
     return np.array(list(differences_by_seed(ours, reference).values()))
+
+
+def compare(results: Results, ours: Point, reference: Point) -> dict[str, Any]:
+    """Compare two points of one task, as `compare_points`; each pair is computed once."""
+    pair, found = (ours, reference), results.points
+    if pair not in results.compared:
+        results.compared[pair] = compare_points(found[ours], found[reference], ours.metric)
+    return results.compared[pair]
 
 
 def compare_points(ours: RecordBySeed, reference: RecordBySeed, metric: str) -> dict[str, Any]:
@@ -46,7 +51,7 @@ def compare_points(ours: RecordBySeed, reference: RecordBySeed, metric: str) -> 
     pairs = shared_seeds(ours, reference)
     if not pairs:
         return {"n": 0}
-    row = describe_differences(paired_differences(ours, reference))
+    row = describe_differences(np.array([*_differences(ours, reference, pairs).values()]))
     pictures = _by_picture(ours, reference, pairs)
     if pictures is not None:
         crossed = crossed_interval(pictures)
@@ -77,22 +82,16 @@ def describe_differences(d: NDArray[np.float64]) -> dict[str, Any]:
     return row | {"superiority": better.mean, "superiority_low": better.low, "superiority_high": better.high}
 
 
+def _differences(ours: RecordBySeed, reference: RecordBySeed, pairs: list[int]) -> dict[int, float]:
+    return {seed: finetuned_accuracy(ours[seed]) - finetuned_accuracy(reference[seed]) for seed in pairs}
+
+
 def _by_picture(ours: RecordBySeed, reference: RecordBySeed, pairs: list[int]) -> NDArray[np.int8] | None:
     """Differences of 'classified right', (seeds, pictures). None where a record has no test pictures."""
     rows = []
     for seed in pairs:
-        a, b = _classified_right(ours[seed]), _classified_right(reference[seed])
+        a, b = ours[seed].per_image, reference[seed].per_image
         if a is None or b is None:
             return None
-        rows.append(a - b)
+        rows.append(a.right() - b.right())
     return np.stack(rows)
-
-
-def _classified_right(record: Record) -> NDArray[np.int8] | None:
-    images = record.per_image
-    return None if images is None else _right(images)
-
-
-@lru_cache(maxsize=4096)  # a record takes part in several comparisons; 40 MB at 10,000 pictures
-def _right(images: PerPicture) -> NDArray[np.int8]:
-    return images.right()

@@ -32,7 +32,7 @@ def judge_families(contrasts: Sequence[Contrast], lost: Mapping[tuple[str, str],
 
     A family is the primary contrasts of one task and ranking: at every keep, and over the curves. It follows from the
     criteria and keeps that were asked for, never from results. lost: by task and ranking, the primary contrasts that
-    have no row, as their points failed.
+    have no row, as their points failed or were not computed.
 
     Added columns: family: its size. p_adjusted: p of `joint_sign_flips`; never below `smallest_p`. Where contrasts of
     the family could not be tested, p_adjusted is multiplied by family size / tested. seeds_needed: the fewest that can

@@ -10,6 +10,7 @@ from prunebench.reports.formatting import share, signed_points
 from prunebench.reports.language.message import say
 from prunebench.reports.ordering import BASELINE, METRIC_WORDS
 from prunebench.reports.points import PANEL_COLUMNS
+from prunebench.reports.rows import grouped_rows
 
 TITLE = say("Which criterion is better than the baseline?")
 SIGNS = {BETTER: "▲", WORSE: "▼", OPEN: "○", TIED: "○", TOO_FEW: "?", OTHER_BUDGET: "≠"}
@@ -40,8 +41,8 @@ def _table(key: Iterable[Hashable], part: pd.DataFrame, demonstration: bool) -> 
     keeps = sorted(part["keep"].unique(), reverse=True)
     rows, styles = [], []
     part = part.sort_values("reference", key=lambda names: names != BASELINE, kind="stable")
-    for (reference, criterion), of_pair in part.groupby(["reference", "criterion"], sort=False):
-        found = {row["keep"]: row for row in of_pair.to_dict("records")}
+    for (reference, criterion), of_pair in grouped_rows(part, ["reference", "criterion"]).items():
+        found = {row["keep"]: row for row in of_pair}
         cells = [_cell(found.get(keep), demonstration) for keep in keeps]
         rows.append((_name(str(criterion), str(reference)), *(text for text, _ in cells)))
         styles.append(("", *(style for _, style in cells)))

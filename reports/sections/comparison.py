@@ -12,6 +12,7 @@ from prunebench.reports.language.message import say
 from prunebench.reports.ordering import KEEP_TOLERANCE, METRIC_WORDS, table_order
 from prunebench.reports.points import PANEL_COLUMNS
 from prunebench.reports.row_text import difference_cell
+from prunebench.reports.rows import grouped_rows
 from prunebench.reports.sections.contrasts import contrast_blocks
 from prunebench.reports.tables.speed import NOISY
 
@@ -65,8 +66,8 @@ def _control_blocks(part: pd.DataFrame, ranking: str) -> list[Part]:
     )
     names = [f"to {name}" + ("" if where == ranking else f" ({where})") for where, name in pairs]
     rows = []
-    for (keep, criterion), group in part.groupby(["keep", "criterion"], sort=False):
-        found = {(r["reference_ranking"], r["reference"]): r for r in group.to_dict("records")}
+    for (keep, criterion), group in grouped_rows(part, ["keep", "criterion"]).items():
+        found = {(r["reference_ranking"], r["reference"]): r for r in group}
         cells = [f"{keep:g}", str(criterion), _range_of_counts([r["n"] for r in found.values()])]
         cells += [difference_cell(found[pair]) if pair in found else _absent(criterion, pair[1]) for pair in pairs]
         rows.append(tuple(cells))

@@ -9,6 +9,7 @@ from prunebench.reports.formatting import MISSING
 from prunebench.reports.language.message import say
 from prunebench.reports.ordering import METRIC_WORDS
 from prunebench.reports.points import PANEL_COLUMNS
+from prunebench.reports.rows import grouped_rows
 
 TITLE = say("Widths per layer")
 
@@ -18,14 +19,17 @@ def widths_section(widths: pd.DataFrame) -> Section:
     if not len(widths):
         return Section(TITLE, (), say("No point came out."))
     tables = []
-    for (task, ranking, metric, keep), part in widths.groupby([*PANEL_COLUMNS, "keep"], sort=False):
+    for (task, ranking, metric, keep), part in grouped_rows(widths, [*PANEL_COLUMNS, "keep"]).items():
         columns: dict[tuple[str, ...], list[str]] = defaultdict(list)
-        layers = part.drop_duplicates("layer")
-        for criterion, own in part.groupby("criterion", sort=False):
-            cells = {row["layer"]: _width_cell(row["width"], row["at_floor"]) for row in own.to_dict("records")}
-            columns[tuple(cells.get(layer, MISSING) for layer in layers["layer"])].append(str(criterion))
+        dense = {row["layer"]: str(row["dense"]) for row in reversed(part)}
+        layers = dict.fromkeys(row["layer"] for row in part)
+        cells: dict[str, dict[str, str]] = defaultdict(dict)
+        for row in part:
+            cells[row["criterion"]][row["layer"]] = _width_cell(row["width"], row["at_floor"])
+        for criterion, own in cells.items():
+            columns[tuple(own.get(layer, MISSING) for layer in layers)].append(criterion)
         names = ["all criteria"] if len(columns) == 1 else [", ".join(names) for names in columns.values()]
-        stacked = zip(layers["layer"], map(str, layers["dense"]), *columns, strict=True)
+        stacked = zip(layers, [dense[layer] for layer in layers], *columns, strict=True)
         caption = say(
             "{task}, {ranking} ranking, keep {keep} {metric}",
             task=task,

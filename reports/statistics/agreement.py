@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # imports scipy.stats, which takes a second, at its first use
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from prunebench.reports.statistics.vectors import finite_vector
 
@@ -42,9 +42,9 @@ def rank_agreement(truth: ArrayLike, scores: ArrayLike) -> Agreement | None:
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
     return Agreement(
-        spearman=_rounded(float(stats.spearmanr(x, y).statistic)),
-        kendall=_rounded(stats.kendalltau(x, y).statistic),
-        weighted=_rounded(stats.weightedtau(-x, -y).statistic),
+        spearman=_rounded(float(scipy.stats.spearmanr(x, y).statistic)),
+        kendall=_rounded(scipy.stats.kendalltau(x, y).statistic),
+        weighted=_rounded(scipy.stats.weightedtau(-x, -y).statistic),
         lowest=lowest_overlap(x, y),
     )
 

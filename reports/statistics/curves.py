@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.integrate import trapezoid
 
 from prunebench.reports.statistics.vectors import finite_vector
 
@@ -57,7 +56,8 @@ def area_under_curve(keeps: ArrayLike, accuracies: ArrayLike, low: float, high: 
     x = np.sort(finite_vector(keeps))
     at = np.concatenate([[low], x[(x > low) & (x < high)], [high]])
     log = np.log(at / low)
-    return float(trapezoid(interpolate_accuracy(keeps, accuracies, at), log) / log[-1])
+    y = interpolate_accuracy(keeps, accuracies, at)
+    return float((np.diff(log) * (y[1:] + y[:-1]) / 2).sum() / log[-1])
 
 
 def _sorted_curve(keeps: ArrayLike, accuracies: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -4,8 +4,9 @@ from bisect import bisect_left
 from functools import lru_cache
 
 import numpy as np
+import scipy  # imports scipy.optimize at its first use
 from numpy.typing import NDArray
-from scipy import optimize, special
+from scipy import special
 
 from prunebench.reports.statistics.t_test_power import (
     DENSITY,
@@ -95,7 +96,7 @@ def level_of_one(family: int) -> float:
         inside = special.ndtr(2**0.5 * critical + Z) - special.ndtr(-(2**0.5) * critical + Z)
         return float(DENSITY @ inside**family) - (1 - ALPHA)
 
-    return round(2 * float(special.ndtr(-optimize.brentq(excess, 1.0, 10.0))), 12)
+    return round(2 * float(special.ndtr(-scipy.optimize.brentq(excess, 1.0, 10.0))), 12)
 
 
 @lru_cache(maxsize=1024)

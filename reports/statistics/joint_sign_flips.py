@@ -1,12 +1,15 @@
 """One test of many contrasts: signs are flipped for all of them together, with step-down maxima."""
 
 from collections.abc import Hashable, Iterator, Sequence
+from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 MOST_SIGNS = 2**19  # sign vectors: all of them up to 20 seeds
-CHUNK = 2**20  # statistics in memory at a time
+DRAWN = 2**20  # statistics of the sign vectors that are drawn at a time
+BLOCK = 2**17  # statistics that are computed at a time: a megabyte stays in the processor's cache
 SLACK = 1e-9  # equal statistics must count as equal although they round differently
 
 
@@ -40,10 +43,12 @@ def joint_sign_flips(
     order = np.argsort(observed, kind="stable")
     rising, wanted = scaled[order], observed[order] - SLACK * d.shape[1] ** 0.5
     reached, count = np.zeros(len(d)), 0
-    for signs in _sign_vectors(rising[:, rising.any(axis=0)], most):
-        highest = np.maximum.accumulate(np.abs(signs), axis=0)
-        reached += np.count_nonzero(highest >= wanted[:, None], axis=1)
-        count += signs.shape[1]
+    for sums in _signed_sums(rising[:, rising.any(axis=0)], most):
+        np.abs(sums, out=sums)
+        for lower, row in pairwise(sums):  # four times as fast as `np.maximum.accumulate`
+            np.maximum(row, lower, out=row)
+        reached += np.count_nonzero(sums >= wanted[:, None], axis=1)
+        count += sums.shape[1]
     p = np.empty(len(d))
     p[order] = np.maximum.accumulate(reached[::-1])[::-1] / count
     return [float(value) for value in p]
@@ -62,19 +67,29 @@ def _scaled(d: NDArray[np.float64], groups: Sequence[Hashable], pooled: bool) ->
     return np.nan_to_num(d) / np.where(root > 0, root, 1.0)[:, None]
 
 
-def _sign_vectors(scaled: NDArray[np.float64], most: int) -> Iterator[NDArray[np.float64]]:
-    """Give the signed sums of every contrast, (contrasts, sign vectors), in parts. The first seed keeps its sign."""
+def _signed_sums(scaled: NDArray[np.float64], most: int) -> Iterator[NDArray[np.float64]]:
+    """Give the signed sums of every contrast, (contrasts, sign vectors), in parts."""
     contrasts, seeds = scaled.shape
+    signs, step = _sign_vectors(seeds, most, max(1, DRAWN // contrasts)), max(1, BLOCK // contrasts)
+    for start in range(0, signs.shape[1], step):
+        yield scaled @ signs[:, start : start + step].astype(np.float64)
+
+
+@lru_cache(maxsize=1)  # families of a report mostly have the same seeds
+def _sign_vectors(seeds: int, most: int, at_once: int) -> NDArray[np.int8]:
+    """Give all sign vectors, (seeds, vectors), or `most` drawn ones. The first seed keeps its sign.
+
+    at_once: how many are drawn at a time, which decides the random numbers.
+    """
     free = max(0, seeds - 1)
-    whole = 2.0**free <= most
-    total, size = 2**free if whole else most, max(1, CHUNK // contrasts)
-    rng = np.random.default_rng(0)
-    for start in range(0, total, size):
-        numbers = np.arange(start, min(start + size, total))
-        if whole:
-            flipped = (numbers >> np.arange(free)[:, None]) & 1
-        else:
-            flipped = rng.integers(2, size=(free, len(numbers))) * (numbers > 0)
-        signs = np.ones((seeds, len(numbers)))
-        signs[1:] -= 2.0 * flipped
-        yield scaled @ signs
+    if 2.0**free <= most:
+        numbers = np.arange(2**free, dtype=np.uint32)
+        flipped = np.stack([(numbers >> bit & 1).astype(np.int8) for bit in range(free)] or [np.zeros(1, np.int8)])
+    else:
+        rng, starts = np.random.default_rng(0), range(0, most, at_once)
+        drawn = [rng.integers(2, size=(free, min(at_once, most - start))).astype(np.int8) for start in starts]
+        flipped = np.concatenate(drawn, axis=1)
+        flipped[:, 0] = 0  # the observed signs
+    signs = np.ones((seeds, flipped.shape[1]), np.int8)
+    signs[1:] -= 2 * flipped[:free]
+    return signs

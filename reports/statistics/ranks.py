@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # imports scipy.stats, which takes a second, at its first use
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from pandas import DataFrame, Series
 
 from prunebench.reports.statistics.permutation import sign_flip
 from prunebench.reports.statistics.vectors import finite_vector, rounded
@@ -61,7 +62,7 @@ def friedman_test(scores: ArrayLike) -> Friedman:
         return Friedman(mean, 0.0, 0.0, 1.0)
     chi_square = n * (k - 1) * between / total
     f = (n - 1) * between / (total - between) if total > between else float("inf")
-    return Friedman(mean, chi_square, f, float(stats.f.sf(f, k - 1, (k - 1) * (n - 1))))
+    return Friedman(mean, chi_square, f, float(scipy.stats.f.sf(f, k - 1, (k - 1) * (n - 1))))
 
 
 def wilcoxon_p(ours: ArrayLike, reference: ArrayLike) -> float:
@@ -80,10 +81,10 @@ def wilcoxon_p(ours: ArrayLike, reference: ArrayLike) -> float:
     d = rounded(a - b, np.concatenate([a, b]))
     if not d.any():
         return 1.0
-    signed_ranks = np.sign(d) * stats.rankdata(np.abs(d))
+    signed_ranks = np.sign(d) * Series(np.abs(d)).rank().to_numpy()
     if len(d) <= EXACT_UP_TO:
         return sign_flip(signed_ranks).p
-    return float(2 * stats.norm.sf(abs(signed_ranks.sum()) / np.sqrt((signed_ranks**2).sum())))
+    return float(2 * scipy.stats.norm.sf(abs(signed_ranks.sum()) / np.sqrt((signed_ranks**2).sum())))
 
 
 def critical_difference(methods: int, tasks: int, alpha: float = 0.05) -> float:
@@ -98,7 +99,7 @@ def critical_difference(methods: int, tasks: int, alpha: float = 0.05) -> float:
         raise ValueError(
             f"at least 2 methods, 1 task and 0 < alpha < 1 are needed, not {methods}, {tasks} and {alpha:g}"
         )
-    q = float(stats.studentized_range.ppf(1 - alpha, methods, np.inf)) / 2**0.5
+    q = float(scipy.stats.studentized_range.ppf(1 - alpha, methods, np.inf)) / 2**0.5
     return q * float(np.sqrt(methods * (methods + 1) / (6 * tasks)))
 
 
@@ -126,4 +127,5 @@ def _ranks(scores: ArrayLike) -> NDArray[np.float64]:
     x = np.asarray(scores, dtype=np.float64)
     if x.ndim != 2 or x.size == 0 or not np.isfinite(x).all():
         raise ValueError(f"finite scores of shape (tasks, methods) are needed; the shape is {x.shape}")
-    return np.stack([stats.rankdata(-rounded(task, task)) for task in x])
+    ranks: NDArray[np.float64] = DataFrame([-rounded(task, task) for task in x]).rank(axis=1).to_numpy()
+    return ranks

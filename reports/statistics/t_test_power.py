@@ -3,8 +3,9 @@
 from bisect import bisect_left
 
 import numpy as np
+import scipy  # imports scipy.optimize at its first use
 from numpy.typing import ArrayLike
-from scipy import optimize, special
+from scipy import special
 
 from prunebench.reports.statistics.intervals import LEVEL, Interval
 from prunebench.reports.statistics.vectors import finite_vector, is_constant
@@ -65,7 +66,7 @@ def t_test_detectable(n: int, sd: float, power: float = 0.8, alpha: float = 0.05
     most = 1.0
     while _power(n, most, alpha) < power:
         most *= 2
-    return sd * float(optimize.brentq(lambda effect: _power(n, effect, alpha) - power, 0.0, most))
+    return sd * float(scipy.optimize.brentq(lambda effect: _power(n, effect, alpha) - power, 0.0, most))
 
 
 def fewest_seeds(alpha: float = 0.05) -> int:

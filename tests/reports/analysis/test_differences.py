@@ -1,8 +1,10 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
+from prunebench.records.requested import Requested, RequestedTrajectories
 from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.results import gather_results
 
@@ -59,3 +61,20 @@ def test_points_that_failed_stay_in_the_family(make: SimpleNamespace) -> None:
     assert set(table["family"].dropna()) == {6}
     ours = table[(table["criterion"] == "taylor")]
     assert (ours["p_adjusted"] >= 6 / 4 / 32).all()  # four contrasts are left: two keeps, one keep, one curve
+
+
+def test_points_that_an_interrupted_run_has_not_computed_stay_in_the_family(make: SimpleNamespace) -> None:
+    names, keeps = ("magnitude", "taylor", "obd"), (0.5, 0.25)
+    of_one = {"dataset": "mnist", "model": "lenet5", "seeds": tuple(range(6))}
+    trajectories = tuple(RequestedTrajectories(criterion=name, **of_one) for name in names)
+    asked = Requested(ranking="local", metric="macs", keeps=keeps, trajectories=trajectories)
+    whole = replace(gather_results("x", make.grid(names, range(6), keeps)), asked=(asked,))
+    assert set(differences_table(whole)["family"].dropna()) == {6}
+    begun = replace(gather_results("x", make.grid(names, range(6), (0.5,))), asked=(asked,))
+    assert set(differences_table(begun)["family"].dropna()) == {6}  # two keeps and the curve, of two criteria
+    without = make.grid(("magnitude", "taylor"), range(6), keeps)
+    table = differences_table(replace(gather_results("x", without), asked=(asked,)))
+    assert set(table["family"].dropna()) == {6}
+    assert (table["p_adjusted"].dropna() >= 6 / 3 / 32).all()  # two keeps and a curve are left
+    other = asked.model_copy(update={"trajectories": (trajectories[0].model_copy(update={"dataset": "digits"}),)})
+    assert set(differences_table(replace(whole, asked=(asked, other)))["family"].dropna()) == {6}

@@ -50,6 +50,15 @@ def test_bca_interval_is_efrons(n: int) -> None:
     assert found.high == pytest.approx(high, abs=0.05 * (high - low))
 
 
+@pytest.mark.parametrize("n", [2, 7, 40])
+def test_bca_interval_is_scipys(n: int) -> None:
+    x = np.random.default_rng(n).exponential(size=n)
+    rng = np.random.default_rng(0)  # as `random_state`: scipy before 1.15 has no `rng`
+    result = stats.bootstrap((x,), np.mean, n_resamples=2_000, method="BCa", random_state=rng)
+    found, expected = bca_interval(x, draws=2_000), result.confidence_interval
+    assert (found.low, found.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
+
+
 def test_bca_interval_of_two_values_by_hand() -> None:
     # resampled means are 0, 1/2, 1 with 1/4, 1/2, 1/4: both tails of 2.5 % end at the values
     found = bca_interval([0.0, 1.0])
