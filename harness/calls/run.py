@@ -12,8 +12,8 @@ from prunebench.calls.results import Results
 from prunebench.calls.session import offering, settings_kept, temporary_folder, told
 from prunebench.errors import UserError, unknown
 from prunebench.plugins.registry import load_registry
+from prunebench.preview.dry_run import Preview, preview
 from prunebench.records.record import Record
-from prunebench.study.dry_run import Preview, preview
 from prunebench.study.grid import make_grid, prepare_task, warn_of_race_seeds
 from prunebench.study.progress import Progress
 from prunebench.study.run import run as run_grid

@@ -10,15 +10,15 @@ from prunebench.choosing.field import confirmed_names
 from prunebench.choosing.race import APART
 from prunebench.choosing.rounds import FINALISTS, most_rounds
 from prunebench.errors import UserError
+from prunebench.preview.dry_run import trained_pictures, training_pictures
+from prunebench.preview.pace import measure
 from prunebench.records.stage import FACTS
 from prunebench.records.store_files import read_json
 from prunebench.records.tuning import CHOICES
 from prunebench.records.validation import Amount, Count, Frozen, Name, Positive, validated
 from prunebench.reports.formatting import duration
 from prunebench.seeding import RACE_SEEDS
-from prunebench.study.dry_run import trained_pictures, training_pictures
 from prunebench.study.grid import Grid, Job, make_trajectory, prepare_task
-from prunebench.study.pace import measure
 from prunebench.study.spec import Spec
 from prunebench.study.stages import Stage
 from prunebench.study.store import Store, key_of

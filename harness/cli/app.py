@@ -100,7 +100,7 @@ def run(
     """Train, prune and measure a grid; finished points are reused."""
     spec = _prepare(values(given), config, log_level)
     if dry_run:
-        from prunebench.study.dry_run import preview
+        from prunebench.preview.dry_run import preview
         from prunebench.study.grid import make_grid
 
         typer.echo(preview(make_grid(spec)))

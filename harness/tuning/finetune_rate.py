@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from tabulate import tabulate
 
 from prunebench.errors import UserError
+from prunebench.preview.dry_run import Preview, preview as preview_grids
 from prunebench.records.tuning import Choice
 from prunebench.study.choices import rate_file
-from prunebench.study.dry_run import Preview, preview as preview_grids
 from prunebench.study.grid import Grid, make_grid, prepare_task
 from prunebench.study.progress import Progress
 from prunebench.study.spec import Spec

@@ -14,11 +14,11 @@ from tabulate import tabulate
 from prunebench.errors import UserError
 from prunebench.plugins.expressions import TUNED, parse_method, parse_seeds, with_strength
 from prunebench.plugins.registry import Registry, load_registry
+from prunebench.preview.dry_run import Preview, preview as preview_grids
 from prunebench.records.sparse import UNCHANGED
 from prunebench.records.tuning import Choice, read_choice
 from prunebench.seeding import RACE_SEEDS, TUNING_SEEDS
 from prunebench.study.choices import strength_file, strength_rule
-from prunebench.study.dry_run import Preview, preview as preview_grids
 from prunebench.study.grid import Grid, Job, make_grid, prepare_task
 from prunebench.study.progress import Progress
 from prunebench.study.spec import Spec

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from prunebench.preview.pace import Pace, measure
 from prunebench.study.grid import make_grid, prepare_task
-from prunebench.study.pace import Pace, measure
 from prunebench.study.stages import Stage
 from prunebench.study.store import Store
 
@@ -46,9 +46,9 @@ def test_a_slow_step_is_timed_on_few_pictures(
     tiny: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained: list[int] = []
-    monkeypatch.setattr("prunebench.study.pace.train", lambda network, data, plan: trained.append(len(data.train)))
+    monkeypatch.setattr("prunebench.preview.pace.train", lambda network, data, plan: trained.append(len(data.train)))
     clock = iter(range(0, 1000, 10))  # every training takes ten seconds
-    monkeypatch.setattr("prunebench.study.pace.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("prunebench.preview.pace.time.perf_counter", lambda: next(clock))
     grid = make_grid(tiny(tmp_path, keep="0.5"))
     assert measure(grid, prepare_task(grid.spec, "digits", "lenet5")).dense == 5.0
     assert trained == [2, 2, 2, 2]

@@ -8,9 +8,9 @@ from html import escape
 
 from tabulate import tabulate
 
+from prunebench.preview.pace import measure
 from prunebench.records.stage import FACTS
 from prunebench.study.grid import Grid, make_trajectory, prepare_task, schedule
-from prunebench.study.pace import measure
 from prunebench.study.stages import Stage
 from prunebench.study.store import Store
 from prunebench.study.task import Task

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from prunebench.study.dry_run import preview
+from prunebench.preview.dry_run import preview
 from prunebench.study.grid import Grid, make_grid
 
 Make = Callable[..., Any]
