@@ -82,7 +82,7 @@ class Files:
         try:
             for index in chosen:
                 part = self[index]
-                pieces = [part.paths(start, start + PIECE) for start in range(0, len(part), PIECE)]
+                pieces = [_absolute(part.paths(start, start + PIECE)) for start in range(0, len(part), PIECE)]
                 ahead.append((part, [_pool().submit(read, files, self.form) for files in pieces]))
                 if sum(len(p) for p, _ in ahead) > max(2 * len(part), 2 * PIECE * _Decoders.count):
                     yield _joined(*ahead.popleft())
@@ -119,12 +119,17 @@ def in_workers(work: Callable[[Sequence[str]], Sequence[R]], files: Sequence[str
 
     Raises `UserError` if a worker process dies.
     """
-    pieces = [files[start : start + PIECE] for start in range(0, len(files), PIECE)]
+    pieces = [_absolute(files[start : start + PIECE]) for start in range(0, len(files), PIECE)]
     try:
         return [result for some in _pool().map(work, pieces) for result in some]
     except BrokenProcessPool:
         _drop_pool()
         raise UserError(BROKEN) from None
+
+
+def _absolute(files: Iterable[str]) -> list[str]:
+    """Complete the paths: workers stay in the folder that this process was in when they started."""
+    return [str(Path(file).absolute()) for file in files]
 
 
 def set_decoders(count: int) -> None:

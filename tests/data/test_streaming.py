@@ -17,10 +17,10 @@ import pytest
 import torch
 from PIL import Image
 
-from prunebench.data import streaming
+from prunebench.data import looking, streaming
 from prunebench.data.decoding import Form
 from prunebench.data.pictures import Pictures
-from prunebench.data.streaming import Files, set_decoders
+from prunebench.data.streaming import Files, in_workers, set_decoders
 from prunebench.errors import CellError, UserError
 from prunebench.study.grid import make_grid
 from prunebench.study.progress import Progress
@@ -87,6 +87,15 @@ def test_workers_stay_from_one_pass_to_the_next(files: Files) -> None:
     assert len(before) <= 2
     assert numbers(files, chosen) == [list(range(a, min(a + 20, COUNT))) for a in (0, 20, 40, 60)]
     assert workers() == before
+
+
+def test_workers_find_relative_paths_after_a_change_of_folder(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_workers(looking.look, files.paths())  # they start here
+    monkeypatch.chdir(files.root)
+    relative = replace(files, root=Path())
+    assert not any(one.error for one in in_workers(looking.look, relative.paths()))
+    (images, _), *_ = relative.batches([torch.arange(2)])
+    assert torch.equal(images, next(iter(files.batches([torch.arange(2)])))[0])
 
 
 def test_passes_may_be_nested_and_left(files: Files) -> None:
@@ -160,7 +169,7 @@ UNGUARDED = """
 from pathlib import Path
 import numpy as np
 import torch
-from prunebench.data import streaming
+from prunebench.data import looking, streaming
 
 streaming.set_decoders(1)
 streaming.Files(Path(__file__).parent, np.array([b"0.png"]), torch.zeros(1)).survey(0)
