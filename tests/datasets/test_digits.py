@@ -1,9 +1,13 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from prunebench.datasets import digits
 from prunebench.datasets.digits import DATASET
 from prunebench.plugins.dataset import Source
 
@@ -34,3 +38,11 @@ def test_moments_are_those_of_the_training_pictures() -> None:
     scaled = LOADED.train.images.double() / 255
     torch.testing.assert_close(torch.tensor(LOADED.mean), scaled.mean().float().view(1))
     torch.testing.assert_close(torch.tensor(LOADED.std), scaled.std(correction=0).float().view(1))
+
+
+def test_scikit_learn_is_imported_only_where_its_file_has_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(digits, "find_spec", lambda name: None)
+        assert DATASET.load(Source(Path("unused"))).fingerprint() == LOADED.fingerprint()
+    code = "import sys; from prunebench.datasets.digits import _table; _table(); sys.exit('sklearn' in sys.modules)"
+    subprocess.run([sys.executable, "-P", "-c", code], check=True)
