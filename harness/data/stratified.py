@@ -41,4 +41,5 @@ def _shares(sizes: Indices, count: int, draws: np.random.RandomState) -> Indices
             chosen = draws.choice(tied, size=min(len(tied), left), replace=False)
             shares[chosen] += 1
             left -= len(chosen)
-    return shares.astype(np.int64)
+    whole: Indices = shares.astype(np.int64)
+    return whole
