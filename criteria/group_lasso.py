@@ -31,7 +31,7 @@ def group_lasso(
 CRITERION = Criterion(
     magnitude,
     name="group_lasso",
-    regulariser=Penalty(group_lasso, strength=0.03, linear=True),
+    regulariser=Penalty(group_lasso, strength=0.003, linear=True),
     published=Ranking("global"),
     reference="Yuan, Lin. J. R. Stat. Soc. B 2006; Scardapane et al. Neurocomputing 2017 (networks); "
     "Mitsuno, Miyao, Kurita. IJCNN 2020 (hierarchical forms)",

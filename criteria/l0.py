@@ -20,7 +20,7 @@ def l0(gate: Tensor) -> Tensor:
 
 CRITERION = Criterion(
     l0,
-    regulariser=Gates(strength=4.0),
+    regulariser=Gates(strength=0.4),
     coupling="first",
     published=Ranking("global"),
     reference="Louizos, Welling, Kingma. Learning Sparse Neural Networks through L0 Regularization. ICLR 2018",

@@ -29,7 +29,7 @@ def l1(weight: Tensor) -> Tensor:
 
 CRITERION = Criterion(
     l1,
-    regulariser=Penalty(l1_norm, strength=1e-3, linear=True),
+    regulariser=Penalty(l1_norm, strength=1e-4, linear=True),
     published=Ranking("local"),
     reference="Tibshirani. J. R. Stat. Soc. B 1996 (penalty); Li et al. ICLR 2017 (score)",
 )
