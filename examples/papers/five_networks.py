@@ -1,4 +1,4 @@
-"""Run the five networks of the Reg+OBD paper as published. Four schedules are needed: no two networks train as long.
+"""Run the five networks of the Reg+OBD paper as published. They need four schedules.
 
     python five_networks.py --results five [options of `prunebench run`]
 

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Sequence
+from functools import partial
 from io import BytesIO
 
 import torch
@@ -32,7 +33,8 @@ def write_data_files(store: Store, grid: Grid) -> None:
         path = store.folder / "data" / f"{task.fingerprint}.json"
         with store.lock("data"):
             wanted = min(grid.spec.thumbnails, len(task.loaded.test))
-            if not path.exists() or len(read_file(DataFile, path).thumbnails) < wanted:
+            found = store.stored(path, partial(read_file, DataFile), "it is written again")
+            if found is None or len(found.thumbnails) < wanted:
                 store.write_json(path, describe(task.loaded, task.fingerprint, wanted).model_dump(mode="json"))
 
 
@@ -62,7 +64,10 @@ def _names(classes: Sequence[str]) -> tuple[str, ...]:
     names: list[str] = []
     for number, name in enumerate(classes):
         name = printable(name)[:900] or str(number)
-        names.append(name if name not in names else f"{name} ({number})")
+        own, more = name, number
+        while own in names:
+            own, more = f"{name} ({more})", more + 1
+        names.append(own)
     return tuple(names)
 
 

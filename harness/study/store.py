@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 _PART, _LOCK = ".part", ".lock"
 _WRITING = "writing"  # the lock under which JSON files are written
-_WRITTEN = ("records", "fidelity", "choices", "timing")  # folders of JSON files
+_WRITTEN = ("records", "fidelity", "choices", "timing", "data")  # folders of JSON files
 _NO_FSYNC = (errno.EINVAL, errno.ENOTSUP)  # of systems that cannot flush a folder
 
 

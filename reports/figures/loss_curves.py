@@ -28,10 +28,11 @@ from prunebench.reports.figures.marks import (
 )
 from prunebench.reports.figures.palette import style_of
 from prunebench.reports.figures.scales import round_ticks, thinned
+from prunebench.reports.language.message import say
 from prunebench.reports.points import PANEL_COLUMNS
 
 NAME = "loss_curves"
-TITLE = (
+TITLE = say(
     "Training loss in nats by epoch, mean over seeds, on a logarithmic axis. Bands are 95 % t intervals; controls are "
     "dashed. D: dense training; S: sparse training; R: rungs of the ladder; F: fine-tuning."
 )

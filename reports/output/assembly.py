@@ -49,6 +49,10 @@ UNTRAINED = say(
     "another: see '{section}'.",
     section=REESTIMATED,
 )
+REPAIRED = say(
+    "Nothing was trained after the cuts: 'fine-tuned' is the network as repaired. Verdicts, figures and fronts are of "
+    "that."
+)
 READING = (
     say(
         "Every criterion in a block (one seed of one task) starts from the same dense network and has the same data "
@@ -101,7 +105,7 @@ def make_document(
     tables: what `make_tables` returns; entries: what `compare_across_tasks` returns; answers: what `find_answers`
     returns; figures: by name; lang: of the page, which the command that repeats the report asks for.
     """
-    banners = [_demonstration(results)] * results.demonstration + [UNTRAINED] * results.untrained
+    banners = [_demonstration(results)] * results.demonstration + [_untrained(results)] * results.untrained
     first = _answer_sections(results, tables, entries, answers, figures)
     details = [replace(one, folded=True) for one in _details(results, tables, figures) if not one.why_empty]
     if len(tables["summary"]):
@@ -166,6 +170,12 @@ def _illustrated(section: Section, figures: Figures, *names: str) -> Section:
     if not section.blocks and not found:
         return replace(section, why_empty=section.why_empty or NOTHING_TO_DRAW)
     return section if section.why_empty else replace(section, blocks=(*found, *section.blocks))
+
+
+def _untrained(results: Results) -> Message:
+    """Say what 'fine-tuned' means where nothing was trained."""
+    repaired = any(record.protocol.get("repair", "none") != "none" for record in results.records)
+    return REPAIRED if repaired else UNTRAINED
 
 
 def _all_points(results: Results, tables: Tables) -> Section:

@@ -7,23 +7,27 @@ import pandas as pd
 from prunebench.reports.document import Part, Section, Table, Text
 from prunebench.reports.figures.marks import Panel, Row, in_table_order, split_panels
 from prunebench.reports.formatting import MISSING, counted, is_missing, mean_with_half, share
+from prunebench.reports.language.message import say
 from prunebench.reports.ordering import DENSE, METRIC_WORDS, is_control
 from prunebench.reports.sections.comparison import bound_note
+from prunebench.reports.tables.classes import MOST_CLASSES
 
-TITLE = "Confusion matrices and classes"
+TITLE = say("Confusion matrices and classes")
 NO_LABELS = (
     "The source does not say what the test pictures show. The same `prunebench run` again adds it to finished results, "
     "in the folder `data/`."
 )
-MEANING = (
+MEANING = say(
     "A number is a count of test pictures, mean over seeds, rounded. Rows are true classes, columns predicted ones. "
     "Blue cells are right, red cells are wrong. The stronger its colour, the larger is a cell's share of the row."
 )
-DRAWN = (
-    "Shown are the dense network and the smallest keep of at most {most} criteria, controls left out. `confusion.csv` "
-    "and `classes.csv` have all."
-)
 MOST, ROWS, NAME = 6, 100, 16  # criteria beside the dense network; classes in a table; characters of a class's name
+DRAWN = say(
+    "Shown are the dense network and the smallest keep of at most {most} criteria, controls left out. `classes.csv` "
+    "has all, and `confusion.csv` those with up to {classes} classes.",
+    most=MOST,
+    classes=MOST_CLASSES,
+)
 TINTS = (0.005, 0.05, 0.2, 0.5, 0.8)  # shares of a row from which a cell has the next darker tint
 
 
@@ -32,7 +36,7 @@ def classes_section(confusion: pd.DataFrame, classes: pd.DataFrame, auc: pd.Data
     if not len(classes):
         return Section(TITLE, (), NO_LABELS)
     matrices, areas = split_panels(confusion), split_panels(auc)
-    blocks: list[Part] = [Text(DRAWN.format(most=MOST))]
+    blocks: list[Part] = [Text(DRAWN)]
     blocks += [Text(MEANING)] * bool(len(confusion))
     for panel, rows in split_panels(classes).items():
         networks = _by_network(rows)
@@ -123,7 +127,8 @@ def _rate_table(panel: Panel, networks: dict[str, list[Row]], rate: str) -> Tabl
         for i, row in enumerate(first[:ROWS])
     )
     header = ("class", "pictures", *networks)
-    return Table(f"{what}, in %; {panel_name(panel, _all(networks))}{more}", header, rows, folded=True)
+    caption = f"{what}, in %; {panel_name(panel, _all(networks))}{more}"
+    return Table(caption, header, rows, task=panel[0], folded=True)
 
 
 def _all(networks: dict[str, list[Row]]) -> list[Row]:

@@ -5,10 +5,11 @@ import pandas as pd
 from prunebench.reports.document import Section, Text
 from prunebench.reports.figures.loss_curves import drawn_curves
 from prunebench.reports.formatting import share
+from prunebench.reports.language.message import say
 from prunebench.reports.ordering import METRIC_WORDS, table_order
 
-TITLE = "Loss curves"
-MEANING = (
+TITLE = say("Loss curves")
+MEANING = say(
     "The loss of training, without a regulariser's term. It jumps where units are cut. Criteria share the epochs of "
     "dense training. `scratch:X` begins with its own training. The tooltip of a line gives its last loss."
 )
@@ -26,5 +27,6 @@ def _drawn_text(curves: pd.DataFrame) -> str:
     panels = drawn.drop_duplicates(["metric", "keep"]).to_dict("records")
     smallest = sorted(f"{share(row['keep'])} of {METRIC_WORDS[row['metric']]}" for row in panels)
     text = f"Drawn is the smallest keep of each task ({', '.join(smallest)}); `loss_curves.csv` has all keeps."
-    left = sorted(set(curves["criterion"]) - set(drawn["criterion"]), key=table_order)
+    wanted, shown = (set(zip(part["task"], part["criterion"], strict=True)) for part in (curves, drawn))
+    left = sorted({criterion for _, criterion in wanted - shown}, key=table_order)
     return text + (f" Only that file has {', '.join(f'`{name}`' for name in left)}." if left else "")

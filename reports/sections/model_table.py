@@ -7,9 +7,10 @@ import pandas as pd
 from prunebench.reports.document import Section, Table
 from prunebench.reports.figures.marks import Row
 from prunebench.reports.formatting import MISSING, as_multiple, is_missing, percent
+from prunebench.reports.language.message import say
 from prunebench.reports.ordering import DENSE, METRIC_WORDS
 
-TITLE = "Model table"
+TITLE = say("Model table")
 COLUMNS: dict[str, Callable[[Row], str]] = {
     "task": lambda row: str(row["task"]),
     "ranking": lambda row: str(row["ranking"]),
@@ -23,7 +24,7 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
     "share": lambda row: percent(row["near_zero_share"], 2),
     "compression without": lambda row: _ratio(row["compression_nonzero"]),
 }
-MEANING = (
+MEANING = say(
     "Weights of convolutions and linear layers, without biases and BatchNorm; means over n seeds. Near zero: weights "
     "below 0.0001 in absolute value, and their share of the network. Compression: weights of the dense network over "
     "those that are left; in the last column those near zero count as removed."

@@ -7,18 +7,20 @@ import pandas as pd
 from prunebench.records.files import DataFile
 from prunebench.reports.document import Section, Table, Text
 from prunebench.reports.figures.marks import Panel, Row, in_table_order, split_panels
+from prunebench.reports.language.message import say
 from prunebench.reports.ordering import DENSE
 from prunebench.reports.sections.classes import panel_name, shortened
 
-TITLE = "Sample pictures"
+TITLE = say("Sample pictures")
 NOT_STORED = "No run here stored pictures; `--thumbnails 10` stores ten of each dataset."
-MEANING = (
+MOST = 8  # criteria beside the dense network
+MEANING = say(
     "Each column has a test picture and its true class on top, and below it the label that each network gave. ✓ and "
     "blue: right; ✗ and red: wrong. The pictures were drawn once for the dataset, spread over its classes, whatever "
     "networks say of them. Shown are the first seed and the smallest keep of at most {most} criteria; `samples.csv` "
-    "has all keeps."
+    "has all keeps.",
+    most=MOST,
 )
-MOST = 8  # criteria beside the dense network
 
 
 def samples_section(samples: pd.DataFrame, data: Mapping[str, DataFile]) -> Section:
@@ -26,7 +28,7 @@ def samples_section(samples: pd.DataFrame, data: Mapping[str, DataFile]) -> Sect
     if not len(samples):
         return Section(TITLE, (), NOT_STORED)
     tables = (_table(panel, rows, data) for panel, rows in split_panels(samples).items())
-    return Section(TITLE, (Text(MEANING.format(most=MOST)), *tables), name="samples")
+    return Section(TITLE, (Text(MEANING), *tables), name="samples")
 
 
 def _table(panel: Panel, rows: Sequence[Row], data: Mapping[str, DataFile]) -> Table:

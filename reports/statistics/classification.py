@@ -19,18 +19,23 @@ def confusion_matrix(true: Counts, predicted: Counts, classes: int) -> Counts:
     return counts
 
 
-def recalls(matrix: Counts) -> Rates:
-    """Share of each class's pictures that are recognised; nan for a class without pictures. matrix: (..., c, c)."""
-    return _shares(np.diagonal(matrix, axis1=-2, axis2=-1), matrix.sum(axis=-1))
+def class_counts(true: Counts, predicted: Counts, classes: int) -> Counts:
+    """Count each class's right answers, its pictures and its predictions. true, predicted: (n,). Returns (3, classes).
+
+    >>> class_counts(np.array([0, 0, 1]), np.array([0, 1, 1]), 2).tolist()
+    [[1, 1], [2, 1], [1, 2]]
+    """
+    counted = (true[true == predicted], true, predicted)
+    return np.stack([np.bincount(labels, minlength=classes) for labels in counted])
 
 
-def precisions(matrix: Counts) -> Rates:
-    """Share of right answers among each predicted label; nan for one never predicted. matrix: (..., c, c)."""
-    return _shares(np.diagonal(matrix, axis1=-2, axis2=-1), matrix.sum(axis=-2))
+def rates(right: Counts, among: Counts) -> Rates:
+    """Share of right answers; nan among none. Among a class's pictures: recall; among its predictions: precision.
 
-
-def _shares(part: Counts, whole: Counts) -> Rates:
-    shares: Rates = np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+    >>> rates(np.array([1, 1, 0]), np.array([2, 1, 0])).tolist()
+    [0.5, 1.0, nan]
+    """
+    shares: Rates = np.divide(right, among, out=np.full(among.shape, np.nan), where=among > 0)
     return shares
 
 

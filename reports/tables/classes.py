@@ -15,9 +15,9 @@ from prunebench.records.record import Record
 from prunebench.reports.points import POINT_COLUMNS, Point
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.classification import (
+    class_counts,
     confusion_matrix,
-    precisions,
-    recalls,
+    rates,
     roc_auc,
     second_class_scores,
 )
@@ -32,9 +32,14 @@ AUC = [*POINT_COLUMNS, "positive", "n", "auc", "auc_half"]
 
 @dataclass(frozen=True)
 class Seen:
-    """One network on the test pictures. matrix: (classes, classes), rows are true. auc: nan but for two classes."""
+    """One network on the test pictures.
 
-    matrix: NDArray[np.int64]
+    counts: right answers, pictures and predictions of each class, (3, classes). matrix: (classes, classes), rows are
+    true; of up to `MOST_CLASSES`. auc: nan but for two classes.
+    """
+
+    counts: NDArray[np.int64]
+    matrix: NDArray[np.int64] | None
     auc: float
 
 
@@ -58,10 +63,10 @@ def class_tables(results: Results) -> dict[str, pd.DataFrame]:
     classes: list[dict[str, Any]] = []
     areas: list[dict[str, Any]] = []
     for point, data, seen in _networks(results):
-        matrices = np.stack([one.matrix for one in seen])
-        if len(data.classes) <= MOST_CLASSES:
-            confusion += _confused(point, data, matrices)
-        classes += _classes(point, data, matrices)
+        matrices = [one.matrix for one in seen if one.matrix is not None]
+        if matrices:
+            confusion += _confused(point, data, np.stack(matrices))
+        classes += _classes(point, data, np.stack([one.counts for one in seen]))
         found = [one.auc for one in seen if not np.isnan(one.auc)]
         if found:
             row = point._asdict() | {"positive": data.classes[1], "n": len(found)}
@@ -96,7 +101,8 @@ def _look(results: Results, record: Record, data: DataFile, pictures: PerPicture
         raise _contradiction(results, record, "pictures said to be right, but they are wrong by the labels")
     loss = pictures.loss.unpack(pictures.pictures).astype(np.float64) if pictures.loss and count == 2 else None
     auc = float("nan") if loss is None else roc_auc(second_class_scores(loss, true == 1), true == 1)
-    return Seen(confusion_matrix(true, predicted, count), auc)
+    matrix = confusion_matrix(true, predicted, count) if count <= MOST_CLASSES else None
+    return Seen(class_counts(true, predicted, count), matrix, auc)
 
 
 def _contradiction(results: Results, record: Record, what: str) -> UserError:
@@ -111,11 +117,12 @@ def _confused(point: Point, data: DataFile, matrices: NDArray[np.int64]) -> Iter
         yield point._asdict() | names | {"n": len(matrices), "pictures": float(means[true, predicted])}
 
 
-def _classes(point: Point, data: DataFile, matrices: NDArray[np.int64]) -> Iterator[dict[str, Any]]:
-    """Give the rates of every class. matrices: (n, classes, classes)."""
-    found, sure, pictures = recalls(matrices), precisions(matrices), matrices[0].sum(axis=1)
+def _classes(point: Point, data: DataFile, counts: NDArray[np.int64]) -> Iterator[dict[str, Any]]:
+    """Give the rates of every class. counts: (n, 3, classes)."""
+    right, pictures, given = counts.transpose(1, 0, 2)
+    found, sure = rates(right, pictures), rates(right, given)
     for number, name in enumerate(data.classes):
-        row = {"class": name, "pictures": int(pictures[number]), "n": len(matrices)}
+        row = {"class": name, "pictures": int(pictures[0, number]), "n": len(counts)}
         for rate, values in (("recall", found[:, number]), ("precision", sure[:, number])):
             known = values[~np.isnan(values)]
             row |= mean_and_half(rate, known) if len(known) else {rate: None, f"{rate}_half": None}

@@ -142,6 +142,15 @@ def test_a_damaged_file_of_the_folder_is_written_anew(
     assert len(read_results(again.results).asked) == 1
 
 
+@pytest.mark.parametrize("damage", [cut_off, empty])
+def test_damaged_true_labels_are_written_anew(again: Any, computing: Callable[..., Any], damage: Any) -> None:
+    (path,) = (again.results / "data").iterdir()
+    before = path.read_text()
+    damage(path)
+    assert computing(again).trained == []
+    assert path.read_text() == before and path.with_name(f"{path.name}.damaged").exists()
+
+
 def test_files_of_another_version_are_refused_and_stay(again: Any, computing: Callable[..., Any]) -> None:
     path = record_file(again)
     for changes in ({"schema_version": 99}, {"added later": 1}):

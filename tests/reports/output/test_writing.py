@@ -132,12 +132,13 @@ def test_quick_is_a_demonstration_without_verdict(make: SimpleNamespace, tmp_pat
 
 def test_a_report_of_cuts_says_at_its_head_that_nothing_was_trained(make: SimpleNamespace, tmp_path: Path) -> None:
     records = make.grid(("magnitude", "taylor"), (0, 1, 2))
-    for trained, epochs in (("yes", 10), ("no", 0)):
-        protocol = {"epochs": 30, "rung_epochs": 0, "finetune_epochs": epochs}
+    for trained, epochs, repair in (("yes", 10, {}), ("no", 0, {}), ("mended", 0, {"repair": "bias"})):
+        protocol = {"epochs": 30, "rung_epochs": 0, "finetune_epochs": epochs} | repair
         given = [record.model_copy(update={"protocol": protocol}) for record in records]
         write_report(gather_results("x", given), tmp_path / trained)
         head = (tmp_path / trained / "report.md").read_text().partition("\n## ")[0]
         assert ("Nothing was trained after the cuts" in head) == (epochs == 0)
+        assert ("'fine-tuned' is the network as repaired" in head) == bool(repair)
 
 
 def test_names_are_escaped(make: SimpleNamespace, tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ import pytest
 from sklearn.metrics import confusion_matrix as sklearn_matrix, precision_score, recall_score, roc_auc_score
 
 from prunebench.reports.statistics.classification import (
+    class_counts,
     confusion_matrix,
-    precisions,
-    recalls,
+    rates,
     roc_auc,
     second_class_scores,
 )
@@ -20,16 +20,15 @@ def test_counts_and_rates_are_those_of_scikit_learn(classes: int) -> None:
     predicted = np.where(rng.random(300) < 0.6, true, rng.integers(0, classes, 300))
     ours = confusion_matrix(true, predicted, classes)
     assert (ours == sklearn_matrix(true, predicted)).all()
-    assert recalls(ours) == pytest.approx(recall_score(true, predicted, average=None))
-    assert precisions(ours) == pytest.approx(precision_score(true, predicted, average=None))
-    several = np.stack([ours, ours.T])
-    assert recalls(several)[1] == pytest.approx(precisions(ours))
+    right, pictures, given = class_counts(true, predicted, classes)
+    assert rates(right, pictures) == pytest.approx(recall_score(true, predicted, average=None))
+    assert rates(right, given) == pytest.approx(precision_score(true, predicted, average=None))
 
 
 def test_a_class_without_pictures_or_answers_has_no_rate() -> None:
-    matrix = confusion_matrix(np.array([0, 0]), np.array([0, 1]), 3)
-    assert recalls(matrix)[0] == 0.5 and np.isnan(recalls(matrix)[1:]).all()
-    assert precisions(matrix)[:2].tolist() == [1.0, 0.0] and np.isnan(precisions(matrix)[2])
+    right, pictures, given = class_counts(np.array([0, 0]), np.array([0, 1]), 3)
+    assert rates(right, pictures)[0] == 0.5 and np.isnan(rates(right, pictures)[1:]).all()
+    assert rates(right, given)[:2].tolist() == [1.0, 0.0] and np.isnan(rates(right, given)[2])
 
 
 @pytest.mark.parametrize("precision", [np.float64, np.float32, np.float16])
