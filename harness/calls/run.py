@@ -92,10 +92,11 @@ def run(
             return preview(make_grid(spec)) if dry_run else compute(spec, _command(spec, given))
 
 
-def compute(spec: Spec, command: str = "", apart: bool = False) -> Results:
+def compute(spec: Spec, command: str = "", apart: bool = False, careful: bool = False) -> Results:
     """Compute all options of a run. command: what to note as the command, by default that of this process.
 
-    apart: whether to compute in a worker process, where one would do without.
+    apart: whether to compute in a worker process, where one would do without. careful: whether to do so after a killed
+    run.
     """
     grid = make_grid(spec)
     tasks = [prepare_task(spec, *pair) for pair in spec.pairs]  # before the grid: an error here loses no result
@@ -103,7 +104,7 @@ def compute(spec: Spec, command: str = "", apart: bool = False) -> Results:
     chances = dict(map(_chance, tasks))
     del tasks  # they hold the pictures
     with Progress() as progress:
-        records = run_grid(grid, progress, command, apart)
+        records = run_grid(grid, progress, command, apart, careful)
     for cell, chance in chances.items():
         _warn_of_chance(cell, chance, records)
     return Results.of_run(grid, records, models, command)

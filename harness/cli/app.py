@@ -108,7 +108,7 @@ def run(
     from prunebench.calls.run import compute
     from prunebench.study.run import has_foreign_code
 
-    found = compute(spec, apart=has_foreign_code(spec))
+    found = compute(spec, apart=has_foreign_code(spec), careful=True)
     if found.records:
         from prunebench.reports.output.overview import overview
 

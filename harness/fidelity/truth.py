@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -51,13 +52,19 @@ def read_truth(trajectory: Trajectory) -> Truth:
     """Read a block's truth from the store; if absent, compute it on the dense network and store it."""
     key = truth_key(trajectory)
     file = trajectory.store.stage(key) / FACTS
-    if not file.exists():
+    found = trajectory.store.stored(file, _read)
+    if found is None:
         network = trajectory.network(trajectory.plan.dense())
         with alone(Step(key, "oracle"), trajectory.store):
             if not file.exists():
                 truth = _compute(trajectory, network)
                 text = truth.model_copy(update={"parents": (trajectory.plan.dense().key,)}).model_dump_json()
                 trajectory.store.finish_stage(key, lambda folder: (folder / FACTS).write_text(text))
+        found = _read(file)
+    return found
+
+
+def _read(file: Path) -> Truth:
     return validated(Truth, read_json(file), str(file))
 
 

@@ -18,6 +18,9 @@ LATER = frozenset({"optimiser", "constant_rate", "rung_step", "repair"})
 """Options younger than some results. At their defaults they stand in no key and no record, so that these stay valid."""
 
 
+MOST_RUNGS = 300  # of a ladder
+
+
 def read_epochs(given: Any) -> Any:
     """Read epochs by rung: one number for all rungs, or a list whose last number holds for all further rungs.
 
@@ -77,13 +80,13 @@ class Protocol(Frozen):
     tf32: bool = Field(False, description="allow TensorFloat-32 matrix products on a GPU")
 
     def rungs_above(self, keep: float) -> int:
-        """Count the rungs strictly above a keep.
+        """Count the rungs strictly above a keep, up to `MOST_RUNGS` + 1.
 
         >>> Protocol().rungs_above(0.5), Protocol().rungs_above(0.8), Protocol().rungs_above(1.0)
         (3, 0, 0)
         """
         count = 0
-        while self.rung_keep(count + 1) > keep + 1e-9:
+        while count <= MOST_RUNGS and self.rung_keep(count + 1) > keep + 1e-9:
             count += 1
         return count
 

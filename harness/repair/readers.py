@@ -65,7 +65,7 @@ def plain(network: Network, name: str) -> nn.Module:
     layer = network.layer(name)
     if type(layer).forward not in PLAIN or "weight" not in layer._parameters:
         what = f"layer '{name}' ({type(layer).__name__}) computes more than a product with its weight"
-        raise CellError(f"{what}, so it cannot be repaired; use --repair batchnorm")
+        raise CellError(f"{what}, so it cannot be repaired; give --repair batchnorm")
     return layer
 
 

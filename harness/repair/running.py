@@ -56,7 +56,8 @@ def in_order(model: nn.Module, layers: Collection[str], pictures: Tensor) -> lis
     for name in layers:
         if (times := order.count(name)) != 1:
             ran = "runs more than once" if times else "does not run as a module"
-            raise CellError(f"layer '{name}' {ran} in a forward pass, so it cannot be repaired; use --repair batchnorm")
+            what = f"layer '{name}' {ran} in a forward pass, so it cannot be repaired"
+            raise CellError(f"{what}; give --repair batchnorm")
     return order
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 SMALLEST = 1e-30  # of the ridge, so that inputs that are always zero can be solved, too
+ROUNDING = 1e-10  # of the mean square of the inputs: below, a variance is rounding alone
 
 
 @dataclass(eq=False)
@@ -35,8 +36,8 @@ class Sums:
         x, e = (part.to(self.gram).permute(1, 2, 0, 3).flatten(2) for part in (inputs, errors))
         self.inputs += x.sum(2)
         self.errors += e.sum(2)
-        self.gram += x @ x.mT
-        self.cross += x @ e.mT
+        self.gram.baddbmm_(x, x.mT)
+        self.cross.baddbmm_(x, e.mT)
         self.count += x.shape[2]
 
 
@@ -44,7 +45,8 @@ def fitted_change(sums: Sums, ridge: float, intercept: bool) -> tuple[Tensor, Te
     """Find the change of weights, and of the bias, after which the squared error of the outputs is least.
 
     Minimises ||X D + 1 b - E||^2 + r ||D||^2 over D and b, for inputs X and errors E of the layer as it is. The ridge r
-    draws towards the layer's own weights. So the squared error on these samples never grows.
+    draws towards the layer's own weights. So the squared error on these samples never grows. Inputs that do not vary
+    move the bias alone. The sums are overwritten: a copy of a large gram may not fit into memory.
 
     Args:
         sums: over samples.
@@ -61,18 +63,20 @@ def fitted_change(sums: Sums, ridge: float, intercept: bool) -> tuple[Tensor, Te
     >>> [round(number, 6) for number in [*weight.flatten().tolist(), *bias.flatten().tolist()]]
     [2.0, -1.0, 3.0]
     """
-    gram, cross = sums.gram, sums.cross
     mean, error = sums.inputs / sums.count, sums.errors / sums.count
+    least = ROUNDING * sums.gram.diagonal(dim1=-2, dim2=-1).mean(-1, keepdim=True)
     if intercept:
-        gram = gram - sums.count * mean[:, :, None] * mean[:, None]
-        cross = cross - sums.count * mean[:, :, None] * error[:, None]
-    weight = ridge_solution(gram, cross, ridge).mT
+        sums.gram.baddbmm_(mean[:, :, None], mean[:, None], alpha=-sums.count)
+        sums.cross.baddbmm_(mean[:, :, None], error[:, None], alpha=-sums.count)
+    weight = ridge_solution(sums.gram, sums.cross, ridge, least).mT
     bias = error - (weight @ mean[:, :, None])[..., 0] if intercept else torch.zeros_like(error)
     return weight, bias
 
 
-def ridge_solution(gram: Tensor, cross: Tensor, ridge: float) -> Tensor:
-    """Solve (G + r I) D = C. gram: G (..., n, n). cross: C (..., n, k). ridge: r, as a share of the mean of diag G.
+def ridge_solution(gram: Tensor, cross: Tensor, ridge: float, least: Tensor | float = 0.0) -> Tensor:
+    """Solve (G + r I) D = C. gram: G (..., n, n), overwritten. cross: C (..., n, k).
+
+    ridge: r, as a share of the mean of diag G. least: smallest r, (..., 1).
 
     >>> ridge_solution(torch.diag(torch.tensor([1.0, 3.0])), torch.tensor([[4.0], [8.0]]), 0.5)  # r = 1
     tensor([[2.],
@@ -80,4 +84,5 @@ def ridge_solution(gram: Tensor, cross: Tensor, ridge: float) -> Tensor:
     """
     diagonal = gram.diagonal(dim1=-2, dim2=-1)
     r = (ridge * diagonal.mean(-1, keepdim=True)).clamp_min(SMALLEST)
-    return torch.cholesky_solve(cross, torch.linalg.cholesky(gram + torch.diag_embed(r.expand_as(diagonal))))
+    diagonal += torch.maximum(r, torch.as_tensor(least).to(r))
+    return torch.cholesky_solve(cross, torch.linalg.cholesky(gram))

@@ -12,7 +12,6 @@ import torch
 
 from prunebench.data.streaming import set_decoders
 from prunebench.errors import UserError, printable, reason
-from prunebench.plugins.given import given
 from prunebench.plugins.options import split_name
 from prunebench.plugins.registry import load_registry
 from prunebench.processes import cores
@@ -36,18 +35,19 @@ R = TypeVar("R", bound=Result)
 Work = Callable[..., list[R]]  # (spec, job, progress=None) -> results, such as one record per keep
 
 
-def run(grid: Grid, progress: Progress, command: str = "", apart: bool = False) -> list[Record]:
+def run(grid: Grid, progress: Progress, command: str = "", apart: bool = False, careful: bool = False) -> list[Record]:
     """Compute every point of a grid. Returns all records, failed ones included, in the order of the grid.
 
     Finished points are read from the results folder. command: what to note as the command of the run, by default the
-    process's own. apart: compute in a worker process, where one would do without.
+    process's own. apart: compute in a worker process, where one would do without. careful: do so after a
+    killed run; a worker process imports the script that calls.
 
     Raises `UserError` where a point must be computed and the folder cannot be written.
     """
     store = Store(grid.spec.results)
     if store.writable:
-        killed = store.forget_leftovers()  # the last run was: be careful, unless objects cannot be handed over
-        apart = apart or (killed and not given(grid.spec.plugin))
+        killed = store.forget_leftovers()  # the last run was
+        apart = apart or (killed and careful)
         note(store, grid.spec, requested(grid), command=command)
         write_data_files(store, grid)
     else:

@@ -15,7 +15,7 @@ from prunebench.paths import absolute
 from prunebench.plugins.options import plain_error
 from prunebench.records.budget import Budget, parse_budget
 from prunebench.records.names import Backend
-from prunebench.records.protocol import Protocol
+from prunebench.records.protocol import MOST_RUNGS, Protocol
 
 _LARGEST = 10**9  # of whole numbers
 _TASKS = {"datasets", "models", "tasks"}
@@ -88,7 +88,7 @@ def make_spec(options: Mapping[str, Any], config: Path | str | None = None, defa
     merged: dict[str, Any] = {}
     for layer in layers:
         merged = {**_without_other_tasks(merged, layer), **layer}
-    merged["preset"] = Path(chosen).name.removesuffix(".toml") if _is_preset(*layers) else ""
+    merged["preset"] = _preset_name(chosen) if _is_preset(*layers) else ""
     for name in ("criteria", "datasets", "models", "plugin"):
         value = merged.get(name)
         if isinstance(value, str) or (isinstance(value, list | tuple) and all(isinstance(v, str) for v in value)):
@@ -103,10 +103,20 @@ def make_spec(options: Mapping[str, Any], config: Path | str | None = None, defa
     _check_tasks(spec)
     if spec.rung_step and spec.rung != Protocol.model_fields["rung"].default:
         raise UserError(f"--rung {spec.rung:g} and --rung-step {spec.rung_step:g} are two ladders; give one of them")
+    if spec.rungs_above(spec.keep.fractions[-1]) > MOST_RUNGS:
+        option = f"--rung-step {spec.rung_step:g}" if spec.rung_step else f"--rung {spec.rung:g}"
+        raise UserError(f"{option}: more than {MOST_RUNGS} rungs down to --keep {spec.keep}; give larger steps")
     places: dict[str, Any] = {"results": absolute(spec.results), "data_root": absolute(spec.data_root)}
     if spec.weights:
         places["weights"] = str(absolute(spec.weights))
     return spec.model_copy(update=places)
+
+
+def _preset_name(chosen: str) -> str:
+    """Name a preset. A file of one's own keeps its ending where its name is that of a shipped preset."""
+    name = Path(chosen).name
+    bare = name.removesuffix(".toml")
+    return name if name != bare and bare in presets() else bare
 
 
 def _read_preset(chosen: Any) -> dict[str, Any]:

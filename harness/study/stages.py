@@ -152,6 +152,8 @@ class StagePlan:
             facts["shuffled"] = copies.key
         elif method.kind == "criterion":
             facts |= {**score_facts(method.score), "metric": self.metric, **self._options(*_SELECTION)}
+            if not self.protocol.coupled:  # scores see no unit that stays, which may change their draws
+                facts["ranked"] = "groups that may be pruned"
         else:  # a control re-estimates BatchNorm with the calibration pictures
             facts |= self._options(*_CALIBRATION)
         if self.protocol.repair != "none":

@@ -169,8 +169,8 @@ class Store:
         return any(found)
 
     def _forget(self, key: str) -> bool:
-        place = self.folder / "stages" / key
-        left = [place.with_name(f"{key}{end}") for end in (_PART, _LOCK)]
+        stages = self.folder / "stages"
+        locked, left = (stages / f"{key}{_LOCK}").exists(), [stages / f"{key}{_PART}"]
         if key == _WRITING:
             left += self.folder.glob(f"tmp*{_PART}")
             left += (part for kind in _WRITTEN for part in (self.folder / kind).rglob(f"tmp*{_PART}"))
@@ -178,7 +178,7 @@ class Store:
         with suppress(OSError, Timeout), self.lock(key, wait=False):
             for path in left:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-            return bool(left)
+            return locked or bool(left)  # the lock's own end deletes its file
         return False
 
     def forget_trials(self) -> None:

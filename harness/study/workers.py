@@ -50,7 +50,8 @@ class _Worker:
     def place(self, ask: bool) -> str:
         """Return where the worker's code is, or was when it died. ask: whether it still runs."""
         if ask and ASK_PLACE is not None and self.process.pid is not None:
-            os.kill(self.process.pid, ASK_PLACE)
+            with suppress(ProcessLookupError):  # it may end right now
+                os.kill(self.process.pid, ASK_PLACE)
             self.places.poll(1)
             time.sleep(0.05)  # until all of it is written
         with suppress(OSError):
@@ -76,6 +77,7 @@ class Workers:
         self.spec, self.work, self.progress = grid.spec, work, progress
         self.jobs = deque(grid.jobs)
         self.failed: dict[str, str] = {}  # reasons by key of the step
+        self.again: set[Job] = set()  # jobs whose worker died outside any step
         self.workers: list[_Worker] = []
         self.foreign: Mapping[str, bytes] = texts() | load_registry(grid.spec.plugin).texts
 
@@ -154,6 +156,14 @@ class Workers:
         """Fail the step that a worker was at, and give its job to another worker."""
         self.workers.remove(worker)
         worker.end()
+        if worker.job is None and worker.ready:  # idle: another one starts where there is work
+            log.warning("an idle worker process %s; another one goes on", cause)
+            return
+        if worker.job is not None and worker.step is None and worker.job not in self.again:  # as while it waits
+            log.warning("%s | a worker process %s before it computed anything; it is tried again", worker.job, cause)
+            self.again.add(worker.job)
+            self.jobs.appendleft(worker.job)
+            return
         if worker.job is None or worker.step is None:
             doing = f"prepared {worker.job}" if worker.job else "started"
             cure = "finished points are kept: run again, with fewer --workers where memory is short"

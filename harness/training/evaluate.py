@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from prunebench.data.splits import Split
+from prunebench.errors import CellError
 from prunebench.plugins.guard import called
 from prunebench.training.gates import NORMS
 
@@ -71,7 +72,8 @@ def with_batchnorm_reestimated(model: nn.Module, calibration: Split, batch: int)
 def reestimate_batchnorm(model: nn.Module, batches: Iterable[Tensor]) -> None:
     """Take the statistics of every BatchNorm from pictures, averaged over batches, in place. Modes stay.
 
-    batches: pictures (batch, channels, height, width), normalised; batches of one picture are left out.
+    batches: pictures (batch, channels, height, width), normalised; batches of one picture are left out. Raises
+    `CellError` where no other is there.
     """
     norms = [module for module in model.modules() if isinstance(module, NORMS)]
     if not norms:
@@ -83,9 +85,13 @@ def reestimate_batchnorm(model: nn.Module, batches: Iterable[Tensor]) -> None:
         norm.reset_running_stats()
         norm.momentum = None
         norm.train()
+    used = 0
     for pictures in batches:
         if len(pictures) > 1:
             model(pictures)
+            used += 1
+    if not used:
+        raise CellError("BatchNorm takes no statistics from batches of one picture; give --calibration-batch 2 or more")
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     for module, training in modes:

@@ -150,6 +150,11 @@ def test_a_repair_brings_the_logits_closer() -> None:
     assert errors["least-squares"] < errors["bias"] < errors["none"] != errors["batchnorm"]
 
 
+def test_batchnorm_takes_no_statistics_from_single_pictures() -> None:
+    with pytest.raises(UserError, match=r"batches of one picture; give calibration_batch=2 or more"):
+        prune(small(), data()[0], criterion="magnitude", keep={"macs": 0.5}, repair="batchnorm", calibration_batch=1)
+
+
 @pytest.mark.parametrize("keep", [{"params": 0.4}, {"units": 0.5}, "macs=0.5"])
 def test_other_budgets(keep: Any) -> None:
     assert Pruned.of(prune(small(), shape=(1, 8, 8), keep=keep)).cost.units < 28

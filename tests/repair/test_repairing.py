@@ -289,7 +289,7 @@ def test_layers_that_cannot_be_repaired_are_named(how: Any, batches: Batches) ->
     twice: Any = after.model
     forward = twice.forward
     twice.forward = lambda pictures: forward(pictures) + forward(pictures)
-    with pytest.raises(CellError, match=r"layer 'conv' runs more than once .* use --repair batchnorm"):
+    with pytest.raises(CellError, match=r"layer 'conv' runs more than once .* give --repair batchnorm"):
         repair(how, before, after, batches)
     model.conv.__class__ = Standardised
     after = remove(before, {"stem": torch.tensor([0])})

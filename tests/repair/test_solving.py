@@ -62,3 +62,13 @@ def test_the_ridge_is_relative() -> None:
     a = drawn(7, 4)
     gram, cross = a.T @ a, drawn(4, 2)
     torch.testing.assert_close(ridge_solution(100 * gram, 100 * cross, 0.1), ridge_solution(gram, cross, 0.1))
+
+
+@pytest.mark.parametrize("value", [0.1, 0.3, 1.7])
+def test_inputs_that_never_vary_move_the_bias_alone(value: float) -> None:
+    x, e = torch.full((50, 1, 9, 3), value, dtype=torch.float64), drawn(50, 1, 2, 3) + 4
+    weight, offset = fitted_change(sums_of(x, e, parts=5), 0.01, intercept=True)
+    assert weight.abs().max() < 1e-3
+    after = e - (weight @ x + offset[..., None])
+    torch.testing.assert_close(after.mean((0, 3)), torch.zeros(1, 2, dtype=torch.float64))
+    assert after.square().sum() <= e.square().sum()

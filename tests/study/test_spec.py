@@ -74,6 +74,20 @@ def test_two_ladders_are_refused() -> None:
         make_spec({"rung": 0.9, "rung_step": 0.125})
 
 
+@pytest.mark.parametrize(("option", "value"), [("rung_step", 1e-12), ("rung_step", 0.0005), ("rung", 0.999)])
+def test_a_ladder_has_so_many_rungs_and_no_more(option: str, value: float) -> None:
+    assert make_spec({"rung_step": 0.0025, "keep": "0.25"}).rungs_above(0.25) == 299
+    with pytest.raises(
+        UserError, match=r"^--rung(-step)? .*: more than 300 rungs down to --keep macs=0.25; give larger"
+    ):
+        make_spec({option: value, "keep": "0.25"})
+
+
+def test_a_file_of_ones_own_is_never_taken_for_a_shipped_preset(tmp_path: Path) -> None:
+    (tmp_path / "quick.toml").write_text('datasets = ["mnist"]\nmodels = ["lenet5"]')
+    assert make_spec({"preset": str(tmp_path / "quick.toml")}).preset == "quick.toml"
+
+
 def test_epochs_by_rung_as_typed_and_as_filed(tmp_path: Path) -> None:
     assert make_spec({"rung_epochs": "3,2,1"}).rung_epochs == "3,2,1"
     assert make_spec({}, toml(tmp_path, "rung-epochs = [3, 2, 1]")).rung_epochs == "3,2,1"
