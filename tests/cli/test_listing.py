@@ -59,7 +59,7 @@ def test_an_unknown_kind() -> None:
 
 def test_options_are_listed() -> None:
     text = listing("criteria", ())
-    assert "curvature=sampled" in text and "strength=0.001" in text and "p=2.0" in text
+    assert "curvature=sampled" in text and "strength=0.0001" in text and "p=2.0" in text
     assert "width=1.0" in listing("models", ())
 
 

@@ -56,7 +56,7 @@ def strength_of(criterion: str) -> float:
 
 @pytest.fixture(scope="module")
 def made(tiny: Make, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Choice]:
-    spec = tiny(tmp_path_factory.mktemp("tune"), criteria="random l1", keep="0.9")
+    spec = tiny(tmp_path_factory.mktemp("tune"), criteria="random l1:strength=0.001", keep="0.9")
     (found,) = tune(spec, Progress())
     return spec, found
 
@@ -105,7 +105,8 @@ def test_of_equals_the_one_nearest_to_the_middle_and_a_diverging_one_leaves_the_
     tiny: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     jobs = faked(monkeypatch, lambda criterion: None if strength_of(criterion) > 0.01 else 0.5)
-    spec = tiny(tmp_path, criteria="l1 obd+l1:strength=0.1 shuffle:l1", seeds="0-1", keep="0.9,0.8")
+    criteria = "l1:strength=0.001 obd+l1:strength=0.1 shuffle:l1:strength=0.001"
+    spec = tiny(tmp_path, criteria=criteria, seeds="0-1", keep="0.9,0.8")
     one, other = tune(spec, Progress())
     assert one.validation == {"1e-05": 0.5, "0.0001": 0.5, "0.001": 0.5, "0.01": 0.5, "0.1": None}
     assert (one.value, one.trials, one.seeds) == (1e-3, 20, (1000, 1001))
@@ -121,7 +122,7 @@ def test_of_equals_the_one_nearest_to_the_middle_and_a_diverging_one_leaves_the_
 
 def test_a_strength_that_did_nothing_is_marked(tiny: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     faked(monkeypatch, lambda criterion: 1 - strength_of(criterion), idle=lambda name: strength_of(name) < 5e-4)
-    (one,) = tune(tiny(tmp_path, criteria="l1", seeds="0", keep="0.9"), Progress())
+    (one,) = tune(tiny(tmp_path, criteria="l1:strength=0.001", seeds="0", keep="0.9"), Progress())
     assert one.ineffective == (1e-5, 1e-4)
     lines = table([one]).splitlines()
     assert "1e-05 100.00 *~" in lines[2] and "0.0001 99.99 ~" in lines[2] and lines[2].count("~") == 2
@@ -132,7 +133,7 @@ def test_to_go_on_from_an_end_adds_to_what_was_tried(
     tiny: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     faked(monkeypatch, lambda criterion: {1e-5: 0.8, 1e-6: 0.7}.get(strength_of(criterion), 0.5))
-    tune(tiny(tmp_path, criteria="l1", seeds="0", keep="0.9"), Progress())
+    tune(tiny(tmp_path, criteria="l1:strength=0.001", seeds="0", keep="0.9"), Progress())
     (one,) = tune(tiny(tmp_path, criteria="l1:strength=1e-05", seeds="0", keep="0.9"), Progress())
     assert [float(text) for text in one.validation] == [1e-7, 1e-6, *TRIED]
     assert (one.value, one.at_an_end, one.trials) == (1e-5, False, 7)
@@ -203,7 +204,7 @@ def test_a_best_strength_at_an_end_is_said_with_how_to_go_on(
     tiny: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     faked(monkeypatch, lambda criterion: 0.5 - strength_of(criterion))
-    (one,) = tune(tiny(tmp_path, criteria="l1", seeds="0", keep="0.9"), Progress())
+    (one,) = tune(tiny(tmp_path, criteria="l1:strength=0.001", seeds="0", keep="0.9"), Progress())
     assert one.value == 1e-5
     end = "an end of its range; to extend the range, tune again with --criteria l1:strength=1e-05"
     assert table([one]).splitlines()[-1] == f"digits x lenet5: the best strength is at {end}"
