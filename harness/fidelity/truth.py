@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from prunebench.data.splits import Split
-from prunebench.errors import CellError
+from prunebench.errors import CellError, DamagedFileError
 from prunebench.fidelity.oracle import loss_changes
 from prunebench.pruning.network import Network
 from prunebench.records.stage import FACTS
@@ -52,16 +52,18 @@ def read_truth(trajectory: Trajectory) -> Truth:
     """Read a block's truth from the store; if absent, compute it on the dense network and store it."""
     key = truth_key(trajectory)
     file = trajectory.store.stage(key) / FACTS
-    found = trajectory.store.stored(file, _read)
-    if found is None:
-        network = trajectory.network(trajectory.plan.dense())
-        with alone(Step(key, "oracle"), trajectory.store):
-            if not file.exists():
-                truth = _compute(trajectory, network)
-                text = truth.model_copy(update={"parents": (trajectory.plan.dense().key,)}).model_dump_json()
-                trajectory.store.finish_stage(key, lambda folder: (folder / FACTS).write_text(text))
-        found = _read(file)
-    return found
+    if file.exists():
+        try:
+            return _read(file)
+        except DamagedFileError as error:
+            trajectory.store.set_aside(file.parent, error)
+    network = trajectory.network(trajectory.plan.dense())
+    with alone(Step(key, "oracle"), trajectory.store):
+        if not file.exists():
+            truth = _compute(trajectory, network)
+            text = truth.model_copy(update={"parents": (trajectory.plan.dense().key,)}).model_dump_json()
+            trajectory.store.finish_stage(key, lambda folder: (folder / FACTS).write_text(text))
+    return _read(file)
 
 
 def _read(file: Path) -> Truth:

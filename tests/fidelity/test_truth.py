@@ -70,3 +70,11 @@ def test_it_is_computed_once(trajectory: Trajectory, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(module, "_compute", never)
     assert read_truth(trajectory) == first
     assert Path(trajectory.store.stage(module.truth_key(trajectory)) / "facts.json").is_file()
+
+
+def test_a_damaged_truth_is_set_aside_and_computed_again(trajectory: Trajectory) -> None:
+    found, folder = read_truth(trajectory), trajectory.store.stage(module.truth_key(trajectory))
+    (folder / "facts.json").write_text('{"seconds": 1')
+    again = read_truth(trajectory)
+    assert again.groups == found.groups and again.pictures == found.pictures
+    assert folder.with_name(f"{folder.name}.damaged").exists() and read_truth(trajectory) == again

@@ -241,6 +241,8 @@ def test_what_killed_processes_left_is_deleted(tmp_path: Path) -> None:
     (tmp_path / "stages" / "b.part" / "facts.json").touch()
     (tmp_path / "tmp1.part").touch()
     (store.record_path(record()).parent / "tmp2.part").touch()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "tmp3.part").touch()
     assert store.forget_leftovers() and not store.forget_leftovers()
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == kept
     assert list((tmp_path / "stages").iterdir()) == []

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,12 +17,13 @@ import pytest
 from prunebench.errors import UserError
 from prunebench.plugins.registry import Registry
 from prunebench.processes import time_limit
-from prunebench.study.grid import make_grid
+from prunebench.study.at_work import Step
+from prunebench.study.grid import Job, make_grid
 from prunebench.study.progress import Progress
 from prunebench.study.run import run
 from prunebench.study.store import Store
 from prunebench.study.worker import place_in
-from prunebench.study.workers import _cause
+from prunebench.study.workers import Workers, _cause
 
 Make = Callable[..., Any]
 PLUGIN = """
@@ -105,6 +107,30 @@ def test_after_a_kill_one_worker_is_used_once(tiny: Make, tmp_path: Path, monkey
     (Store(tmp_path).folder / "stages" / "key.lock").touch()  # a script that calls is not imported by a worker
     assert run(make_grid(spec), Progress())[0].status == "ok"
     assert len(used) == 1
+
+
+def died(workers: Workers, job: Job | None, step: Step | None, ready: bool) -> None:
+    worker = SimpleNamespace(job=job, step=step, ready=ready, end=lambda: None)
+    workers.workers.append(worker)  # type: ignore[arg-type]
+    workers._died(worker, "was killed, perhaps for lack of memory", "")  # type: ignore[arg-type]
+    assert worker not in workers.workers
+
+
+def test_the_death_of_a_worker_ends_the_run_only_where_it_would_come_again(
+    tiny: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    workers = Workers(make_grid(tiny(tmp_path, criteria="magnitude")), None, Progress())
+    job = workers.jobs.popleft()
+    died(workers, None, None, ready=True)  # idle
+    assert not workers.failed and not workers.jobs
+    died(workers, job, None, ready=False)  # as where it waits for another worker's dense training
+    assert not workers.failed and list(workers.jobs) == [job]
+    with pytest.raises(UserError, match=r"was killed.* while it prepared digits x lenet5 \| magnitude \| seed 0"):
+        died(workers, job, None, ready=False)
+    with pytest.raises(UserError, match="while it started"):
+        died(workers, None, None, ready=False)
+    died(workers, job, Step("key", "rung 1"), ready=False)
+    assert workers.failed == {"key": "rung 1: was killed, perhaps for lack of memory"}
 
 
 def test_errors_of_input_end_the_run_as_without_workers(tiny: Make, tmp_path: Path) -> None:
