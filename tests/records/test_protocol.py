@@ -49,3 +49,10 @@ def test_shares_of_zero_are_refused(name: str) -> None:
 def test_unknown_options_are_refused() -> None:
     with pytest.raises(ValidationError):
         Protocol.model_validate({"epoch": 3})
+
+
+def test_options_younger_than_results_stand_in_no_record_at_their_defaults() -> None:
+    """Else reports would part old and new runs of one protocol."""
+    younger = {"optimiser": "adam", "constant_rate": True, "rung_step": 0.1, "repair": "bias"}
+    assert not younger.keys() & Protocol().facts().keys()
+    assert younger.items() <= Protocol.model_validate(younger).facts().items()

@@ -17,7 +17,7 @@ from torch import Tensor
 from prunebench.data.loaded import Loaded
 from prunebench.data.pictures import Pictures
 from prunebench.records.files import read_data
-from prunebench.study.data_files import LARGEST, choose_pictures, describe
+from prunebench.study.data_files import LARGEST, _names, choose_pictures, describe
 from prunebench.study.grid import make_grid
 from prunebench.study.progress import Progress
 from prunebench.study.run import run
@@ -82,3 +82,8 @@ def test_a_run_notes_its_data_once_and_thumbnails_change_no_key(tiny: Callable[.
     before = path.stat().st_ino  # another file is put in place of an old one
     records(thumbnails=2)
     assert path.stat().st_ino == before and "thumbnails" not in json.dumps(first[0].protocol)
+
+
+def test_every_class_gets_a_name_of_its_own() -> None:
+    assert _names(["a (2)", "a", "a", "a (2)"]) == ("a (2)", "a", "a (3)", "a (2) (3)")
+    assert len(set(_names(["", "0", "1", "", "b" * 2000, "b" * 2000]))) == 6

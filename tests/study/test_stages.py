@@ -233,3 +233,16 @@ def test_the_keys_of_a_protocol_version_stay(name: str, monkeypatch: pytest.Monk
     monkeypatch.setattr(stages, "identity", lambda thing: getattr(thing, "name", type(thing).__name__))
     assert stages.PROTOCOL_VERSION == 1
     assert point(name).key == PINNED[name]
+
+
+@pytest.mark.parametrize(("name", "shared"), [("l1", 1), ("magnitude", 2), ("obd+l1", 2)])
+def test_a_regulariser_of_sparse_training_sees_no_group_that_stays_whole(name: str, shared: int) -> None:
+    whole, some = (keys(point(name, coupled=coupled)) for coupled in (True, False))
+    assert [a == b for a, b in zip(whole, some, strict=True)] == [True] * shared + [False] * (len(whole) - shared)
+
+
+def test_scores_that_see_no_whole_group_have_keys_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pinned as the keys above. Once these scores saw all groups, and some drew other numbers."""
+    monkeypatch.setattr(stages, "_packages", dict)
+    monkeypatch.setattr(stages, "identity", lambda thing: getattr(thing, "name", type(thing).__name__))
+    assert point("magnitude", coupled=False).key == "2490940be4d411121d771afe"
