@@ -40,7 +40,10 @@ from prunebench.words import in_python_words
 
 log = logging.getLogger("prunebench")
 
-OPTIONS = ("repair", "ranking", "floor", "round_to", "coupled", "calibration", "calibration_batch", "normalise")
+OPTIONS = (
+    *("repair", "ranking", "normalise_scores", "floor", "round_to", "coupled"),
+    *("calibration", "calibration_batch", "normalise"),
+)
 
 
 def prune(
@@ -70,8 +73,8 @@ def prune(
         seed: of what is drawn: the calibration pictures out of more, random scores, and the order of equal scores.
         shape: (channels, height, width) of a picture; with it, criteria that use no data need no pictures.
         plugin: files or modules with more criteria.
-        options: `ranking`, `floor`, `round_to`, `coupled`, `calibration`, `calibration_batch`, `normalise` for bytes,
-            and `repair` for a repair after the cut, which needs pictures.
+        options: `ranking` and with it `normalise_scores`, `floor`, `round_to`, `coupled`, `calibration`,
+            `calibration_batch`, `normalise` for bytes, and `repair` for a repair after the cut, which needs pictures.
 
     Raises:
         UserError: the network cannot be pruned, the keep is out of reach, or an argument cannot be used.

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import torch
@@ -22,10 +22,9 @@ from prunebench.pruning.cost import Costs
 from prunebench.pruning.masks import KeptWeights
 from prunebench.pruning.network import Network
 from prunebench.records.budget import Keep
-from prunebench.records.names import ScoreRanking
+from prunebench.records.names import ScoreNorm, ScoreRanking
 from prunebench.seeding import generator
 
-Normalise = Literal["none", "l2", "mean", "max"]
 PER = ("per-cost", "per-memory")  # rankings that divide a score by the cost that the removal saves
 Pool = Network | KeptWeights  # `kept` holds the units to choose from
 Lot = Callable[[str], torch.Generator]  # by group, so that the draw of a group depends on no other group
@@ -43,11 +42,11 @@ class Ranking:
     """
 
     name: ScoreRanking = "local"
-    normalise: Normalise = "none"
+    normalise: ScoreNorm = "none"
 
     def __post_init__(self) -> None:
         check_choice("a published ranking", "ranking", self.name, get_args(ScoreRanking))
-        check_choice("a published ranking", "normalise", self.normalise, get_args(Normalise))
+        check_choice("a published ranking", "normalise", self.normalise, get_args(ScoreNorm))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ Metric = Literal["macs", "params", "units", "weights"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
 ScoreRanking = Literal["local", "per-cost", "per-memory", "global"]  # rankings that papers use
 RankingName = Literal[ScoreRanking, "published"]
+ScoreNorm = Literal["none", "l2", "mean", "max"]
 RANKINGS: tuple[RankingName, ...] = get_args(RankingName)
 RepairName = Literal["none", "batchnorm", "bias", "least-squares"]
 OptimiserName = Literal["sgd", "adam", "adamw"]

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
 
-from prunebench.records.names import OptimiserName, RankingName, RepairName
+from prunebench.records.names import OptimiserName, RankingName, RepairName, ScoreNorm
 from prunebench.records.validation import Frozen, Name, Scalar, first_fault
 
 PROTOCOL_VERSION = 1
@@ -14,7 +14,7 @@ Every stage key and every record holds it. Results of several versions are never
 """
 
 
-LATER = frozenset({"optimiser", "constant_rate", "rung_step", "repair"})
+LATER = frozenset({"optimiser", "constant_rate", "rung_step", "repair", "normalise_scores"})
 """Options younger than some results. At their defaults they stand in no key and no record, so that these stay valid."""
 
 
@@ -67,6 +67,9 @@ class Protocol(Frozen):
         0.3, description="peak rate of fine-tuning, as a share of the dense peak; swept: as `prunebench sweep` chose"
     )
     ranking: RankingName = Field("local", description="how units of different layers are ranked together")
+    normalise_scores: ScoreNorm = Field(
+        "none", description="statistic that divides the scores of each layer before a global ranking compares layers"
+    )
     coupled: bool = Field(True, description="prune units that several layers write (residual streams)")
     restart: bool = Field(False, description="prune each keep in one cut, without a ladder, with the same epochs")
     repair: RepairName = Field("none", description="repair of a network after every cut, before it is trained")

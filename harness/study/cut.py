@@ -89,7 +89,8 @@ class Cutter:
         return structure.remove(parent, random_like(counts, pool, generator(self.seed, "shuffle", stage.label)))
 
     def _rule(self, score: AnyCriterion) -> Rule:
-        ranking = score.published if self.protocol.ranking == "published" else Ranking(self.protocol.ranking)
+        asked = self.protocol
+        ranking = score.published if asked.ranking == "published" else Ranking(asked.ranking, asked.normalise_scores)
         return replace(self.structure.rule, ranking=ranking)
 
     def scored(

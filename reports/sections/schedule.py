@@ -39,13 +39,18 @@ def _row(protocol: dict[str, Any]) -> tuple[str, ...]:
         _stage_cell(protocol.get("sparse_epochs", 0), peak * protocol.get("sparse_rate", 0)),
         _stage_cell(protocol.get("rung_epochs", 0), peak * protocol.get("finetune_rate", 0)),
         _stage_cell(protocol.get("finetune_epochs", 0), peak * protocol.get("finetune_rate", 0)),
-        ("once for each keep; rungs' epochs join fine-tuning" if restart else _ladder(protocol)) + _repair(protocol),
+        ("once for each keep; rungs' epochs join fine-tuning" if restart else _ladder(protocol)) + _norm(protocol) + _repair(protocol),
     )
 
 
 def _ladder(protocol: dict[str, Any]) -> str:
     step = protocol.get("rung_step", 0)
     return f"ladder of {100 * step:.3g} % of the dense network" if step else f"ladder of x{protocol.get('rung', 0):g}"
+
+
+def _norm(protocol: dict[str, Any]) -> str:
+    how = protocol.get("normalise_scores", "none")
+    return "" if how == "none" else f"; scores over each layer's {how}"
 
 
 def _repair(protocol: dict[str, Any]) -> str:

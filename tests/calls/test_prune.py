@@ -56,6 +56,22 @@ def test_the_harness_removes_the_same_units(criterion: str, ranking: Any) -> Non
     assert all(torch.equal(a, b) for a, b in zip(found.parameters(), cut.model.parameters(), strict=True))
 
 
+def test_a_global_ranking_may_divide_each_layers_scores_by_a_statistic() -> None:
+    """`group_norm` was published with the mean of each group; other criteria may be ranked like it."""
+    model = small()
+    with torch.no_grad():
+        model[3].weight.mul_(5)
+
+    def widths(criterion: str, **options: Any) -> Any:
+        return Pruned.of(prune(model, shape=(1, 8, 8), criterion=criterion, keep={"units": 0.5}, **options)).widths
+
+    as_published = widths("group_norm", ranking="published")
+    assert widths("group_norm", ranking="global", normalise_scores="mean") == as_published
+    assert widths("group_norm", ranking="global") != as_published
+    found = {how: widths("magnitude", ranking="global", normalise_scores=how) for how in ("none", "mean", "max", "l2")}
+    assert found["none"]["0"][1] < found["mean"]["0"][1]  # the enlarged second convolution no longer wins
+
+
 def test_calibration_pictures_and_batches_are_those_of_the_harness() -> None:
     protocol = Protocol(calibration=100, calibration_batch=16)
     task = make_task("digits", "lenet5", protocol, Source(Path("/nowhere")))

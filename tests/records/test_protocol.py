@@ -53,6 +53,6 @@ def test_unknown_options_are_refused() -> None:
 
 def test_options_younger_than_results_stand_in_no_record_at_their_defaults() -> None:
     """Else reports would part old and new runs of one protocol."""
-    younger = {"optimiser": "adam", "constant_rate": True, "rung_step": 0.1, "repair": "bias"}
+    younger = {"optimiser": "adam", "constant_rate": True, "rung_step": 0.1, "repair": "bias", "normalise_scores": "l2"}
     assert not younger.keys() & Protocol().facts().keys()
     assert younger.items() <= Protocol.model_validate(younger).facts().items()

@@ -74,6 +74,13 @@ def test_two_ladders_are_refused() -> None:
         make_spec({"rung": 0.9, "rung_step": 0.125})
 
 
+@pytest.mark.parametrize("ranking", ["local", "per-cost", "per-memory", "published"])
+def test_scores_are_normalised_by_choice_under_a_global_ranking_alone(ranking: str) -> None:
+    assert make_spec({"ranking": "global", "normalise_scores": "max"}).normalise_scores == "max"
+    with pytest.raises(UserError, match=r"--normalise-scores max: .*; add --ranking global"):
+        make_spec({"ranking": ranking, "normalise_scores": "max"})
+
+
 @pytest.mark.parametrize(("option", "value"), [("rung_step", 1e-12), ("rung_step", 0.0005), ("rung", 0.999)])
 def test_a_ladder_has_so_many_rungs_and_no_more(option: str, value: float) -> None:
     assert make_spec({"rung_step": 0.0025, "keep": "0.25"}).rungs_above(0.25) == 299

@@ -113,6 +113,7 @@ SAME, OTHER_POINT, OTHER_SPARSE, OTHER_DENSE = 3, 2, 1, 0
         ("finetune_epochs", 3, OTHER_POINT),
         ("finetune_rate", 0.5, OTHER_POINT),
         ("ranking", "global", OTHER_POINT),
+        ("normalise_scores", "mean", OTHER_POINT),
         ("repair", "bias", OTHER_POINT),
         ("coupled", False, OTHER_POINT),
         ("restart", True, OTHER_POINT),

@@ -40,6 +40,10 @@ def test_a_repair_after_every_cut(make: SimpleNamespace) -> None:
     assert rows(make, repair="least-squares")[1][7] == "ladder of x0.8; then repaired: least-squares"
 
 
+def test_scores_that_were_normalised_by_layer(make: SimpleNamespace) -> None:
+    assert rows(make, normalise_scores="mean")[1][7] == "ladder of x0.8; scores over each layer's mean"
+
+
 def test_a_new_classifier(make: SimpleNamespace) -> None:
     _, row = rows(make, frozen_epochs=3, frozen_rate=0.5)
     assert row[2] == "3 at 0.05"
