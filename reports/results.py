@@ -143,7 +143,7 @@ def gather_results(
         source=source,
         records=tuple(latest.values()),
         failures=tuple(failed.values()),
-        latencies=_group_latencies(latencies),
+        latencies=group_latencies(latencies),
         preset=preset,
         command=command,
         superseded=len({record.key for record in seen if record.status != "failed"}) - len(latest),
@@ -160,7 +160,8 @@ def _check_finished(record: Record, source: str) -> None:
         raise UserError(f"{source}: corrupt record {record.key}: finished, but without accuracy or costs")
 
 
-def _group_latencies(latencies: Iterable[Latency]) -> dict[str, tuple[Latency, ...]]:
+def group_latencies(latencies: Iterable[Latency]) -> dict[str, tuple[Latency, ...]]:
+    """Group latencies by the record's key. Of one setting of a record, the last measurement counts."""
     unique = {(x.key, x.machine, x.backend, x.batch, x.threads): x for x in latencies}
     grouped: dict[str, list[Latency]] = {}
     for latency in unique.values():

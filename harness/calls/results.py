@@ -2,17 +2,20 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import torch
 from torch import nn
 
-from prunebench.calls.arguments import check_flags, check_folder, check_number, read_plugins, read_seed
+from prunebench.calls.arguments import check_flags, check_folder, check_number, check_options, read_plugins, read_seed
 from prunebench.calls.keeps import read_keep
 from prunebench.calls.own import Own
 from prunebench.calls.pruned import Pruned, with_facts
-from prunebench.errors import UserError
+from prunebench.calls.session import settings_kept
+from prunebench.errors import UserError, unknown
 from prunebench.paths import absolute
 from prunebench.plugins.model import Model
 from prunebench.plugins.registry import load_registry
@@ -20,15 +23,21 @@ from prunebench.records.latency import Latency
 from prunebench.records.record import Record
 from prunebench.records.tuning import read_tunings
 from prunebench.reports.reading import read_latencies, read_results
-from prunebench.reports.results import Results as Found, gather_results
-from prunebench.study.grid import Grid
-from prunebench.study.networks import load, rebuild
+from prunebench.reports.results import Results as Found, gather_results, group_latencies
+from prunebench.study.grid import Grid, find_device
+from prunebench.study.networks import allowed_model, load, rebuild
 from prunebench.study.run import about, requested
+from prunebench.study.spec import make_spec
+from prunebench.study.store import Store
+from prunebench.timing.stored import time_records
+from prunebench.timing.timer import Stopwatch
 from prunebench.words import in_python_words, python_words
 
 if TYPE_CHECKING:  # tables and figures take seconds to import, so each method imports its own
     import altair as alt
     import pandas as pd
+
+SETTINGS = ("device", "backend", "timing_batch", "timing_rounds", "threads")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -105,6 +114,32 @@ class Results:
         write_report(self.found, place, margin / 100, parquet, lang=lang)
         return place / "index.html"
 
+    @in_python_words()
+    def time(self, **setting: Any) -> Self:
+        """Time every network on this machine, in turn with its dense network. Returns these results with the timings.
+
+        `summary()` then has the speed-ups, and `report()` its section on speed. The timings stay in the results folder.
+        Networks of equal widths are timed once. Keep the machine idle meanwhile.
+
+        Args:
+            setting: `device`, `backend`, `timing_batch`, `timing_rounds` and `threads`, as of a run.
+
+        Raises:
+            UserError: a setting cannot be used here, or no network can be timed.
+        """
+        for name in setting:
+            if name not in SETTINGS:
+                raise unknown("argument", name, SETTINGS, where="time")
+        check_options(setting)
+        spec = make_spec(setting, default_preset="")
+        with settings_kept():
+            torch.set_num_threads(spec.threads)
+            device, rounds = find_device(spec.device), spec.timing_rounds
+            watch = Stopwatch(Store(self.folder), device, spec.backend, spec.timing_batch, rounds)
+            latencies = time_records(self.records, watch, self._model)
+        before = chain.from_iterable(self.found.latencies.values())
+        return replace(self, found=replace(self.found, latencies=group_latencies((*before, *latencies))))
+
     def plot(self) -> "alt.TopLevelMixin":
         """Draw accuracy against the keep, with intervals. Raises `UserError` where no point is finished."""
         from prunebench.reports.figures.accuracy import accuracy_drawing
@@ -177,7 +212,7 @@ class Results:
             own.models({record.cell.model: model}, "model")
             return rebuild(folder, own.plugins[0]).model.eval()
         if record.cell.model in self.models:
-            return rebuild(folder, self.models[record.cell.model].without_weights()).model.eval()
+            return rebuild(folder, self._model(record.cell.model, folder)).model.eval()
         try:
             return load(folder, self.plugin)
         except UserError as error:
@@ -185,6 +220,11 @@ class Results:
                 raise
             cure = "give the network or function that the run was given, as in network(..., model=network)"
             raise UserError(f"'{record.cell.model}' is not a registered model: {cure}") from error
+
+    def _model(self, label: str, folder: Path) -> Model:
+        """Find the model of a saved network: of this run's objects, else registered."""
+        own = self.models.get(label)
+        return allowed_model(label, folder, self.plugin) if own is None else own.without_weights()
 
     def __str__(self) -> str:
         from prunebench.reports.output.overview import overview

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from tabulate import tabulate
@@ -20,6 +21,7 @@ from prunebench.reports.formatting import duration
 from prunebench.reports.output.writing import refuse_results_folder, write_report
 from prunebench.seeding import RACE_SEEDS
 from prunebench.study.grid import find_device, make_grid
+from prunebench.study.networks import allowed_model
 from prunebench.study.progress import Progress
 from prunebench.study.spec import Spec
 from prunebench.study.store import Store
@@ -146,7 +148,7 @@ def _timed(confirmation: Confirmation, records: tuple[Record, ...]) -> tuple[Lat
         watch = Stopwatch(
             Store(spec.results), find_device(spec.device), spec.backend, spec.timing_batch, spec.timing_rounds
         )
-        return tuple(time_records(records, watch, spec.plugin, spec.models))
+        return tuple(time_records(records, watch, partial(allowed_model, plugins=spec.plugin, models=spec.models)))
     except UserError as error:
         log.warning("the chosen network is not timed: %s", error)
         return ()

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, cast, get_args
 
@@ -92,6 +93,7 @@ def time_(
     from prunebench.reports.output.speed import speed_text
     from prunebench.reports.reading import read_results
     from prunebench.study.grid import find_device
+    from prunebench.study.networks import allowed_model
     from prunebench.study.store import Store
     from prunebench.timing.stored import time_records
     from prunebench.timing.timer import Stopwatch
@@ -103,7 +105,8 @@ def time_(
     results = read_results(source)
     torch.set_num_threads(threads)
     watch = Stopwatch(Store(source), find_device(device), cast(Backend, backend), batch, rounds)
-    latencies = time_records(results.records, watch, tuple(plugin or ()), model or [])
+    find = partial(allowed_model, plugins=tuple(plugin or ()), models=model or [])
+    latencies = time_records(results.records, watch, find)
     typer.echo(speed_text(replace(results, latencies={one.key: (one,) for one in latencies})))
 
 

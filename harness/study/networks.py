@@ -132,21 +132,17 @@ def read_origin(folder: Path) -> Origin | None:
 def load_network(folder: Path | str, plugins: tuple[str, ...] = (), models: Collection[str] = ()) -> Network:
     """Load a saved network as `load` does, with its remaining units and masks."""
     folder = Path(folder)
-    return rebuild(folder, _allowed_model(_origin(folder).model, folder, plugins, models))
+    return rebuild(folder, allowed_model(_origin(folder).model, folder, plugins, models))
 
 
 def rebuild(folder: Path, model: Model) -> Network:
     """Load a network that a run saved, with the model that it is of; raises `UserError` as `load` does."""
-    dense = _dense(_origin(folder), folder, model)
+    dense = dense_network(_origin(folder), folder, model)
     return load_into(dense.model, dense.table, folder)
 
 
-def dense_network(origin: Origin, folder: Path, plugins: tuple[str, ...], models: Collection[str]) -> Network:
+def dense_network(origin: Origin, folder: Path, model: Model) -> Network:
     """Build the dense network of a saved one, with fresh weights. folder: of the saved network, for its groups."""
-    return _dense(origin, folder, _allowed_model(origin.model, folder, plugins, models))
-
-
-def _dense(origin: Origin, folder: Path, model: Model) -> Network:
     from prunebench.pruning.analysis import analyse
 
     try:
@@ -193,8 +189,11 @@ def _function(label: str) -> tuple[str, str]:
     return module.removesuffix(".py"), function
 
 
-def _allowed_model(label: str, folder: Path, plugins: tuple[str, ...], models: Collection[str]) -> Model:
-    """Find a saved network's model by its label, without importing what only the label names."""
+def allowed_model(label: str, folder: Path, plugins: tuple[str, ...] = (), models: Collection[str] = ()) -> Model:
+    """Find a saved network's model by its label, without importing what only the label names.
+
+    Raises `UserError` as `check_allowed` does.
+    """
     from prunebench.plugins.registry import get_model, load_registry
 
     check_allowed(label, folder, plugins, models)

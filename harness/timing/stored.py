@@ -1,40 +1,41 @@
 """Times the networks of a results folder, without its data: networks of equal widths once."""
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from prunebench.errors import UserError, reason
+from prunebench.plugins.model import Model
 from prunebench.pruning.network import Network
 from prunebench.pruning.removal import remove
 from prunebench.records.latency import Latency
 from prunebench.records.record import Record
-from prunebench.study.networks import Origin, check_allowed, dense_network, read_origin
+from prunebench.study.networks import Origin, allowed_model, dense_network, read_origin
 from prunebench.timing.latency import Call
 from prunebench.timing.timer import Stopwatch, units_of
 
 log = logging.getLogger("prunebench")
 
 Shape = tuple[Origin, tuple[tuple[str, int], ...]]
+FindModel = Callable[[str, Path], Model]  # (label, folder of the saved network) -> the model that builds it
 
 
-def time_records(
-    records: Sequence[Record], watch: Stopwatch, plugins: tuple[str, ...] = (), models: Collection[str] = ()
-) -> list[Latency]:
+def time_records(records: Sequence[Record], watch: Stopwatch, find: FindModel = allowed_model) -> list[Latency]:
     """Time the network of every record, in turn with its dense network.
 
     The latencies of each shape are kept in the folder at once. A shape that fails is named, and the others are timed.
     The weights do not matter, so networks need not be saved. Single weights are left out: dense kernels compute the
-    zeros. plugins, models: code that is allowed, as in `prunebench.load`.
+    zeros. find: gives the model of a network; raises `UserError` where its code is not allowed.
 
-    Raises `UserError` where nothing can be timed, and before any timing where a model is not allowed.
+    Raises `UserError` where nothing can be timed, and before any timing where a model is not found.
     """
     shapes, failed = _shapes(records, watch)
     for (origin, _), alike in shapes.items():
-        check_allowed(origin.model, watch.store.stage(alike[0].network), plugins, models)
-    timing, latencies = _Timing(watch, plugins, models), list[Latency]()
+        find(origin.model, watch.store.stage(alike[0].network))
+    timing, latencies = _Timing(watch, find), list[Latency]()
     for number, ((origin, _), alike) in enumerate(sorted(shapes.items(), key=lambda one: one[0][0].model), 1):
         where = f"[{number}/{len(shapes)}] {origin.model}"
         try:
@@ -76,15 +77,15 @@ class _Timing:
     """Times networks one by one; builds a dense network once for all of its pruned ones that follow."""
 
     watch: Stopwatch
-    plugins: tuple[str, ...]
-    models: Collection[str]
+    find: FindModel
     dense: tuple[Origin, Network, Call] | None = None
 
     def measure(self, origin: Origin, record: Record) -> Latency:
         """Time the network of a record in turn with its dense network."""
         watch = self.watch
         if self.dense is None or self.dense[0] != origin:
-            network = dense_network(origin, watch.store.stage(record.network), self.plugins, self.models)
+            folder = watch.store.stage(record.network)
+            network = dense_network(origin, folder, self.find(origin.model, folder))
             network.model.to(watch.device)
             self.dense = origin, network, watch.runner(network.model, _picture(origin))
         _, network, call = self.dense

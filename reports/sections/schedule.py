@@ -39,7 +39,9 @@ def _row(protocol: dict[str, Any]) -> tuple[str, ...]:
         _stage_cell(protocol.get("sparse_epochs", 0), peak * protocol.get("sparse_rate", 0)),
         _stage_cell(protocol.get("rung_epochs", 0), peak * protocol.get("finetune_rate", 0)),
         _stage_cell(protocol.get("finetune_epochs", 0), peak * protocol.get("finetune_rate", 0)),
-        ("once for each keep; rungs' epochs join fine-tuning" if restart else _ladder(protocol)) + _norm(protocol) + _repair(protocol),
+        ("once for each keep; rungs' epochs join fine-tuning" if restart else _ladder(protocol))
+        + _norm(protocol)
+        + _repair(protocol),
     )
 
 

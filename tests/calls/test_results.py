@@ -38,6 +38,33 @@ def test_tables_are_of_this_run(found: Results) -> None:
     assert found.failures == ()
 
 
+def test_networks_are_timed_in_turn_with_the_dense_one(found: Results) -> None:
+    threads = torch.get_num_threads()
+    timed = found.time(timing_batch=2, timing_rounds=4, threads=2)
+    assert torch.get_num_threads() == threads
+    assert found.found.latencies == {} and {one.key for one in timed.records} == set(timed.found.latencies)
+    (latency,) = timed.found.latencies[timed.records[0].key]
+    assert (latency.batch, latency.threads, len(latency.ratios)) == (2, 2, 4)
+    assert (timed.summary()["measured"] > 0).all()
+    again = timed.time(timing_batch=3, timing_rounds=4).found.latencies[timed.records[0].key]
+    assert [one.batch for one in again] == [2, 3]
+    assert len(Results.read(found.folder).found.latencies) == 8
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"rounds": 3}, "unknown argument 'rounds' in time; did you mean 'timing_rounds'"),
+        ({"timing_rounds": 1}, "timing_rounds=1: "),
+        ({"backend": "onxx"}, "backend='onxx': "),
+        ({"device": "tpu"}, "device='tpu': unknown device"),
+    ],
+)
+def test_a_setting_that_cannot_be_timed_in(found: Results, setting: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        found.time(**setting)
+
+
 def test_it_shows_itself_in_the_words_of_python(found: Results, monkeypatch: pytest.MonkeyPatch) -> None:
     text, html = str(found), found._repr_html_()
     assert repr(found) == text and text.startswith("pictures x mine | local ranking | keeps of MACs")

@@ -77,7 +77,7 @@ def test_two_ladders_are_refused() -> None:
 @pytest.mark.parametrize("ranking", ["local", "per-cost", "per-memory", "published"])
 def test_scores_are_normalised_by_choice_under_a_global_ranking_alone(ranking: str) -> None:
     assert make_spec({"ranking": "global", "normalise_scores": "max"}).normalise_scores == "max"
-    with pytest.raises(UserError, match=r"--normalise-scores max: .*; add --ranking global"):
+    with pytest.raises(UserError, match=r"--normalise-scores max: .*; give --ranking global"):
         make_spec({"ranking": ranking, "normalise_scores": "max"})
 
 
