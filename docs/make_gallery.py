@@ -1,4 +1,4 @@
-"""Make the gallery: real reports, with what was asked, what came out, and a picture of each page.
+"""Make the gallery: real reports as published pages, with what was asked, what came out, and a picture of each.
 
 python docs/make_gallery.py --data-root DATA [NAME ...]
 
@@ -18,10 +18,15 @@ from typing import NamedTuple
 DOCS = Path(__file__).resolve().parent
 PAGE = DOCS / "gallery.md"
 WIDTH, HEIGHT = 1280, 1600
-CUTS = """
-    --datasets folder:cifar10 --models resnet20 --weights resnet20-12fca82f.th --normalise imagenet --restart
-    --epochs 0 --sparse-epochs 0 --rung-epochs 0 --finetune-epochs 0 --seeds 0-5 --keep macs=0.9,0.7,0.5,0.3
+CIFAR = """
+    --datasets folder:cifar10-subset-png --models resnet20 --weights resnet20-12fca82f.th --normalise imagenet
+    --restart --epochs 0 --sparse-epochs 0 --rung-epochs 0
+"""
+CUTS = f"""{CIFAR} --finetune-epochs 0 --seeds 0-5 --keep macs=0.9,0.7,0.5,0.3
     --criteria magnitude,taylor,gate_taylor,group_norm,random
+"""
+GRID = f"""{CIFAR} --finetune-epochs 2 --finetune-rate 1 --train-fraction 0.2 --seeds 0-8 --keep macs=0.5,0.25
+    --criteria magnitude,random,taylor,fpgm,obd,taylor_activation,group_fisher,bn_scale
 """
 
 
@@ -34,20 +39,20 @@ class Example(NamedTuple):
 
 
 EXAMPLES = {
-    "demonstration": Example(
-        "A demonstration",
-        "The preset `quick` on scikit-learn's digits: every section of a report, and no verdict.",
-        ["--preset", "quick"],
+    "fashion": Example(
+        "Two regularisers against magnitude",
+        "Fashion-MNIST x LeNet-5, from fresh weights. Look at the figure of paired differences, and at the measured speed.",
+        ["--preset", "fashion", "--seeds", "0-5", "--criteria", "magnitude,random,l1,l0"],
+    ),
+    "grid": Example(
+        "Eight criteria on a published checkpoint",
+        "ResNet-20 on pictures of CIFAR-10, cut and trained for two epochs. Look at what stays undecided with nine seeds.",
+        GRID.split(),
     ),
     "cuts": Example(
         "A published checkpoint, cut and not trained",
-        "ResNet-20 on pictures of CIFAR-10. Look at the accuracy right after the cut, and with BatchNorm re-estimated.",
+        "The same network. Look at the accuracy right after the cut, and with BatchNorm re-estimated.",
         CUTS.split(),
-    ),
-    "fashion": Example(
-        "A comparison with all controls",
-        "Fashion-MNIST x LeNet-5. Look at 'What caused it?': fresh weights against inherited ones.",
-        ["--preset", "fashion", "--seeds", "0-5"],
     ),
 }
 
@@ -64,11 +69,14 @@ def answer(report: str) -> list[str]:
 
 def entry(name: str, example: Example, report: str) -> str:
     """Describe one report in Markdown."""
-    command = shlex.join(["prunebench", "run", *example.options, "--results", name])
+    command = shlex.join(["prunebench", "run", *example.options, "--results", name]).replace(" --", " \\\n    --")
     said = "".join(f"- {line}\n" for line in answer(report))
-    picture = f"![The report '{example.title}'](images/gallery-{name}.png)"
-    shell = f"```sh\n{command}\nprunebench report {name} -o {name}-report\n```"
-    return f"## {example.title}\n\n{example.about}\n\n{shell}\n\nThe report says:\n\n{said}\n{picture}\n"
+    picture = f"[![The report '{example.title}'](images/gallery-{name}.png)](gallery/{name}.html)"
+    shell = f"```sh\n{command}\nprunebench time {name}\nprunebench report {name} -o {name}-report\n```"
+    return (
+        f"## {example.title}\n\n{example.about} [The whole page](gallery/{name}.html).\n\n{shell}\n\n"
+        f"The report says:\n\n{said}\n{picture}\n"
+    )
 
 
 def photograph(page: Path, target: Path) -> None:
@@ -96,7 +104,9 @@ def main() -> None:
         example = EXAMPLES[name]
         results, report = f"gallery/{name}", f"gallery/{name}-report"  # relative: the report shows its source
         _prunebench(given.data_root, "run", *example.options, "--data-root", ".", "--results", results)
+        _prunebench(given.data_root, "time", results)
         _prunebench(given.data_root, "report", results, "-o", report)
+        shutil.copy(given.data_root / report / "index.html", DOCS / f"gallery/{name}.html")
         photograph(given.data_root / report / "index.html", DOCS / f"images/gallery-{name}.png")
         text += "\n" + entry(name, example, (given.data_root / report / "report.md").read_text())
     PAGE.write_text(text)

@@ -3,11 +3,13 @@
 import logging
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import torch
 
 from prunebench.data.splits import BlockData
+from prunebench.errors import DamagedFileError
 from prunebench.pruning.network import Network
 from prunebench.pruning.removal import remove
 from prunebench.pruning.selection import select
@@ -45,8 +47,11 @@ class Pace:
 
     def corrected(self, stages: Iterable[Stage], store: Store, work: Callable[[Stage], float]) -> "Pace":
         """Correct the pace by the seconds of finished stages. work: a stage's work in trained pictures."""
-        facts = ((stage, read_stage_facts(store.stage(stage.key))) for stage in stages)
-        pairs = [(fact.seconds, work(stage) * self(stage.keep)) for stage, fact in facts]
+        pairs = []
+        for stage in stages:
+            with suppress(DamagedFileError):  # a run computes such a stage anew
+                seconds = read_stage_facts(store.stage(stage.key)).seconds
+                pairs.append((seconds, work(stage) * self(stage.keep)))
         actual, estimated = (sum(column) for column in zip(*pairs, strict=True)) if pairs else (0.0, 0.0)
         if not actual or not estimated:
             return self

@@ -1,5 +1,6 @@
 """The tables that a terminal shows after a run, and again by `prunebench show RESULTS`."""
 
+import re
 import shlex
 import textwrap
 from collections.abc import Iterator
@@ -103,13 +104,27 @@ def _panel(results: Results, part: pd.DataFrame) -> tuple[str, list[list[str]]]:
 
 def _table(rows: list[list[str]], kind: str) -> str:
     return tabulate(
-        rows,
+        [[row[0], broken_name(row[1]), *row[2:]] for row in rows] if kind == "simple" else rows,
         "firstrow",
         kind,
         disable_numparse=True,
         colalign=["left", "left", *["right"] * 5],
-        maxcolwidths=[None, WIDEST_NAME, None, None, WIDEST_DIFFERENCE, None, None] if kind == "simple" else None,
+        maxcolwidths=[None, None, None, None, WIDEST_DIFFERENCE, None, None] if kind == "simple" else None,
     )
+
+
+def broken_name(name: str) -> str:
+    r"""Break a long name of a criterion into lines, behind its signs, so that no number is torn.
+
+    >>> broken_name("group_lasso:strength=0.003+obd").splitlines()
+    ['group_lasso:', 'strength=0.003+obd']
+    """
+    lines = [""]
+    for part in re.findall(r"[^:+,]*[:+,]|[^:+,]+", name):
+        if lines[-1] and len(lines[-1]) + len(part) > WIDEST_NAME:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 def _row(row: dict[Any, Any], results: Results, cost: str) -> list[str]:

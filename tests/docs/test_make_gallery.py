@@ -19,9 +19,9 @@ def gallery(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def test_an_entry_has_the_command_the_answer_and_the_picture(gallery: ModuleType) -> None:
     report = "# PruneBench report\n\n- tasks: a\n\n## The answer\n\n- `taylor` wins.\n\n## More\n\n- no\n"
     text = gallery.entry("cuts", gallery.EXAMPLES["cuts"], report)
-    assert "\nprunebench run --datasets folder:cifar10 " in text
-    assert "\nThe report says:\n\n- `taylor` wins.\n\n![" in text
-    assert "(images/gallery-cuts.png)" in text
+    assert "\nprunebench run \\\n    --datasets folder:cifar10-subset-png \\\n" in text
+    assert "\nThe report says:\n\n- `taylor` wins.\n\n[![" in text
+    assert "(images/gallery-cuts.png)](gallery/cuts.html)" in text
     assert "- no" not in text
 
 

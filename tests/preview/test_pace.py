@@ -26,6 +26,8 @@ def test_finished_stages_correct_the_estimate(tmp_path: Path) -> None:
     pace = Pace(1.0, 0.4, 0.2).corrected(stages, store, lambda stage: stage.epochs * 10.0)
     assert pace.correction == pytest.approx((60 + 9.6) / (40 * 1.0 + 20 * 0.4))
     assert pace(1.0) == pytest.approx(1.45)
+    (store.stage("b") / "facts.json").write_text("{")  # damaged: a run computes such a stage anew
+    assert Pace(1.0, 0.4, 0.2).corrected(stages, store, lambda stage: stage.epochs * 10.0).correction == 1.5
     assert Pace(1.0, 0.4, 0.2).corrected([], store, lambda _: 1.0).correction == 1.0
 
 

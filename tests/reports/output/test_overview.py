@@ -16,6 +16,11 @@ def test_one_table_for_each_task_and_ranking_within_a_hundred_columns(make: Simp
     assert f"{100 * sum(taylor) / 3:.2f} ± " in row and "[" in row
 
 
+def test_a_long_name_is_broken_behind_its_signs_alone(make: SimpleNamespace) -> None:
+    text = overview(gather_results("mine", make.grid(("group_lasso:strength=0.003", "magnitude"))))
+    assert "  group_lasso: " in text and "        strength=0.003" in text
+
+
 def test_the_export_of_a_model_of_ones_own_names_it(make: SimpleNamespace) -> None:
     record = make.record("taylor", 0)
     own = record.model_copy(update={"cell": record.cell.model_copy(update={"model": "mynet:make,width=12"})})
