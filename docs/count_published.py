@@ -12,9 +12,11 @@ from prunebench.pruning.analysis import analyse
 from prunebench.pruning.cost import count
 from prunebench.pruning.network import Network
 
-NAMES = """alexnet vgg11 vgg16 vgg16_bn resnet18 resnet34 resnet50 resnet101 wide_resnet50_2 resnext50_32x4d densenet121
-mobilenet_v2 mobilenet_v3_small mobilenet_v3_large efficientnet_b0 mnasnet1_0 regnet_y_400mf squeezenet1_1
-shufflenet_v2_x1_0 convnext_tiny""".split()
+NAMES = """
+    alexnet vgg11 vgg16 vgg16_bn resnet18 resnet34 resnet50 resnet101 wide_resnet50_2 resnext50_32x4d densenet121
+    mobilenet_v2 mobilenet_v3_small mobilenet_v3_large efficientnet_b0 mnasnet1_0 regnet_y_400mf squeezenet1_1
+    shufflenet_v2_x1_0 convnext_tiny
+"""
 HEADER = ("network", "parameters, published", "here", "10^9 MACs, published", "here")
 
 
@@ -32,4 +34,4 @@ def row(name: str) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    print(tabulate([row(name) for name in NAMES], HEADER, "github", disable_numparse=True))
+    print(tabulate([row(name) for name in NAMES.split()], HEADER, "github", disable_numparse=True))

@@ -41,12 +41,12 @@ class Example(NamedTuple):
 EXAMPLES = {
     "fashion": Example(
         "Two regularisers against magnitude",
-        "Fashion-MNIST x LeNet-5, from fresh weights. Look at the figure of paired differences, and at the measured speed.",
+        "Fashion-MNIST x LeNet-5, from fresh weights. Look at the paired differences and at the measured speed.",
         ["--preset", "fashion", "--seeds", "0-5", "--criteria", "magnitude,random,l1,l0"],
     ),
     "grid": Example(
         "Eight criteria on a published checkpoint",
-        "ResNet-20 on pictures of CIFAR-10, cut and trained for two epochs. Look at what stays undecided with nine seeds.",
+        "ResNet-20 on pictures of CIFAR-10, cut and trained for two epochs. Look at what nine seeds leave undecided.",
         GRID.split(),
     ),
     "cuts": Example(
