@@ -25,7 +25,7 @@ from prunebench.records.budget import Keep
 from prunebench.records.names import ScoreRanking
 from prunebench.seeding import generator
 
-Normalise = Literal["none", "l2", "mean", "max"]
+Normalise = Literal["none", "l2", "mean", "max", "standard"]
 PER = ("per-cost", "per-memory")  # rankings that divide a score by the cost that the removal saves
 Pool = Network | KeptWeights  # `kept` holds the units to choose from
 Lot = Callable[[str], torch.Generator]  # by group, so that the draw of a group depends on no other group
@@ -39,7 +39,8 @@ class Ranking:
     ``local``: all groups keep the same share of their units. ``global``: all units by score.
     ``per-cost``: all units by score divided by the cost (MACs or parameters) that removing the unit saves.
     ``per-memory``: all units by score divided by the bytes of the unit's feature maps.
-    `normalise` divides a layer's scores by their l2 norm, mean or maximum before layers are compared.
+    `normalise` divides a layer's scores by their l2 norm, mean or maximum before layers are compared. ``standard``
+    subtracts their mean and divides by their standard deviation.
     """
 
     name: ScoreRanking = "local"
@@ -219,7 +220,12 @@ def _order(steps: list[_Steps]) -> NDArray[np.int64]:
 
 def _comparable(scores: Tensor, rule: Rule) -> Tensor:
     values = as_ranked(scores)
+    if rule.ranking.normalise == "standard":
+        values = (
+            values - values.mean() if values.max() > values.min() else torch.zeros_like(values)
+        )  # no rounding alone
     norms = {"none": 1.0, "l2": values.norm(), "mean": values.abs().mean(), "max": values.abs().max()}
+    norms["standard"] = values.square().mean().sqrt()
     norm = float(norms[rule.ranking.normalise])
     return values / norm if norm > 0 else values
 
