@@ -37,7 +37,7 @@ MEMBERS = {
         *("taylor_sum", "taylor_activation_signed", "grasp"),
     ),
     "curvature": ("obd", "kron_obd", "block_obd", "fisher", "group_fisher"),
-    "activations": ("apoz", "hrank", "mean_activation", "wanda"),
+    "activations": ("apoz", "hrank", "mean_activation", "wanda", "chip"),
     "BatchNorm scale": ("bn_scale", "slimming"),
     "sparse regularisation": (
         *("l1", "l0", "hsqgl12", "group_lasso", "l2"),
