@@ -34,7 +34,7 @@ MEMBERS = {
     "weights": ("fpgm", "lamp"),
     "gradients": (
         *("taylor", "taylor_activation", "gate_taylor", "snip"),
-        *("taylor_sum", "taylor_activation_signed", "grasp"),
+        *("taylor_sum", "taylor_activation_signed", "grasp", "lrp"),
     ),
     "curvature": ("obd", "kron_obd", "block_obd", "fisher", "group_fisher"),
     "activations": ("apoz", "hrank", "mean_activation", "wanda", "chip"),
