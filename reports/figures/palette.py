@@ -31,12 +31,12 @@ SHADES = {
     "other": ("#999933", "#7D7D22"),
 }
 MEMBERS = {
-    "weights": ("fpgm", "lamp"),
+    "weights": ("fpgm", "lamp", "tp_magnitude"),
     "gradients": (
         *("taylor", "taylor_activation", "gate_taylor", "snip"),
-        *("taylor_sum", "taylor_activation_signed", "grasp", "lrp"),
+        *("taylor_sum", "taylor_activation_signed", "grasp", "lrp", "tp_taylor"),
     ),
-    "curvature": ("obd", "kron_obd", "block_obd", "fisher", "group_fisher"),
+    "curvature": ("obd", "kron_obd", "block_obd", "fisher", "group_fisher", "tp_hessian"),
     "activations": ("apoz", "hrank", "mean_activation", "wanda", "chip"),
     "BatchNorm scale": ("bn_scale", "slimming"),
     "sparse regularisation": (
