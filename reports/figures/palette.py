@@ -34,7 +34,7 @@ MEMBERS = {
     "weights": ("fpgm", "lamp", "tp_magnitude"),
     "gradients": (
         *("taylor", "taylor_activation", "gate_taylor", "snip"),
-        *("taylor_sum", "taylor_activation_signed", "grasp", "lrp", "tp_taylor"),
+        *("taylor_sum", "taylor_activation_signed", "grasp", "lrp", "tp_taylor", "jacobian"),
     ),
     "curvature": ("obd", "kron_obd", "block_obd", "fisher", "group_fisher", "tp_hessian"),
     "activations": ("apoz", "hrank", "mean_activation", "wanda", "chip"),
