@@ -43,7 +43,7 @@ MEMBERS = {
         *("l1", "l0", "hsqgl12", "group_lasso", "l2"),
         *("group_l12", "group_norm", "growing_reg", "admm", "exclusive_sparsity"),
     ),
-    "reconstruction": ("thinet", "lasso", "flap"),
+    "reconstruction": ("thinet", "lasso", "flap", "ziplm"),
     "other": ("synflow",),
 }
 FAMILIES = {name: family for family, members in MEMBERS.items() for name in members}
