@@ -72,7 +72,7 @@ def propagating(network: Network, layers: Sequence[str], seen: Seen) -> Iterator
                 stack.callback(setattr, module, "inplace", True)
             if name in layers:
                 norm = network.layer(network.table.norm[name]) if name in network.table.norm else None
-                stack.enter_context(module.register_forward_hook(partial(_divide, seen, name, norm)))
+                stack.enter_context(module.register_forward_hook(partial(_divide, seen, name, norm=norm)))
             elif name in owned:
                 stack.enter_context(module.register_forward_hook(_merged))
             elif isinstance(module, (*NORMS, *BENT, *SQUASHED)):
@@ -80,7 +80,7 @@ def propagating(network: Network, layers: Sequence[str], seen: Seen) -> Iterator
         yield
 
 
-def _divide(seen: Seen, name: str, norm: Any, layer: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+def _divide(seen: Seen, name: str, layer: nn.Module, inputs: Any, output: Tensor, *, norm: Any) -> Tensor:
     """Divide relevance among the inputs of a layer in proportion to (x_i w_ij)^+."""
     if name in seen:
         raise CellError(f"layer '{name}' runs more than once in a forward pass; its relevance would be mixed")

@@ -57,20 +57,20 @@ class Surgeon:
         self.inverse = self.inverse - self.inverse[:, gone] @ step
 
 
-def removal_errors(surgeons: Sequence[Surgeon], units: int) -> Tensor:
+def removal_errors(layers: Sequence[Surgeon], units: int) -> Tensor:
     """Remove the unit that adds the least error, again and again. Returns the error with which each goes, (units,).
 
     An error is that of all units removed so far, as a share of what the weights give.
     """
     errors, total, left = torch.zeros(units, dtype=torch.float64), 0.0, torch.arange(units)
-    size = sum(surgeon.size for surgeon in surgeons)
+    size = sum(layer.size for layer in layers)
     while len(left) and size > 0:
-        added = torch.stack([surgeon.errors(left).cpu() for surgeon in surgeons]).sum(dim=0)
+        added = torch.stack([layer.errors(left).cpu() for layer in layers]).sum(dim=0)
         place = int(added.argmin())
         total += max(float(added[place]), 0.0)
         errors[left[place]] = total / size
-        for surgeon in surgeons:
-            surgeon.remove(int(left[place]))
+        for layer in layers:
+            layer.remove(int(left[place]))
         left = torch.cat((left[:place], left[place + 1 :]))
     return errors
 

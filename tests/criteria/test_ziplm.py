@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from prunebench.criteria.ziplm import CRITERION, Surgeon, add_to, empty_gram, removal_errors
+from prunebench.criteria.ziplm import CRITERION, Surgeon, add_to, empty_gram, patches_of, removal_errors
 from prunebench.errors import UserError
 from prunebench.pruning.network import Network
 from prunebench.pruning.removal import remove
@@ -109,3 +109,11 @@ def test_a_dead_unit_goes_first_also_in_a_pruned_network() -> None:
     assert scores.shape == (5,) and int(scores.argmin()) == 3
     with pytest.raises(UserError, match="option damping=0 of 'ziplm' must be more than 0"):
         CRITERION.with_options({"damping": "0"})
+
+
+@pytest.mark.parametrize("mode", ["zeros", "circular"])
+@torch.no_grad()
+def test_patches_times_weights_are_the_outputs(mode: str) -> None:
+    layer = nn.Conv2d(2, 5, (3, 2), stride=2, padding=1, dilation=2, bias=False, padding_mode=mode)
+    inputs = torch.randn(3, 2, 9, 8)
+    torch.testing.assert_close(layer.weight.flatten(1) @ patches_of(layer, inputs), layer(inputs).flatten(2))
