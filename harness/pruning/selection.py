@@ -38,7 +38,8 @@ class Ranking:
     ``local``: all groups keep the same share of their units. ``global``: all units by score.
     ``per-cost``: all units by score divided by the cost (MACs or parameters) that removing the unit saves.
     ``per-memory``: all units by score divided by the bytes of the unit's feature maps.
-    `normalise` divides a layer's scores by their l2 norm, mean or maximum before layers are compared.
+    `normalise` divides a layer's scores by their l2 norm, mean or maximum before layers are compared. ``standard``
+    subtracts their mean and divides by their standard deviation.
     """
 
     name: ScoreRanking = "local"
@@ -217,9 +218,17 @@ def _order(steps: list[_Steps]) -> NDArray[np.int64]:
 
 
 def _comparable(scores: Tensor, rule: Rule) -> Tensor:
-    values = as_ranked(scores)
-    norms = {"none": 1.0, "l2": values.norm(), "mean": values.abs().mean(), "max": values.abs().max()}
-    norm = float(norms[rule.ranking.normalise])
+    values, how = as_ranked(scores), rule.ranking.normalise
+    if how == "standard":  # equal scores differ from their mean by rounding alone
+        values = values - values.mean() if values.max() > values.min() else torch.zeros_like(values)
+    norms = {
+        "none": 1.0,
+        "l2": values.norm(),
+        "mean": values.abs().mean(),
+        "max": values.abs().max(),
+        "standard": values.square().mean().sqrt(),
+    }
+    norm = float(norms[how])
     return values / norm if norm > 0 else values
 
 

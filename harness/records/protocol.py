@@ -68,7 +68,7 @@ class Protocol(Frozen):
     )
     ranking: RankingName = Field("local", description="how units of different layers are ranked together")
     normalise_scores: ScoreNorm = Field(
-        "none", description="statistic that divides the scores of each layer before a global ranking compares layers"
+        "none", description="normalisation of the scores of each layer before a global ranking compares layers"
     )
     coupled: bool = Field(True, description="prune units that several layers write (residual streams)")
     restart: bool = Field(False, description="prune each keep in one cut, without a ladder, with the same epochs")

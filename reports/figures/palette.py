@@ -31,19 +31,19 @@ SHADES = {
     "other": ("#999933", "#7D7D22"),
 }
 MEMBERS = {
-    "weights": ("fpgm", "lamp"),
+    "weights": ("fpgm", "lamp", "tp_magnitude"),
     "gradients": (
         *("taylor", "taylor_activation", "gate_taylor", "snip"),
-        *("taylor_sum", "taylor_activation_signed", "grasp"),
+        *("taylor_sum", "taylor_activation_signed", "grasp", "lrp", "tp_taylor", "jacobian"),
     ),
-    "curvature": ("obd", "kron_obd", "block_obd", "fisher", "group_fisher"),
-    "activations": ("apoz", "hrank", "mean_activation", "wanda"),
+    "curvature": ("obd", "kron_obd", "block_obd", "fisher", "group_fisher", "tp_hessian"),
+    "activations": ("apoz", "hrank", "mean_activation", "wanda", "chip"),
     "BatchNorm scale": ("bn_scale", "slimming"),
     "sparse regularisation": (
         *("l1", "l0", "hsqgl12", "group_lasso", "l2"),
         *("group_l12", "group_norm", "growing_reg", "admm", "exclusive_sparsity"),
     ),
-    "reconstruction": ("thinet", "lasso"),
+    "reconstruction": ("thinet", "lasso", "flap", "ziplm"),
     "other": ("synflow",),
 }
 FAMILIES = {name: family for family, members in MEMBERS.items() for name in members}

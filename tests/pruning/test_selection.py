@@ -112,12 +112,22 @@ def test_per_memory_by_hand(small: tuple[Network, CostModel], resnet: tuple[Netw
     assert resnet[1].saving(resnet[0].units, "memory")[stream.name] == 4 * 32 * 32 * 4
 
 
-@pytest.mark.parametrize(("normalise", "first"), [("none", "0"), ("l2", "1"), ("mean", "1"), ("max", "1")])
+BY_NORM = [("none", "0"), ("l2", "1"), ("mean", "1"), ("max", "1"), ("standard", "1")]
+
+
+@pytest.mark.parametrize(("normalise", "first"), BY_NORM)
 def test_normalise(small: tuple[Network, CostModel], normalise: str, first: str) -> None:
     network, cost = small
     scores = {"0": torch.tensor([2.0, 2.0, 2.0, 2.0]), "1": torch.tensor([3.0, 30.0])}
     selection = select(scores, network, cost, Keep("units", 5 / 6), Rule(Ranking("global", normalise=normalise)))
     assert list(selection.remove) == [first]
+
+
+def test_standard_scores_count_deviations_from_the_mean(small: tuple[Network, CostModel]) -> None:
+    network, cost = small
+    scores = {"0": torch.tensor([1001.0, 1000.0, 1002.0, 1003.0]), "1": torch.tensor([3.0, 30.0])}  # -1.34 against -1
+    found = select(scores, network, cost, Keep("units", 5 / 6), Rule(Ranking("global", normalise="standard")))
+    assert removed(found) == {"0": [1]}
 
 
 @pytest.mark.parametrize("budget", BUDGETS)
@@ -174,7 +184,7 @@ def test_the_lot_of_a_group_depends_on_no_other_group(small: tuple[Network, Cost
         assert removed(together) == removed(select({"0": tied["0"]}, network, cost, keep, alone, lot=drawn(seed)))
 
 
-@pytest.mark.parametrize("normalise", ["none", "mean", "max"])
+@pytest.mark.parametrize("normalise", ["none", "mean", "max", "standard"])
 def test_equal_scores_of_different_groups_follow_no_order_of_groups(normalise: Any) -> None:
     model = nn.Sequential(*(nn.Conv2d(4, 4, 1) for _ in range(5)), nn.Flatten(), nn.Linear(64, 3))
     table = analyse(model, torch.zeros(1, 4, 4, 4))
