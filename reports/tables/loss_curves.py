@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
+from scipy import special
 
 from prunebench.records.record import Epoch, Record
 from prunebench.reports.ordering import SCRATCH
@@ -71,5 +71,5 @@ def _halves(values: np.ndarray) -> np.ndarray:
     if n < 2:
         return np.full(values.shape[1], np.nan)
     with np.errstate(all="ignore"):
-        halves: np.ndarray = t.ppf(0.975, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
+        halves: np.ndarray = special.stdtrit(n - 1, 0.975) * values.std(axis=0, ddof=1) / np.sqrt(n)
     return halves
