@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,10 +29,11 @@ def loss_curves_table(results: Results) -> pd.DataFrame:
     parts = [
         part for point, seeds in results.points.items() if (part := _curve(point, list(seeds.values()))) is not None
     ]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
+    return pd.DataFrame({name: [*chain.from_iterable(part[name] for part in parts)] for name in COLUMNS})
 
 
-def _curve(point: Point, records: Sequence[Record]) -> pd.DataFrame | None:
+def _curve(point: Point, records: Sequence[Record]) -> dict[str, Sequence[Any]] | None:
+    """Give the columns of one point."""
     epochs = [_own(point, record) for record in records]
     steps: list[Steps] = [tuple((one.stage, one.epoch) for one in curve) for curve in epochs]
     common = Counter(steps).most_common(1)[0][0]
@@ -39,17 +42,16 @@ def _curve(point: Point, records: Sequence[Record]) -> pd.DataFrame | None:
     same = [curve for curve, its in zip(epochs, steps, strict=True) if its == common]
     losses = np.array([[one.loss for one in curve] for curve in same])
     found = np.array([[np.nan if one.validation is None else one.validation for one in curve] for curve in same])
-    rows = {
-        **point._asdict(),
-        "step": np.arange(1, len(common) + 1),
+    whole = {**point._asdict(), "n": len(same)}
+    return {
+        **{name: [value] * len(common) for name, value in whole.items()},
+        "step": range(1, len(common) + 1),
         "stage": [stage for stage, _ in common],
         "epoch": [epoch for _, epoch in common],
-        "n": len(same),
-        "loss": _means(losses),
-        "loss_half": _halves(losses),
-        "validation": _means(found),
+        "loss": _means(losses).tolist(),
+        "loss_half": _halves(losses).tolist(),
+        "validation": _means(found).tolist(),
     }
-    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _own(point: Point, record: Record) -> tuple[Epoch, ...]:
