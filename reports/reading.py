@@ -25,12 +25,12 @@ def read_results(path: Path) -> Results:
     """Read a results folder or a benchmark JSON. Raises `UserError` for anything else."""
     if not exists(path):
         raise UserError(f"{path}: no such file or folder; give a results folder or a benchmark JSON")
-    with _without_collector():
+    with without_collector():
         return _read_folder(path) if path.is_dir() else _read_benchmark(path)
 
 
 @contextmanager
-def _without_collector() -> Iterator[None]:
+def without_collector() -> Iterator[None]:
     """Pause the garbage collector, which would walk through all records again and again and free nothing."""
     enabled = gc.isenabled()
     gc.disable()

@@ -82,7 +82,7 @@ class Results:
         points = {record.protocol_version for record in (*self.records, *self.failures)}
         return sorted(points | {one.protocol_version for one in self.fidelity})
 
-    @property
+    @cached_property
     def untrained(self) -> bool:
         """Whether no network was trained after a cut."""
         protocols = [record.protocol for record in self.records]
@@ -94,7 +94,7 @@ class Results:
         given = (r for r in self.records if r.protocol.get("weights") or "weights=" in r.cell.model)
         return tuple(dict.fromkeys(self.tasks[record.key] for record in given))
 
-    @property
+    @cached_property
     def demonstration_reasons(self) -> tuple[str, ...]:
         """Why these results are too little for evidence; empty where they are enough."""
         cells: list[Cell | ScoreRequest] = [record.cell for record in self.records]

@@ -29,24 +29,27 @@ def headline_section(
     """
     if not answers:
         return Section(TITLE, (), say("No point came out."))
+    setting = main_setting(results)
     lines = tuple(
         say(
             "{place}: {sentences}",
             place=_where(one, answers),
-            sentences=joined(_sentences(one, results, tables), SPACE),
+            sentences=joined(_sentences(one, results, tables, setting), SPACE),
         )
         for one in answers
     )
     return Section(TITLE, (Items(lines), *([Text(condition)] if condition else [])))
 
 
-def _sentences(answer: Answer, results: Results, tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
+def _sentences(
+    answer: Answer, results: Results, tables: Mapping[str, pd.DataFrame], setting: Sequence[object] | None
+) -> Iterator[str]:
     yield from _verdict(answer, results)
     yield from _failed(answer, results)
     if not results.demonstration:
         yield from _largest_cut(answer, tables["smallest_keeps"])
     yield from _training_alone(answer, tables["summary"])
-    yield from _speed(answer, tables["summary"], main_setting(results))
+    yield from _speed(answer, tables["summary"], setting)
 
 
 def _where(answer: Answer, answers: Sequence[Answer]) -> Message:

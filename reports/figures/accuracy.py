@@ -205,8 +205,8 @@ def _bands(rows: Sequence[Row], frame: Frame) -> list[Spec]:
     single = len({row["x"] for row in spread}) == len({row["criterion"] for row in spread})
     ends = {"x": frame.x, "y": frame.y("low"), "y2": {"field": "high"}, "detail": CRITERION, "description": WORDS}
     if single:
-        return [layer("rule", spread, ends | {"color": as_is("colour")}, opacity=0.4)]
-    return [layer("area", spread, ends | {"fill": as_is("colour")}, opacity=0.1)]
+        return [layer("rule", spread, ends | {"color": as_is("colour")}, strokeOpacity=0.4)]
+    return [layer("area", spread, ends | {"fill": as_is("colour")}, fillOpacity=0.1)]
 
 
 def _lines(rows: Sequence[Row], frame: Frame, y: Spec) -> Spec:
@@ -262,6 +262,6 @@ def _labels(ends: list[dict[str, Any]], dense: float, frame: Frame) -> list[Spec
         some = [end for end in labelled if ("x" in end) == inside]
         start = frame.x if inside else {"value": frame.width}
         leader = {"x": start, "x2": side, "y": frame.y("y"), "y2": {"field": "label"}, "color": as_is("colour")}
-        layers += [layer("rule", some, leader, strokeWidth=0.8, opacity=0.7)] if some else []
+        layers += [layer("rule", some, leader, strokeWidth=0.8, strokeOpacity=0.7)] if some else []
     note: Spec = {"align": "left", "dx": 7, "dy": -9, "color": FAINT, "fontStyle": "italic"}
     return [*layers, text_at([{"y": dense, "text": DENSE}], {"value": 0}, frame.y("y"), **note)]

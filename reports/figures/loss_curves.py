@@ -115,7 +115,9 @@ def _stages(rows: Sequence[Row], pixels: float) -> list[Spec]:
         for (letter, start), end in zip(starts, ends, strict=True)
         if (end - start) * pixels >= 9
     ]
-    return [upright(start, HEIGHT, opacity=0.5) for _, start in starts[1:]] + [texts(letters, "center", color=FAINT)]
+    return [upright(start, HEIGHT, strokeOpacity=0.5) for _, start in starts[1:]] + [
+        texts(letters, "center", color=FAINT)
+    ]
 
 
 def _letter(row: Row) -> str:
@@ -134,7 +136,7 @@ def _bands(lines: Mapping[str, Sequence[Row]], limits: tuple[float, float], x: S
         if row["loss_half"] > 0
     ]
     ends = {"x": x, "y": field("low", scale=scale), "y2": {"field": "high"}, "detail": CRITERION, "description": WORDS}
-    return [layer("area", spread, ends | {"fill": as_is("colour")}, opacity=0.1)] if spread else []
+    return [layer("area", spread, ends | {"fill": as_is("colour")}, fillOpacity=0.1)] if spread else []
 
 
 def _lines(lines: Mapping[str, Sequence[Row]], x: Spec, y: Spec) -> Spec:
@@ -173,6 +175,6 @@ def _labels(
     y, label = (field(name, scale=scale) for name in ("y", "label"))
     leader = {"x": x, "x2": side, "y": y, "y2": {"field": "label"}, "color": as_is("colour")}
     return [
-        layer("rule", rows, leader, strokeWidth=0.8, opacity=0.7),
+        layer("rule", rows, leader, strokeWidth=0.8, strokeOpacity=0.7),
         text_at(rows, side, label, align="left", dx=4, limit=110),
     ]

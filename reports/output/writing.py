@@ -21,11 +21,13 @@ from prunebench.reports.output.assembly import make_document
 from prunebench.reports.output.latex import latex_tables
 from prunebench.reports.output.parquet import parquet_bytes, require_pyarrow
 from prunebench.reports.output.rendering import html_page, markdown
+from prunebench.reports.reading import without_collector
 from prunebench.reports.results import Results
 
 Files = dict[str, str | bytes]
 
 
+@without_collector()
 def write_report(
     results: Results,
     folder: Path,

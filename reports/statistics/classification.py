@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+from pandas import Series
 
 Counts = NDArray[np.int64]
 Rates = NDArray[np.float64]
@@ -64,4 +64,4 @@ def roc_auc(scores: Rates, positive: Truth) -> float:
     n, ours = len(scores), int(positive.sum())
     if not 0 < ours < n:
         return float("nan")
-    return float((rankdata(scores)[positive].sum() - ours * (ours + 1) / 2) / (ours * (n - ours)))
+    return float((Series(scores).rank().to_numpy()[positive].sum() - ours * (ours + 1) / 2) / (ours * (n - ours)))

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 MOST_SIGNS = 2**19  # sign vectors: all of them up to 20 seeds
 DRAWN = 2**20  # statistics of the sign vectors that are drawn at a time
-BLOCK = 2**17  # statistics that are computed at a time: a megabyte stays in the processor's cache
+BLOCK = 2**18  # products of numbers at a time: OpenBLAS would share more among threads, which costs more than it brings
 SLACK = 1e-9  # equal statistics must count as equal although they round differently
 
 
@@ -70,7 +70,7 @@ def _scaled(d: NDArray[np.float64], groups: Sequence[Hashable], pooled: bool) ->
 def _signed_sums(scaled: NDArray[np.float64], most: int) -> Iterator[NDArray[np.float64]]:
     """Give the signed sums of every contrast, (contrasts, sign vectors), in parts."""
     contrasts, seeds = scaled.shape
-    signs, step = _sign_vectors(seeds, most, max(1, DRAWN // contrasts)), max(1, BLOCK // contrasts)
+    signs, step = _sign_vectors(seeds, most, max(1, DRAWN // contrasts)), max(1, BLOCK // max(1, scaled.size))
     for start in range(0, signs.shape[1], step):
         yield scaled @ signs[:, start : start + step].astype(np.float64)
 

@@ -39,10 +39,10 @@ def sign_flip(differences: ArrayLike) -> PValue:
     smallest = 2.0 ** (1 - moved) if moved else 1.0
     if observed <= slack:
         return PValue(1.0, smallest)
-    halves = [_signed_sums(part, slack) for part in (d[: len(d) // 2], d[len(d) // 2 :])]
-    if any(len(sums) > MOST_SUMS for sums, _ in halves):
+    left, left_shares = _signed_sums(d[: len(d) // 2], slack)
+    right, right_shares = _signed_sums(d[len(d) // 2 :], slack) if len(left) <= MOST_SUMS else (left, left_shares)
+    if max(len(left), len(right)) > MOST_SUMS:
         return PValue(_p_of_draws(d, observed - slack), max(smallest, 1 / (DRAWS + 1)))
-    (left, left_shares), (right, right_shares) = halves
     above = np.append(np.cumsum(right_shares[::-1])[::-1], 0.0)
     reached = above[np.searchsorted(right, observed - slack - left)]
     return PValue(min(1.0, 2 * float(left_shares @ reached)), smallest)
@@ -63,7 +63,7 @@ def _signed_sums(d: NDArray[np.float64], slack: float) -> tuple[NDArray[np.float
 
 
 def _p_of_draws(d: NDArray[np.float64], reached: float) -> float:
-    sums = np.concatenate([signs.astype(np.float64) @ d for signs in _drawn_signs(len(d))])
+    sums = np.einsum("pvn,n->pv", _drawn_signs(len(d)), d)  # without the signs as float64, as `@` would make them
     return float(1 + np.count_nonzero(np.abs(sums) >= reached)) / (DRAWS + 1)
 
 

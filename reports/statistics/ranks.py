@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-import scipy  # imports scipy.stats, which takes a second, at its first use
+import scipy  # imports scipy.optimize at its first use
 from numpy.typing import ArrayLike, NDArray
 from pandas import DataFrame, Series
+from scipy import special
 
 from prunebench.reports.statistics.permutation import sign_flip
+from prunebench.reports.statistics.t_test_power import DENSITY, Z
 from prunebench.reports.statistics.vectors import finite_vector, rounded
 
 MIN_TASKS = 6  # with fewer no signed-rank test reaches p = 0.05: 2**(1 - 5) = 0.0625
@@ -62,7 +64,7 @@ def friedman_test(scores: ArrayLike) -> Friedman:
         return Friedman(mean, 0.0, 0.0, 1.0)
     chi_square = n * (k - 1) * between / total
     f = (n - 1) * between / (total - between) if total > between else float("inf")
-    return Friedman(mean, chi_square, f, float(scipy.stats.f.sf(f, k - 1, (k - 1) * (n - 1))))
+    return Friedman(mean, chi_square, f, float(special.fdtrc(k - 1, (k - 1) * (n - 1), f)))
 
 
 def wilcoxon_p(ours: ArrayLike, reference: ArrayLike) -> float:
@@ -84,7 +86,7 @@ def wilcoxon_p(ours: ArrayLike, reference: ArrayLike) -> float:
     signed_ranks = np.sign(d) * Series(np.abs(d)).rank().to_numpy()
     if len(d) <= EXACT_UP_TO:
         return sign_flip(signed_ranks).p
-    return float(2 * scipy.stats.norm.sf(abs(signed_ranks.sum()) / np.sqrt((signed_ranks**2).sum())))
+    return float(2 * special.ndtr(-abs(signed_ranks.sum()) / np.sqrt((signed_ranks**2).sum())))
 
 
 def critical_difference(methods: int, tasks: int, alpha: float = 0.05) -> float:
@@ -99,8 +101,7 @@ def critical_difference(methods: int, tasks: int, alpha: float = 0.05) -> float:
         raise ValueError(
             f"at least 2 methods, 1 task and 0 < alpha < 1 are needed, not {methods}, {tasks} and {alpha:g}"
         )
-    q = float(scipy.stats.studentized_range.ppf(1 - alpha, methods, np.inf)) / 2**0.5
-    return q * float(np.sqrt(methods * (methods + 1) / (6 * tasks)))
+    return _studentized_range(methods, alpha) / 2**0.5 * float(np.sqrt(methods * (methods + 1) / (6 * tasks)))
 
 
 def cliques(ranks: ArrayLike, cd: float) -> list[tuple[int, ...]]:
@@ -121,6 +122,16 @@ def cliques(ranks: ArrayLike, cd: float) -> list[tuple[int, ...]]:
             groups.append(tuple(order[start:end].tolist()))
             reached = end
     return groups
+
+
+def _studentized_range(methods: int, alpha: float) -> float:
+    """Give the quantile 1 - alpha of the range of `methods` standard normal values (Tukey)."""
+
+    def excess(q: float) -> float:
+        inside = special.ndtr(Z) - special.ndtr(Z - q)  # the others, where the largest value is Z
+        return float(methods * DENSITY @ inside ** (methods - 1)) - (1 - alpha)
+
+    return float(scipy.optimize.brentq(excess, 0.0, 100.0))
 
 
 def _ranks(scores: ArrayLike) -> NDArray[np.float64]:

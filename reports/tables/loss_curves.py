@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
+from scipy import special
 
 from prunebench.records.record import Epoch, Record
 from prunebench.reports.ordering import SCRATCH
@@ -27,10 +29,11 @@ def loss_curves_table(results: Results) -> pd.DataFrame:
     parts = [
         part for point, seeds in results.points.items() if (part := _curve(point, list(seeds.values()))) is not None
     ]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
+    return pd.DataFrame({name: [*chain.from_iterable(part[name] for part in parts)] for name in COLUMNS})
 
 
-def _curve(point: Point, records: Sequence[Record]) -> pd.DataFrame | None:
+def _curve(point: Point, records: Sequence[Record]) -> dict[str, Sequence[Any]] | None:
+    """Give the columns of one point."""
     epochs = [_own(point, record) for record in records]
     steps: list[Steps] = [tuple((one.stage, one.epoch) for one in curve) for curve in epochs]
     common = Counter(steps).most_common(1)[0][0]
@@ -39,17 +42,16 @@ def _curve(point: Point, records: Sequence[Record]) -> pd.DataFrame | None:
     same = [curve for curve, its in zip(epochs, steps, strict=True) if its == common]
     losses = np.array([[one.loss for one in curve] for curve in same])
     found = np.array([[np.nan if one.validation is None else one.validation for one in curve] for curve in same])
-    rows = {
-        **point._asdict(),
-        "step": np.arange(1, len(common) + 1),
+    whole = {**point._asdict(), "n": len(same)}
+    return {
+        **{name: [value] * len(common) for name, value in whole.items()},
+        "step": range(1, len(common) + 1),
         "stage": [stage for stage, _ in common],
         "epoch": [epoch for _, epoch in common],
-        "n": len(same),
-        "loss": _means(losses),
-        "loss_half": _halves(losses),
-        "validation": _means(found),
+        "loss": _means(losses).tolist(),
+        "loss_half": _halves(losses).tolist(),
+        "validation": _means(found).tolist(),
     }
-    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _own(point: Point, record: Record) -> tuple[Epoch, ...]:
@@ -71,5 +73,5 @@ def _halves(values: np.ndarray) -> np.ndarray:
     if n < 2:
         return np.full(values.shape[1], np.nan)
     with np.errstate(all="ignore"):
-        halves: np.ndarray = t.ppf(0.975, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
+        halves: np.ndarray = special.stdtrit(n - 1, 0.975) * values.std(axis=0, ddof=1) / np.sqrt(n)
     return halves

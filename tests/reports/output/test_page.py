@@ -155,6 +155,7 @@ def test_a_hovered_mark_stands_out_with_its_band(page: Any) -> None:
     mark.dispatch_event("mouseover")
     page.wait_for_timeout(200)
     assert band.evaluate(SEEN) > 0 and mark.evaluate(SEEN) == 1 and other.evaluate(SEEN) < 0.5
+    assert band.evaluate("mark => getComputedStyle(mark).fillOpacity") == "1"  # not faint twice
     panels.dispatch_event("mouseleave")
     page.wait_for_timeout(200)
     assert band.evaluate(SEEN) == 0 and other.evaluate(SEEN) == 1

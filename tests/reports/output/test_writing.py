@@ -1,5 +1,7 @@
 import csv
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -48,6 +50,11 @@ def folder(make: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> P
     paths = write_report(gather_results("results", [*records, make.failure("obd")], timings), where)
     assert all(path.is_file() for path in paths)
     return where
+
+
+def test_a_report_imports_no_distributions_of_scipy() -> None:
+    code = "import sys, prunebench.reports.output.writing; sys.exit('scipy.stats' in sys.modules)"
+    assert subprocess.run([sys.executable, "-P", "-c", code], check=False).returncode == 0
 
 
 def test_what_is_written(folder: Path, make: SimpleNamespace) -> None:

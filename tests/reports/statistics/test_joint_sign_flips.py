@@ -130,7 +130,7 @@ def test_seeds_beyond_the_enumeration_are_drawn_and_never_give_zero() -> None:
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     d = np.random.default_rng(1).standard_normal((5, 11)) + 0.5
     whole, drawn = joint_sign_flips(d, [0] * 5), joint_sign_flips(d, [0] * 5, most=500)
-    monkeypatch.setattr(module, "BLOCK", 35)
+    monkeypatch.setattr(module, "BLOCK", 35 * 11)
     monkeypatch.setattr(module, "DRAWN", 35)
     assert max(part.size for part in module._signed_sums(d, 2**19)) == 35
     assert joint_sign_flips(d, [0] * 5) == whole

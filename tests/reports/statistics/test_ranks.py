@@ -191,6 +191,13 @@ def test_critical_difference_has_demsars_q(alpha: float, q: list[float]) -> None
         assert critical_difference(k, 10, alpha) == pytest.approx(expected * (k * (k + 1) / 60) ** 0.5, rel=5e-4)
 
 
+@pytest.mark.parametrize("alpha", [0.5, 0.05, 1e-3])
+def test_critical_difference_has_scipys_studentized_range(alpha: float) -> None:
+    for k in (2, 5, 40):
+        q = float(stats.studentized_range.ppf(1 - alpha, k, np.inf)) / 2**0.5
+        assert critical_difference(k, 10, alpha) == pytest.approx(q * (k * (k + 1) / 60) ** 0.5, rel=1e-9)
+
+
 def test_critical_differences_of_demsars_example() -> None:
     assert critical_difference(4, 14) == pytest.approx(1.25, abs=5e-3)
     assert critical_difference(4, 14, 0.1) == pytest.approx(1.12, abs=5e-3)
