@@ -16,6 +16,9 @@ Opened = Callable[..., Any]
 METHODS = ("magnitude", "taylor", "l1", "l0", "l1+obd", "random", "dense_continued", "shuffle:taylor", "scratch:l1")
 NAMES = "magnitude taylor l1 l0 obd random dense_continued shuffle scratch dense mnist cifar10 lenet5 conv1 fc1 cat dog"
 TERMS = "local global curvature ms MiB MACs BN AUC"  # words of options, units, and abbreviations without a Persian one
+SPOT = (  # a picture of 2 x 2 pixels
+    "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAAAAABX3VL4AAAADklEQVR4nGNsYGBiYAAAApIAhPd8o1gAAAAASUVORK5CYII="
+)
 LATIN = {*re.findall("[A-Za-z]{2,}", f"{NAMES} {TERMS}")}
 
 
@@ -33,7 +36,7 @@ def persian_address(make: SimpleNamespace, tmp_path_factory: pytest.TempPathFact
     cost: dict[str, Any] = {"model": "lenet5", "seconds": 1.5, "plain_seconds": 0.02, "ratio": 1.5, "pictures": 128}
     prices = (ScoringCost(criterion="obd", needs=("curvature",), **cost), ScoringCost(criterion="l1", needs=(), **cost))
     folder = tmp_path_factory.mktemp("persian")
-    write_report(replace(make.pictures(results, ("cat", "dog")), prices=prices), folder, lang="fa")
+    write_report(replace(make.pictures(results, ("cat", "dog"), [SPOT] * 10), prices=prices), folder, lang="fa")
     return (folder / "index.html").as_uri()
 
 
@@ -112,7 +115,8 @@ def test_tables_and_figures_hold_no_english(persian: Any) -> None:
         "all => all.map(one => [...one.querySelectorAll('text')].map(text => text.textContent).join(' '))"
     )
     assert len(figures) > 10 and all(re.search("[\u0600-\u06ff]{2}", figure) for figure in figures)
-    assert persian.locator("img").evaluate_all("all => all.every(one => one.alt.startsWith('تصویر'))")
+    pictures = persian.locator("img").evaluate_all("all => all.map(one => one.alt)")
+    assert pictures and all(one.startswith("تصویر") for one in pictures)
 
 
 def test_texts_of_figures_read_in_their_own_direction(persian: Any) -> None:
@@ -126,6 +130,9 @@ def test_texts_of_figures_read_in_their_own_direction(persian: Any) -> None:
         }).map(one => one.textContent)"""
     )
     assert turned == []
+    persian_texts = [one for one in persian.locator("svg text, svg title").all_text_contents() if "\u2067" in one]
+    outside = [re.sub("\u2066[^\u2069]*\u2069", "", one) for one in persian_texts]
+    assert not [one for one in outside if re.search("[0-9A-Za-z]", one)]
     assert sum("سهم" in text for text in persian.locator("svg text").all_text_contents()) > 10
 
 
