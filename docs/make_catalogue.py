@@ -16,8 +16,9 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-REPORTS = Path(__file__).parents[1] / "reports"
-PO = REPORTS / "translations" / "fa.po"
+ROOT = Path(__file__).parents[1]
+SOURCES = (ROOT / "reports", ROOT / "harness" / "choosing")
+PO = ROOT / "reports" / "translations" / "fa.po"
 KEYWORDS = {"say": None, "say_many": (1, 2)}
 ARABIC = re.compile("[\u0643\u064a\u0660-\u0669\u06f0-\u06f9]")  # letters that Persian writes otherwise; other digits
 
@@ -25,8 +26,9 @@ ARABIC = re.compile("[\u0643\u064a\u0660-\u0669\u06f0-\u06f9]")  # letters that 
 def extracted() -> Catalog:
     """Collect the messages of the sources."""
     found = Catalog()
-    for _, _, text, _, _ in extract_from_dir(REPORTS, [("**.py", "python")], keywords=KEYWORDS):
-        found.add(text).flags.clear()
+    for folder in SOURCES:
+        for _, _, text, _, _ in extract_from_dir(folder, [("**.py", "python")], keywords=KEYWORDS):
+            found.add(text).flags.clear()
     return found
 
 

@@ -63,6 +63,8 @@ def unknown(kind: str, given: str, known: Iterable[str], where: str = "") -> Use
 
     >>> print(unknown("criterion", "tailor", ["taylor", "obd"]))
     unknown criterion 'tailor'; did you mean 'taylor'? Known: obd, taylor
+    >>> print(unknown("language", "persian", ["en", "fa"]))
+    unknown language 'persian'; known: en, fa
     >>> many = "lenet5 mobilenetv2 resnet18 resnet20 resnet32 resnet34 resnet44 resnet50 resnet56 vgg11 vgg16".split()
     >>> print(unknown("model", "resnet19", many))
     unknown model 'resnet19'; did you mean 'resnet18', 'resnet56' or 'resnet50'? `prunebench list models` shows all 11
@@ -72,17 +74,19 @@ def unknown(kind: str, given: str, known: Iterable[str], where: str = "") -> Use
     near = [f"'{name}'" for name in get_close_matches(given, names, n=1 if short else 3, cutoff=0.5)]
     hint = f" did you mean {' or '.join(part for part in (', '.join(near[:-1]), near[-1]) if part)}?" if near else ""
     place = f" in {where}" if where else ""
-    return UserError(f"unknown {kind} '{given}'{place};{hint} {known_names(kind, names, short)}")
+    shown = known_names(kind, names, short)
+    shown = shown[0].upper() + shown[1:] if hint else shown  # after a question a sentence begins
+    return UserError(f"unknown {kind} '{given}'{place};{hint} {shown}")
 
 
 def known_names(kind: str, names: Collection[str], in_full: bool = False) -> str:
     """Say which names there are, or the command that shows them.
 
     >>> known_names("model", ["lenet5"], in_full=True), known_names("model", ["lenet5"])
-    ('Known: lenet5', '`prunebench list models` shows all 1')
+    ('known: lenet5', '`prunebench list models` shows all 1')
     """
     if in_full:
-        return f"Known: {', '.join(names) or 'none'}"
+        return f"known: {', '.join(names) or 'none'}"
     return f"`prunebench list {_LISTED[kind]}` shows all {len(names)}"
 
 

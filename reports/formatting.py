@@ -8,7 +8,7 @@ import pandas as pd
 from prunebench.reports.language.message import Message, say, say_many
 from prunebench.reports.statistics.intervals import Interval
 
-MISSING = "n/a"  # never an empty field
+MISSING = say("n/a")  # never an empty field
 BEYOND_BOUND = "§"
 BEYOND_BOUND_NOTE = say(
     "{mark} the t interval reaches beyond what the number can be (an accuracy: 0 or 100 %), as it does near a bound or "
@@ -83,7 +83,7 @@ def mean_with_half(mean: float, half: float | None, bounds: tuple[float, float])
     if is_missing(half):
         return text
     if half == 0:
-        return f"{text} (all equal)"
+        return say("{mean} (all equal)", mean=text)
     assert half is not None
     beyond = mean - half < bounds[0] or mean + half > bounds[1]
     return f"{text} ± {half:.2f}" + (f" {BEYOND_BOUND}" if beyond else "")
@@ -100,7 +100,7 @@ def signed_interval(interval: Interval) -> str:
     if interval.low is None or interval.high is None:
         return f"{signed_points(interval.mean)} (n = {interval.n})"
     if interval.low == interval.high:
-        return f"{signed_points(interval.mean)} (all {interval.n} equal)"
+        return say("{mean} (all {number} equal)", mean=signed_points(interval.mean), number=interval.n)
     return f"{signed_points(interval.mean)} {interval_ends(interval.low, interval.high)}"
 
 

@@ -42,14 +42,22 @@ def _shared_options(record: Record | Fidelity) -> dict[str, Any]:
 def _difference_note(task: str, protocols: list[dict[str, Any]], word: str) -> Message:
     keys = sorted({key for protocol in protocols for key in protocol})
     differ = [k for k in keys if len({repr(p.get(k)) for p in protocols}) > 1]
-    values = joined(
-        (
-            f"{word} {n}: " + ", ".join(f"{k} = {p.get(k, 'not given')}" for k in differ)
-            for n, p in enumerate(protocols, 1)
-        ),
-        SEMICOLON,
-    )
-    given = {"task": task, "count": len(protocols), "values": values}
+    told = [(number, joined(_option(name, one) for name in differ)) for number, one in enumerate(protocols, 1)]
+    given = {"task": task, "count": len(protocols)}
     if word == PROTOCOL:
-        return say("{task} was run under {count} protocols, which are kept apart: {values}.", **given)
-    return say("{task} was run under {count} dense protocols, which are kept apart: {values}.", **given)
+        values = (say("protocol {number}: {options}", number=number, options=options) for number, options in told)
+        return say(
+            "{task} was run under {count} protocols, which are kept apart: {values}.",
+            values=joined(values, SEMICOLON),
+            **given,
+        )
+    values = (say("dense protocol {number}: {options}", number=number, options=options) for number, options in told)
+    return say(
+        "{task} was run under {count} dense protocols, which are kept apart: {values}.",
+        values=joined(values, SEMICOLON),
+        **given,
+    )
+
+
+def _option(name: str, protocol: dict[str, Any]) -> str:
+    return f"{name} = {protocol[name]}" if name in protocol else say("{option} = not given", option=name)

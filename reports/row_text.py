@@ -1,12 +1,25 @@
 """Rows of the tables as a reader sees them. A row is a dict by column name."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from prunebench.reports.analysis.verdicts import BETTER, NO_PAIRS, OPEN, OTHER_BUDGET, TIED, TOO_FEW, WORSE
 from prunebench.reports.formatting import is_missing, signed_interval
+from prunebench.reports.language.message import Message, marked, say
 from prunebench.reports.ordering import DENSE_CONTINUED, KEEP_TOLERANCE, METRIC_WORDS
 from prunebench.reports.statistics.intervals import Interval
 
-ON_THESE_PICTURES = "on these test pictures"
+VERDICTS = {
+    BETTER: say("better"),
+    WORSE: say("worse"),
+    OPEN: say("not told apart"),
+    TOO_FEW: say("too few seeds"),
+    TIED: say("too many ties"),
+    OTHER_BUDGET: say("different budgets"),
+    NO_PAIRS: say("no shared seed"),
+}
+
+SHORT = METRIC_WORDS | {"macs": "MACs"}  # an abbreviation in every language, as units are
 
 
 def row_interval(row: dict[Any, Any], mean: str = "difference", prefix: str = "") -> Interval:
@@ -18,10 +31,10 @@ def row_interval(row: dict[Any, Any], mean: str = "difference", prefix: str = ""
 def difference_cell(row: dict[Any, Any]) -> str:
     """Write one row of the differences in points. A dagger marks achieved keeps that differ; see also `tie_note`."""
     if row["n"] == 0:
-        return "no shared seed"
+        return VERDICTS[NO_PAIRS]
     gap = row.get("keep_gap", 0.0)
     differ = not is_missing(gap) and abs(gap) > KEEP_TOLERANCE and row["reference"] != DENSE_CONTINUED
-    return signed_interval(row_interval(row)) + tie_note(row) + (" †" if differ else "")
+    return marked(marked(signed_interval(row_interval(row)), tie_note(row)), "†" if differ else "")
 
 
 def verdict_cell(row: dict[Any, Any]) -> str:
@@ -30,23 +43,25 @@ def verdict_cell(row: dict[Any, Any]) -> str:
     >>> verdict_cell({"verdict": "better", "on_these_pictures": True}), verdict_cell({"verdict": "too few seeds"})
     ('better, on these test pictures', 'too few seeds')
     """
-    return f"{row['verdict']}, {ON_THESE_PICTURES}" if row.get("on_these_pictures") is True else str(row["verdict"])
+    verdict = VERDICTS[row["verdict"]]
+    here = row.get("on_these_pictures") is True
+    return say("{verdict}, on these test pictures", verdict=verdict) if here else verdict
 
 
 def tie_note(row: dict[Any, Any]) -> str:
     """Say how many seeds tie, where half or more do but not all: then the interval covers too little.
 
     >>> tie_note({"n": 20, "ties": 14}), tie_note({"n": 20, "ties": 9}), tie_note({"n": 3, "ties": 3})
-    (' (14 of 20 tie)', '', '')
+    ('(14 of 20 tie)', '', '')
     """
     n, tied = row["n"], row.get("ties", 0)
-    return f" ({tied:g} of {n:g} tie)" if n > tied >= n / 2 else ""
+    return say("({tied} of {seeds} tie)", tied=format(tied, "g"), seeds=format(n, "g")) if n > tied >= n / 2 else ""
 
 
-def keep_of_metric(row: dict[Any, Any]) -> str:
+def keep_of_metric(row: Mapping[Any, Any]) -> Message:
     """Write a row's requested keep with its metric.
 
     >>> keep_of_metric({"keep": 0.5, "metric": "macs"})
     '0.5 MACs'
     """
-    return f"{row['keep']:g} {METRIC_WORDS[row['metric']]}"
+    return say("{keep} {metric}", keep=format(row["keep"], "g"), metric=SHORT[row["metric"]])

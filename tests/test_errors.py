@@ -8,8 +8,8 @@ def test_an_unknown_name_is_said_with_the_nearest_where_one_is_near_and_with_all
     assert text == "unknown criterion 'tailor'; did you mean 'taylor'? Known: obd, taylor"
     text = str(unknown("option", "strenght", ["strength"], where="'l0'"))
     assert text == "unknown option 'strenght' in 'l0'; did you mean 'strength'? Known: strength"
-    assert str(unknown("model", "zzz", iter(["lenet5"]))) == "unknown model 'zzz'; Known: lenet5"
-    assert str(unknown("preset", "quick", [])) == "unknown preset 'quick'; Known: none"
+    assert str(unknown("model", "zzz", iter(["lenet5"]))) == "unknown model 'zzz'; known: lenet5"
+    assert str(unknown("preset", "quick", [])) == "unknown preset 'quick'; known: none"
 
 
 def test_a_failed_cell_is_not_bad_input() -> None:

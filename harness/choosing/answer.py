@@ -2,23 +2,27 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 from prunebench.choosing.confirm import Confirmation
 from prunebench.choosing.field import Field
 from prunebench.choosing.race import Raced
+from prunebench.choosing.rounds import Race
 from prunebench.choosing.standing import Standing, chosen, standings
 from prunebench.records.latency import Latency
 from prunebench.records.names import RANDOM
 from prunebench.records.record import Record
 from prunebench.reports.analysis.verdicts import BETTER, WORSE
 from prunebench.reports.document import Items, Part, Section, Table, Text
-from prunebench.reports.formatting import accuracy_with_half, as_multiple, counted, duration, percent
+from prunebench.reports.formatting import accuracy_with_half, as_multiple, duration, percent
+from prunebench.reports.language.message import SEMICOLON, SPACE, Message, code, joined, say, say_many
 from prunebench.reports.ordering import BASELINE
 from prunebench.reports.row_text import difference_cell, verdict_cell
 
-NOT_SHOWN = "A race saves trajectories and proves nothing: a dropped criterion was not shown worse."
-DEMONSTRATION = "This is a demonstration: a toy task or too few seeds. No criterion is shown better or worse."
+NOT_SHOWN = say("A race saves trajectories and proves nothing: a dropped criterion was not shown worse.")
+DEMONSTRATION = say("This is a demonstration: a toy task or too few seeds. No criterion is shown better or worse.")
+FEW = say("Three criteria or fewer do not race: all of them were confirmed.")
 
 
 @dataclass(frozen=True)
@@ -62,81 +66,118 @@ def lines(answer: Answer) -> list[str]:
 def sections(answer: Answer) -> tuple[Section, ...]:
     """Give the sections that stand in front of the report on the confirmation."""
     choice = Items((*_choice(answer), *_others(answer), *_costs(answer)))
-    return Section("The choice", (choice,)), Section("The race", tuple(_race_blocks(answer)))
+    race = Section(say("The race"), tuple(_race_blocks(answer)))
+    return Section(say("The choice"), (choice,)), race
 
 
-def _choice(answer: Answer) -> Iterator[str]:
+def _choice(answer: Answer) -> Iterator[Message]:
     ours = next(one for one in answer.standings if one.criterion == answer.criterion)
     confirmation = answer.confirmation
     keep = confirmation.grid.spec.keep
-    what = "mean accuracy over the curve" if len(keep.fractions) > 1 else "accuracy"
-    seeds = counted(len({job.seed for job in confirmation.grid.jobs}), "seed")
-    yield f"Choose `{ours.criterion}` at {keep}: {what} {_accuracy(ours)} on the test pictures, {seeds}."
-    means = [one for one in answer.standings if one.criterion != RANDOM]
-    if len(means) > 1:
-        yield f"It was chosen as the highest of {len(means)} means, so its own mean is somewhat too high."
+    yield say(
+        "Choose `{criterion}` at {keep}: {what} {accuracy} on the test pictures, {seeds}.",
+        criterion=ours.criterion,
+        keep=keep,
+        what=say("mean accuracy over the curve") if len(keep.fractions) > 1 else say("accuracy"),
+        accuracy=_accuracy(ours),
+        seeds=_seeds(len({job.seed for job in confirmation.grid.jobs})),
+    )
+    means = sum(one.criterion != RANDOM for one in answer.standings)
+    if means > 1:
+        yield say("It was chosen as the highest of {means} means, so its own mean is somewhat too high.", means=means)
     if confirmation.results.demonstration:
         yield DEMONSTRATION
     if ours.row is not None:
-        verdict = f": {_words(ours)}" if ours.verdict else ""
-        yield f"Against `{BASELINE}`: {difference_cell(dict(ours.row))} points{verdict}."
+        points = say("{difference} points", difference=difference_cell(dict(ours.row)))
+        yield say("Against `{baseline}`: {found}.", baseline=BASELINE, found=_with_verdict(points, ours))
     control = next((one for one in answer.standings if one.criterion == RANDOM), None)
     if control is not None:
-        above = "; the choice does not beat random units here" if control.mean >= ours.mean else ""
-        yield f"Control `{RANDOM}`: {_accuracy(control)}{above}."
+        reached = _accuracy(control)
+        beaten = [say("the choice does not beat random units here")] if control.mean >= ours.mean else []
+        yield say("Control `{random}`: {found}.", random=RANDOM, found=joined((reached, *beaten), SEMICOLON))
 
 
-def _others(answer: Answer) -> Iterator[str]:
+def _others(answer: Answer) -> Iterator[Message]:
     """Say of the other confirmed criteria what the test says."""
     others = [one for one in answer.standings if one.criterion not in (answer.criterion, BASELINE, RANDOM)]
     baseline = next((one for one in answer.standings if one.criterion == BASELINE), None)
     if baseline is not None and answer.criterion != BASELINE:
-        yield f"Reference `{BASELINE}`: {_accuracy(baseline)}."
-    for title, part in (
-        ("Shown better than `magnitude`, too", [one for one in others if one.verdict == BETTER]),
-        ("Undecided against `magnitude`", [one for one in others if not one.decided]),
-        ("Shown worse than `magnitude`", [one for one in others if one.verdict == WORSE]),
-    ):
-        if part:
-            cells = (f"`{one.criterion}` {_accuracy(one)}{_difference(one)}" for one in part)
-            yield f"{title}: {'; '.join(cells)}."
+        yield say("Reference `{baseline}`: {accuracy}.", baseline=BASELINE, accuracy=_accuracy(baseline))
+    if better := [one for one in others if one.verdict == BETTER]:
+        yield say("Shown better than `{baseline}`, too: {names}.", baseline=BASELINE, names=_cells(better))
+    if undecided := [one for one in others if not one.decided]:
+        yield say("Undecided against `{baseline}`: {names}.", baseline=BASELINE, names=_cells(undecided))
+    if worse := [one for one in others if one.verdict == WORSE]:
+        yield say("Shown worse than `{baseline}`: {names}.", baseline=BASELINE, names=_cells(worse))
     known = {one.criterion for one in answer.standings}
     broken = [job.criterion for job in answer.confirmation.grid.jobs if job.criterion not in known]
     if broken:
-        names = ", ".join(f"`{name}`" for name in dict.fromkeys(broken))
-        yield f"Not all points of {names} came out: the page says why. They cannot be chosen."
+        names = _list(tuple(dict.fromkeys(broken)))
+        yield say("Not all points of {names} came out: the page says why. They cannot be chosen.", names=names)
 
 
-def _costs(answer: Answer) -> Iterator[str]:
+def _costs(answer: Answer) -> Iterator[Message]:
     """Say what the chosen network costs, and what the choice cost."""
     keeps = [f"{record.cell.metric}={record.cell.keep:g}" for record in answer.records]
     keep_of = {record.key: keep for record, keep in zip(answer.records, keeps, strict=True)}
-    for latency in answer.latencies:
-        keep = keep_of[latency.key]
-        ends = f"{as_multiple(latency.speedup)} [{latency.low:.2f}, {latency.high:.2f}]"
-        times = f"{1e3 * latency.dense_seconds:.4g} ms to {1e3 * latency.pruned_seconds:.4g} ms"
-        setting = f"{latency.backend}, {counted(latency.threads, 'thread')}, {latency.machine}"
-        yield f"Speed-up measured at {keep}: {ends}, {times} a batch of {latency.batch} ({setting})."
-    for keep, record in zip(keeps, answer.records, strict=True):
-        assert record.dense is not None and record.pruned is not None
-        sizes = " to ".join(f"{cost.bytes / 1e6:.3g} MB" for cost in (record.dense, record.pruned))
-        macs, params = (getattr(record.pruned, name) / getattr(record.dense, name) for name in ("macs", "params"))
-        yield f"Size at {keep}: {sizes}; {percent(macs, 1)} of the MACs, {percent(params, 1)} of the parameters."
+    yield from (_speed(latency, keep_of[latency.key]) for latency in answer.latencies)
+    yield from (_size(record, keep) for record, keep in zip(answer.records, keeps, strict=True))
     race, confirmed = answer.raced, answer.confirmation
-    parts = f"{len(race.jobs)} in the race, {len(confirmed.grid.jobs)} in the confirmation"
-    time = duration(race.seconds + confirmed.seconds)
-    yield f"Cost: {answer.trajectories} trajectories ({parts}), {time} of computing."
+    yield say(
+        "Cost: {trajectories} trajectories ({raced} in the race, {confirmed} in the confirmation), {time} of "
+        "computing.",
+        trajectories=answer.trajectories,
+        raced=len(race.jobs),
+        confirmed=len(confirmed.grid.jobs),
+        time=duration(race.seconds + confirmed.seconds),
+    )
     for record, folder in zip(answer.records, answer.networks, strict=False):  # without output there are none
-        yield f"Network of confirmation seed {record.cell.seed}: {folder or 'not stored; the log says why'}"
+        place = say("not stored; the log says why") if folder is None else str(folder)
+        yield say("Network of confirmation seed {seed}: {folder}", seed=record.cell.seed, folder=place)
 
 
-def _race(answer: Answer) -> Iterator[str]:
+def _speed(latency: Latency, keep: str) -> Message:
+    ratio = f"{as_multiple(latency.speedup)} [{latency.low:.2f}, {latency.high:.2f}]"
+    dense, pruned = (f"{1e3 * seconds:.4g} ms" for seconds in (latency.dense_seconds, latency.pruned_seconds))
+    return say_many(
+        "Speed-up measured at {keep}: {ratio}, {dense} to {pruned} a batch of {batch} ({backend}, {number} thread, "
+        "{machine}).",
+        "Speed-up measured at {keep}: {ratio}, {dense} to {pruned} a batch of {batch} ({backend}, {number} threads, "
+        "{machine}).",
+        latency.threads,
+        keep=keep,
+        ratio=ratio,
+        dense=dense,
+        pruned=pruned,
+        batch=latency.batch,
+        backend=latency.backend,
+        machine=latency.machine,
+    )
+
+
+def _size(record: Record, keep: str) -> Message:
+    assert record.dense is not None and record.pruned is not None
+    before, after = (f"{cost.bytes / 1e6:.3g} MB" for cost in (record.dense, record.pruned))
+    macs, params = (getattr(record.pruned, name) / getattr(record.dense, name) for name in ("macs", "params"))
+    return say(
+        "Size at {keep}: {before} to {after}; {macs} of the MACs, {params} of the parameters.",
+        keep=keep,
+        before=before,
+        after=after,
+        macs=percent(macs, 1),
+        params=percent(params, 1),
+    )
+
+
+def _race(answer: Answer) -> Iterator[Message]:
     race = answer.raced.race
     for number, one in enumerate(race.rounds, 1):
         if one.dropped:
-            yield f"Dropped in round {number} ({len(one.seeds)} more seeds): {_list(one.dropped)}."
+            more, names = len(one.seeds), _list(one.dropped)
+            yield say("Dropped in round {round} ({more} more seeds): {names}.", round=number, more=more, names=names)
         for name in one.failed:
-            yield f"Failed in round {number}: `{name}`: {answer.raced.reasons.get(name, 'no reason')}"
+            why = answer.raced.reasons.get(name) or say("no reason")
+            yield say("Failed in round {round}: `{criterion}`: {reason}", round=number, criterion=name, reason=why)
     if any(one.dropped for one in race.rounds):
         yield NOT_SHOWN
     yield from answer.field.absent()
@@ -145,42 +186,70 @@ def _race(answer: Answer) -> Iterator[str]:
 def _race_blocks(answer: Answer) -> Iterator[Part]:
     race = answer.raced.race
     if not race.rounds:
-        yield Text("Three criteria or fewer do not race: all of them were confirmed.")
+        yield Text(FEW)
     else:
-        width = "" if race.spread is None else f" Spread of the first round: {100 * race.spread:.2f} points"
-        width += "" if race.spread is None else ", which is the standard deviation of a difference over seeds."
-        seeds = f"seeds {race.rounds[0].seeds[0]} to {race.rounds[-1].seeds[-1]}"
-        yield Text(f"Mean accuracy on validation pictures in %, {seeds}, over all seeds so far.{width}")
-        yield _table(answer)
-    if found := tuple(_race(answer)):
-        yield Items(found)
+        found = say(
+            "Mean accuracy on validation pictures in %, seeds {first} to {last}, over all seeds so far.",
+            first=race.rounds[0].seeds[0],
+            last=race.rounds[-1].seeds[-1],
+        )
+        yield Text(found if race.spread is None else joined((found, _spread(race.spread)), SPACE))
+        yield _table(race)
+    if told := tuple(_race(answer)):
+        yield Items(told)
 
 
-def _table(answer: Answer) -> Table:
-    race = answer.raced.race
+def _spread(spread: float) -> Message:
+    return say(
+        "Spread of the first round: {spread} points, which is the standard deviation of a difference over seeds.",
+        spread=format(100 * spread, ".2f"),
+    )
+
+
+def _table(race: Race) -> Table:
     names = dict.fromkeys(name for one in reversed(race.rounds) for name in one.means)
     rows = []
     for name in names:
         cells = [f"{100 * one.means[name]:.2f}" if name in one.means else "-" for one in race.rounds]
-        left = next((f"dropped in round {n}" for n, one in enumerate(race.rounds, 1) if name in one.dropped), "")
-        rows.append((name, left or ("finalist" if name in race.finalists else "failed"), *cells))
-    seen, heads = 0, []
-    for one in race.rounds:
-        seen += len(one.seeds)
-        heads.append(f"{seen} seeds")
-    return Table("The race.", ("criterion", "outcome", *heads), tuple(rows), text_columns=2)
+        rows.append((name, _outcome(name, race), *cells))
+    seen = accumulate(len(one.seeds) for one in race.rounds)
+    header = (say("criterion"), say("outcome"), *map(_seeds, seen))
+    return Table(say("The race."), header, tuple(rows), text_columns=2)
+
+
+def _outcome(name: str, race: Race) -> Message:
+    left = next((number for number, one in enumerate(race.rounds, 1) if name in one.dropped), None)
+    if left is not None:
+        return say("dropped in round {round}", round=left)
+    return say("finalist") if name in race.finalists else say("failed")
+
+
+def _seeds(number: int) -> Message:
+    return say_many("{number} seed", "{number} seeds", number)
 
 
 def _accuracy(one: Standing) -> str:
-    return f"{accuracy_with_half(one.mean, one.half)} %"
+    return say("{accuracy} %", accuracy=accuracy_with_half(one.mean, one.half))
 
 
-def _difference(one: Standing) -> str:
-    return "" if one.row is None else f" ({difference_cell(dict(one.row))}{', ' * bool(one.verdict)}{_verdict(one)})"
+def _cells(some: Sequence[Standing]) -> str:
+    return joined(map(_cell, some), SEMICOLON)
 
 
-def _words(one: Standing) -> str:
-    return f"shown {_verdict(one)}" if one.decided else f"undecided ({_verdict(one)})"
+def _cell(one: Standing) -> str:
+    where = {"criterion": one.criterion, "accuracy": _accuracy(one)}
+    if one.row is None:
+        return say("`{criterion}` {accuracy}", **where)
+    found = [difference_cell(dict(one.row)), *([_verdict(one)] if one.verdict else [])]
+    return say("`{criterion}` {accuracy} ({found})", found=joined(found), **where)
+
+
+def _with_verdict(points: str, one: Standing) -> str:
+    if not one.verdict:
+        return points
+    verdict = _verdict(one)
+    words = say("shown {verdict}", verdict=verdict) if one.decided else say("undecided ({verdict})", verdict=verdict)
+    return say("{points}: {verdict}", points=points, verdict=words)
 
 
 def _verdict(one: Standing) -> str:
@@ -189,4 +258,4 @@ def _verdict(one: Standing) -> str:
 
 
 def _list(names: Sequence[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
+    return joined(map(code, names))

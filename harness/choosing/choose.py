@@ -18,6 +18,8 @@ from prunebench.errors import UserError
 from prunebench.records.latency import Latency
 from prunebench.records.record import Record
 from prunebench.reports.formatting import duration
+from prunebench.reports.language.languages import ENGLISH, find_language
+from prunebench.reports.language.message import say
 from prunebench.reports.output.writing import refuse_results_folder, write_report
 from prunebench.seeding import RACE_SEEDS
 from prunebench.study.grid import find_device, make_grid
@@ -33,7 +35,7 @@ log = logging.getLogger("prunebench")
 
 
 @in_python_words()
-def choose(spec: Spec, output: Path | None = None, budget: str | None = None) -> Answer:
+def choose(spec: Spec, output: Path | None = None, budget: str | None = None, *, lang: str = ENGLISH) -> Answer:
     """Choose a criterion for the one task of a spec: race on validation pictures, confirm on test pictures.
 
     Accuracies are fractions, times are seconds. Everything computed stays in the results folder: the same call goes
@@ -44,9 +46,11 @@ def choose(spec: Spec, output: Path | None = None, budget: str | None = None) ->
             supports race.
         output: folder for the page and the network; nothing is written without it.
         budget: time, such as `2h` or `1h30m`, which decides how many criteria and seeds are tried.
+        lang: language of the page, `en` or `fa`. All other texts are English.
 
     Raises:
-        UserError: the spec has several tasks, keeps no networks, or names controls; the budget is too small; all fail.
+        UserError: the spec has several tasks, keeps no networks, or names controls; the budget is too small; the
+            language is not there; all fail.
 
     >>> from prunebench.study.spec import make_spec
     >>> import logging, tempfile
@@ -59,12 +63,13 @@ def choose(spec: Spec, output: Path | None = None, budget: str | None = None) ->
     (True, 24)
     >>> logging.disable(logging.NOTSET)
     """
-    return make_choice(spec, output, budget)
+    return make_choice(spec, output, budget, lang)
 
 
-def make_choice(spec: Spec, output: Path | None = None, budget: str | None = None) -> Answer:
+def make_choice(spec: Spec, output: Path | None = None, budget: str | None = None, lang: str = ENGLISH) -> Answer:
     """Choose as `choose` does; errors name options of the command line."""
     checked = _checked(spec)
+    find_language(lang)  # an unknown one is an error before anything is computed
     if output is not None:
         refuse_results_folder(checked.results, output)
     field, plan = prepare(checked, budget)
@@ -87,7 +92,7 @@ def make_choice(spec: Spec, output: Path | None = None, budget: str | None = Non
         records=ours,
         latencies=latencies,
     )
-    return answer if output is None else _written(answer, output)
+    return answer if output is None else _written(answer, output, lang)
 
 
 def prepare(spec: Spec, budget: str | None, keep_it: bool = True) -> tuple[Field, Plan]:
@@ -96,7 +101,7 @@ def prepare(spec: Spec, budget: str | None, keep_it: bool = True) -> tuple[Field
     make_grid(spec.model_copy(update={"criteria": confirmed_names(field.criteria), "seeds": "0"}))  # checks all names
     plan = make_plan(spec, field.criteria, budget, keep_it)
     cut = [name for name in field.criteria if name not in plan.criteria]
-    why = f"more than --budget {budget} allows"
+    why = say("more than --budget {budget} allows", budget=budget)
     return replace(field, left_out=field.left_out | dict.fromkeys(cut, why)), plan
 
 
@@ -154,14 +159,14 @@ def _timed(confirmation: Confirmation, records: tuple[Record, ...]) -> tuple[Lat
         return ()
 
 
-def _written(answer: Answer, output: Path) -> Answer:
+def _written(answer: Answer, output: Path, lang: str) -> Answer:
     """Write page and networks into the output folder; the page first, since a network may have to be computed."""
     spec, several = answer.confirmation.grid.spec, len(answer.records) > 1
-    write_report(answer.confirmation.results, output, front=sections(answer))
+    write_report(answer.confirmation.results, output, front=sections(answer), lang=lang)
     folders = []
     for record in answer.records:
         name = f"network-{record.cell.metric}{record.cell.keep:g}" if several else "network"
         folders.append(hand_over(record, spec, output / name))
     answer = replace(answer, networks=tuple(folders))
-    write_report(answer.confirmation.results, output, front=sections(answer))
+    write_report(answer.confirmation.results, output, front=sections(answer), lang=lang)
     return answer

@@ -9,6 +9,7 @@ from prunebench.errors import CellError, UserError, reason
 from prunebench.plugins.expressions import Method, parse_method
 from prunebench.plugins.registry import load_registry
 from prunebench.records.names import RANDOM
+from prunebench.reports.language.message import Message, code, joined, say
 from prunebench.reports.ordering import BASELINE
 from prunebench.seeding import generator
 from prunebench.study.grid import find_device, prepare_task
@@ -25,7 +26,7 @@ class Field:
     criteria: tuple[str, ...]
     left_out: dict[str, str] = field(default_factory=dict)
 
-    def absent(self) -> list[str]:
+    def absent(self) -> list[Message]:
         """Say in one line for each reason which criteria do not race.
 
         >>> Field((), {"l1": "no time", "l2": "no time"}).absent()
@@ -33,8 +34,8 @@ class Field:
         """
         names: dict[str, list[str]] = {}
         for name, why in self.left_out.items():
-            names.setdefault(why, []).append(f"`{name}`")
-        return [f"Not in the race: {', '.join(ours)}: {why}." for why, ours in names.items()]
+            names.setdefault(why, []).append(code(name))
+        return [say("Not in the race: {names}: {why}.", names=joined(ours), why=why) for why, ours in names.items()]
 
 
 def find_field(spec: Spec) -> Field:
@@ -73,7 +74,7 @@ def _named(spec: Spec) -> tuple[str, ...]:
 def _why_not(spec: Spec, method: Method) -> str:
     """Say why a criterion cannot race by default; empty where it can."""
     if method.before is not None or method.after is not None:
-        return "its regulariser needs a strength tuned to the task"
+        return say("its regulariser needs a strength tuned to the task")
     ready, device = prepare_task(spec, *spec.pairs[0]), find_device(spec.device)
     try:
         some = ready.data(0, device).calibration

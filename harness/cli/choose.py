@@ -30,6 +30,7 @@ def choose_command(prepare: Prepare) -> Callable[..., None]:
         *,
         budget: Annotated[str | None, typer.Option("--budget", help="time to spend, such as 2h or 1h30m")] = None,
         output: Annotated[Path, typer.Option("--output", "-o", help="folder of page and network")] = Path("choice"),
+        lang: Annotated[str, typer.Option("--lang", help="language of the page: en or fa (Persian)")] = "en",
         dry_run: Annotated[bool, typer.Option("--dry-run", help="print the plan, compute nothing")] = False,
         config: ConfigOption = None,
         log_level: Annotated[str, typer.Option("--log-level", help="debug, info, warning or error")] = "info",
@@ -46,7 +47,7 @@ def choose_command(prepare: Prepare) -> Callable[..., None]:
         if dry_run:
             typer.echo(describe(spec, budget))
             return
-        answer = make_choice(spec, output, budget)
+        answer = make_choice(spec, output, budget, lang)
         typer.echo(answer.text)
         typer.echo(f"Page: {output / 'index.html'}")
 

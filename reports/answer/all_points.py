@@ -7,10 +7,10 @@ import pandas as pd
 
 from prunebench.reports.document import Table
 from prunebench.reports.formatting import MISSING, accuracy_with_half, as_multiple, is_missing, percent
-from prunebench.reports.language.message import SPACE, joined, say
-from prunebench.reports.ordering import BASELINE, METRIC_WORDS, cost_metric
+from prunebench.reports.language.message import SPACE, joined, marked, say
+from prunebench.reports.ordering import BASELINE, cost_metric
 from prunebench.reports.points import POINT_COLUMNS, Point
-from prunebench.reports.row_text import difference_cell, verdict_cell
+from prunebench.reports.row_text import difference_cell, keep_of_metric, verdict_cell
 
 CAPTION = say(
     "Accuracy in % after fine-tuning, dense and as cut: mean ± half of the 95 % t interval over n seeds. Difference to "
@@ -37,24 +37,24 @@ def points_table(summary: pd.DataFrame, differences: pd.DataFrame, setting: str,
 def _columns(demonstration: bool) -> dict[str, Any]:
     """Name the columns; each takes the row of the summary and that of the difference, or None."""
     return {
-        "task": lambda row, _: row["task"],
-        "ranking": lambda row, _: row["ranking"],
-        "keep": lambda row, _: f"{row['keep']:g} {METRIC_WORDS[row['metric']]}",
-        "criterion": lambda row, _: row["criterion"],
+        say("task"): lambda row, _: row["task"],
+        say("ranking"): lambda row, _: row["ranking"],
+        say("keep"): lambda row, _: keep_of_metric(row),
+        say("criterion"): lambda row, _: row["criterion"],
         "n": lambda row, _: str(row["n"]),
-        "accuracy": lambda row, _: accuracy_with_half(row["accuracy_finetuned"], row["accuracy_finetuned_half"]),
-        "difference": lambda _, other: MISSING if other is None else difference_cell(dict(other)),
-        "verdict": lambda _, other: MISSING if other is None or demonstration else verdict_cell(dict(other)),
-        "dense": lambda row, _: accuracy_with_half(row["accuracy_dense"], None),
-        "cut": lambda row, _: accuracy_with_half(row["accuracy_cut"], None),
-        "cut, BN re-est.": lambda row, _: accuracy_with_half(row["accuracy_cut_bn"], None),
-        "repaired": lambda row, _: _or_missing(row, "accuracy_repaired", lambda value: accuracy_with_half(value, None)),
-        "top-5": lambda row, _: _or_missing(row, "top5_finetuned", lambda value: accuracy_with_half(value, None)),
-        "kept": lambda row, _: _kept(row),
-        "params kept": lambda row, _: percent(row["keep_params"], 1),
-        "compression": lambda row, _: as_multiple(row["compression"]),
-        "theoretical": lambda row, _: _or_missing(row, "theoretical", as_multiple),
-        "measured": lambda row, _: _measured(row),
+        say("accuracy"): lambda row, _: accuracy_with_half(row["accuracy_finetuned"], row["accuracy_finetuned_half"]),
+        say("difference"): lambda _, other: MISSING if other is None else difference_cell(dict(other)),
+        say("verdict"): lambda _, other: MISSING if other is None or demonstration else verdict_cell(dict(other)),
+        say("dense"): lambda row, _: _accuracy(row["accuracy_dense"]),
+        say("cut"): lambda row, _: _accuracy(row["accuracy_cut"]),
+        say("cut, BN re-est."): lambda row, _: _accuracy(row["accuracy_cut_bn"]),
+        say("repaired"): lambda row, _: _or_missing(row, "accuracy_repaired", _accuracy),
+        "top-5": lambda row, _: _or_missing(row, "top5_finetuned", _accuracy),
+        say("kept"): lambda row, _: _kept(row),
+        say("params kept"): lambda row, _: percent(row["keep_params"], 1),
+        say("compression"): lambda row, _: as_multiple(row["compression"]),
+        say("theoretical"): lambda row, _: _or_missing(row, "theoretical", as_multiple),
+        say("measured"): lambda row, _: _measured(row),
     }
 
 
@@ -73,6 +73,10 @@ def _used(name: str, summary: pd.DataFrame) -> bool:
     return name not in needed or (needed[name] in summary and bool(summary[needed[name]].notna().any()))
 
 
+def _accuracy(mean: float) -> str:
+    return accuracy_with_half(mean, None)
+
+
 def _kept(row: Row) -> str:
     cost = cost_metric(row["metric"])
     return percent(row[f"keep_{cost}"], 2 if cost == "weights" else 1)
@@ -84,9 +88,9 @@ def _or_missing(row: Row, name: str, write: Any) -> str:
 
 def _measured(row: Row) -> str:
     if is_missing(row.get("measured")):
-        return "not timed"
+        return say("not timed")
     fewer = f" (n = {row['measured_n']:g})" if row["measured_n"] != row["n"] else ""
-    return as_multiple(row["measured"], row["measured_half"]) + fewer + (" ‡" if row["noisy"] else "")
+    return marked(as_multiple(row["measured"], row["measured_half"]) + fewer, "‡" if row["noisy"] else "")
 
 
 def _against_baseline(differences: pd.DataFrame) -> dict[Point, Row]:

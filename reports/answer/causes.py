@@ -8,7 +8,7 @@ import pandas as pd
 from prunebench.reports.analysis.causes import CAUSES, FAILED, NOT_RUN
 from prunebench.reports.document import Items, Part, Section, Table, Text
 from prunebench.reports.formatting import signed_points
-from prunebench.reports.language.message import Message, joined, say
+from prunebench.reports.language.message import SEMICOLON, Message, joined, say
 from prunebench.reports.ordering import METRIC_WORDS
 from prunebench.reports.points import PANEL_COLUMNS, Point
 from prunebench.reports.row_text import difference_cell, keep_of_metric
@@ -25,6 +25,14 @@ MEANING = {
         "combination: A+B against A and B alone; against the part with the regulariser: what the other's score did; "
         "against that other: what the regulariser did"
     ),
+}
+CAUSE_WORDS = {
+    "units": say("units"),
+    "weights": say("weights"),
+    "pruning": say("pruning"),
+    "training": say("training"),
+    "allocation": say("allocation"),
+    "combination": say("combination"),
 }
 TITLE = say("What caused it?")
 
@@ -43,14 +51,14 @@ def causes_section(causes: pd.DataFrame, unpaired: Iterable[tuple[Point, str, st
         why = say("No control was run that would separate causes.")
         return Section(TITLE, (Text(why), *gaps)) if gaps else Section(TITLE, (), why)
     ranges = tuple(
-        (str(task), str(ranking), str(cause), _range_of_differences(part))
+        (str(task), str(ranking), CAUSE_WORDS[str(cause)], _range_of_differences(part))
         for (task, ranking, cause), part in paired.groupby([*PANEL_COLUMNS[:2], "cause"], sort=False)
     )
     rows = tuple(
         (
             r["task"],
             r["ranking"],
-            r["cause"],
+            CAUSE_WORDS[r["cause"]],
             r["criterion"],
             _reference(r),
             keep_of_metric(r),
@@ -59,7 +67,8 @@ def causes_section(causes: pd.DataFrame, unpaired: Iterable[tuple[Point, str, st
         )
         for r in paired.to_dict("records")
     )
-    header = ("task", "ranking", "cause", "criterion", "reference", "keep", "n", "difference in points")
+    where = (say("task"), say("ranking"), say("cause"))
+    header = (*where, say("criterion"), say("reference"), say("keep"), "n", say("difference in points"))
     meaning = tuple(MEANING[cause] for cause in CAUSES if cause in set(paired["cause"]))
     table = Table(
         say("Each comparison, paired, with 95 % t interval; not corrected."),
@@ -68,7 +77,7 @@ def causes_section(causes: pd.DataFrame, unpaired: Iterable[tuple[Point, str, st
         6,
         folded=True,
     )
-    spans = Table(say("By cause."), ("task", "ranking", "cause", "differences in points"), ranges, 4, folded=True)
+    spans = Table(say("By cause."), (*where, say("differences in points")), ranges, 4, folded=True)
     return Section(TITLE, (Items(meaning), *gaps, spans, table), name="causes")
 
 
@@ -106,12 +115,22 @@ def _range_of_differences(part: pd.DataFrame) -> str:
     low, high = signed_points(part["difference"].min()), signed_points(part["difference"].max())
     tested = part[part["high"] > part["low"]]  # equal differences have no meaningful interval
     above, below = int((tested["low"] > 0).sum()), int((tested["high"] < 0).sum())
-    span = f"{low} points" if len(part) == 1 else f"{low} to {high} points over {len(part)} cells"
-    if not len(tested):
-        return f"{span}; one seed, or all equal: no interval"
-    if len(tested) == 1:
-        return f"{span}; its interval {'lies above' if above else 'lies below' if below else 'contains'} zero"
-    return f"{span}; of {len(tested)} intervals {above} above zero, {below} below"
+    if len(part) == 1:
+        span = say("{difference} points", difference=low)
+    else:
+        span = say("{low} to {high} points over {cells} cells", low=low, high=high, cells=len(part))
+    return joined((span, _intervals(len(tested), above, below)), SEMICOLON)
+
+
+def _intervals(tested: int, above: int, below: int) -> Message:
+    """Say where so many intervals lie."""
+    if not tested:
+        return say("one seed, or all equal: no interval")
+    if tested > 1:
+        return say("of {tested} intervals {above} above zero, {below} below", tested=tested, above=above, below=below)
+    if above:
+        return say("its interval lies above zero")
+    return say("its interval lies below zero") if below else say("its interval contains zero")
 
 
 def _reference(row: dict[Any, Any]) -> str:

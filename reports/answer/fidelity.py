@@ -8,13 +8,14 @@ from prunebench.reports.analysis.fidelity import HALVES, MEASURES, ORACLE, OVER_
 from prunebench.reports.answer.fidelity_sentences import fidelity_sentences
 from prunebench.reports.document import Items, Part, Section, Table, Text
 from prunebench.reports.formatting import MISSING, correlation_with_half, duration, is_missing, percent
-from prunebench.reports.language.message import SPACE, joined, say, say_many
+from prunebench.reports.language.message import SPACE, joined, marked, say, say_many
 from prunebench.reports.results import Results
 from prunebench.reports.sections.comparison import bound_note
 from prunebench.reports.statistics.agreement import SHARE
 
 TITLE = say("Fidelity: do the scores tell the truth?")
 NOT_MEASURED = say("Not measured here: `pytest benchmarks/test_fidelity.py` with the options of this run adds it.")
+ORACLE_WORDS = {HALVES: say("(oracle, half against half)"), REACHABLE: say("(reachable)")}
 HOW = (
     say(
         "The oracle removes one unit at a time from the dense network, in eval mode with BatchNorm as it is, and takes "
@@ -28,11 +29,22 @@ HOW = (
         "'{reachable}' about the most that a score without any error could reach (Spearman only). And it removes units "
         "singly, with no training after it: a criterion may order single units well and still choose a poor set, or "
         "the other way round.",
-        halves=HALVES,
-        reachable=REACHABLE,
+        halves=ORACLE_WORDS[HALVES],
+        reachable=ORACLE_WORDS[REACHABLE],
     ),
 )
-NAMES = {"spearman": "Spearman", "kendall": "Kendall", "weighted": "weighted tau", "lowest": "lowest quarter"}
+HEADER = (
+    *(
+        say("criterion"),
+        "n",
+        say("Spearman"),
+        say("to the size"),
+        say("Kendall"),
+        say("weighted tau"),
+        say("lowest quarter"),
+    ),
+    *(say("all layers: Spearman"), say("all layers: lowest quarter"), say("time")),
+)
 
 
 def fidelity_section(results: Results, fidelity: pd.DataFrame, matrix: pd.DataFrame) -> Section:
@@ -65,26 +77,26 @@ def _agreement_table(task: str, part: pd.DataFrame) -> Table:
     for criterion in dict.fromkeys(part["criterion"]):
         within, size = (cells[criterion, truth, WITHIN] for truth in ("signed", "absolute"))
         whole = cells[criterion, "signed", OVER_ALL]
-        mark = " *" if whole["scale"] == "arbitrary" else ""
-        row = [criterion, str(within["n"]), _agreement_cell(within, "spearman"), _agreement_cell(size, "spearman")]
+        mark = "*" if whole["scale"] == "arbitrary" else ""
+        name = ORACLE_WORDS.get(criterion, criterion)
+        row = [name, str(within["n"]), _agreement_cell(within, "spearman"), _agreement_cell(size, "spearman")]
         row += [_agreement_cell(within, name) for name in MEASURES[1:]]
-        row += [_agreement_cell(whole, "spearman") + mark, _agreement_cell(whole, "lowest") + mark]
+        row += [marked(_agreement_cell(whole, measure), mark) for measure in ("spearman", "lowest")]
         rows.append((*row, _duration_cell(within["seconds"])))
-    header = ("criterion", "n", "Spearman", "to the size", *(NAMES[name] for name in MEASURES[1:]))
-    header += (f"all layers: {NAMES['spearman']}", f"all layers: {NAMES['lowest']}", "time")
     caption = say(
         "{task}: agreement of scores with the true change of the loss, within layers (mean over them) and over all "
         "layers, mean ± half of the 95 % t interval over n seeds; to the size: Spearman with the absolute change.",
         task=task,
     )
-    return Table(caption, header, tuple(rows), folded=True)
+    return Table(caption, HEADER, tuple(rows), folded=True)
 
 
 def _agreement_cell(row: dict[Any, Any], measure: str) -> str:
     if is_missing(row[measure]):
-        return "-" if row["criterion"] == REACHABLE else "constant scores"
-    partly = " †" if row["constant"] and row["criterion"] not in ORACLE else ""
-    return correlation_with_half(row[measure], row[f"{measure}_half"], 0.0 if measure == "lowest" else -1.0) + partly
+        return "-" if row["criterion"] == REACHABLE else say("constant scores")
+    partly = "†" if row["constant"] and row["criterion"] not in ORACLE else ""
+    least = 0.0 if measure == "lowest" else -1.0
+    return marked(correlation_with_half(row[measure], row[f"{measure}_half"], least), partly)
 
 
 def _duration_cell(value: float | None) -> str:
@@ -159,4 +171,5 @@ def _layer_table(task: str, part: pd.DataFrame) -> Table:
             _agreement_cell(known[layer, name], "spearman") if (layer, name) in known else MISSING for name in criteria
         ]
         rows.append((str(layer), str(units), *cells))
-    return Table(say("{task}: Spearman by layer", task=task), ("layer", "units", *criteria), tuple(rows), folded=True)
+    header = (say("layer"), say("units"), *(ORACLE_WORDS.get(name, name) for name in criteria))
+    return Table(say("{task}: Spearman by layer", task=task), header, tuple(rows), folded=True)

@@ -103,8 +103,8 @@ def _claim(row: dict[Any, Any] | None) -> str:
 
 def _margins_table(margins: pd.DataFrame) -> Table:
     header = (
-        *("task", "ranking", "criterion", "keep", "reference", "n", "difference in points"),
-        *("non-inferior", "p", "equivalent", "lost more (may)"),
+        *(say("task"), say("ranking"), say("criterion"), say("keep"), say("reference"), "n"),
+        *(say("difference in points"), say("non-inferior"), "p", say("equivalent"), say("lost more (may)")),
     )
     caption = say(
         "Every keep. equivalent: the whole interval lies within the margin, on both sides. p: one-sided t test, not "
@@ -121,4 +121,4 @@ def _margin_row(row: dict[Any, Any]) -> tuple[str, ...]:
 
 
 def _yes_or_no(value: Any) -> str:
-    return MISSING if is_missing(value) else ("yes" if value else "no")
+    return MISSING if is_missing(value) else (say("yes") if value else say("no"))

@@ -28,7 +28,7 @@ def tasks_section(entries: list[AcrossTasks], wilcoxon: pd.DataFrame, aggregates
         return Section(TITLE, (), FEW)
     blocks: list[Part] = [Text(HOW), Items(tuple(_sentence(entry, wilcoxon) for entry in entries))]
     rows = tuple(_row(r) for r in aggregates.to_dict("records"))
-    header = ("ranking", "keep", "criterion", "tasks", "n", "interquartile mean of the change")
+    header = (say("ranking"), say("keep"), say("criterion"), say("tasks"), "n", say("interquartile mean of the change"))
     caption = say("Pruned - dense accuracy in points, 95 % interval.")
     return Section(TITLE, (*blocks, Table(caption, header, rows, text_columns=3, folded=True)), name="tasks")
 

@@ -37,7 +37,7 @@ from prunebench.reports.figures.scales import (
     thinned,
 )
 from prunebench.reports.formatting import accuracy_with_half, milliseconds, percent
-from prunebench.reports.language.message import say
+from prunebench.reports.language.message import SEMICOLON, joined, say
 from prunebench.reports.ordering import DENSE, DENSE_CONTINUED, METRIC_WORDS, cost_metric, table_order
 
 Cost = Literal["macs", "params", "ms"]
@@ -129,9 +129,15 @@ def _errors(row: Row) -> dict[str, Any]:
 
 
 def _words(row: Row, column: str) -> str:
-    x = f"{milliseconds(row[column])} ms" if column == "pruned_ms" else f"{percent(row[column], 1)} kept"
-    accuracy = accuracy_with_half(row["accuracy_finetuned"], row.get("accuracy_finetuned_half"))
-    return f"{row['criterion']}, keep {row['keep']:g}: {accuracy} % accurate, {x}"
+    kept = say("{share} kept", share=percent(row[column], 1))
+    cost = f"{milliseconds(row[column])} ms" if column == "pruned_ms" else kept
+    return say(
+        "{criterion}, keep {keep}: {accuracy} % accurate, {cost}",
+        criterion=row["criterion"],
+        keep=format(row["keep"], "g"),
+        accuracy=accuracy_with_half(row["accuracy_finetuned"], row.get("accuracy_finetuned_half")),
+        cost=cost,
+    )
 
 
 def _levels(summary: pd.DataFrame) -> dict[tuple[str, str, str], list[dict[str, Any]]]:
@@ -161,11 +167,12 @@ def _chart(rows: list[dict[str, Any]], level: list[dict[str, Any]], limits: Any,
     frame = Frame(_x(rows, full, cost), limits, CONTENT - AXIS - room, height)
     dense = float(np.exp(np.mean(np.log([row["dense"] for row in rows]))))
     rows = sorted(rows, key=lambda row: (table_order(row["criterion"]), -row["x"]))
-    ticks = {"values": error_ticks(limits, dense), "labelExpr": PERCENT, "title": "accuracy", "titlePadding": 4}
+    ticks = {"values": error_ticks(limits, dense), "labelExpr": PERCENT, "title": say("accuracy"), "titlePadding": 4}
     y = frame.y("y", axis=ticks)
     point = {"x": full, "y": dense, "colour": INK, "fill": INK, "shape": "circle"}
-    accurate = percent(float(np.mean([row["accuracy_dense"] for row in rows])))
-    point |= {"words": describe(DENSE, f"{DENSE} network, nothing removed: {accurate} accurate")}
+    accuracy = percent(float(np.mean([row["accuracy_dense"] for row in rows])))
+    words = say("{dense} network, nothing removed: {accuracy} accurate", dense=DENSE, accuracy=accuracy)
+    point |= {"words": describe(DENSE, words)}
     layers = [
         *_bands(rows, frame),
         *_level_lines(level, frame),
@@ -185,10 +192,10 @@ def _x(rows: Sequence[Row], full: float, cost: Cost) -> Spec:
     axis: dict[str, Any] = {"kind": "log", "reverse": True, "labelOverlap": False}
     ratio = (high / low) ** 0.2
     if cost == "ms":
-        return x_axis(domain, "ms per batch", values=thinned(round_ticks(domain), ratio), format="~g", **axis)
+        return x_axis(domain, say("ms per batch"), values=thinned(round_ticks(domain), ratio), format="~g", **axis)
     word = METRIC_WORDS[cost_metric(str(rows[0]["metric"]))] if cost == "macs" else METRIC_WORDS[cost]
     ticks = thinned([round(row["x"], 3) for row in rows] + [1.0], ratio)
-    return x_axis(domain, f"{word} kept", values=ticks, labelExpr=KEPT, **axis)
+    return x_axis(domain, say("{metric} kept", metric=word), values=ticks, labelExpr=KEPT, **axis)
 
 
 def _bands(rows: Sequence[Row], frame: Frame) -> list[Spec]:
@@ -225,11 +232,19 @@ def _level_lines(level: Sequence[Row], frame: Frame) -> list[Spec]:
     if not level:
         return []
     rows = [one["row"] for one in level]
-    each = "; ".join(
-        f"keep {row['keep']:g} {accuracy_with_half(row['accuracy_finetuned'], row.get('accuracy_finetuned_half'))}"
+    each = (
+        say(
+            "keep {keep} {accuracy}",
+            keep=format(row["keep"], "g"),
+            accuracy=accuracy_with_half(row["accuracy_finetuned"], row.get("accuracy_finetuned_half")),
+        )
         for row in rows
     )
-    words = f"{DENSE_CONTINUED}, never pruned, trained as long as after a cut: accuracy in percent at {each}"
+    words = say(
+        "{control}, never pruned, trained as long as after a cut: accuracy in percent at {each}",
+        control=DENSE_CONTINUED,
+        each=joined(each, SEMICOLON),
+    )
     row = {"y": _level(level), "words": describe(DENSE_CONTINUED, words)}
     style = style_of(DENSE_CONTINUED)
     mark: Spec = {"color": style.colour, "strokeDash": list(style.dash), "strokeWidth": 1.5, "clip": True}

@@ -24,7 +24,7 @@ from prunebench.reports.figures.marks import (
     x_axis,
 )
 from prunebench.reports.formatting import is_missing, percent, signed_interval
-from prunebench.reports.language.message import say
+from prunebench.reports.language.message import Message, say
 from prunebench.reports.ordering import DENSE, DENSE_CONTINUED, LOCAL
 from prunebench.reports.row_text import keep_of_metric, row_interval
 
@@ -35,11 +35,11 @@ TITLE = say(
 GAINED, LOST = "#0072B2", "#D55E00"
 PITCH, HEAD, BAR = 48, 20, 11  # px: from bar to bar, of the heading, and of the thickness of a bar
 CAUSES = {
-    "training": ("extra training alone", f"{DENSE} → {DENSE_CONTINUED}"),
-    "pruning": ("pruning", f"{DENSE_CONTINUED} → {{name}}"),
-    "units": ("choice of units", "random units → {name}"),
-    "weights": ("inherited weights", "fresh weights → {name}"),
-    "allocation": ("allocation", "{name}, local ranking → {ranking} ranking"),
+    "training": say("extra training alone"),
+    "pruning": say("pruning"),
+    "units": say("choice of units"),
+    "weights": say("inherited weights"),
+    "allocation": say("allocation"),
 }
 
 
@@ -56,8 +56,21 @@ def causes_drawing(causes: pd.DataFrame, summary: pd.DataFrame, answers: Sequenc
     return Drawing("causes", TITLE, charts, in_table_order(by_panel[panel].named for panel in bars))
 
 
-def _heading(answer: Answer) -> str:
-    return f"{answer.named}, keep {keep_of_metric({'keep': answer.keep, 'metric': answer.metric})}"
+def _heading(answer: Answer) -> Message:
+    keep = keep_of_metric({"keep": answer.keep, "metric": answer.metric})
+    return say("{criterion}, keep {keep}", criterion=answer.named, keep=keep)
+
+
+def _change(cause: str, answer: Answer) -> str:
+    """Say from which network to which a cause is told."""
+    name = answer.named
+    return {
+        "training": f"{DENSE} → {DENSE_CONTINUED}",
+        "pruning": f"{DENSE_CONTINUED} → {name}",
+        "units": say("random units → {name}", name=name),
+        "weights": say("fresh weights → {name}", name=name),
+        "allocation": say("{name}, local ranking → {ranking} ranking", name=name, ranking=answer.ranking),
+    }[cause]
 
 
 def _bars(causes: pd.DataFrame, summary: pd.DataFrame, answer: Answer) -> Iterator[dict[str, Any]]:
@@ -65,12 +78,12 @@ def _bars(causes: pd.DataFrame, summary: pd.DataFrame, answer: Answer) -> Iterat
     if "difference" not in causes:
         return
     here = [row for row in causes[causes["n"] > 0].to_dict("records") if row["keep"] == answer.keep]
-    for cause, labels in CAUSES.items():
+    for cause in CAUSES:
         criterion = DENSE_CONTINUED if cause == "training" else answer.named
         row = _row_of(here, cause, criterion, answer)
         end = None if row is None else _accuracy(summary, row)
         if row is not None and end is not None:
-            yield _bar(row, end, answer, labels)
+            yield _bar(row, end, answer, cause)
 
 
 def _row_of(rows: Sequence[Row], cause: str, criterion: str, answer: Answer) -> Row | None:
@@ -88,16 +101,23 @@ def _accuracy(summary: pd.DataFrame, row: Row) -> float | None:
     return None
 
 
-def _bar(row: Row, end: float, answer: Answer, labels: tuple[str, str]) -> dict[str, Any]:
+def _bar(row: Row, end: float, answer: Answer, cause: str) -> dict[str, Any]:
     start, difference = end - row["difference"], row["difference"]
     interval = signed_interval(row_interval(dict(row)))
-    what = labels[1].format(name=answer.named, ranking=answer.ranking)
-    words = f"{labels[0]} ({what}): {interval} points, from {percent(start)} to {percent(end)}"
+    what = _change(cause, answer)
+    words = say(
+        "{cause} ({change}): {interval} points, from {start} to {end}",
+        cause=CAUSES[cause],
+        change=what,
+        interval=interval,
+        start=percent(start),
+        end=percent(end),
+    )
     low, high = (end if is_missing(row[side]) else start + row[side] for side in ("low", "high"))
     sure = low < high and not low <= start <= high
     bar = {"start": 100 * start, "x": 100 * end, "low": 100 * low, "high": 100 * high, "interval": interval}
     bar |= {"colour": GAINED if difference >= 0 else LOST, "opacity": 0.9 if sure else 0.35}
-    return bar | {"label": labels[0], "what": what, "words": describe(answer.named, words)}
+    return bar | {"label": CAUSES[cause], "what": what, "words": describe(answer.named, words)}
 
 
 def _chart(bars: Sequence[dict[str, Any]], heading: str, title: Spec | None) -> Spec:
@@ -107,7 +127,7 @@ def _chart(bars: Sequence[dict[str, Any]], heading: str, title: Spec | None) -> 
         top = HEAD + PITCH * number
         placed.append(bar | {"head": top + 6, "sub": top + 19, "py": top + 28, "py2": top + 28 + BAR})
     domain = _domain(bars)
-    x = x_axis(domain, "accuracy in percent", tickCount=5, format=".4~f")
+    x = x_axis(domain, say("accuracy in percent"), tickCount=5, format=".4~f")
     style = {"color": as_is("colour"), "opacity": as_is("opacity"), "description": WORDS}
     box = {"x": x, "x2": {"field": "start"}, "y": TOP, "y2": {"field": "py2"}}
     middle = [row | {"py": row["py"] + BAR / 2} for row in placed if row["low"] < row["high"]]

@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 import vl_convert
 
+from prunebench.reports.language.languages import Language
+
 if TYPE_CHECKING:
     import altair as alt
 
@@ -38,7 +40,14 @@ class Drawing:
     criteria: tuple[str, ...] = ()
 
 
-def describe(criteria: str | Sequence[str], text: str) -> str:
+class Described(str):
+    """The description of a mark. criteria: the names that it bears; words: its tooltip."""
+
+    criteria: str
+    words: str
+
+
+def describe(criteria: str | Sequence[str], text: str) -> Described:
     """Describe a mark: the page shows the text as its tooltip and finds the mark by its criteria.
 
     >>> describe("taylor", "taylor, keep 0.5: 98.2 %")
@@ -47,7 +56,10 @@ def describe(criteria: str | Sequence[str], text: str) -> str:
     'obd a%7Cb|two in one place'
     """
     names = [criteria] if isinstance(criteria, str) else criteria
-    return f"{' '.join(map(mark_name, names))}|{text}"
+    bears = " ".join(map(mark_name, names))
+    found = Described(f"{bears}|{text}")
+    found.criteria, found.words = bears, text
+    return found
 
 
 def mark_name(criterion: str) -> str:
@@ -57,6 +69,23 @@ def mark_name(criterion: str) -> str:
     ('shuffle:taylor', 'my%20%22own%22')
     """
     return quote(criterion, safe=":=+,.()/@", errors="replace")
+
+
+def in_language(part: Any, language: Language) -> Any:
+    """Give a chart, or a part of one, with its words in a language of the page."""
+    match part:
+        case dict():
+            upright = language.direction == "rtl"  # letters of such a language have no italics
+            kept = {key: value for key, value in part.items() if not (upright and key == "fontStyle")}
+            return {key: in_language(value, language) for key, value in kept.items()}
+        case list() | tuple():
+            return [in_language(value, language) for value in part]
+        case Described(criteria=criteria, words=words):
+            return f"{criteria}|{language.drawn(words)}"
+        case str():
+            return language.drawn(part)
+        case _:
+            return part
 
 
 def altair_figure(drawing: Drawing) -> alt.TopLevelMixin:

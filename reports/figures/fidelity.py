@@ -23,8 +23,8 @@ from prunebench.reports.figures.marks import (
     upright,
     x_axis,
 )
-from prunebench.reports.formatting import correlation_with_half, counted, duration, is_missing
-from prunebench.reports.language.message import say
+from prunebench.reports.formatting import correlation_with_half, duration, is_missing
+from prunebench.reports.language.message import joined, say, say_many
 from prunebench.reports.ordering import RANDOM
 
 TITLE = say(
@@ -68,9 +68,9 @@ def _chart(part: pd.DataFrame, prices: pd.DataFrame, title: Spec | None) -> Spec
         upright(0, height, color=INK),
         *_limits(known, domain, (width, height)),
         *_intervals(marks, domain),
-        symbols(marks, x_axis(domain, "agreement (Spearman's rho)", tickCount=5, format=".2~f")),
+        symbols(marks, x_axis(domain, say("agreement (Spearman's rho)"), tickCount=5, format=".2~f")),
         row_names(places.items()),
-        texts([*costs, {"px": width + 8, "py": -9, "text": "cost"}], color=FAINT),
+        texts([*costs, {"px": width + 8, "py": -9, "text": say("cost")}], color=FAINT),
     ]
     return finished(layers, (width, height), title)
 
@@ -79,11 +79,13 @@ def _mark(known: Mapping[tuple[str, str], Row], name: str, y: float) -> dict[str
     row, beside = known[name, MAIN], known.get((name, SIZE))
     rho, half = float(row["spearman"]), row["spearman_half"]
     spread = 0.0 if is_missing(half) else float(half)
-    words = f"{name}: rho {correlation_with_half(rho, half)} with the change of the loss"
+    words = [say("{name}: rho {rho} with the change of the loss", name=name, rho=correlation_with_half(rho, half))]
     if beside is not None:
-        words += f", {correlation_with_half(beside['spearman'], beside['spearman_half'])} with its size alone"
-    words = describe(name, f"{words}, {counted(int(row['n']), 'seed')}")
-    return look(name) | {"x": rho, "low": rho - spread, "high": rho + spread, "py": y, "words": words}
+        size = correlation_with_half(beside["spearman"], beside["spearman_half"])
+        words.append(say("{rho} with its size alone", rho=size))
+    words.append(say_many("{number} seed", "{number} seeds", int(row["n"])))
+    mark = {"x": rho, "low": rho - spread, "high": rho + spread, "py": y, "words": describe(name, joined(words))}
+    return look(name) | mark
 
 
 def _intervals(marks: Sequence[dict[str, Any]], domain: tuple[float, float]) -> list[Spec]:
@@ -99,7 +101,7 @@ def _limits(known: Mapping[tuple[str, str], Row], domain: tuple[float, float], s
     """Mark the most that a score could reach, and what random scores have."""
     width, height = size
     layers = []
-    for criterion, word, dash in ((REACHABLE, "reachable", [1, 0]), (RANDOM, RANDOM, [5, 3])):
+    for criterion, word, dash in ((REACHABLE, say("reachable"), [1, 0]), (RANDOM, RANDOM, [5, 3])):
         row = known.get((criterion, MAIN))
         if row is None:
             continue

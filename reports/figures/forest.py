@@ -29,7 +29,7 @@ from prunebench.reports.figures.marks import (
     x_axis,
 )
 from prunebench.reports.formatting import is_missing, seed_counts, signed_interval, signed_points
-from prunebench.reports.language.message import say
+from prunebench.reports.language.message import marked, say
 from prunebench.reports.ordering import BASELINE, is_control, table_order
 from prunebench.reports.row_text import keep_of_metric, row_interval, tie_note, verdict_cell
 
@@ -38,6 +38,7 @@ TITLE = say(
     "margin. A mark is filled where the verdict is better or worse, and hollow elsewhere; controls have no verdict.",
     baseline=BASELINE,
 )
+WORSE_SIDE = say("worse than {baseline} ←", baseline=BASELINE)
 SIGNED = "datum.value === 0 ? '0' : format(datum.value, '+.2~f')"
 BLOCK_GAP, HEAD, MANY = 8, 18, 24
 
@@ -88,7 +89,7 @@ def _name(row: dict[Any, Any]) -> str:
 
 def _heading(row: dict[Any, Any], part: Sequence[dict[Any, Any]]) -> str:
     seeds = [int(one["n"]) for one in part if one["keep"] == row["keep"]]
-    return f"keep {keep_of_metric(row)}, {seed_counts(seeds)}"
+    return say("keep {keep}, {seeds}", keep=keep_of_metric(row), seeds=seed_counts(seeds))
 
 
 def _line(row: dict[Any, Any]) -> Line:
@@ -97,10 +98,15 @@ def _line(row: dict[Any, Any]) -> Line:
     if row["criterion"] == BASELINE:
         row |= {"difference": -row["difference"]}
         row |= {} if is_missing(row["low"]) else {"low": -row["high"], "high": -row["low"]}
-        verdict = "control, not tested"
-    else:
-        verdict = verdict_cell(row)
-    words = f"{name}, keep {row['keep']:g}: {signed_interval(row_interval(row))} points{tie_note(row)}, {verdict}"
+    verdict = say("control, not tested") if row["criterion"] == BASELINE else verdict_cell(row)
+    points = say("{difference} points", difference=signed_interval(row_interval(row)))
+    words = say(
+        "{name}, keep {keep}: {points}, {verdict}",
+        name=name,
+        keep=format(row["keep"], "g"),
+        points=marked(points, tie_note(row)),
+        verdict=verdict,
+    )
     mean = 100 * row["difference"]
     low, high = (mean if is_missing(row[end]) else 100 * row[end] for end in ("low", "high"))
     decided = row.get("verdict") in (BETTER, WORSE) and not is_control(name)
@@ -144,14 +150,14 @@ def _panel_chart(blocks: dict[str, list[Line]], margin: float, title: Spec | Non
     at_edge = [_edge(row, width) for row in rows if row["beyond"]]
     band = [{"low": -margin, "high": margin, "py": 0, "py2": height}]
     direction = [
-        texts([{"px": zero - 8, "py": -8, "text": f"worse than {BASELINE} ←"}], "right", color=FAINT),
-        texts([{"px": zero + 8, "py": -8, "text": "→ better"}], color=FAINT),
+        texts([{"px": zero - 8, "py": -8, "text": WORSE_SIDE}], "right", color=FAINT),
+        texts([{"px": zero + 8, "py": -8, "text": say("→ better")}], color=FAINT),
     ]
     layers = [
         layer("rect", band, {"x": field("low"), "x2": {"field": "high"}, "y": TOP, "y2": {"field": "py2"}}, color=GRID),
         upright(0, height, color=INK),
         spans([row for row in rows if row["low"] < row["high"]]),
-        symbols(rows, x_axis(domain, "points of accuracy", tickCount=5, labelExpr=SIGNED)),
+        symbols(rows, x_axis(domain, say("points of accuracy"), tickCount=5, labelExpr=SIGNED)),
         row_names((line.name, y) for line, y in placed),
         texts(heads, color=FAINT, fontStyle="italic"),
         *direction,

@@ -78,9 +78,9 @@ def _chart(rows: Sequence[Row], title: Spec | None) -> Spec:
     means = [max(float(row["loss"]), LEAST) for row in rows]
     limits = (min(means) / 1.3, max(means) * 1.3)
     ticks = thinned(round_ticks(limits), (limits[1] / limits[0]) ** 0.1)
-    x = x_axis((0, steps), "epoch", tickMinStep=1, tickCount=4)
+    x = x_axis((0, steps), say("epoch"), tickMinStep=1, tickCount=4)
     scale = {"type": "log", "domain": list(limits), "nice": False}
-    axis = {"values": ticks, "format": "~g", "title": "training loss", "titlePadding": 4}
+    axis = {"values": ticks, "format": "~g", "title": say("training loss"), "titlePadding": 4}
     layers = [
         *_stages(next(iter(lines.values())), width / steps),
         *_bands(lines, limits, x, scale),
@@ -152,8 +152,14 @@ def _lines(lines: Mapping[str, Sequence[Row]], x: Spec, y: Spec) -> Spec:
 
 def _words(last: Row) -> str:
     half = f" ± {last['loss_half']:.2g}" if last["loss_half"] > 0 else ""
-    point = f"{last['criterion']}, keep {last['keep']:g}"
-    return f"{point}: training loss {last['loss']:.3g}{half} after {last['step']} epochs"
+    loss = f"{last['loss']:.3g}{half}"
+    return say(
+        "{criterion}, keep {keep}: training loss {loss} after {epochs} epochs",
+        criterion=last["criterion"],
+        keep=format(last["keep"], "g"),
+        loss=loss,
+        epochs=last["step"],
+    )
 
 
 def _labels(

@@ -17,7 +17,7 @@ from prunebench.reports.figures.marks import (
     texts,
     x_axis,
 )
-from prunebench.reports.language.message import say, say_many
+from prunebench.reports.language.message import joined, say, say_many
 from prunebench.reports.row_text import keep_of_metric
 
 TITLE = say(
@@ -69,7 +69,7 @@ def _chart(entry: AcrossTasks) -> Spec:
     layers = [
         *_leaders(places, width),
         *([pixel_lines(bars, strokeWidth=4, color=INK, strokeCap="round")] if bars else []),
-        symbols(marks, x_axis((1, len(ranks)), "mean rank", **axis)),
+        symbols(marks, x_axis((1, len(ranks)), say("mean rank"), **axis)),
         *_critical(min(critical, CONTENT), left),
         texts(
             [{"px": -6, "py": one.py, "text": one.name} for one in places if one.side < 0],
@@ -92,8 +92,9 @@ def _chart(entry: AcrossTasks) -> Spec:
 
 def _words(place: Place, entry: AcrossTasks) -> str:
     mates = sorted({name for group in entry.groups if place.name in group for name in group} - {place.name})
-    joined = f"not told apart from {', '.join(mates)}" if mates else "told apart from all others"
-    return describe(place.name, f"{place.name}: mean rank {place.rank:.2f}, {joined}")
+    names = say("not told apart from {names}", names=joined(mates)) if mates else say("told apart from all others")
+    rank = say("{criterion}: mean rank {rank}", criterion=place.name, rank=format(place.rank, ".2f"))
+    return describe(place.name, joined((rank, names)))
 
 
 def _leaders(places: Sequence[Place], width: float) -> list[Spec]:

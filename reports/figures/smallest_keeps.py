@@ -23,8 +23,8 @@ from prunebench.reports.figures.marks import (
     x_axis,
 )
 from prunebench.reports.figures.scales import thinned
-from prunebench.reports.formatting import counted, is_missing, percent
-from prunebench.reports.language.message import say
+from prunebench.reports.formatting import is_missing, percent
+from prunebench.reports.language.message import SEMICOLON, joined, say, say_many
 from prunebench.reports.ordering import DENSE, DENSE_CONTINUED, METRIC_WORDS
 
 TITLE = say(
@@ -59,13 +59,14 @@ def _chart(rows: Sequence[Row], title: Spec | None) -> Spec:
     marks = list(_marks(rows, places, edge, pitch * 0.22))
     metric = METRIC_WORDS[rows[0]["metric"]]
     ticks = thinned(tested, (domain[1] / domain[0]) ** (40 / width))
-    axis = x_axis(domain, f"{metric} kept (below: removed)", kind="log", values=ticks, labelExpr=LABEL)
+    name = say("{metric} kept (below: removed)", metric=metric)
+    axis = x_axis(domain, name, kind="log", values=ticks, labelExpr=LABEL)
     layers = [
         grid_rows([*places.values()], width),
         upright(edge, height, strokeDash=[1, 2]),
         symbols(marks, axis, size=52 if pitch == 20 else 36),
         row_names(places.items()),
-        texts([{"px": width, "py": -8, "text": "at no keep"}], "right", color=FAINT, fontStyle="italic"),
+        texts([{"px": width, "py": -8, "text": say("at no keep")}], "right", color=FAINT, fontStyle="italic"),
     ]
     return finished(layers, (width, height), title)
 
@@ -87,12 +88,29 @@ def _marks(rows: Sequence[Row], places: dict[str, float], edge: float, apart: fl
 
 
 def _words(row: Row) -> str:
-    beside = DENSE if row["reference"] == DENSE else f"{DENSE_CONTINUED}, trained as long"
-    margin = f"{100 * row['margin']:g} points against {beside}"
-    if is_missing(row["smallest_keep"]):
-        failed = "" if is_missing(row["failed_at"]) else f"; a seed failed at {row['failed_at']:g}"
-        words = f"at no keep down to {row['tested_to']:g} shown to lose at most {margin}{failed}"
-    else:
-        words = f"loses at most {margin} down to keep {row['smallest_keep']:g}"
-        words += f" ({percent(row['params_kept'], 1)} of the parameters)"
-    return describe(row["criterion"], f"{row['criterion']}: {words}, {counted(int(row['n']), 'seed')}")
+    against_dense = row["reference"] == DENSE
+    beside = DENSE if against_dense else say("{control}, trained as long", control=DENSE_CONTINUED)
+    margin = say("{margin} points against {reference}", margin=format(100 * row["margin"], "g"), reference=beside)
+    claim = _never(row, margin) if is_missing(row["smallest_keep"]) else _down_to(row, margin)
+    seeds = say_many("{number} seed", "{number} seeds", int(row["n"]))
+    words = say("{criterion}: {claim}, {seeds}", criterion=row["criterion"], claim=claim, seeds=seeds)
+    return describe(row["criterion"], words)
+
+
+def _never(row: Row, margin: str) -> str:
+    none = say("at no keep down to {keep} shown to lose at most {margin}", keep=_g(row["tested_to"]), margin=margin)
+    failed = [] if is_missing(row["failed_at"]) else [say("a seed failed at {keep}", keep=_g(row["failed_at"]))]
+    return joined((none, *failed), SEMICOLON)
+
+
+def _down_to(row: Row, margin: str) -> str:
+    return say(
+        "loses at most {margin} down to keep {keep} ({share} of the parameters)",
+        margin=margin,
+        keep=_g(row["smallest_keep"]),
+        share=percent(row["params_kept"], 1),
+    )
+
+
+def _g(value: float) -> str:
+    return format(value, "g")

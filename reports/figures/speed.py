@@ -25,7 +25,7 @@ from prunebench.reports.figures.marks import (
 )
 from prunebench.reports.figures.scales import round_ticks, thinned
 from prunebench.reports.formatting import as_multiple, is_missing, percent
-from prunebench.reports.language.message import say
+from prunebench.reports.language.message import joined, say
 from prunebench.reports.ordering import DENSE_CONTINUED
 
 TITLE = say(
@@ -72,11 +72,18 @@ def _mark(group: Sequence[Row]) -> dict[str, Any]:
     filled = not bool(row["noisy"])
     several = {"colour": INK, "fill": INK if filled else "none", "shape": "circle"}
     style = several if len(names) > 1 else look(names[0], filled)
-    words = f"{', '.join(names)}, keep {row['keep']:g}: measured {as_multiple(row['measured'])} "
-    words += f"[{ends[0]:.2f}, {ends[1]:.2f}], {as_multiple(row['theoretical'])} by MACs"
-    words += f" ({percent(row['measured'] / row['theoretical'], 0)} of it)" + ("" if filled else ", unreliable")
+    measured = f"{as_multiple(row['measured'])} [{ends[0]:.2f}, {ends[1]:.2f}]"
+    words = say(
+        "{names}, keep {keep}: measured {measured}, {theory} by MACs ({share} of it)",
+        names=joined(names),
+        keep=format(row["keep"], "g"),
+        measured=measured,
+        theory=as_multiple(row["theoretical"]),
+        share=percent(row["measured"] / row["theoretical"], 0),
+    )
     place = {"x": row["theoretical"], "y": row["measured"], "low": max(ends[0], SMALLEST), "high": ends[1]}
-    return style | place | {"keep": float(row["keep"]), "words": describe(names, words)}
+    told = words if filled else joined((words, say("unreliable")))
+    return style | place | {"keep": float(row["keep"]), "words": describe(names, told)}
 
 
 def _chart(marks: Sequence[dict[str, Any]], title: Spec | None) -> Spec:
@@ -86,10 +93,10 @@ def _chart(marks: Sequence[dict[str, Any]], title: Spec | None) -> Spec:
     across = across[0], across[1] * (across[1] / across[0]) ** (NAME / (size[0] - NAME))
     scale = {"type": "log", "domain": list(up), "nice": False}
     ticks = thinned(round_ticks(up), (up[1] / up[0]) ** 0.09)
-    axis = {"values": ticks, "labelExpr": TIMES, "title": "measured speed-up", "titlePadding": 4, "tickSize": 4}
+    axis = {"values": ticks, "labelExpr": TIMES, "title": say("measured speed-up"), "titlePadding": 4, "tickSize": 4}
     y = field("y", scale=scale, axis=axis)
     values = thinned(round_ticks(across), (across[1] / across[0]) ** 0.13)
-    x = x_axis(across, "speed-up by the count of MACs", kind="log", values=values, labelExpr=TIMES)
+    x = x_axis(across, say("speed-up by the count of MACs"), kind="log", values=values, labelExpr=TIMES)
     ends = {"x": x, "y": field("low", scale=scale), "y2": {"field": "high"}, "color": as_is("colour")}
     layers = [
         *_promise(across, up, x, y),
@@ -117,7 +124,7 @@ def _promise(across: Ends, up: Ends, x: Spec, y: Spec) -> list[Spec]:
     start, end = max(across[0], up[0]), min(across[1], up[1])
     line = layer("line", [{"x": v, "y": v} for v in (start, end)], {"x": x, "y": y}, color=FAINT, strokeWidth=1)
     note: Spec = {"align": "left", "dx": 26, "dy": -7, "fontStyle": "italic", "color": FAINT}
-    return [line, text_at([{"x": start, "y": start, "text": "as counted"}], x, y, **note)]
+    return [line, text_at([{"x": start, "y": start, "text": say("as counted")}], x, y, **note)]
 
 
 def _keep_labels(marks: Sequence[dict[str, Any]], limits: tuple[Ends, Ends], size: Ends) -> list[Spec]:
@@ -127,7 +134,7 @@ def _keep_labels(marks: Sequence[dict[str, Any]], limits: tuple[Ends, Ends], siz
     named: set[float] = set()
     rows = []
     for mark, (x, y) in sorted(zip(marks, dots, strict=True), key=lambda pair: (-pair[0]["x"], pair[0]["y"])):
-        text = f"keep {mark['keep']:g}"
+        text = say("keep {keep}", keep=format(mark["keep"], "g"))
         wide = 6.0 * len(text)
         below = min(x - wide / 2, size[0] + 8 - wide)
         places = ((x + 9, y), (below, y + 15), (x - wide - 9, y), (below, y - 15))

@@ -18,7 +18,8 @@ from prunebench.reports.language.message import COMMA, SEMICOLON, Code, Joined, 
 TRANSLATIONS = Path(__file__).parents[1] / "translations"
 Kind = Literal["words", "value", "code"]
 ENGLISH = "en"
-LEFT_TO_RIGHT, POP = "\N{LEFT-TO-RIGHT ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
+LEFT_TO_RIGHT, RIGHT_TO_LEFT = "\N{LEFT-TO-RIGHT ISOLATE}", "\N{RIGHT-TO-LEFT ISOLATE}"
+POP = "\N{POP DIRECTIONAL ISOLATE}"
 _TOKEN = r"[-+±]?[A-Za-z0-9%](?:[!-'*-~]*[A-Za-z0-9%])?"  # signs, letters and digits of ASCII, no brackets
 LATIN = re.compile(rf"({_TOKEN}(?: {_TOKEN})*)")  # a run of numbers and of words in Latin letters
 NUMBER = re.compile(r"[^A-Za-z]*x?")  # with its signs, such as 25 % or 3.04 ± 0.01x
@@ -60,6 +61,11 @@ class Language:
         pieces = self._pieces(text)
         return "".join(part if kind == "words" else f"{LEFT_TO_RIGHT}{part}{POP}" for kind, part in pieces)
 
+    def drawn(self, text: str) -> str:
+        """Write a text of a figure, which runs from left to right; signs of Unicode turn words that do not."""
+        turned = self.direction == "rtl" and self.has_words(text)
+        return f"{RIGHT_TO_LEFT}{self.plain(text)}{POP}" if turned else str(text)
+
     def element(self, text: str, tag: str, style: str = "") -> Markup:
         """Write an element that holds a text. One in English says so where the page speaks another tongue."""
         attributes = Markup(' class="{}"').format(style) if style else Markup("")
@@ -68,11 +74,16 @@ class Language:
 
     def inline(self, text: str, of_table: bool = False) -> Markup:
         """Write a value that stands among the words of the page, or in a table, which runs from left to right."""
-        if self.code == ENGLISH:
+        if self.code == ENGLISH or (of_table and not self.has_words(text)):
             return escape(text)
         if not self.speaks(text):
-            return escape(text) if of_table else _marked("value", text)
+            return _marked("value", text)
         return Markup('<bdi dir="{}">{}</bdi>').format(self.direction, self.html(text)) if of_table else self.html(text)
+
+    def has_words(self, text: str) -> bool:
+        """Tell whether a text holds words that this language gives in its own letters, not signs and values alone."""
+        pieces = self._pieces(text) if self.speaks(text) else ()
+        return any(kind == "words" and any(map(str.isalpha, part)) for kind, part in pieces)
 
     def _pieces(self, text: str) -> Iterator[tuple[Kind, str]]:
         """Split a text into words of this language, values and code; neighbours of one kind of code are one."""

@@ -71,6 +71,15 @@ def joined(items: Iterable[str], separator: str = COMMA) -> Joined:
     return found
 
 
+def marked(text: str, mark: str) -> str:
+    """Set a mark, such as `†`, behind a text; an empty one is none.
+
+    >>> marked(say("none"), "*"), marked("0.71", "")
+    ('none *', '0.71')
+    """
+    return joined((text, mark), SPACE) if mark else text
+
+
 def _message(singular: str, plural: str, number: int, values: dict[str, object]) -> Message:
     template = plural if plural and number != 1 else singular
     found = Message(template.format_map(values))

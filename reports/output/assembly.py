@@ -180,7 +180,8 @@ def _untrained(results: Results) -> Message:
 
 def _all_points(results: Results, tables: Tables) -> Section:
     setting = main_setting(results)
-    where = "{} ({}, batch {}, threads: {})".format(*setting) if setting else ""
+    given = dict(zip(("machine", "backend", "batch", "threads"), setting or (), strict=False))
+    where = say("{machine} ({backend}, batch {batch}, threads: {threads})", **given) if setting else ""
     table = points_table(tables["summary"], tables["differences"], where, results.demonstration)
     notes = [*bound_note(table), *budget_note(table), *([Text(UNRELIABLE)] if table.contains("‡") else [])]
     return Section(say("All points"), (table, *notes), name="data")

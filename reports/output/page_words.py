@@ -1,6 +1,6 @@
 """The words of the page itself: its controls, and the titles that no section has."""
 
-from prunebench.reports.language.message import say
+from prunebench.reports.language.message import Message, say
 
 PAGE_WORDS = {
     "task": say("Task"),
@@ -15,6 +15,13 @@ PAGE_WORDS = {
     "selected": say("selected"),
     "filter": say("filter rows"),
 }
+
+
+def picture(number: int) -> Message:
+    """Name a picture above a table, for readers who do not see it."""
+    return say("picture {number}", number=number)
+
+
 LABELS = {
     "fa": (
         say("This translation was not reviewed by a native reader. In doubt, the English of `report.md` counts."),

@@ -13,7 +13,7 @@ from prunebench.reports.figures.drawing import mark_name
 from prunebench.reports.figures.inline import inline_svg
 from prunebench.reports.figures.palette import style_of
 from prunebench.reports.language.languages import ENGLISH, Language, find_language
-from prunebench.reports.output.page_words import LABELS, PAGE_WORDS
+from prunebench.reports.output.page_words import LABELS, PAGE_WORDS, picture
 
 OWN_IDS = ("numbers", "task", "theme")  # of the page itself
 TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -31,6 +31,7 @@ def html_page(document: Document, language: Language | None = None) -> str:
     words = {name: language.plain(text) for name, text in PAGE_WORDS.items()}
     given = {"document": document, "language": language, "words": words, "labels": LABELS.get(language.code, ())}
     template = _environment(language, escape=True).get_template("index.html.j2")
+    given["picture"] = lambda number: language.plain(picture(number))
     return template.render(address=_addresses(document), **given, **assets)
 
 

@@ -12,10 +12,18 @@ from prunebench.reports.analysis.across_tasks import compare_across_tasks
 from prunebench.reports.analysis.answers import find_answers
 from prunebench.reports.analysis.margins import MARGIN
 from prunebench.reports.document import Figure, Panel, Section
-from prunebench.reports.figures.drawing import Drawing, configured, png_bytes, side_by_side, split_title, svg_text
+from prunebench.reports.figures.drawing import (
+    Drawing,
+    configured,
+    in_language,
+    png_bytes,
+    side_by_side,
+    split_title,
+    svg_text,
+)
 from prunebench.reports.figures.drawings import all_drawings
 from prunebench.reports.formatting import MISSING
-from prunebench.reports.language.languages import ENGLISH, find_language
+from prunebench.reports.language.languages import ENGLISH, Language, find_language
 from prunebench.reports.output.all_tables import make_tables
 from prunebench.reports.output.assembly import make_document
 from prunebench.reports.output.latex import latex_tables
@@ -51,8 +59,10 @@ def write_report(
     tables = make_tables(results, entries, margin)
     answers = find_answers(tables["summary"], tables["differences"])
     drawings = all_drawings(tables, entries, answers, margin)
-    figures = {one.name: _panels(one) for one in drawings}
-    document = make_document(results, tables, entries, answers, figures, lang=lang)
+    english = find_language(ENGLISH)
+    figures = {one.name: _panels(one, english) for one in drawings}
+    shown = figures if language == english else {one.name: _panels(one, language) for one in drawings}
+    document = make_document(results, tables, entries, answers, shown, lang=lang)
     document = replace(document, sections=(*front, *document.sections))
     files = _table_files(tables, columnar) | _figure_files(figures)
     files |= {
@@ -73,11 +83,11 @@ def refuse_results_folder(source: Path, folder: Path) -> None:
         raise UserError(f"--output {folder}: {file} is a file; give a folder")
 
 
-def _panels(drawing: Drawing) -> Figure:
+def _panels(drawing: Drawing, language: Language) -> Figure:
     panels = []
     for task, chart in drawing.charts:
         untitled, title, subtitle = split_title(chart)
-        panels.append(Panel(task, svg_text(configured(untitled)), title, subtitle))
+        panels.append(Panel(task, svg_text(configured(in_language(untitled, language))), title, subtitle))
     return Figure(drawing.name, drawing.title, tuple(panels), drawing.criteria)
 
 

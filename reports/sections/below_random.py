@@ -8,8 +8,7 @@ import pandas as pd
 
 from prunebench.records.record import Record
 from prunebench.reports.document import Section, Table, Text
-from prunebench.reports.formatting import counted
-from prunebench.reports.language.message import say
+from prunebench.reports.language.message import joined, say, say_many
 from prunebench.reports.ordering import RANDOM, is_control
 from prunebench.reports.points import POINT_COLUMNS, Point, RecordBySeed
 from prunebench.reports.results import Results
@@ -34,7 +33,8 @@ def below_random_section(results: Results, differences: pd.DataFrame) -> Section
         if not compared:
             return Section(TITLE, (), say("`random` was not run: not known."))
         return Section(TITLE, (Text(say("No criterion's interval lies below `random`.")),))
-    header = ("task", "ranking", "keep", "criterion", "difference to random", "what it did to the layers")
+    where = (say("task"), say("ranking"), say("keep"), say("criterion"))
+    header = (*where, say("difference to {random}", random=RANDOM), say("what it did to the layers"))
     caption = say(
         "Fine-tuned accuracy minus that of random units, in points over the shared seeds: 95 % t intervals that lie "
         "below zero, not corrected for many comparisons."
@@ -53,21 +53,30 @@ def rows_below_random(differences: pd.DataFrame) -> list[dict[Any, Any]]:
 def floored_layers(records: Sequence[Record]) -> str:
     """Name the layers at their floor, with their widths and how many seeds; else the layer with the least left."""
     counts = Counter(layer for record in records for layer in record.floors)
-    return ", ".join(_floored(layer, number, records) for layer, number in counts.items()) or _narrowest(records)
+    return joined(_floored(layer, number, records) for layer, number in counts.items()) or _narrowest(records)
 
 
 def _effect_on_layers(ours: RecordBySeed, random: RecordBySeed) -> str:
     if all(record.remaining == random[seed].remaining for seed, record in ours.items() if seed in random):
-        return "same widths as random: the choice of units"
+        return say("same widths as {random}: the choice of units", random=RANDOM)
     return floored_layers([*ours.values()])
 
 
 def _narrowest(records: Sequence[Record]) -> str:
     left = [(pruned / dense, layer) for r in records for layer, (dense, pruned) in r.remaining.items()]
-    return f"none at its floor; least left: {min(left)[1]} ({min(left)[0]:.0%})" if left else "none"
+    if not left:
+        return say("none")
+    share, layer = min(left)
+    return say("none at its floor; least left: {layer} ({share})", layer=layer, share=format(share, ".0%"))
 
 
 def _floored(layer: str, number: int, records: Sequence[Record]) -> str:
     widths = [r.remaining[layer] for r in records if layer in r.floors and layer in r.remaining]
     change = f" {widths[0][0]} -> {min(w for _, w in widths)}" if widths else ""
-    return f"{layer}{change} ({number} of {counted(len(records), 'seed')})"
+    return say_many(
+        "{layer} ({floored} of {number} seed)",
+        "{layer} ({floored} of {number} seeds)",
+        len(records),
+        layer=layer + change,
+        floored=number,
+    )

@@ -6,8 +6,8 @@ import pandas as pd
 
 from prunebench.reports.document import Part, Section, Table, Text
 from prunebench.reports.figures.marks import Panel, Row, in_table_order, split_panels
-from prunebench.reports.formatting import MISSING, counted, is_missing, mean_with_half, share
-from prunebench.reports.language.message import say
+from prunebench.reports.formatting import MISSING, is_missing, mean_with_half, share
+from prunebench.reports.language.message import SEMICOLON, joined, say, say_many
 from prunebench.reports.ordering import DENSE, METRIC_WORDS, is_control
 from prunebench.reports.sections.comparison import bound_note
 from prunebench.reports.tables.classes import MOST_CLASSES
@@ -21,6 +21,10 @@ MEANING = say(
     "A number is a count of test pictures, mean over seeds, rounded. Rows are true classes, columns predicted ones. "
     "Blue cells are right, red cells are wrong. The stronger its colour, the larger is a cell's share of the row."
 )
+RATES = {
+    "recall": say("Recall: share of the class's pictures that are recognised, in %"),
+    "precision": say("Precision: share of right answers among those with this label, in %"),
+}
 MOST, ROWS, NAME = 6, 100, 16  # criteria beside the dense network; classes in a table; characters of a class's name
 DRAWN = say(
     "Shown are the dense network and the smallest keep of at most {most} criteria, controls left out. `classes.csv` "
@@ -60,8 +64,8 @@ def _by_network(rows: Sequence[Row]) -> dict[str, list[Row]]:
 def panel_name(panel: Panel, rows: Sequence[Row]) -> str:
     """Name task, ranking and the keep of the pruned networks among some rows."""
     keeps = [share(row["keep"]) for row in rows if row["criterion"] != DENSE][:1]
-    kept = "".join(f", {keep} of {METRIC_WORDS[panel[2]]} kept" for keep in keeps)
-    return f"{panel[0]}, {panel[1]} ranking{kept}"
+    kept = [say("{share} of {metric} kept", share=keep, metric=METRIC_WORDS[panel[2]]) for keep in keeps]
+    return joined((panel[0], say("{ranking} ranking", ranking=panel[1]), *kept))
 
 
 def _matrix(panel: Panel, name: str, cells: Sequence[Row], classes: Sequence[Row]) -> Table:
@@ -74,8 +78,9 @@ def _matrix(panel: Panel, name: str, cells: Sequence[Row], classes: Sequence[Row
         tints = [sum(count >= limit * max(row["pictures"], 1) for limit in TINTS) * (count > 0) for count in own]
         kinds = ["hit" if other == row["class"] else "miss" for other in names]
         styles.append(("", *(f"{kind} t{tint}" for kind, tint in zip(kinds, tints, strict=True))))
-    header = ("true", *map(shortened, names))
-    caption = f"{name}, {counted(cells[0]['n'], 'seed')}; {panel_name(panel, cells)}"
+    header = (say("true"), *map(shortened, names))
+    seeds = say_many("{number} seed", "{number} seeds", cells[0]["n"])
+    caption = joined((joined((name, seeds)), panel_name(panel, cells)), SEMICOLON)
     return Table(caption, header, tuple(rows), task=panel[0], styles=tuple(styles))
 
 
@@ -103,21 +108,21 @@ def _area_table(panel: Panel, areas: dict[str, list[Row]], networks: dict[str, l
         for name, own in areas.items()
         if name in networks
     )
-    header = ("network", "n", "AUC", f"recall of {shortened(second)}", f"recall of {shortened(first)}")
-    what = f"area under the ROC curve (AUC) of the class {second}, in %, mean ± half of the 95 % t interval"
-    caption = f"{panel_name(panel, _all(areas))}: {what}"
+    recalls = (say("recall of {class_name}", class_name=shortened(name)) for name in (second, first))
+    header = (say("network"), "n", "AUC", *recalls)
+    caption = say(
+        "{panel}: area under the ROC curve (AUC) of the class {class_name}, in %, mean ± half of the 95 % t interval",
+        panel=panel_name(panel, _all(areas)),
+        class_name=second,
+    )
     table = Table(caption, header, rows, task=panel[0])
     return [table, *bound_note(table)]
 
 
 def _rate_table(panel: Panel, networks: dict[str, list[Row]], rate: str) -> Table:
     """Tabulate a rate of every class, networks side by side."""
-    what = {
-        "recall": "Recall: share of the class's pictures that are recognised",
-        "precision": "Precision: share of right answers among those with this label",
-    }[rate]
     first = next(iter(networks.values()))
-    more = f"; the first {ROWS} of {len(first)} classes" if len(first) > ROWS else ""
+    more = [say("the first {rows} of {classes} classes", rows=ROWS, classes=len(first))] if len(first) > ROWS else []
     rows = tuple(
         (
             shortened(str(row["class"])),
@@ -126,8 +131,8 @@ def _rate_table(panel: Panel, networks: dict[str, list[Row]], rate: str) -> Tabl
         )
         for i, row in enumerate(first[:ROWS])
     )
-    header = ("class", "pictures", *networks)
-    caption = f"{what}, in %; {panel_name(panel, _all(networks))}{more}"
+    header = (say("class"), say("pictures"), *networks)
+    caption = joined((RATES[rate], panel_name(panel, _all(networks)), *more), SEMICOLON)
     return Table(caption, header, rows, task=panel[0], folded=True)
 
 

@@ -64,14 +64,15 @@ def _control_blocks(part: pd.DataFrame, ranking: str) -> list[Part]:
         set(zip(part["reference_ranking"], part["reference"], strict=True)),
         key=lambda pair: (table_order(pair[1]), pair),
     )
-    names = [f"to {name}" + ("" if where == ranking else f" ({where})") for where, name in pairs]
+    references = (name if where == ranking else f"{name} ({where})" for where, name in pairs)
+    names = [say("to {name}", name=name) for name in references]
     rows = []
     for (keep, criterion), group in grouped_rows(part, ["keep", "criterion"]).items():
         found = {(r["reference_ranking"], r["reference"]): r for r in group}
         cells = [f"{keep:g}", str(criterion), _range_of_counts([r["n"] for r in found.values()])]
         cells += [difference_cell(found[pair]) if pair in found else _absent(criterion, pair[1]) for pair in pairs]
         rows.append(tuple(cells))
-    header = ("keep", "criterion", "pairs", *names)
+    header = (say("keep"), say("criterion"), say("pairs"), *names)
     caption = say(
         "To the controls: fine-tuned accuracy in points over the seeds that both have, with 95 % t intervals."
     )
@@ -84,4 +85,5 @@ def _absent(criterion: object, reference: str) -> str:
 
 
 def _range_of_counts(counts: list[int]) -> str:
-    return str(counts[0]) if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)}"
+    least, most = min(counts), max(counts)
+    return str(least) if least == most else say("{least} to {most}", least=least, most=most)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from prunebench.reports.document import Part, Table, Text
 from prunebench.reports.formatting import MISSING, interval_ends, is_missing, or_missing, percent, signed_interval
-from prunebench.reports.language.message import say
+from prunebench.reports.language.message import SPACE, joined, say
 from prunebench.reports.ordering import METRIC_WORDS, cost_metric
 from prunebench.reports.row_text import difference_cell, row_interval, verdict_cell
 
@@ -20,8 +20,8 @@ NOTE = say(
     "ranking, with the smallest that the seeds that differ can give. 'On these test pictures': the interval over seeds "
     "and pictures contains zero."
 )
-HEADER = ("keep", "criterion", "against", "n", "difference", "seeds x pictures")
-TESTS = ("g", "P(better)", "p", "p, adjusted (smallest)", "verdict")
+HEADER = (say("keep"), say("criterion"), say("against"), "n", say("difference"), say("seeds x pictures"))
+TESTS = ("g", say("P(better)"), "p", say("p, adjusted (smallest)"), say("verdict"))
 
 
 def contrast_blocks(part: pd.DataFrame, demonstration: bool) -> list[Part]:
@@ -52,8 +52,21 @@ def _row(row: dict[Any, Any], demonstration: bool) -> tuple[str, ...]:
         _superiority_cell(row),
         or_missing(row.get("p"), ".3g"),
         _adjusted_cell(row),
-        verdict_cell(row) + equal_cost_note(row),
+        _verdict_with_note(row),
     )
+
+
+def _verdict_with_note(row: dict[Any, Any]) -> str:
+    """Write the verdict; where budgets differ, with the difference at a cost that both reached."""
+    if is_missing(row.get("equal_keep")):
+        return verdict_cell(row)
+    note = say(
+        "({difference} where both keep {share} of the {metric}, interpolated)",
+        difference=signed_interval(row_interval(row, prefix="equal_")),
+        share=percent(row["equal_keep"], 0),
+        metric=METRIC_WORDS[cost_metric(row["metric"])],
+    )
+    return joined((verdict_cell(row), note), SPACE)
 
 
 def crossed_cell(row: dict[Any, Any]) -> str:
@@ -61,16 +74,7 @@ def crossed_cell(row: dict[Any, Any]) -> str:
     if is_missing(row.get("crossed_low")):
         return MISSING
     text = interval_ends(row["crossed_low"], row["crossed_high"])
-    return f"{text} pictures only" if row["n"] == 1 else text
-
-
-def equal_cost_note(row: dict[Any, Any]) -> str:
-    """Give the difference at a cost that both reached, where their budgets differ."""
-    if is_missing(row.get("equal_keep")):
-        return ""
-    gap = signed_interval(row_interval(row, prefix="equal_"))
-    keep = f"{percent(row['equal_keep'], 0)} of the {METRIC_WORDS[cost_metric(row['metric'])]}"
-    return f" ({gap} where both keep {keep}, interpolated)"
+    return say("{interval} pictures only", interval=text) if row["n"] == 1 else text
 
 
 def _superiority_cell(row: dict[Any, Any]) -> str:

@@ -4,9 +4,10 @@ from typing import Any
 
 import pandas as pd
 
+from prunebench.records.record import Environment
 from prunebench.reports.document import Items, Section, Table, Text
 from prunebench.reports.formatting import as_multiple, milliseconds
-from prunebench.reports.language.message import say
+from prunebench.reports.language.message import SEMICOLON, Message, joined, say
 from prunebench.reports.results import Results
 from prunebench.reports.row_text import keep_of_metric
 from prunebench.reports.sections.comparison import UNRELIABLE
@@ -14,8 +15,8 @@ from prunebench.reports.tables.speed import DISAGREE, SETTING
 
 SPEED = say("How much faster does it run?")
 TIMED = (
-    *("keep", "ranking", "criterion", "n", "dense ms", "pruned ms"),
-    *("theoretical", "measured", "own interval", "efficiency"),
+    *(say("keep"), say("ranking"), say("criterion"), "n", say("dense ms"), say("pruned ms")),
+    *(say("theoretical"), say("measured"), say("own interval"), say("efficiency")),
 )
 
 
@@ -77,16 +78,20 @@ def busy_lines(speed: pd.DataFrame) -> list[str]:
 
 def origin_section(results: Results) -> Section:
     """List the machines and packages that computed the points."""
-    lines = {f"benchmarks: {results.machine}": None} if results.machine else {}
-    for record in results.records:
-        if record.environment is not None:
-            e = record.environment
-            packages = ", ".join(f"{name} {version}" for name, version in sorted(e.versions.items()))
-            commit = f"; commit {e.commit[:12]}" if e.commit else ""
-            place = e.device if e.device == e.cpu else f"{e.device}, {e.cpu}"
-            kernels = "; ".join(dict.fromkeys(filter(None, e.kernels.values())))
-            rounding = f"threads: {e.threads}" + (f", CPU kernels: {kernels}" if kernels else "")
-            lines[f"{place}, {rounding}{commit}: {packages}"] = None
+    lines = [say("benchmarks: {machine}", machine=results.machine)] if results.machine else []
+    lines += [_origin(record.environment) for record in results.records if record.environment is not None]
     return Section(
-        say("Where it was computed"), (Items(tuple(lines)) if lines else Text(say("The source does not say.")),)
+        say("Where it was computed"),
+        (Items(tuple(dict.fromkeys(lines))) if lines else Text(say("The source does not say.")),),
     )
+
+
+def _origin(e: Environment) -> Message:
+    place = e.device if e.device == e.cpu else f"{e.device}, {e.cpu}"
+    kernels = "; ".join(dict.fromkeys(filter(None, e.kernels.values())))
+    rounding = [say("threads: {threads}", threads=e.threads)]
+    rounding += [say("CPU kernels: {kernels}", kernels=kernels)] if kernels else []
+    commit = [say("commit {commit}", commit=e.commit[:12])] if e.commit else []
+    packages = ", ".join(f"{name} {version}" for name, version in sorted(e.versions.items()))
+    where = joined((joined((place, *rounding)), *commit), SEMICOLON)
+    return say("{where}: {packages}", where=where, packages=packages)

@@ -7,8 +7,11 @@ import pandas as pd
 from prunebench.reports.document import Section, Table, Text
 from prunebench.reports.formatting import MISSING, accuracy_with_half, is_missing, percent
 from prunebench.reports.language.message import joined, say
+from prunebench.reports.ordering import METRIC_WORDS
 from prunebench.reports.row_text import difference_cell, verdict_cell
 from prunebench.reports.sections.comparison import bound_note
+
+COST_WORDS = {str(word): word for word in METRIC_WORDS.values()}
 
 
 def areas_section(areas: pd.DataFrame, demonstration: bool) -> Section:
@@ -38,14 +41,19 @@ def areas_section(areas: pd.DataFrame, demonstration: bool) -> Section:
         "range that all criteria of a task reached ({ends}): one number for all keeps, at equal achieved ones.",
         ends=ends,
     )
-    header = ("task", "ranking", "criterion", "seeds", "mean accuracy", "reference", "difference in points", "verdict")
+    header = (
+        *(say("task"), say("ranking"), say("criterion"), say("seeds"), say("mean accuracy")),
+        *(say("reference"), say("difference in points"), say("verdict")),
+    )
     table = Table(say("Mean over seeds ± half of the 95 % t interval."), header, tuple(rows), 3)
     return Section(title, (Text(text), table, *bound_note(table)))
 
 
 def _verdict(row: dict[Any, Any]) -> str:
     p = row.get("p_adjusted")
-    return verdict_cell(row) if is_missing(p) else f"{verdict_cell(row)} (p, adjusted: {p:.2g})"
+    if is_missing(p):
+        return verdict_cell(row)
+    return say("{verdict} (p, adjusted: {p})", verdict=verdict_cell(row), p=format(p, ".2g"))
 
 
 def fronts_section(fronts: pd.DataFrame) -> Section:
@@ -55,11 +63,11 @@ def fronts_section(fronts: pd.DataFrame) -> Section:
         return Section(title, (), say("There is nothing to compare."))
     rows = tuple(
         (
-            *(r["task"], r["cost"], percent(r["kept"], 1)),
+            *(r["task"], COST_WORDS[r["cost"]], percent(r["kept"], 1)),
             *(f"{r['criterion']}, {r['ranking']}", accuracy_with_half(r["accuracy"], None)),
         )
         for r in fronts[fronts["on_front"]].to_dict("records")
     )
     text = say("By means over seeds: neighbours on a front need not differ. Controls are left out.")
-    header = ("task", "cost", "kept", "criterion, ranking", "accuracy in %")
+    header = (say("task"), say("cost"), say("kept"), say("criterion, ranking"), say("accuracy in %"))
     return Section(title, (Text(text), Table(say("Points that no other beats in accuracy and cost."), header, rows, 2)))

@@ -5,7 +5,7 @@ import pandas as pd
 from prunebench.reports.document import Section, Text
 from prunebench.reports.figures.loss_curves import drawn_curves
 from prunebench.reports.formatting import share
-from prunebench.reports.language.message import say
+from prunebench.reports.language.message import SPACE, code, joined, say
 from prunebench.reports.ordering import METRIC_WORDS, table_order
 
 TITLE = say("Loss curves")
@@ -25,8 +25,13 @@ def loss_curves_section(curves: pd.DataFrame) -> Section:
 def _drawn_text(curves: pd.DataFrame) -> str:
     drawn = drawn_curves(curves)
     panels = drawn.drop_duplicates(["metric", "keep"]).to_dict("records")
-    smallest = sorted(f"{share(row['keep'])} of {METRIC_WORDS[row['metric']]}" for row in panels)
-    text = f"Drawn is the smallest keep of each task ({', '.join(smallest)}); `loss_curves.csv` has all keeps."
+    smallest = sorted(
+        say("{share} of {metric}", share=share(row["keep"]), metric=METRIC_WORDS[row["metric"]]) for row in panels
+    )
+    text = say(
+        "Drawn is the smallest keep of each task ({smallest}); `loss_curves.csv` has all keeps.",
+        smallest=joined(smallest),
+    )
     wanted, shown = (set(zip(part["task"], part["criterion"], strict=True)) for part in (curves, drawn))
     left = sorted({criterion for _, criterion in wanted - shown}, key=table_order)
-    return text + (f" Only that file has {', '.join(f'`{name}`' for name in left)}." if left else "")
+    return joined((text, say("Only that file has {names}.", names=joined(map(code, left)))), SPACE) if left else text

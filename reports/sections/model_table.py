@@ -8,21 +8,22 @@ from prunebench.reports.document import Section, Table
 from prunebench.reports.figures.marks import Row
 from prunebench.reports.formatting import MISSING, as_multiple, is_missing, percent
 from prunebench.reports.language.message import say
-from prunebench.reports.ordering import DENSE, METRIC_WORDS
+from prunebench.reports.ordering import DENSE
+from prunebench.reports.row_text import keep_of_metric
 
 TITLE = say("Model table")
 COLUMNS: dict[str, Callable[[Row], str]] = {
-    "task": lambda row: str(row["task"]),
-    "ranking": lambda row: str(row["ranking"]),
-    "keep": lambda row: "-" if row["criterion"] == DENSE else f"{row['keep']:g} {METRIC_WORDS[row['metric']]}",
-    "network": lambda row: str(row["criterion"]),
+    say("task"): lambda row: str(row["task"]),
+    say("ranking"): lambda row: str(row["ranking"]),
+    say("keep"): lambda row: "-" if row["criterion"] == DENSE else keep_of_metric(row),
+    say("network"): lambda row: str(row["criterion"]),
     "n": lambda row: str(row["n"]),
-    "weights": lambda row: f"{row['weights']:,.0f}",
-    "left": lambda row: percent(row["kept"], 1),
-    "compression": lambda row: as_multiple(row["compression"]),
-    "near zero": lambda row: f"{row['near_zero']:,.0f}",
-    "share": lambda row: percent(row["near_zero_share"], 2),
-    "compression without": lambda row: _ratio(row["compression_nonzero"]),
+    say("weights"): lambda row: f"{row['weights']:,.0f}",
+    say("left"): lambda row: percent(row["kept"], 1),
+    say("compression"): lambda row: as_multiple(row["compression"]),
+    say("near zero"): lambda row: f"{row['near_zero']:,.0f}",
+    say("share"): lambda row: percent(row["near_zero_share"], 2),
+    say("compression without"): lambda row: _ratio(row["compression_nonzero"]),
 }
 MEANING = say(
     "Weights of convolutions and linear layers, without biases and BatchNorm; means over n seeds. Near zero: weights "

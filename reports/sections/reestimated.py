@@ -10,11 +10,12 @@ from prunebench.reports.language.message import SPACE, Message, joined, say, say
 from prunebench.reports.ordering import BASELINE, METRIC_WORDS
 from prunebench.reports.points import RecordBySeed
 from prunebench.reports.results import Results
+from prunebench.reports.row_text import keep_of_metric
 from prunebench.reports.statistics.intervals import t_interval
 
 TITLE = say("Cuts with BatchNorm re-estimated")
 SPOILT = say("Check this first: fine-tuning lowered the accuracy")
-HEADER = ("task", "ranking", "keep", "criterion", "n", "as cut", "BN re-estimated")
+HEADER = (say("task"), say("ranking"), say("keep"), say("criterion"), "n", say("as cut"), say("BN re-estimated"))
 CAPTION = say(
     "Difference to `{baseline}` in points over n paired seeds, with its 95 % t interval; not tested.", baseline=BASELINE
 )
@@ -37,7 +38,7 @@ def reestimated_sections(results: Results) -> list[Section]:
     for ours, seeds in found.items():
         reference = found.get(ours._replace(criterion=BASELINE), {})
         if ours.criterion != BASELINE and seeds.keys() & reference.keys():
-            where = ours.task, ours.ranking, f"{ours.keep:g} {METRIC_WORDS[ours.metric]}", ours.criterion
+            where = ours.task, ours.ranking, keep_of_metric(ours._asdict()), ours.criterion
             rows.append((*where, *_columns(seeds, reference)))
     if not rows:
         return [Section(TITLE, (), say("No criterion was run beside `{baseline}`.", baseline=BASELINE))]

@@ -7,7 +7,7 @@ import pandas as pd
 from prunebench.records.files import DataFile
 from prunebench.reports.document import Section, Table, Text
 from prunebench.reports.figures.marks import Panel, Row, in_table_order, split_panels
-from prunebench.reports.language.message import say
+from prunebench.reports.language.message import SEMICOLON, joined, say
 from prunebench.reports.ordering import DENSE
 from prunebench.reports.sections.classes import panel_name, shortened
 
@@ -44,6 +44,6 @@ def _table(panel: Panel, rows: Sequence[Row], data: Mapping[str, DataFile]) -> T
     )
     styles = tuple(("", *("right" if row["right"] else "wrong" for row in own)) for own in networks)
     pictures = ("", *(f"data:image/png;base64,{pngs[row['picture']]}" for row in first))
-    header = ("network", *(shortened(row["true"]) for row in first))
-    caption = f"{panel_name(panel, shown)}; seed {first[0]['seed']}"
+    header = (say("network"), *(shortened(row["true"]) for row in first))
+    caption = joined((panel_name(panel, shown), say("seed {seed}", seed=first[0]["seed"])), SEMICOLON)
     return Table(caption, header, cells, task=panel[0], styles=styles, pictures=pictures)

@@ -1,13 +1,17 @@
 """The section on training: the origin of the dense networks, and the epochs and rates of every stage."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from prunebench.reports.document import Section, Table, Text
-from prunebench.reports.language.message import say
+from prunebench.reports.language.message import SEMICOLON, Message, joined, say
 from prunebench.reports.results import Results
 
 TITLE = say("Schedule")
-HEADER = ("task", "starts from", "classifier", "dense", "sparse", "rung", "fine-tuning", "cut")
+HEADER = (
+    *(say("task"), say("starts from"), say("classifier"), say("dense"), say("sparse"), say("rung")),
+    *(say("fine-tuning"), say("cut")),
+)
 
 
 def schedule_section(results: Results) -> Section:
@@ -24,44 +28,44 @@ def schedule_section(results: Results) -> Section:
 
 def _row(protocol: dict[str, Any]) -> tuple[str, ...]:
     peak = float(protocol.get("rate") or 0)
-    restart = bool(protocol.get("restart"))
-    start = str(protocol.get("weights") or "its own or fresh weights")
-    if protocol.get("normalise") == "imagenet":
-        start += ", ImageNet's colours"
-    if protocol.get("optimiser", "sgd") != "sgd":
-        start += f"; trained by {_OPTIMISERS[protocol['optimiser']]}"
-    if protocol.get("constant_rate"):
-        start += "; constant rates"
     return (
-        start,
+        joined(_start(protocol), SEMICOLON),
         _stage_cell(protocol.get("frozen_epochs", 0), peak * protocol.get("frozen_rate", 1.0)),
         _stage_cell(protocol.get("epochs", 0), peak),
         _stage_cell(protocol.get("sparse_epochs", 0), peak * protocol.get("sparse_rate", 0)),
         _stage_cell(protocol.get("rung_epochs", 0), peak * protocol.get("finetune_rate", 0)),
         _stage_cell(protocol.get("finetune_epochs", 0), peak * protocol.get("finetune_rate", 0)),
-        ("once for each keep; rungs' epochs join fine-tuning" if restart else _ladder(protocol))
-        + _norm(protocol)
-        + _repair(protocol),
+        joined(_cuts(protocol), SEMICOLON),
     )
 
 
-def _ladder(protocol: dict[str, Any]) -> str:
-    step = protocol.get("rung_step", 0)
-    return f"ladder of {100 * step:.3g} % of the dense network" if step else f"ladder of x{protocol.get('rung', 0):g}"
+def _start(protocol: dict[str, Any]) -> Iterator[str]:
+    weights = str(protocol["weights"]) if protocol.get("weights") else say("its own or fresh weights")
+    colours = [say("ImageNet's colours")] if protocol.get("normalise") == "imagenet" else []
+    yield joined((weights, *colours))
+    if protocol.get("optimiser", "sgd") != "sgd":
+        yield say("trained by {optimiser}", optimiser=_OPTIMISERS[protocol["optimiser"]])
+    if protocol.get("constant_rate"):
+        yield say("constant rates")
 
 
-def _norm(protocol: dict[str, Any]) -> str:
-    how = protocol.get("normalise_scores", "none")
-    return "" if how == "none" else f"; scores over each layer's {how}"
-
-
-def _repair(protocol: dict[str, Any]) -> str:
+def _cuts(protocol: dict[str, Any]) -> Iterator[Message]:
+    part, rung = f"{100 * protocol.get('rung_step', 0):.3g} %", f"x{protocol.get('rung', 0):g}"
     how = protocol.get("repair", "none")
-    return "" if how == "none" else f"; then repaired: {how}"
+    if protocol.get("restart"):
+        yield say("once for each keep; rungs' epochs join fine-tuning")
+    elif protocol.get("rung_step"):
+        yield say("ladder of {step} of the dense network", step=part)
+    else:
+        yield say("ladder of {rung}", rung=rung)
+    if (norm := protocol.get("normalise_scores", "none")) != "none":
+        yield say("scores normalised by layer: {how}", how=norm)
+    if how != "none":
+        yield say("then repaired: {how}", how=how)
 
 
 def _stage_cell(epochs: int | str | None, rate: float) -> str:
-    return f"{epochs} at {rate:.2g}" if epochs else "none"
+    return say("{epochs} at {rate}", epochs=epochs, rate=format(rate, ".2g")) if epochs else say("none")
 
 
 def _trains(protocol: dict[str, Any]) -> bool:

@@ -8,10 +8,13 @@ import pandas as pd
 from prunebench.reports.document import Section, Table, Text
 from prunebench.reports.formatting import is_missing
 from prunebench.reports.language.message import say
-from prunebench.reports.tables.scoring_cost import PEAKS
+from prunebench.reports.tables.scoring_cost import NO_DATA, PEAKS
 
 TITLE = say("Cost of scores")
-HEADER = ("criterion", "evidence", "plain passes", "score, ms", "plain pass, ms", "peak, MiB", "plain peak, MiB")
+HEADER = (
+    *(say("criterion"), say("evidence"), say("plain passes"), say("score, ms"), say("plain pass, ms")),
+    *(say("peak, MiB"), say("plain peak, MiB")),
+)
 NOT_MEASURED = say(
     "It was not measured: `pytest benchmarks/test_scoring.py` measures it, and is part of `pytest benchmarks/`."
 )
@@ -37,7 +40,8 @@ def prices_section(prices: pd.DataFrame) -> Section:
 
 
 def _row(row: dict[Any, Any]) -> Iterator[str]:
-    yield from (row["criterion"], row["evidence"], f"{row['ratio']:.2f}")
+    evidence = say("no data") if row["evidence"] == NO_DATA else row["evidence"]
+    yield from (row["criterion"], evidence, f"{row['ratio']:.2f}")
     yield from (_milliseconds(row[name]) for name in ("seconds", "plain_seconds"))
     yield from (_mebibytes(row[name]) for name in PEAKS)
 

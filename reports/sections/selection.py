@@ -7,12 +7,15 @@ from prunebench.records.selection import SelectionFacts
 from prunebench.reports.document import Items, Section, Table, Text
 from prunebench.reports.formatting import MISSING, percent
 from prunebench.reports.language.message import say, say_many
-from prunebench.reports.ordering import METRIC_WORDS
 from prunebench.reports.points import Point
 from prunebench.reports.results import Results
+from prunebench.reports.row_text import keep_of_metric
 
 TITLE = say("How sure the choices are")
-HEADER = ("task", "ranking", "criterion", "keep", "removed", "by lot", "error of draws", "within error", "otherwise")
+HEADER = (
+    *(say("task"), say("ranking"), say("criterion"), say("keep"), say("removed"), say("by lot")),
+    *(say("error of draws"), say("within error"), say("otherwise")),
+)
 CAPTION = say("Units removed at each criterion's smallest keep, in all cuts down to it, summed over seeds.")
 MEANING = say(
     "By lot: removed units whose score equals that of a unit of their group that stayed. Scores that draw random "
@@ -73,7 +76,7 @@ def _constant_lines(point: Point, seeds: list[SelectionFacts]) -> list[str]:
 def _row(point: Point, seeds: list[SelectionFacts]) -> tuple[str, ...]:
     drawn = [facts for facts in seeds if facts.error is not None]
     return (
-        *(point.task, point.ranking, point.criterion, f"{point.keep:g} {METRIC_WORDS[point.metric]}"),
+        *(point.task, point.ranking, point.criterion, keep_of_metric(point._asdict())),
         f"{sum(facts.removed for facts in seeds):,}",
         f"{sum(facts.by_lot for facts in seeds):,}",
         percent(median(facts.error or 0.0 for facts in drawn), 1) if drawn else MISSING,

@@ -10,22 +10,14 @@ from prunebench.records.tuning import Choice
 from prunebench.reports.document import Items, Section, Table, Text
 from prunebench.reports.formatting import MISSING, duration, percent
 from prunebench.reports.language.message import SEMICOLON, Message, joined, say, say_many
-from prunebench.reports.ordering import METRIC_WORDS
 from prunebench.reports.points import Point
 from prunebench.reports.results import Results
+from prunebench.reports.row_text import keep_of_metric
 
 TITLE = say("Sparse training")
 HEADER = (
-    "task",
-    "criterion",
-    "ranking",
-    "keep",
-    "seeds",
-    "term fell by",
-    "acts on units",
-    "overlap",
-    "overlap by chance",
-    "unchanged in",
+    *(say("task"), say("criterion"), say("ranking"), say("keep"), say("seeds"), say("term fell by")),
+    *(say("acts on units"), say("overlap"), say("overlap by chance"), say("unchanged in")),
 )
 CAPTION = say("What each regulariser did, means over seeds.")
 MEANING = say(
@@ -54,7 +46,7 @@ def _row(point: Point, records: list[Record]) -> tuple[str, ...]:
     terms = [record.sparse for record in records if record.sparse]
     changes = [record.change for record in records if record.change]
     return (
-        *(point.task, point.criterion, point.ranking, f"{point.keep:g} {METRIC_WORDS[point.metric]}"),
+        *(point.task, point.criterion, point.ranking, keep_of_metric(point._asdict())),
         f"{len(records)}",
         _mean_percent(1 - term.after / term.before for term in terms if term.before),
         _mean_percent(term.acted_on for term in terms),
@@ -107,12 +99,13 @@ def _open_gates(results: Results) -> tuple[Table, ...]:
         for record in results.records
         if record.sparse is not None and record.sparse.gates
     }
-    counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * 10)
+    counts: dict[tuple[Message, str], list[int]] = defaultdict(lambda: [0] * 10)
     for (task, criterion, _), gates in once.items():
         for group, bins in gates.items():
-            where = (f"{criterion} on {task}", group)
+            where = (say("{criterion} on {task}", criterion=criterion, task=task), group)
             counts[where] = [a + b for a, b in zip(counts[where], bins, strict=True)]
-    header = ("criterion and task", "group", *(f"to {tenth / 10:g}" for tenth in range(1, 11)))
+    tenths = (say("to {share}", share=format(tenth / 10, "g")) for tenth in range(1, 11))
+    header = (say("criterion and task"), say("group"), *tenths)
     rows = tuple((*where, *map(str, bins)) for where, bins in counts.items())
     caption = say("Units by the probability that their gate is open, in tenths; all seeds together.")
     return (Table(caption, header, rows, text_columns=2, folded=True),) * bool(rows)

@@ -28,7 +28,7 @@ def widths_section(widths: pd.DataFrame) -> Section:
             cells[row["criterion"]][row["layer"]] = _width_cell(row["width"], row["at_floor"])
         for criterion, own in cells.items():
             columns[tuple(own.get(layer, MISSING) for layer in layers)].append(criterion)
-        names = ["all criteria"] if len(columns) == 1 else [", ".join(names) for names in columns.values()]
+        names = [say("all criteria")] if len(columns) == 1 else [", ".join(names) for names in columns.values()]
         stacked = zip(layers, [dense[layer] for layer in layers], *columns, strict=True)
         caption = say(
             "{task}, {ranking} ranking, keep {keep} {metric}",
@@ -37,7 +37,7 @@ def widths_section(widths: pd.DataFrame) -> Section:
             keep=format(keep, "g"),
             metric=METRIC_WORDS[metric],
         )
-        tables.append(Table(caption, ("layer", "dense", *names), tuple(stacked), folded=True))
+        tables.append(Table(caption, (say("layer"), say("dense"), *names), tuple(stacked), folded=True))
     text = say(
         "Output units of every layer (its weights, where single ones were pruned), mean over seeds; * the layer stands "
         "at its floor in at least one of them."

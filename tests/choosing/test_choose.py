@@ -1,6 +1,7 @@
 """A whole choice on digits: what it reads, what it writes, and how a killed one goes on."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from prunebench.choosing import budget
+from prunebench.choosing.answer import Answer
 from prunebench.choosing.choose import choose, describe
 from prunebench.choosing.race import run_trial_race
 from prunebench.errors import UserError
@@ -89,6 +91,24 @@ def test_a_choice_confirms_the_finalists_and_the_references_and_hands_over_the_f
         assert line in page
     assert "Speed-up measured at macs=0.5" in answer.text and "was not shown worse" in answer.text
     assert len(answer.latencies) == 1 and answer.confirmation.results.latencies
+    _check_persian(choose(brief(tmp_path / "results"), tmp_path / "fa", lang="fa"), tmp_path / "fa")
+
+
+def _check_persian(answer: Answer, output: Path) -> None:
+    """The page alone is in Persian, with the sections of the choice."""
+    assert "was not shown worse" in answer.text and "## The choice" in (output / "report.md").read_text()
+    page = (output / "index.html").read_text()
+    ours = page[page.index('<section id="the-choice"') : page.index('<section id="the-answer"')]
+    assert '<html lang="fa" dir="rtl">' in page and 'lang="en"' not in ours
+    assert {"انتخاب", "رقابت"} <= {*re.findall(r"<h2>(.*?)</h2>", ours)} and "راه‌یافته به تأیید" in ours
+    words = re.sub("<[^>]*>", " ", re.sub(r"<(code|bdi)[^>]*>[^<]*</\1>", " ", ours))
+    assert {*re.findall("[a-z]{4,}", words)} <= {*FIELD}
+
+
+def test_an_unknown_language_is_refused_before_anything_is_computed(brief: Make, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="unknown language 'persian'; known: en, fa"):
+        choose(brief(tmp_path / "results"), tmp_path / "out", lang="persian")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow

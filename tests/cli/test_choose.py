@@ -15,6 +15,7 @@ Command = Callable[..., tuple[int, str, str]]
         (["--tasks", "digits x lenet5"], "--tasks: give MODEL and DATA"),
         (["--shard", "1/2"], "--shard: a race needs all of its blocks"),
         (["--budget", "2 hours", "--keep", "0.5", "--criteria", "fpgm"], "--budget 2 hours: not a time above zero"),
+        (["--lang", "persian", "--criteria", "fpgm"], "unknown language 'persian'; known: en, fa"),
         (["--criteria", "tailor"], "unknown criterion 'tailor'"),
     ],
 )

@@ -79,7 +79,7 @@ def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"file/mine\.py: cannot be written: "):
         (tmp_path / "file").touch()
         new_criterion("mine", tmp_path / "file")
-    with pytest.raises(UserError, match="unknown evidence 'hessian' in --evidence; Known: activation, curvature, "):
+    with pytest.raises(UserError, match="unknown evidence 'hessian' in --evidence; known: activation, curvature, "):
         new_criterion("mine", tmp_path, "hessian")
 
 

@@ -166,8 +166,8 @@ def test_weights_that_cannot_be_had(cache: Path) -> None:
         ("resnet19", 64, "unknown network 'resnet19' in torchvision; did you mean 'resnet1"),
         ("alexnet", 32, "torchvision:alexnet needs pictures of at least 63 x 63 pixels, these have 32 x 32"),
         ("inception_v3", 74, "torchvision:inception_v3 needs pictures of at least 75 x 75 pixels"),
-        ("resnet18,weights=V3", 64, "unknown weights 'V3' in 'torchvision:resnet18'; Known: DEFAULT, IMAGENET1K_V1"),
-        ("efficientnet_v2_l,weights=DEFAULT", 64, "unknown weights 'DEFAULT' .* Known: none"),  # other normalisation
+        ("resnet18,weights=V3", 64, "unknown weights 'V3' in 'torchvision:resnet18'; known: DEFAULT, IMAGENET1K_V1"),
+        ("efficientnet_v2_l,weights=DEFAULT", 64, "unknown weights 'DEFAULT' .*; known: none"),  # other normalisation
     ],
 )
 def test_bad_input(text: str, size: int, message: str) -> None:

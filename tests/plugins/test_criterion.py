@@ -54,7 +54,7 @@ def test_unknown_evidence_is_refused_when_the_record_is_made() -> None:
     def wishful(weight: Tensor, hessian: Tensor) -> Tensor:
         return weight
 
-    with pytest.raises(UserError, match="unknown evidence 'hessian' in criterion 'wishful'; Known: activation, "):
+    with pytest.raises(UserError, match="unknown evidence 'hessian' in criterion 'wishful'; known: activation, "):
         Criterion(wishful)
     with pytest.raises(UserError, match="unknown curvature 'fisher'"):
         Criterion(curved, curvature="fisher")

@@ -10,11 +10,15 @@ from prunebench.reports.figures.drawing import (
     Drawing,
     altair_figure,
     configured,
+    describe,
+    in_language,
     png_bytes,
     side_by_side,
     split_title,
     svg_text,
 )
+from prunebench.reports.language.languages import find_language
+from prunebench.reports.language.message import say
 
 CHART = {"data": {"values": [{"a": 1}]}, "mark": "point", "encoding": {"x": {"field": "a", "type": "quantitative"}}}
 
@@ -23,6 +27,16 @@ def test_a_figure_for_notebooks_is_one_of_altair() -> None:
     figure = altair_figure(Drawing("name", "title", (("", CHART), ("", CHART), ("", CHART))))
     assert isinstance(figure, alt.ConcatChart)
     assert "<svg" in svg_text(figure)
+
+
+def test_a_chart_is_given_in_another_language_as_a_whole() -> None:
+    mark = {"words": describe("taylor", say("{criterion}, keep {keep}", criterion="taylor", keep="0.5")), "x": 1}
+    chart = {"layer": [{"values": [mark], "title": say("accuracy")}], "fontStyle": "italic", "size": (2, None)}
+    persian = in_language(chart, find_language("fa"))
+    assert persian["layer"][0]["values"][0]["words"].startswith("taylor|\u2067\u2066taylor\u2069")
+    assert persian["layer"][0]["title"] == "\u2067دقت\u2069" and persian["size"] == [2, None]
+    assert "fontStyle" not in persian
+    assert in_language(chart, find_language("en")) == chart | {"size": [2, None]}
 
 
 def test_panels_are_joined_in_rows_of_two() -> None:

@@ -2,7 +2,7 @@ import pytest
 
 from prunebench.errors import UserError
 from prunebench.reports.language.languages import find_language
-from prunebench.reports.language.message import code, joined, say, say_many
+from prunebench.reports.language.message import code, joined, marked, say, say_many
 
 ENGLISH, PERSIAN = find_language("en"), find_language("fa")
 
@@ -49,6 +49,20 @@ def test_cells_of_a_table_run_from_left_to_right() -> None:
     assert PERSIAN.inline(say("criterion"), of_table=True) == '<bdi dir="rtl">معیار</bdi>'
     assert PERSIAN.inline("results") == '<bdi dir="ltr">results</bdi>'
     assert ENGLISH.inline("<i>") == "&lt;i&gt;"
+
+
+def test_a_cell_without_words_of_the_language_stays_as_it_is() -> None:
+    assert PERSIAN.inline(joined(("taylor", "obd")), of_table=True) == "taylor, obd"
+    assert PERSIAN.inline(marked("0.71 ± 0.05", "†"), of_table=True) == "0.71 ± 0.05 †"
+    cell = PERSIAN.inline(marked(say("not timed"), "†"), of_table=True)
+    assert cell.startswith('<bdi dir="rtl">بدون') and cell.endswith('<bdi dir="ltr" class="number">†</bdi></bdi>')
+
+
+def test_a_text_of_a_figure_turns_where_it_holds_persian_words() -> None:
+    heading = say_many("{few} to {number} seed", "{few} to {number} seeds", 10, few="3")
+    assert PERSIAN.drawn(heading) == "\u2067\u20663\u2069 تا \u206610\u2069 بذر\u2069"
+    assert PERSIAN.drawn("taylor") == "taylor" and type(ENGLISH.drawn(heading)) is str
+    assert ENGLISH.drawn(heading) == "3 to 10 seeds"
 
 
 def test_english_needs_no_catalogue() -> None:

@@ -1,8 +1,7 @@
 """The page in a browser: what it shows, what its controls do, and that it needs neither a network nor scripts."""
 
 import re
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,10 +12,7 @@ from prunebench.records.record import Record
 from prunebench.reports.output.writing import write_report
 from prunebench.reports.results import gather_results
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
-
+Opened = Callable[..., Any]
 METHODS = ("magnitude", "taylor", "obd", "l1", "random", "dense_continued", "shuffle:taylor", "scratch:magnitude")
 ODD = (
     'a"|&<b>',
@@ -66,42 +62,18 @@ def odd_address(make: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One browser for all tests here."""
-    with playwright.sync_playwright() as running:
-        found = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
-
-
-@pytest.fixture(scope="module")
-def page(browser: Any, address: str) -> Any:
+def page(opened: Opened, address: str) -> Any:
     """The page on a desk, in light colours; tests leave it as they found it."""
-    return opened(browser, address)
-
-
-def opened(browser: Any, address: str, width: int = 1280, colours: str = "light", scripts: bool = True) -> Any:
-    """Open a page in a window of its own, which collects what goes wrong in `trouble`."""
-    context = browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme=colours, java_script_enabled=scripts
-    )
-    page = context.new_page()
-    page.trouble = []
-    page.on("console", lambda message: page.trouble.append(message.text))
-    page.on("pageerror", lambda error: page.trouble.append(str(error)))
-    page.on("dialog", lambda dialog: (page.trouble.append("dialog " + dialog.message), dialog.dismiss()))
-    page.on("request", lambda one: page.trouble.append(one.url) if one.url != address else None)
-    page.goto(address)
-    return page
+    return opened(address)
 
 
 @pytest.mark.parametrize("scripts", [True, False])
-def test_the_page_asks_for_nothing_and_complains_of_nothing(browser: Any, address: str, scripts: bool) -> None:
-    assert opened(browser, address, scripts=scripts).trouble == []
+def test_the_page_asks_for_nothing_and_complains_of_nothing(opened: Opened, address: str, scripts: bool) -> None:
+    assert opened(address, scripts=scripts).trouble == []
 
 
-def test_odd_names_are_shown_and_run_nothing(browser: Any, odd_address: str) -> None:
-    page = opened(browser, odd_address, width=390)
+def test_odd_names_are_shown_and_run_nothing(opened: Opened, odd_address: str) -> None:
+    page = opened(odd_address, width=390)
     assert page.trouble == [] and page.title().startswith("PruneBench report")
     assert page.locator("script").count() == 1 and page.locator("img, b").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -198,8 +170,8 @@ def test_a_command_is_copied_or_selected(page: Any) -> None:
     assert button.inner_text() in ("copied", "selected")
 
 
-def test_right_and_wrong_differ_by_sign_colour_and_tint(browser: Any, address: str) -> None:
-    page = opened(browser, address)
+def test_right_and_wrong_differ_by_sign_colour_and_tint(opened: Opened, address: str) -> None:
+    page = opened(address)
     page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
     pictures = page.locator("#samples th img")
     assert pictures.count() == 20 and pictures.evaluate_all("all => all.every(one => one.naturalWidth === 2)")
@@ -214,19 +186,19 @@ def test_right_and_wrong_differ_by_sign_colour_and_tint(browser: Any, address: s
     assert many != few and "rgba(0, 0, 0, 0)" not in (many, few)
 
 
-def test_a_link_opens_a_folded_part(browser: Any, address: str) -> None:
-    page = opened(browser, address)
+def test_a_link_opens_a_folded_part(opened: Opened, address: str) -> None:
+    page = opened(address)
     part = page.locator("#numbers details[id]").last
     assert not part.evaluate("one => one.open")
     page.evaluate("id => { location.hash = id }", part.get_attribute("id"))
     page.wait_for_function("one => one.open", arg=part.element_handle())
-    assert opened(browser, address + "#" + str(part.get_attribute("id"))).evaluate(
+    assert opened(address + "#" + str(part.get_attribute("id"))).evaluate(
         "document.querySelectorAll('details[open]').length"
     )
 
 
-def test_nothing_is_lost_without_scripts(browser: Any, address: str) -> None:
-    page = opened(browser, address, scripts=False)
+def test_nothing_is_lost_without_scripts(opened: Opened, address: str) -> None:
+    page = opened(address, scripts=False)
     assert [one for one in page.locator("button, select, input").all() if one.is_visible()] == []
     assert page.locator(".first li").first.is_visible() and page.locator("table.tools tbody tr").first.is_visible()
     for summary in page.locator("#numbers > details > summary").all():
@@ -253,17 +225,16 @@ def test_a_print_holds_all_words(page: Any, tmp_path: Path) -> None:
         pytest.param(390, "light", marks=pytest.mark.slow),
     ],
 )
-def test_everyone_can_use_it(browser: Any, address: str, width: int, colours: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
-    page = opened(browser, address, width, colours)
-    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
-    found = axe.Axe().run(page, context={"exclude": [["svg *"]]})  # a picture is described as a whole
-    assert found.violations_count == 0, found.generate_report()
+def test_everyone_can_use_it(
+    opened: Opened, violations: Callable[[Any], str], address: str, width: int, colours: str
+) -> None:
+    page = opened(address, width, colours)
+    assert violations(page) == ""
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_figures_are_read_on_a_phone(browser: Any, address: str) -> None:
-    page = opened(browser, address, 390)
+def test_figures_are_read_on_a_phone(opened: Opened, address: str) -> None:
+    page = opened(address, 390)
     page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
     sizes = page.locator("svg text").evaluate_all(
         "all => all.map(one => [parseFloat(getComputedStyle(one).fontSize), one.getScreenCTM()])"
@@ -275,103 +246,10 @@ def test_figures_are_read_on_a_phone(browser: Any, address: str) -> None:
     )
 
 
-# The page in Persian.
-
-
-def test_odd_names_run_nothing_there_either(browser: Any, odd_address: str) -> None:
-    page = opened(browser, odd_address.replace("index", "fa/index"), width=390)
+def test_odd_names_run_nothing_in_persian_either(opened: Opened, odd_address: str) -> None:
+    page = opened(odd_address.replace("index", "fa/index"), width=390)
     assert page.trouble == [] and "گزارش" in page.title()
     assert page.locator("script").count() == 1 and page.locator("img, b").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     words = page.locator(".first").inner_text()
     assert all(name in words for name in ODD[:2])
-
-
-@pytest.fixture(scope="module")
-def persian_address(make: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The page of two tasks, with a failure and a demonstration's opposite: verdicts, in Persian."""
-    records = make.grid(METHODS, range(7))
-    records += [named(record, dataset="cifar10") for record in records]
-    results = gather_results("results", [*records, make.failure("l0")], [make.latency(record) for record in records])
-    folder = tmp_path_factory.mktemp("persian")
-    write_report(results, folder, lang="fa")
-    return (folder / "index.html").as_uri()
-
-
-@pytest.fixture(scope="module")
-def persian(browser: Any, persian_address: str) -> Any:
-    page = opened(browser, persian_address)
-    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
-    return page
-
-
-def test_the_persian_page_says_what_it_is(persian: Any) -> None:
-    assert persian.trouble == []
-    assert persian.evaluate("[document.documentElement.lang, document.documentElement.dir]") == ["fa", "rtl"]
-    labels = persian.locator(".label").all_inner_texts()
-    assert "بازبینی نکرده" in labels[0] and "was not reviewed by a native reader" in labels[1]
-    assert "به اندازهٔ" in persian.locator(".first li").first.inner_text()
-    button = persian.locator("#theme")
-    button.click()
-    assert button.inner_text() == "پوسته: روشن"
-    for _ in range(2):
-        button.click()
-
-
-def test_no_number_and_no_latin_word_stands_among_persian_ones(persian: Any) -> None:
-    loose = persian.evaluate(
-        """() => {
-          const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-          while (walker.nextNode()) {
-            const node = walker.currentNode, home = node.parentElement.closest("[dir]");
-            const hidden = node.parentElement.closest("script, style");
-            if (!hidden && home.dir === "rtl" && /[0-9A-Za-z]/.test(node.data)) found.push(node.data);
-          }
-          return found;
-        }"""
-    )
-    assert loose == []
-
-
-def test_numbers_read_from_left_to_right(persian: Any) -> None:
-    broken = persian.locator("main .number, main td").evaluate_all(
-        """all => all.filter(one => {
-          const text = [...one.childNodes].find(node => node.nodeType === 3), places = [];
-          if (!text) return false;
-          for (let i = 0; i < text.length; i++) {
-            const range = document.createRange();
-            range.setStart(text, i), range.setEnd(text, i + 1);
-            if (text.data[i].trim()) places.push(range.getBoundingClientRect().left);
-          }
-          return places.some((place, i) => i && place <= places[i - 1]);
-        }).map(one => one.textContent)"""
-    )
-    assert broken == []
-    assert any("[" in cell for cell in persian.locator("td").all_inner_texts())
-    assert persian.locator(".number").count() > 50
-
-
-def test_what_is_read_first_is_in_persian(persian: Any) -> None:
-    english = persian.locator(
-        'main > section:not(#numbers) [lang="en"], #how-to-read-this [lang="en"], #glossary [lang="en"]'
-    )
-    assert english.all_inner_texts() == []
-
-
-def test_tables_and_figures_run_from_left_to_right(persian: Any) -> None:
-    cells = persian.locator("table.tools tbody tr").first.locator("td")
-    places = [cell.bounding_box()["x"] for cell in cells.all()]
-    assert places == sorted(places)
-    assert set(persian.locator(".panels, .scroll, .legend").evaluate_all("all => all.map(one => one.dir)")) == {"ltr"}
-
-
-@pytest.mark.parametrize(
-    ("width", "colours"), [(1280, "dark"), pytest.param(390, "light", marks=pytest.mark.slow), (390, "dark")]
-)
-def test_everyone_can_use_the_persian_page(browser: Any, persian_address: str, width: int, colours: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
-    page = opened(browser, persian_address, width, colours)
-    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
-    found = axe.Axe().run(page, context={"exclude": [["svg *"]]})
-    assert found.violations_count == 0, found.generate_report()
-    assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -41,7 +41,7 @@ def test_a_repair_after_every_cut(make: SimpleNamespace) -> None:
 
 
 def test_scores_that_were_normalised_by_layer(make: SimpleNamespace) -> None:
-    assert rows(make, normalise_scores="mean")[1][7] == "ladder of x0.8; scores over each layer's mean"
+    assert rows(make, normalise_scores="mean")[1][7] == "ladder of x0.8; scores normalised by layer: mean"
 
 
 def test_a_new_classifier(make: SimpleNamespace) -> None:
