@@ -15,7 +15,6 @@ from prunebench.cli.choose import choose_command
 from prunebench.cli.options import ConfigOption, fraction, values, with_run_options
 from prunebench.cli.results import results_app
 from prunebench.cli.streams import let_readers_go
-from prunebench.compiler import put_off
 from prunebench.errors import UserError, printable, unknown
 from prunebench.study.spec import Spec, make_spec
 from prunebench.words import typed
@@ -345,7 +344,6 @@ def env() -> None:
 def main() -> None:
     """Run the command line. A `UserError` prints one line and exits with code 2."""
     let_readers_go()
-    put_off()
     try:
         code = app(standalone_mode=False)
     except UserError as error:

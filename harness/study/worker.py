@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import prunebench
-from prunebench.compiler import put_off
 from prunebench.errors import reason
 from prunebench.plugins.given import adopt_given
 from prunebench.plugins.sources import PLUGIN_PACKAGES, adopt, is_standard_file
@@ -84,7 +83,6 @@ def serve(
 
     environment: the parent's. texts, objects: the foreign code that the parent runs.
     """
-    put_off()
     serve_parent()
     os.environ.clear()
     os.environ.update(environment)
