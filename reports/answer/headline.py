@@ -46,9 +46,9 @@ def _sentences(
 ) -> Iterator[str]:
     yield from _verdict(answer, results)
     yield from _failed(answer, results)
+    yield from _reached(answer, tables["summary"])
     if not results.demonstration:
         yield from _largest_cut(answer, tables["smallest_keeps"])
-    yield from _training_alone(answer, tables["summary"])
     yield from _speed(answer, tables["summary"], setting)
 
 
@@ -198,16 +198,21 @@ def _largest_cut(answer: Answer, smallest: pd.DataFrame) -> Iterator[Message]:
         )
 
 
-def _training_alone(answer: Answer, summary: pd.DataFrame) -> Iterator[Message]:
-    """Say what the dense network reaches when it is trained as long, where that was run."""
-    dense, named = (_point(answer, summary, name) for name in (DENSE_CONTINUED, answer.named))
-    if dense is not None and named is not None and answer.named != DENSE_CONTINUED:
-        reached, ours = (percent(row["accuracy_finetuned"]) for row in (dense, named))
+def _reached(answer: Answer, summary: pd.DataFrame) -> Iterator[Message]:
+    """Give the accuracy of the named criterion beside the dense network's, and beside that of training alone."""
+    named, continued = (_point(answer, summary, name) for name in (answer.named, DENSE_CONTINUED))
+    if named is None or answer.named == DENSE_CONTINUED:
+        return
+    ours, dense = percent(named["accuracy_finetuned"]), percent(named["accuracy_dense"])
+    given = {"criterion": answer.named, "ours": ours, "dense": dense}
+    if continued is None:
+        yield say("`{criterion}` reaches {ours}, the dense network {dense}; training alone was not run.", **given)
+    else:
+        reached = percent(continued["accuracy_finetuned"])
         yield say(
-            "The dense network trained as long reaches {reached}, `{criterion}` {ours}.",
+            "`{criterion}` reaches {ours}, the dense network {dense}, and {reached} when it is trained as long.",
             reached=reached,
-            criterion=answer.named,
-            ours=ours,
+            **given,
         )
 
 

@@ -28,6 +28,10 @@ from prunebench.reports.language.message import SEMICOLON, joined, say, say_many
 from prunebench.reports.ordering import DENSE, DENSE_CONTINUED, METRIC_WORDS
 
 TITLE = say(
+    "Smallest keep at which a criterion loses no more than the margin; further left is better. A cross at the right "
+    "edge: at no keep."
+)
+TITLE_OF_TWO = say(
     "Smallest keep at which a criterion loses no more than the margin; further left is better. Filled: against the "
     "dense network; hollow: against that network trained as long. A cross at the right edge: at no keep."
 )
@@ -43,7 +47,8 @@ def smallest_keeps_drawing(smallest_keeps: pd.DataFrame) -> Drawing | None:
         return None
     titles = panel_titles(panels)
     charts = tuple((panel[0], _chart(rows, titles[panel])) for panel, rows in panels.items())
-    return Drawing("smallest_keeps", TITLE, charts, in_table_order(smallest_keeps["criterion"]))
+    title = TITLE_OF_TWO if DENSE_CONTINUED in set(smallest_keeps["reference"]) else TITLE
+    return Drawing("smallest_keeps", title, charts, in_table_order(smallest_keeps["criterion"]))
 
 
 def _chart(rows: Sequence[Row], title: Spec | None) -> Spec:

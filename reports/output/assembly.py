@@ -257,8 +257,13 @@ def _facts(results: Results) -> tuple[tuple[str, str], ...]:
 def _counts(results: Results) -> Iterator[tuple[str, str]]:
     """Count what the report is made of."""
     if results.records or results.failures:
-        finished, failed = len(results.records), len(results.failures)
-        yield say("points"), say("{finished} finished, {failed} failed", finished=finished, failed=failed)
+        given = {"finished": len(results.records), "failed": len(results.failures), "missing": len(results.missing)}
+        yield (
+            say("points"),
+            say("{finished} finished, {failed} failed, {missing} not computed", **given)
+            if results.missing
+            else say("{finished} finished, {failed} failed", **given),
+        )
     if results.superseded:
         yield (
             say("left out"),

@@ -3,6 +3,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 
 from prunebench.errors import UserError
+from prunebench.records.requested import Requested, RequestedTrajectories
 from prunebench.reports.output.writing import write_report
 from prunebench.reports.reading import read_results
 from prunebench.reports.results import gather_results
@@ -158,6 +160,14 @@ def test_failures_alone_make_a_report(make: SimpleNamespace, tmp_path: Path) -> 
     write_report(gather_results("x", [make.failure()]), tmp_path)
     assert "loss diverged" in (tmp_path / "index.html").read_text()
     assert "0 finished, 1 failed" in (tmp_path / "index.html").read_text()
+
+
+def test_points_of_an_interrupted_run_are_counted(make: SimpleNamespace, tmp_path: Path) -> None:
+    cell = {"dataset": "mnist", "model": "lenet5", "criterion": "magnitude", "seeds": (0, 1, 2)}
+    asked = Requested(ranking="local", metric="macs", keeps=(0.5,), trajectories=(RequestedTrajectories(**cell),))
+    results = gather_results("x", [make.record("magnitude", 0, 0.5)])
+    write_report(replace(results, asked=(asked,)), tmp_path)
+    assert "1 finished, 0 failed, 2 not computed" in (tmp_path / "index.html").read_text()
 
 
 def test_writing_twice_gives_the_same(make: SimpleNamespace, tmp_path: Path) -> None:
