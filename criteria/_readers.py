@@ -8,15 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from prunebench import Group, Network
+from prunebench import CellError, Group, Network
 
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 Take = Callable[[nn.Module, Tensor], None]
 
 
 def readers(network: Network, group: Group) -> Iterator[tuple[str, Tensor]]:
     """Name the convolutions and linear layers that read a group, with the input channels (units, k) of its units.
 
-    A depthwise convolution reads and writes the same units, so it is none of them.
+    A depthwise convolution reads and writes the same units, so it is none of them. Raises `CellError` for a
+    transposed convolution, which has no formula here.
 
     >>> from prunebench.testing import toys
     >>> chain = toys.chain()
@@ -24,7 +26,10 @@ def readers(network: Network, group: Group) -> Iterator[tuple[str, Tensor]]:
     [('6', (4, 4))]
     """
     for name in dict.fromkeys(part.layer for part in group.slices if part.side == "in"):
-        if isinstance(network.layer(name), nn.Conv2d | nn.Linear):
+        layer = network.layer(name)
+        if isinstance(layer, TRANSPOSED):
+            raise CellError(f"layer '{name}' ({type(layer).__name__}) reads units; there is no formula for it")
+        if isinstance(layer, nn.Conv2d | nn.Linear):
             yield name, network.positions(group, name, "in")
 
 

@@ -26,6 +26,7 @@ from prunebench import CellError, ModelScore, Network, Ranking
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 BENT = (nn.LeakyReLU, nn.PReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Hardtanh, nn.Hardswish)
+WITHOUT_RULE = (nn.GroupNorm, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.LayerNorm, nn.ConvTranspose2d)
 SQUASHED = (nn.Hardsigmoid, nn.Sigmoid, nn.Tanh, nn.Softplus)
 Seen = dict[str, tuple[Tensor, Tensor]]  # by layer: values (of its BatchNorm), and the tensor that is passed on
 
@@ -67,6 +68,8 @@ def propagating(network: Network, layers: Sequence[str], seen: Seen) -> Iterator
     owned = {network.table.norm[name]: name for name in layers if name in network.table.norm}
     with ExitStack() as stack:
         for name, module in network.model.named_modules():
+            if isinstance(module, WITHOUT_RULE):
+                raise CellError(f"layer '{name}' ({type(module).__name__}) has no rule that passes relevance on")
             if vars(module).get("inplace") is True:
                 module.inplace = False
                 stack.callback(setattr, module, "inplace", True)

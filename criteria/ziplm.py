@@ -8,6 +8,7 @@ remaining weights can make up for S by the change -W_S (I_SS)^-1 I_S. Then the o
 the squared error, and no other change of the weights gives less.
 """
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
@@ -17,7 +18,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prunebench import Group, ModelScore, Network, Ranking
+from prunebench import CellError, Group, ModelScore, Network, Ranking
 from prunebench.criteria._readers import all_readers, readers, show_inputs
 
 ROOM = 2**24  # numbers of patches that are laid out at once
@@ -64,6 +65,8 @@ def removal_errors(layers: Sequence[Surgeon], units: int) -> Tensor:
     """
     errors, total, left = torch.zeros(units, dtype=torch.float64), 0.0, torch.arange(units)
     size = sum(layer.size for layer in layers)
+    if not math.isfinite(size):
+        raise CellError("layers that read the units are given numbers that are not finite")
     while len(left) and size > 0:
         added = torch.stack([layer.errors(left).cpu() for layer in layers]).sum(dim=0)
         place = int(added.argmin())

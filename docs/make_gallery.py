@@ -106,6 +106,7 @@ def main() -> None:
         _prunebench(given.data_root, "run", *example.options, "--data-root", ".", "--results", results)
         _prunebench(given.data_root, "time", results)
         _prunebench(given.data_root, "report", results, "-o", report)
+        (DOCS / "gallery").mkdir(exist_ok=True)
         shutil.copy(given.data_root / report / "index.html", DOCS / f"gallery/{name}.html")
         photograph(given.data_root / report / "index.html", DOCS / f"images/gallery-{name}.png")
         text += "\n" + entry(name, example, (given.data_root / report / "report.md").read_text())

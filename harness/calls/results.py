@@ -25,11 +25,11 @@ from prunebench.records.tuning import read_tunings
 from prunebench.reports.reading import read_latencies, read_results
 from prunebench.reports.results import Results as Found, gather_results, group_latencies
 from prunebench.study.grid import Grid, find_device
-from prunebench.study.networks import allowed_model, load, rebuild
+from prunebench.study.networks import allowed_model, rebuild
 from prunebench.study.run import about, requested
 from prunebench.study.spec import make_spec
 from prunebench.study.store import Store
-from prunebench.timing.stored import time_records
+from prunebench.timing.stored import FindModel, time_records
 from prunebench.timing.timer import Stopwatch
 from prunebench.words import in_python_words, python_words
 
@@ -115,13 +115,14 @@ class Results:
         return place / "index.html"
 
     @in_python_words()
-    def time(self, **setting: Any) -> Self:
+    def time(self, model: Any = None, **setting: Any) -> Self:
         """Time every network on this machine, in turn with its dense network. Returns these results with the timings.
 
         `summary()` then has the speed-ups, and `report()` its section on speed. The timings stay in the results folder.
         Networks of equal widths are timed once. Keep the machine idle meanwhile.
 
         Args:
+            model: the network or function that the run was given, where the folder was read again.
             setting: `device`, `backend`, `timing_batch`, `timing_rounds` and `threads`, as of a run.
 
         Raises:
@@ -136,7 +137,8 @@ class Results:
             torch.set_num_threads(spec.threads)
             device, rounds = find_device(spec.device), spec.timing_rounds
             watch = Stopwatch(Store(self.folder), device, spec.backend, spec.timing_batch, rounds)
-            latencies = time_records(self.records, watch, self._model)
+            find = self._model if model is None else self._given(model)
+            latencies = time_records(self.records, watch, find)
         before = chain.from_iterable(self.found.latencies.values())
         return replace(self, found=replace(self.found, latencies=group_latencies((*before, *latencies))))
 
@@ -207,24 +209,30 @@ class Results:
 
     def _load(self, record: Record, model: Any) -> nn.Module:
         folder = self.folder / "stages" / record.network
-        if model is not None:
-            own = Own(load_registry(self.plugin))
-            own.models({record.cell.model: model}, "model")
-            return rebuild(folder, own.plugins[0]).model.eval()
-        if record.cell.model in self.models:
-            return rebuild(folder, self._model(record.cell.model, folder)).model.eval()
-        try:
-            return load(folder, self.plugin)
-        except UserError as error:
-            if record.cell.model.partition(":")[0] in load_registry(self.plugin).models:
-                raise
-            cure = "give the network or function that the run was given, as in network(..., model=network)"
-            raise UserError(f"'{record.cell.model}' is not a registered model: {cure}") from error
+        find = self._model if model is None else self._given(model)
+        return rebuild(folder, find(record.cell.model, folder)).model.eval()
 
     def _model(self, label: str, folder: Path) -> Model:
         """Find the model of a saved network: of this run's objects, else registered."""
         own = self.models.get(label)
-        return allowed_model(label, folder, self.plugin) if own is None else own.without_weights()
+        if own is not None:
+            return own.without_weights()
+        try:
+            return allowed_model(label, folder, self.plugin)
+        except UserError as error:
+            if label.partition(":")[0] in load_registry(self.plugin).models:
+                raise
+            cure = "give the network or function that the run was given, as model=network"
+            raise UserError(f"'{label}' is not a registered model: {cure}") from error
+
+    def _given(self, model: Any) -> FindModel:
+        def find(label: str, folder: Path) -> Model:
+            own = Own(load_registry(self.plugin))
+            own.models({label: model}, "model")
+            found: Model = own.plugins[0]
+            return found
+
+        return find
 
     def __str__(self) -> str:
         from prunebench.reports.output.overview import overview

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
 from pathlib import Path
 
 from prunebench.choosing.confirm import Confirmation
@@ -19,6 +19,7 @@ from prunebench.reports.formatting import accuracy_with_half, as_multiple, durat
 from prunebench.reports.language.message import SEMICOLON, SPACE, Message, code, joined, say, say_many
 from prunebench.reports.ordering import BASELINE
 from prunebench.reports.row_text import difference_cell, verdict_cell
+from prunebench.reports.tables.speed import NOISY
 
 NOT_SHOWN = say("A race saves trajectories and proves nothing: a dropped criterion was not shown worse.")
 DEMONSTRATION = say("This is a demonstration: a toy task or too few seeds. No criterion is shown better or worse.")
@@ -120,7 +121,7 @@ def _costs(answer: Answer) -> Iterator[Message]:
     """Say what the chosen network costs, and what the choice cost."""
     keeps = [f"{record.cell.metric}={record.cell.keep:g}" for record in answer.records]
     keep_of = {record.key: keep for record, keep in zip(answer.records, keeps, strict=True)}
-    yield from (_speed(latency, keep_of[latency.key]) for latency in answer.latencies)
+    yield from chain.from_iterable(_speed(latency, keep_of[latency.key]) for latency in answer.latencies)
     yield from (_size(record, keep) for record, keep in zip(answer.records, keeps, strict=True))
     race, confirmed = answer.raced, answer.confirmation
     yield say(
@@ -136,10 +137,10 @@ def _costs(answer: Answer) -> Iterator[Message]:
         yield say("Network of confirmation seed {seed}: {folder}", seed=record.cell.seed, folder=place)
 
 
-def _speed(latency: Latency, keep: str) -> Message:
+def _speed(latency: Latency, keep: str) -> Iterator[Message]:
     ratio = f"{as_multiple(latency.speedup)} [{latency.low:.2f}, {latency.high:.2f}]"
     dense, pruned = (f"{1e3 * seconds:.4g} ms" for seconds in (latency.dense_seconds, latency.pruned_seconds))
-    return say_many(
+    yield say_many(
         "Speed-up measured at {keep}: {ratio}, {dense} to {pruned} a batch of {batch} ({backend}, {number} thread, "
         "{machine}).",
         "Speed-up measured at {keep}: {ratio}, {dense} to {pruned} a batch of {batch} ({backend}, {number} threads, "
@@ -153,6 +154,8 @@ def _speed(latency: Latency, keep: str) -> Message:
         backend=latency.backend,
         machine=latency.machine,
     )
+    if latency.high > NOISY * latency.low:
+        yield say("This speed-up is unreliable: the machine was busy. `prunebench time` measures it again.")
 
 
 def _size(record: Record, keep: str) -> Message:

@@ -1,9 +1,11 @@
 """Chooses a criterion: finds the field, races it, confirms the finalists, times and hands over the chosen network."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tabulate import tabulate
 
@@ -25,7 +27,7 @@ from prunebench.seeding import RACE_SEEDS
 from prunebench.study.grid import find_device, make_grid
 from prunebench.study.networks import allowed_model
 from prunebench.study.progress import Progress
-from prunebench.study.spec import Spec
+from prunebench.study.spec import Spec, make_spec
 from prunebench.study.store import Store
 from prunebench.timing.stored import time_records
 from prunebench.timing.timer import Stopwatch
@@ -35,14 +37,17 @@ log = logging.getLogger("prunebench")
 
 
 @in_python_words()
-def choose(spec: Spec, output: Path | None = None, budget: str | None = None, *, lang: str = ENGLISH) -> Answer:
+def choose(
+    spec: Spec | Mapping[str, Any], output: Path | None = None, budget: str | None = None, *, lang: str = ENGLISH
+) -> Answer:
     """Choose a criterion for the one task of a spec: race on validation pictures, confirm on test pictures.
 
     Accuracies are fractions, times are seconds. Everything computed stays in the results folder: the same call goes
     on where it was stopped.
 
     Args:
-        spec: from `prunebench.study.spec.make_spec`. Its seeds are not used. Without criteria, all that the model
+        spec: options by their names, such as ``{"models": "lenet5", "datasets": "digits", "keep": "macs=0.5"}``, or a
+            `Spec` of them. Models and datasets are names. Seeds are not used. Without criteria, all that the model
             supports race.
         output: folder for the page and the network; nothing is written without it.
         budget: time, such as `2h` or `1h30m`, which decides how many criteria and seeds are tried.
@@ -52,18 +57,17 @@ def choose(spec: Spec, output: Path | None = None, budget: str | None = None, *,
         UserError: the spec has several tasks, keeps no networks, or names controls; the budget is too small; the
             language is not there; all fail.
 
-    >>> from prunebench.study.spec import make_spec
     >>> import logging, tempfile
     >>> logging.disable()
     >>> short = {"epochs": 1, "sparse_epochs": 0, "rung_epochs": 0, "finetune_epochs": 0, "train_fraction": 0.2}
     >>> task = {"models": "lenet5", "datasets": "digits", "criteria": "fpgm", "keep": "0.5", "device": "cpu"}
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     answer = choose(make_spec(short | task | {"results": folder, "timing_rounds": 4}))
+    ...     answer = choose(short | task | {"results": folder, "timing_rounds": 4})
     >>> answer.criterion in ("fpgm", "magnitude"), answer.trajectories
     (True, 24)
     >>> logging.disable(logging.NOTSET)
     """
-    return make_choice(spec, output, budget, lang)
+    return make_choice(spec if isinstance(spec, Spec) else make_spec(dict(spec)), output, budget, lang)
 
 
 def make_choice(spec: Spec, output: Path | None = None, budget: str | None = None, lang: str = ENGLISH) -> Answer:

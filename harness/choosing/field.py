@@ -16,6 +16,7 @@ from prunebench.study.grid import find_device, prepare_task
 from prunebench.study.spec import Spec
 
 REFERENCES = (BASELINE, RANDOM)  # confirmed without a race
+COSTLY = ("chip", "ziplm")  # on wide networks their scores may cost more than the trainings of the race
 _PICTURES = 2  # that a trial scoring sees: whether a criterion can score shows on the fewest that BatchNorm takes
 
 
@@ -42,7 +43,8 @@ def find_field(spec: Spec) -> Field:
     """Return the criteria that `--criteria` names; by default all that need no options and that the model supports.
 
     `magnitude` and `random` do not race, because they are confirmed anyway. A regulariser needs a strength that is
-    tuned to the task, so by default criteria with a regulariser are left out. Data-free criteria come first.
+    tuned to the task, so by default criteria with a regulariser are left out, and those of `COSTLY`. Data-free ones
+    come first.
 
     Raises `UserError` for controls, and where no criterion is left.
     """
@@ -75,6 +77,8 @@ def _why_not(spec: Spec, method: Method) -> str:
     """Say why a criterion cannot race by default; empty where it can."""
     if method.before is not None or method.after is not None:
         return say("its regulariser needs a strength tuned to the task")
+    if method.name in COSTLY:
+        return say("its scores may cost more than the training; name it to let it race")
     ready, device = prepare_task(spec, *spec.pairs[0]), find_device(spec.device)
     try:
         some = ready.data(0, device).calibration

@@ -43,7 +43,9 @@ def choose_command(prepare: Prepare) -> Callable[..., None]:
                 raise UserError(f"{option.flag}: {_NOT_TAKEN[option.name]}; leave {option.flag} out")
         spec = prepare(chosen | {"models": [model], "datasets": [data]}, config, log_level)
         from prunebench.choosing.choose import describe, make_choice
+        from prunebench.reports.language.languages import find_language
 
+        find_language(lang)
         if dry_run:
             typer.echo(describe(spec, budget))
             return
