@@ -93,6 +93,9 @@ def test_another_session_rebuilds_an_own_network_with_the_network(found: Results
     small = read.network(criterion="taylor", keep=0.5, model=network())
     expected = found.network(criterion="taylor", keep=0.5).state_dict()
     assert all(torch.equal(value, expected[name]) for name, value in small.state_dict().items())
+    with pytest.raises(UserError, match=r"'mine' is not a registered model: give the network .*, as model=network"):
+        read.time(timing_batch=2, timing_rounds=4)
+    assert read.time(network(), timing_batch=5, timing_rounds=4).found.latencies
     other = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
     with pytest.raises(UserError, match="does not fit the model"):
         read.network(criterion="taylor", keep=0.5, model=other)
