@@ -25,7 +25,7 @@ CIFAR = """
 CUTS = f"""{CIFAR} --finetune-epochs 0 --seeds 0-5 --keep macs=0.9,0.7,0.5,0.3
     --criteria magnitude,taylor,gate_taylor,group_norm,random
 """
-GRID = f"""{CIFAR} --finetune-epochs 2 --finetune-rate 1 --train-fraction 0.2 --seeds 0-8 --keep macs=0.5,0.25
+GRID = f"""{CIFAR} --finetune-epochs 2 --finetune-rate 1 --train-fraction 0.2 --seeds 0-15 --keep macs=0.5,0.25
     --criteria magnitude,random,taylor,fpgm,obd,taylor_activation,group_fisher,bn_scale
 """
 
@@ -46,7 +46,7 @@ EXAMPLES = {
     ),
     "grid": Example(
         "Eight criteria on a published checkpoint",
-        "ResNet-20 on pictures of CIFAR-10, cut and trained for two epochs. Look at what nine seeds leave undecided.",
+        "ResNet-20 on pictures of CIFAR-10, cut and trained for two epochs. Look at what sixteen seeds leave undecided.",
         GRID.split(),
     ),
     "cuts": Example(
