@@ -46,7 +46,7 @@ EXAMPLES = {
     ),
     "grid": Example(
         "Eight criteria on a published checkpoint",
-        "ResNet-20 on pictures of CIFAR-10, cut and trained for two epochs. Look at what sixteen seeds leave undecided.",
+        "ResNet-20 on pictures of CIFAR-10, cut and trained for two epochs. See what sixteen seeds leave undecided.",
         GRID.split(),
     ),
     "cuts": Example(
