@@ -66,6 +66,7 @@ def nuclear_norms(grams: Tensor) -> Tensor:
 CRITERION = Criterion(
     chip,
     coupling="mean",
+    costly=True,
     published=Ranking("local"),
     reference="Sui et al. CHIP: CHannel Independence-based Pruning for Compact Neural Networks. NeurIPS 2021",
 )

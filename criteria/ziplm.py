@@ -152,6 +152,7 @@ def patches_of(layer: nn.Module, inputs: Tensor) -> Tensor:
 CRITERION = ModelScore(
     ziplm,
     coupling="first",
+    costly=True,
     published=Ranking("local"),
     reference="Kurtic, Frantar, Alistarh. ZipLM: Inference-Aware Structured Pruning of Language Models. NeurIPS 2023",
 )

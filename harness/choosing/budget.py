@@ -147,8 +147,6 @@ def make_plan(spec: Spec, field: Sequence[str], budget: str | None, keep_it: boo
 
 
 def _file(spec: Spec, field: Sequence[str], budget: str) -> Path:
-    facts = spec.protocol().model_dump() | {"tasks": spec.pairs, "keep": str(spec.keep)}
-    if facts["normalise_scores"] == "none":  # younger than some plans
-        del facts["normalise_scores"]
+    facts = spec.protocol().facts() | {"tasks": spec.pairs, "keep": str(spec.keep)}
     key = key_of("", facts | {"field": list(field), "budget": read_duration(budget)})
     return spec.results / CHOICES / f"plan-{key}.json"

@@ -16,7 +16,6 @@ from prunebench.study.grid import find_device, prepare_task
 from prunebench.study.spec import Spec
 
 REFERENCES = (BASELINE, RANDOM)  # confirmed without a race
-COSTLY = ("chip", "ziplm")  # on wide networks their scores may cost more than the trainings of the race
 _PICTURES = 2  # that a trial scoring sees: whether a criterion can score shows on the fewest that BatchNorm takes
 
 
@@ -43,7 +42,7 @@ def find_field(spec: Spec) -> Field:
     """Return the criteria that `--criteria` names; by default all that need no options and that the model supports.
 
     `magnitude` and `random` do not race, because they are confirmed anyway. A regulariser needs a strength that is
-    tuned to the task, so by default criteria with a regulariser are left out, and those of `COSTLY`. Data-free ones
+    tuned to the task, so by default criteria with a regulariser are left out, and `costly` ones. Data-free criteria
     come first.
 
     Raises `UserError` for controls, and where no criterion is left.
@@ -77,13 +76,13 @@ def _why_not(spec: Spec, method: Method) -> str:
     """Say why a criterion cannot race by default; empty where it can."""
     if method.before is not None or method.after is not None:
         return say("its regulariser needs a strength tuned to the task")
-    if method.name in COSTLY:
+    assert method.score is not None
+    if method.score.costly:
         return say("its scores may cost more than the training; name it to let it race")
     ready, device = prepare_task(spec, *spec.pairs[0]), find_device(spec.device)
     try:
         some = ready.data(0, device).calibration
         few = replace(some, pictures=some.pictures[torch.arange(min(len(some), _PICTURES))])
-        assert method.score is not None
         structure, network = ready.structure(spec.keep.metric), ready.fresh(0, device)
         structure.score(method.score, network, few.batches(_PICTURES), generator(0, "support"))
     except (CellError, UserError) as error:

@@ -67,6 +67,8 @@ class Criterion:
         curvature: which of `CURVATURES` the evidence `curvature` holds.
         reference: author, venue, year, equation.
         units_only: whether the score is for whole units only, even if single weights have its evidence.
+        costly: whether the score of a wide network may cost more than its training. `choose` then leaves the criterion
+            out unless it is named.
     """
 
     score: Callable[..., Tensor]
@@ -80,6 +82,7 @@ class Criterion:
     reference: str = ""
     options: Mapping[str, Value] = field(default_factory=dict)
     units_only: bool = False
+    costly: bool = False
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -233,6 +236,7 @@ class ModelScore:
     options: Mapping[str, Value] = field(default_factory=dict)
     regulariser: Regulariser | None = None
     data_free: bool = False
+    costly: bool = False
 
     def __post_init__(self) -> None:
         if not self.name:

@@ -15,7 +15,7 @@ from prunebench.plugins.content import UnreadableError, content
 from prunebench.plugins.discovery import source_hash
 from prunebench.plugins.sources import MAIN, PLUGIN_PACKAGES, check, is_standard, source
 
-_PROSE = {"reference", "licence", "citation", "source", "takes_argument"}
+_PROSE = {"reference", "licence", "citation", "source", "takes_argument", "costly"}  # decide no result
 _EXACT = (bool, int, float, str, functools.partial, dict, types.MappingProxyType, list, tuple)
 _SIMPLE = (*_EXACT, Mapping)
 _unreadable: dict[int, tuple[object, str, str]] = {}  # by id: the thing, its key of this run, and why

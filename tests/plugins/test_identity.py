@@ -76,6 +76,7 @@ def test_prose_does_not_count() -> None:
         return weight.sum(1)
 
     assert identity(Criterion(score, reference="a")) == identity(Criterion(score, reference="b"))
+    assert identity(Criterion(score, costly=True)) == identity(Criterion(score))  # decides no result
     assert identity(Criterion(score)) != identity(Criterion(score, coupling="mean"))
 
 
