@@ -45,8 +45,8 @@ def choose_command(prepare: Prepare) -> Callable[..., None]:
         from prunebench.choosing.choose import describe, make_choice
         from prunebench.reports.language.languages import find_language
 
-        find_language(lang)
         if dry_run:
+            find_language(lang)
             typer.echo(describe(spec, budget))
             return
         answer = make_choice(spec, output, budget, lang)

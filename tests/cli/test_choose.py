@@ -16,6 +16,7 @@ Command = Callable[..., tuple[int, str, str]]
         (["--shard", "1/2"], "--shard: a race needs all of its blocks"),
         (["--budget", "2 hours", "--keep", "0.5", "--criteria", "fpgm"], "--budget 2 hours: not a time above zero"),
         (["--lang", "persian", "--criteria", "fpgm"], "unknown language 'persian'; known: en, fa"),
+        (["--lang", "persian", "--criteria", "fpgm", "--dry-run"], "unknown language 'persian'; known: en, fa"),
         (["--criteria", "tailor"], "unknown criterion 'tailor'"),
     ],
 )

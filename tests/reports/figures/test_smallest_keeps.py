@@ -13,7 +13,7 @@ CONTINUED = {"reference": "dense_continued", "smallest_keep": None, "params_kept
 
 def test_each_criterion_has_a_mark_for_both_references(rows_of: Rows) -> None:
     drawing = smallest_keeps_drawing(pd.DataFrame([ROW, ROW | CONTINUED]))
-    assert drawing is not None
+    assert drawing is not None and "hollow: against that network trained as long" in drawing.title
     first, second = rows_of(drawing).items()
     assert (
         first[0] == "obd: loses at most 0.5 points against dense down to keep 0.25 (20.0 % of the parameters), 5 seeds"
@@ -25,7 +25,7 @@ def test_each_criterion_has_a_mark_for_both_references(rows_of: Rows) -> None:
 
 def test_a_failed_seed_is_told(rows_of: Rows) -> None:
     drawing = smallest_keeps_drawing(pd.DataFrame([ROW | {"smallest_keep": None, "failed_at": 0.5}]))
-    assert drawing is not None
+    assert drawing is not None and "hollow" not in drawing.title
     assert "a seed failed at 0.5" in next(iter(rows_of(drawing)))
 
 
