@@ -102,7 +102,9 @@ def make_spec(options: Mapping[str, Any], config: Path | str | None = None, defa
     _check_values(spec)
     _check_tasks(spec)
     if spec.normalise_scores != "none" and spec.ranking != "global":
-        raise UserError(f"--normalise-scores {spec.normalise_scores}: for a global ranking alone; give --ranking global")
+        raise UserError(
+            f"--normalise-scores {spec.normalise_scores}: for a global ranking alone; give --ranking global"
+        )
     if spec.rung_step and spec.rung != Protocol.model_fields["rung"].default:
         raise UserError(f"--rung {spec.rung:g} and --rung-step {spec.rung_step:g} are two ladders; give one of them")
     if spec.rungs_above(spec.keep.fractions[-1]) > MOST_RUNGS:
