@@ -117,6 +117,8 @@ if __name__.endswith("_imported"):
 """
 Make = Callable[..., Registry]
 
+torch.use_deterministic_algorithms(False)  # its first call imports sympy, which adds a filter of warnings
+
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
