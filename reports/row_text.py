@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from prunebench.reports.analysis.crossed import CRITERION, RANKING
+from prunebench.reports.analysis.decomposition import INTERACTIONS, RESIDUAL, SEED
 from prunebench.reports.analysis.verdicts import BETTER, NO_PAIRS, OPEN, OTHER_BUDGET, TIED, TOO_FEW, WORSE
 from prunebench.reports.formatting import is_missing, signed_interval
-from prunebench.reports.language.message import Message, marked, say
+from prunebench.reports.language.message import Message, joined, marked, say
 from prunebench.reports.ordering import DENSE_CONTINUED, KEEP_TOLERANCE, METRIC_WORDS
 from prunebench.reports.statistics.intervals import Interval
 
@@ -17,6 +19,16 @@ VERDICTS = {
     TIED: say("too many ties"),
     OTHER_BUDGET: say("different budgets"),
     NO_PAIRS: say("no shared seed"),
+}
+
+SOURCES = {
+    CRITERION: say("criterion"),
+    RANKING: say("ranking"),
+    "repair": say("repair"),
+    "finetune_epochs": say("fine-tuning"),
+    INTERACTIONS: say("interactions"),
+    SEED: say("seed"),
+    RESIDUAL: say("residual"),
 }
 
 SHORT = METRIC_WORDS | {"macs": "MACs"}  # an abbreviation in every language, as units are
@@ -65,3 +77,14 @@ def keep_of_metric(row: Mapping[Any, Any]) -> Message:
     '0.5 MACs'
     """
     return say("{keep} {metric}", keep=format(row["keep"], "g"), metric=SHORT[row["metric"]])
+
+
+def source_name(source: str) -> str:
+    """Name a source of variance; options without a word of their own stand as they are asked for.
+
+    >>> source_name("finetune_epochs"), source_name("rung_epochs, rung_step")
+    ('fine-tuning', '--rung-epochs, --rung-step')
+    """
+    if source in SOURCES:
+        return SOURCES[source]
+    return joined(SOURCES.get(name) or f"--{name.replace('_', '-')}" for name in source.split(", "))

@@ -8,6 +8,7 @@ from prunebench.reports.analysis.across_tasks import AcrossTasks
 from prunebench.reports.analysis.answers import Answer
 from prunebench.reports.figures.accuracy import accuracy_drawing
 from prunebench.reports.figures.causes import causes_drawing
+from prunebench.reports.figures.decomposition import decomposition_drawing
 from prunebench.reports.figures.drawing import Drawing
 from prunebench.reports.figures.fidelity import fidelity_drawing
 from prunebench.reports.figures.forest import forest_drawing
@@ -33,6 +34,7 @@ def all_drawings(
         smallest_keeps_drawing(tables["smallest_keeps"]),
         speed_drawing(summary),
         causes_drawing(tables["causes"], summary, answers),
+        decomposition_drawing(tables["decomposition"]),
         ranks_drawing(entries),
         fidelity_drawing(tables["fidelity"], tables["prices"]),
         loss_curves_drawing(tables["loss_curves"]),

@@ -4,6 +4,8 @@ import pandas as pd
 
 from prunebench.reports.analysis.across_tasks import AcrossTasks, aggregates_table, ranks_table, wilcoxon_table
 from prunebench.reports.analysis.causes import causes_table
+from prunebench.reports.analysis.crossed import crossed_designs
+from prunebench.reports.analysis.decomposition import choices_table, decomposition_table
 from prunebench.reports.analysis.differences import contrast_tables
 from prunebench.reports.analysis.fidelity import fidelity_table
 from prunebench.reports.analysis.fronts import fronts_table
@@ -27,6 +29,7 @@ def make_tables(results: Results, entries: list[AcrossTasks], margin: float = MA
 
     entries: as `compare_across_tasks`. margin: of non-inferiority, a fraction.
     """
+    designs = [*crossed_designs(results)]
     records, speed = records_table(results), speed_table(results)
     summary = summary_table(records, speed, main_setting(results))
     (differences, areas), margins = contrast_tables(results), margins_table(results, margin)
@@ -35,6 +38,8 @@ def make_tables(results: Results, entries: list[AcrossTasks], margin: float = MA
         "summary": summary,
         "differences": differences,
         "causes": causes_table(results),
+        "decomposition": decomposition_table(designs),
+        "choices": choices_table(designs),
         "margins": margins,
         "smallest_keeps": smallest_keeps_table(margins, failed_points(results)),
         "areas": areas,

@@ -12,6 +12,7 @@ from prunebench.reports.analysis.answers import Answer
 from prunebench.reports.analysis.causes import parts_without_pair
 from prunebench.reports.answer.all_points import points_table
 from prunebench.reports.answer.causes import causes_section
+from prunebench.reports.answer.decomposition import decomposition_section
 from prunebench.reports.answer.families import notes_on_tests
 from prunebench.reports.answer.fidelity import fidelity_section
 from prunebench.reports.answer.glossary import glossary_section
@@ -152,6 +153,7 @@ def _answer_sections(
         _illustrated(lossless, figures, "smallest_keeps"),
         _illustrated(speed, figures, "speed"),
         _illustrated(causes_section(tables["causes"], parts_without_pair(results)), figures, "causes"),
+        _illustrated(decomposition_section(tables["decomposition"], tables["choices"]), figures, "decomposition"),
         _illustrated(tasks_section(entries, tables["wilcoxon"], tables["aggregates"]), figures, "ranks"),
         fidelity,
         *([failures_section(results)] if _lacking(results) else []),

@@ -17,7 +17,8 @@ from prunebench.reports.figures.drawings import all_drawings
 from prunebench.reports.output.all_tables import make_tables
 from prunebench.reports.results import gather_results
 
-NAMES = ["forest", "accuracy", "accuracy_params", "accuracy_ms", "smallest_keeps", "speed", "causes", "loss_curves"]
+NAMES = ["forest", "accuracy", "accuracy_params", "accuracy_ms", "smallest_keeps", "speed", "causes"]
+NAMES += ["decomposition", "loss_curves"]
 Draw = Callable[..., str]
 
 
@@ -43,11 +44,15 @@ def test_charts_fit_a_phone_and_hold_no_missing_number(drawings: dict[str, Drawi
         assert "NaN" not in text and "undefined" not in text and "null" not in text
 
 
-def test_every_mark_of_a_criterion_is_described_by_words(drawings: dict[str, Drawing], page_text: Draw) -> None:
+def test_every_mark_is_described_by_words(
+    tables: dict[str, pd.DataFrame], drawings: dict[str, Drawing], page_text: Draw
+) -> None:
     for drawing, number in every_chart(drawings):
         marks = re.findall(r'data-criterion="([^"]+)"[^>]*><title>([^<]*)</title>', page_text(drawing, number))
         assert marks, drawing.name
         known = {*drawing.criteria, "dense"}
+        if drawing.name == "decomposition":
+            known |= set(tables["decomposition"]["source"])
         for criteria, words in marks:
             assert set(criteria.split()) <= known
             assert words in ("band", criteria) or re.search(r"\d", words)
