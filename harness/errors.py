@@ -32,14 +32,27 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(shown)
 
 
+def one_line(text: str, most: int = 400) -> str:
+    r"""Write a text of others in one line. A long one ends after a sentence, else after a word and with dots.
+
+    >>> one_line("bad shape:\n  (2, 3)"), one_line("It fails. Try again with more.", 20), one_line("no dots here", 10)
+    ('bad shape: (2, 3)', 'It fails.', 'no dots ...')
+    """
+    line = printable(" ".join(text.split()))
+    if len(line) <= most:
+        return line
+    sentence, _, _ = line[: most + 1].rpartition(". ")
+    return f"{sentence}." if sentence else f"{line[:most].rpartition(' ')[0]} ..."
+
+
 def reason(error: BaseException) -> str:
     r"""Say in one line why a cell failed. Errors other than `CellError` are shown with their type.
 
     >>> reason(CellError("the loss is nan")), reason(ValueError("bad\nshape"))
-    ('the loss is nan', 'ValueError: bad')
+    ('the loss is nan', 'ValueError: bad shape')
     """
-    first = printable(str(error).partition("\n")[0])
-    return first if isinstance(error, CellError) else f"{type(error).__name__}: {first}"
+    line = one_line(str(error))
+    return line if isinstance(error, CellError) else f"{type(error).__name__}: {line}"
 
 
 @contextmanager

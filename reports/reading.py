@@ -1,8 +1,6 @@
 """Read a results folder, or the JSON of `pytest benchmarks/ --benchmark-json`."""
 
-import gc
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Any
 
 from prunebench.errors import UserError, printable
 from prunebench.paths import exists
+from prunebench.processes import uncollected
 from prunebench.records.fidelity import parse_fidelity, read_fidelity
 from prunebench.records.files import RunFile, TimingFile, read_data, read_file, united
 from prunebench.records.latency import Latency
@@ -25,20 +24,8 @@ def read_results(path: Path) -> Results:
     """Read a results folder or a benchmark JSON. Raises `UserError` for anything else."""
     if not exists(path):
         raise UserError(f"{path}: no such file or folder; give a results folder or a benchmark JSON")
-    with without_collector():
+    with uncollected():
         return _read_folder(path) if path.is_dir() else _read_benchmark(path)
-
-
-@contextmanager
-def without_collector() -> Iterator[None]:
-    """Pause the garbage collector, which would walk through all records again and again and free nothing."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _read_folder(folder: Path) -> Results:

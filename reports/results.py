@@ -38,6 +38,7 @@ class Results:
     sources: where there are several, which `source` names together. date: day of the newest record, as 2026-01-31.
     data: true labels and names of the classes, by fingerprint, where the source has them.
     asked: the cells that the runs were asked for; empty where the source does not say.
+    kept: whether the source outlives the process, so that a command can name it.
     """
 
     source: str
@@ -59,6 +60,7 @@ class Results:
     machine: str | None = None
     date: str | None = None
     sources: tuple[str, ...] = ()
+    kept: bool = True
 
     @cached_property
     def points(self) -> dict[Point, RecordBySeed]:

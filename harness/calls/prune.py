@@ -69,7 +69,7 @@ def prune(
             height, width), floats as the network takes them, or bytes, which are normalised. Labels are (n,). Pictures
             alone do for criteria that use no loss.
         criterion: a name, a `Criterion`, or a function whose arguments name the evidence.
-        keep: a fraction of one budget metric, such as ``{"macs": 0.5}``.
+        keep: a fraction of one budget metric, such as ``{"macs": 0.5}``; ``0.5`` is a fraction of the MACs.
         seed: of what is drawn: the calibration pictures out of more, random scores, and the order of equal scores.
         shape: (channels, height, width) of a picture; with it, criteria that use no data need no pictures.
         plugin: files or modules with more criteria.

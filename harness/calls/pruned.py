@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
+from typing import Any
 
 from tabulate import tabulate
 from torch import Tensor, nn
@@ -49,6 +50,20 @@ class Pruned:
     def params(self) -> int:
         """Number of parameters; removed single weights are not counted."""
         return self.cost.params
+
+    def facts(self) -> dict[str, Any]:
+        """Give costs, keeps and accuracy as JSON values, for the folder of an export."""
+        counts = {name: (getattr(self.dense, name), getattr(self.cost, name)) for name in ("macs", "params", "units")}
+        if self.weights:
+            dense, now = (sum(column) for column in zip(*self.weights.values(), strict=True))
+            counts["weights"] = (dense, now)
+        facts = {
+            "criterion": self.criterion,
+            "dense": self.dense.model_dump(mode="json"),
+            "pruned": self.cost.model_dump(mode="json"),
+            "keep": {name: now / before for name, (before, now) in counts.items()},
+        }
+        return facts | ({"accuracy": self.accuracy.model_dump(mode="json")} if self.accuracy else {})
 
     def __str__(self) -> str:
         from prunebench.reports.formatting import as_multiple, percent  # pandas takes its time

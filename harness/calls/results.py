@@ -14,7 +14,7 @@ from prunebench.calls.arguments import check_flags, check_folder, check_number, 
 from prunebench.calls.keeps import read_keep
 from prunebench.calls.own import Own
 from prunebench.calls.pruned import Pruned, with_facts
-from prunebench.calls.session import settings_kept
+from prunebench.calls.session import is_temporary, settings_kept
 from prunebench.errors import UserError, unknown
 from prunebench.paths import absolute
 from prunebench.plugins.model import Model
@@ -256,7 +256,8 @@ def gather_run(
         latencies = [one for one in read_latencies(spec.results) if one.key in keys]
     preset, command = spec.preset or None, str(about(spec, command)["command"])
     found = gather_results(str(spec.results), records, latencies, preset=preset, command=command)
-    return replace(found, asked=(requested(grid),), tunings=read_tunings(spec.results))
+    kept = not is_temporary(spec.results)
+    return replace(found, asked=(requested(grid),), tunings=read_tunings(spec.results), kept=kept)
 
 
 def _keep(given: Any) -> dict[str, Any]:

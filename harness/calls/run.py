@@ -55,7 +55,7 @@ def run(
         models: names, networks (`nn.Module`, which are pruned as they are), functions or classes that build networks.
         datasets: names, datasets of PyTorch, pairs (pictures, labels), pairs (training, test) of these.
         criteria: names, `Criterion` records, or functions whose arguments name the evidence.
-        keeps: fractions of one budget metric, such as ``{"macs": [0.5, 0.25]}``.
+        keeps: fractions of one budget metric, such as ``{"macs": [0.5, 0.25]}``; ``[0.5, 0.25]`` are of the MACs.
         seeds: whole numbers, such as ``range(6)``.
         results: folder of the results; by default a temporary one, which is deleted when Python ends.
         quiet: show warnings alone, no progress.

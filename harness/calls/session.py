@@ -28,6 +28,11 @@ def temporary_folder() -> Path:
     return folder
 
 
+def is_temporary(folder: Path) -> bool:
+    """Tell whether a folder is the one that this process deletes at its end."""
+    return bool(temporary_folder.cache_info().currsize) and folder == temporary_folder()
+
+
 class _Lines(logging.StreamHandler):  # type: ignore[type-arg]
     """Writes to the standard error of the moment, which a notebook or a progress bar replaces."""
 

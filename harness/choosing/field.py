@@ -1,22 +1,31 @@
 """The field of a race: the criteria that start, and those that cannot."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 import torch
 
 from prunebench.errors import CellError, UserError, reason
+from prunebench.plugins.criterion import AnyCriterion
 from prunebench.plugins.expressions import Method, parse_method
 from prunebench.plugins.registry import load_registry
+from prunebench.pruning.network import Network
+from prunebench.pruning.removal import remove
+from prunebench.pruning.selection import lowest
+from prunebench.pruning.verification import SIDE
 from prunebench.records.names import RANDOM
 from prunebench.reports.language.message import Message, code, joined, say
 from prunebench.reports.ordering import BASELINE
+from prunebench.scoring.layers import Batches
 from prunebench.seeding import generator
 from prunebench.study.grid import find_device, prepare_task
 from prunebench.study.spec import Spec
+from prunebench.study.task import Task
 
 REFERENCES = (BASELINE, RANDOM)  # confirmed without a race
 _PICTURES = 2  # that a trial scoring sees: whether a criterion can score shows on the fewest that BatchNorm takes
+_UNITS = 8  # that every group keeps in a trial, at the least
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,8 @@ def find_field(spec: Spec) -> Field:
         return Field(_named(spec))
     known = load_registry(spec.plugin)
     methods = [parse_method(name, known) for name in known.criteria if name not in REFERENCES]
-    reasons = {method.name: _why_not(spec, method) for method in methods}
+    trial = _Trial(spec, prepare_task(spec, *spec.pairs[0]), find_device(spec.device))
+    reasons = {method.name: _why_not(trial, method) for method in methods}
     left = [method for method in methods if not reasons[method.name]]
     if not left:
         raise UserError("no criterion can score this network; name some with --criteria to see why")
@@ -72,24 +82,56 @@ def _named(spec: Spec) -> tuple[str, ...]:
     return names
 
 
-def _why_not(spec: Spec, method: Method) -> str:
+def _why_not(trial: "_Trial", method: Method) -> str:
     """Say why a criterion cannot race by default; empty where it can."""
     if method.before is not None or method.after is not None:
         return say("its regulariser needs a strength tuned to the task")
     assert method.score is not None
     if method.score.costly:
         return say("its scores may cost more than the training; name it to let it race")
-    ready, device = prepare_task(spec, *spec.pairs[0]), find_device(spec.device)
-    try:
-        some = ready.data(0, device).calibration
-        few = replace(some, pictures=some.pictures[torch.arange(min(len(some), _PICTURES))])
-        structure, network = ready.structure(spec.keep.metric), ready.fresh(0, device)
-        structure.score(method.score, network, few.batches(_PICTURES), generator(0, "support"))
-    except (CellError, UserError) as error:
-        return str(error)
-    except Exception as error:  # a broken plugin leaves the field, as it fails its own cells in a run
-        return reason(error)
-    return ""
+    return trial.problem(method.score)
+
+
+@dataclass
+class _Trial:
+    """Scores the task's network with every criterion once.
+
+    A narrow copy of the network and small pictures come first: a score that works there works on all. One that fails
+    there is tried as the run would begin.
+    """
+
+    spec: Spec
+    ready: Task
+    device: torch.device
+    _narrow: tuple[Network, Batches] | None = None
+
+    def problem(self, criterion: AnyCriterion) -> str:
+        """Say why a criterion cannot score the network; empty where it can."""
+        with suppress(Exception):
+            self._narrow = self._narrow or self._narrowed()
+            self._score(criterion, *self._narrow)
+            return ""
+        self._narrow = None  # a failed score may have changed it
+        try:
+            self._score(criterion, self.ready.fresh(0, self.device), self._batches())
+        except (CellError, UserError) as error:
+            return str(error)
+        except Exception as error:  # a broken plugin leaves the field, as it fails its own cells in a run
+            return reason(error)
+        return ""
+
+    def _score(self, criterion: AnyCriterion, network: Network, batches: Batches) -> None:
+        structure = self.ready.structure(self.spec.keep.metric)
+        structure.score(criterion, network, batches, generator(0, "support"))
+
+    def _batches(self) -> Batches:
+        return self.ready.some_data(_PICTURES, self.device).calibration.batches(_PICTURES)
+
+    def _narrowed(self) -> tuple[Network, Batches]:
+        dense, [(pictures, labels)] = self.ready.fresh(0, self.device), self._batches()
+        least = {name: max(_UNITS, lowest(units, self.ready.rule)) for name, units in dense.units.items()}
+        gone = {name: torch.arange(least[name], units) for name, units in dense.units.items() if least[name] < units}
+        return remove(dense, gone), [(pictures[..., :SIDE, :SIDE], labels)]
 
 
 def confirmed_names(finalists: Sequence[str]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from prunebench.cli.options import ConfigOption, fraction, values, with_run_opti
 from prunebench.cli.results import results_app
 from prunebench.cli.streams import let_readers_go
 from prunebench.errors import UserError, printable, unknown
+from prunebench.processes import time_limit, uncollected
 from prunebench.study.spec import Spec, make_spec
 from prunebench.words import typed
 
@@ -74,10 +75,10 @@ def _log(log_level: str) -> None:
 
 def _prepare(options: dict[str, Any], config: Path | None, log_level: str) -> Spec:
     """Set up the log, join the options with the configuration, and make this process ready for them."""
-    from prunebench.plugins.registry import load_registry
-    from prunebench.processes import time_limit
-    from prunebench.study.grid import warn_of_race_seeds
-    from prunebench.study.run import configure
+    with uncollected():
+        from prunebench.plugins.registry import load_registry
+        from prunebench.study.grid import warn_of_race_seeds
+        from prunebench.study.run import configure
 
     _log(log_level)
     spec = make_spec(options, config, default_preset="quick")

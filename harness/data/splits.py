@@ -120,10 +120,21 @@ def draw(loaded: Loaded, augment: tuple[str, ...], protocol: Protocol, seed: int
     else:
         validation, train = loaded.validation, loaded.train[used]
     chosen = torch.randperm(len(train), generator=generator(seed, "calibration"))[: protocol.calibration]
-    mean, std = (torch.tensor(v).view(1, -1, 1, 1).to(device) for v in (loaded.mean, loaded.std))
-
-    def place(pictures: Samples) -> Split:
-        return Split(pictures.to(device), mean, std, loaded.centre)
-
-    parts = (place(train), place(validation), place(train[chosen]), place(loaded.test))
+    parts = (_placed(split, loaded, device) for split in (train, validation, train[chosen], loaded.test))
     return BlockData(*parts, classes=len(loaded.classes), augment=augment)
+
+
+def some(loaded: Loaded, augment: tuple[str, ...], count: int, device: torch.device) -> BlockData:
+    """Take some training pictures, from all over the split, for a trial that copies no others.
+
+    The validation split is empty, so a training measures no accuracy.
+    """
+    chosen = torch.linspace(0, len(loaded.train) - 1, min(count, len(loaded.train))).long()
+    train = _placed(loaded.train[chosen], loaded, device)
+    empty = replace(train, pictures=train.pictures[chosen[:0]])
+    return BlockData(train, empty, train, empty, classes=len(loaded.classes), augment=augment)
+
+
+def _placed(pictures: Samples, loaded: Loaded, device: torch.device) -> Split:
+    mean, std = (torch.tensor(v).view(1, -1, 1, 1).to(device) for v in (loaded.mean, loaded.std))
+    return Split(pictures.to(device), mean, std, loaded.centre)

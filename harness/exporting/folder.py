@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from prunebench.errors import CellError, UserError
+from prunebench.errors import CellError, UserError, reason
 from prunebench.exporting.checks import check_network
 from prunebench.exporting.code import python_file
 from prunebench.exporting.onnx_file import check_equal, require_onnx, write_onnx
@@ -54,7 +54,7 @@ def export(
         network: any float32 network, for example the `model` of a pruned `Network`. It is not changed.
         folder: absent, empty, or of an earlier export.
         pictures: a batch (n, channels, height, width) of any content, for the size of the input.
-        about: title, class names, moments and further facts.
+        about: title, class names, moments and further facts. `config.json` holds the facts of `network.pruned`, too.
         onnx: whether to write `network.onnx`, too, for any number of pictures; its scores are the same to 1e-4.
 
     Raises:
@@ -67,7 +67,7 @@ def export(
     ...     [path.name for path in export(net, place + "/small", torch.zeros(1, 1, 4, 4))]
     ['README.md', 'config.json', 'network.py', 'weights.safetensors']
     """
-    place, about = claim(folder), about or About()
+    place, about = claim(folder), _with_facts(about or About(), network)
     if onnx:
         require_onnx("--onnx")
     bare, batch = check_network(network, pictures, about)
@@ -81,6 +81,14 @@ def export(
 
     writing(place, write)
     return paths
+
+
+def _with_facts(about: About, network: nn.Module) -> About:
+    """Add what a network of `prune` or `Results.network` carries as `network.pruned`. What is given goes first."""
+    pruned = getattr(network, "pruned", None)
+    if not hasattr(pruned, "facts"):
+        return about
+    return replace(about, facts={**pruned.facts(), **about.facts}, masks=about.masks or pruned.masks)
 
 
 def _fill(network: nn.Module, batch: Tensor, place: Path, about: About, onnx: bool) -> None:
@@ -141,7 +149,7 @@ def rebuilt(folder: Path) -> nn.Module:
         exec(compile(path.read_text(), path, "exec"), space)
         model: nn.Module = space["load"]()
     except Exception as error:
-        raise CellError(f"{CODE} fails: {type(error).__name__}: {str(error)[:200]}") from error
+        raise CellError(f"{CODE} fails: {reason(error)}") from error
     return model
 
 

@@ -3,6 +3,8 @@
 import logging
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from prunebench.errors import CellError, UserError
+from prunebench.errors import CellError, UserError, reason
 
 NEEDED = ("onnx", "onnxruntime", "onnxscript")
 TOLERANCE = 1e-4  # of logits, as a share of the largest
@@ -33,9 +35,8 @@ def onnx_bytes(model: nn.Module, example: Tensor, any_batch: bool = False) -> by
     any_batch: whether the file takes any number of pictures; then the example holds two or more.
     """
     dynamic = ({0: torch.export.Dim.DYNAMIC},) if any_batch else None
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), _quiet():
         warnings.simplefilter("ignore")  # the exporter uses deprecated calls of its own
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
             model,
             (example,),
@@ -49,6 +50,20 @@ def onnx_bytes(model: nn.Module, example: Tensor, any_batch: bool = False) -> by
         file = Path(folder) / "network.onnx"
         program.save(str(file))
         return file.read_bytes()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave out what the exporter says of its own work, such as the rules that it applied."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def session(content: bytes) -> Any:
@@ -77,7 +92,7 @@ def write_onnx(model: nn.Module, pictures: Tensor, path: Path) -> None:
     except CellError:
         raise
     except Exception as error:
-        raise CellError(f"it cannot be exported to ONNX: {type(error).__name__}: {str(error)[:200]}") from error
+        raise CellError(f"it cannot be exported to ONNX: {reason(error)}") from error
 
 
 def check_equal(found: Tensor, wanted: Tensor, tolerance: float, what: str) -> None:

@@ -22,6 +22,7 @@ from prunebench.plugins.discovery import failure
 from prunebench.plugins.process_states import State, process_states
 from prunebench.plugins.sources import is_library
 from prunebench.plugins.torch_states import NUMBERS, TORCH_SETTINGS, numbers_of
+from prunebench.processes import uncollected
 
 log = logging.getLogger("prunebench")
 
@@ -119,7 +120,7 @@ def built(who: str, function: Callable[[], T]) -> T:
 
 def imported(who: str, function: Callable[[], T]) -> T:
     """Import foreign code. Warns of global states that the import changes; errors are passed on."""
-    with put_back(f"{who}: its import", (*settings(), *NUMBERS)):
+    with put_back(f"{who}: its import", (*settings(), *NUMBERS)), uncollected():
         return function()
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from prunebench.data.splits import BlockData
 from prunebench.errors import DamagedFileError
 from prunebench.pruning.network import Network
 from prunebench.pruning.removal import remove
@@ -18,13 +17,15 @@ from prunebench.study.grid import Grid, find_device
 from prunebench.study.stages import Stage
 from prunebench.study.store import Store
 from prunebench.study.task import Task
-from prunebench.training.train import TrainingSettings, train
+from prunebench.training.train import TrainingSettings, make_optimiser, train
 
 log = logging.getLogger("prunebench")
 
 _BATCHES = 10
 _HARMLESS = 1e-6  # a rate: steps take as long at any, but training from fresh weights might diverge at the full one
-_ENOUGH = 0.4  # seconds of timed training; the last try takes at most some four times as long
+_ENOUGH = 0.15  # seconds of timed training; the last try takes at most some four times as long
+_IDLE = 0.8  # share of a core that a process has on an idle machine, with room for what an operating system does
+_MANY = 2**63  # pictures, more than any batch
 
 
 @dataclass(frozen=True)
@@ -62,38 +63,79 @@ def measure(grid: Grid, ready: Task) -> Pace:
     """Time a few training steps of a task's dense network and of one pruned to the grid's smallest keep."""
     log.info("timing training steps of %s x %s for the estimate", ready.dataset_label, ready.model.label)
     device, keep = find_device(grid.spec.device), grid.spec.keep.keeps[-1]
-    data, dense = ready.data(0, device), ready.fresh(0, device)
+    clock, dense = _Clock(ready, device), ready.fresh(0, device)
+    seconds, count = clock.enough(dense)
+    each = clock.per_picture(dense, seconds, count)
     if keep.fraction == 1 or keep.metric == "weights":  # dense kernels take as long for zeros
-        each, _ = _timed(dense, ready, data)
         return Pace(each, each, 1.0)
     noise = {name: torch.rand(units) for name, units in dense.units.items()}
     selection = select(noise, dense, ready.costs, keep, ready.rule)
     small = remove(dense, selection.remove)
-    each, count = _timed(dense, ready, data)
-    _seconds(small, ready, data, 2)
-    return Pace(each, _seconds(small, ready, data, count) / count, selection.keep["macs"])
+    clock(small, clock.batch(count))  # the first pass of a network is slow
+    least = clock.per_picture(small, clock(small, count), count)
+    clock.warn_if_busy()
+    return Pace(each, least, selection.keep["macs"])
 
 
-def _timed(network: Network, ready: Task, data: BlockData) -> tuple[float, int]:
-    """Train on more and more pictures, ten batches at most, until it takes a while.
+@dataclass
+class _Clock:
+    """Times the training of a task's networks. seconds: timed in all; worked: those in which this process computed."""
 
-    Returns the seconds per picture, and the number of pictures that were enough. The first try warms up.
-    """
-    most = min(len(data.train), _BATCHES * (ready.protocol.batch or 1))
-    count = 2
-    _seconds(network, ready, data, count)
-    while (seconds := _seconds(network, ready, data, count)) < _ENOUGH and count < most:
-        count = min(4 * count, 2 + int(count * _ENOUGH / seconds), most)
-    return seconds / count, count
+    ready: Task
+    device: torch.device
+    seconds: float = 0.0
+    worked: float = 0.0
 
+    def __call__(self, network: Network, count: int) -> float:
+        """Give the seconds that a network trains on some pictures."""
+        data, plan = self.ready.some_data(count, self.device), self._plan(count)
+        start, worked = time.perf_counter(), time.process_time()
+        train(network, data, plan)
+        seconds = time.perf_counter() - start
+        self.seconds, self.worked = self.seconds + seconds, self.worked + time.process_time() - worked
+        return seconds
 
-def _seconds(network: Network, ready: Task, data: BlockData, count: int) -> float:
-    protocol = ready.protocol
-    few = replace(data.train, pictures=data.train.pictures[torch.arange(count)])
-    one = replace(data.validation, pictures=data.validation.pictures[torch.arange(1)])
-    batch = min(protocol.batch or 1, count)
-    decay = protocol.weight_decay or 0.0
-    plan = TrainingSettings("estimate", 1, _HARMLESS, batch, decay, 0, optimiser=protocol.optimiser)
-    start = time.perf_counter()
-    train(network, replace(data, train=few, validation=one), plan)
-    return time.perf_counter() - start
+    def warn_if_busy(self) -> None:
+        """Warn where other processes took much of the time, which the estimate then holds."""
+        share = self.worked / self.seconds if self.seconds else 1.0
+        if self.device.type == "cpu" and share < _IDLE:
+            what = f"the timed steps had {100 * share:.0f} % of a core"
+            log.warning("the machine is busy: %s; on an idle machine the run takes less than estimated", what)
+
+    def batch(self, count: int) -> int:
+        """Give the size of the batches that some pictures are trained in."""
+        return min(self.ready.protocol.batch or 2, count)
+
+    def enough(self, network: Network) -> tuple[float, int]:
+        """Train on more and more pictures, ten batches at most, until it takes a while: (seconds, pictures)."""
+        count, most = 2, min(len(self.ready.loaded.train), _BATCHES * self.batch(_MANY))
+        self(network, count)  # the first pass of a network is slow, and so is that of a new batch size
+        while (seconds := self(network, count)) < _ENOUGH and count < most:
+            count = min(4 * count, 2 + int(count * _ENOUGH / seconds), most)
+            self(network, self.batch(count))
+        return seconds, count
+
+    def per_picture(self, network: Network, seconds: float, count: int) -> float:
+        """Give the seconds for a picture in batches of full size.
+
+        A few pictures are one short batch: the optimiser's step takes as long as after a full one, and longer as it is
+        the first.
+        """
+        if count >= self.batch(_MANY):
+            return seconds / count
+        first, later = self._optimiser_steps(network)
+        return max(seconds - first, 0.0) / count + later / self.batch(_MANY)
+
+    def _optimiser_steps(self, network: Network) -> tuple[float, float]:
+        """Give the seconds of the first and of the second step of a new optimiser, on the gradients left behind."""
+        optimiser, moments = make_optimiser(network.model, self._plan(2)), [time.perf_counter()]
+        for _ in range(2):
+            optimiser.step()
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+            moments.append(time.perf_counter())
+        return moments[1] - moments[0], moments[2] - moments[1]
+
+    def _plan(self, count: int) -> TrainingSettings:
+        protocol, decay = self.ready.protocol, self.ready.protocol.weight_decay or 0.0
+        return TrainingSettings("estimate", 1, _HARMLESS, self.batch(count), decay, 0, optimiser=protocol.optimiser)

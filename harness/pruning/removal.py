@@ -89,8 +89,9 @@ def lost(before: Network, after: Network) -> dict[Part, Tensor]:
 
 
 def _complement(count: int, numbers: Tensor) -> Tensor:
-    every = torch.arange(count)
-    return every[~torch.isin(every, numbers)]
+    stays = torch.ones(count, dtype=torch.bool)
+    stays[numbers] = False
+    return stays.nonzero().flatten()
 
 
 def _collect(table: Table, units: Mapping[str, Tensor]) -> dict[Part, Tensor]:

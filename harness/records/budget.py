@@ -6,6 +6,8 @@ from typing import Any
 from prunebench.errors import UserError, check_choice
 from prunebench.records.names import METRICS, Metric
 
+DEFAULT_METRIC: Metric = "macs"  # of a number alone
+
 
 @dataclass(frozen=True)
 class Keep:
@@ -60,7 +62,7 @@ def parse_budget(given: Any) -> Budget:
         return given
     text = str(given).strip("[]")
     head, equals, rest = text.strip().rpartition("=")
-    metric = head.strip() if equals else "macs"
+    metric = head.strip() if equals else DEFAULT_METRIC
     if "=" in head:
         names = "macs=0.5,0.25, or params=, units= or weights="
         raise UserError(f"--keep {text}: a run has one budget metric; give {names}")

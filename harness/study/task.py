@@ -11,7 +11,7 @@ from torch import nn
 from prunebench.checkpoints.loading import checkpoint_digest, load_checkpoint
 from prunebench.data.loaded import IMAGENET_MOMENTS, Loaded
 from prunebench.data.pictures import Pictures
-from prunebench.data.splits import BlockData, check_sizes, draw
+from prunebench.data.splits import BlockData, check_sizes, draw, some
 from prunebench.errors import CellError, UserError
 from prunebench.plugins.dataset import Dataset, Source
 from prunebench.plugins.guard import prepared
@@ -23,7 +23,6 @@ from prunebench.pruning.analysis import analyse
 from prunebench.pruning.cost import CostModel, costs
 from prunebench.pruning.network import Network, Table
 from prunebench.pruning.selection import Rule
-from prunebench.pruning.verification import twin
 from prunebench.records.names import Metric
 from prunebench.records.protocol import Protocol
 from prunebench.seeding import seeded
@@ -73,6 +72,10 @@ class Task:
         """Draw a block's splits."""
         data = draw(self.loaded, self.dataset.augment, self.protocol, seed, device)
         return data.in_format(self.memory_format)
+
+    def some_data(self, count: int, device: torch.device) -> BlockData:
+        """Take a few training pictures, to time or to try something on."""
+        return some(self.loaded, self.dataset.augment, count, device).in_format(self.memory_format)
 
     def fresh(self, seed: int, device: torch.device) -> Network:
         """Build a block's dense network with random or checkpoint weights.
@@ -169,7 +172,7 @@ def _analysed(
     """Give the table of units, the memory format, and why the network cannot be trained ("" if it can)."""
     table = analyse(network, example, label, classes=len(loaded.classes))
     try:
-        return table, working_format(twin(network, torch.Tensor.clone), example), ""
+        return table, working_format(network, example), ""
     except UserError as error:
         return table, torch.contiguous_format, f"it cannot be trained: {error}"
 

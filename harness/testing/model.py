@@ -144,7 +144,7 @@ def _frozen(model: nn.Module, table: Table, example: Tensor) -> Iterator[str]:
 
 def _untrainable(model: nn.Module, example: Tensor) -> Iterator[str]:
     try:
-        working_format(twin(model, Tensor.clone), example)
+        working_format(model, example)
     except UserError as error:
         yield f"it cannot be trained: {error}"
 

@@ -1,11 +1,12 @@
 """The memory format in which a network runs, and whether it can be trained."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import torch
 from torch import Tensor, nn
 
 from prunebench.errors import UserError
+from prunebench.pruning.verification import skeleton, twin
 
 
 def in_format(model: nn.Module, device: torch.device, memory_format: torch.memory_format) -> nn.Module:
@@ -17,9 +18,10 @@ def working_format(model: nn.Module, pictures: Tensor) -> torch.memory_format:
     """Find the memory format for a network: channels_last if it runs in both modes, else the contiguous one.
 
     A flattening by ``x.view(x.size(0), -1)`` is the commonest reason why a network does not run in channels_last.
+    Shapes and strides show it, so a copy without numbers is tried first.
 
     Args:
-        model: a copy whose mode, format and BatchNorm statistics may change.
+        model: a network, which is not changed.
         pictures: (batch, channels, height, width), two or more.
 
     Raises:
@@ -29,15 +31,23 @@ def working_format(model: nn.Module, pictures: Tensor) -> torch.memory_format:
     >>> working_format(flat, torch.zeros(2, 1, 4, 4))
     torch.channels_last
     """
+    with suppress(Exception):  # the numbers matter to some networks
+        _run_in_channels_last(skeleton(model), pictures.to("meta"))
+        return torch.channels_last
+    copy = twin(model, Tensor.clone)
     try:
-        with ExitStack() as hooks:
-            for module in model.modules():
-                hooks.enter_context(module.register_forward_hook(_channels_last))
-            _run(model, pictures, torch.channels_last)
+        _run_in_channels_last(copy, pictures)
     except Exception:
-        _run_or_refuse(model, pictures)
+        _run_or_refuse(copy, pictures)
         return torch.contiguous_format
     return torch.channels_last
+
+
+def _run_in_channels_last(model: nn.Module, pictures: Tensor) -> None:
+    with ExitStack() as hooks:
+        for module in model.modules():
+            hooks.enter_context(module.register_forward_hook(_channels_last))
+        _run(model, pictures, torch.channels_last)
 
 
 def _channels_last(module: nn.Module, inputs: object, output: object) -> object:

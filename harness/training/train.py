@@ -101,7 +101,7 @@ def train(
     """Train a network in place.
 
     A regulariser adds its term to the loss. At the end it is detached, and gates are folded into the network. Pruned
-    single weights stay zero.
+    single weights stay zero. The curve ends with the validation accuracy, where there are validation pictures.
 
     Raises `CellError` if the loss or the term is not finite, if the term has no gradient, or if the code of network or
     regulariser fails or changes a global state.
@@ -125,7 +125,7 @@ def _trained(
             if attached is not None and regulariser is not None:
                 term_of(regulariser, attached)
             last = epoch == settings.epochs
-            accuracy = evaluate(network.model, data.validation).accuracy if last else None
+            accuracy = evaluate(network.model, data.validation).accuracy if last and len(data.validation) else None
             trained.curve.append(Epoch(stage=settings.stage, epoch=epoch, rate=rate, loss=loss, validation=accuracy))
             tick(f"{settings.stage} epoch {epoch}/{settings.epochs}")
     if attached is not None:
@@ -148,7 +148,7 @@ def _epochs(
 ) -> Iterator[tuple[int, float, float]]:
     """Yield (epoch, rate, mean loss) after each epoch."""
     order = generator(settings.seed, settings.stage, "order")
-    optimiser = _optimiser(model, settings, attached)
+    optimiser = make_optimiser(model, settings, attached)
     batches = steps_per_epoch(len(data.train), settings.batch)
     steps, step = batches * settings.epochs, 0
     for epoch in range(1, settings.epochs + 1):
@@ -223,7 +223,10 @@ def _step(
     return loss.detach()
 
 
-def _optimiser(model: nn.Module, settings: TrainingSettings, attached: Attached | None) -> torch.optim.Optimizer:
+def make_optimiser(
+    model: nn.Module, settings: TrainingSettings, attached: Attached | None = None
+) -> torch.optim.Optimizer:
+    """Make the optimiser of a stage, at its peak rate. attached: a regulariser, perhaps with its own parameters."""
     own = {"params": list(model.parameters()), "weight_decay": settings.weight_decay, "factor": 1.0}
     groups: list[dict[str, Any]] = [own]
     if attached is not None and attached.parameters:

@@ -227,8 +227,10 @@ def checkpoint_condition(results: Results) -> str:
 
 
 def _commands(results: Results, lang: str) -> tuple[tuple[str, str], ...]:
-    """Give the commands that repeat the run and the report."""
+    """Give the commands that repeat the run and the report. A folder that will be gone has no command of its own."""
     run = ((say("run"), results.command),) if results.command else ()
+    if not results.kept:
+        return run
     asked = () if lang == ENGLISH else ("--lang", lang)
     report = shlex.join((*(results.sources or (results.source,)), *asked))
     return (*run, (say("report"), f"prunebench report {report}"))
@@ -243,7 +245,7 @@ def _facts(results: Results) -> tuple[tuple[str, str], ...]:
         *_counts(results),
         (say("seeds"), seed_ranges(seen)),
         (say("preset"), (results.preset or say("none")) if tasks else ""),  # costs of scores alone have no preset
-        (say("source"), results.source),
+        (say("source"), results.source if results.kept else ""),
         (say("date"), results.date or ""),
         (
             say("data"),

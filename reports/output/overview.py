@@ -22,6 +22,7 @@ from prunebench.reports.formatting import (
     signed_interval,
 )
 from prunebench.reports.ordering import BASELINE, METRIC_WORDS, cost_metric
+from prunebench.reports.output.speed import speed_panels
 from prunebench.reports.points import PANEL_COLUMNS, POINT_COLUMNS, Point
 from prunebench.reports.results import Results
 from prunebench.reports.sections.reestimated import spoilt_lines
@@ -38,6 +39,7 @@ NOTE = (
     "difference in points with its 95 % interval; compression: parameters, dense / pruned\n"
     "verdicts: prunebench report"
 )
+WIDEST_NAMES = 32  # of the criteria that share a row of the table of speed
 FAILED = 3  # most failures whose reason is shown
 WIDE_NOTE = f"{BEYOND_BOUND}: the interval reaches beyond 0 or 100 %"
 DEMONSTRATION = "Demonstration, not evidence: a toy task, or fewer than three seeds."
@@ -50,7 +52,9 @@ def overview(results: Results, hint: bool = True) -> str:
     """
     tables = [f"{title}\n\n{_table(rows, 'simple')}" for title, rows in _panels(results)]
     notes = [_notes("\n".join(tables))] if tables else []
-    lines = [*tables, *notes, *(textwrap.fill(line, WIDTH, break_on_hyphens=False) for line in _remarks(results))]
+    speed = [f"{title}\n\n{_speed_table(rows, 'simple')}" for title, rows in speed_panels(results)]
+    lines = [*tables, *notes, *speed]
+    lines += [textwrap.fill(line, WIDTH, break_on_hyphens=False) for line in _remarks(results)]
     if hint and results.records:
         source, first = shlex.quote(results.source), results.records[0]
         named = name_point(first, results)
@@ -65,6 +69,7 @@ def overview_html(results: Results) -> str:
     """Write the same for a notebook."""
     tables = [f"<h4>{escape(title)}</h4>{_table(rows, 'html')}" for title, rows in _panels(results)]
     notes = [_notes("".join(tables))] if tables else []
+    tables += [f"<h4>{escape(title)}</h4>{_speed_table(rows, 'html')}" for title, rows in speed_panels(results)]
     return "".join([*tables, *(f"<p>{escape(line)}</p>" for line in (*notes, *_remarks(results)))])
 
 
@@ -111,6 +116,11 @@ def _table(rows: list[list[str]], kind: str) -> str:
         colalign=["left", "left", *["right"] * 5],
         maxcolwidths=[None, None, None, None, WIDEST_DIFFERENCE, None, None] if kind == "simple" else None,
     )
+
+
+def _speed_table(rows: list[list[str]], kind: str) -> str:
+    broken = [[row[0], textwrap.fill(row[1], WIDEST_NAMES), *row[2:]] for row in rows] if kind == "simple" else rows
+    return tabulate(broken, "firstrow", kind, disable_numparse=True, colalign=["left", "left", *["right"] * 4])
 
 
 def broken_name(name: str) -> str:

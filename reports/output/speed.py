@@ -1,5 +1,7 @@
 """The text of `prunebench time`: milliseconds and speed-ups, and a warning where the machine was busy."""
 
+from collections.abc import Iterable, Iterator
+
 from tabulate import tabulate
 
 from prunebench.reports.results import Results
@@ -16,12 +18,27 @@ def speed_text(results: Results) -> str:
     speed = speed_table(results)
     for key, part in speed.groupby(["task", "ranking", *SETTING], sort=False):
         rows = [_without(timed_row(row)) for row in part.to_dict("records")]
-        title = "{} | {} ranking | {} | {}, batch {}, threads: {}".format(*key)
+        title = _title(key)
         header = _without(TIMED)
         align = ["left"] * 2 + ["right"] * (len(header) - 2)
         parts.append(f"{title}\n\n{tabulate(rows, header, 'simple', disable_numparse=True, colalign=align)}")
     noisy = [UNRELIABLE] if bool(speed["noisy"].any()) else []
     return "\n\n".join([*parts, NOTE, *noisy, *busy_lines(speed)])
+
+
+def speed_panels(results: Results) -> Iterator[tuple[str, list[list[str]]]]:
+    """Give a title and rows, the header first, for each task and setting. Criteria of equal widths share a row."""
+    for key, part in speed_table(results).groupby(["task", "ranking", *SETTING], sort=False):
+        found: dict[tuple[str, ...], list[str]] = {}
+        for row in part.to_dict("records"):
+            keep, _, criterion, _, dense, pruned, theoretical, measured, *_ = timed_row(row)
+            found.setdefault((keep, dense, pruned, theoretical, measured), []).append(criterion)
+        header = [TIMED[0], "criteria", "dense ms", "pruned ms", "by MACs", "measured speed-up"]
+        yield _title(key), [header, *([keep, ", ".join(names), *rest] for (keep, *rest), names in found.items())]
+
+
+def _title(key: Iterable[object]) -> str:
+    return "{} | {} ranking | {} | {}, batch {}, threads: {}".format(*key)
 
 
 def _without(row: tuple[str, ...]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from prunebench.errors import UserError
 from prunebench.paths import exists
+from prunebench.processes import uncollected
 from prunebench.reports.analysis.across_tasks import compare_across_tasks
 from prunebench.reports.analysis.answers import find_answers
 from prunebench.reports.analysis.margins import MARGIN
@@ -29,13 +30,12 @@ from prunebench.reports.output.assembly import make_document
 from prunebench.reports.output.latex import latex_tables
 from prunebench.reports.output.parquet import parquet_bytes, require_pyarrow
 from prunebench.reports.output.rendering import html_page, markdown
-from prunebench.reports.reading import without_collector
 from prunebench.reports.results import Results
 
 Files = dict[str, str | bytes]
 
 
-@without_collector()
+@uncollected()
 def write_report(
     results: Results,
     folder: Path,

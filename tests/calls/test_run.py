@@ -213,10 +213,15 @@ def test_nothing_of_the_process_is_changed(short: Callable[..., Results]) -> Non
     assert logging.getLogger("prunebench").level == logging.NOTSET
 
 
-def test_without_a_folder_calls_share_a_temporary_one(short: Callable[..., Results], trained: list[str]) -> None:
+def test_without_a_folder_calls_share_a_temporary_one(
+    short: Callable[..., Results], trained: list[str], tmp_path: Path
+) -> None:
     one, other = short(results=None), short(results=None)
     assert one.folder == other.folder and trained.count("finetune 0.5") <= 1
     assert one.found.command is not None and one.found.command.startswith("prunebench.run(sparse_epochs=0")
+    page = one.report(tmp_path / "report").read_text()
+    assert "prunebench.run(" in page and str(one.folder) not in page and "prunebench report" not in page
+    assert f"prunebench report {tmp_path / 'r'}" in short().report(tmp_path / "kept").read_text()
 
 
 def test_the_command_line_sits_on_the_same_call(tiny: Callable[..., Spec], tmp_path: Path) -> None:

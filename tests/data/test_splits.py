@@ -5,7 +5,7 @@ import torch
 
 from prunebench.data.loaded import Loaded
 from prunebench.data.pictures import Pictures
-from prunebench.data.splits import BlockData, Split, draw
+from prunebench.data.splits import BlockData, Split, draw, some
 from prunebench.errors import UserError
 from prunebench.records.protocol import Protocol
 
@@ -111,3 +111,10 @@ def test_batches_keep_the_order_and_a_short_last_one() -> None:
     assert [len(labels) for _, labels in batches] == [20, 20, 10]
     assert torch.equal(torch.cat([labels for _, labels in batches]), data.test.pictures.labels)
     assert all(pictures.is_contiguous(memory_format=torch.channels_last) for pictures, _ in batches)
+
+
+def test_some_pictures_come_from_all_over_the_training_split() -> None:
+    data = some(LOADED, ("flip",), 5, CPU)
+    assert numbers(data.train) == numbers(data.calibration) == [0, 99, 199, 299, 399]
+    assert (len(data.validation), len(data.test), data.augment) == (0, 0, ("flip",))
+    assert len(some(LOADED, (), 1000, CPU).train) == 400

@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
+from prunebench.data.splits import BlockData
 from prunebench.preview.pace import Pace, measure
+from prunebench.pruning.network import Network
 from prunebench.study.grid import make_grid, prepare_task
 from prunebench.study.stages import Stage
 from prunebench.study.store import Store
+from prunebench.training.train import TrainingSettings
 
 
 def test_seconds_lie_on_the_line_through_the_two_networks() -> None:
@@ -44,13 +47,41 @@ def test_single_weights_save_no_time(tiny: Callable[..., Any], tmp_path: Path) -
     assert pace(0.1) == pace(1.0) == pace.dense > 0
 
 
-def test_a_slow_step_is_timed_on_few_pictures(
+def trained_on(monkeypatch: pytest.MonkeyPatch, batch: float, step: float) -> list[int]:
+    """Let a training take these seconds for a picture and for an optimiser's step. Returns the pictures, as trained."""
+    trained: list[int] = []
+    now = [0.0]
+
+    def train(network: Network, data: BlockData, plan: TrainingSettings) -> None:
+        trained.append(len(data.train))
+        now[0] += batch * len(data.train) + step * -(-len(data.train) // plan.batch)
+
+    class Optimiser:
+        def step(self) -> None:
+            now[0] += step
+
+    monkeypatch.setattr("prunebench.preview.pace.train", train)
+    monkeypatch.setattr("prunebench.preview.pace.make_optimiser", lambda *_: Optimiser())
+    monkeypatch.setattr("prunebench.preview.pace.time.perf_counter", lambda: now[0])
+    return trained
+
+
+def test_a_slow_step_is_timed_on_two_pictures_and_counted_once_a_batch(
+    tiny: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    trained = trained_on(monkeypatch, batch=5.0, step=32.0)
+    grid = make_grid(tiny(tmp_path, keep="0.5", batch=64))
+    pace = measure(grid, prepare_task(grid.spec, "digits", "lenet5"))
+    assert pace.dense == pace.smallest == pytest.approx(5.0 + 32.0 / 64)
+    assert trained == [2, 2, 2, 2]
+    assert "busy" in caplog.text  # this process computed nothing meanwhile
+
+
+def test_quick_steps_are_timed_in_batches_of_full_size(
     tiny: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trained: list[int] = []
-    monkeypatch.setattr("prunebench.preview.pace.train", lambda network, data, plan: trained.append(len(data.train)))
-    clock = iter(range(0, 1000, 10))  # every training takes ten seconds
-    monkeypatch.setattr("prunebench.preview.pace.time.perf_counter", lambda: next(clock))
-    grid = make_grid(tiny(tmp_path, keep="0.5"))
-    assert measure(grid, prepare_task(grid.spec, "digits", "lenet5")).dense == 5.0
-    assert trained == [2, 2, 2, 2]
+    trained = trained_on(monkeypatch, batch=1e-3, step=1e-3)
+    grid = make_grid(tiny(tmp_path, keep="0.5", batch=16))
+    pace = measure(grid, prepare_task(grid.spec, "digits", "lenet5"))
+    assert trained[-1] >= 120 and 16 in trained  # enough for .15 s; a first batch of full size is not timed
+    assert pace.dense == pytest.approx(1e-3 + 1e-3 / 16, rel=0.05)

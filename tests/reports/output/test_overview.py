@@ -1,7 +1,8 @@
 from types import SimpleNamespace
 
-from prunebench.reports.output.overview import overview
+from prunebench.reports.output.overview import overview, overview_html
 from prunebench.reports.results import gather_results
+from prunebench.reports.tables.speed import speed_table
 
 
 def test_one_table_for_each_task_and_ranking_within_a_hundred_columns(make: SimpleNamespace) -> None:
@@ -36,3 +37,20 @@ def test_what_is_missing_is_said(make: SimpleNamespace) -> None:
     only = overview(gather_results("mine", [failed]))
     assert only.startswith("1 point failed\n\n") and f"seed {failed.cell.seed}, failed: {failed.reason}" in only
     assert overview(gather_results("mine", [])) == "no point is finished"
+
+
+def test_measured_speed_stands_beside_the_theoretical_one(make: SimpleNamespace) -> None:
+    names = ("magnitude", "taylor", "random", "fpgm", "hsqgl12+obd:curvature=exact,strength=tuned")
+    records = make.grid(names, keeps=(0.5,))
+    timed = gather_results("mine", records, [make.latency(record) for record in records])
+    lines = overview(timed, hint=False).splitlines()
+    assert max(map(len, lines)) <= 100
+    head = next(number for number, line in enumerate(lines) if "measured speed-up" in line)
+    assert "imaginary | eager, batch 64, threads: 1" in lines[head - 2]
+    row = lines[head + 2]
+    (own,) = (one for one in speed_table(timed).to_dict("records") if one["criterion"] == "magnitude")
+    measured = f"{own['measured']:.2f} ± {own['measured_half']:.2f}x"
+    assert row.split("  ")[-1].strip() == measured and f" {own['theoretical']:.2f}x " in row and " 20.0 " in row
+    assert "magnitude, " in row  # criteria of equal widths share the row
+    assert "measured speed-up" in overview_html(timed)
+    assert "measured" not in overview(gather_results("mine", records))
