@@ -24,6 +24,7 @@ log = logging.getLogger("prunebench")
 _BATCHES = 10
 _HARMLESS = 1e-6  # a rate: steps take as long at any, but training from fresh weights might diverge at the full one
 _ENOUGH = 0.15  # seconds of timed training; the last try takes at most some four times as long
+_LONG = 0.3  # seconds of a first batch that suffice
 _IDLE = 0.8  # share of a core that a process has on an idle machine, with room for what an operating system does
 _MANY = 2**63  # pictures, more than any batch
 
@@ -71,8 +72,7 @@ def measure(grid: Grid, ready: Task) -> Pace:
     noise = {name: torch.rand(units) for name, units in dense.units.items()}
     selection = select(noise, dense, ready.costs, keep, ready.rule)
     small = remove(dense, selection.remove)
-    clock(small, clock.batch(count))  # the first pass of a network is slow
-    least = clock.per_picture(small, clock(small, count), count)
+    least = clock.per_picture(small, clock.warm(small, count), count)
     clock.warn_if_busy()
     return Pace(each, least, selection.keep["macs"])
 
@@ -109,11 +109,17 @@ class _Clock:
     def enough(self, network: Network) -> tuple[float, int]:
         """Train on more and more pictures, ten batches at most, until it takes a while: (seconds, pictures)."""
         count, most = 2, min(len(self.ready.loaded.train), _BATCHES * self.batch(_MANY))
-        self(network, count)  # the first pass of a network is slow, and so is that of a new batch size
-        while (seconds := self(network, count)) < _ENOUGH and count < most:
+        while (seconds := self.warm(network, count)) < _ENOUGH and count < most:
             count = min(4 * count, 2 + int(count * _ENOUGH / seconds), most)
-            self(network, self.batch(count))
         return seconds, count
+
+    def warm(self, network: Network, count: int) -> float:
+        """Give the seconds that a network trains on some pictures, without what is slow in a first pass.
+
+        A first batch that takes long is one to count: what comes once is a small part of it.
+        """
+        first = self(network, self.batch(count))
+        return first if first >= _LONG and self.batch(count) == count else self(network, count)
 
     def per_picture(self, network: Network, seconds: float, count: int) -> float:
         """Give the seconds for a picture in batches of full size.

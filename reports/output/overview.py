@@ -25,6 +25,7 @@ from prunebench.reports.ordering import BASELINE, METRIC_WORDS, cost_metric
 from prunebench.reports.output.speed import speed_panels
 from prunebench.reports.points import PANEL_COLUMNS, POINT_COLUMNS, Point
 from prunebench.reports.results import Results
+from prunebench.reports.sections.costs import busy_lines
 from prunebench.reports.sections.reestimated import spoilt_lines
 from prunebench.reports.selecting import name_point
 from prunebench.reports.statistics.intervals import t_interval
@@ -75,6 +76,7 @@ def overview_html(results: Results) -> str:
 
 def _remarks(results: Results) -> list[str]:
     lines = [f"Check this first: {line}" for line in spoilt_lines(results)]
+    lines += busy_lines(speed_table(results))
     lines += [DEMONSTRATION] * results.demonstration
     counts = [(len(results.failures), "failed"), (len(results.missing), "not computed yet")]
     if any(number for number, _ in counts):

@@ -31,8 +31,8 @@ def speed_panels(results: Results) -> Iterator[tuple[str, list[list[str]]]]:
     for key, part in speed_table(results).groupby(["task", "ranking", *SETTING], sort=False):
         found: dict[tuple[str, ...], list[str]] = {}
         for row in part.to_dict("records"):
-            keep, _, criterion, _, dense, pruned, theoretical, measured, *_ = timed_row(row)
-            found.setdefault((keep, dense, pruned, theoretical, measured), []).append(criterion)
+            cells = timed_row(row)
+            found.setdefault((cells[0], *cells[4:8]), []).append(cells[2])
         header = [TIMED[0], "criteria", "dense ms", "pruned ms", "by MACs", "measured speed-up"]
         yield _title(key), [header, *([keep, ", ".join(names), *rest] for (keep, *rest), names in found.items())]
 

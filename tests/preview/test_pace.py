@@ -73,8 +73,17 @@ def test_a_slow_step_is_timed_on_two_pictures_and_counted_once_a_batch(
     grid = make_grid(tiny(tmp_path, keep="0.5", batch=64))
     pace = measure(grid, prepare_task(grid.spec, "digits", "lenet5"))
     assert pace.dense == pace.smallest == pytest.approx(5.0 + 32.0 / 64)
-    assert trained == [2, 2, 2, 2]
+    assert trained == [2, 2]
     assert "busy" in caplog.text  # this process computed nothing meanwhile
+
+
+def test_the_first_pass_of_a_batch_is_not_counted(
+    tiny: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = trained_on(monkeypatch, batch=0.08, step=0.0)  # two pictures take .16 s: enough, but not long
+    grid = make_grid(tiny(tmp_path, keep="0.5", batch=16))
+    assert measure(grid, prepare_task(grid.spec, "digits", "lenet5")).dense == pytest.approx(0.08)
+    assert trained == [2, 2, 2, 2]
 
 
 def test_quick_steps_are_timed_in_batches_of_full_size(
