@@ -36,9 +36,9 @@ GRID["criteria"] = "magnitude random fpgm taylor snip lamp hrank obd fisher wand
 def pictures_of(count: int, channels: int, size: int) -> BlockData:
     drawn = torch.randint(0, 256, (count, channels, size, size), dtype=torch.uint8)
     mean, std = torch.full((1, channels, 1, 1), 0.5), torch.full((1, channels, 1, 1), 0.25)
-    train = Split(Pictures(drawn, torch.arange(count) % 10), mean, std)
+    whole = Split(Pictures(drawn, torch.arange(count) % 10), mean, std)
     empty = Split(Pictures(drawn[:0], torch.arange(0)), mean, std)
-    return BlockData(train, empty, train, empty, classes=10, augment=())
+    return BlockData(whole, empty, whole, empty, classes=10, augment=())
 
 
 def plain_loop(network: Network, data: BlockData) -> None:

@@ -8,6 +8,7 @@ from itertools import product
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from prunebench.errors import UserError
 from prunebench.pruning.kinds import KINDS, NORMS, channel_axis, own_tensors
@@ -164,8 +165,11 @@ def skeleton(model: nn.Module) -> nn.Module:
     """Copy a network to the meta device, where a forward pass computes shapes alone."""
     bare = twin(model, lambda tensor: torch.empty_like(tensor, device="meta"))
     for module in bare.modules():
-        if isinstance(module, NORMS):  # BatchNorm keeps shapes, and is slow on the meta device
+        # both keep shapes, and are slow on the meta device
+        if isinstance(module, NORMS):
             module.forward = torch.clone  # type: ignore[method-assign]
+        elif type(module) in (nn.Hardtanh, nn.ReLU6):
+            module.forward = partial(F.relu, inplace=module.inplace)  # type: ignore[method-assign]
     return bare
 
 
