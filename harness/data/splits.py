@@ -120,8 +120,14 @@ def draw(loaded: Loaded, augment: tuple[str, ...], protocol: Protocol, seed: int
     else:
         validation, train = loaded.validation, loaded.train[used]
     chosen = torch.randperm(len(train), generator=generator(seed, "calibration"))[: protocol.calibration]
-    parts = (_placed(split, loaded, device) for split in (train, validation, train[chosen], loaded.test))
-    return BlockData(*parts, classes=len(loaded.classes), augment=augment)
+    return BlockData(
+        train=_placed(train, loaded, device),
+        validation=_placed(validation, loaded, device),
+        calibration=_placed(train[chosen], loaded, device),
+        test=_placed(loaded.test, loaded, device),
+        classes=len(loaded.classes),
+        augment=augment,
+    )
 
 
 def some(loaded: Loaded, augment: tuple[str, ...], count: int, device: torch.device) -> BlockData:

@@ -85,7 +85,7 @@ def export(
 
 def _with_facts(about: About, network: nn.Module) -> About:
     """Add what a network of `prune` or `Results.network` carries as `network.pruned`. What is given goes first."""
-    pruned = getattr(network, "pruned", None)
+    pruned: Any = getattr(network, "pruned", None)
     if not hasattr(pruned, "facts"):
         return about
     return replace(about, facts={**pruned.facts(), **about.facts}, masks=about.masks or pruned.masks)
