@@ -168,7 +168,7 @@ def skeleton(model: nn.Module) -> nn.Module:
         # both keep shapes, and are slow on the meta device
         if isinstance(module, NORMS):
             module.forward = torch.clone  # type: ignore[method-assign]
-        elif type(module) in (nn.Hardtanh, nn.ReLU6):
+        elif isinstance(module, nn.Hardtanh) and type(module) in (nn.Hardtanh, nn.ReLU6):
             module.forward = partial(F.relu, inplace=module.inplace)  # type: ignore[method-assign]
     return bare
 
