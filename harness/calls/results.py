@@ -254,9 +254,9 @@ def gather_run(
     spec, keys = grid.spec, {record.key for record in records}
     if latencies is None:
         latencies = [one for one in read_latencies(spec.results) if one.key in keys]
-    preset, command = spec.preset or None, str(about(spec, command)["command"])
-    found = gather_results(str(spec.results), records, latencies, preset=preset, command=command)
-    return replace(found, asked=(requested(grid),), tunings=read_tunings(spec.results))
+    told = about(spec, command)
+    found = gather_results(str(spec.results), records, latencies, preset=spec.preset or None, command=told["command"])
+    return replace(found, asked=(requested(grid),), tunings=read_tunings(spec.results), lines=told["criteria"])
 
 
 def _keep(given: Any) -> dict[str, Any]:
