@@ -77,7 +77,7 @@ def make_grid(spec: Spec) -> Grid:
     seeds = parse_seeds(spec.seeds)
     if spec.keep.metric == "weights":
         check_for_weights(spec.protocol(), methods)
-    device = find_device(spec.device)
+    device = _device_of(spec)
     for name in ("mixed_precision", "tf32"):
         if getattr(spec, name) and device.type != "cuda":
             option = f"--{name.replace('_', '-')}"
@@ -171,11 +171,17 @@ def make_trajectory(spec: Spec, store: Store, job: Job, tick: Tick = lambda _: N
         seed=job.seed,
         metric=spec.keep.metric,
         store=store,
-        device=find_device(spec.device),
+        device=_device_of(spec),
         threads=spec.threads,
         retry_failed=spec.retry_failed,
         tick=tick,
     )
+
+
+def _device_of(spec: Spec) -> torch.device:
+    """Return the device of a run. On a cluster, this machine may lack the GPUs that the workers have."""
+    away = spec.engine == "ray" and spec.device == "cuda"
+    return torch.device("cuda") if away else find_device(spec.device)
 
 
 def find_device(name: str) -> torch.device:

@@ -1,0 +1,90 @@
+"""A real Ray cluster of two machines: workers are killed, a machine is lost, and the records are those of one process."""
+
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prunebench.study.cluster import fleet
+from prunebench.study.grid import make_grid
+from prunebench.study.progress import Progress
+from prunebench.study.run import run
+
+Make = Callable[..., Any]
+PLUGIN = """
+import os
+from prunebench import Criterion
+
+def exits(weight):
+    os._exit(3)
+
+EXITS = Criterion(exits)
+"""
+ROOM = {"num_cpus": 1, "object_store_memory": 100 << 20}
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Two machines with a CPU each, as far as Ray can tell."""
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'prunebench[ray]'")
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    made = Cluster(initialize_head=True, head_node_args={**ROOM, "include_dashboard": False})
+    made.second = made.add_node(**ROOM)
+    yield made
+    made.shutdown()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_records_are_those_of_one_process_though_workers_and_a_machine_are_lost(
+    cluster: Any,
+    tiny: Make,
+    computing: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (tmp_path / "deadly.py").write_text(PLUGIN)
+    (tmp_path / "alone").mkdir()
+    shared = {"keep": "0.7,0.5", "seeds": "0-1", "save": "final"}
+    fleets, homes = [], []
+
+    class Watched(fleet.Fleet[Any]):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            fleets.append(self)
+
+    def bring_home(*given: Any) -> None:
+        original(*given)
+        homes.append(given)
+        if len(homes) == 1:
+            busy = next(seat for seat in fleets[0].seats if seat.course and seat.hello)
+            os.kill(busy.hello.process, signal.SIGKILL)
+        if len(homes) == 3:
+            cluster.remove_node(cluster.second)
+
+    original = fleet.bring_home
+    monkeypatch.setattr(fleet, "bring_home", bring_home)
+    monkeypatch.setattr(fleet, "Fleet", Watched)
+    on_ray = {"engine": "ray", "address": cluster.address, "workers": 2, "plugin": str(tmp_path / "deadly.py")}
+    criteria = ("magnitude", "shuffle:magnitude")
+    spec = tiny(tmp_path / "ray", criteria=(*criteria, "exits"), **on_ray, **shared)
+    with caplog.at_level(logging.WARNING, logger="prunebench"):
+        found = run(make_grid(spec), Progress())
+    assert caplog.text.count("was lost; the work is taken again") >= 2
+
+    alone = run(make_grid(tiny(tmp_path / "alone", criteria=criteria, **shared)), Progress())
+    assert [one.facts() for one in found if one.cell.criterion != "exits"] == [one.facts() for one in alone]
+    failed = [one.reason for one in found if one.cell.criterion == "exits"]
+    assert failed == ["rung 1: was ended with code 3 by its own code, as by os._exit (deadly.py:6)"] * 4
+    assert networks(tmp_path / "ray") >= networks(tmp_path / "alone")
+    assert len(homes) == len(found)  # nothing is computed twice
+
+
+def networks(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.glob("stages/*/weights.safetensors")}
