@@ -18,7 +18,7 @@ from prunebench.records.files import DataFile, RunFile, StoreFile, TimingFile, r
 from prunebench.records.latency import Latency
 from prunebench.records.lineage import Lineage
 from prunebench.records.record import SCHEMA, Record, read_record
-from prunebench.records.store_files import DAMAGED, read_json
+from prunebench.records.store_files import DAMAGED, mark_failed, read_json
 
 KINDS = ("stages", "records", "fidelity", "choices", "timing", "data")  # records come after the stages they name
 NAMED = 5  # number of files that a line of the summary names; further files are counted
@@ -68,6 +68,7 @@ class MergePlan:
         self.held: Counter[str] = Counter()
         self.contradictions: list[str] = []
         self.left_out: list[str] = []
+        self.failed: dict[Path, bool] = {}  # by record and fidelity
         self.protocols: Counter[int] = Counter()
         self.unlike: defaultdict[str, list[str]] = defaultdict(list)
         self.keys: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
@@ -116,6 +117,7 @@ class MergePlan:
         if not usable:
             return None
         source = _newest(path, finished or usable)
+        self.failed[path] = not finished
         if finished:
             compared = [f for f in holders if points[f].status == "ok"]
             if len({_as_text(points[folder].facts()) for folder in compared}) > 1:
@@ -193,6 +195,8 @@ class MergePlan:
         for path, folder in self.copies.items():
             source = folder / path
             _put(self.output / path, partial(shutil.copytree if source.is_dir() else shutil.copy2, source))
+            if path in self.failed:
+                mark_failed(self.output / path, self.failed[path])
         for path, (data, time) in self.united.items():
             _put(self.output / path, partial(_write_json, data, time=time))
 

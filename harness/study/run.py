@@ -19,7 +19,7 @@ from prunebench.records.record import SCHEMA, Record
 from prunebench.records.requested import Requested, RequestedTrajectories
 from prunebench.study.at_work import forget_failures
 from prunebench.study.data_files import write_data_files
-from prunebench.study.grid import Grid, Job, make_trajectory, schedule
+from prunebench.study.grid import Grid, Job, Planner, make_trajectory, schedule
 from prunebench.study.progress import Progress, Steps
 from prunebench.study.spec import Spec
 from prunebench.study.stages import Stage
@@ -76,15 +76,25 @@ def _in_turn(grid: Grid, progress: Progress, work: Work[R], apart: bool) -> Iter
     if alone and not apart:
         yield from ((job, work.do(spec, job, progress)) for job in grid.jobs)
         return
-    found = {job: work.found(spec, job) for job in grid.jobs}  # a finished grid starts no process
-    yield from ((job, results) for job, results in found.items() if results)
-    left = Grid(spec, tuple(job for job, results in found.items() if not results))
-    if spec.engine == "ray":
+    named = work.finished(grid)  # a finished grid starts no process
+    yield from _by_others(Grid(spec, tuple(job for job in grid.jobs if job not in named)), progress, work)
+    damaged = []
+    for job in named:
+        found = work.found(spec, job)
+        if found:
+            yield job, found
+        else:
+            damaged.append(job)
+    yield from _by_others(Grid(spec, tuple(damaged)), progress, work)
+
+
+def _by_others(grid: Grid, progress: Progress, work: Work[R]) -> Iterator[tuple[Job, list[R]]]:
+    """Work every job in worker processes, or on a cluster."""
+    if grid.spec.engine == "ray":
         from prunebench.study.cluster.fleet import on_ray
 
-        yield from on_ray(left, work)
-    else:
-        yield from Workers(left, work.do, progress)
+        return on_ray(grid, work)
+    return iter(Workers(grid, work.do, progress))
 
 
 def has_foreign_code(spec: Spec) -> bool:
@@ -156,7 +166,14 @@ def _stages(spec: Spec, job: Job) -> list[Stage]:
     return [stage for point in points for stage in point.origins()]
 
 
-RECORDS = Work(run_job, _stages, _finished, by_keep=True)
+def _named(grid: Grid) -> list[Job]:
+    """List the jobs whose records are all there, by their names. Whether one is damaged is seen when it is read."""
+    store, planner = Store(grid.spec.results), Planner(grid.spec)
+    names = store.finished_records(failed=not grid.spec.retry_failed)
+    return [job for job in grid.jobs if all(name in names for _, name in planner.points(job))]
+
+
+RECORDS = Work(run_job, _stages, _finished, _named, by_keep=True)
 
 
 def start(spec: Spec, job: Job, progress: Steps | None = None) -> Trajectory:
@@ -198,10 +215,10 @@ def _tidy(grid: Grid, store: Store) -> None:
     """Delete the networks that `--save` does not keep."""
     if grid.spec.save == "all":
         return
-    for job in grid.jobs:
-        trajectory = make_trajectory(grid.spec, store, job)
-        for keep in grid.spec.keep.fractions:
-            point = trajectory.plan.point(trajectory.method, keep)
-            for stage in point.origins():
-                if grid.spec.save == "none" or stage.kind == "rung":
-                    store.drop_stage(stage.key)
+    planner = Planner(grid.spec)
+    stages = {
+        stage.key: stage.kind for job in grid.jobs for point, _ in planner.points(job) for stage in point.origins()
+    }
+    for key in stages.keys() & store.finished_stages():
+        if grid.spec.save == "none" or stages[key] == "rung":
+            store.drop_stage(key)

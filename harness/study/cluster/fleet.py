@@ -1,7 +1,7 @@
 """Hands the work of a grid to workers of a Ray cluster, and brings their results home.
 
-Ray places the workers, watches machines and workers, and starts lost ones again. The work of a lost worker is handed
-to the next one that is free.
+Ray places the workers, and watches them and their machines. The work of a lost worker is handed to the next one that is
+free, and Ray starts another worker where there is room.
 """
 
 import logging
@@ -45,7 +45,7 @@ def on_ray(grid: Grid, work: Work[R]) -> Iterator[tuple[Job, list[R]]]:
 class _Seat(Generic[R]):
     """Place of a worker. call: what it was asked; course: its work, None while it starts. hello: its last one."""
 
-    actor: Any
+    actor: Any = None
     call: Any = None
     course: Course[R] | None = None
     hello: Hello | None = None
@@ -65,28 +65,30 @@ class Fleet(Generic[R]):
         self.failed: dict[str, str] = {}  # reasons by key of the stage
         self.losses: Counter[tuple[Job, str]] = Counter()  # of workers, by job and keeps
         self.home = ray.put(Home.here(Foreign.of(grid.spec)))
-        self.actors = ray.remote(Host).options(max_restarts=-1, max_task_retries=0, **resources(grid.spec))
-        self.seats = [_Seat[R](self.actors.remote()) for _ in range(min(grid.spec.workers, len(grid.jobs)))]
+        self.hosts = ray.remote(Host).options(**resources(grid.spec))
+        self.seats = [_Seat[R]() for _ in range(min(grid.spec.workers, len(grid.jobs)))]
         for seat in self.seats:
-            self._greet(seat)
+            self._start(seat)
 
-    def _greet(self, seat: _Seat[R]) -> None:
-        seat.course = None
-        seat.call = seat.actor.hello.options(max_task_retries=-1).remote(self.work.do, self.spec, self.home)
+    def _start(self, seat: _Seat[R]) -> None:
+        """Have Ray place a worker, as soon as a machine has room for it."""
+        seat.actor, seat.course, seat.hello = self.hosts.remote(), None, None
+        seat.call = seat.actor.hello.remote(self.work.do, self.spec, self.home)
 
     def finish(self) -> Iterator[tuple[Job, list[R]]]:
         """Work until all is done."""
-        began = time.monotonic()
+        heard = time.monotonic()
         while self.units.left:
             yield from self._hand_out()
             calls = {seat.call: seat for seat in self.seats if seat.call is not None}
             ended, _ = self.ray.wait(list(calls), num_returns=1, timeout=_TICK) if calls else ([], [])
             for call in ended:
                 yield from self._heard(calls[call], call)
-            if began and time.monotonic() - began > _WAIT:
-                began = 0.0
-                if not any(seat.machine for seat in self.seats):
-                    log.warning("no worker has started yet: the cluster may be busy with other work")
+            if any(seat.hello for seat in self.seats):
+                heard = time.monotonic()
+            elif time.monotonic() - heard > _WAIT:
+                heard = time.monotonic() + 9 * _WAIT
+                log.warning("no worker runs: the cluster is busy, or has lost its machines; this run waits for room")
 
     def close(self) -> None:
         """End the workers."""
@@ -145,7 +147,7 @@ class Fleet(Generic[R]):
         yield from self.units.done(course, answer.results)
 
     def _lost(self, seat: _Seat[R], error: Exception) -> None:
-        """Give the work of a lost worker back, and await the worker that Ray starts in its place."""
+        """Give the work of a lost worker back, and have another one started in its place."""
         course = seat.course
         if course is None:
             seat.failures += 1
@@ -157,9 +159,8 @@ class Fleet(Generic[R]):
         else:
             self._count(seat, course)
             self.units.give_back(course)
-        if isinstance(error, self.ray.exceptions.ActorDiedError):
-            seat.actor = self.actors.remote()
-        self._greet(seat)
+        self.ray.kill(seat.actor)
+        self._start(seat)
 
     def _count(self, seat: _Seat[R], course: Course[R]) -> None:
         place = course.job, str(course.spec.keep)

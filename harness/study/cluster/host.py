@@ -1,7 +1,7 @@
 """A worker of the cluster: it computes in a temporary results folder and gives back what is new there.
 
 The computation itself runs in a watched process beside it, as under `--workers`. So a crash or a hang is the matter of
-one step, which is named, and Ray starts this worker again only where it or its machine is lost.
+one step, which is named. This worker itself is lost only with its machine, or when somebody kills it.
 """
 
 import os

@@ -1,8 +1,9 @@
-"""A real Ray cluster of two machines: workers are killed, a machine is lost, and the records are those of one process."""
+"""A real Ray cluster of two machines: a worker is killed, a machine lost; the records are those of one process."""
 
 import logging
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -52,21 +53,24 @@ def test_records_are_those_of_one_process_though_workers_and_a_machine_are_lost(
     (tmp_path / "deadly.py").write_text(PLUGIN)
     (tmp_path / "alone").mkdir()
     shared = {"keep": "0.7,0.5", "seeds": "0-1", "save": "final"}
-    fleets, homes = [], []
+    homes, lost = [], set()
+    first, second = map(raylet, (cluster.head_node, cluster.second))
 
     class Watched(fleet.Fleet[Any]):
-        def __init__(self, *given: Any) -> None:
-            super().__init__(*given)
-            fleets.append(self)
+        """Kills the first worker on the first machine, and loses the second machine, while they are at work."""
+
+        def _order(self, seat: Any, course: Any) -> None:
+            super()._order(seat, course)
+            machine = parent(seat.hello.process)
+            if machine == second and "machine" not in lost:
+                lost.add("machine")
+                later(lambda: cluster.remove_node(cluster.second))
+            if machine == first and "worker" not in lost:
+                lost.add("worker")
+                later(lambda: os.kill(seat.hello.process, signal.SIGKILL))
 
     def bring_home(*given: Any) -> None:
-        original(*given)
-        homes.append(given)
-        if len(homes) == 1:
-            busy = next(seat for seat in fleets[0].seats if seat.course and seat.hello)
-            os.kill(busy.hello.process, signal.SIGKILL)
-        if len(homes) == 3:
-            cluster.remove_node(cluster.second)
+        homes.append(original(*given))
 
     original = fleet.bring_home
     monkeypatch.setattr(fleet, "bring_home", bring_home)
@@ -76,7 +80,8 @@ def test_records_are_those_of_one_process_though_workers_and_a_machine_are_lost(
     spec = tiny(tmp_path / "ray", criteria=(*criteria, "exits"), **on_ray, **shared)
     with caplog.at_level(logging.WARNING, logger="prunebench"):
         found = run(make_grid(spec), Progress())
-    assert caplog.text.count("was lost; the work is taken again") >= 2
+    assert lost == {"machine", "worker"}
+    assert caplog.text.count("was lost; the work is taken again") == 2
 
     alone = run(make_grid(tiny(tmp_path / "alone", criteria=criteria, **shared)), Progress())
     assert [one.facts() for one in found if one.cell.criterion != "exits"] == [one.facts() for one in alone]
@@ -84,6 +89,19 @@ def test_records_are_those_of_one_process_though_workers_and_a_machine_are_lost(
     assert failed == ["rung 1: was ended with code 3 by its own code, as by os._exit (deadly.py:6)"] * 4
     assert networks(tmp_path / "ray") >= networks(tmp_path / "alone")
     assert len(homes) == len(found)  # nothing is computed twice
+
+
+def later(action: Callable[[], object]) -> None:
+    """Act when a worker has begun with its first work, which takes it some seconds to prepare."""
+    threading.Timer(1, action).start()
+
+
+def parent(process: int) -> int:
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def raylet(node: Any) -> int:
+    return int(node.all_processes["raylet"][0].process.pid)
 
 
 def networks(folder: Path) -> set[str]:
