@@ -122,10 +122,10 @@ def preview(grid: Grid, *more: Grid, apart: Container[str] = ()) -> Preview:
             point = planned.on_trial(apart)
             done = point.key in found.stages if point.trial else record in found.records
             cells.append((label, str(keep), "finished" if done else "to do"))
-            work.done |= {s.key: s for s in point.chain() if s.key in found.stages}
+            found.add_finished(point, work.done)
             if not done:
                 work.points += 1
-                work.stages |= {s.key: s for s in found.needed(point)}
+                found.add_needed(point, work.stages)
     head = schedule(grid) + (f"; {1 + len(more)} rates" if more else "")
     costs = {" x ".join(names): _cost(grid, work) for names, work in works.items()}
     return Preview(head, tuple(cells), costs, grid.spec.workers, bool(apart))
@@ -144,12 +144,23 @@ class _Found:
         self.stages, self.records = store.finished_stages(), store.finished_records(failed=not retry_failed)
         self.networks = {key for key in self.stages if store.has(key)}
 
-    def needed(self, stage: Stage) -> Iterator[Stage]:
-        """Yield a stage and those before it, down to those whose networks are there."""
-        if stage.key not in self.networks:
-            yield stage
+        self.seen: set[str] = set()
+
+    def add_finished(self, stage: Stage, into: dict[str, Stage]) -> None:
+        """Add a stage and those that it follows, where they are finished."""
+        at: Stage | None = stage
+        while at is not None and at.key not in self.seen:
+            self.seen.add(at.key)
+            if at.key in self.stages:
+                into[at.key] = at
+            at = at.parent
+
+    def add_needed(self, stage: Stage, into: dict[str, Stage]) -> None:
+        """Add a stage and those before it, down to those whose networks are there."""
+        if stage.key not in self.networks and stage.key not in into:
+            into[stage.key] = stage
             for other in stage.needs():
-                yield from self.needed(other)
+                self.add_needed(other, into)
 
 
 def _cost(grid: Grid, work: _Work) -> Cost:

@@ -173,6 +173,7 @@ class Planner:
 
     def __init__(self, spec: Spec) -> None:
         self.spec, self.device = spec, _device_of(spec)
+        self._cuts: dict[tuple[str, str], dict[int, tuple[Method, dict[str, object]]]] = {}
         self.task, self._block, self._parsed = cache(partial(prepare_task, spec)), cache(self._plan), cache(self._parse)
 
     def method(self, job: Job) -> Method:
@@ -185,13 +186,15 @@ class Planner:
         """Yield the stage and the record's name of every keep of a job."""
         task, method = self.task(job.dataset, job.model), self.method(job)
         plan, metric = self._block(job.dataset, job.model, job.seed), self.spec.keep.metric
+        first = cell_of(task, method, job.seed, metric, 1.0)
         for keep in self.spec.keep.fractions:
-            point, cell = plan.point(method, keep), cell_of(task, method, job.seed, metric, keep)
+            point, cell = plan.point(method, keep), first.model_copy(update={"keep": keep})
             yield point, record_name(cell, record_key(point, cell))
 
     def _plan(self, dataset: str, model: str, seed: int) -> StagePlan:
         task = self.task(dataset, model)
-        return StagePlan(task.protocol, task.facts(seed, self.device, self.spec.threads), self.spec.keep.metric)
+        facts = task.facts(seed, self.device, self.spec.threads)
+        return StagePlan(task.protocol, facts, self.spec.keep.metric, self._cuts.setdefault((dataset, model), {}))
 
     def _parse(self, criterion: str) -> Method:
         return parse_method(criterion, load_registry(self.spec.plugin))

@@ -87,12 +87,14 @@ class Stage:
 class StagePlan:
     """Plans the trajectories of one block. What several points share is planned once.
 
-    block: JSON facts of task, data, seed and device type. metric: the budget metric of the keeps.
+    block: JSON facts of task, data, seed and device type. metric: the budget metric of the keeps. cuts: facts that all
+    cuts of a method share, by the method's id; the blocks of a task may have one dictionary.
     """
 
     protocol: Protocol
     block: dict[str, Any]
     metric: Metric
+    cuts: dict[int, tuple[Method, dict[str, Any]]] = field(default_factory=dict, repr=False, compare=False)
     _known: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def _once(self, what: Any, method: Method, make: Callable[[], T]) -> T:
@@ -139,8 +141,7 @@ class StagePlan:
             parent, epochs = self._trunk(method, 0), epochs + self.protocol.epochs_of_rungs(rungs)
         else:
             parent = self._trunk(method, rungs)
-        point = self._cut("point", method, parent, "finetune", keep=keep, epochs=epochs)
-        return replace(point, beside=self._once("plain", method, lambda: self._plain(method)))
+        return self._cut("point", method, parent, "finetune", keep=keep, epochs=epochs)
 
     def _plain(self, method: Method) -> Stage | None:
         """Plan the plain sparse training beside a regulariser's; None where no choice of units could differ by it."""
@@ -167,23 +168,29 @@ class StagePlan:
 
     def _cut(self, kind: Kind, method: Method, parent: Stage, label: str, *, keep: float, epochs: int) -> Stage:
         copies = self._copied(kind, label, method, keep)
-        facts: dict[str, Any] = {"kind": kind, "epochs": epochs, "keep": keep, **self._options("finetune_rate")}
-        if copies is not None:
-            facts["shuffled"] = copies.key
-        elif method.kind == "criterion":
-            facts |= {
-                **self._once("score", method, lambda: score_facts(method.score)),
-                "metric": self.metric,
-                **self._options(*_SELECTION),
-            }
+        own = {} if copies is None else {"shuffled": copies.key}
+        facts = {"kind": kind, "epochs": epochs, "keep": keep, **own, **self._facts_of_cuts(method)}
+        beside = self._once("plain", method, lambda: self._plain(method)) if kind == "point" else None
+        return Stage(kind, label, key_of(parent.key, facts), epochs, keep, parent, copies, beside)
+
+    def _facts_of_cuts(self, method: Method) -> dict[str, Any]:
+        """Return the facts that all cuts of a method share."""
+        place = id(method)
+        if place not in self.cuts:
+            self.cuts[place] = method, self._shared_facts(method)
+        return self.cuts[place][1]
+
+    def _shared_facts(self, method: Method) -> dict[str, Any]:
+        facts = self._options("finetune_rate")
+        if method.kind == "criterion":
+            facts |= {**score_facts(method.score), "metric": self.metric, **self._options(*_SELECTION)}
             if not self.protocol.coupled:  # scores see no unit that stays, which may change their draws
                 facts["ranked"] = "groups that may be pruned"
-        else:  # a control re-estimates BatchNorm with the calibration pictures
+        elif method.kind != "shuffle":  # a control re-estimates BatchNorm with the calibration pictures
             facts |= self._options(*_CALIBRATION)
         if self.protocol.repair != "none":
             facts |= {**self._options("repair"), "repair_version": REPAIR_VERSION}
-        facts["after"] = self._once("after", method, lambda: identity(method.after))
-        return Stage(kind, label, key_of(parent.key, facts), epochs, keep, parent, copies)
+        return facts | {"after": identity(method.after)}
 
     def _copied(self, kind: str, label: str, method: Method, keep: float) -> Stage | None:
         if method.kind != "shuffle" or method.of is None:
@@ -199,10 +206,7 @@ class StagePlan:
         return Stage("point", "scratch", key, epochs, keep, self.dense(), copies)
 
     def _options(self, *names: str) -> dict[str, Any]:
-        if names not in self._known:
-            self._known[names] = self.protocol.facts(*names)
-        found: dict[str, Any] = self._known[names]
-        return found
+        return self.protocol.facts(*names)
 
 
 _START = ("normalise", "frozen_epochs", "frozen_rate")

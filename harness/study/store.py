@@ -29,6 +29,7 @@ log = logging.getLogger("prunebench")
 
 T = TypeVar("T")
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _PART, _LOCK = ".part", ".lock"
 _WRITING = "writing"  # the lock under which JSON files are written
 _WRITTEN = ("records", "fidelity", "choices", "timing", "data")  # folders of JSON files
@@ -41,8 +42,7 @@ def key_of(parent: str, facts: Mapping[str, Any]) -> str:
     >>> key_of("", {"a": 1, "b": 2}) == key_of("", {"b": 2, "a": 1})
     True
     """
-    text = json.dumps([parent, facts], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
+    return hashlib.sha256(_ENCODER.encode([parent, facts]).encode()).hexdigest()[:24]
 
 
 class Store:

@@ -53,7 +53,7 @@ def cell_of(task: Task, method: Method, seed: int, metric: Metric, keep: float) 
 
 def record_key(point: Stage, cell: Cell) -> str:
     """Return the key of a point's record."""
-    return key_of(point.key, cell.model_dump())
+    return key_of(point.key, vars(cell))
 
 
 @dataclass(eq=False, kw_only=True)

@@ -41,6 +41,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     made.shutdown()
 
 
+@pytest.mark.timeout(900)  # busy machines start processes slowly
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_records_are_those_of_one_process_though_workers_and_a_machine_are_lost(
     cluster: Any,
