@@ -84,8 +84,6 @@ class Units(Generic[R]):
             self.waiting[course.block].appendleft(course)
             return
         self.left -= 1
-        if not self.waiting[course.block]:
-            self.waiting.pop(course.block)
         yield course.job, course.results
 
 

@@ -48,5 +48,5 @@ def test_workers_need_room(tiny: Make, tmp_path: Path, caplog: pytest.LogCapture
     assert not caplog.records
     joining._check_room(machines({"CPU": 8, "GPU": 1}), quarter)
     assert "room for 4" in caplog.text
-    with pytest.raises(UserError, match="a worker needs 1 CPU and 0.25 GPU, which none of the 2 machines"):
+    with pytest.raises(UserError, match=r"a worker needs 1 CPU and 0\.25 GPU, which none of the 2 machines"):
         joining._check_room(machines({"CPU": 8}, {"GPU": 2}), quarter)
