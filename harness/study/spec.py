@@ -46,7 +46,7 @@ class Spec(Protocol):
     plugin: tuple[str, ...] = Field((), description="Python file or module with more criteria, datasets or models")
     save: Saving = Field("final", description="networks stored in the results folder (final: without rungs)")
     shard: str = Field("", description="share of the blocks for one of several machines: 1/4, 2/4, 3/4 or 4/4")
-    engine: Engine = Field("auto", description="what computes; auto: processes for several workers, else serial")
+    engine: Engine = Field("auto", description="engine; auto is serial for one worker, processes for several")
     address: str = Field("", description="Ray cluster of --engine ray: local, auto, HOST:PORT or ray://HOST:PORT")
     workers: int = Field(1, ge=1, le=1024, description="processes that train at the same time, on all machines")
     gpus_per_worker: float = Field(0.0, ge=0, le=1024, description="GPUs of each worker of --engine ray, such as 0.25")
