@@ -1,7 +1,7 @@
 """Read a results folder, or the JSON of `pytest benchmarks/ --benchmark-json`."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime

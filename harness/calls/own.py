@@ -18,6 +18,7 @@ from prunebench.plugins.model import Model
 from prunebench.plugins.own_network import OwnNetwork
 from prunebench.plugins.registry import NAME, Registry, get_criterion, get_model
 from prunebench.plugins.user_model import function_model
+from prunebench.study.spec import Spec
 
 Make = Callable[[Any, str, str], Any]  # (what was given, its name, the argument) -> plugin or name
 
@@ -55,11 +56,13 @@ class Own:
         one = isinstance(given, tuple) or is_pair(given) or is_dataset(given)
         return self._names([given] if one and not _is_names(given) else given, "datasets", self._dataset)
 
-    def check_workers(self, workers: int, cell_timeout: int) -> None:
+    def check_workers(self, spec: Spec) -> None:
         """Raise `UserError` for worker processes where an object cannot be hashed or handed to another process."""
-        if workers == 1 and not cell_timeout:
+        named = {"engine": spec.engine not in ("auto", "serial"), "workers": spec.workers > 1}
+        named["cell_timeout"] = bool(spec.cell_timeout)
+        option = next((f"{name}={getattr(spec, name)}" for name, asked in named.items() if asked), "")
+        if not option:
             return
-        option = f"workers={workers}" if workers > 1 else f"cell_timeout={cell_timeout}"
         for plugin in self.plugins:
             if not isinstance(plugin, Dataset):  # a dataset counts by its pictures
                 identity(plugin)

@@ -87,7 +87,7 @@ def run(
             check_folder(config, "config")
         with told(quiet), offering(own.plugins) as tokens:
             spec = make_spec(given | {"plugin": (*plugins, *tokens)}, config, default_preset="quick")
-            own.check_workers(spec.workers, spec.cell_timeout)
+            own.check_workers(spec)
             warn_of_race_seeds(spec)
             return preview(make_grid(spec)) if dry_run else compute(spec, _command(spec, given))
 

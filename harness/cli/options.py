@@ -68,6 +68,7 @@ _METAVARS = {
     "keep": "KEEPS",
     "weights": "FILE",
     "device": "DEVICE",
+    "address": "ADDRESS",
     "shard": "I/N",
     "plugin": "FILE",
 }

@@ -16,13 +16,14 @@ from prunebench.records.packed import Packed
 from prunebench.scoring.score import score
 from prunebench.seeding import generator
 from prunebench.study.at_work import Step, doing
-from prunebench.study.grid import Grid, Job, method_of
+from prunebench.study.grid import Grid, Job, make_trajectory, method_of
 from prunebench.study.progress import Progress
 from prunebench.study.run import note, start, work_off
 from prunebench.study.spec import Spec
-from prunebench.study.stages import SCORING, score_facts
+from prunebench.study.stages import SCORING, Stage, score_facts
 from prunebench.study.store import Store, key_of
 from prunebench.study.trajectory import Trajectory
+from prunebench.study.work import Work
 
 log = logging.getLogger("prunebench")
 
@@ -68,7 +69,7 @@ def compare_scores(grid: Grid, jobs: tuple[Job, ...], progress: Progress) -> dic
     note(Store(grid.spec.results), grid.spec)
     log.info(f"fidelity of {len(jobs)} scores")
     progress.begin(len(jobs))
-    return {job: results[0] for job, results in work_off(replace(grid, jobs=jobs), progress, score_job)}
+    return {job: results[0] for job, results in work_off(replace(grid, jobs=jobs), progress, _SCORES)}
 
 
 def score_job(spec: Spec, job: Job, progress: Progress | None = None) -> list[Fidelity]:
@@ -82,6 +83,16 @@ def score_job(spec: Spec, job: Job, progress: Progress | None = None) -> list[Fi
     except (Exception, SystemExit) as error:
         log.debug("traceback of the failed score", exc_info=True)
         return [request.model_copy(update={"status": "failed", "reason": reason(error)})]
+
+
+def _stages(spec: Spec, job: Job) -> list[Stage]:
+    """List the dense stage and the block's truth, which is stored as a stage."""
+    trajectory = make_trajectory(spec, Store(spec.results), job)
+    dense = trajectory.plan.dense()
+    return [dense, replace(dense, label="oracle", key=truth_key(trajectory), parent=dense)]
+
+
+_SCORES = Work(score_job, _stages)
 
 
 def _criterion(trajectory: Trajectory) -> AnyCriterion:

@@ -18,7 +18,7 @@ from prunebench.records.files import DataFile, RunFile, StoreFile, TimingFile, r
 from prunebench.records.latency import Latency
 from prunebench.records.lineage import Lineage
 from prunebench.records.record import SCHEMA, Record, read_record
-from prunebench.records.store_files import DAMAGED, read_json
+from prunebench.records.store_files import DAMAGED, mark_failed, read_json
 
 KINDS = ("stages", "records", "fidelity", "choices", "timing", "data")  # records come after the stages they name
 NAMED = 5  # number of files that a line of the summary names; further files are counted
@@ -51,7 +51,8 @@ def merge(stores: Sequence[Path], output: Path) -> Merged:
 class MergePlan:
     """Decides which folder's copy of every file and stage goes into the output.
 
-    folders: all that take part, the output first where it exists. copies: source folder of each path. united: content
+    folders: all that take part, the output first where it exists. only: the folder whose files are looked at, where the
+    output has all others. copies: source folder of each path. united: content
     and time of each file that unites several files. copied: number of copies by folder and kind. held: number of items
     in the finished output by kind. contradictions: finished points whose files differ by more than rounding. left_out:
     finished points that no folder's networks lead to. unlike: other paths whose files differ, by the meaning of the
@@ -59,31 +60,42 @@ class MergePlan:
     of the protocol.
     """
 
-    def __init__(self, folders: Sequence[Path], output: Path) -> None:
-        self.folders, self.output = folders, output
+    def __init__(self, folders: Sequence[Path], output: Path, only: Path | None = None) -> None:
+        self.folders, self.output, self.only = folders, output, only
         self.copies: dict[Path, Path] = {}
         self.united: dict[Path, tuple[dict[str, Any], int]] = {}
         self.copied: Counter[tuple[Path, str]] = Counter()
         self.held: Counter[str] = Counter()
         self.contradictions: list[str] = []
         self.left_out: list[str] = []
+        self.failed: dict[Path, bool] = {}  # by record and fidelity
         self.protocols: Counter[int] = Counter()
         self.unlike: defaultdict[str, list[str]] = defaultdict(list)
         self.keys: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-        self.lineage = Lineage({path.name: some for path, some in _find_holders(folders, "stages").items()})
+        self.lineage = Lineage({path.name: some for path, some in self._find_holders("stages").items()})
         for key, some in self.lineage.unlike().items():
             self.unlike[UNLIKE_STAGES].append(_joined(Path("stages", key), some))
         self._plan_copies("stages", lambda path, _: self.lineage.chosen[path.name])
         self._plan_copies("records", partial(self._choose_point, read_record))
         self._plan_copies("fidelity", partial(self._choose_point, read_fidelity))
         self._plan_copies("choices", self._choose_newest)
-        for path, holders in _find_holders(folders, "timing").items():
+        for path, holders in self._find_holders("timing").items():
             self._unite_timings(path, holders)
         self._plan_copies("data", self._choose_data)
         self._unite_runs()
 
+    def _find_holders(self, kind: str) -> dict[Path, list[Path]]:
+        """Return every path of a kind with the folders that have it."""
+        if self.only is not None:
+            return {path: [one for one in self.folders if (one / path).exists()] for path in _find(self.only, kind)}
+        holders: defaultdict[Path, list[Path]] = defaultdict(list)
+        for folder in self.folders:
+            for path in _find(folder, kind):
+                holders[path].append(folder)
+        return holders
+
     def _plan_copies(self, kind: str, choose: Callable[[Path, list[Path]], Path | None]) -> None:
-        for path, holders in _find_holders(self.folders, kind).items():
+        for path, holders in self._find_holders(kind).items():
             source = choose(path, holders)
             if source is None:
                 continue
@@ -105,6 +117,7 @@ class MergePlan:
         if not usable:
             return None
         source = _newest(path, finished or usable)
+        self.failed[path] = not finished
         if finished:
             compared = [f for f in holders if points[f].status == "ok"]
             if len({_as_text(points[folder].facts()) for folder in compared}) > 1:
@@ -160,6 +173,8 @@ class MergePlan:
     def _unite_runs(self) -> None:
         """Unite the requests of all runs. The preset is `quick` where any run's is, else the preset of all, or none."""
         path = Path("run.json")
+        if self.only is not None and not (self.only / path).is_file():
+            return
         runs = {folder: read_file(RunFile, folder / path) for folder in self.folders if (folder / path).is_file()}
         commands = [text for run in runs.values() for text in run.commands]
         presets = {run.preset for run in runs.values()}
@@ -181,6 +196,8 @@ class MergePlan:
         for path, folder in self.copies.items():
             source = folder / path
             _put(self.output / path, partial(shutil.copytree if source.is_dir() else shutil.copy2, source))
+            if path in self.failed:
+                mark_failed(self.output / path, self.failed[path])
         for path, (data, time) in self.united.items():
             _put(self.output / path, partial(_write_json, data, time=time))
 
@@ -218,15 +235,11 @@ def _checked_folders(stores: Sequence[Path], output: Path) -> tuple[Path, ...]:
     return tuple(folders.values())
 
 
-def _find_holders(folders: Sequence[Path], kind: str) -> dict[Path, list[Path]]:
-    """Return every path of a kind with the folders that have it."""
-    holders: defaultdict[Path, list[Path]] = defaultdict(list)
+def _find(folder: Path, kind: str) -> list[Path]:
+    """List the paths of a kind within a folder."""
     stages = kind == "stages"
-    for folder in folders:
-        for path in sorted(folder.glob("stages/*" if stages else f"{kind}/**/*.json")):
-            if path.is_dir() == stages and path.suffix not in (".part", DAMAGED):
-                holders[path.relative_to(folder)].append(folder)
-    return holders
+    found = sorted(folder.glob("stages/*" if stages else f"{kind}/**/*.json"))
+    return [p.relative_to(folder) for p in found if p.is_dir() == stages and p.suffix not in (".part", DAMAGED)]
 
 
 def _newest(path: Path, holders: Sequence[Path]) -> Path:

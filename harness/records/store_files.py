@@ -10,7 +10,17 @@ WEIGHTS, GATES, MASKS = "weights.safetensors", "gates.safetensors", "masks.safet
 PUSHED = "pushed.safetensors"
 NETWORK = (WEIGHTS, GATES, MASKS, PUSHED)  # to be deleted in this order: without weights a stage is not finished
 DAMAGED = ".damaged"  # suffix of a file or stage that was set aside
+FAILED = ".failed"  # suffix of the empty file beside the record of a failed point
 TRIAL = "trial-"  # prefix of the keys of stages that only a sweep or tuning uses
+
+
+def mark_failed(record: Path, failed: bool) -> None:
+    """Mark a record's file as that of a failed point, or take the mark away."""
+    mark = record.with_suffix(FAILED)
+    if failed:
+        mark.touch()
+    else:
+        mark.unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -53,8 +53,13 @@ def cpu_kernels() -> str:
 
     parts = [torch.backends.cpu.get_cpu_capability()]
     parts += ["oneDNN"] * torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    parts += [f"{name}={os.environ[name]}" for name in _KERNEL_VARIABLES if os.environ.get(name)]
+    parts += [f"{name}={value}" for name, value in kernel_variables().items()]
     return printable(", ".join(parts))
+
+
+def kernel_variables() -> dict[str, str]:
+    """Return the variables of the environment that change the kernels."""
+    return {name: os.environ[name] for name in _KERNEL_VARIABLES if os.environ.get(name)}
 
 
 def _cpuinfo(path: Path) -> str:

@@ -2,8 +2,9 @@
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from itertools import product
 from typing import TypeVar
 
@@ -20,10 +21,11 @@ from prunebench.records.requested import describe_seeds
 from prunebench.seeding import RACE_SEEDS
 from prunebench.study.choices import resolve, with_swept_rate
 from prunebench.study.spec import Spec
-from prunebench.study.store import Store
+from prunebench.study.stages import Stage, StagePlan
+from prunebench.study.store import Store, record_name
 from prunebench.study.structure import check_for_weights
 from prunebench.study.task import Task, make_task
-from prunebench.study.trajectory import Trajectory
+from prunebench.study.trajectory import Trajectory, cell_of, record_key
 from prunebench.training.train import Tick
 
 log = logging.getLogger("prunebench")
@@ -77,7 +79,7 @@ def make_grid(spec: Spec) -> Grid:
     seeds = parse_seeds(spec.seeds)
     if spec.keep.metric == "weights":
         check_for_weights(spec.protocol(), methods)
-    device = find_device(spec.device)
+    device = _device_of(spec)
     for name in ("mixed_precision", "tf32"):
         if getattr(spec, name) and device.type != "cuda":
             option = f"--{name.replace('_', '-')}"
@@ -95,8 +97,9 @@ def make_grid(spec: Spec) -> Grid:
     blocks = _share(list(product(tasks, seeds)), spec.shard)
     order = product(dict.fromkeys(method.name for method in methods), blocks)
     jobs = tuple(Job(dataset, model, method, seed) for method, ((dataset, model), seed) in order)
+    planner = Planner(spec)
     for job in jobs:
-        method_of(spec, job)  # raises where a strength has not been tuned
+        planner.method(job)  # raises where a strength has not been tuned
     return Grid(spec, jobs)
 
 
@@ -162,6 +165,41 @@ def method_of(spec: Spec, job: Job) -> Method:
     return resolve(job.criterion, ready, job.seed, results=spec.results, metric=spec.keep.metric, registry=known)
 
 
+class Planner:
+    """Plans the trajectories of a spec: computes nothing, and opens no file of a result.
+
+    What trajectories share is prepared once. So a planner is for one look at a grid: later edits it does not see.
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec, self.device = spec, _device_of(spec)
+        self._cuts: dict[tuple[str, str], dict[int, tuple[Method, dict[str, object]]]] = {}
+        self.task, self._block, self._parsed = cache(partial(prepare_task, spec)), cache(self._plan), cache(self._parse)
+
+    def method(self, job: Job) -> Method:
+        """Parse a job's criterion, see `method_of`."""
+        method = self._parsed(job.criterion)
+        tuned = method.tuned or (method.of is not None and method.of.tuned)
+        return method_of(self.spec, job) if tuned else method
+
+    def points(self, job: Job) -> Iterator[tuple[Stage, str]]:
+        """Yield the stage and the record's name of every keep of a job."""
+        task, method = self.task(job.dataset, job.model), self.method(job)
+        plan, metric = self._block(job.dataset, job.model, job.seed), self.spec.keep.metric
+        first = cell_of(task, method, job.seed, metric, 1.0)
+        for keep in self.spec.keep.fractions:
+            point, cell = plan.point(method, keep), first.model_copy(update={"keep": keep})
+            yield point, record_name(cell, record_key(point, cell))
+
+    def _plan(self, dataset: str, model: str, seed: int) -> StagePlan:
+        task = self.task(dataset, model)
+        facts = task.facts(seed, self.device, self.spec.threads)
+        return StagePlan(task.protocol, facts, self.spec.keep.metric, self._cuts.setdefault((dataset, model), {}))
+
+    def _parse(self, criterion: str) -> Method:
+        return parse_method(criterion, load_registry(self.spec.plugin))
+
+
 def make_trajectory(spec: Spec, store: Store, job: Job, tick: Tick = lambda _: None) -> Trajectory:
     """Set up a job's trajectory."""
     ready = prepare_task(spec, job.dataset, job.model)
@@ -171,11 +209,17 @@ def make_trajectory(spec: Spec, store: Store, job: Job, tick: Tick = lambda _: N
         seed=job.seed,
         metric=spec.keep.metric,
         store=store,
-        device=find_device(spec.device),
+        device=_device_of(spec),
         threads=spec.threads,
         retry_failed=spec.retry_failed,
         tick=tick,
     )
+
+
+def _device_of(spec: Spec) -> torch.device:
+    """Return the device of a run. On a cluster, this machine may lack the GPUs that the workers have."""
+    away = spec.engine == "ray" and spec.device == "cuda"
+    return torch.device("cuda") if away else find_device(spec.device)
 
 
 def find_device(name: str) -> torch.device:

@@ -3,10 +3,10 @@
 import logging
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
@@ -21,19 +21,18 @@ from prunebench.records.record import SCHEMA, Record
 from prunebench.records.requested import Requested, RequestedTrajectories
 from prunebench.study.at_work import forget_failures
 from prunebench.study.data_files import write_data_files
-from prunebench.study.grid import Grid, Job, make_trajectory, schedule
-from prunebench.study.progress import Progress, Result, Steps
+from prunebench.study.grid import Grid, Job, Planner, make_trajectory, schedule
+from prunebench.study.progress import Progress, Steps
 from prunebench.study.spec import Spec
+from prunebench.study.stages import Stage
 from prunebench.study.store import Store, guard
 from prunebench.study.trajectory import Trajectory
+from prunebench.study.work import R, Work
 from prunebench.study.workers import Workers
 
 log = logging.getLogger("prunebench")
 
 _ANEW = "it is written anew, without what earlier runs asked for"
-
-R = TypeVar("R", bound=Result)
-Work = Callable[..., list[R]]  # (spec, job, progress=None) -> results, such as one record per keep
 
 
 def run(grid: Grid, progress: Progress, command: str = "", apart: bool = False, careful: bool = False) -> list[Record]:
@@ -55,36 +54,49 @@ def run(grid: Grid, progress: Progress, command: str = "", apart: bool = False, 
         log.warning("%s cannot be written: only its finished points can be read", store.folder)
     log.info(schedule(grid))
     progress.begin(len(grid.jobs))
-    done = dict(work_off(grid, progress, run_job, _finished, apart))
+    done = dict(work_off(grid, progress, RECORDS, apart))
     if store.writable:
         _tidy(grid, store)
         store.forget_trials()
     return [record for job in grid.jobs for record in done[job]]
 
 
-def work_off(
-    grid: Grid, progress: Progress, work: Work[R], stored: Work[R] | None = None, apart: bool = False
-) -> Iterator[tuple[Job, list[R]]]:
-    """Do the work of every job, here or in worker processes. Yields each finished job with its results.
+def work_off(grid: Grid, progress: Progress, work: Work[R], apart: bool = False) -> Iterator[tuple[Job, list[R]]]:
+    """Work every job, here, in worker processes or on a cluster. Yields each finished job with its results.
 
-    stored: gives the results of a job that needs no work, [] for another. apart: see `run`.
+    apart: see `run`.
     """
     forget_failures()
-    for job, results in _in_turn(grid, progress, work, stored, apart):
+    for job, results in _in_turn(grid, progress, work, apart):
         progress.finished(str(job), results)
         yield job, results
 
 
-def _in_turn(
-    grid: Grid, progress: Progress, work: Work[R], stored: Work[R] | None, apart: bool
-) -> Iterator[tuple[Job, list[R]]]:
+def _in_turn(grid: Grid, progress: Progress, work: Work[R], apart: bool) -> Iterator[tuple[Job, list[R]]]:
     spec = grid.spec
-    if spec.workers == 1 and not spec.cell_timeout and not apart:
-        yield from ((job, work(spec, job, progress)) for job in grid.jobs)
+    alone = spec.engine == "serial" or (spec.engine == "auto" and spec.workers == 1 and not spec.cell_timeout)
+    if alone and not apart:
+        yield from ((job, work.do(spec, job, progress)) for job in grid.jobs)
         return
-    found = {job: stored(spec, job) if stored else [] for job in grid.jobs}  # a finished grid starts no process
-    yield from ((job, results) for job, results in found.items() if results)
-    yield from Workers(Grid(spec, tuple(job for job, results in found.items() if not results)), work, progress)
+    named = work.finished(grid)  # a finished grid starts no process
+    yield from _by_others(Grid(spec, tuple(job for job in grid.jobs if job not in named)), progress, work)
+    damaged = []
+    for job in named:
+        found = work.found(spec, job)
+        if found:
+            yield job, found
+        else:
+            damaged.append(job)
+    yield from _by_others(Grid(spec, tuple(damaged)), progress, work)
+
+
+def _by_others(grid: Grid, progress: Progress, work: Work[R]) -> Iterator[tuple[Job, list[R]]]:
+    """Work every job in worker processes, or on a cluster."""
+    if grid.spec.engine == "ray":
+        from prunebench.study.cluster.fleet import on_ray
+
+        return on_ray(grid, work)
+    return iter(Workers(grid, work.do, progress))
 
 
 def has_foreign_code(spec: Spec) -> bool:
@@ -161,6 +173,22 @@ def _finished(spec: Spec, job: Job) -> list[Record]:
     return records if len(records) == len(spec.keep.fractions) else []
 
 
+def _stages(spec: Spec, job: Job) -> list[Stage]:
+    trajectory = make_trajectory(spec, Store(spec.results), job)
+    points = (trajectory.plan.point(trajectory.method, keep) for keep in spec.keep.fractions)
+    return [stage for point in points for stage in point.origins()]
+
+
+def _named(grid: Grid) -> list[Job]:
+    """List the jobs whose records are all there, by their names. Whether one is damaged is seen when it is read."""
+    store, planner = Store(grid.spec.results), Planner(grid.spec)
+    names = store.finished_records(failed=not grid.spec.retry_failed)
+    return [job for job in grid.jobs if all(name in names for _, name in planner.points(job))]
+
+
+RECORDS = Work(run_job, _stages, _finished, _named, by_keep=True)
+
+
 def start(spec: Spec, job: Job, progress: Steps | None = None) -> Trajectory:
     """Set up a job's trajectory in this process."""
     configure(spec)
@@ -200,10 +228,10 @@ def _tidy(grid: Grid, store: Store) -> None:
     """Delete the networks that `--save` does not keep."""
     if grid.spec.save == "all":
         return
-    for job in grid.jobs:
-        trajectory = make_trajectory(grid.spec, store, job)
-        for keep in grid.spec.keep.fractions:
-            point = trajectory.plan.point(trajectory.method, keep)
-            for stage in point.origins():
-                if grid.spec.save == "none" or stage.kind == "rung":
-                    store.drop_stage(stage.key)
+    planner = Planner(grid.spec)
+    stages = {
+        stage.key: stage.kind for job in grid.jobs for point, _ in planner.points(job) for stage in point.origins()
+    }
+    for key in stages.keys() & store.finished_stages():
+        if grid.spec.save == "none" or stages[key] == "rung":
+            store.drop_stage(key)

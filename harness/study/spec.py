@@ -20,6 +20,7 @@ from prunebench.records.protocol import MOST_RUNGS, Protocol
 _LARGEST = 10**9  # of whole numbers
 _TASKS = {"datasets", "models", "tasks"}
 Saving = Literal["none", "final", "all"]
+Engine = Literal["auto", "serial", "processes", "ray"]
 
 
 class Spec(Protocol):
@@ -45,7 +46,10 @@ class Spec(Protocol):
     plugin: tuple[str, ...] = Field((), description="Python file or module with more criteria, datasets or models")
     save: Saving = Field("final", description="networks stored in the results folder (final: without rungs)")
     shard: str = Field("", description="share of the blocks for one of several machines: 1/4, 2/4, 3/4 or 4/4")
-    workers: int = Field(1, ge=1, le=1024, description="processes that train at the same time")
+    engine: Engine = Field("auto", description="engine; auto is serial for one worker, processes for several")
+    address: str = Field("", description="Ray cluster of --engine ray: local, auto, HOST:PORT or ray://HOST:PORT")
+    workers: int = Field(1, ge=1, le=1024, description="processes that train at the same time, on all machines")
+    gpus_per_worker: float = Field(0.0, ge=0, le=1024, description="GPUs of each worker of --engine ray, such as 0.25")
     threads: int = Field(1, ge=1, le=1024, description="threads of each process")
     cell_timeout: int = Field(0, ge=0, description="seconds after which a stage of a cell fails; 0: no limit")
     retry_failed: bool = Field(True, description="compute failed points again")
@@ -101,6 +105,7 @@ def make_spec(options: Mapping[str, Any], config: Path | str | None = None, defa
         raise _as_user_error(error) from None
     _check_values(spec)
     _check_tasks(spec)
+    _check_engine(spec)
     if spec.normalise_scores != "none" and spec.ranking != "global":
         raise UserError(
             f"--normalise-scores {spec.normalise_scores}: for a global ranking alone; give --ranking global"
@@ -113,6 +118,8 @@ def make_spec(options: Mapping[str, Any], config: Path | str | None = None, defa
     places: dict[str, Any] = {"results": absolute(spec.results), "data_root": absolute(spec.data_root)}
     if spec.weights:
         places["weights"] = str(absolute(spec.weights))
+    if spec.engine == "ray" and spec.device == "auto":  # the machines of a cluster may differ
+        places["device"] = "cuda" if spec.gpus_per_worker else "cpu"
     return spec.model_copy(update=places)
 
 
@@ -165,6 +172,29 @@ def _check_values(spec: Spec) -> None:
                 raise UserError(printable(f"{flag} {text}: holds {odd[0]!r}, which no name has; leave it out"))
             if isinstance(one, int) and one > _LARGEST:
                 raise UserError(f"{flag} {one}: must be at most {_LARGEST}")
+
+
+def _check_engine(spec: Spec) -> None:
+    """Refuse options that the engine does not have."""
+    if spec.engine == "serial" and spec.workers > 1:
+        raise UserError(f"--workers {spec.workers}: --engine serial has one process; give --engine processes")
+    if spec.engine == "serial" and spec.cell_timeout:
+        what = f"--cell-timeout {spec.cell_timeout}: a limit needs a process that is watched"
+        raise UserError(f"{what}; give --engine processes")
+    if spec.engine != "ray":
+        for flag, value in {"--address": spec.address, "--gpus-per-worker": spec.gpus_per_worker}.items():
+            if value:
+                raise UserError(f"{flag} {value}: only --engine ray has it; add --engine ray, or leave {flag} out")
+        return
+    gpus = spec.gpus_per_worker
+    if gpus > 1 and gpus != int(gpus):
+        raise UserError(f"--gpus-per-worker {gpus:g}: above 1, Ray gives whole GPUs; give a whole number")
+    if spec.device.startswith("cuda:"):
+        raise UserError(f"--device {spec.device}: Ray chooses the GPU of each worker; give --device cuda")
+    if spec.device == "cuda" and not gpus:
+        raise UserError("--device cuda: with --engine ray, give --gpus-per-worker, such as 1 or 0.25")
+    if gpus and spec.device not in ("auto", "cuda"):
+        raise UserError(f"--gpus-per-worker {gpus:g}: --device {spec.device} uses no GPU; give --device cuda")
 
 
 def _check_tasks(spec: Spec) -> None:

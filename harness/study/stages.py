@@ -1,10 +1,10 @@
 """Plans a trajectory as data: the stages that lead to a point, and the key of each."""
 
-from collections.abc import Container
-from dataclasses import dataclass, replace
-from functools import cache
+from collections.abc import Callable, Container
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from prunebench.plugins.criterion import AnyCriterion
 from prunebench.plugins.expressions import Method
@@ -37,6 +37,7 @@ def _packages() -> dict[str, str]:
     return {name: version(name) for name in ("torch", "torchvision", "torch-pruning")}
 
 
+T = TypeVar("T")
 Kind = Literal["dense", "sparse", "rung", "point"]
 
 
@@ -84,17 +85,32 @@ class Stage:
 
 @dataclass(frozen=True)
 class StagePlan:
-    """Plans the trajectories of one block.
+    """Plans the trajectories of one block. What several points share is planned once.
 
-    block: JSON facts of task, data, seed and device type. metric: the budget metric of the keeps.
+    block: JSON facts of task, data, seed and device type. metric: the budget metric of the keeps. cuts: facts that all
+    cuts of a method share, by the method's id; the blocks of a task may have one dictionary.
     """
 
     protocol: Protocol
     block: dict[str, Any]
     metric: Metric
+    cuts: dict[int, tuple[Method, dict[str, Any]]] = field(default_factory=dict, repr=False, compare=False)
+    _known: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def _once(self, what: Any, method: Method, make: Callable[[], T]) -> T:
+        """Make a thing once for each method. Methods of one name may differ, and an id is of a living object alone."""
+        place = what, id(method)
+        if place not in self._known:
+            self._known[place] = method, make()
+        found: T = self._known[place][1]
+        return found
 
     def dense(self) -> Stage:
         """Plan the block's one dense training."""
+        return self._dense
+
+    @cached_property
+    def _dense(self) -> Stage:
         facts = {
             "block": self.block,
             "packages": _packages(),
@@ -125,8 +141,7 @@ class StagePlan:
             parent, epochs = self._trunk(method, 0), epochs + self.protocol.epochs_of_rungs(rungs)
         else:
             parent = self._trunk(method, rungs)
-        point = self._cut("point", method, parent, "finetune", keep=keep, epochs=epochs)
-        return replace(point, beside=self._plain(method))
+        return self._cut("point", method, parent, "finetune", keep=keep, epochs=epochs)
 
     def _plain(self, method: Method) -> Stage | None:
         """Plan the plain sparse training beside a regulariser's; None where no choice of units could differ by it."""
@@ -135,31 +150,47 @@ class StagePlan:
             return None
         if "gate" in score.evidence or score.name == RANDOM:
             return None
-        return self.sparse(replace(method, before=None))
+        return self._unregularised
+
+    @cached_property
+    def _unregularised(self) -> Stage:
+        return self.sparse(Method("plain"))
 
     def _trunk(self, method: Method, rungs: int) -> Stage:
-        stage = self.sparse(method.of if method.of is not None else method)
-        for number in range(1, rungs + 1):
-            keep = self.protocol.rung_keep(number)
-            epochs = self.protocol.epochs_at(number)
-            stage = self._cut("rung", method, stage, f"rung {number}", keep=keep, epochs=epochs)
-        return stage
+        return self._once(rungs, method, lambda: self._rung(method, rungs))
+
+    def _rung(self, method: Method, number: int) -> Stage:
+        if not number:
+            return self.sparse(method.of if method.of is not None else method)
+        keep, epochs = self.protocol.rung_keep(number), self.protocol.epochs_at(number)
+        parent = self._trunk(method, number - 1)
+        return self._cut("rung", method, parent, f"rung {number}", keep=keep, epochs=epochs)
 
     def _cut(self, kind: Kind, method: Method, parent: Stage, label: str, *, keep: float, epochs: int) -> Stage:
         copies = self._copied(kind, label, method, keep)
-        facts: dict[str, Any] = {"kind": kind, "epochs": epochs, "keep": keep, **self._options("finetune_rate")}
-        if copies is not None:
-            facts["shuffled"] = copies.key
-        elif method.kind == "criterion":
+        own = {} if copies is None else {"shuffled": copies.key}
+        facts = {"kind": kind, "epochs": epochs, "keep": keep, **own, **self._facts_of_cuts(method)}
+        beside = self._once("plain", method, lambda: self._plain(method)) if kind == "point" else None
+        return Stage(kind, label, key_of(parent.key, facts), epochs, keep, parent, copies, beside)
+
+    def _facts_of_cuts(self, method: Method) -> dict[str, Any]:
+        """Return the facts that all cuts of a method share."""
+        place = id(method)
+        if place not in self.cuts:
+            self.cuts[place] = method, self._shared_facts(method)
+        return self.cuts[place][1]
+
+    def _shared_facts(self, method: Method) -> dict[str, Any]:
+        facts = self._options("finetune_rate")
+        if method.kind == "criterion":
             facts |= {**score_facts(method.score), "metric": self.metric, **self._options(*_SELECTION)}
             if not self.protocol.coupled:  # scores see no unit that stays, which may change their draws
                 facts["ranked"] = "groups that may be pruned"
-        else:  # a control re-estimates BatchNorm with the calibration pictures
+        elif method.kind != "shuffle":  # a control re-estimates BatchNorm with the calibration pictures
             facts |= self._options(*_CALIBRATION)
         if self.protocol.repair != "none":
             facts |= {**self._options("repair"), "repair_version": REPAIR_VERSION}
-        facts["after"] = identity(method.after)
-        return Stage(kind, label, key_of(parent.key, facts), epochs, keep, parent, copies)
+        return facts | {"after": identity(method.after)}
 
     def _copied(self, kind: str, label: str, method: Method, keep: float) -> Stage | None:
         if method.kind != "shuffle" or method.of is None:

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,13 +22,14 @@ from safetensors import SafetensorError
 
 from prunebench.errors import DamagedFileError, UserError
 from prunebench.records.fidelity import Fidelity
-from prunebench.records.record import SCHEMA, Record, read_record
-from prunebench.records.store_files import DAMAGED, NETWORK, TRIAL, WEIGHTS, read_json
+from prunebench.records.record import SCHEMA, Cell, Record, read_record
+from prunebench.records.store_files import DAMAGED, FAILED, NETWORK, TRIAL, WEIGHTS, mark_failed, read_json
 
 log = logging.getLogger("prunebench")
 
 T = TypeVar("T")
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _PART, _LOCK = ".part", ".lock"
 _WRITING = "writing"  # the lock under which JSON files are written
 _WRITTEN = ("records", "fidelity", "choices", "timing", "data")  # folders of JSON files
@@ -40,8 +42,7 @@ def key_of(parent: str, facts: Mapping[str, Any]) -> str:
     >>> key_of("", {"a": 1, "b": 2}) == key_of("", {"b": 2, "a": 1})
     True
     """
-    text = json.dumps([parent, facts], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
+    return hashlib.sha256(_ENCODER.encode([parent, facts]).encode()).hexdigest()[:24]
 
 
 class Store:
@@ -189,9 +190,24 @@ class Store:
 
     def record_path(self, record: Record) -> Path:
         """Path of a record: readable names, made unique by the key."""
-        cell = record.cell
-        folder = self.folder / "records" / _slug(f"{cell.dataset}-{cell.model}") / _slug(cell.criterion)
-        return folder / f"{cell.ranking}-seed{cell.seed}-{cell.metric}{cell.keep:g}-{record.key[:8]}.json"
+        return self.folder / record_name(record.cell, record.key)
+
+    def finished_records(self, failed: bool = False) -> set[str]:
+        """Return the names of finished points' records, see `record_name`. Reads none. failed: whether these count."""
+        found = set(self._names("records"))
+        marked = set() if failed else {name.removesuffix(FAILED) for name in found if name.endswith(FAILED)}
+        return {name for name in found if name.endswith(".json") and name.removesuffix(".json") not in marked}
+
+    def finished_stages(self) -> set[str]:
+        """Return the keys of the finished stages, whose networks may be gone."""
+        with suppress(FileNotFoundError):
+            return {entry.name for entry in os.scandir(self.folder / "stages") if "." not in entry.name}
+        return set()
+
+    def _names(self, kind: str) -> Iterator[str]:
+        for place, _, names in os.walk(self.folder / kind):
+            inner = Path(place).relative_to(self.folder).as_posix()
+            yield from (f"{inner}/{name}" for name in names)
 
     def fidelity_path(self, found: Fidelity) -> Path:
         """Path of the fidelity of one criterion in one block."""
@@ -200,8 +216,10 @@ class Store:
         return folder / f"seed{cell.seed}-{found.key[:8]}.json"
 
     def put(self, record: Record) -> None:
-        """Write a record."""
-        self.write_json(self.record_path(record), record.model_dump(mode="json"))
+        """Write a record. An empty file beside it marks a failed point, so that its name alone tells."""
+        path = self.record_path(record)
+        self.write_json(path, record.model_dump(mode="json"))
+        guard(path, lambda: mark_failed(path, record.status == "failed"))
 
     def get(self, blank: Record, failed: bool = False) -> Record | None:
         """Read the finished record of a cell and key; None where it is missing, damaged, or failed and not wanted."""
@@ -272,5 +290,12 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
+def record_name(cell: Cell, key: str) -> str:
+    """Name the file of a record within the results folder."""
+    folder = f"records/{_slug(f'{cell.dataset}-{cell.model}')}/{_slug(cell.criterion)}"
+    return f"{folder}/{cell.ranking}-seed{cell.seed}-{cell.metric}{cell.keep:g}-{key[:8]}.json"
+
+
+@lru_cache(maxsize=4096)  # a grid has few names, and each of them for many points
 def _slug(text: str) -> str:
     return "".join(c if c.isalnum() or c in "._-+=" else "_" for c in text)[:100]

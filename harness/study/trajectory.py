@@ -38,6 +38,24 @@ from prunebench.training.train import Tick, TrainingSettings, steps_per_epoch, t
 log = logging.getLogger("prunebench")
 
 
+def cell_of(task: Task, method: Method, seed: int, metric: Metric, keep: float) -> Cell:
+    """Return what a record says was asked for."""
+    return Cell(
+        dataset=task.dataset_label,
+        model=task.model.label,
+        criterion=method.name,
+        seed=seed,
+        metric=metric,
+        keep=keep,
+        ranking=task.protocol.ranking,
+    )
+
+
+def record_key(point: Stage, cell: Cell) -> str:
+    """Return the key of a point's record."""
+    return key_of(point.key, vars(cell))
+
+
 @dataclass(eq=False, kw_only=True)
 class Trajectory:
     """One criterion in one block on its way down the ladder."""
@@ -66,16 +84,8 @@ class Trajectory:
 
     def blank(self, keep: float) -> Record:
         """Return the record of a keep before anything is computed: cell, protocol and key."""
-        cell = Cell(
-            dataset=self.task.dataset_label,
-            model=self.task.model.label,
-            criterion=self.method.name,
-            seed=self.seed,
-            metric=self.metric,
-            keep=keep,
-            ranking=self.protocol.ranking,
-        )
-        key = key_of(self.plan.point(self.method, keep).key, cell.model_dump())
+        cell = cell_of(self.task, self.method, self.seed, self.metric, keep)
+        key = record_key(self.plan.point(self.method, keep), cell)
         return Record(key=key, cell=cell, protocol=self.protocol.facts(), fingerprint=self.task.fingerprint)
 
     def finished(self, keep: float) -> Record | None:

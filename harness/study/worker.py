@@ -108,10 +108,10 @@ def _answer(task: Task, progress: "_Progress") -> Done | Failed:
         return Done(task.work(task.spec, task.job, progress))
     except BaseException as error:
         error.add_note(traceback.format_exc())  # the parent's traceback ends at the pipe
-        return Failed(_sendable(error))
+        return Failed(sendable(error))
 
 
-def _sendable(error: BaseException) -> BaseException:
+def sendable(error: BaseException) -> BaseException:
     """Return an error that the parent can receive: some lose arguments on the way."""
     try:
         pickle.loads(pickle.dumps(error))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, NamedTuple
 
 from prunebench.errors import UserError
 from prunebench.plugins.given import given
@@ -22,11 +22,24 @@ from prunebench.plugins.sources import texts
 from prunebench.study.at_work import Step
 from prunebench.study.grid import Grid, Job
 from prunebench.study.progress import Progress
+from prunebench.study.spec import Spec
 from prunebench.study.worker import ASK_PLACE, At, Done, Failed, Message, Ready, Task, Told, place_in, serve
 
 log = logging.getLogger("prunebench")
 
 _TICK = 0.5  # seconds between two looks at the time
+
+
+class Foreign(NamedTuple):
+    """The foreign code that a run uses: texts of modules by file, and objects that a call was given."""
+
+    texts: Mapping[str, bytes]
+    objects: Mapping[str, tuple[Any, ...]]
+
+    @classmethod
+    def of(cls, spec: Spec) -> "Foreign":
+        """Collect the code of this process."""
+        return cls(texts() | load_registry(spec.plugin).texts, given(spec.plugin))
 
 
 @dataclass(eq=False)
@@ -73,30 +86,38 @@ class _Worker:
 class Workers:
     """Worker processes that do the jobs of a grid."""
 
-    def __init__(self, grid: Grid, work: Any, progress: Progress) -> None:
+    def __init__(self, grid: Grid, work: Any, progress: Progress, foreign: Foreign | None = None) -> None:
         self.spec, self.work, self.progress = grid.spec, work, progress
         self.jobs = deque(grid.jobs)
         self.failed: dict[str, str] = {}  # reasons by key of the step
         self.again: set[Job] = set()  # jobs whose worker died outside any step
         self.workers: list[_Worker] = []
-        self.foreign: Mapping[str, bytes] = texts() | load_registry(grid.spec.plugin).texts
+        self.foreign = foreign or Foreign.of(grid.spec)
 
     def __iter__(self) -> Iterator[tuple[Job, list[Any]]]:
-        """Yield each job with its results, in the order in which they are finished."""
-        left = len(self.jobs)
+        """Yield each job with its results, in the order in which they are finished. Then the processes end."""
         try:
-            while left:
-                self._hand_out()
-                for found in self._wait():
-                    left -= 1
-                    yield found
+            yield from self.finish()
         except BaseException:  # also Ctrl-C: kill all at once, before a second one
             for worker in self.workers:
                 worker.process.kill()
             raise
         finally:
-            for worker in self.workers:
-                worker.end()
+            self.close()
+
+    def finish(self) -> Iterator[tuple[Job, list[Any]]]:
+        """Yield each job with its results. The processes stay and wait for more jobs."""
+        left = len(self.jobs)
+        while left:
+            self._hand_out()
+            for found in self._wait():
+                left -= 1
+                yield found
+
+    def close(self) -> None:
+        """End the processes."""
+        while self.workers:
+            self.workers.pop().end()
 
     def _hand_out(self) -> None:
         starting = sum(worker.job is None for worker in self.workers)
@@ -112,8 +133,7 @@ class Workers:
         context = _context()
         ours, theirs = context.Pipe()
         places, their_places = context.Pipe(duplex=False)
-        code = self.foreign, given(self.spec.plugin)
-        process = context.Process(target=serve, args=(theirs, their_places, dict(os.environ), *code))
+        process = context.Process(target=serve, args=(theirs, their_places, dict(os.environ), *self.foreign))
         with _interrupts_later():
             process.start()
         theirs.close()

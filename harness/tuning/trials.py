@@ -19,6 +19,7 @@ from prunebench.study.spec import Spec
 from prunebench.study.stages import Stage
 from prunebench.study.store import Store
 from prunebench.study.trajectory import Trajectory
+from prunebench.study.work import Work
 
 log = logging.getLogger("prunebench")
 
@@ -63,7 +64,7 @@ def run_trials(grids: Sequence[Grid], progress: Progress, apart: Container[str])
     store.forget_leftovers()
     note_command(store, grids[0].spec)
     with store.trying():
-        work = partial(run_trial_job, apart=apart)
+        work = Work(partial(run_trial_job, apart=apart), partial(_stages, apart=apart))
         found = [[one for _, trials in work_off(grid, progress, work) for one in trials] for grid in grids]
         for grid in grids:
             for job in grid.jobs:
@@ -78,6 +79,12 @@ def run_trial_job(spec: Spec, job: Job, progress: Progress | None = None, *, apa
     found = [_trial(trajectory, job, keep, apart) for keep in spec.keep.keeps]
     _forget(trajectory, spec, apart, kinds=("rung", "point"))
     return found
+
+
+def _stages(spec: Spec, job: Job, *, apart: Container[str]) -> list[Stage]:
+    trajectory = make_trajectory(spec, Store(spec.results), job)
+    points = (trajectory.plan.point(trajectory.method, keep).on_trial(apart) for keep in spec.keep.fractions)
+    return [stage for point in points for stage in point.origins()]
 
 
 def _trial(trajectory: Trajectory, job: Job, keep: Keep, apart: Container[str]) -> Trial:

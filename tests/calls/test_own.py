@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from prunebench import Criterion, UserError
 from prunebench.calls.own import Own
 from prunebench.plugins.registry import get_criterion, load_registry
+from prunebench.study.spec import Spec
 
 
 def spread(weight: Tensor) -> Tensor:
@@ -41,6 +42,7 @@ def test_the_argument_is_named(own: Own) -> None:
 
 def test_workers_get_only_what_can_be_handed_over(own: Own) -> None:
     own.criteria({"mine": lambda weight: weight.sum(1)})
-    own.check_workers(1, 0)
-    with pytest.raises(UserError, match=r"^workers=2: 'mine' cannot be handed over"):
-        own.check_workers(2, 0)
+    own.check_workers(Spec())
+    for name, value in {"workers": 2, "cell_timeout": 9, "engine": "ray"}.items():
+        with pytest.raises(UserError, match=rf"^{name}={value}: 'mine' cannot be handed over"):
+            own.check_workers(Spec.model_validate({name: value}))

@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -5,7 +6,10 @@ from typing import Any
 import pytest
 
 from prunebench.preview.dry_run import preview
-from prunebench.study.grid import Grid, make_grid
+from prunebench.records.merge import merge
+from prunebench.study.grid import Grid, Planner, make_grid
+from prunebench.study.run import RECORDS
+from prunebench.study.store import Store
 
 Make = Callable[..., Any]
 
@@ -81,6 +85,33 @@ def test_finished_cells_cost_nothing(computed: Any, tiny: Make) -> None:
         ("taylor", "macs=0.3"): "to do",
     }
     assert row(text)[1:4] == ["2", "5 rung, 2 point", "7"] or row(text)[1:4] == ["2", "2 point, 5 rung", "7"]
+
+
+_opened: list[str] = []
+sys.addaudithook(lambda event, given: _opened.append(str(given[0])) if event == "open" else None)
+
+
+def test_what_is_finished_is_known_from_names_alone(computed: Any) -> None:
+    grid = make_grid(computed.spec)
+    paths = {path.relative_to(computed.spec.results) for path in computed.spec.results.glob("records/**/*.json")}
+    assert {Path(name) for job in grid.jobs for _, name in Planner(grid.spec).points(job)} == paths
+    _opened.clear()
+    assert list(RECORDS.finished(grid)) == list(grid.jobs)
+    assert all(state == "finished" for _, _, state in preview(grid).cells)
+    assert [path for path in _opened if path.endswith(".json") and "records" in Path(path).parts] == []
+
+
+def test_a_failed_point_is_known_by_its_mark(computed: Any, tiny: Make, tmp_path: Path) -> None:
+    record = computed.records["magnitude", 0.7]
+    store, grid = Store(tmp_path), make_grid(tiny(tmp_path, criteria="magnitude", keep="0.7"))
+    store.put(record.model_copy(update={"status": "failed"}))
+    assert preview(grid).cells[0][2] == "to do"
+    merge([tmp_path], tmp_path / "merged")
+    assert not Store(tmp_path / "merged").finished_records() and store.finished_records(failed=True)
+    store.put(record)
+    assert preview(grid).cells[0][2] == "finished"
+    merge([tmp_path], tmp_path / "merged")
+    assert Store(tmp_path / "merged").finished_records() == store.finished_records()
 
 
 def test_a_control_needs_what_it_copies(tiny: Make, tmp_path: Path) -> None:

@@ -258,3 +258,28 @@ def test_tasks_stand_for_datasets_and_models(tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=message):
             make_spec(options, config)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"engine": "raay"}, "--engine raay: must be 'auto', 'serial', 'processes' or 'ray'"),
+        ({"engine": "serial", "workers": 2}, "--workers 2: --engine serial has one process"),
+        ({"engine": "serial", "cell_timeout": 9}, "--cell-timeout 9: a limit needs a process that is watched"),
+        ({"address": "auto"}, "--address auto: only --engine ray has it"),
+        ({"gpus_per_worker": 0.5}, "--gpus-per-worker 0.5: only --engine ray has it"),
+        ({"engine": "ray", "gpus_per_worker": 1.5}, "--gpus-per-worker 1.5: above 1, Ray gives whole GPUs"),
+        ({"engine": "ray", "device": "cuda"}, "--device cuda: with --engine ray, give --gpus-per-worker"),
+        ({"engine": "ray", "device": "cuda:1"}, "--device cuda:1: Ray chooses the GPU"),
+        ({"engine": "ray", "device": "cpu", "gpus_per_worker": 1}, "--gpus-per-worker 1: --device cpu uses no GPU"),
+    ],
+)
+def test_options_that_an_engine_does_not_have_are_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError) as error:
+        make_spec(options)
+    assert str(error.value).startswith(said)
+
+
+def test_a_cluster_has_one_device_for_all_machines() -> None:
+    assert make_spec({"engine": "ray"}).device == "cpu"
+    assert make_spec({"engine": "ray", "gpus_per_worker": 0.25}).device == "cuda"
