@@ -16,6 +16,7 @@ from prunebench.plugins.identity import identity, newly_unreadable
 from prunebench.plugins.registry import get_model, load_registry
 from prunebench.pruning.selection import lowest
 from prunebench.records.budget import Keep
+from prunebench.records.names import Metric
 from prunebench.records.requested import describe_seeds
 from prunebench.seeding import RACE_SEEDS
 from prunebench.study.choices import resolve, with_swept_rate
@@ -133,9 +134,14 @@ def _share(blocks: list[B], shard: str) -> list[B]:
     return blocks[number - 1 :: count]
 
 
+def least_share(ready: Task, metric: Metric) -> float:
+    """Return the smallest share of a task's network that floors let a cut reach."""
+    rule, costs = ready.structure(metric).rule, ready.structure(metric).costs
+    return costs.shares({g: n if g in rule.skip else lowest(n, rule) for g, n in costs.counts.items()})[metric]
+
+
 def _check_reachable(ready: Task, keep: Keep) -> None:
-    rule, costs = ready.structure(keep.metric).rule, ready.structure(keep.metric).costs
-    least = costs.shares({g: n if g in rule.skip else lowest(n, rule) for g, n in costs.counts.items()})[keep.metric]
+    rule, least = ready.structure(keep.metric).rule, least_share(ready, keep.metric)
     if least > keep.fraction:
         what = f"--keep {keep} cannot be reached on {ready.dataset_label} x {ready.model.label}"
         cause, cure = "floors", "lower --floor or give a larger keep"

@@ -160,6 +160,8 @@ class Trajectory:
         curve = self._new_classifier(network) if stage.kind == "dense" else []
         ranked = self.structure.ranked(network)
         trained = train(ranked, self.data, self._settings(stage), self._regulariser(stage), self.tick)
+        if stage.trial and stage.kind in ("dense", "point") and not stage.epochs:
+            curve = [self._untrained(stage, network)]
         if stage.kind == "sparse" and trained.pushed:  # only cuts after it can follow the choice
             network.pushed = trained.pushed
             fields["pushed"] = sum(int(chosen.sum()) for chosen in trained.pushed.values())
@@ -180,6 +182,11 @@ class Trajectory:
         )
         self._store(stage, network, facts)
         return network
+
+    def _untrained(self, stage: Stage, network: Network) -> Epoch:
+        """Measure a network that no epoch trains on validation pictures, since a trial has no other accuracy."""
+        found = evaluate(network.model, self.data.validation)
+        return Epoch(stage=stage.label, epoch=0, rate=0.0, loss=found.mean_loss, validation=found.accuracy)
 
     def _store(self, stage: Stage, network: Network, facts: StageFacts) -> None:
         loaded = self.task.loaded
