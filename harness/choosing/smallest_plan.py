@@ -22,7 +22,7 @@ from prunebench.study.store import Store
 
 _SHARED = ("dense", "sparse")  # stages that all keeps of a seed start from
 
-Path = Sequence[tuple[float, int, int]]  # keep, criteria, seeds of every step
+Steps = Sequence[tuple[float, int, int]]  # keep, criteria, seeds of each
 
 
 class _Estimate:
@@ -46,7 +46,7 @@ class _Estimate:
             found.append((sum(seconds[s.key] for s in stages if s.kind not in _SHARED), shared))
         return sorted(found, key=lambda one: -one[0])
 
-    def search(self, path: Path) -> float:
+    def search(self, path: Steps) -> float:
         """Sum the seconds of a search along a path."""
         shared: dict[str, float] = {}
         seconds = 0.0
@@ -79,10 +79,10 @@ def describe_search(spec: Spec) -> str:
     return "\n".join([table, names, *field.absent(), f"{total}, estimated from training steps timed just now."])
 
 
-def _rows(paths: Sequence[Path]) -> list[list[str]]:
+def _rows(paths: Sequence[Steps]) -> list[list[str]]:
     """Describe the steps of a search, each with the keeps that its earlier steps may lead to."""
     rows = []
-    for number, (_, criteria, seeds) in enumerate(max(paths, key=len)):
+    for number, (_, criteria, seeds) in enumerate(max(paths, key=lambda path: len(path))):
         keeps = dict.fromkeys(f"{path[number][0]:g}" for path in paths if len(path) > number)
         used = seeds_of(criteria)
         cells = (f"{used[0]}-{used[-1]}", str(criteria * seeds), "validation")

@@ -22,7 +22,7 @@ from prunebench.seeding import RACE_SEEDS
 from prunebench.study.choices import resolve, with_swept_rate
 from prunebench.study.spec import Spec
 from prunebench.study.store import Store
-from prunebench.study.structure import check_for_weights
+from prunebench.study.structure import check_for_blocks, check_for_weights
 from prunebench.study.task import Task, make_task
 from prunebench.study.trajectory import Trajectory
 from prunebench.training.train import Tick
@@ -78,6 +78,8 @@ def make_grid(spec: Spec) -> Grid:
     seeds = parse_seeds(spec.seeds)
     if spec.keep.metric == "weights":
         check_for_weights(spec.protocol(), methods)
+    if spec.units == "blocks":
+        check_for_blocks(spec.protocol(), spec.keep.metric, methods)
     device = find_device(spec.device)
     for name in ("mixed_precision", "tf32"):
         if getattr(spec, name) and device.type != "cuda":
@@ -147,6 +149,8 @@ def _check_reachable(ready: Task, keep: Keep) -> None:
         cause, cure = "floors", "lower --floor or give a larger keep"
         if keep.metric == "weights":
             raise UserError(f"{what}: one weight of every layer stays, {least:.2g} of all; give a larger keep")
+        if rule.vanish:
+            raise UserError(f"{what}: what is no block leaves at least {least:.4f}; give a larger keep")
         if rule.skip:
             cause = f"floors and the {len(rule.skip)} coupled groups that --no-coupled keeps whole"
         raise UserError(f"{what}: {cause} leave at least {least:.4f}; {cure}")

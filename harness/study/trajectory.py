@@ -140,7 +140,7 @@ class Trajectory:
         folder = self.store.stage(stage.key)
         try:
             with in_a_cell(DamagedFileError):
-                network = load_into(self.task.shell(), self.task.table, folder)
+                network = load_into(self.task.shell(), self.task.table, folder, self.task.found_blocks)
         except DamagedFileError as error:
             self.store.set_aside(folder, error)
             return None
@@ -312,7 +312,7 @@ class Trajectory:
                 "pushed": pushed_units(list(facts.values()), network),
                 "evidence": tuple(getattr(self.method.score, "evidence", ())),
                 "dense": self.task.costs.dense,
-                "widths": self.task.costs.widths(network.units),
+                "widths": self.structure.widths(network),
                 "strength": (self.method.of or self.method).strength,
                 "network": stage.key,
                 "environment": environment(facts, reused, str(self.device)).model_copy(update={"steps": steps}),
