@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -35,13 +36,13 @@ from prunebench.seeding import generator
 from prunebench.study.cut import Cutter
 from prunebench.study.spec import make_spec
 from prunebench.study.stages import Stage
-from prunebench.study.structure import check_for_weights, structure_of
+from prunebench.study.structure import blocks_of, check_for_blocks, check_for_weights, structure_of
 from prunebench.words import in_python_words
 
 log = logging.getLogger("prunebench")
 
 OPTIONS = (
-    *("repair", "ranking", "normalise_scores", "floor", "round_to", "coupled"),
+    *("units", "repair", "ranking", "normalise_scores", "floor", "round_to", "coupled"),
     *("calibration", "calibration_batch", "normalise"),
 )
 
@@ -73,8 +74,9 @@ def prune(
         seed: of what is drawn: the calibration pictures out of more, random scores, and the order of equal scores.
         shape: (channels, height, width) of a picture; with it, criteria that use no data need no pictures.
         plugin: files or modules with more criteria.
-        options: `ranking` and with it `normalise_scores`, `floor`, `round_to`, `coupled`, `calibration`,
-            `calibration_batch`, `normalise` for bytes, and `repair` for a repair after the cut, which needs pictures.
+        options: `units="blocks"` to remove whole residual blocks, `ranking` and with it `normalise_scores`, `floor`,
+            `round_to`, `coupled`, `calibration`, `calibration_batch`, `normalise` for bytes, and `repair` for a repair
+            after the cut, which needs pictures.
 
     Raises:
         UserError: the network cannot be pruned, the keep is out of reach, or an argument cannot be used.
@@ -96,15 +98,17 @@ def prune(
         if needs_labels(score):
             _check_labels(network, example, batches)
         dense = costs(network.model, table)
-        structure = structure_of(table, dense, protocol, asked.metric)
+        blocks = blocks_of(protocol, network.model, table, example.to(device, dtype), "the network")
+        structure = structure_of(table, dense, protocol, asked.metric, blocks)
         stage = Stage("point", "finetune", "", 0, asked.fraction)
         cutter = Cutter(protocol, structure, asked.metric, seed)
         scored = cutter.scored(score, network, batches, stage, generator(seed, "score", stage.label))
         small = structure.remove(network, scored.selection.remove)
         repair(protocol.repair, network, small, batches)
-        cost, widths = structure.record_fields(small)["pruned"], dense.widths(small.units)
+        cost, widths = structure.record_fields(small)["pruned"], structure.widths(small)
         weights = {layer: (mask.numel(), int(mask.sum())) for layer, mask in small.masks.items()}
         facts = Pruned(score.label, dense.dense, cost, widths, small.kept, small.masks, weights)
+        facts = replace(facts, blocks=tuple(sorted(small.blocks)))
         return with_facts(small.model, facts)
 
 
@@ -147,6 +151,8 @@ def _score(given: Any, plugin: str | Sequence[str], metric: Metric, protocol: Pr
         raise UserError(f"criterion '{method.name}' {what}")
     if method.before is not None:
         log.warning("'%s' ranks by its score alone: `prune` trains nothing, so its regulariser does nothing", names[0])
+    if protocol.units == "blocks":
+        check_for_blocks(protocol, metric, [replace(method, before=None)])
     if metric == "weights":
         check_for_weights(protocol, [method])
     return method.score

@@ -21,7 +21,8 @@ class Pruned:
     criterion: as it was given. dense, cost: MACs for one picture, parameters, units and bytes, before and now.
     widths: output units of every convolution and linear layer, (dense, now). kept: original numbers (units,) of the
     remaining units, by group. masks: where single weights were removed, true for those that stay, by layer. weights:
-    their numbers by layer, (dense, now). accuracy: of the record, where the network comes from a run.
+    their numbers by layer, (dense, now). blocks: names of the removed residual blocks. accuracy: of the record, where
+    the network comes from a run.
     """
 
     criterion: str
@@ -32,6 +33,7 @@ class Pruned:
     masks: Mapping[str, Tensor] = field(default_factory=dict)
     weights: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     accuracy: StageValues | None = None
+    blocks: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, network: nn.Module) -> "Pruned":
@@ -78,6 +80,8 @@ class Pruned:
         ]
         text = tabulate(rows, [self.criterion, "dense", "pruned", "kept", "ratio"], disable_numparse=True)
         lines = [text, f"widths: {_changed(self.widths)}"]
+        if self.blocks:
+            lines = [text, f"removed blocks: {', '.join(self.blocks)}"]
         if self.weights:
             lines.append(f"weights: {_changed(self.weights)}")
         if self.accuracy:

@@ -177,6 +177,7 @@ class Results:
             record.widths,
             weights=record.weights or {},
             accuracy=record.accuracy,
+            blocks=record.blocks,
         )
         return with_facts(network, facts)
 

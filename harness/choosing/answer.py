@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain
+from itertools import accumulate
 from pathlib import Path
 
 from prunebench.choosing.confirm import Confirmation
+from prunebench.choosing.cost_words import network_costs, network_places
 from prunebench.choosing.field import Field
 from prunebench.choosing.race import Raced
 from prunebench.choosing.rounds import Race
@@ -15,11 +16,10 @@ from prunebench.records.names import RANDOM
 from prunebench.records.record import Record
 from prunebench.reports.analysis.verdicts import BETTER, OPEN, TIED, WORSE
 from prunebench.reports.document import Items, Part, Section, Table, Text
-from prunebench.reports.formatting import accuracy_with_half, as_multiple, duration, percent
+from prunebench.reports.formatting import accuracy_with_half, duration
 from prunebench.reports.language.message import SEMICOLON, SPACE, Message, code, joined, say, say_many
 from prunebench.reports.ordering import BASELINE
 from prunebench.reports.row_text import difference_cell, verdict_cell
-from prunebench.reports.tables.speed import NOISY
 
 NOT_SHOWN = say("A race saves trajectories and proves nothing: a dropped criterion was not shown worse.")
 DEMONSTRATION = say("This is a demonstration: a toy task or too few seeds. No criterion is shown better or worse.")
@@ -119,10 +119,7 @@ def _others(answer: Answer) -> Iterator[Message]:
 
 def _costs(answer: Answer) -> Iterator[Message]:
     """Say what the chosen network costs, and what the choice cost."""
-    keeps = [f"{record.cell.metric}={record.cell.keep:g}" for record in answer.records]
-    keep_of = {record.key: keep for record, keep in zip(answer.records, keeps, strict=True)}
-    yield from chain.from_iterable(_speed(latency, keep_of[latency.key]) for latency in answer.latencies)
-    yield from (_size(record, keep) for record, keep in zip(answer.records, keeps, strict=True))
+    yield from network_costs(answer.records, answer.latencies)
     race, confirmed = answer.raced, answer.confirmation
     yield say(
         "Cost: {trajectories} trajectories ({raced} in the race, {confirmed} in the confirmation), {time} of "
@@ -132,44 +129,7 @@ def _costs(answer: Answer) -> Iterator[Message]:
         confirmed=len(confirmed.grid.jobs),
         time=duration(race.seconds + confirmed.seconds),
     )
-    for record, folder in zip(answer.records, answer.networks, strict=False):  # without output there are none
-        place = say("not stored; the log says why") if folder is None else str(folder)
-        yield say("Network of confirmation seed {seed}: {folder}", seed=record.cell.seed, folder=place)
-
-
-def _speed(latency: Latency, keep: str) -> Iterator[Message]:
-    ratio = f"{as_multiple(latency.speedup)} [{latency.low:.2f}, {latency.high:.2f}]"
-    dense, pruned = (f"{1e3 * seconds:.4g} ms" for seconds in (latency.dense_seconds, latency.pruned_seconds))
-    yield say_many(
-        "Speed-up measured at {keep}: {ratio}, {dense} to {pruned} a batch of {batch} ({backend}, {number} thread, "
-        "{machine}).",
-        "Speed-up measured at {keep}: {ratio}, {dense} to {pruned} a batch of {batch} ({backend}, {number} threads, "
-        "{machine}).",
-        latency.threads,
-        keep=keep,
-        ratio=ratio,
-        dense=dense,
-        pruned=pruned,
-        batch=latency.batch,
-        backend=latency.backend,
-        machine=latency.machine,
-    )
-    if latency.high > NOISY * latency.low:
-        yield say("This speed-up is unreliable: the machine was busy. `prunebench time` measures it again.")
-
-
-def _size(record: Record, keep: str) -> Message:
-    assert record.dense is not None and record.pruned is not None
-    before, after = (f"{cost.bytes / 1e6:.3g} MB" for cost in (record.dense, record.pruned))
-    macs, params = (getattr(record.pruned, name) / getattr(record.dense, name) for name in ("macs", "params"))
-    return say(
-        "Size at {keep}: {before} to {after}; {macs} of the MACs, {params} of the parameters.",
-        keep=keep,
-        before=before,
-        after=after,
-        macs=percent(macs, 1),
-        params=percent(params, 1),
-    )
+    yield from network_places(answer.records, answer.networks)
 
 
 def _race(answer: Answer) -> Iterator[Message]:

@@ -1,45 +1,65 @@
 """Chooses a criterion: finds the field, races it, confirms the finalists, times and hands over the chosen network."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from tabulate import tabulate
 
 from prunebench.choosing.answer import Answer, sections, standing_of
+from prunebench.choosing.asked import check_alone, checked_spec, read_bound
 from prunebench.choosing.budget import Plan, make_plan
-from prunebench.choosing.confirm import Confirmation, confirm
+from prunebench.choosing.confirm import confirm
 from prunebench.choosing.field import REFERENCES, Field, confirmed_names, find_field
-from prunebench.choosing.handing_over import hand_over
+from prunebench.choosing.handing_over import first_seed, hand_over_all, time_chosen
 from prunebench.choosing.race import run_trial_race
 from prunebench.choosing.rounds import FINALISTS, most_rounds
+from prunebench.choosing.smallest import choose_smallest
+from prunebench.choosing.smallest_answer import Smallest
 from prunebench.errors import UserError
-from prunebench.records.latency import Latency
-from prunebench.records.record import Record
 from prunebench.reports.formatting import duration
 from prunebench.reports.language.languages import ENGLISH, find_language
 from prunebench.reports.language.message import say
 from prunebench.reports.output.writing import refuse_results_folder, write_report
 from prunebench.seeding import RACE_SEEDS
-from prunebench.study.grid import find_device, make_grid
-from prunebench.study.networks import allowed_model
+from prunebench.study.grid import make_grid
 from prunebench.study.progress import Progress
 from prunebench.study.spec import Spec, make_spec
-from prunebench.study.store import Store
-from prunebench.timing.stored import time_records
-from prunebench.timing.timer import Stopwatch
 from prunebench.words import in_python_words
 
-log = logging.getLogger("prunebench")
+
+@overload
+def choose(
+    spec: Spec | Mapping[str, Any],
+    output: Path | None = None,
+    budget: str | None = None,
+    *,
+    lang: str = ENGLISH,
+    at_least: None = None,
+) -> Answer: ...
+
+
+@overload
+def choose(
+    spec: Spec | Mapping[str, Any],
+    output: Path | None = None,
+    budget: str | None = None,
+    *,
+    lang: str = ENGLISH,
+    at_least: float,
+) -> Smallest: ...
 
 
 @in_python_words()
 def choose(
-    spec: Spec | Mapping[str, Any], output: Path | None = None, budget: str | None = None, *, lang: str = ENGLISH
-) -> Answer:
+    spec: Spec | Mapping[str, Any],
+    output: Path | None = None,
+    budget: str | None = None,
+    *,
+    lang: str = ENGLISH,
+    at_least: float | None = None,
+) -> Answer | Smallest:
     """Choose a criterion for the one task of a spec: race on validation pictures, confirm on test pictures.
 
     Accuracies are fractions, times are seconds. Everything computed stays in the results folder: the same call goes
@@ -52,10 +72,12 @@ def choose(
         output: folder for the page and the network; nothing is written without it.
         budget: time, such as `2h` or `1h30m`, which decides how many criteria and seeds are tried.
         lang: language of the page, `en` or `fa`. All other texts are English.
+        at_least: an accuracy, in place of a keep. The answer is a `Smallest`: the smallest network whose accuracy is
+            confirmed to lie above it.
 
     Raises:
         UserError: the spec has several tasks, keeps no networks, or names controls; the budget is too small; the
-            language is not there; all fail.
+            language is not there; a keep or a budget is given beside `at_least`; all fail.
 
     >>> import logging, tempfile
     >>> logging.disable()
@@ -67,12 +89,16 @@ def choose(
     (True, 24)
     >>> logging.disable(logging.NOTSET)
     """
-    return make_choice(spec if isinstance(spec, Spec) else make_spec(dict(spec)), output, budget, lang)
+    ready = spec if isinstance(spec, Spec) else make_spec(dict(spec))
+    if at_least is None:
+        return make_choice(ready, output, budget, lang)
+    check_alone(at_least, not isinstance(spec, Spec) and spec.get("keep"), budget)
+    return choose_smallest(ready, read_bound(at_least), output, lang)
 
 
 def make_choice(spec: Spec, output: Path | None = None, budget: str | None = None, lang: str = ENGLISH) -> Answer:
     """Choose as `choose` does; errors name options of the command line."""
-    checked = _checked(spec)
+    checked = checked_spec(spec)
     find_language(lang)  # an unknown one is an error before anything is computed
     if output is not None:
         refuse_results_folder(checked.results, output)
@@ -85,8 +111,8 @@ def make_choice(spec: Spec, output: Path | None = None, budget: str | None = Non
     if best is None:
         first = next(record for record in confirmation.records if record.status == "failed")
         raise UserError(f"no criterion came through the confirmation; the first failure: {first.reason}")
-    ours = _first_seed(confirmation.records, best.criterion)
-    latencies = _timed(confirmation, ours)
+    ours = first_seed(confirmation.records, best.criterion)
+    latencies = time_chosen(checked, ours)
     answer = Answer(
         criterion=best.criterion,
         standings=tuple(found),
@@ -111,7 +137,7 @@ def prepare(spec: Spec, budget: str | None, keep_it: bool = True) -> tuple[Field
 
 def describe(spec: Spec, budget: str | None = None) -> str:
     """Describe what a choice would do: rounds, trajectories and estimated time. Computes nothing."""
-    spec = _checked(spec)
+    spec = checked_spec(spec)
     field, plan = prepare(spec, budget, keep_it=False)
     rows, first = [], RACE_SEEDS
     for number, (criteria, seeds) in enumerate(most_rounds(len(plan.criteria), plan.seeds), 1):
@@ -131,46 +157,10 @@ def describe(spec: Spec, budget: str | None = None) -> str:
     )
 
 
-def _checked(spec: Spec) -> Spec:
-    """Return the spec of the one task. Raises `UserError` for several tasks, shards and unsaved networks."""
-    if len(spec.pairs) != 1:
-        raise UserError(f"choose works on one task, not on {len(spec.pairs)}; give one model and one dataset")
-    if spec.shard:
-        raise UserError(f"--shard {spec.shard}: a race needs all of its blocks; leave --shard out")
-    if spec.save == "none":
-        raise UserError("--save none: choose hands over a network, which must be stored; leave --save out")
-    return spec
-
-
-def _first_seed(records: tuple[Record, ...], criterion: str) -> tuple[Record, ...]:
-    ours = [record for record in records if record.cell.criterion == criterion]
-    first = min(record.cell.seed for record in ours)
-    return tuple(record for record in ours if record.cell.seed == first)
-
-
-def _timed(confirmation: Confirmation, records: tuple[Record, ...]) -> tuple[Latency, ...]:
-    """Time networks against the dense one. What cannot be timed is said, and does not cost the answer."""
-    spec = confirmation.grid.spec
-    if spec.keep.metric == "weights":  # dense kernels compute the zeros
-        return ()
-    try:
-        watch = Stopwatch(
-            Store(spec.results), find_device(spec.device), spec.backend, spec.timing_batch, spec.timing_rounds
-        )
-        return tuple(time_records(records, watch, partial(allowed_model, plugins=spec.plugin, models=spec.models)))
-    except UserError as error:
-        log.warning("the chosen network is not timed: %s", error)
-        return ()
-
-
 def _written(answer: Answer, output: Path, lang: str) -> Answer:
     """Write page and networks into the output folder; the page first, since a network may have to be computed."""
-    spec, several = answer.confirmation.grid.spec, len(answer.records) > 1
-    write_report(answer.confirmation.results, output, front=sections(answer), lang=lang)
-    folders = []
-    for record in answer.records:
-        name = f"network-{record.cell.metric}{record.cell.keep:g}" if several else "network"
-        folders.append(hand_over(record, spec, output / name))
-    answer = replace(answer, networks=tuple(folders))
-    write_report(answer.confirmation.results, output, front=sections(answer), lang=lang)
+    results = answer.confirmation.results
+    write_report(results, output, front=sections(answer), lang=lang)
+    answer = replace(answer, networks=hand_over_all(answer.records, answer.confirmation.grid.spec, output))
+    write_report(results, output, front=sections(answer), lang=lang)
     return answer

@@ -1,6 +1,6 @@
 """The field of a race: the criteria that start, and those that cannot."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -47,19 +47,19 @@ class Field:
         return [say("Not in the race: {names}: {why}.", names=joined(ours), why=why) for why, ours in names.items()]
 
 
-def find_field(spec: Spec) -> Field:
+def find_field(spec: Spec, apart: Collection[str] = REFERENCES) -> Field:
     """Return the criteria that `--criteria` names; by default all that need no options and that the model supports.
 
-    `magnitude` and `random` do not race, because they are confirmed anyway. A regulariser needs a strength that is
+    apart: criteria that do not race, because they are confirmed anyway. A regulariser needs a strength that is
     tuned to the task, so by default criteria with a regulariser are left out, and `costly` ones. Data-free criteria
     come first.
 
     Raises `UserError` for controls, and where no criterion is left.
     """
     if "criteria" in spec.model_fields_set:
-        return Field(_named(spec))
+        return Field(_named(spec, apart))
     known = load_registry(spec.plugin)
-    methods = [parse_method(name, known) for name in known.criteria if name not in REFERENCES]
+    methods = [parse_method(name, known) for name in known.criteria if name not in apart]
     trial = _Trial(spec, prepare_task(spec, *spec.pairs[0]), find_device(spec.device))
     reasons = {method.name: _why_not(trial, method) for method in methods}
     left = [method for method in methods if not reasons[method.name]]
@@ -69,16 +69,19 @@ def find_field(spec: Spec) -> Field:
     return Field(tuple(m.name for m in ordered), {name: why for name, why in reasons.items() if why})
 
 
-def _named(spec: Spec) -> tuple[str, ...]:
+def _named(spec: Spec, apart: Collection[str]) -> tuple[str, ...]:
     known = load_registry(spec.plugin)
     methods = [parse_method(text, known) for text in spec.criteria]
     for method in methods:
         if method.kind != "criterion":
             what = "a control says what a criterion adds and is no choice itself"
             raise UserError(f"--criteria {method.name}: {what}; leave it out, `{RANDOM}` is confirmed anyway")
-    names = tuple(dict.fromkeys(method.name for method in methods if method.name not in REFERENCES))
+    names = tuple(dict.fromkeys(method.name for method in methods if method.name not in apart))
     if not names:
-        raise UserError(f"--criteria {' '.join(spec.criteria)}: no criterion beside the references; name one more")
+        what = (
+            "no criterion beside the references" if BASELINE in apart else f"no criterion beside the control `{RANDOM}`"
+        )
+        raise UserError(f"--criteria {' '.join(spec.criteria)}: {what}; name one more")
     return names
 
 

@@ -59,17 +59,19 @@ def race_value(keeps: Sequence[float], accuracies: Sequence[float]) -> float:
     return accuracies[0] if len(keeps) == 1 else area_under_curve(keeps, accuracies, min(keeps), max(keeps))
 
 
-def stage_seconds(grid: Grid, trials: bool = False) -> float:
-    """Sum the seconds of all finished stages of a grid; a shared stage counts once."""
-    store, found = Store(grid.spec.results), dict[str, float]()
-    for job in grid.jobs:
-        trajectory = make_trajectory(grid.spec, store, job)
-        for fraction in grid.spec.keep.fractions:
-            point = trajectory.plan.point(trajectory.method, fraction)
-            for stage in (point.on_trial(APART) if trials else point).origins():
-                folder = store.stage(stage.key)
-                if stage.key not in found and (folder / FACTS).exists():
-                    found[stage.key] = read_stage_facts(folder).seconds
+def stage_seconds(*grids: Grid, trials: bool = False) -> float:
+    """Sum the seconds of all finished stages of some grids; a shared stage counts once."""
+    found = dict[str, float]()
+    for grid in grids:
+        store = Store(grid.spec.results)
+        for job in grid.jobs:
+            trajectory = make_trajectory(grid.spec, store, job)
+            for fraction in grid.spec.keep.fractions:
+                point = trajectory.plan.point(trajectory.method, fraction)
+                for stage in (point.on_trial(APART) if trials else point).origins():
+                    folder = store.stage(stage.key)
+                    if stage.key not in found and (folder / FACTS).exists():
+                        found[stage.key] = read_stage_facts(folder).seconds
     return sum(found.values())
 
 

@@ -34,8 +34,10 @@ def score_jobs(grid: Grid) -> tuple[Job, ...]:
     """List the scores of a grid's criteria, each once per block.
 
     Controls without a score and scores of gates are left out. The criterion of a job is the score alone: `reg_obd` and
-    `hsqgl12+obd` give `obd`.
+    `hsqgl12+obd` give `obd`. The oracle removes units, so a grid that removes blocks has none.
     """
+    if grid.spec.units == "blocks":
+        return ()
     jobs = []
     for job in grid.jobs:
         criterion = method_of(grid.spec, job).score

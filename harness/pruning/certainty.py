@@ -29,7 +29,8 @@ def selection_facts(first: Scored, pool: Pool, rule: Rule, second: Scored | None
 
     A group of one unit is never called constant. Groups that the rule skips are left out.
     """
-    ranked = {group: as_ranked(first.scores[group]).sort().values for group in pool.kept if group not in rule.skip}
+    there = [group for group, kept in pool.kept.items() if group not in rule.skip and len(kept)]
+    ranked = {group: as_ranked(first.scores[group]).sort().values for group in there}
     gone = {group: len(first.removed(group)) for group in ranked}
     facts = SelectionFacts(
         groups=len(ranked),
@@ -88,7 +89,7 @@ class DrawError:
 
 def _reaching(ranked: Tensor, gone: int, error: Tensor | float) -> int:
     """Count the removed units whose score with its error reaches the lowest kept one. ranked: rising, first removed."""
-    return int((ranked[:gone] + error >= ranked[gone]).sum()) if gone else 0
+    return int((ranked[:gone] + error >= ranked[gone]).sum()) if 0 < gone < len(ranked) else 0
 
 
 def _root_mean_square(values: Tensor) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,7 +155,18 @@ class WeightCosts:
         return dict.fromkeys(self.counts, 1)
 
 
-Costs = CostModel | WeightCosts
+class Costs(Protocol):
+    """Costs as a function of how much of each group is there, see `CostModel` and `WeightCosts`."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Number of units of the dense network, by group."""
+
+    def shares(self, units: Mapping[str, int], /) -> dict[str, float]:
+        """Return the achieved keep by metric."""
+
+    def saving(self, units: Mapping[str, int], metric: str, /) -> dict[str, int]:
+        """Return, by group, the cost that removing one unit saves."""
 
 
 class _Term(NamedTuple):

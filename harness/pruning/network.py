@@ -113,6 +113,7 @@ class Network:
     gates: log alpha (remaining units,) by group, after L0 sparse training.
     masks: by layer with pruned single weights: a bool tensor of the weight's shape, true for the remaining weights.
     pushed: the units that sparse training pushed to zero: bool (remaining units,) by group, if it chose some.
+    blocks: names of the residual blocks that were removed; the table does not know their layers any more.
     """
 
     model: nn.Module
@@ -121,6 +122,7 @@ class Network:
     gates: dict[str, Tensor] = field(default_factory=dict)
     masks: dict[str, Tensor] = field(default_factory=dict)
     pushed: dict[str, Tensor] = field(default_factory=dict)
+    blocks: frozenset[str] = frozenset()
 
     @classmethod
     def dense(cls, model: nn.Module, table: Table) -> "Network":

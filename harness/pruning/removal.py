@@ -50,7 +50,7 @@ def remove(network: Network, units: Mapping[str, Tensor]) -> Network:
         for of_units in (gates, pushed):
             if group in of_units:
                 of_units[group] = of_units[group][stays.to(of_units[group].device)]
-    return Network(model, network.table, kept, gates, dict(network.masks), pushed)
+    return Network(model, network.table, kept, gates, dict(network.masks), pushed, network.blocks)
 
 
 def _checked(network: Network, requested: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -57,12 +57,14 @@ class Rule:
     floor: share of its dense units that every group keeps (at least one unit).
     round_to: groups are cut to multiples of this number.
     skip: groups that are not pruned.
+    vanish: whether groups may lose all their units.
     """
 
     ranking: Ranking = Ranking()
     floor: float = 0.1
     round_to: int = 1
     skip: frozenset[str] = frozenset()
+    vanish: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,9 +139,11 @@ def select(
     limit = keep.fraction * (1 + 1e-9)
     if share(len(order)) > limit:
         least = share(len(order))
-        raise UserError(f"keep {keep} cannot be reached: floors leave at least {least:.4f}; give a larger keep")
+        what = "what is no block leaves" if rule.vanish else "floors leave"
+        raise UserError(f"keep {keep} cannot be reached: {what} at least {least:.4f}; give a larger keep")
     units = after(bisect_left(range(len(order)), True, key=lambda number: share(number) <= limit))
-    floors = tuple(g for g, n in costs.counts.items() if g not in rule.skip and units[g] <= lowest(n, rule))
+    at_floor = (g for g, n in costs.counts.items() if g not in rule.skip and units[g] <= lowest(n, rule))
+    floors = () if rule.vanish else tuple(at_floor)
     return Selection(_lowest(scores, pool, units, draws), costs.shares(units), floors)
 
 
@@ -176,6 +180,8 @@ def lowest(units: int, rule: Rule) -> int:
     >>> lowest(20, Rule()), lowest(3, Rule()), lowest(20, Rule(round_to=8))
     (2, 1, 8)
     """
+    if rule.vanish:
+        return 0
     floor = max(1, math.ceil(rule.floor * units - 1e-9))
     return min(units, -(-floor // rule.round_to) * rule.round_to)
 
@@ -197,7 +203,7 @@ def _steps_of(scores: Tensor, saving: int, width: int, units: int, rule: Rule) -
     before = np.concatenate([[width], targets[:-1]])[: len(targets)]
     # The share of the dense units at which rounding switches from the previous width to this one.
     ratio = -(targets + 0.5 * (before - targets)) / units
-    if rule.ranking.name == "local":
+    if rule.ranking.name == "local" or not len(targets):
         return _Steps(np.full(len(targets), -math.inf), ratio, targets)
     ranked = _comparable(scores, rule).sort().values
     ranked = ranked / saving if rule.ranking.name in PER else ranked

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
 
-from prunebench.records.names import OptimiserName, RankingName, RepairName, ScoreNorm
+from prunebench.records.names import OptimiserName, RankingName, RepairName, ScoreNorm, UnitsName
 from prunebench.records.validation import Frozen, Name, Scalar, first_fault
 
 PROTOCOL_VERSION = 1
@@ -14,7 +14,7 @@ Every stage key and every record holds it. Results of several versions are never
 """
 
 
-LATER = frozenset({"optimiser", "constant_rate", "rung_step", "repair", "normalise_scores"})
+LATER = frozenset({"optimiser", "constant_rate", "rung_step", "repair", "normalise_scores", "units"})
 """Options younger than some results. At their defaults they stand in no key and no record, so that these stay valid."""
 
 
@@ -69,6 +69,9 @@ class Protocol(Frozen):
     ranking: RankingName = Field("local", description="how units of different layers are ranked together")
     normalise_scores: ScoreNorm = Field(
         "none", description="normalisation of the scores of each layer before a global ranking compares layers"
+    )
+    units: UnitsName = Field(
+        "filters", description="what is removed: units of layers, or residual blocks with an identity bypass"
     )
     coupled: bool = Field(True, description="prune units that several layers write (residual streams)")
     restart: bool = Field(False, description="prune each keep in one cut, without a ladder, with the same epochs")

@@ -154,10 +154,11 @@ class Record(Frozen):
     the dense network predicted. weight_counts: of the dense and of the fine-tuned network; both are absent in older
     records. curves: epochs of all stages. sparse: what the regulariser's term did. environment: where and at what cost;
     not compared. widths: output units of every convolution and linear layer, (dense, pruned), in the order of the
-    model. weights: number of weights of the same layers, where single weights were removed. floors: groups at their
-    floor. selection: how sure the choices of units were, in all cuts down to the point; absent for controls. keep:
-    achieved fraction of macs, params and units, and of weights where single weights were removed. protocol: every
-    option that decides the result. protocol_version: see `prunebench.records.protocol`. evidence: what the criterion
+    model. weights: number of weights of the same layers, where single weights were removed. blocks: names of the
+    residual blocks that were removed, where blocks are. floors: groups at their floor. selection: how sure the choices
+    of units were, in all cuts down to the point; absent for controls. keep: achieved fraction of macs, params and
+    units, and of weights where single weights were removed. protocol: every option that decides the result.
+    protocol_version: see `prunebench.records.protocol`. evidence: what the criterion
     asked for. network: folder under stages/ that holds the fine-tuned network, for `prunebench.load`. strength: the
     number that replaced `strength=tuned`. pushed: where sparse training chose units to push to zero. change: None
     without a regulariser in sparse training. not_compared: why the choice of units could not be compared with plain
@@ -181,6 +182,7 @@ class Record(Frozen):
     keep: dict[Name, Share] = Field(default_factory=dict)
     widths: dict[Name, Left] = Field(default_factory=dict)
     weights: dict[Name, Left] = Field(default_factory=dict)
+    blocks: tuple[Name, ...] = ()
     floors: tuple[Name, ...] = ()
     selection: SelectionFacts | None = None
     per_image: PerPicture | None = None

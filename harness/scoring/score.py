@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from inspect import signature
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from prunebench.errors import CellError
-from prunebench.plugins.criterion import AnyCriterion, ModelScore
+from prunebench.plugins.criterion import AnyCriterion, Criterion, ModelScore
 from prunebench.plugins.guard import all_states, called, keeping, watching
 from prunebench.pruning.network import Group, Network
 from prunebench.scoring.evidence import undisturbed
@@ -43,19 +44,37 @@ def score(
         CellError: the network lacks the evidence; the score fails, is not finite (units,), or changes the network or
             a global state. After a change, the network must not be used again.
     """
+    parts = _by_part(criterion, network, batches, generator, watched)
+    if isinstance(criterion, Criterion) and (criterion.coupling == "joint" or isinstance(network, WeightView)):
+        return parts
+    return {g.name: _join(criterion.coupling, _members(network, g, parts)) for g in network.table.groups}
+
+
+def score_layers(
+    criterion: AnyCriterion, network: Network, batches: Batches, generator: torch.Generator, watched: bool = True
+) -> dict[str, Tensor]:
+    """Score the units of every layer that writes units of a group, each layer by itself: (units,) by layer.
+
+    A ``joint`` score is called on each layer, too. For the rest see `score`.
+    """
+    if isinstance(criterion, Criterion) and criterion.coupling == "joint":
+        criterion = replace(criterion, coupling="sum")
+    return _by_part(criterion, network, batches, generator, watched)
+
+
+def _by_part(
+    criterion: AnyCriterion, network: Network, batches: Batches, generator: torch.Generator, watched: bool
+) -> dict[str, Tensor]:
+    """Score every part: each layer, or each group for a ``joint`` score."""
     if criterion.needs and not batches:
         raise CellError(f"criterion '{criterion.label}' needs calibration data, but there are no batches")
     watch: AbstractContextManager[object] = keeping(all_states(network.device))
     if watched:
         watch = watching(network.model, f"criterion '{criterion.label}'")
     if isinstance(criterion, ModelScore):
-        parts = _by_model(criterion, network, batches, generator, watch)
-    else:
-        with watch:
-            parts = LayerScores(criterion, network, generator, watched).compute(batches)
-        if criterion.coupling == "joint" or isinstance(network, WeightView):
-            return parts
-    return {g.name: _join(criterion.coupling, _members(network, g, parts)) for g in network.table.groups}
+        return _by_model(criterion, network, batches, generator, watch)
+    with watch:
+        return LayerScores(criterion, network, generator, watched).compute(batches)
 
 
 def score_weights(

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -91,7 +91,7 @@ class Cutter:
     def _rule(self, score: AnyCriterion) -> Rule:
         asked = self.protocol
         ranking = score.published if asked.ranking == "published" else Ranking(asked.ranking, asked.normalise_scores)
-        return replace(self.structure.rule, ranking=ranking)
+        return self.structure.ruled(ranking)
 
     def scored(
         self, score: AnyCriterion, network: Network, batches: Batches, stage: Stage, draws: torch.Generator

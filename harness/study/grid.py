@@ -17,13 +17,14 @@ from prunebench.plugins.identity import identity, newly_unreadable
 from prunebench.plugins.registry import get_model, load_registry
 from prunebench.pruning.selection import lowest
 from prunebench.records.budget import Keep
+from prunebench.records.names import Metric
 from prunebench.records.requested import describe_seeds
 from prunebench.seeding import RACE_SEEDS
 from prunebench.study.choices import resolve, with_swept_rate
 from prunebench.study.spec import Spec
 from prunebench.study.stages import Stage, StagePlan
 from prunebench.study.store import Store, record_name
-from prunebench.study.structure import check_for_weights
+from prunebench.study.structure import check_for_blocks, check_for_weights
 from prunebench.study.task import Task, make_task
 from prunebench.study.trajectory import Trajectory, cell_of, record_key
 from prunebench.training.train import Tick
@@ -79,6 +80,8 @@ def make_grid(spec: Spec) -> Grid:
     seeds = parse_seeds(spec.seeds)
     if spec.keep.metric == "weights":
         check_for_weights(spec.protocol(), methods)
+    if spec.units == "blocks":
+        check_for_blocks(spec.protocol(), spec.keep.metric, methods)
     device = _device_of(spec)
     for name in ("mixed_precision", "tf32"):
         if getattr(spec, name) and device.type != "cuda":
@@ -136,14 +139,21 @@ def _share(blocks: list[B], shard: str) -> list[B]:
     return blocks[number - 1 :: count]
 
 
+def least_share(ready: Task, metric: Metric) -> float:
+    """Return the smallest share of a task's network that floors let a cut reach."""
+    rule, costs = ready.structure(metric).rule, ready.structure(metric).costs
+    return costs.shares({g: n if g in rule.skip else lowest(n, rule) for g, n in costs.counts.items()})[metric]
+
+
 def _check_reachable(ready: Task, keep: Keep) -> None:
-    rule, costs = ready.structure(keep.metric).rule, ready.structure(keep.metric).costs
-    least = costs.shares({g: n if g in rule.skip else lowest(n, rule) for g, n in costs.counts.items()})[keep.metric]
+    rule, least = ready.structure(keep.metric).rule, least_share(ready, keep.metric)
     if least > keep.fraction:
         what = f"--keep {keep} cannot be reached on {ready.dataset_label} x {ready.model.label}"
         cause, cure = "floors", "lower --floor or give a larger keep"
         if keep.metric == "weights":
             raise UserError(f"{what}: one weight of every layer stays, {least:.2g} of all; give a larger keep")
+        if rule.vanish:
+            raise UserError(f"{what}: what is no block leaves at least {least:.4f}; give a larger keep")
         if rule.skip:
             cause = f"floors and the {len(rule.skip)} coupled groups that --no-coupled keeps whole"
         raise UserError(f"{what}: {cause} leave at least {least:.4f}; {cure}")

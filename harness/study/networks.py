@@ -14,6 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from prunebench.blocks.finding import Block, find_blocks
+from prunebench.blocks.removing import without_blocks
 from prunebench.errors import DamagedFileError, UserError, printable, reason
 from prunebench.plugins.model import Model
 from prunebench.plugins.options import split_name
@@ -43,11 +45,15 @@ class Origin(Frozen):
 
 
 class Saved(Frozen):
-    """What `widths.json` holds. kept: the original numbers of the remaining units, rising, by group."""
+    """What `widths.json` holds. kept: the original numbers of the remaining units, rising, by group.
+
+    blocks: names of the residual blocks that were removed. It is left out where there is none, as in earlier versions.
+    """
 
     schema_version: int = 1
     model: Origin | None
     kept: dict[Name, tuple[Count, ...]]
+    blocks: tuple[Name, ...] = ()
 
 
 def save(network: Network, folder: Path, model: Origin | None = None) -> None:
@@ -57,8 +63,9 @@ def save(network: Network, folder: Path, model: Origin | None = None) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     kept = {group: tuple(units.tolist()) for group, units in network.kept.items()}
-    saved = Saved(model=model, kept=kept)
-    (folder / WIDTHS).write_text(saved.model_dump_json(indent=1))
+    saved = Saved(model=model, kept=kept, blocks=tuple(sorted(network.blocks)))
+    left_out = None if network.blocks else {"blocks"}
+    (folder / WIDTHS).write_text(saved.model_dump_json(indent=1, exclude=left_out))
     save_file(_contiguous_on_cpu(network.model.state_dict()), folder / WEIGHTS)
     if network.gates:
         save_file(_contiguous_on_cpu(network.gates), folder / GATES)
@@ -81,7 +88,7 @@ def network_digest(network: Network) -> str:
     return digest.hexdigest()[:16]
 
 
-def load_into(model: nn.Module, table: Table, folder: Path) -> Network:
+def load_into(model: nn.Module, table: Table, folder: Path, blocks: Collection[Block] = ()) -> Network:
     """Rebuild a saved network from its dense model, which is not changed and whose weights do not matter.
 
     Widths, weights, buffers, gates, masks and pushed units come from the folder. Names, shapes and types must be the
@@ -89,14 +96,16 @@ def load_into(model: nn.Module, table: Table, folder: Path) -> Network:
 
     Raises `UserError` where the folder holds no network of this model.
     """
-    kept = _saved(folder).kept
+    saved, kept = _saved(folder), _saved(folder).kept
+    whole = _without(Network.dense(model, table), saved.blocks, blocks, folder)
+    table = whole.table
     if set(kept) != {group.name for group in table.groups}:
         cure = "load it into the model it is of"
         raise DamagedFileError(f"{folder}: does not fit the model: the coupled groups differ; {cure}")
     gone = {g.name: _removed_units(folder, g.name, g.units, kept[g.name]) for g in table.groups}
     if not (folder / WEIGHTS).exists():
         raise UserError(f"{folder}: {NOT_SAVED} (a rung is saved under save: all)")
-    network = remove(Network.dense(model, table), gone)
+    network = remove(whole, gone)
     tensors = _fitting(folder / WEIGHTS, network.model.state_dict())
     network.model.load_state_dict(_versioned(network.model, tensors))
     if (folder / GATES).exists():
@@ -110,6 +119,14 @@ def load_into(model: nn.Module, table: Table, folder: Path) -> Network:
         units = {group: torch.empty(count, dtype=torch.bool) for group, count in network.units.items()}
         network.pushed = dict(_fitting(folder / PUSHED, units, some=True))
     return network
+
+
+def _without(network: Network, gone: Collection[str], known: Collection[Block], folder: Path) -> Network:
+    """Remove the blocks that a saved network lacks; a network that lacks none is given as it is."""
+    blocks = {block.name: block for block in known}
+    if odd := [name for name in gone if name not in blocks]:
+        raise DamagedFileError(f"{folder}: does not fit the model: it has no block '{odd[0]}'")
+    return without_blocks(network, [blocks[name] for name in gone]) if gone else network
 
 
 def load(folder: Path | str, plugins: tuple[str, ...] = (), models: Collection[str] = ()) -> nn.Module:
@@ -137,8 +154,12 @@ def load_network(folder: Path | str, plugins: tuple[str, ...] = (), models: Coll
 
 def rebuild(folder: Path, model: Model) -> Network:
     """Load a network that a run saved, with the model that it is of; raises `UserError` as `load` does."""
-    dense = dense_network(_origin(folder), folder, model)
-    return load_into(dense.model, dense.table, folder)
+    origin = _origin(folder)
+    dense = dense_network(origin, folder, model)
+    blocks: tuple[Block, ...] = ()
+    if _saved(folder).blocks:
+        blocks = find_blocks(dense.model, torch.zeros(2, origin.channels, origin.size, origin.size))
+    return load_into(dense.model, dense.table, folder, blocks)
 
 
 def dense_network(origin: Origin, folder: Path, model: Model) -> Network:
@@ -155,8 +176,13 @@ def dense_network(origin: Origin, folder: Path, model: Model) -> Network:
     except Exception as error:  # the model's own code, called with sizes that do not suit it
         where = f"{origin.size} pixels"
         raise UserError(f"{folder}: '{origin.model}' cannot be built for {where}: {reason(error)}") from None
-    kept = _saved(folder).kept
-    groups = tuple(group for group in table.groups if group.name in kept)  # the run's check fixed the rest
+    saved = _saved(folder)
+    inside = tuple(f"{name}." for name in saved.blocks)
+    groups = tuple(
+        group
+        for group in table.groups
+        if group.name in saved.kept or (inside and all(layer.startswith(inside) for layer in group.producers))
+    )  # the run's check fixed the rest
     return Network.dense(dense, replace(table, groups=groups))
 
 

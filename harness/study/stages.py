@@ -215,4 +215,4 @@ _TRAINING = ("optimiser", "constant_rate")  # of every stage
 _CALIBRATION = ("calibration", "calibration_batch")
 # what decides the scores of a dense network
 SCORING = (*_DENSE, *_START, *_TRAINING, "weights", *_CALIBRATION, "coupled")
-_SELECTION = ("ranking", "normalise_scores", "coupled", "floor", "round_to", *_CALIBRATION)
+_SELECTION = ("units", "ranking", "normalise_scores", "coupled", "floor", "round_to", *_CALIBRATION)

@@ -1,12 +1,16 @@
-"""What pruning removes: whole units or single weights, behind one interface."""
+"""What pruning removes: whole units, single weights or residual blocks, behind one interface."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from prunebench.blocks.checking import removable_blocks
+from prunebench.blocks.counting import BlockCosts, block_costs
+from prunebench.blocks.finding import Block
+from prunebench.blocks.removing import without_blocks
 from prunebench.errors import UserError
 from prunebench.plugins.criterion import AnyCriterion
 from prunebench.plugins.expressions import Method
@@ -14,13 +18,15 @@ from prunebench.pruning.cost import CostModel, WeightCosts
 from prunebench.pruning.masks import KeptWeights, kept_weights, without
 from prunebench.pruning.network import Network, Table
 from prunebench.pruning.removal import remove
-from prunebench.pruning.selection import Pool, Rule
-from prunebench.records.names import Metric
+from prunebench.pruning.selection import Pool, Ranking, Rule
+from prunebench.records.names import RANDOM, Metric
 from prunebench.records.protocol import Protocol
 from prunebench.records.record import Cost
 from prunebench.scoring.layers import Batches
-from prunebench.scoring.score import score, score_weights
+from prunebench.scoring.score import score, score_layers, score_weights
 from prunebench.scoring.single_weights import for_units_only
+
+Blocks = tuple[tuple[Block, ...], BlockCosts]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +54,14 @@ class WholeUnits:
         """Return a narrower network."""
         return remove(network, gone)
 
+    def ruled(self, ranking: Ranking) -> Rule:
+        """Return the limits of a selection by a ranking."""
+        return replace(self.rule, ranking=ranking)
+
+    def widths(self, network: Network) -> dict[str, tuple[int, int]]:
+        """Return the output widths (dense, now) of every convolution and linear layer."""
+        return self.costs.widths(network.units)
+
     def record_fields(self, network: Network) -> dict[str, Any]:
         """Return cost and achieved keeps."""
         pruned: Cost = self.costs.cost(network.units)
@@ -68,6 +82,7 @@ class SingleWeights:
     """
 
     costs: WeightCosts
+    dense: CostModel
     rule: Rule = field(default_factory=lambda: Rule(floor=0.0))  # one weight of every layer stays
 
     def pool(self, network: Network) -> Pool:
@@ -88,6 +103,14 @@ class SingleWeights:
         """Return a copy with some weights zero and masked. gone: flat indices by layer."""
         return without(network, gone)
 
+    def ruled(self, ranking: Ranking) -> Rule:
+        """Return the limits of a selection by a ranking."""
+        return replace(self.rule, ranking=ranking)
+
+    def widths(self, network: Network) -> dict[str, tuple[int, int]]:
+        """Return the output widths (dense, now) of every convolution and linear layer, which stay."""
+        return self.dense.widths(network.units)
+
     def record_fields(self, network: Network) -> dict[str, Any]:
         """Return cost, achieved keeps, and the number of weights of every layer, (dense, remaining)."""
         now = {layer: len(kept) for layer, kept in kept_weights(network).items()}
@@ -95,7 +118,64 @@ class SingleWeights:
         return {"pruned": self.costs.cost(now), "keep": self.costs.shares(now), "weights": weights}
 
 
-Structure = WholeUnits | SingleWeights
+@dataclass(frozen=True, eq=False)
+class WholeBlocks:
+    """Residual blocks with an identity bypass, each as one unit of a group of its own.
+
+    A block's score is the sum of the scores of all units of its layers, each layer scored by itself. `random` draws
+    once for a block. Blocks are ranked by score, also under `local`, since shares of single blocks mean nothing.
+    """
+
+    blocks: tuple[Block, ...]
+    costs: BlockCosts
+    dense: CostModel
+    rule: Rule = field(default_factory=lambda: Rule(floor=0.0, vanish=True))
+
+    def pool(self, network: Network) -> Pool:
+        """Return the remaining blocks."""
+        one, none = torch.zeros(1, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
+        return KeptWeights({block.name: none if block.name in network.blocks else one for block in self.blocks})
+
+    def score(
+        self, criterion: AnyCriterion, network: Network, batches: Batches, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Score the remaining blocks: (1,) by block, (0,) for a removed one."""
+        left = [block for block in self.blocks if block.name not in network.blocks]
+        scores = {block.name: torch.zeros(0) for block in self.blocks}
+        if criterion.name == RANDOM:
+            return scores | {block.name: torch.rand(1, generator=generator) for block in left}
+        by_layer = score_layers(criterion, network, batches, generator)
+        for block in left:
+            parts = [by_layer[layer].double().sum() for layer in block.layers if layer in by_layer]
+            scores[block.name] = torch.stack(parts).sum().reshape(1).cpu()
+        return scores
+
+    def ranked(self, network: Network) -> Network:
+        """Return the network itself: a regulariser sees every unit."""
+        return network
+
+    def remove(self, network: Network, gone: Mapping[str, Tensor]) -> Network:
+        """Return a network without some blocks."""
+        names = {name for name, units in gone.items() if len(units)}
+        return without_blocks(network, [block for block in self.blocks if block.name in names])
+
+    def ruled(self, ranking: Ranking) -> Rule:
+        """Return the limits of a selection by a ranking."""
+        return replace(self.rule, ranking=Ranking("global") if ranking.name == "local" else ranking)
+
+    def widths(self, network: Network) -> dict[str, tuple[int, int]]:
+        """Return the output widths (dense, now) of every convolution and linear layer; 0 in removed blocks."""
+        dense, there = self.dense.widths(self.dense.counts), network.table.positions
+        return {layer: (width, width if layer in there else 0) for layer, (width, _) in dense.items()}
+
+    def record_fields(self, network: Network) -> dict[str, Any]:
+        """Return cost, achieved keeps, and the names of the removed blocks."""
+        there = {block.name: int(block.name not in network.blocks) for block in self.blocks}
+        gone = tuple(name for name, stays in there.items() if not stays)
+        return {"pruned": self.costs.cost(there), "keep": self.costs.shares(there), "blocks": gone}
+
+
+Structure = WholeUnits | SingleWeights | WholeBlocks
 
 
 def rule_of(table: Table, protocol: Protocol) -> Rule:
@@ -104,11 +184,53 @@ def rule_of(table: Table, protocol: Protocol) -> Rule:
     return Rule(floor=protocol.floor, round_to=protocol.round_to, skip=frozenset() if protocol.coupled else coupled)
 
 
-def structure_of(table: Table, costs: CostModel, protocol: Protocol, metric: Metric) -> Structure:
-    """Return single weights for a budget of `weights`, else whole units. costs: of the dense network."""
+def structure_of(
+    table: Table, costs: CostModel, protocol: Protocol, metric: Metric, blocks: Blocks | None = None
+) -> Structure:
+    """Return what is removed: blocks where they are given, single weights for a budget of `weights`, else whole units.
+
+    costs: of the dense network.
+    """
+    if blocks is not None:
+        return WholeBlocks(*blocks, costs)
     if metric == "weights":
-        return SingleWeights(WeightCosts(costs.dense, costs.weight_counts))
+        return SingleWeights(WeightCosts(costs.dense, costs.weight_counts), costs)
     return WholeUnits(costs, rule_of(table, protocol))
+
+
+def blocks_of(protocol: Protocol, model: nn.Module, table: Table, pictures: Tensor, name: str) -> Blocks | None:
+    """Find the blocks of a dense network and their costs where a protocol removes blocks; else None.
+
+    name: how errors call the network. Raises `UserError` for a network without blocks.
+    """
+    if protocol.units != "blocks":
+        return None
+    found = removable_blocks(model, table, pictures, name)
+    return found, block_costs(model, table, found)
+
+
+def check_for_blocks(protocol: Protocol, metric: Metric, methods: Iterable[Method]) -> None:
+    """Raise `UserError` for options and criteria that make no sense for whole blocks."""
+    what = "whole blocks are removed"
+    if metric == "weights":
+        raise UserError(f"--keep weights: {what}, not single weights; give macs or params, or leave --units out")
+    if metric == "units":
+        raise UserError(f"--keep units: {what}, but the units of a residual stream stay; give macs or params")
+    if protocol.ranking in ("published", "per-memory"):
+        raise UserError(f"--ranking {protocol.ranking}: {what}, and this ranking is for units; give local or per-cost")
+    if protocol.repair in ("bias", "least-squares"):
+        raise UserError(f"--repair {protocol.repair}: {what}, and this is for readers of units; give batchnorm")
+    more = {"normalise_scores": "--normalise-scores"}
+    for name, option in (_UNIT_OPTIONS | more).items():
+        if getattr(protocol, name) != Protocol.model_fields[name].default:
+            raise UserError(f"{option}: {what}, but {option} is for units; leave {option} out")
+    for method in methods:
+        if method.kind == "shuffle":
+            raise UserError(
+                f"'{method.name}': {what}, which cannot be shuffled within a layer; compare with `{RANDOM}`"
+            )
+        if method.before is not None or method.after is not None:
+            raise UserError(f"'{method.name}': {what}, and its regulariser is for units; leave it out")
 
 
 def check_for_weights(protocol: Protocol, methods: Iterable[Method]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from prunebench.blocks.finding import Block
 from prunebench.checkpoints.loading import checkpoint_digest, load_checkpoint
 from prunebench.data.loaded import IMAGENET_MOMENTS, Loaded
 from prunebench.data.pictures import Pictures
@@ -26,7 +27,7 @@ from prunebench.pruning.selection import Rule
 from prunebench.records.names import Metric
 from prunebench.records.protocol import Protocol
 from prunebench.seeding import seeded
-from prunebench.study.structure import Structure, rule_of, structure_of
+from prunebench.study.structure import Blocks, Structure, blocks_of, rule_of, structure_of
 from prunebench.training.memory_format import in_format, working_format
 
 
@@ -34,10 +35,11 @@ from prunebench.training.memory_format import in_format, working_format
 class Task:
     """A dataset with a model, ready for a run.
 
-    costs: of the dense network's parts. protocol: with the model family's defaults filled in. checkpoint: the file
-    that dense networks start from; the protocol holds the file's name and digest. notes: what the user should know of
-    data and checkpoint. memory_format: of networks and batches. fault: why the network cannot be trained, "" if it can;
-    its cells fail, other networks are not held up.
+    costs: of the dense network's parts. blocks: its residual blocks and their costs, where the protocol removes blocks.
+    protocol: with the model family's defaults filled in. checkpoint: the file that dense networks start from; the
+    protocol holds the file's name and digest. notes: what the user should know of data and checkpoint. memory_format:
+    of networks and batches. fault: why the network cannot be trained, "" if it can; its cells fail, other networks are
+    not held up.
     """
 
     dataset_label: str
@@ -52,6 +54,7 @@ class Task:
     notes: tuple[str, ...] = ()
     memory_format: torch.memory_format = torch.channels_last
     fault: str = ""
+    blocks: Blocks | None = None
 
     @property
     def shape(self) -> dict[str, int]:
@@ -65,8 +68,13 @@ class Task:
         return rule_of(self.table, self.protocol)
 
     def structure(self, metric: Metric) -> Structure:
-        """Return single weights for a budget of `weights`, else whole units."""
-        return structure_of(self.table, self.costs, self.protocol, metric)
+        """Return what is removed: blocks, single weights or whole units."""
+        return structure_of(self.table, self.costs, self.protocol, metric, self.blocks)
+
+    @property
+    def found_blocks(self) -> tuple[Block, ...]:
+        """Blocks that may have been removed from a saved network."""
+        return self.blocks[0] if self.blocks else ()
 
     def data(self, seed: int, device: torch.device) -> BlockData:
         """Draw a block's splits."""
@@ -146,6 +154,7 @@ def make_task(
         table, memory_format, fault = prepared(
             f"model '{model.label}'", lambda: _analysed(network, example, model.label, loaded)
         )
+        blocks = blocks_of(protocol, network, table, example, f"'{model.label}'")
     notes = loaded.notes
     if checkpoint is not None:  # refuses a checkpoint that does not fit, before any training
         new = model.classifier(network) if protocol.frozen_epochs else ()
@@ -163,6 +172,7 @@ def make_task(
         notes=notes,
         memory_format=memory_format,
         fault=fault,
+        blocks=blocks,
     )
 
 

@@ -150,7 +150,7 @@ class Trajectory:
         folder = self.store.stage(stage.key)
         try:
             with in_a_cell(DamagedFileError):
-                network = load_into(self.task.shell(), self.task.table, folder)
+                network = load_into(self.task.shell(), self.task.table, folder, self.task.found_blocks)
         except DamagedFileError as error:
             self.store.set_aside(folder, error)
             return None
@@ -170,6 +170,8 @@ class Trajectory:
         curve = self._new_classifier(network) if stage.kind == "dense" else []
         ranked = self.structure.ranked(network)
         trained = train(ranked, self.data, self._settings(stage), self._regulariser(stage), self.tick)
+        if stage.trial and stage.kind in ("dense", "point") and not stage.epochs:
+            curve = [self._untrained(stage, network)]
         if stage.kind == "sparse" and trained.pushed:  # only cuts after it can follow the choice
             network.pushed = trained.pushed
             fields["pushed"] = sum(int(chosen.sum()) for chosen in trained.pushed.values())
@@ -190,6 +192,11 @@ class Trajectory:
         )
         self._store(stage, network, facts)
         return network
+
+    def _untrained(self, stage: Stage, network: Network) -> Epoch:
+        """Measure a network that no epoch trains on validation pictures, since a trial has no other accuracy."""
+        found = evaluate(network.model, self.data.validation)
+        return Epoch(stage=stage.label, epoch=0, rate=0.0, loss=found.mean_loss, validation=found.accuracy)
 
     def _store(self, stage: Stage, network: Network, facts: StageFacts) -> None:
         loaded = self.task.loaded
@@ -315,7 +322,7 @@ class Trajectory:
                 "pushed": pushed_units(list(facts.values()), network),
                 "evidence": tuple(getattr(self.method.score, "evidence", ())),
                 "dense": self.task.costs.dense,
-                "widths": self.task.costs.widths(network.units),
+                "widths": self.structure.widths(network),
                 "strength": (self.method.of or self.method).strength,
                 "network": stage.key,
                 "environment": environment(facts, reused, str(self.device)).model_copy(update={"steps": steps}),

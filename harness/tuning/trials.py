@@ -54,10 +54,13 @@ class Trial:
         return f"{self.keep} {100 * self.validation:.2f} % of the validation pictures"
 
 
-def run_trials(grids: Sequence[Grid], progress: Progress, apart: Container[str]) -> list[list[Trial]]:
+def run_trials(
+    grids: Sequence[Grid], progress: Progress, apart: Container[str], more: bool = False
+) -> list[list[Trial]]:
     """Run the trials of several grids of one results folder. Returns the trials of each grid.
 
-    apart: kinds of stages that trials do not share with runs. Their networks are deleted after the last trial.
+    apart: kinds of stages that trials do not share with runs. Their networks are deleted after the last trial. more:
+    whether trials at other keeps follow, which need the networks of sparse training again.
     """
     progress.begin(sum(len(grid.jobs) for grid in grids))
     store = Store(grids[0].spec.results)
@@ -66,7 +69,7 @@ def run_trials(grids: Sequence[Grid], progress: Progress, apart: Container[str])
     with store.trying():
         work = Work(partial(run_trial_job, apart=apart), partial(_stages, apart=apart))
         found = [[one for _, trials in work_off(grid, progress, work) for one in trials] for grid in grids]
-        for grid in grids:
+        for grid in () if more else grids:
             for job in grid.jobs:
                 _forget(make_trajectory(grid.spec, store, job), grid.spec, apart)
     store.forget_trials()
@@ -97,6 +100,8 @@ def _trial(trajectory: Trajectory, job: Job, keep: Keep, apart: Container[str]) 
     except (Exception, SystemExit) as error:  # an error in a plugin fails this trial alone
         log.debug("traceback of the failed trial", exc_info=True)
         return Trial(job, str(keep), reason=reason(error))
+    if not last.curve:  # written by a version that did not measure untrained networks
+        return Trial(job, str(keep), reason=f"stage {point.key} holds no validation accuracy; give another --results")
     sparse = next((one.sparse for one in reversed(facts.values()) if one.sparse), None)
     return Trial(
         job,

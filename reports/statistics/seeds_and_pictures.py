@@ -24,11 +24,11 @@ class Crossed:
     pictures_share: float | None = None
 
 
-def crossed_interval(values: NDArray[Any]) -> Crossed:
+def crossed_interval(values: NDArray[Any], level: float = LEVEL) -> Crossed:
     """Interval of the mean over seeds and test pictures, both taken as drawn at random.
 
     values: (seeds, pictures), finite, every seed on the same pictures. For a comparison of two methods they are the
-    differences of 'classified right': -1, 0 or 1.
+    differences of 'classified right': -1, 0 or 1. level: of the two-sided interval.
 
     The variance is that of the crossed (pigeonhole) bootstrap, which resamples seeds and pictures independently (Owen
     2007), made unbiased. For a mean the variance has a closed form, so nothing is drawn: the two-way random-effects
@@ -49,13 +49,15 @@ def crossed_interval(values: NDArray[Any]) -> Crossed:
     by_picture = x.mean(axis=0) - mean
     of_pictures = float(by_picture @ by_picture) / (pictures - 1) / pictures
     if seeds == 1:
-        half, share = _half_width(of_pictures, pictures - 1.0), 1.0
+        half, share = _half_width(of_pictures, pictures - 1.0, level), 1.0
     else:
-        half, share = _two_way(x - mean, by_picture, of_pictures)
+        half, share = _two_way(x - mean, by_picture, of_pictures, level)
     return Crossed(mean, mean - half, mean + half, share)
 
 
-def _two_way(centred: NDArray[np.float64], by_picture: NDArray[np.float64], of_pictures: float) -> tuple[float, float]:
+def _two_way(
+    centred: NDArray[np.float64], by_picture: NDArray[np.float64], of_pictures: float, level: float
+) -> tuple[float, float]:
     """Give half the interval's width, and the pictures' share of the mean's variance."""
     seeds, pictures = centred.shape
     by_seed = centred.mean(axis=1)
@@ -66,9 +68,9 @@ def _two_way(centred: NDArray[np.float64], by_picture: NDArray[np.float64], of_p
     if variance == 0:
         return 0.0, 0.0
     squares = of_seeds**2 / (seeds - 1) + of_pictures**2 / (pictures - 1) + of_both**2 / ((seeds - 1) * (pictures - 1))
-    half = max(_half_width(variance, variance**2 / squares), _half_width(of_seeds, seeds - 1.0))
+    half = max(_half_width(variance, variance**2 / squares, level), _half_width(of_seeds, seeds - 1.0, level))
     return half, max(of_pictures - of_both, 0.0) / variance
 
 
-def _half_width(variance: float, freedom: float) -> float:
-    return float(special.stdtrit(freedom, (1 + LEVEL) / 2) * variance**0.5)
+def _half_width(variance: float, freedom: float, level: float) -> float:
+    return float(special.stdtrit(freedom, (1 + level) / 2) * variance**0.5)

@@ -3,19 +3,23 @@ from collections import Counter
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from prunebench.blocks.counting import BlockCosts
 from prunebench.errors import CellError, UserError
 from prunebench.models.resnet import RESNET20
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.cost import CostModel, costs
+from prunebench.pruning.masks import KeptWeights
 from prunebench.pruning.network import Network
 from prunebench.pruning.removal import remove
 from prunebench.pruning.selection import Lot, Ranking, Rule, Selection, lowest, random_like, select
 from prunebench.records.budget import Keep
 from prunebench.records.names import ScoreRanking
+from prunebench.records.record import Cost
 from prunebench.seeding import generator
 
 RULES = [
@@ -287,3 +291,28 @@ def test_random_like_has_the_widths_and_draws_from_its_generator(resnet: tuple[N
     )
     with pytest.raises(ValueError, match="cannot keep 17"):
         random_like({"conv1": 17}, network, torch.Generator())
+
+
+@pytest.mark.parametrize("ranking", ["global", "per-cost"])
+def test_groups_that_may_vanish_go_in_the_order_of_their_scores(ranking: ScoreRanking) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        macs = dict(zip("abcdef", rng.integers(1, 100, 6).tolist(), strict=True))
+        parts = {name: {"macs": n, "params": 0, "units": 0, "bytes": 0} for name, n in macs.items()}
+        costs = BlockCosts(Cost(macs=sum(macs.values()) + 50, params=1, units=6, bytes=1), parts)
+        scores = {name: torch.rand(1) for name in macs}
+        pool = KeptWeights({name: torch.zeros(1, dtype=torch.int64) for name in macs})
+        keep = float(rng.uniform(0.3, 1.0))
+        rule = Rule(Ranking(ranking), floor=0.0, vanish=True)
+        worth = {name: float(scores[name]) / (macs[name] if ranking == "per-cost" else 1) for name in macs}
+        gone: list[str] = []
+        for name in sorted(macs, key=worth.__getitem__):
+            if costs.dense.macs - sum(macs[one] for one in gone) <= keep * costs.dense.macs:
+                break
+            gone.append(name)
+        if costs.dense.macs - sum(macs[one] for one in gone) > keep * costs.dense.macs:
+            with pytest.raises(UserError, match="what is no block leaves at least"):
+                select(scores, pool, costs, Keep("macs", keep), rule)
+            continue
+        found = select(scores, pool, costs, Keep("macs", keep), rule)
+        assert sorted(found.remove) == sorted(gone) and found.floors == ()
