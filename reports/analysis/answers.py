@@ -59,7 +59,7 @@ def find_answers(summary: pd.DataFrame, differences: pd.DataFrame) -> list[Answe
     answers = []
     for values, part in summary.groupby(PANEL_COLUMNS, sort=False):
         rows = _against_baseline(differences, values)
-        found = [_answer(values, float(keep), rows, of_keep) for keep, of_keep in part.groupby("keep", sort=False)]
+        found = [_answer(values, float(str(keep)), rows, of_keep) for keep, of_keep in part.groupby("keep", sort=False)]
         first = max(found, key=lambda one: (len(one.better) + len(one.worse), -one.keep))
         answers.append(replace(first, others=tuple(one for one in found if one is not first)))
     return answers

@@ -70,7 +70,7 @@ def _caption(task: str, setting: Setting, continued: bool) -> Iterator[Message]:
 
 def _points(summary: pd.DataFrame) -> Points:
     keys = [*PANEL_COLUMNS, "keep", "criterion"]
-    return {tuple(row[name] for name in keys): row for row in summary.to_dict("records")}  # type: ignore[misc]
+    return {tuple(row[name] for name in keys): row for row in summary.to_dict("records")}
 
 
 def _line(answer: Answer, points: Points, demonstration: bool) -> Line:
