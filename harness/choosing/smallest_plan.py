@@ -82,7 +82,8 @@ def describe_search(spec: Spec) -> str:
 def _rows(paths: Sequence[Steps]) -> list[list[str]]:
     """Describe the steps of a search, each with the keeps that its earlier steps may lead to."""
     rows = []
-    for number, (_, criteria, seeds) in enumerate(max(map(list, paths), key=len)):
+    longest: Steps = sorted(paths, key=lambda path: len(path))[-1]
+    for number, (_, criteria, seeds) in enumerate(longest):
         keeps = dict.fromkeys(f"{path[number][0]:g}" for path in paths if len(path) > number)
         used = seeds_of(criteria)
         cells = (f"{used[0]}-{used[-1]}", str(criteria * seeds), "validation")
