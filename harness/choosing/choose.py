@@ -76,8 +76,8 @@ def choose(
             confirmed to lie above it.
 
     Raises:
-        UserError: the spec has several tasks, keeps no networks, or names controls; the budget is too small; the
-            language is not there; a keep or a budget is given beside `at_least`; all fail.
+        UserError: the spec has several tasks, keeps no networks, or names controls. The budget is too small, the
+            language is not there, or all fail. A keep or a budget is given beside `at_least`.
 
     >>> import logging, tempfile
     >>> logging.disable()

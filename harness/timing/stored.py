@@ -7,15 +7,15 @@ from pathlib import Path
 
 import torch
 
+from prunebench.blocks.finding import find_blocks
 from prunebench.errors import UserError, reason
 from prunebench.plugins.model import Model
 from prunebench.pruning.network import Network
-from prunebench.pruning.removal import remove
 from prunebench.records.latency import Latency
 from prunebench.records.record import Record
 from prunebench.study.networks import Origin, allowed_model, dense_network, read_origin
 from prunebench.timing.latency import Call
-from prunebench.timing.timer import Stopwatch, units_of
+from prunebench.timing.timer import Stopwatch, as_recorded
 
 log = logging.getLogger("prunebench")
 
@@ -89,8 +89,8 @@ class _Timing:
             network.model.to(watch.device)
             self.dense = origin, network, watch.runner(network.model, _picture(origin))
         _, network, call = self.dense
-        excess = {g.name: torch.arange(units_of(g, record), g.units) for g in network.table.groups}
-        return watch.measure(call, watch.runner(remove(network, excess).model, _picture(origin)), record)
+        blocks = find_blocks(network.model, torch.zeros(2, *_picture(origin))) if record.blocks else ()
+        return watch.measure(call, watch.runner(as_recorded(network, record, blocks).model, _picture(origin)), record)
 
 
 def _fault(record: Record, error: Exception) -> str:

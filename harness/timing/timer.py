@@ -1,13 +1,15 @@
 """Times points against their dense networks, and stores the latencies apart from the records."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 
 import torch
 from torch import nn
 
-from prunebench.pruning.network import Group
+from prunebench.blocks.finding import Block
+from prunebench.blocks.removing import without_blocks
+from prunebench.pruning.network import Group, Network
 from prunebench.pruning.removal import remove
 from prunebench.records.files import TimingFile, read_file
 from prunebench.records.latency import Latency
@@ -90,8 +92,7 @@ class Timer(Stopwatch):
         """Return a call that runs a new network of the record's widths; its weights do not affect the time."""
         ready = prepare_task(self.spec, job.dataset, job.model)
         network = ready.fresh(0, self.device)
-        excess = {group.name: torch.arange(units_of(group, record), group.units) for group in ready.table.groups}
-        return self.runner(remove(network, excess).model, ready.loaded.shape)
+        return self.runner(as_recorded(network, record, ready.found_blocks).model, ready.loaded.shape)
 
     def scoring(self, job: Job) -> Call:
         """Return a call that scores a new dense network; its weights do not affect the time."""
@@ -100,6 +101,14 @@ class Timer(Stopwatch):
         criterion, network = method.score, ready.fresh(job.seed, self.device)
         batches = ready.data(job.seed, self.device).calibration.batches(ready.protocol.calibration_batch)
         return synchronised(lambda: score(criterion, network, batches, generator(job.seed, "timing")), self.device)
+
+
+def as_recorded(network: Network, record: Record, blocks: Collection[Block] = ()) -> Network:
+    """Cut a dense network to the shape of a record's network. blocks: of the dense network, if some are gone."""
+    if record.blocks:
+        return without_blocks(network, [block for block in blocks if block.name in record.blocks])
+    excess = {group.name: torch.arange(units_of(group, record), group.units) for group in network.table.groups}
+    return remove(network, excess)
 
 
 def units_of(group: Group, record: Record) -> int:

@@ -8,10 +8,13 @@ import torch
 from torch import nn
 
 from prunebench import load
+from prunebench.blocks.finding import find_blocks
 from prunebench.errors import UserError
+from prunebench.pruning.cost import count
 from prunebench.records.record import Record
 from prunebench.study.grid import make_grid
-from prunebench.study.networks import load_network
+from prunebench.study.networks import allowed_model, dense_network, load_network, read_origin
+from prunebench.timing.timer import as_recorded
 
 Make = Callable[..., Any]
 NET = """
@@ -80,6 +83,17 @@ def test_saved_networks_are_rebuilt(made: Any) -> None:
     assert load_network(stage, models=[record.cell.model]).blocks == set(record.blocks)
     with torch.no_grad():
         assert network(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
+
+
+def test_networks_without_blocks_are_timed_as_they_are(made: Any) -> None:
+    record: Record = made.records["taylor", 0.35]
+    stage = made.spec.results / "stages" / record.network
+    wanted = load_network(stage, models=[record.cell.model])
+    dense = dense_network(
+        read_origin(stage), stage, allowed_model(record.cell.model, stage, models=[record.cell.model])
+    )
+    found = as_recorded(dense, record, find_blocks(dense.model, torch.zeros(2, 1, 8, 8)))
+    assert count(found) == count(wanted) and found.blocks == wanted.blocks
 
 
 def test_a_finished_run_computes_nothing_and_other_units_have_other_keys(
