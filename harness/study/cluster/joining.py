@@ -28,7 +28,6 @@ def joined(spec: Spec) -> Iterator[Any]:
     Raises `UserError` where Ray is not installed, no cluster answers, or none of its machines has room for a worker.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # on a busy machine, 30 are too few
     ray = _ray()
     before = ray.is_initialized()
     if not before:

@@ -35,7 +35,6 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    monkeypatch.setenv("RAY_raylet_start_wait_time_s", "120")  # on a busy machine, 30 are too few
     made = Cluster(initialize_head=True, head_node_args={**ROOM, "include_dashboard": False})
     made.second = made.add_node(**ROOM)
     yield made
