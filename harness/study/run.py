@@ -92,6 +92,8 @@ def _in_turn(grid: Grid, progress: Progress, work: Work[R], apart: bool) -> Iter
 
 def _by_others(grid: Grid, progress: Progress, work: Work[R]) -> Iterator[tuple[Job, list[R]]]:
     """Work every job in worker processes, or on a cluster."""
+    if not grid.jobs:
+        return iter(())
     if grid.spec.engine == "ray":
         from prunebench.study.cluster.fleet import on_ray
 

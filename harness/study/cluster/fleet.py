@@ -31,8 +31,6 @@ _WAIT = 60  # seconds without any worker, after which the log says so
 
 def on_ray(grid: Grid, work: Work[R]) -> Iterator[tuple[Job, list[R]]]:
     """Work the jobs of a grid on a Ray cluster. Yields each finished job with its results, which are in the store."""
-    if not grid.jobs:
-        return
     with joined(grid.spec) as ray:
         fleet = Fleet(ray, grid, work)
         try:

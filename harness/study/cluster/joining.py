@@ -56,12 +56,15 @@ def _join(ray: Any, spec: Spec) -> None:
     quiet = {"log_to_driver": False, "configure_logging": False, "logging_level": logging.ERROR}
     if spec.address in _LOCAL:
         number = max(cores(), spec.workers * spec.threads)
-        ray.init(address="local", num_cpus=number, include_dashboard=False, **quiet)
+        try:
+            ray.init(address="local", num_cpus=number, include_dashboard=False, **quiet)
+        except Exception as error:  # Ray raises no kind of its own, such as on a machine that is too busy
+            raise UserError(f"--engine ray: Ray did not start: {' '.join(str(error).split())[:200]}") from None
         return
     _check_answers(spec.address)
     try:
         ray.init(address=spec.address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+    except Exception as error:
         raise _unreachable(spec.address, str(error)) from None
 
 
