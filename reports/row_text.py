@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prunebench.reports.analysis.crossed import CRITERION, RANKING
-from prunebench.reports.analysis.decomposition import INTERACTIONS, RESIDUAL, SEED
+from prunebench.reports.analysis.decomposition import HIGHER, RESIDUAL, SEED, TIMES
 from prunebench.reports.analysis.verdicts import BETTER, NO_PAIRS, OPEN, OTHER_BUDGET, TIED, TOO_FEW, WORSE
 from prunebench.reports.formatting import is_missing, signed_interval
 from prunebench.reports.language.message import Message, joined, marked, say, say_many
@@ -26,7 +26,7 @@ SOURCES = {
     RANKING: say("ranking"),
     "repair": say("repair"),
     "finetune_epochs": say("fine-tuning"),
-    INTERACTIONS: say("interactions"),
+    HIGHER: say("higher interactions"),
     SEED: say("seed"),
     RESIDUAL: say("residual"),
 }
@@ -99,9 +99,14 @@ def keep_of_metric(row: Mapping[Any, Any]) -> Message:
 def source_name(source: str) -> str:
     """Name a source of variance; options without a word of their own stand as they are asked for.
 
-    >>> source_name("finetune_epochs"), source_name("rung_epochs, rung_step")
-    ('fine-tuning', '--rung-epochs, --rung-step')
+    >>> source_name("finetune_epochs x repair"), source_name("rung_epochs, rung_step")
+    ('fine-tuning x repair', '--rung-epochs, --rung-step')
     """
     if source in SOURCES:
         return SOURCES[source]
-    return joined(SOURCES.get(name) or f"--{name.replace('_', '-')}" for name in source.split(", "))
+    parts = [joined(map(_choice, part.split(", "))) for part in source.split(TIMES)]
+    return joined(parts, TIMES)
+
+
+def _choice(name: str) -> str:
+    return SOURCES.get(name) or f"--{name.replace('_', '-')}"

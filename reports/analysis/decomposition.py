@@ -11,14 +11,15 @@ from prunebench.reports.analysis.crossed import Design
 from prunebench.reports.statistics.intervals import t_interval
 from prunebench.reports.statistics.variance import Decomposition, decompose_variance
 
-INTERACTIONS, SEED, RESIDUAL = "interactions", "seed", "residual"
+HIGHER, SEED, RESIDUAL = "higher", "seed", "residual"
+TIMES = " x "  # between two factors that act together
 PLACE = ["task", "metric", "keep"]
 SHARES = [*PLACE, "source", "levels", "n", "share", "low", "high", "beyond_noise"]
 CHOICES = [*PLACE, "choices", "n", "accuracy", "accuracy_half", "best", "spread", "spread_half", "over_random"]
 
 
 def decomposition_table(designs: Sequence[Design]) -> pd.DataFrame:
-    """One row per design and source of variance: each factor, all interactions of factors, the seeds, the residual.
+    """One row per design and source of variance: factors, pairs, all higher interactions, the seeds, the residual.
 
     share: of the sum of squared deviations, a fraction. low, high: its extremes when any one seed is left out; missing
     with fewer than three seeds. beyond_noise: the share less what a source that does nothing has on average, at least
@@ -60,11 +61,20 @@ def _shares(found: Decomposition, design: Design) -> dict[str, tuple[float, floa
     """Give the share of each source, and the share that noise does not explain."""
     shares: dict[str, tuple[float, float]] = {}
     for source in found.sources:
-        name = design.factors[source.axes[0]] if len(source.axes) == 1 else INTERACTIONS if source.axes else SEED
+        name = _source(tuple(design.factors[axis] for axis in source.axes))
         share, beyond = shares.get(name, (0.0, 0.0))
         more = max(0.0, source.squares - source.noise)
         shares[name] = share + source.squares / found.total, beyond + more / found.total
     return shares | {RESIDUAL: (found.residual / found.total, np.nan)}
+
+
+def _source(factors: tuple[str, ...]) -> str:
+    """Name what acts: nothing but the seeds, a factor, a pair, or more.
+
+    >>> _source(("criterion", "repair")), _source(())
+    ('criterion x repair', 'seed')
+    """
+    return SEED if not factors else TIMES.join(factors) if len(factors) < 3 else HIGHER
 
 
 def _choice_rows(design: Design) -> Iterator[dict[str, Any]]:

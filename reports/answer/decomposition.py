@@ -8,7 +8,14 @@ import pandas as pd
 from prunebench.reports.analysis.crossed import CRITERION
 from prunebench.reports.analysis.decomposition import PLACE, RESIDUAL, SEED
 from prunebench.reports.document import Items, Section, Table, Text
-from prunebench.reports.formatting import MISSING, accuracy_with_half, is_missing, mean_with_half, share, signed_points
+from prunebench.reports.formatting import (
+    MISSING,
+    accuracy_with_half,
+    is_missing,
+    mean_with_half,
+    percent,
+    signed_points,
+)
 from prunebench.reports.language.message import joined, say
 from prunebench.reports.row_text import keep_of_metric, source_name
 
@@ -89,7 +96,7 @@ def _choice_row(row: dict[Any, Any]) -> tuple[str, ...]:
 
 
 def _percent(fraction: float) -> str:
-    return share(round(fraction, 3))
+    return percent(fraction, 1)
 
 
 def _range(row: dict[Any, Any]) -> str:

@@ -19,7 +19,7 @@ from prunebench.reports.figures.marks import (
     texts,
     x_axis,
 )
-from prunebench.reports.formatting import is_missing, share
+from prunebench.reports.formatting import is_missing, percent
 from prunebench.reports.language.message import joined, say
 from prunebench.reports.row_text import keep_of_metric, source_name
 
@@ -66,7 +66,7 @@ def _chart(rows: Sequence[dict[Any, Any]], several: bool) -> Spec:
 
 def _bar(row: dict[Any, Any], top: float) -> dict[str, Any]:
     luck = row["source"] in (SEED, RESIDUAL)
-    name, told = source_name(row["source"]), share(round(row["share"], 3))
+    name, told = source_name(row["source"]), percent(row["share"], 1)
     words = describe(row["source"], joined((name, told)))
     place = {"head": top + 8, "py": top + 17, "py2": top + 17 + BAR}
     ends = {side: None if is_missing(row[side]) else 100 * row[side] for side in ("low", "high")}

@@ -23,7 +23,7 @@ def test_the_section_names_the_largest_share_first_and_always_the_criterion(make
     sentences, _, choices, shares = section.blocks
     assert isinstance(sentences, Items) and isinstance(choices, Table) and isinstance(shares, Table)
     assert sentences.lines == (
-        "mnist x lenet5, keep 0.5 MACs: of the variance of the accuracy, ranking 100 %, criterion 0 %. "
+        "mnist x lenet5, keep 0.5 MACs: of the variance of the accuracy, ranking 100.0 %, criterion 0.0 %. "
         "Crossed: 2 x criterion, 2 x ranking and 2 seeds.",
     )
     assert [row[2] for row in choices.rows] == ["ranking = global", "ranking = local"]
@@ -31,7 +31,7 @@ def test_the_section_names_the_largest_share_first_and_always_the_criterion(make
     assert [row[2:4] for row in shares.rows] == [
         ("criterion", "2"),
         ("ranking", "2"),
-        ("interactions", "n/a"),
+        ("criterion x ranking", "n/a"),
         ("seed", "n/a"),
         ("residual", "n/a"),
     ]
@@ -44,4 +44,4 @@ def test_a_report_without_a_crossed_design_says_nothing(make: SimpleNamespace) -
 
 def test_options_keep_their_names(make: SimpleNamespace) -> None:
     assert source_name("repair") == "repair"
-    assert source_name("finetune_epochs, rung") == "fine-tuning, --rung"
+    assert source_name("finetune_epochs, rung x repair") == "fine-tuning, --rung x repair"

@@ -23,7 +23,7 @@ def test_each_keep_has_a_chart_and_each_source_a_bar() -> None:
     assert [chart["title"]["text"] for _, chart in drawing.charts] == ["keep 0.5 MACs", "keep 0.25 MACs"]
     bars, ranges = (drawing.charts[0][1]["layer"][number]["data"]["values"] for number in (1, 2))
     assert [bar["x"] for bar in bars] == pytest.approx([10, 90])
-    assert [bar["words"] for bar in bars] == ["criterion|criterion, 10 %", "seed|seed, 90 %"]
+    assert [bar["words"] for bar in bars] == ["criterion|criterion, 10.0 %", "seed|seed, 90.0 %"]
     assert bars[0]["colour"] != bars[1]["colour"]
     assert [bar["low"] for bar in ranges] == [5, 5] and [bar["high"] for bar in ranges] == [20, 20]
 
