@@ -16,9 +16,10 @@ class Text:
 
 @dataclass(frozen=True)
 class Items:
-    """A list of lines."""
+    """A list of lines. task: whose results the lines tell, empty for those of all."""
 
     lines: tuple[str, ...]
+    task: str = ""
 
 
 @dataclass(frozen=True)

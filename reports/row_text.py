@@ -14,9 +14,9 @@ from prunebench.reports.statistics.intervals import Interval
 VERDICTS = {
     BETTER: say("better"),
     WORSE: say("worse"),
-    OPEN: say("not told apart"),
+    OPEN: say("undecided"),
     TOO_FEW: say("too few seeds"),
-    TIED: say("too many ties"),
+    TIED: say("undecided: too many ties"),
     OTHER_BUDGET: say("different budgets"),
     NO_PAIRS: say("no shared seed"),
 }

@@ -251,8 +251,11 @@ def _with_verdict(points: str, one: Standing) -> str:
     if not one.verdict:
         return points
     verdict = _verdict(one)
-    words = say("shown {verdict}", verdict=verdict) if one.decided else say("undecided ({verdict})", verdict=verdict)
-    return say("{points}: {verdict}", points=points, verdict=words)
+    if one.decided:
+        verdict = say("shown {verdict}", verdict=verdict)
+    elif one.verdict not in (OPEN, TIED):
+        verdict = say("undecided ({verdict})", verdict=verdict)
+    return say("{points}: {verdict}", points=points, verdict=verdict)
 
 
 def _verdict(one: Standing) -> str:

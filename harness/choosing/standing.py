@@ -58,7 +58,7 @@ def chosen(found: Sequence[Standing]) -> Standing | None:
 
     found: the highest mean first. None where every criterion failed.
 
-    >>> better, worse = Standing("a", 0.8, verdict="not told apart"), Standing("b", 0.9, verdict="worse")
+    >>> better, worse = Standing("a", 0.8, verdict="undecided"), Standing("b", 0.9, verdict="worse")
     >>> chosen([worse, Standing("random", 0.85), better]).criterion
     'a'
     """

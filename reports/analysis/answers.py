@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -20,9 +20,8 @@ class Answer:
 
     keep: the one with the most criteria that are better or worse than the baseline; among equals, the smallest.
     better, worse, undecided, too_few, not_compared: rows of the table `differences` against the baseline there, the
-    largest difference first. elsewhere: rows of other keeps that are better or worse, where the criterion has not that
-    verdict at this keep. named: the criterion whose speed and causes are told: the best of those that are better, else
-    the first of the tables, which the baseline is where it was run.
+    largest difference first. named: the criterion whose speed and causes are told: the best of those that are better,
+    else the first of the tables, which the baseline is where it was run. others: the answers at the other keeps.
     """
 
     task: str
@@ -34,8 +33,8 @@ class Answer:
     undecided: tuple[Row, ...]
     too_few: tuple[Row, ...]
     not_compared: tuple[Row, ...]
-    elsewhere: tuple[Row, ...]
     named: str
+    others: tuple["Answer", ...] = ()
 
     @property
     def tested(self) -> tuple[Row, ...]:
@@ -47,6 +46,11 @@ class Answer:
         """Task, ranking and metric."""
         return self.task, self.ranking, self.metric
 
+    @property
+    def every_keep(self) -> tuple["Answer", ...]:
+        """This answer and the others, the largest keep first."""
+        return tuple(sorted((self, *self.others), key=lambda one: -one.keep))
+
 
 def find_answers(summary: pd.DataFrame, differences: pd.DataFrame) -> list[Answer]:
     """Give one answer for each task, ranking and metric. summary, differences: the tables of these names."""
@@ -55,9 +59,9 @@ def find_answers(summary: pd.DataFrame, differences: pd.DataFrame) -> list[Answe
     answers = []
     for values, part in summary.groupby(PANEL_COLUMNS, sort=False):
         rows = _against_baseline(differences, values)
-        by_keep = {float(keep): [row for row in rows if row["keep"] == keep] for keep in part["keep"].unique()}
-        keep = max(by_keep, key=lambda keep: (sum(map(_is_decided, by_keep[keep])), -keep))
-        answers.append(_answer(values, keep, rows, part[part["keep"] == keep]))
+        found = [_answer(values, float(keep), rows, of_keep) for keep, of_keep in part.groupby("keep", sort=False)]
+        first = max(found, key=lambda one: (len(one.better) + len(one.worse), -one.keep))
+        answers.append(replace(first, others=tuple(one for one in found if one is not first)))
     return answers
 
 
@@ -69,7 +73,6 @@ def _answer(panel: Sequence[Any], keep: float, rows: list[Row], summary: pd.Data
 
     task, ranking, metric = map(str, panel)
     better = chosen(BETTER)
-    told = {(row["criterion"], row["verdict"]) for row in here}
     return Answer(
         task,
         ranking,
@@ -80,13 +83,8 @@ def _answer(panel: Sequence[Any], keep: float, rows: list[Row], summary: pd.Data
         undecided=chosen(OPEN, TIED),
         too_few=chosen(TOO_FEW),
         not_compared=chosen(OTHER_BUDGET, NO_PAIRS),
-        elsewhere=tuple(row for row in rows if _is_decided(row) and (row["criterion"], row["verdict"]) not in told),
         named=str(better[0]["criterion"] if better else summary["criterion"].iloc[0]),
     )
-
-
-def _is_decided(row: Row) -> bool:
-    return row["verdict"] in (BETTER, WORSE)
 
 
 def _against_baseline(differences: pd.DataFrame, panel: Sequence[Any]) -> list[Row]:

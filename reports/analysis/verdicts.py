@@ -13,7 +13,7 @@ from prunebench.reports.statistics.multiplicity import holm
 
 ALPHA = 0.05
 
-BETTER, WORSE, OPEN = "better", "worse", "not told apart"
+BETTER, WORSE, OPEN = "better", "worse", "undecided"
 TOO_FEW = "too few seeds"  # no outcome of so many seeds could have decided the test
 TIED = "too many ties"  # there are seeds enough, but too few of them differ
 OTHER_BUDGET = "different budgets"

@@ -8,12 +8,14 @@ import pandas as pd
 from prunebench.records.requested import FEWEST_SEEDS
 from prunebench.reports.analysis.answers import Answer, Row
 from prunebench.reports.analysis.verdicts import BETTER, NO_PAIRS, OTHER_BUDGET, WORSE
-from prunebench.reports.document import Items, Section, Text
+from prunebench.reports.answer.keeps import keeps_note, keeps_table
+from prunebench.reports.document import Items, Part, Section, Table, Text
 from prunebench.reports.formatting import as_multiple, is_missing, percent, seed_counts, share, signed_points
 from prunebench.reports.language.message import SEMICOLON, SPACE, Message, code, joined, say, say_many
-from prunebench.reports.ordering import BASELINE, DENSE, DENSE_CONTINUED, METRIC_WORDS
+from prunebench.reports.ordering import BASELINE, DENSE, METRIC_WORDS
 from prunebench.reports.points import PANEL_COLUMNS, make_point
 from prunebench.reports.results import Results
+from prunebench.reports.sections.comparison import UNRELIABLE
 from prunebench.reports.statistics.intervals import LEVEL
 from prunebench.reports.tables.speed import main_setting
 
@@ -23,22 +25,32 @@ TITLE = say("The answer")
 def headline_section(
     results: Results, answers: Sequence[Answer], tables: Mapping[str, pd.DataFrame], condition: str
 ) -> Section:
-    """Write the sentences of every task, ranking and metric.
+    """Write the sentences of every task, ranking and metric; below those of a task stands the table of its keeps.
 
     tables: as `make_tables`. condition: what the claims depend on; see `assembly.checkpoint_condition`.
     """
     if not answers:
         return Section(TITLE, (), say("No point came out."))
-    setting = main_setting(results)
-    lines = tuple(
-        say(
-            "{place}: {sentences}",
-            place=_where(one, answers),
-            sentences=joined(_sentences(one, results, tables, setting), SPACE),
-        )
-        for one in answers
-    )
-    return Section(TITLE, (Items(lines), *([Text(condition)] if condition else [])))
+    setting, summary = main_setting(results), tables["summary"]
+    blocks: list[Part] = []
+    for task in dict.fromkeys(one.task for one in answers):
+        ours = [one for one in answers if one.task == task]
+        lines = tuple(_line(one, ours, results, tables, setting) for one in ours)
+        blocks += [Items(lines, task), keeps_table(ours, summary, setting, results.demonstration)]
+    marks = any(isinstance(block, Table) and block.contains("‡") for block in blocks)
+    notes = [keeps_note(summary), *([Text(UNRELIABLE)] if marks else []), *([Text(condition)] if condition else [])]
+    return Section(TITLE, (*blocks, *notes))
+
+
+def _line(
+    answer: Answer,
+    of_task: Sequence[Answer],
+    results: Results,
+    tables: Mapping[str, pd.DataFrame],
+    setting: Sequence[object] | None,
+) -> Message:
+    sentences = joined(_sentences(answer, results, tables, setting), SPACE)
+    return say("{place}: {sentences}", place=_where(answer, of_task), sentences=sentences)
 
 
 def _sentences(
@@ -46,16 +58,15 @@ def _sentences(
 ) -> Iterator[str]:
     yield from _verdict(answer, results)
     yield from _failed(answer, results)
-    yield from _reached(answer, tables["summary"])
     if not results.demonstration:
         yield from _largest_cut(answer, tables["smallest_keeps"])
     yield from _speed(answer, tables["summary"], setting)
 
 
-def _where(answer: Answer, answers: Sequence[Answer]) -> Message:
-    """Name the task and the keep, and the ranking where the task has several."""
+def _where(answer: Answer, of_task: Sequence[Answer]) -> Message:
+    """Name the task and the keep, and the ranking where the task has several. of_task: all answers of the task."""
     given = {"task": answer.task, "share": share(answer.keep), "metric": METRIC_WORDS[answer.metric]}
-    if len({one.ranking for one in answers if one.task == answer.task}) > 1:
+    if len({one.ranking for one in of_task}) > 1:
         return say("{task}, {ranking} ranking, {share} of the {metric}", ranking=answer.ranking, **given)
     return say("{task}, {share} of the {metric}", **given)
 
@@ -72,7 +83,7 @@ def _verdict(answer: Answer, results: Results) -> Iterator[Message]:
 def _decided(answer: Answer) -> Iterator[Message]:
     if answer.better:
         best, *more = answer.better
-        yield _beats(best)
+        yield _best(best)
         if more:
             yield say("Better, too: {names}.", names=_names(more))
     elif not answer.tested:
@@ -93,14 +104,15 @@ def _not_better(answer: Answer, seeds: Message) -> Message:
     if answer.tested == answer.too_few:
         return say("no verdict: {seeds}; {needed} needed.", seeds=seeds, needed=_needed(answer.tested))
     if answer.worse:
-        return say("no criterion beats `{baseline}` ({seeds}).", baseline=BASELINE, seeds=seeds)
-    return say("no difference to `{baseline}` can be told ({seeds}).", baseline=BASELINE, seeds=seeds)
+        return say("no criterion is better than `{baseline}` ({seeds}).", baseline=BASELINE, seeds=seeds)
+    names = _names(answer.undecided)
+    return say("undecided against `{baseline}` ({seeds}): {names}.", baseline=BASELINE, seeds=seeds, names=names)
 
 
 def _others(answer: Answer) -> Iterator[Message]:
     if answer.worse:
         yield say("Worse: {names}.", names=_names(answer.worse))
-    if answer.undecided:
+    if answer.undecided and (answer.better or answer.worse):
         yield say("Undecided: {names}.", names=_names(answer.undecided))
     if answer.too_few and answer.tested != answer.too_few:
         needed, names = _needed(answer.too_few), _names(answer.too_few)
@@ -109,10 +121,6 @@ def _others(answer: Answer) -> Iterator[Message]:
         yield say("Not compared, as the networks do not cost the same: {names}.", names=_names(rows))
     if rows := [row for row in answer.not_compared if row["verdict"] == NO_PAIRS]:
         yield say("No shared seed: {names}.", names=_names(rows))
-    if rows := [row for row in answer.elsewhere if row["verdict"] == BETTER]:
-        yield say("At other keeps better: {names}.", names=joined(map(_at_keep, rows)))
-    if rows := [row for row in answer.elsewhere if row["verdict"] == WORSE]:
-        yield say("At other keeps worse: {names}.", names=joined(map(_at_keep, rows)))
 
 
 def _needed(rows: Sequence[Row]) -> int:
@@ -120,21 +128,21 @@ def _needed(rows: Sequence[Row]) -> int:
     return max([FEWEST_SEEDS, *(int(row["seeds_needed"]) for row in rows if not is_missing(row.get("seeds_needed")))])
 
 
-def _beats(row: Row) -> Message:
+def _best(row: Row) -> Message:
     gain, low, high = (signed_points(row[name]).removeprefix("+") for name in ("difference", "low", "high"))
     given = {"criterion": row["criterion"], "baseline": BASELINE, "gain": gain, "low": low, "high": high}
     if row["on_these_pictures"]:
         return say_many(
-            "`{criterion}` beats `{baseline}` by {gain} points ({low} to {high}; {number} seed, on these test "
+            "`{criterion}` is better than `{baseline}` by {gain} points ({low} to {high}; {number} seed, on these test "
             "pictures).",
-            "`{criterion}` beats `{baseline}` by {gain} points ({low} to {high}; {number} seeds, on these test "
+            "`{criterion}` is better than `{baseline}` by {gain} points ({low} to {high}; {number} seeds, on these test "
             "pictures).",
             row["n"],
             **given,
         )
     return say_many(
-        "`{criterion}` beats `{baseline}` by {gain} points ({low} to {high}; {number} seed).",
-        "`{criterion}` beats `{baseline}` by {gain} points ({low} to {high}; {number} seeds).",
+        "`{criterion}` is better than `{baseline}` by {gain} points ({low} to {high}; {number} seed).",
+        "`{criterion}` is better than `{baseline}` by {gain} points ({low} to {high}; {number} seeds).",
         row["n"],
         **given,
     )
@@ -148,10 +156,6 @@ def _name(row: Row) -> str:
     if row["verdict"] in (BETTER, WORSE) and row["on_these_pictures"]:
         return say("`{criterion}` (on these test pictures)", criterion=row["criterion"])
     return code(row["criterion"])
-
-
-def _at_keep(row: Row) -> Message:
-    return say("{criterion} at {share}", criterion=_name(row), share=share(row["keep"]))
 
 
 def _failed(answer: Answer, results: Results) -> Iterator[Message]:
@@ -194,24 +198,6 @@ def _largest_cut(answer: Answer, smallest: pd.DataFrame) -> Iterator[Message]:
         yield say(
             "Largest cut shown to stay within {margin} points of the dense network ({level} interval): {removed} of "
             "the {metric}, by {names}.",
-            **given,
-        )
-
-
-def _reached(answer: Answer, summary: pd.DataFrame) -> Iterator[Message]:
-    """Give the accuracy of the named criterion beside the dense network's, and beside that of training alone."""
-    named, continued = (_point(answer, summary, name) for name in (answer.named, DENSE_CONTINUED))
-    if named is None or answer.named == DENSE_CONTINUED:
-        return
-    ours, dense = percent(named["accuracy_finetuned"]), percent(named["accuracy_dense"])
-    given = {"criterion": answer.named, "ours": ours, "dense": dense}
-    if continued is None:
-        yield say("`{criterion}` reaches {ours}, the dense network {dense}; training alone was not run.", **given)
-    else:
-        reached = percent(continued["accuracy_finetuned"])
-        yield say(
-            "`{criterion}` reaches {ours}, the dense network {dense}, and {reached} when it is trained as long.",
-            reached=reached,
             **given,
         )
 

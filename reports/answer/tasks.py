@@ -74,7 +74,7 @@ def _friedman_sentences(entry: AcrossTasks) -> Iterator[Message]:
             **given,
         )
     groups = joined((joined(map(code, group)) for group in entry.groups), SEMICOLON)
-    yield say("Not told apart: {groups}.", groups=groups) if groups else say("Not told apart: none.")
+    yield say("Undecided among themselves: {groups}.", groups=groups) if groups else say("Undecided: none.")
 
 
 def _wilcoxon_sentences(entry: AcrossTasks, wilcoxon: pd.DataFrame) -> Iterator[Message]:

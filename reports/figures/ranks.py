@@ -1,4 +1,4 @@
-"""Critical-difference diagrams (Demsar, JMLR 2006): mean ranks over tasks, and which of them are not told apart."""
+"""Critical-difference diagrams (Demsar, JMLR 2006): mean ranks over tasks, and which of them stay undecided."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -92,7 +92,7 @@ def _chart(entry: AcrossTasks) -> Spec:
 
 def _words(place: Place, entry: AcrossTasks) -> str:
     mates = sorted({name for group in entry.groups if place.name in group for name in group} - {place.name})
-    names = say("not told apart from {names}", names=joined(mates)) if mates else say("told apart from all others")
+    names = say("undecided against {names}", names=joined(mates)) if mates else say("different from all others")
     rank = say("{criterion}: mean rank {rank}", criterion=place.name, rank=format(place.rank, ".2f"))
     return describe(place.name, joined((rank, names)))
 

@@ -4,7 +4,7 @@ from prunebench.choosing.standing import Standing, chosen
 
 
 def test_the_highest_mean_that_is_not_shown_worse_is_chosen() -> None:
-    found = [Standing("a", 0.9, verdict="worse"), Standing("b", 0.8, verdict="not told apart"), Standing("c", 0.7)]
+    found = [Standing("a", 0.9, verdict="worse"), Standing("b", 0.8, verdict="undecided"), Standing("c", 0.7)]
     best = chosen(found)
     assert best is not None and best.criterion == "b" and not best.decided and found[0].decided
 

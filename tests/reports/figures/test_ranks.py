@@ -32,7 +32,7 @@ def test_marks_stand_at_the_mean_ranks_and_tell_their_group(rows_of: Rows) -> No
     one = entry(5)
     rows = rows_of(drawn(one))
     assert sorted(row["x"] for row in rows.values()) == pytest.approx(sorted(one.ranks))
-    assert all("not told apart from" in words or "told apart from all others" in words for words in rows)
+    assert all("undecided against" in words or "different from all others" in words for words in rows)
 
 
 @pytest.mark.parametrize("criteria", [3, 7, 34])
