@@ -29,12 +29,12 @@ def combine(found: Sequence[Results]) -> Results:
         [record for _, record in records],
         [latency for one in found for of_record in one.latencies.values() for latency in of_record],
         preset=_common(one.preset for one in found),
-        command=" && ".join(dict.fromkeys(one.command for one in found if one.command)) or None,
         fidelity=[score for one in found for score in one.fidelity],
     )
     return replace(
         together,
-        sources=tuple(one.source for one in found),
+        parts=tuple(found),
+        lines={name: line for one in found for name, line in one.lines.items()},
         prices=tuple(chain.from_iterable(one.prices for one in found)),
         tunings=tuple(chain.from_iterable(one.tunings for one in found)),
         asked=tuple(chain.from_iterable(one.asked for one in found)),

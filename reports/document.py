@@ -137,9 +137,9 @@ class Section:
 class Document:
     """A whole report.
 
-    banners: warnings at the top. facts: (name, value) lines below the title. commands: (what it does, command) lines
-    that readers copy. sections: the answers. details: the numbers and the method behind them. tasks: names to choose
-    from on the page.
+    banners: warnings at the top. facts: (name, value) lines below the title. commands: (what they give, commands) in
+    the order that repeats everything; readers copy them as one. sections: the answers. details: the numbers and the
+    method behind them. tasks: names to choose from on the page.
     """
 
     title: str
@@ -147,8 +147,18 @@ class Document:
     facts: tuple[tuple[str, str], ...]
     sections: tuple[Section, ...]
     details: tuple[Section, ...] = ()
-    commands: tuple[tuple[str, str], ...] = ()
+    commands: tuple[tuple[str, tuple[str, ...]], ...] = ()
     tasks: tuple[str, ...] = ()
+
+    @property
+    def script(self) -> str:
+        """Write all commands as one text for a shell, each after a comment that says what it gives.
+
+        >>> print(Document("", (), (), (), commands=(("results", ("prunebench run",)),)).script)
+        # results
+        prunebench run
+        """
+        return "\n".join(line for name, commands in self.commands for line in (f"# {name}", *commands))
 
 
 def _unbroken(cell: str) -> str:

@@ -46,7 +46,8 @@ def _read_folder(folder: Path) -> Results:
     )
     newest = max(path.stat().st_mtime for path in (*paths, *scored))
     day = datetime.fromtimestamp(newest, UTC).date().isoformat()
-    return replace(results, asked=run.asked, tunings=read_tunings(folder), date=day, data=read_data(folder))
+    results = replace(results, asked=run.asked, tunings=read_tunings(folder), date=day, data=read_data(folder))
+    return replace(results, lines=run.criteria)
 
 
 def read_latencies(folder: Path) -> list[Latency]:
@@ -101,6 +102,7 @@ def _read_benchmark(path: Path) -> Results:
         tunings=run.tunings,
         date=_day(data) or None,
         data=united(run.data),
+        lines=run.criteria,
     )
 
 

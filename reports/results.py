@@ -35,9 +35,11 @@ class Results:
     prices: costs of scores beside a plain pass.
     machine: where a benchmark JSON was made.
     tunings: outcomes of `prunebench tune`.
-    sources: where there are several, which `source` names together. date: day of the newest record, as 2026-01-31.
+    command: the commands that made a folder, see `commands_of`. parts: the results of each source, where there are
+    several; `source` names them together. date: day of the newest record, as 2026-01-31.
     data: true labels and names of the classes, by fingerprint, where the source has them.
-    asked: the cells that the runs were asked for; empty where the source does not say.
+    asked: the cells that the runs were asked for; empty where the source does not say. lines: what criteria are, in a
+    line each, by name, where the source says it.
     kept: whether the source outlives the process, so that a command can name it.
     """
 
@@ -59,7 +61,8 @@ class Results:
     data: Mapping[str, DataFile] = field(default_factory=dict)
     machine: str | None = None
     date: str | None = None
-    sources: tuple[str, ...] = ()
+    parts: tuple["Results", ...] = ()
+    lines: Mapping[str, str] = field(default_factory=dict)
     kept: bool = True
 
     @cached_property

@@ -1,13 +1,13 @@
 """Rows of the tables as a reader sees them. A row is a dict by column name."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prunebench.reports.analysis.crossed import CRITERION, RANKING
 from prunebench.reports.analysis.decomposition import INTERACTIONS, RESIDUAL, SEED
 from prunebench.reports.analysis.verdicts import BETTER, NO_PAIRS, OPEN, OTHER_BUDGET, TIED, TOO_FEW, WORSE
 from prunebench.reports.formatting import is_missing, signed_interval
-from prunebench.reports.language.message import Message, joined, marked, say
+from prunebench.reports.language.message import Message, joined, marked, say, say_many
 from prunebench.reports.ordering import DENSE_CONTINUED, KEEP_TOLERANCE, METRIC_WORDS
 from prunebench.reports.statistics.intervals import Interval
 
@@ -68,6 +68,23 @@ def tie_note(row: dict[Any, Any]) -> str:
     """
     n, tied = row["n"], row.get("ties", 0)
     return say("({tied} of {seeds} tie)", tied=format(tied, "g"), seeds=format(n, "g")) if n > tied >= n / 2 else ""
+
+
+def setting_text(setting: Sequence[object]) -> Message:
+    """Name where and how networks were timed. setting: machine, backend, batch and threads.
+
+    >>> setting_text(("Xeon", "eager", 64, 1))
+    'Xeon (eager, batch 64, 1 thread)'
+    """
+    machine, backend, batch, threads = setting
+    return say_many(
+        "{machine} ({backend}, batch {batch}, {number} thread)",
+        "{machine} ({backend}, batch {batch}, {number} threads)",
+        int(str(threads)),
+        machine=machine,
+        backend=backend,
+        batch=batch,
+    )
 
 
 def keep_of_metric(row: Mapping[Any, Any]) -> Message:

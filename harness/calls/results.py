@@ -254,10 +254,10 @@ def gather_run(
     spec, keys = grid.spec, {record.key for record in records}
     if latencies is None:
         latencies = [one for one in read_latencies(spec.results) if one.key in keys]
-    preset, command = spec.preset or None, str(about(spec, command)["command"])
-    found = gather_results(str(spec.results), records, latencies, preset=preset, command=command)
-    kept = not is_temporary(spec.results)
-    return replace(found, asked=(requested(grid),), tunings=read_tunings(spec.results), kept=kept)
+    told, kept = about(spec, command), not is_temporary(spec.results)
+    found = gather_results(str(spec.results), records, latencies, preset=spec.preset or None, command=told["command"])
+    found = replace(found, asked=(requested(grid),), tunings=read_tunings(spec.results))
+    return replace(found, lines=told["criteria"], kept=kept)
 
 
 def _keep(given: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from prunebench.choosing.standing import Standing, chosen, standings
 from prunebench.records.latency import Latency
 from prunebench.records.names import RANDOM
 from prunebench.records.record import Record
-from prunebench.reports.analysis.verdicts import BETTER, WORSE
+from prunebench.reports.analysis.verdicts import BETTER, OPEN, TIED, WORSE
 from prunebench.reports.document import Items, Part, Section, Table, Text
 from prunebench.reports.formatting import accuracy_with_half, as_multiple, duration, percent
 from prunebench.reports.language.message import SEMICOLON, SPACE, Message, code, joined, say, say_many

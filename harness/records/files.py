@@ -38,12 +38,14 @@ class StoreFile(Frozen):
 class RunFile(StoreFile):
     """The facts of a run: `run.json`, and the part of a benchmark JSON that the suite adds.
 
-    untimed: records of cells whose benchmark failed; pytest-benchmark drops the entries of these.
+    criteria: what each criterion is, in a line, by name; empty in older files. untimed: records of cells whose
+    benchmark failed; pytest-benchmark drops the entries of these.
     """
 
     preset: Text | None = None
     command: Text | None = None
     asked: tuple[Requested, ...] = ()
+    criteria: dict[Name, Text] = Field(default_factory=dict)
     untimed: tuple[dict[str, Any], ...] = ()
     tunings: tuple[Choice, ...] = ()
     data: tuple["DataFile", ...] = ()
@@ -51,7 +53,16 @@ class RunFile(StoreFile):
     @property
     def commands(self) -> list[str]:
         """List the commands that the folder was made by."""
-        return [command for command in (self.command or "").split(" ; ") if command]
+        return commands_of(self.command)
+
+
+def commands_of(text: str | None) -> list[str]:
+    """Split a folder's commands, which stand in the order of their first use.
+
+    >>> commands_of("prunebench tune --results a ; prunebench run --results a"), commands_of(None)
+    (['prunebench tune --results a', 'prunebench run --results a'], [])
+    """
+    return [command for command in (text or "").split(" ; ") if command]
 
 
 class TimingFile(StoreFile):

@@ -169,6 +169,7 @@ class MergePlan:
             "preset": "quick" if "quick" in presets else presets.pop() if len(presets) == 1 else None,
             "command": " ; ".join(dict.fromkeys(commands)) or None,
             "asked": [one.model_dump(mode="json") for one in asked],
+            "criteria": {name: line for run in runs.values() for name, line in run.criteria.items()},
         }
         if runs and runs.get(self.output) != RunFile.model_validate(united):
             self.united[path] = united, max(_modified(folder / path) for folder in runs)

@@ -30,3 +30,15 @@ def parts(expression: str) -> tuple[str, ...]:
     (('hsqgl12', 'obd'), ('l0:strength=1e+3',), ('taylor',))
     """
     return tuple(part.strip() for part in PLUS.split(ALIASES.get(expression, expression)))
+
+
+def base_names(expression: str) -> tuple[str, ...]:
+    """List the criteria that an expression is made of, without their options; none for `dense_continued`.
+
+    >>> base_names("scratch:hsqgl12:strength=0.1+obd"), base_names("reg_obd"), base_names("dense_continued")
+    (('hsqgl12', 'obd'), ('hsqgl12', 'obd'), ())
+    """
+    head, colon, rest = expression.partition(":")
+    if head in CONTROLS:
+        return base_names(rest) if colon else ()
+    return tuple(dict.fromkeys(part.partition(":")[0] for part in parts(expression)))

@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
 from prunebench.data.streaming import set_decoders
 from prunebench.errors import UserError, printable, reason
+from prunebench.plugins.lines import criterion_lines
 from prunebench.plugins.options import split_name
 from prunebench.plugins.registry import load_registry
 from prunebench.processes import cores
@@ -92,12 +93,13 @@ def has_foreign_code(spec: Spec) -> bool:
     return bool(spec.plugin) or any(split_name(model)[0] not in known for _, model in spec.pairs)
 
 
-def about(spec: Spec, command: str = "") -> dict[str, object]:
-    """Describe a set of results: schema, preset and command, by default the process's own command line."""
+def about(spec: Spec, command: str = "") -> dict[str, Any]:
+    """Describe a set of results: schema, preset, criteria, and command, by default the process's own command line."""
     program = Path(sys.argv[0])
     name = f"python -m {program.parent.name}" if program.name == "__main__.py" else program.name
     command = printable(command or " ".join([name, shlex.join(sys.argv[1:])]))
-    return {"schema_version": SCHEMA, "preset": spec.preset or None, "command": command}
+    lines = criterion_lines(spec.criteria, load_registry(spec.plugin))
+    return {"schema_version": SCHEMA, "preset": spec.preset or None, "command": command, "criteria": lines}
 
 
 def requested(grid: Grid) -> Requested:
@@ -119,21 +121,31 @@ def requested(grid: Grid) -> Requested:
 
 def note(store: Store, spec: Spec, *wanted: Requested, command: str = "") -> None:
     """Add this run to the folder's `run.json`. A folder with one `quick` run stays marked as `quick`."""
+    _rewrite(store, lambda old: _noted(old, about(spec, command), spec.preset, wanted))
+
+
+def note_command(store: Store, spec: Spec) -> None:
+    """Add this process's command alone to `run.json`: of trials, which decide what a later run does."""
+    _rewrite(store, lambda old: _noted(old, about(spec) | {"preset": old.preset}, "", ()))
+
+
+def _rewrite(store: Store, change: Callable[[RunFile], dict[str, Any]]) -> None:
     path = store.folder / "run.json"
 
     def write() -> None:
         with store.lock("run"):  # another run may note itself at the same time
             old = store.stored(path, partial(read_file, RunFile), _ANEW) or RunFile(schema_version=SCHEMA)
-            store.write_json(path, _noted(old, about(spec, command), spec.preset, wanted))
+            store.write_json(path, change(old))
 
     guard(path, write)
 
 
-def _noted(old: RunFile, now: dict[str, object], preset: str, wanted: Sequence[Requested]) -> dict[str, object]:
-    command = " ; ".join(dict.fromkeys((*old.commands, str(now["command"]))))
+def _noted(old: RunFile, now: dict[str, Any], preset: str, wanted: Sequence[Requested]) -> dict[str, Any]:
+    command = " ; ".join(dict.fromkeys((*old.commands, now["command"])))
     kept = "quick" if "quick" in (old.preset, preset) else now["preset"]
     cells = [one.model_dump(mode="json") for one in dict.fromkeys((*old.asked, *wanted))]
-    return now | {"preset": kept, "command": command, "asked": cells}
+    lines = old.criteria | now["criteria"]
+    return now | {"preset": kept, "command": command, "asked": cells, "criteria": lines}
 
 
 def run_job(spec: Spec, job: Job, progress: Steps | None = None) -> list[Record]:

@@ -14,7 +14,7 @@ from prunebench.records.budget import Keep
 from prunebench.records.sparse import did_nothing
 from prunebench.study.grid import Grid, Job, make_trajectory
 from prunebench.study.progress import Progress
-from prunebench.study.run import start, work_off
+from prunebench.study.run import note_command, start, work_off
 from prunebench.study.spec import Spec
 from prunebench.study.stages import Stage
 from prunebench.study.store import Store
@@ -61,6 +61,7 @@ def run_trials(grids: Sequence[Grid], progress: Progress, apart: Container[str])
     progress.begin(sum(len(grid.jobs) for grid in grids))
     store = Store(grids[0].spec.results)
     store.forget_leftovers()
+    note_command(store, grids[0].spec)
     with store.trying():
         work = partial(run_trial_job, apart=apart)
         found = [[one for _, trials in work_off(grid, progress, work) for one in trials] for grid in grids]

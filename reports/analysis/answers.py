@@ -48,7 +48,7 @@ class Answer:
 
     @property
     def every_keep(self) -> tuple["Answer", ...]:
-        """This answer and the others, the largest keep first."""
+        """The answers at all keeps, the largest keep first."""
         return tuple(sorted((self, *self.others), key=lambda one: -one.keep))
 
 

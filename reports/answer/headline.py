@@ -15,6 +15,7 @@ from prunebench.reports.language.message import SEMICOLON, SPACE, Message, code,
 from prunebench.reports.ordering import BASELINE, DENSE, METRIC_WORDS
 from prunebench.reports.points import PANEL_COLUMNS, make_point
 from prunebench.reports.results import Results
+from prunebench.reports.row_text import setting_text
 from prunebench.reports.sections.comparison import UNRELIABLE
 from prunebench.reports.statistics.intervals import LEVEL
 from prunebench.reports.tables.speed import main_setting
@@ -133,10 +134,10 @@ def _best(row: Row) -> Message:
     given = {"criterion": row["criterion"], "baseline": BASELINE, "gain": gain, "low": low, "high": high}
     if row["on_these_pictures"]:
         return say_many(
-            "`{criterion}` is better than `{baseline}` by {gain} points ({low} to {high}; {number} seed, on these test "
-            "pictures).",
-            "`{criterion}` is better than `{baseline}` by {gain} points ({low} to {high}; {number} seeds, on these test "
-            "pictures).",
+            "`{criterion}` is better than `{baseline}` by {gain} points ({low} to {high}; {number} seed, on these "
+            "test pictures).",
+            "`{criterion}` is better than `{baseline}` by {gain} points ({low} to {high}; {number} seeds, on these "
+            "test pictures).",
             row["n"],
             **given,
         )
@@ -217,25 +218,14 @@ def _speed(answer: Answer, summary: pd.DataFrame, setting: Sequence[object] | No
 
 
 def _measured_speed(given: Mapping[str, object], setting: Sequence[object], noisy: bool) -> Message:
-    machine, backend, batch, threads = setting
-    given = {**given, "machine": machine, "backend": backend, "batch": batch}
+    given = {**given, "setting": setting_text(setting)}
     if noisy:
-        return say_many(
-            "Speed-up of `{criterion}` at {share}: {measured} measured on {machine} ({backend}, batch {batch}, "
-            "{number} thread, unreliable: the machine was busy); {theory} in theory.",
-            "Speed-up of `{criterion}` at {share}: {measured} measured on {machine} ({backend}, batch {batch}, "
-            "{number} threads, unreliable: the machine was busy); {theory} in theory.",
-            int(str(threads)),
+        return say(
+            "Speed-up of `{criterion}` at {share}: {measured} measured on {setting}, unreliable as the machine was "
+            "busy; {theory} in theory.",
             **given,
         )
-    return say_many(
-        "Speed-up of `{criterion}` at {share}: {measured} measured on {machine} ({backend}, batch {batch}, "
-        "{number} thread); {theory} in theory.",
-        "Speed-up of `{criterion}` at {share}: {measured} measured on {machine} ({backend}, batch {batch}, "
-        "{number} threads); {theory} in theory.",
-        int(str(threads)),
-        **given,
-    )
+    return say("Speed-up of `{criterion}` at {share}: {measured} measured on {setting}; {theory} in theory.", **given)
 
 
 def _point(answer: Answer, summary: pd.DataFrame, criterion: str) -> Row | None:

@@ -11,7 +11,7 @@ from prunebench.reports.formatting import as_multiple, is_missing, percent, seed
 from prunebench.reports.language.message import SPACE, Message, joined, marked, say, say_many
 from prunebench.reports.ordering import BASELINE, DENSE_CONTINUED, METRIC_WORDS
 from prunebench.reports.points import PANEL_COLUMNS
-from prunebench.reports.tables.speed import SETTING
+from prunebench.reports.row_text import setting_text
 
 Setting = Sequence[object] | None
 Points = Mapping[tuple[str, str, str, float, str], Row]
@@ -60,13 +60,7 @@ def _caption(task: str, setting: Setting) -> Message:
     """Name the task, and the machine that the speed was measured on."""
     if setting is None:
         return say("{task}: every keep. Nothing was timed.", task=task)
-    given = dict(zip(SETTING, setting, strict=True)) | {"task": task}
-    return say_many(
-        "{task}: every keep. Speed-up measured on {machine} ({backend}, batch {batch}, {number} thread).",
-        "{task}: every keep. Speed-up measured on {machine} ({backend}, batch {batch}, {number} threads).",
-        int(str(given.pop("threads"))),
-        **given,
-    )
+    return say("{task}: every keep. Speed-up measured on {setting}.", task=task, setting=setting_text(setting))
 
 
 def _points(summary: pd.DataFrame) -> Points:

@@ -19,11 +19,16 @@ from prunebench.reports.figures.speed import speed_drawing
 
 
 def all_drawings(
-    tables: Mapping[str, pd.DataFrame], entries: Sequence[AcrossTasks], answers: Sequence[Answer], margin: float
+    tables: Mapping[str, pd.DataFrame],
+    entries: Sequence[AcrossTasks],
+    answers: Sequence[Answer],
+    margin: float,
+    setting: Sequence[object] | None,
 ) -> list[Drawing]:
     """Make every figure that has something to show.
 
-    tables: as `make_tables`; entries: as `compare_across_tasks`; answers: as `find_answers`; margin: a fraction.
+    tables: as `make_tables`; entries: as `compare_across_tasks`; answers: as `find_answers`; margin: a fraction;
+    setting: of the timings, as `main_setting`.
     """
     summary = tables["summary"]
     drawn = (
@@ -32,7 +37,7 @@ def all_drawings(
         accuracy_drawing(summary, "params"),
         accuracy_drawing(summary, "ms"),
         smallest_keeps_drawing(tables["smallest_keeps"]),
-        speed_drawing(summary),
+        speed_drawing(summary, setting),
         causes_drawing(tables["causes"], summary, answers),
         decomposition_drawing(tables["decomposition"]),
         ranks_drawing(entries),

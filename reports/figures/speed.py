@@ -25,12 +25,12 @@ from prunebench.reports.figures.marks import (
 )
 from prunebench.reports.figures.scales import round_ticks, thinned
 from prunebench.reports.formatting import as_multiple, is_missing, percent
-from prunebench.reports.language.message import joined, say
+from prunebench.reports.language.message import SPACE, joined, say
 from prunebench.reports.ordering import DENSE_CONTINUED
+from prunebench.reports.row_text import setting_text
 
-TITLE = say(
-    "Measured speed-up against the speed-up by the count of MACs, one dot per network; on the diagonal the count is "
-    "kept. Lines are 95 % intervals, hollow dots are unreliable; black dots stand for several criteria of equal widths."
+LINES = say(
+    "Lines are 95 % intervals, hollow dots are unreliable; black dots stand for several criteria of equal widths."
 )
 SMALLEST = 0.05  # lower end of an interval that reaches zero, which a logarithmic axis lacks
 TIMES = "format(datum.value, '.2~f') + 'x'"
@@ -40,12 +40,13 @@ Ends = tuple[float, float]
 Box = tuple[float, float, float, float]  # left, right, top, bottom
 
 
-def speed_drawing(summary: pd.DataFrame) -> Drawing | None:
+def speed_drawing(summary: pd.DataFrame, setting: Sequence[object] | None) -> Drawing | None:
     """Draw the speed-ups of every network: a panel per task, ranking and metric. None where nothing was timed.
 
+    setting: of the timings in the summary, as `main_setting`; the title names it.
     Networks of equal widths are one dot. The interval is over seeds; one seed has the measurement's own interval.
     """
-    if "measured" not in summary:
+    if setting is None:
         return None
     pruned = summary[summary["criterion"] != DENSE_CONTINUED]
     panels = split_panels(pruned.dropna(subset=["measured", "theoretical"]))
@@ -54,7 +55,12 @@ def speed_drawing(summary: pd.DataFrame) -> Drawing | None:
     titles = panel_titles(panels)
     charts = tuple((panel[0], _chart(_networks(rows), titles[panel])) for panel, rows in panels.items())
     names = in_table_order(row["criterion"] for rows in panels.values() for row in rows)
-    return Drawing("speed", TITLE, charts, names)
+    title = say(
+        "Speed-up measured on {setting}, against the speed-up by the count of MACs. One dot per network; on the "
+        "diagonal the count is kept.",
+        setting=setting_text(setting),
+    )
+    return Drawing("speed", joined((title, LINES), SPACE), charts, names)
 
 
 def _networks(rows: Sequence[Row]) -> list[dict[str, Any]]:

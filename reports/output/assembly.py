@@ -1,6 +1,5 @@
 """Assembly of the report: the answers, the numbers behind them, and the method."""
 
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import version
@@ -10,6 +9,7 @@ import pandas as pd
 from prunebench.reports.analysis.across_tasks import AcrossTasks
 from prunebench.reports.analysis.answers import Answer
 from prunebench.reports.analysis.causes import parts_without_pair
+from prunebench.reports.analysis.margins import MARGIN
 from prunebench.reports.answer.all_points import points_table
 from prunebench.reports.answer.causes import causes_section
 from prunebench.reports.answer.decomposition import decomposition_section
@@ -24,7 +24,9 @@ from prunebench.reports.document import Document, Figure, Items, Section, Text
 from prunebench.reports.formatting import seed_ranges
 from prunebench.reports.language.languages import ENGLISH
 from prunebench.reports.language.message import SEMICOLON, Message, joined, say, say_many
+from prunebench.reports.output.commands import repeating
 from prunebench.reports.results import Results
+from prunebench.reports.row_text import setting_text
 from prunebench.reports.sections.below_random import below_random_section
 from prunebench.reports.sections.classes import classes_section
 from prunebench.reports.sections.comparison import UNRELIABLE, bound_note, budget_note, comparison_sections
@@ -99,12 +101,13 @@ def make_document(
     answers: list[Answer],
     figures: Figures,
     *,
+    margin: float = MARGIN,
     lang: str = ENGLISH,
 ) -> Document:
     """Arrange the report. Sections without content are left out.
 
     tables: what `make_tables` returns; entries: what `compare_across_tasks` returns; answers: what `find_answers`
-    returns; figures: by name; lang: of the page, which the command that repeats the report asks for.
+    returns; figures: by name; margin, lang: what the command that repeats the report asks for.
     """
     banners = [_demonstration(results)] * results.demonstration + [_untrained(results)] * results.untrained
     first = _answer_sections(results, tables, entries, answers, figures)
@@ -117,7 +120,7 @@ def make_document(
         _facts(results),
         tuple(section for section in first if not section.why_empty),
         tuple(details),
-        _commands(results, lang),
+        repeating(results, margin, lang),
         tuple(dict.fromkeys(tables["summary"].get("task", ()))),
     )
 
@@ -182,8 +185,7 @@ def _untrained(results: Results) -> Message:
 
 def _all_points(results: Results, tables: Tables) -> Section:
     setting = main_setting(results)
-    given = dict(zip(("machine", "backend", "batch", "threads"), setting or (), strict=False))
-    where = say("{machine} ({backend}, batch {batch}, threads: {threads})", **given) if setting else ""
+    where = setting_text(setting) if setting else ""
     table = points_table(tables["summary"], tables["differences"], where, results.demonstration)
     notes = [*bound_note(table), *budget_note(table), *([Text(UNRELIABLE)] if table.contains("‡") else [])]
     return Section(say("All points"), (table, *notes), name="data")
@@ -210,7 +212,7 @@ def _details(results: Results, tables: Tables, figures: Figures) -> list[Section
         *([] if _lacking(results) else [failures_section(results)]),
         schedule_section(results),
         Section(say("How to read this"), tuple(Text(text) for text in (*READING, *more))),
-        glossary_section(),
+        glossary_section(results),
         origin_section(results),
     ]
 
@@ -224,16 +226,6 @@ def checkpoint_condition(results: Results) -> str:
         "descendants; another training of the same network might answer otherwise.",
         names=joined(results.from_checkpoint),
     )
-
-
-def _commands(results: Results, lang: str) -> tuple[tuple[str, str], ...]:
-    """Give the commands that repeat the run and the report. A folder that will be gone has no command of its own."""
-    run = ((say("run"), results.command),) if results.command else ()
-    if not results.kept:
-        return run
-    asked = () if lang == ENGLISH else ("--lang", lang)
-    report = shlex.join((*(results.sources or (results.source,)), *asked))
-    return (*run, (say("report"), f"prunebench report {report}"))
 
 
 def _facts(results: Results) -> tuple[tuple[str, str], ...]:

@@ -10,6 +10,7 @@ PAGE_WORDS = {
     "theme_dark": say("Theme: dark"),
     "contents": say("Contents"),
     "numbers": say("All numbers, and the method"),
+    "repeat": say("repeat it"),
     "to_copy": say("copy"),
     "copied": say("copied"),
     "selected": say("selected"),

@@ -31,6 +31,7 @@ from prunebench.reports.output.latex import latex_tables
 from prunebench.reports.output.parquet import parquet_bytes, require_pyarrow
 from prunebench.reports.output.rendering import html_page, markdown
 from prunebench.reports.results import Results
+from prunebench.reports.tables.speed import main_setting
 
 Files = dict[str, str | bytes]
 
@@ -58,11 +59,11 @@ def write_report(
     entries = compare_across_tasks(results)
     tables = make_tables(results, entries, margin)
     answers = find_answers(tables["summary"], tables["differences"])
-    drawings = all_drawings(tables, entries, answers, margin)
+    drawings = all_drawings(tables, entries, answers, margin, main_setting(results))
     english = find_language(ENGLISH)
     figures = {one.name: _panels(one, english) for one in drawings}
     shown = figures if language == english else {one.name: _panels(one, language) for one in drawings}
-    document = make_document(results, tables, entries, answers, shown, lang=lang)
+    document = make_document(results, tables, entries, answers, shown, margin=margin, lang=lang)
     document = replace(document, sections=(*front, *document.sections))
     files = _table_files(tables, columnar) | _figure_files(figures)
     files |= {

@@ -182,7 +182,7 @@ def test_the_speed_is_that_of_the_keep_that_is_told(make: SimpleNamespace) -> No
     timings = [make.latency(r).model_copy(update={"speedup": 1 / r.cell.keep, "low": 1.9, "high": 4.1}) for r in found]
     (line,) = said(make, gather_results("x", found, timings))
     assert "Speed-up of `taylor` at 25 %: 4.00 ± 0.00x measured on imaginary" in line
-    assert ", unreliable: the machine was busy); " in line
+    assert ", unreliable as the machine was busy; " in line
     calm = [one.model_copy(update={"low": one.speedup - 0.1, "high": one.speedup + 0.1}) for one in timings]
     assert "unreliable" not in said(make, gather_results("x", found, calm))[0]
 

@@ -48,7 +48,9 @@ def tables(make: SimpleNamespace, usual: list[Record]) -> dict[str, pd.DataFrame
 def drawings(tables: dict[str, pd.DataFrame]) -> dict[str, Drawing]:
     """The figures of the usual records by name."""
     answers = find_answers(tables["summary"], tables["differences"])
-    return {drawing.name: drawing for drawing in all_drawings(tables, [], answers, 0.005)}
+    return {
+        drawing.name: drawing for drawing in all_drawings(tables, [], answers, 0.005, ("imaginary", "eager", 64, 1))
+    }
 
 
 @pytest.fixture(scope="session")

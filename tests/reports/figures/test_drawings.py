@@ -60,7 +60,9 @@ def test_every_mark_is_described_by_words(
 
 def test_a_figure_is_drawn_the_same_every_time(tables: dict[str, pd.DataFrame], drawings: dict[str, Drawing]) -> None:
     answers = find_answers(tables["summary"], tables["differences"])
-    again = {drawing.name: drawing for drawing in all_drawings(tables, [], answers, 0.005)}
+    again = {
+        drawing.name: drawing for drawing in all_drawings(tables, [], answers, 0.005, ("imaginary", "eager", 64, 1))
+    }
     assert {name: drawing.charts for name, drawing in again.items()} == {n: d.charts for n, d in drawings.items()}
 
 
@@ -89,7 +91,7 @@ def test_poor_results_draw_what_there_is(records: str, make: SimpleNamespace) ->
     entries = compare_across_tasks(results)
     tables = make_tables(results, entries)
     answers = find_answers(tables["summary"], tables["differences"])
-    found = all_drawings(tables, entries, answers, 0.005)
+    found = all_drawings(tables, entries, answers, 0.005, None)
     assert bool(found) == (records not in ("none", "failed"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -101,5 +103,5 @@ def test_poor_results_draw_what_there_is(records: str, make: SimpleNamespace) ->
 def test_short_names_are_never_cut(page_text: Draw, make: SimpleNamespace) -> None:
     results = gather_results("x", make.grid(("magnitude", "random"), (0, 1)) + make.grid(("mmwmm",), (0, 1)))
     tables = make_tables(results, [])
-    for drawing in all_drawings(tables, [], find_answers(tables["summary"], tables["differences"]), 0.005):
+    for drawing in all_drawings(tables, [], find_answers(tables["summary"], tables["differences"]), 0.005, None):
         assert "…" not in page_text(drawing), drawing.name

@@ -7,6 +7,7 @@ from prunebench.reports.figures.speed import SMALLEST, _touch, speed_drawing
 from prunebench.reports.results import gather_results
 
 Rows = Callable[..., dict[str, dict[str, Any]]]
+SETTING = ("imaginary", "eager", 64, 1)
 
 
 def test_equal_widths_are_one_dot_whose_words_list_the_criteria(drawings: dict[str, Drawing], rows_of: Rows) -> None:
@@ -21,7 +22,7 @@ def test_equal_widths_are_one_dot_whose_words_list_the_criteria(drawings: dict[s
 def test_one_criterion_has_its_own_colour_and_noise_makes_it_hollow(make: SimpleNamespace, rows_of: Rows) -> None:
     records = make.grid(("obd",), (0, 1), (0.5,))
     timings = [make.latency(r).model_copy(update={"low": 0.5, "high": 3.0}) for r in records]
-    drawing = speed_drawing(make.summary(gather_results("x", records, timings)))
+    drawing = speed_drawing(make.summary(gather_results("x", records, timings)), SETTING)
     assert drawing is not None
     ((words, row),) = rows_of(drawing).items()
     assert words.endswith("unreliable") and row["fill"] == "none" and row["colour"] == "#009E73"
@@ -30,9 +31,13 @@ def test_one_criterion_has_its_own_colour_and_noise_makes_it_hollow(make: Simple
 def test_an_interval_of_speed_that_reaches_below_zero_is_drawn(make: SimpleNamespace, rows_of: Rows) -> None:
     records = make.grid(("magnitude",), (0, 1), (0.5,))
     speeds = [make.latency(r).model_copy(update={"speedup": 1.0 + r.cell.seed}) for r in records]  # 1.5 +- 6.35
-    drawing = speed_drawing(make.summary(gather_results("x", records, speeds)))
+    drawing = speed_drawing(make.summary(gather_results("x", records, speeds)), SETTING)
     assert drawing is not None
     assert min(row["low"] for row in rows_of(drawing).values()) == SMALLEST
+
+
+def test_the_title_names_the_machine(drawings: dict[str, Drawing]) -> None:
+    assert drawings["speed"].title.startswith("Speed-up measured on imaginary (eager, batch 64, 1 thread), against")
 
 
 def test_names_of_keeps_do_not_touch_and_every_keep_has_one(drawings: dict[str, Drawing]) -> None:
@@ -50,4 +55,4 @@ def test_names_of_keeps_do_not_touch_and_every_keep_has_one(drawings: dict[str, 
 
 def test_nothing_was_timed(make: SimpleNamespace) -> None:
     for record in (make.failure(), make.record()):
-        assert speed_drawing(make.summary(gather_results("x", [record]))) is None
+        assert speed_drawing(make.summary(gather_results("x", [record])), None) is None

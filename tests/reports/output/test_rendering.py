@@ -1,3 +1,5 @@
+from markupsafe import escape
+
 from prunebench.reports.document import Document, Figure, Items, Panel, Section, Table, Text
 from prunebench.reports.output.rendering import html_page, markdown
 
@@ -49,5 +51,9 @@ def test_markdown_keeps_a_number_and_its_interval_together() -> None:
 
 
 def test_commands_are_copied() -> None:
-    page = html_page(document(commands=(("report", "prunebench report 'a b'"),)))
-    assert 'data-copy="prunebench report &#39;a b&#39;"' in page
+    steps = (("results in a b", ("prunebench tune", "prunebench run")), ("this report", ("prunebench report 'a b'",)))
+    page = html_page(document(commands=steps))
+    script = "# results in a b\nprunebench tune\nprunebench run\n# this report\nprunebench report 'a b'"
+    assert str(escape(script)).join(('data-copy="', '"')) in page
+    assert page.count('<code dir="ltr">prunebench') == 3
+    assert f"\n```sh\n{script}\n```\n" in markdown(document(commands=steps))

@@ -1,0 +1,48 @@
+from pathlib import Path
+from types import SimpleNamespace
+
+from prunebench.reports.combining import read_all
+from prunebench.reports.output.commands import repeating
+from prunebench.reports.results import gather_results
+
+
+def test_a_report_says_how_it_is_made_again(make: SimpleNamespace) -> None:
+    records = make.grid(("magnitude", "taylor"), range(2))
+    run = "prunebench tune --results my ; prunebench run --results my"
+    results = gather_results("my results", records, command=run)
+    assert repeating(results) == (
+        ("results in my results: mnist x lenet5", ("prunebench tune --results my", "prunebench run --results my")),
+        ("this report", ("prunebench report 'my results'",)),
+    )
+    (last,) = repeating(results, margin=0.01, lang="fa")[-1][1]
+    assert last == "prunebench report 'my results' --margin 1 --lang fa"
+    assert repeating(gather_results("x", records)) == (("this report", ("prunebench report x",)),)
+
+
+def test_timings_are_repeated_in_their_settings(make: SimpleNamespace) -> None:
+    records = make.grid(("magnitude", "taylor"), range(2))
+    timings = [make.latency(record) for record in records]
+    timings += [one.model_copy(update={"backend": "onnx", "batch": 1, "threads": 2}) for one in timings]
+    (_, commands), _ = repeating(gather_results("a", records, timings, command="prunebench run"))
+    assert commands == (
+        "prunebench run",
+        "prunebench time a",
+        "prunebench time a --backend onnx --timing-batch 1 --threads 2",
+    )
+    (_, commands), _ = repeating(gather_results("a.json", records, timings, command="pytest benchmarks/"))
+    assert commands == ("pytest benchmarks/",)
+
+
+def test_each_source_has_its_own_commands(make: SimpleNamespace, tmp_path: Path) -> None:
+    first = make.folder(tmp_path / "b", make.grid(("magnitude", "taylor"), range(2)))
+    cells = [record.cell.model_copy(update={"dataset": "cifar10"}) for record in make.grid(("magnitude",), range(2))]
+    other = [make.record("magnitude", n, key=f"o{n}", cell=cell) for n, cell in enumerate(cells)]
+    second = make.folder(tmp_path / "a", other)
+    steps = repeating(read_all([first, second]))
+    assert [name for name, _ in steps] == [
+        f"results in {first}: mnist x lenet5",
+        f"results in {second}: cifar10 x lenet5",
+        "this report",
+    ]
+    assert [commands[0] for _, commands in steps[:2]] == ["prunebench run"] * 2
+    assert steps[-1][1] == (f"prunebench report {first} {second}",)
