@@ -1,6 +1,8 @@
 """Read a results folder, or the JSON of `pytest benchmarks/ --benchmark-json`."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +31,8 @@ def read_results(path: Path) -> Results:
 
 
 def _read_folder(folder: Path) -> Results:
-    paths, scored = _oldest_first(folder / "records"), _oldest_first(folder / "fidelity")
+    timed, timed_scores = _oldest_first(folder / "records"), _oldest_first(folder / "fidelity")
+    paths, scored = ([Path(path) for _, path in files] for files in (timed, timed_scores))
     if not paths and not scored:
         raise UserError(f"{folder}: no PruneBench results here (no records/**/*.json)")
     file = folder / "run.json"
@@ -44,8 +47,8 @@ def _read_folder(folder: Path) -> Results:
         command=run.command,
         fidelity=[read_fidelity(path) for path in scored],
     )
-    newest = max(path.stat().st_mtime for path in (*paths, *scored))
-    day = datetime.fromtimestamp(newest, UTC).date().isoformat()
+    newest = max(time for time, _ in (*timed, *timed_scores))
+    day = datetime.fromtimestamp(newest / 1e9, UTC).date().isoformat()
     results = replace(results, asked=run.asked, tunings=read_tunings(folder), date=day, data=read_data(folder))
     return replace(results, lines=run.criteria)
 
@@ -67,8 +70,19 @@ def check_pictures(records: Iterable[tuple[str, Record]]) -> None:
                 raise UserError(f"{where}: corrupt record: per_image.pictures: {pictures}, but {wanted} in {other}")
 
 
-def _oldest_first(folder: Path) -> list[Path]:
-    return sorted((p for p in folder.rglob("*.json") if p.is_file()), key=lambda p: (p.stat().st_mtime_ns, str(p)))
+def _oldest_first(folder: Path) -> list[tuple[int, str]]:
+    """Give the JSON files below a folder, each with the time in ns at which it was written."""
+    return sorted(_timed_files(folder))
+
+
+def _timed_files(folder: str | Path) -> Iterator[tuple[int, str]]:
+    """Look at every file once: there may be ten thousand."""
+    with suppress(FileNotFoundError, NotADirectoryError, PermissionError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _timed_files(entry.path)
+            elif entry.name.endswith(".json") and entry.is_file():
+                yield entry.stat().st_mtime_ns, entry.path
 
 
 def _read_benchmark(path: Path) -> Results:

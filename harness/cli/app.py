@@ -198,11 +198,13 @@ def report(
     """Write the report: Markdown, LaTeX, CSV, figures and an HTML page."""
     from prunebench.reports.combining import read_all
     from prunebench.reports.output.writing import refuse_results_folder, write_report
+    from prunebench.reports.reading import without_collector
 
     for source in sources:
         refuse_results_folder(source, output)
-    for path in write_report(read_all(sources), output, fraction(margin, "--margin"), parquet, lang=lang):
-        typer.echo(path)
+    with without_collector():  # over both: the records are gone before it runs again
+        paths = write_report(read_all(sources), output, fraction(margin, "--margin"), parquet, lang=lang)
+    typer.echo("\n".join(map(str, paths)))
 
 
 def _written(document: "Document", in_markdown: bool) -> str:

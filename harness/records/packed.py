@@ -12,6 +12,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from prunebench.records.validation import Frozen
 
 PICTURES = 10_000_000  # most test pictures of a record
+FLOAT16_INFINITY = 0x7C00  # its bits: those of all positive numbers are at most these
 Vector = Sequence[float] | NDArray[Any]
 DType = Literal["uint8", "uint16", "int64", "float16", "float32", "float64"]
 
@@ -49,6 +50,13 @@ class Packed(Frozen):
         return np.frombuffer(raw, kind)
 
 
+def _all_positive(values: NDArray[Any]) -> bool:
+    """Tell whether no number is negative or not a number."""
+    if values.dtype == np.float16 and values.view(np.uint16).max() <= FLOAT16_INFINITY:  # three times as fast
+        return True
+    return values.dtype.kind == "u" or bool((values >= 0).all())
+
+
 class PerPicture(Frozen):
     """Results of the fine-tuned network per test picture, in the order of the test split.
 
@@ -78,7 +86,7 @@ class PerPicture(Frozen):
                 values = getattr(self, name).unpack(self.pictures)
             except ValueError as error:
                 raise ValueError(f"{name} {error}") from None
-            if values.dtype.kind != "u" and not (values >= 0).all():
+            if not _all_positive(values):
                 raise ValueError(f"{name} holds a number that is negative or not a number")
         if self.correct.dtype != "uint8" or values.max() > 1:
             raise ValueError("correct holds other numbers than 0 and 1")
@@ -108,6 +116,6 @@ class DensePerPicture(Frozen):
                 values = packed.unpack(self.pictures) if packed else np.zeros(1)
             except ValueError as error:
                 raise ValueError(f"{name} {error}") from None
-            if not (values >= 0).all():
+            if not _all_positive(values):
                 raise ValueError(f"{name} holds a number that is negative or not a number")
         return self
