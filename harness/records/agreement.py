@@ -5,7 +5,7 @@ moved losses by up to 14 % and accuracies by up to 2 % of the pictures. So the l
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ _OF_DRAWS = ("selection.error", "selection.within_error", "selection.otherwise")
 _FREE = (  # they follow from the network
     *("curves.", "per_image.predicted.", "per_image.loss.", "per_image.correct.", "sparse.gates."),
     *("dense_per_image.", "weight_counts.0.near_zero", "weight_counts.1.near_zero"),
+    *("weight_counts.0.layers.", "weight_counts.1.layers."),
     *("pushed.both", "change.", "selection.constant", "selection.by_lot"),
 )
 
@@ -27,6 +28,7 @@ _FREE = (  # they follow from the network
 def differences(one: Record | Fidelity, other: Record | Fidelity) -> list[tuple[str, str, str]]:
     """List the fields in which two results of one key contradict each other, with both values."""
     facts = [point.facts() for point in (one, other)]
+    _drop_layers(facts)
     old = {name for name in _LATER if any(some.get(name) is None for some in facts)}
     first, second = (
         dict(_leaves({name: value for name, value in some.items() if name not in old}, "")) for some in facts
@@ -38,6 +40,14 @@ def differences(one: Record | Fidelity, other: Record | Fidelity) -> list[tuple[
     if isinstance(one, Fidelity) and isinstance(other, Fidelity):
         unequal = [name for name in unequal if not name.startswith("groups.") or not _alike(one, other)]
     return [(name, _text(first, name), _text(second, name)) for name in unequal]
+
+
+def _drop_layers(facts: Sequence[dict[str, Any]]) -> None:
+    """Drop the counts by layer, in place, where older results do not have them."""
+    counts = [one for some in facts for one in some.get("weight_counts") or ()]
+    if not all(one["layers"] for one in counts):
+        for one in counts:
+            del one["layers"]
 
 
 def _leaves(data: Any, name: str) -> Iterator[tuple[str, Any]]:

@@ -62,16 +62,21 @@ class Cost(Frozen):
 class WeightCount(Frozen):
     """Number of weights of the convolutions and linear layers of a network, without biases.
 
-    near_zero: weights whose absolute value is below 1e-4.
+    near_zero: weights whose absolute value is below 1e-4. layers: both numbers of each layer, in the order of the
+    model; empty in older records.
     """
 
     weights: Positive
     near_zero: Count
+    layers: dict[Name, tuple[Positive, Count]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _check(self) -> "WeightCount":
         if self.near_zero > self.weights:
             raise ValueError(f"near_zero: {self.near_zero} of {self.weights} weights, which is more than there are")
+        sums = tuple(map(sum, zip(*self.layers.values(), strict=True)))
+        if self.layers and sums != (self.weights, self.near_zero):
+            raise ValueError(f"layers: {sums} weights and near zero, but {(self.weights, self.near_zero)} in all")
         return self
 
 

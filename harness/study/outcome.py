@@ -37,10 +37,11 @@ def per_image(result: Result, classes: int) -> PerPicture:
 
 
 def weight_count(model: nn.Module) -> WeightCount:
-    """Count the weights of convolutions and linear layers, and those that are nearly zero."""
-    weights = [layer.weight.detach() for layer in model.modules() if isinstance(layer, LAYERS)]
-    small = sum(int((weight.abs() < NEAR_ZERO).sum()) for weight in weights)
-    return WeightCount(weights=sum(weight.numel() for weight in weights), near_zero=small)
+    """Count the weights of convolutions and linear layers, and those that are nearly zero, in all and by layer."""
+    weights = {name: one.weight.detach() for name, one in model.named_modules() if isinstance(one, LAYERS)}
+    layers = {name: (weight.numel(), int((weight.abs() < NEAR_ZERO).sum())) for name, weight in weights.items()}
+    total, small = (sum(numbers) for numbers in zip(*layers.values(), strict=True))
+    return WeightCount(weights=total, near_zero=small, layers=layers)
 
 
 def _dense_per_image(facts: StageFacts, classes: int) -> DensePerPicture | None:

@@ -13,6 +13,7 @@ from prunebench.reports.analysis.margins import MARGIN, failed_points, margins_t
 from prunebench.reports.analysis.score_matrix import score_matrix_table
 from prunebench.reports.results import Results
 from prunebench.reports.tables.classes import class_tables
+from prunebench.reports.tables.layer_weights import layer_weights_table
 from prunebench.reports.tables.loss_curves import loss_curves_table
 from prunebench.reports.tables.records import records_table
 from prunebench.reports.tables.samples import samples_table
@@ -57,4 +58,5 @@ def make_tables(results: Results, entries: list[AcrossTasks], margin: float = MA
         **class_tables(results),
         "samples": samples_table(results),
         "weights": weights_table(results),
+        "layer_weights": layer_weights_table(results),
     }

@@ -205,7 +205,7 @@ def _details(results: Results, tables: Tables, figures: Figures) -> list[Section
         _illustrated(loss_curves_section(tables["loss_curves"]), figures, "loss_curves"),
         classes_section(tables["confusion"], tables["classes"], tables["auc"]),
         samples_section(tables["samples"], results.data),
-        model_section(tables["weights"]),
+        model_section(tables["weights"], tables["layer_weights"]),
         widths_section(tables["widths"]),
         prices_section(tables["prices"]),
         *repeated_sections(results),

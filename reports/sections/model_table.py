@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from prunebench.reports.document import Section, Table
+from prunebench.reports.document import Section, Table, Text
 from prunebench.reports.figures.marks import Row
 from prunebench.reports.formatting import MISSING, as_multiple, is_missing, percent
 from prunebench.reports.language.message import say
 from prunebench.reports.ordering import DENSE
 from prunebench.reports.row_text import keep_of_metric
+from prunebench.reports.sections.layer_weights import layer_tables
 
 TITLE = say("Model table")
 COLUMNS: dict[str, Callable[[Row], str]] = {
@@ -30,18 +31,23 @@ MEANING = say(
     "below 0.0001 in absolute value, and their share of the network. Compression: weights of the dense network over "
     "those that are left; in the last column those near zero count as removed."
 )
-OLDER = "No record here counts weights: an earlier version wrote them. A run into a new folder counts."
+OLDER = say("No record here counts weights: an earlier version wrote them. A run into a new folder counts.")
+NO_LAYERS = say("Weights by layer are not stored in these records: an earlier version wrote them.")
 
 
-def model_section(weights: pd.DataFrame) -> Section:
-    """Tabulate weights and zeros of every network. weights: as `weights_table`."""
+def model_section(weights: pd.DataFrame, layers: pd.DataFrame) -> Section:
+    """Tabulate weights and zeros of every network, then of the layers of the smallest ones.
+
+    weights: as `weights_table`; layers: as `layer_weights_table`.
+    """
     if not len(weights):
         return Section(TITLE, (), OLDER)
     columns = [name for name in COLUMNS if name != "ranking" or weights["ranking"].nunique() > 1]
     rows = tuple(tuple(COLUMNS[name](row) for name in columns) for row in weights.to_dict("records"))
     text_columns = columns.index("network") + 1
     table = Table(MEANING, tuple(columns), rows, text_columns=text_columns, tools=True)
-    return Section(TITLE, (table,), name="model-table")
+    by_layer = layer_tables(layers) if len(layers) else (Text(NO_LAYERS),)
+    return Section(TITLE, (table, *by_layer), name="model-table")
 
 
 def _ratio(ratio: float | None) -> str:

@@ -74,3 +74,17 @@ def test_a_field_of_a_later_version_contradicts_nothing() -> None:
     )
     counts[1] = {"weights": 3, "near_zero": 0}
     assert differences(new, record("2", weight_counts=counts))
+
+
+def test_counts_by_layer_contradict_no_older_counts() -> None:
+    counts = [{"weights": 9, "near_zero": 1}, {"weights": 4, "near_zero": 0}]
+    layered = [counts[0] | {"layers": {"a": [9, 1]}}, counts[1] | {"layers": {"a": [4, 0]}}]
+    old, new = record("one", weight_counts=counts), record("one", weight_counts=layered)
+    assert differences(old, new) == [] == differences(new, old)
+    other = [layered[0], counts[1] | {"layers": {"b": [4, 0]}}]
+    assert [name for name, *_ in differences(new, record("one", weight_counts=other))] == [
+        "weight_counts.1.layers.a.0",
+        "weight_counts.1.layers.a.1",
+        "weight_counts.1.layers.b.0",
+        "weight_counts.1.layers.b.1",
+    ]

@@ -112,7 +112,9 @@ def test_weights_near_zero_are_counted_without_biases() -> None:
     with torch.no_grad():
         model[0].weight[0] = torch.tensor([[[0.0, -9.9e-5], [1.1e-4, 1.0]]]).expand(2, 2, 2)
         model[2].weight[0, 0], model[2].bias[0] = 9e-5, 0.0
-    assert weight_count(model).model_dump() == {"weights": 24 + 6, "near_zero": 4 + 1}
+    counted = weight_count(model).model_dump()
+    assert [*counted.pop("layers").values()] == [(24, 4), (6, 1)]
+    assert counted == {"weights": 24 + 6, "near_zero": 4 + 1}
 
 
 def test_a_record_counts_weights_of_both_networks_and_keeps_the_dense_labels(computed: Any) -> None:
@@ -120,6 +122,8 @@ def test_a_record_counts_weights_of_both_networks_and_keeps_the_dense_labels(com
         dense, pruned = record.weight_counts
         widths = record.widths
         of_layers = [widths["conv1"][1] * 25, widths["conv1"][1] * widths["conv2"][1] * 25]
+        assert [*pruned.layers] == [*dense.layers] == [*widths]
+        assert [pruned.layers[name][0] for name in ("conv1", "conv2")] == of_layers
         assert dense.weights > pruned.weights > sum(of_layers) or record.keep["macs"] == 1
         right = record.dense_per_image.predicted.unpack(record.dense_per_image.pictures)
         agree = (right == record.per_image.predicted.unpack(record.per_image.pictures)).mean()
