@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from prunebench.records.record import Cell, Record
 from prunebench.reports.document import Items, Section, Text
+from prunebench.reports.failure_words import reason_text
 from prunebench.reports.formatting import seed_ranges
 from prunebench.reports.language.message import Message, code, joined, say, say_many
 from prunebench.reports.ordering import METRIC_WORDS
@@ -73,5 +74,5 @@ def _failed_cell(record: Record, results: Results) -> Message:
         seed=cell.seed,
         keep=format(cell.keep, "g"),
         metric=METRIC_WORDS[cell.metric],
-        reason=record.reason or say("no reason given"),
+        reason=reason_text(record.reason) if record.reason else say("no reason given"),
     )
