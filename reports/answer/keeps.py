@@ -1,6 +1,6 @@
 """The table below the headline: what each task answers at every keep."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -47,20 +47,25 @@ def keeps_table(answers: Sequence[Answer], summary: pd.DataFrame, setting: Setti
     rows = tuple(tuple(cell(line) for cell in columns.values()) for line in lines)
     kinds = tuple(tuple(_style(line) if name == VERDICT else "" for name in columns) for line in lines)
     words = list(columns).index(VERDICT) + 1
-    return Table(_caption(answers[0].task, setting), tuple(columns), rows, words, task=answers[0].task, styles=kinds)
+    task = answers[0].task
+    caption = joined(_caption(task, setting if MEASURED in columns else None, TRAINED in columns), SPACE)
+    return Table(caption, tuple(columns), rows, words, task=task, styles=kinds)
 
 
 def keeps_note(summary: pd.DataFrame) -> Text:
-    """Say what the columns are, and whether training alone is known."""
+    """Say what the columns are."""
     ran = DENSE_CONTINUED in set(summary["criterion"])
-    return Text(joined((NOTE, CONTINUED if ran else NOT_CONTINUED), SPACE))
+    return Text(joined((NOTE, *([CONTINUED] if ran else [])), SPACE))
 
 
-def _caption(task: str, setting: Setting) -> Message:
-    """Name the task, and the machine that the speed was measured on."""
+def _caption(task: str, setting: Setting, continued: bool) -> Iterator[Message]:
+    """Name the task and the machine that the speed was measured on, and say whether training alone is known."""
     if setting is None:
-        return say("{task}: every keep. Nothing was timed.", task=task)
-    return say("{task}: every keep. Speed-up measured on {setting}.", task=task, setting=setting_text(setting))
+        yield say("{task}: every keep. Nothing was timed.", task=task)
+    else:
+        yield say("{task}: every keep. Speed-up measured on {setting}.", task=task, setting=setting_text(setting))
+    if not continued:
+        yield NOT_CONTINUED
 
 
 def _points(summary: pd.DataFrame) -> Points:

@@ -76,7 +76,8 @@ def test_the_speed_stands_with_its_machine(make: SimpleNamespace) -> None:
         make.latency(r).model_copy(update={"speedup": 1 / r.cell.keep, "low": 1.9, "high": 4.1}) for r in records
     ]
     found = table(make, gather_results("x", records, timings))
-    assert found.caption.endswith("Speed-up measured on imaginary (eager, batch 64, 1 thread).")
+    assert ": every keep. Speed-up measured on imaginary (eager, batch 64, 1 thread). What training" in found.caption
+    assert "every keep. Nothing was timed." in table(make, gather_results("x", records)).caption
     cells = [dict(zip(found.header, row, strict=True)) for row in found.rows]
     assert [cell["speed-up measured"] for cell in cells] == ["2.00 ± 0.00x ‡", "4.00 ± 0.00x ‡"]
     assert cells[0]["speed-up in theory"].startswith("1.9")
