@@ -204,7 +204,7 @@ def test_the_language_of_the_command_is_that_of_the_page_alone(
     for name in ("tables.tex", "summary.csv", "figures/forest.svg"):
         assert (tmp_path / "en" / name).read_bytes() == (tmp_path / "fa" / name).read_bytes()
     english, beside_persian = ((tmp_path / lang / "report.md").read_text() for lang in ("en", "fa"))
-    assert " --lang fa`\n" in beside_persian and beside_persian.replace(" --lang fa", "") == english
+    assert " --lang fa\n" in beside_persian and beside_persian.replace(" --lang fa", "") == english
     assert '<html lang="en" dir="ltr">' in (tmp_path / "en" / "index.html").read_text()
     assert '<html lang="fa" dir="rtl">' in (tmp_path / "fa" / "index.html").read_text()
     message = refused("report", run_folder, "-o", tmp_path / "de", "--lang", "de")
