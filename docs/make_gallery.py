@@ -17,13 +17,20 @@ from typing import NamedTuple
 
 DOCS = Path(__file__).resolve().parent
 PAGE = DOCS / "gallery.md"
+PAPERS = DOCS.parent / "examples" / "papers"
 WIDTH, HEIGHT = 1280, 1600
+EQUAL_MACS = """
+    --preset examples/papers/reg-obd-2021-corrected.toml --ranking local --models vgg11:width=0.25
+    --weights source.safetensors --rate 1e-3 --frozen-rate 3 --train-fraction 0.2
+    --datasets folder:cifar10-subset-png,classes=dog/frog/horse/ship/truck,augment=flip
+"""
+CROSSED = """
+    --datasets fashion_mnist --models lenet5 --seeds 0-5 --keep macs=0.25 --restart --epochs 15 --sparse-epochs 0
+    --rung-epochs 0 --train-fraction 0.1 --calibration 512 --criteria magnitude,taylor,obd,fpgm,hrank,wanda,random
+"""
 CIFAR = """
     --datasets folder:cifar10-subset-png --models resnet20 --weights resnet20-12fca82f.th --normalise imagenet
     --restart --epochs 0 --sparse-epochs 0 --rung-epochs 0
-"""
-CUTS = f"""{CIFAR} --finetune-epochs 0 --seeds 0-5 --keep macs=0.9,0.7,0.5,0.3
-    --criteria magnitude,taylor,gate_taylor,group_norm,random
 """
 GRID = f"""{CIFAR} --finetune-epochs 2 --finetune-rate 1 --train-fraction 0.2 --seeds 0-15 --keep macs=0.5,0.25
     --criteria magnitude,random,taylor,fpgm,obd,taylor_activation,group_fisher,bn_scale
@@ -31,28 +38,33 @@ GRID = f"""{CIFAR} --finetune-epochs 2 --finetune-rate 1 --train-fraction 0.2 --
 
 
 class Example(NamedTuple):
-    """One report: its title, why it is worth a look, and the options of its run."""
+    """One report: its title, why it is worth a look, and the options of its runs."""
 
     title: str
     about: str
-    options: list[str]
+    runs: list[list[str]]
 
 
 EXAMPLES = {
-    "fashion": Example(
-        "Two regularisers against magnitude",
-        "Fashion-MNIST x LeNet-5, from fresh weights. Look at the paired differences and at the measured speed.",
-        ["--preset", "fashion", "--seeds", "0-5", "--criteria", "magnitude,random,l1,l0"],
+    "papers": Example(
+        "Regularisation and OBD, with controls",
+        "Five classes of CIFAR-10 x a narrow VGG11: the second paper's networks at equal MACs. See the controls: "
+        "the dense network trained as long, and random filters. `source.safetensors` is made by `scaled.sh`.",
+        [EQUAL_MACS.split()],
+    ),
+    "crossed": Example(
+        "Criterion, repair or fine-tuning",
+        "Fashion-MNIST x LeNet-5 under four protocols. Look at what decides the accuracy.",
+        [
+            [*CROSSED.split(), "--repair", repair, "--finetune-epochs", epochs]
+            for repair in ("none", "least-squares")
+            for epochs in ("0", "3")
+        ],
     ),
     "grid": Example(
         "Eight criteria on a published checkpoint",
         "ResNet-20 on pictures of CIFAR-10, cut and trained for two epochs. See what sixteen seeds leave undecided.",
-        GRID.split(),
-    ),
-    "cuts": Example(
-        "A published checkpoint, cut and not trained",
-        "The same network. Look at the accuracy right after the cut, and with BatchNorm re-estimated.",
-        CUTS.split(),
+        [GRID.split()],
     ),
 }
 
@@ -69,7 +81,8 @@ def answer(report: str) -> list[str]:
 
 def entry(name: str, example: Example, report: str) -> str:
     """Describe one report in Markdown."""
-    command = shlex.join(["prunebench", "run", *example.options, "--results", name]).replace(" --", " \\\n    --")
+    runs = (shlex.join(["prunebench", "run", *options, "--results", name]) for options in example.runs)
+    command = "\n".join(runs).replace(" --", " \\\n    --")
     said = "".join(f"- {line}\n" for line in answer(report))
     picture = f"[![The report '{example.title}'](images/gallery-{name}.png)](gallery/{name}.html)"
     shell = f"```sh\n{command}\nprunebench time {name}\nprunebench report {name} -o {name}-report\n```"
@@ -93,24 +106,44 @@ def _prunebench(folder: Path, *words: str) -> None:
     subprocess.run([sys.executable, "-P", "-m", "prunebench", *words], check=True, cwd=folder)
 
 
+def entries(page: str) -> dict[str, str]:
+    r"""Split a gallery into its entries, by title.
+
+    >>> entries("# Gallery\n\nReports.\n\n## One\n\nText.\n\n## Two\n\nMore.\n")
+    {'One': '## One\n\nText.\n', 'Two': '## Two\n\nMore.\n'}
+    """
+    parts = page.split("\n## ")[1:]
+    return {part.partition("\n")[0]: f"## {part.rstrip()}\n" for part in parts}
+
+
+def make(name: str, root: Path) -> str:
+    """Run, time, report and photograph one example. root: folder of data and results. Gives its entry."""
+    example = EXAMPLES[name]
+    results, report = f"gallery/{name}", f"gallery/{name}-report"  # relative: the report shows its source
+    for options in example.runs:
+        _prunebench(root, "run", *options, "--data-root", ".", "--results", results)
+    _prunebench(root, "time", results)
+    _prunebench(root, "report", results, "-o", report)
+    (DOCS / "gallery").mkdir(exist_ok=True)
+    shutil.copy(root / report / "index.html", DOCS / f"gallery/{name}.html")
+    photograph(root / report / "index.html", DOCS / f"images/gallery-{name}.png")
+    return entry(name, example, (root / report / "report.md").read_text())
+
+
 def main() -> None:
-    """Run, report and photograph each example, then write the page."""
+    """Make the named examples anew, then write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", choices=[[], *EXAMPLES], help="which reports (default: all)")
+    parser.add_argument(
+        "names", nargs="*", choices=[[], *EXAMPLES], help="which reports (default: all; the page keeps the others)"
+    )
     parser.add_argument("--data-root", type=Path, required=True, help="folder of datasets, checkpoint and results")
     given = parser.parse_args()
-    text = "# Gallery\n\nReports of real runs, with the commands that made them.\n"
+    shutil.copytree(PAPERS, given.data_root / "examples" / "papers", dirs_exist_ok=True)
+    told = entries(PAGE.read_text())
     for name in given.names or EXAMPLES:
-        example = EXAMPLES[name]
-        results, report = f"gallery/{name}", f"gallery/{name}-report"  # relative: the report shows its source
-        _prunebench(given.data_root, "run", *example.options, "--data-root", ".", "--results", results)
-        _prunebench(given.data_root, "time", results)
-        _prunebench(given.data_root, "report", results, "-o", report)
-        (DOCS / "gallery").mkdir(exist_ok=True)
-        shutil.copy(given.data_root / report / "index.html", DOCS / f"gallery/{name}.html")
-        photograph(given.data_root / report / "index.html", DOCS / f"images/gallery-{name}.png")
-        text += "\n" + entry(name, example, (given.data_root / report / "report.md").read_text())
-    PAGE.write_text(text)
+        told[EXAMPLES[name].title] = make(name, given.data_root)
+    known = (told[one.title] for one in EXAMPLES.values() if one.title in told)
+    PAGE.write_text("\n".join(("# Gallery\n\nReports of real runs, with the commands that made them.\n", *known)))
 
 
 if __name__ == "__main__":

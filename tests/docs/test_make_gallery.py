@@ -18,10 +18,10 @@ def gallery(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def test_an_entry_has_the_command_the_answer_and_the_picture(gallery: ModuleType) -> None:
     report = "# PruneBench report\n\n- tasks: a\n\n## The answer\n\n- `taylor` wins.\n\n## More\n\n- no\n"
-    text = gallery.entry("cuts", gallery.EXAMPLES["cuts"], report)
+    text = gallery.entry("grid", gallery.EXAMPLES["grid"], report)
     assert "\nprunebench run \\\n    --datasets folder:cifar10-subset-png \\\n" in text
     assert "\nThe report says:\n\n- `taylor` wins.\n\n[![" in text
-    assert "(images/gallery-cuts.png)](gallery/cuts.html)" in text
+    assert "(images/gallery-grid.png)](gallery/grid.html)" in text
     assert "- no" not in text
 
 
@@ -31,5 +31,18 @@ def test_an_answer_without_a_list_is_its_first_paragraph(gallery: ModuleType) ->
 
 def test_options_of_the_examples_exist(gallery: ModuleType) -> None:
     known = {option.flag for option in options()} | {"--preset"}
-    given = {word for one in gallery.EXAMPLES.values() for word in one.options if word.startswith("--")}
+    runs = [run for one in gallery.EXAMPLES.values() for run in one.runs]
+    given = {word for run in runs for word in run if word.startswith("--")}
     assert given - known <= {"--restart"}
+
+
+def test_a_run_has_a_command_each(gallery: ModuleType) -> None:
+    text = gallery.entry("crossed", gallery.EXAMPLES["crossed"], "# R\n\n## The answer\n\n- one\n")
+    assert text.count("prunebench run \\\n") == 4 and text.count("--repair least-squares") == 2
+
+
+def test_entries_that_are_not_made_anew_stay(gallery: ModuleType) -> None:
+    page = gallery.PAGE.read_text()
+    found = gallery.entries(page)
+    assert [*found] == [one.title for one in gallery.EXAMPLES.values()]
+    assert page.endswith("\n".join(found.values()))
