@@ -62,7 +62,7 @@ def test_whatever_is_given_is_no_html_and_no_link_in_markdown() -> None:
         "[a]\\(b)",
         "[a]: http://x.y",
     )
-    for bad in (f"{mark}{way}{end}" for mark in marks for way in ways_in for end in marks):
+    for bad in (f"{mark}{way}{end}" for mark in marks for way in ways_in for end in marks[:4]):
         figure = Figure("f", bad, (Panel(bad, "<svg></svg>"),))
         table = Table(bad, (bad, "b"), ((bad, bad),))
         commands = (("report", f"prunebench report {bad}"),)
