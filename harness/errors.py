@@ -5,13 +5,23 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 
 _LISTED = {"criterion": "criteria", "dataset": "datasets", "model": "models", "preset": "presets"}
+_LONGEST = 4000  # characters of a message: what was given may be of any length
 _SHORT = 10  # names that a message shows in full
 
 
 class UserError(Exception):
-    """Bad input of the user; the exit code is 2. One line says what was given, what is wrong and what to do."""
+    r"""Bad input of the user; the exit code is 2. One line says what was given, what is wrong and what to do.
+
+    >>> print(UserError("unknown model 'a\nb'")), len(str(UserError("a" * 10_000)))
+    unknown model 'a\nb'
+    (None, 4000)
+    """
 
     typed: str | None = None  # the message in the words of the command line, where a Python call has reworded it
+
+    def __init__(self, text: str = "") -> None:
+        line = printable(text)
+        super().__init__(line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1003]}...{line[-1000:]}")
 
 
 class DamagedFileError(UserError):

@@ -1,5 +1,6 @@
 """What all tests share: one thread, the command line, a tiny protocol on digits, one finished results folder."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,7 +11,9 @@ import pytest
 import torch
 
 from prunebench.cli import app
-from prunebench.records.record import Record
+from prunebench.records.fidelity import Fidelity, Ranked, ScoreRequest
+from prunebench.records.packed import Packed
+from prunebench.records.record import Record, read_record
 from prunebench.study import trajectory
 from prunebench.study.grid import make_grid
 from prunebench.study.progress import Progress
@@ -85,6 +88,35 @@ def computed(tiny: Make, tmp_path_factory: pytest.TempPathFactory) -> Computed:
     """Give a finished run of criteria and controls at four keeps."""
     keep = "macs=" + ",".join(map(str, KEEPS))
     return compute(tiny(tmp_path_factory.mktemp("computed"), criteria=CRITERIA, keep=keep))
+
+
+def with_others(folder: Path) -> None:
+    """Add latencies, a choice and a fidelity to a results folder."""
+    record = read_record(next(folder.rglob("*macs0.5*.json")))
+    setting = {"key": record.key, "machine": "m", "backend": "eager", "batch": 64, "threads": 1}
+    latency = setting | {"dense_seconds": 2.0, "pruned_seconds": 1.0, "ratios": [2.0, 2.1], "speedup": 2.0}
+    task = "digits x lenet5"
+    choice = {"task": task, "criterion": "l1:strength=tuned", "metric": "macs", "keeps": [0.5], "seeds": [1000]}
+    choice |= {"value": 0.1, "validation": {"0.1": 0.9, "1": None}, "trials": 2, "seconds": 1.0, "ineffective": [0.1]}
+    numbers = Packed.pack([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "float64")
+    group = Ranked(units=tuple(range(6)), of=9, halves=(numbers, numbers), scores=numbers)
+    cell = ScoreRequest(dataset="digits", model="lenet5", criterion="obd", seed=0)
+    found = Fidelity(
+        key="f", cell=cell, protocol={"epochs": 3}, fingerprint="f", pictures=(3, 3), groups={"conv1": group}
+    )
+    for place, data in (
+        ("timing/m-eager.json", {"schema_version": 3, "latencies": [latency | {"low": 1.9, "high": 2.1}]}),
+        ("choices/strength-k.json", choice),
+        ("fidelity/digits-lenet5/obd/seed0-f.json", found.model_dump(mode="json")),
+    ):
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / place).write_text(json.dumps(data))
+
+
+@pytest.fixture(scope="session")
+def add_others() -> Callable[[Path], None]:
+    """Give `with_others`: tests cannot import a conftest."""
+    return with_others
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from prunebench.checkpoints.names import COUNTER, check_names, find, notes
 from prunebench.checkpoints.parts import joined
 from prunebench.checkpoints.reading import read_tensors, refused
-from prunebench.checkpoints.values import check_kind, converted, usable
+from prunebench.checkpoints.values import check_kind, check_part, converted, usable
 from prunebench.plugins.model import last_layer
 from prunebench.pruning.layers import ChannelPad
 
@@ -45,7 +46,7 @@ def load_checkpoint(model: nn.Module, path: Path, name: str, *, skip: Collection
     pads = [layer for layer, module in model.named_modules() if isinstance(module, ChannelPad)]
     computed = {f"{layer}.{buffer}" for layer in pads for buffer in _PAD}
     needed = {key: None for key in wanted if key not in computed and not key.endswith(COUNTER)}
-    given = joined(read_tensors(path), own, lambda key, tensor: check_kind(path, key, tensor))
+    given = joined(read_tensors(path), own, partial(check_part, path))
     found = find(given, own, needed, path)
     unknown = [key for key in found.state if key not in own and _layer(key) not in left]
     check_names([key for key in needed if key not in found.state], unknown, path, name)

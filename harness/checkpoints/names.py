@@ -5,7 +5,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from prunebench.checkpoints.reading import State, refused
+from prunebench.checkpoints.reading import State, listed, refused
+from prunebench.records.validation import short
 
 # the key of the state dict, in this order where several fit
 PLACES = (
@@ -16,7 +17,7 @@ WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_
 COUNTER = "num_batches_tracked"  # BatchNorm uses its counter only where its momentum is None
 _BOOKKEEPING = (COUNTER, "total_ops", "total_params", "n_averaged")  # of BatchNorm, FLOP counters, averaged weights
 _STATISTICS = ("running_mean", "running_var")
-_SHOWN = 8  # names in a message
+_SHOWN = 4  # networks in a message
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def find(given: State, own: Collection[str], needed: Collection[str], path: Path
     if counts[place] < len(needed) or not needed:
         also = []
     if also and _rank(also[0]) == _rank(place):
-        both = " and ".join(p.rstrip(".") for p in (place, *also))
+        both = " and ".join(short(p.rstrip(".")) for p in (place, *also)[:_SHOWN])
         raise refused(path, f"has several networks that fit: {both}; save the state dict of one alone")
     inside = [name for name in _within(plain, place) if not name.startswith(tuple(also))]
     state = {names.get(name[len(place) :], name[len(place) :]): given[plain[name]] for name in inside}
@@ -84,14 +85,9 @@ def _rank(place: str) -> list[int]:
 def notes(found: Found) -> list[str]:
     """Say what else in the file fits, and what in the same state dict was not read."""
     where = f"read under {found.place.rstrip('.') or 'no key'}"
-    told = [f"{where}; this fits as well: {_listed([place.rstrip('.') for place in found.also])}"] * bool(found.also)
+    told = [f"{where}; this fits as well: {listed([place.rstrip('.') for place in found.also])}"] * bool(found.also)
     others = [key for key in found.beside if not key.endswith(_BOOKKEEPING) and not key.startswith(found.also)]
-    return told + [f"{where}; not read: {_listed(others)}"] * bool(others)
-
-
-def _listed(keys: Collection[str]) -> str:
-    shown = ", ".join(list(keys)[:_SHOWN])
-    return shown + (f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else "")
+    return told + [f"{where}; not read: {listed(others)}"] * bool(others)
 
 
 def check_names(missing: Collection[str], unknown: Collection[str], path: Path, name: str) -> None:
@@ -99,7 +95,7 @@ def check_names(missing: Collection[str], unknown: Collection[str], path: Path, 
     unknown = [key for key in unknown if not key.endswith(_BOOKKEEPING)]
     if not missing and not unknown:
         return
-    parts = [f"missing: {_listed(missing)}"] * bool(missing) + [f"left over: {_listed(unknown)}"] * bool(unknown)
+    parts = [f"missing: {listed(missing)}"] * bool(missing) + [f"left over: {listed(unknown)}"] * bool(unknown)
     what = f"has another architecture than {name}"
     cure = f"give a checkpoint of {name}, or the model of this checkpoint"
     if not unknown and all(key.endswith(_STATISTICS) for key in missing):

@@ -38,7 +38,7 @@ def _masked(weight: Tensor, mask: Tensor) -> Tensor | None:
 
 def _scaled(length: Tensor, direction: Tensor) -> Tensor | None:
     """Give each slice of `direction` its length; the sides of 1 in `length` are those that a norm runs over."""
-    if length.dim() not in (0, direction.dim()):
+    if length.dim() not in (0, direction.dim()) or not (length.is_floating_point() and direction.is_floating_point()):
         return None
     length = length.view((1,) * direction.dim()) if length.dim() == 0 else length
     inner = [dim for dim, side in enumerate(length.shape) if side == 1]

@@ -2,8 +2,9 @@
 
 import argparse
 import re
+import struct
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path, PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
 from pickle import UnpicklingError
 from types import SimpleNamespace
@@ -15,11 +16,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from prunebench.errors import UserError
+from prunebench.errors import UserError, printable
+from prunebench.records.validation import short
 
 State = dict[str, Tensor]
 _TORN = "cannot be read as a checkpoint: not written by torch.save, or truncated; save it again"
+_SHOWN = 8  # names in a message
 _DEPTH = 6  # dicts within dicts
+_MOST = 100_000  # entries: dicts that hold one another many times list billions
 
 
 def _plain_dict(*_: Any) -> dict[Any, Any]:
@@ -50,9 +54,14 @@ def read_tensors(path: Path) -> State:
     content = _read(path)
     if not isinstance(content, Mapping):
         raise refused(path, f"holds a {type(content).__name__}, not a state dict; save model.state_dict()")
-    found = dict(_tensors(content, "", _DEPTH))
+    found = {}
+    for number, (name, value) in enumerate(_entries(content, "", _DEPTH)):
+        if number == _MOST:
+            raise refused(path, f"has more than {_MOST} entries; save model.state_dict()")
+        if isinstance(value, Tensor):
+            found[name] = value
     if not found:
-        keys = ", ".join(map(str, list(content)[:8])) or "none"
+        keys = listed([name for key in content if (name := _name(key))]) or "none"
         raise refused(
             path, f"has no state dict: there are no tensors in it; its keys are {keys}; save model.state_dict()"
         )
@@ -61,17 +70,33 @@ def read_tensors(path: Path) -> State:
 
 def refused(path: Path, what: str) -> UserError:
     """Make the error for a checkpoint that cannot be used."""
-    return UserError(f"--weights {path}: {what}")
+    return UserError(printable(f"--weights {path}: {what}"))
 
 
-def _tensors(content: Mapping[Any, Any], before: str, depth: int) -> Iterator[tuple[str, Tensor]]:
+def listed(names: Collection[str]) -> str:
+    """List the first names, each up to a length.
+
+    >>> listed(["a", 100 * "b"]), listed(["a"] * 9)
+    ('a, bbb...bbb...', 'a, a, a, a, a, a, a, a and 1 more')
+    """
+    shown = ", ".join(map(short, list(names)[:_SHOWN]))
+    return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+
+
+def _name(key: object) -> str:
+    """Name a key; empty where it is neither a text nor a number of usual size."""
+    return str(key) if isinstance(key, str) or (isinstance(key, int) and key.bit_length() < 64) else ""
+
+
+def _entries(content: Mapping[Any, Any], before: str, depth: int) -> Iterator[tuple[str, Any]]:
+    """Yield all entries of nested dicts with their names, arrays as tensors."""
     for key, value in content.items():
+        name = f"{before}{_name(key)}"
         if isinstance(value, np.ndarray) and value.dtype.kind in "fiub" and value.dtype.isnative:
             value = torch.from_numpy(value)
-        if isinstance(value, Tensor):
-            yield f"{before}{key}", value
-        elif isinstance(value, Mapping) and depth:
-            yield from _tensors(value, f"{before}{key}.", depth - 1)
+        yield name, value
+        if isinstance(value, Mapping) and depth:
+            yield from _entries(value, f"{name}.", depth - 1)
 
 
 def _read(path: Path) -> Any:
@@ -84,12 +109,14 @@ def _read(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise refused(path, _not_plain(error)) from None
-    except (EOFError, LookupError):
+    except (EOFError, LookupError, struct.error):
         raise refused(path, _TORN) from None
-    except (OSError, RuntimeError, ValueError, TypeError, AttributeError, SafetensorError) as error:
+    except MemoryError:
+        raise refused(path, "asks for more memory than there is; save model.state_dict()") from None
+    except (OSError, RuntimeError, ValueError, TypeError, AttributeError, OverflowError, SafetensorError) as error:
         if "TorchScript" in str(error):
             raise refused(path, "is a TorchScript archive, which holds code; save model.state_dict()") from None
-        raise refused(path, f"cannot be read as a checkpoint: {_first_line(error)}") from None
+        raise refused(path, f"cannot be read as a checkpoint: {short(_first_line(error), 300)}") from None
 
 
 def _not_plain(error: UnpicklingError) -> str:

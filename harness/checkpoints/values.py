@@ -7,6 +7,7 @@ from torch import Tensor
 
 from prunebench.checkpoints.names import COUNTER
 from prunebench.checkpoints.reading import refused
+from prunebench.records.validation import short
 
 
 def check_kind(path: Path, key: str, tensor: Tensor) -> None:
@@ -15,6 +16,27 @@ def check_kind(path: Path, key: str, tensor: Tensor) -> None:
     for kind, true in (kinds | {"quantised": tensor.is_quantized, "meta": tensor.is_meta}).items():
         if true:
             raise refused(path, f"'{key}' is a {kind} tensor; save plain dense numbers, as model.state_dict() has them")
+
+
+_COMPUTED = (  # types of numbers that torch multiplies with one another
+    *(torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
+    *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
+)
+
+
+def check_part(path: Path, key: str, tensor: Tensor) -> None:
+    """Refuse a tensor that another one cannot be computed from.
+
+    One that repeats few stored numbers is refused, too: a product would store each, perhaps terabytes.
+    """
+    key = short(key)
+    check_kind(path, key, tensor)
+    if tensor.dtype not in _COMPUTED:
+        raise refused(path, f"'{key}' is {tensor.dtype}, which cannot be computed with; save it as float32")
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise refused(
+            path, f"'{key}' repeats the same numbers; save plain dense numbers, as model.state_dict() has them"
+        )
 
 
 def converted(path: Path, key: str, tensor: Tensor, own: Tensor) -> Tensor:

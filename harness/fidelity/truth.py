@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from pydantic import model_validator
 from torch import Tensor
 
 from prunebench.data.splits import Split
@@ -13,7 +14,7 @@ from prunebench.fidelity.oracle import loss_changes
 from prunebench.pruning.network import Network
 from prunebench.records.stage import FACTS
 from prunebench.records.store_files import read_json
-from prunebench.records.validation import Frozen, validated
+from prunebench.records.validation import Amount, Count, Frozen, Name, Number, Positive, validated
 from prunebench.seeding import generator
 from prunebench.study.at_work import Step, alone
 from prunebench.study.store import key_of
@@ -26,8 +27,16 @@ PICTURES = 1024  # most held-out pictures, drawn at random
 class Changes(Frozen):
     """Numbers of a group's units, (units,), and their mean changes of the loss over each half of the pictures."""
 
-    units: list[int]
-    halves: tuple[list[float], list[float]]
+    units: list[Count]
+    halves: tuple[list[Number], list[Number]]
+
+    @model_validator(mode="after")
+    def _check(self) -> "Changes":
+        if not self.units or sorted(set(self.units)) != self.units:
+            raise ValueError("units are not numbers in rising order")
+        if {len(half) for half in self.halves} != {len(self.units)}:
+            raise ValueError(f"halves do not hold {len(self.units)} numbers each")
+        return self
 
 
 class Truth(Frozen):
@@ -36,10 +45,10 @@ class Truth(Frozen):
     parents: key of the dense stage, as in the facts of other stages.
     """
 
-    parents: tuple[str, ...] = ()
-    pictures: tuple[int, int]
-    groups: dict[str, Changes]
-    seconds: float
+    parents: tuple[Name, ...] = ()
+    pictures: tuple[Positive, Positive]
+    groups: dict[Name, Changes]
+    seconds: Amount
 
 
 def truth_key(trajectory: Trajectory) -> str:

@@ -15,6 +15,7 @@ from prunebench.records.validation import (
     Amount,
     Count,
     Frozen,
+    Items,
     Name,
     Positive,
     Text,
@@ -45,7 +46,7 @@ class Ranked(Frozen):
     a unit is removed, over each half of the held-out pictures, (units,) each. scores: (units,), low = remove first.
     """
 
-    units: tuple[Count, ...] = Field(min_length=1)
+    units: Items[Count] = Field(min_length=1)
     of: Positive
     halves: tuple[Packed, Packed]
     scores: Packed

@@ -15,9 +15,10 @@ from prunebench.records.record import SCHEMA
 from prunebench.records.requested import Requested
 from prunebench.records.store_files import read_json
 from prunebench.records.tuning import Choice
-from prunebench.records.validation import Count, Frozen, Name, Text, validated
+from prunebench.records.validation import Count, Frozen, Items, Name, Text, validated
 
 PNG = b"\x89PNG\r\n\x1a\n"
+MOST_CELLS = 500_000  # that a run.json may list as requested: a few of its bytes can stand for billions
 
 
 class StoreFile(Frozen):
@@ -44,11 +45,18 @@ class RunFile(StoreFile):
 
     preset: Text | None = None
     command: Text | None = None
-    asked: tuple[Requested, ...] = ()
+    asked: Items[Requested] = ()
     criteria: dict[Name, Text] = Field(default_factory=dict)
-    untimed: tuple[dict[str, Any], ...] = ()
-    tunings: tuple[Choice, ...] = ()
-    data: tuple["DataFile", ...] = ()
+    untimed: Items[dict[str, Any]] = ()
+    tunings: Items[Choice] = ()
+    data: Items["DataFile"] = ()
+
+    @field_validator("asked")
+    @classmethod
+    def _are_few(cls, asked: tuple[Requested, ...]) -> tuple[Requested, ...]:
+        if (cells := sum(one.size for one in asked)) > MOST_CELLS:
+            raise ValueError(f"{cells} requested cells, more than {MOST_CELLS}")
+        return asked
 
     @property
     def commands(self) -> list[str]:
@@ -68,7 +76,7 @@ def commands_of(text: str | None) -> list[str]:
 class TimingFile(StoreFile):
     """One file of latencies."""
 
-    latencies: tuple[Latency, ...]
+    latencies: Items[Latency]
 
 
 class Thumbnail(Frozen):

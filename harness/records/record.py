@@ -17,6 +17,7 @@ from prunebench.records.validation import (
     Count,
     Fraction,
     Frozen,
+    Items,
     Name,
     Number,
     Positive,
@@ -188,7 +189,7 @@ class Record(Frozen):
     per_image: PerPicture | None = None
     dense_per_image: DensePerPicture | None = None
     weight_counts: tuple[WeightCount, WeightCount] | None = None
-    curves: tuple[Epoch, ...] = ()
+    curves: Items[Epoch] = ()
     sparse: SparseFacts | None = None
     pushed: PushedUnits | None = None
     change: ChoiceChange | None = None

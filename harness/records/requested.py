@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from prunebench.records.names import Metric, RankingName
 from prunebench.records.record import Cell
-from prunebench.records.validation import Count, Frozen, Name, Share
+from prunebench.records.validation import Count, Frozen, Items, Name, Share
 
 FEWEST_SEEDS = 6
 """Fewest seeds that can give a verdict: the smallest p of n seeds, 2**(1 - n), is at most 0.05 from 6 on."""
@@ -30,7 +30,7 @@ class RequestedTrajectories(Frozen):
     dataset: Name
     model: Name
     criterion: Name
-    seeds: tuple[Count, ...]
+    seeds: Items[Count]
 
 
 class Requested(Frozen):
@@ -38,8 +38,13 @@ class Requested(Frozen):
 
     ranking: RankingName
     metric: Metric
-    keeps: tuple[Share, ...]
-    trajectories: tuple[RequestedTrajectories, ...]
+    keeps: Items[Share]
+    trajectories: Items[RequestedTrajectories]
+
+    @property
+    def size(self) -> int:
+        """Number of the requested cells."""
+        return len(self.keeps) * sum(len(one.seeds) for one in self.trajectories)
 
     def cells(self) -> Iterator[Cell]:
         """Yield every requested cell.

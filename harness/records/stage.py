@@ -8,7 +8,7 @@ from prunebench.records.record import Epoch, WeightCount
 from prunebench.records.selection import SelectionFacts
 from prunebench.records.sparse import ChoiceChange, SparseFacts
 from prunebench.records.store_files import read_json
-from prunebench.records.validation import Amount, Count, Fraction, Frozen, Name, Text, validated
+from prunebench.records.validation import Amount, Count, Fraction, Frozen, Items, Name, Text, validated
 
 FACTS = "facts.json"
 
@@ -40,7 +40,7 @@ class StageFacts(Frozen):
     kernels: Text = ""
     digest: Text = ""
     parents: tuple[Name, ...] = ()
-    curve: tuple[Epoch, ...] = ()
+    curve: Items[Epoch] = ()
     sparse: SparseFacts | None = None
     pushed: Count | None = None
     change: ChoiceChange | None = None

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError
 
 from prunebench.errors import UserError, printable, unknown
-from prunebench.paths import absolute
+from prunebench.paths import absolute, exists
 from prunebench.plugins.options import plain_error
 from prunebench.records.budget import Budget, parse_budget
 from prunebench.records.names import Backend
@@ -143,7 +143,7 @@ def _read_preset(chosen: Any) -> dict[str, Any]:
     if isinstance(plugins := options.get("plugin"), str | list):
         named = split_list([str(one) for one in plugins] if isinstance(plugins, list) else plugins)
         beside = {one: path.parent / one for one in named}
-        options["plugin"] = [str(file) if file.is_file() else one for one, file in beside.items()]
+        options["plugin"] = [str(file) if exists(file) and file.is_file() else one for one, file in beside.items()]
     return options
 
 

@@ -24,6 +24,7 @@ from prunebench.errors import DamagedFileError, UserError
 from prunebench.records.fidelity import Fidelity
 from prunebench.records.record import SCHEMA, Cell, Record, read_record
 from prunebench.records.store_files import DAMAGED, FAILED, NETWORK, TRIAL, WEIGHTS, mark_failed, read_json
+from prunebench.records.validation import short
 
 log = logging.getLogger("prunebench")
 
@@ -60,7 +61,7 @@ class Store:
         schema = read_json(path).get("schema_version") if path.exists() else SCHEMA
         if schema != SCHEMA:
             cure = "give another folder with --results"
-            raise UserError(f"{folder}: results of schema {schema}, this version writes schema {SCHEMA}; {cure}")
+            raise UserError(f"{folder}: results of schema {short(schema)}, this version writes schema {SCHEMA}; {cure}")
 
     @property
     def writable(self) -> bool:

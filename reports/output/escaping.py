@@ -1,4 +1,4 @@
-"""Texts of a report in LaTeX that plain pdflatex accepts, whatever names and signs they contain."""
+"""Texts of a report in Markdown and LaTeX, whatever names and signs they contain."""
 
 import re
 import unicodedata
@@ -55,6 +55,27 @@ GREEK = (
 )
 COMMANDS |= {letter: rf"$\{name}$" for letter, name in zip("αβδεκλμπρστφχω", GREEK, strict=True)}
 ACCENTS = dict(zip("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c", "`'^~=u.\"rHv", strict=True))
+
+
+MARKDOWN = (  # what begins a tag, a sign by its name, and what precedes the address of a link
+    (r"&(?=#?\w+;)", "&amp;"),
+    (r"<(?=[A-Za-z/!?])", "&lt;"),
+    (r"\](?=[(:])", "&#93;"),
+)
+
+
+def escape_markdown(text: object) -> str:
+    """Write a text or a table in Markdown: it holds no HTML, no links and no pictures. Other signs stay.
+
+    Inside backticks, too: who writes a name with backticks decides what is inside.
+
+    >>> print(escape_markdown("p < 0.05, <b>, R&D, &lt; and [a](b)"))
+    p < 0.05, &lt;b>, R&D, &amp;lt; and [a&#93;(b)
+    """
+    escaped = str(text)
+    for sign, name in MARKDOWN:
+        escaped = re.sub(sign, name, escaped)
+    return escaped
 
 
 def escape_latex(text: str) -> str:

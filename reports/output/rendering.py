@@ -13,6 +13,7 @@ from prunebench.reports.figures.drawing import mark_name
 from prunebench.reports.figures.inline import inline_svg
 from prunebench.reports.figures.palette import style_of
 from prunebench.reports.language.languages import ENGLISH, Language, find_language
+from prunebench.reports.output.escaping import escape_markdown
 from prunebench.reports.output.page_words import LABELS, PAGE_WORDS, picture
 
 OWN_IDS = ("numbers", "task", "theme")  # of the page itself
@@ -21,7 +22,9 @@ TEMPLATES = Path(__file__).parents[1] / "templates"
 
 def markdown(document: Document) -> str:
     """Render the answers of a report as GitHub's Markdown. Pictures lie in `figures/`, all numbers in the CSV files."""
-    return _environment(find_language(ENGLISH), escape=False).get_template("report.md.j2").render(document=document)
+    environment = _environment(find_language(ENGLISH), escape=False)
+    environment.finalize = escape_markdown
+    return environment.get_template("report.md.j2").render(document=document)
 
 
 def html_page(document: Document, language: Language | None = None) -> str:

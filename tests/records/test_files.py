@@ -66,3 +66,13 @@ def test_of_several_descriptions_the_first_with_most_pictures_counts() -> None:
     none, one = DataFile.model_validate(facts(thumbnails=[])), DataFile.model_validate(facts())
     other = one.model_copy(update={"thumbnails": (Thumbnail(picture=0, png=PICTURE),)})
     assert united([none, one, other])["f"] is one and united([none])["f"] is none
+
+
+def test_a_small_file_cannot_ask_for_a_billion_cells() -> None:
+    one = {"dataset": "digits", "model": "lenet5", "criterion": "taylor", "seeds": list(range(1000))}
+    asked = {"ranking": "local", "metric": "macs", "keeps": [0.5] * 1000, "trajectories": [one]}
+    few = asked | {"keeps": [0.5] * 500}
+    assert RunFile.model_validate({"schema_version": 3, "asked": [few]}).asked[0].size == 500_000
+    for many in ([asked], [few, few | {"metric": "units"}]):
+        with pytest.raises(ValueError, match="1000000 requested cells, more than 500000"):
+            RunFile.model_validate({"schema_version": 3, "asked": many})

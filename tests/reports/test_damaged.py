@@ -11,10 +11,8 @@ from typing import Any
 import pytest
 
 from prunebench.errors import UserError
-from prunebench.records.fidelity import Fidelity, Ranked, ScoreRequest
 from prunebench.records.files import read_data
 from prunebench.records.merge import merge
-from prunebench.records.packed import Packed
 from prunebench.records.record import read_record
 from prunebench.reports.analysis.across_tasks import compare_across_tasks
 from prunebench.reports.output.all_tables import make_tables
@@ -121,7 +119,9 @@ def bears(folder: Path, other: Path, file: Path, edit: Edit) -> None:
 
 
 @pytest.fixture(scope="module")
-def folders(computed: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def folders(
+    computed: Any, add_others: Callable[[Path], None], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path]:
     """Give two small results folders: four records of a real run, latencies, a choice and a fidelity."""
     base = tmp_path_factory.mktemp("damaged")
     for name in ("folder", "other"):
@@ -133,30 +133,8 @@ def folders(computed: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
             if wanted or len(place.parts) == 1 or place.parts[0] == "data":
                 (base / name / place).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(file, base / name / place)
-        _add_others(base / name)
+        add_others(base / name)
     return base / "folder", base / "other"
-
-
-def _add_others(folder: Path) -> None:
-    record = read_record(next(folder.rglob("*macs0.5*.json")))
-    setting = {"key": record.key, "machine": "m", "backend": "eager", "batch": 64, "threads": 1}
-    latency = setting | {"dense_seconds": 2.0, "pruned_seconds": 1.0, "ratios": [2.0, 2.1], "speedup": 2.0}
-    task = "digits x lenet5"
-    choice = {"task": task, "criterion": "l1:strength=tuned", "metric": "macs", "keeps": [0.5], "seeds": [1000]}
-    choice |= {"value": 0.1, "validation": {"0.1": 0.9, "1": None}, "trials": 2, "seconds": 1.0, "ineffective": [0.1]}
-    numbers = Packed.pack([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "float64")
-    group = Ranked(units=tuple(range(6)), of=9, halves=(numbers, numbers), scores=numbers)
-    cell = ScoreRequest(dataset="digits", model="lenet5", criterion="obd", seed=0)
-    found = Fidelity(
-        key="f", cell=cell, protocol={"epochs": 3}, fingerprint="f", pictures=(3, 3), groups={"conv1": group}
-    )
-    for place, data in (
-        ("timing/m-eager.json", {"schema_version": 3, "latencies": [latency | {"low": 1.9, "high": 2.1}]}),
-        ("choices/strength-k.json", choice),
-        ("fidelity/digits-lenet5/obd/seed0-f.json", found.model_dump(mode="json")),
-    ):
-        (folder / place).parent.mkdir(parents=True, exist_ok=True)
-        (folder / place).write_text(json.dumps(data))
 
 
 def damaged(folder: Path, place: str) -> tuple[Path, Any]:

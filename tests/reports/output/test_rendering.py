@@ -1,3 +1,4 @@
+from markdown_it import MarkdownIt
 from markupsafe import escape
 
 from prunebench.reports.document import Document, Figure, Items, Panel, Section, Table, Text
@@ -43,6 +44,36 @@ def test_whatever_is_given_is_escaped() -> None:
         document(Table(bad, (bad,), ((bad,),), task=bad), Text(bad), Items((bad,)), figure, tasks=(bad, "b"))
     )
     assert "alert(1)</script>" not in page
+
+
+def test_whatever_is_given_is_no_html_and_no_link_in_markdown() -> None:
+    """Backticks, backslashes and entities of names may close what the report opens."""
+    marks = ("", "`", "``", "\\", "`\\", "&#96;", "|", "\\|", "a`b` `", "[", "![", "](x)[")
+    ways_in = (
+        "<b>",
+        "</p>",
+        "<!-- x",
+        "<?x",
+        "<https://a.b>",
+        "<img src=x>",
+        "[a](b)",
+        "![a](b)",
+        "&lt;",
+        "[a]\\(b)",
+        "[a]: http://x.y",
+    )
+    for bad in (f"{mark}{way}{end}" for mark in marks for way in ways_in for end in marks[:4]):
+        figure = Figure("f", bad, (Panel(bad, "<svg></svg>"),))
+        table = Table(bad, (bad, "b"), ((bad, bad),))
+        commands = (("report", f"prunebench report {bad}"),)
+        text = markdown(
+            document(table, Text(bad), Text(f"of `{bad}` b"), Items((bad, "[a]")), figure, commands=commands)
+        )
+        tokens = MarkdownIt("commonmark", {"html": True}).enable("table").parse(text)
+        found = [one for token in tokens for one in (token, *(token.children or ()))]
+        assert not [one.content for one in found if one.type.startswith("html")], text
+        places = {one.attrs.get("src", one.attrs.get("href")) for one in found if one.type in ("link_open", "image")}
+        assert places <= {"figures/f.svg"}, text
 
 
 def test_markdown_keeps_a_number_and_its_interval_together() -> None:

@@ -1,0 +1,37 @@
+"""The script behind the kills of docs/explanation/reliability.md, with few kills."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks processes that have loaded torch")
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("kill_runs", ROOT / "docs/kill_runs.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ten_kills_lose_nothing_and_leave_nothing(script: ModuleType, tmp_path: Path, workers: int) -> None:
+    found = script.kill_runs(10, tmp_path, workers)
+    assert found.kills == 10 and found.resumed >= 1
+
+
+def test_a_loss_is_seen(script: ModuleType, tmp_path: Path) -> None:
+    whole, spec = (script.make_spec(script.OPTIONS | {"results": tmp_path / name}) for name in ("whole", "other"))
+    wanted = {"a stage": "a digest"}
+    with pytest.raises(AssertionError, match=r"other than without kills: .*'a stage'"):
+        script._check(script._started(whole), whole, wanted)
+    (tmp_path / "other" / "stages").mkdir(parents=True)
+    (tmp_path / "other" / "stages" / "x.damaged").mkdir()
+    with pytest.raises(AssertionError, match="left by kills"):
+        script._check(script._started(spec), spec, script.contents(whole.results))
