@@ -47,7 +47,8 @@ def working_format(model: nn.Module, pictures: Tensor) -> torch.memory_format:
 def _without_numbers(model: nn.Module) -> nn.Module:
     bare = skeleton(model)
     for module in bare.modules():
-        if isinstance(module, NORMS) or (type(module) in (nn.Hardtanh, nn.ReLU6) and not module.inplace):
+        clips = isinstance(module, nn.Hardtanh) and type(module) in (nn.Hardtanh, nn.ReLU6) and not module.inplace
+        if clips or isinstance(module, NORMS):
             module.forward = torch.square  # type: ignore[method-assign]  # its backward pass reads the input, as theirs
     return bare
 
