@@ -52,7 +52,7 @@ def one_line(text: str, most: int = 400) -> str:
     if len(line) <= most:
         return line
     sentence, _, _ = line[: most + 1].rpartition(". ")
-    return f"{sentence}." if sentence else f"{line[:most].rpartition(' ')[0]} ..."
+    return f"{sentence}." if sentence else f"{line[:most].rpartition(' ')[0] or line[:most]} ..."
 
 
 def reason(error: BaseException) -> str:

@@ -1,6 +1,6 @@
 """The message for an unknown name."""
 
-from prunebench.errors import CellError, UserError, unknown
+from prunebench.errors import CellError, UserError, one_line, unknown
 
 
 def test_an_unknown_name_is_said_with_the_nearest_where_one_is_near_and_with_all_sorted() -> None:
@@ -23,3 +23,7 @@ def test_of_many_names_the_nearest_three_are_shown_and_how_to_list_all() -> None
     assert text.count("taylor") == 3 and text.endswith("? `prunebench list criteria` shows all 20")
     assert str(unknown("model", "zzz", many)) == "unknown model 'zzz'; `prunebench list models` shows all 20"
     assert str(unknown("function", "zzz", many)).count("taylor") == 20  # no command lists these
+
+
+def test_a_long_text_without_a_space_is_shown_up_to_its_limit() -> None:
+    assert one_line("x" * 30, 10) == "x" * 10 + " ..."

@@ -92,7 +92,7 @@ def find_blocks(model: nn.Module, pictures: Tensor) -> tuple[Block, ...]:
     ()
     """
     try:
-        calls, found = _followed(skeleton(model), pictures.to("meta"))
+        calls, found = _followed(skeleton(model, own_curves=True), pictures.to("meta"))
     except Exception:  # it looks at its numbers
         calls, found = _followed(twin(model, Tensor.clone), pictures)
     ours = {block.name: block for block in _blocks(model, calls, found)}

@@ -82,6 +82,10 @@ def _dense(spec: Spec, criterion: str, criteria: int) -> Iterator[float]:
     """Yield the validation accuracy of the dense network of every seed of the first step."""
     for seed in seeds_of(criteria):
         trajectory = make_trajectory(spec, Store(spec.results), Job(*spec.pairs[0], criterion, seed))
-        last = trajectory.facts(trajectory.plan.dense().on_trial(APART)).curve[-1].validation
+        stage = trajectory.plan.dense().on_trial(APART)
+        curve = trajectory.facts(stage).curve
+        if not curve:  # written by a version that did not measure untrained networks
+            raise UserError(f"stage {stage.key} holds no validation accuracy; give another --results")
+        last = curve[-1].validation
         assert last is not None  # every stage ends with it
         yield last

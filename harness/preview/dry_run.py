@@ -143,7 +143,6 @@ class _Found:
     def __init__(self, store: Store, retry_failed: bool) -> None:
         self.stages, self.records = store.finished_stages(), store.finished_records(failed=not retry_failed)
         self.networks = {key for key in self.stages if store.has(key)}
-
         self.seen: set[str] = set()
 
     def add_finished(self, stage: Stage, into: dict[str, Stage]) -> None:

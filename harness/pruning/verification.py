@@ -161,14 +161,17 @@ def twin(model: nn.Module, change: Callable[[Tensor], Tensor]) -> nn.Module:
     return deepcopy(model, memo).eval()
 
 
-def skeleton(model: nn.Module) -> nn.Module:
-    """Copy a network to the meta device, where a forward pass computes shapes alone."""
+def skeleton(model: nn.Module, own_curves: bool = False) -> nn.Module:
+    """Copy a network to the meta device, where a forward pass computes shapes alone.
+
+    own_curves: whether its nonlinearities are the network's own; else a ReLU stands for a ReLU6 or Hardtanh.
+    """
     bare = twin(model, lambda tensor: torch.empty_like(tensor, device="meta"))
     for module in bare.modules():
         # both keep shapes, and are slow on the meta device
         if isinstance(module, NORMS):
             module.forward = torch.clone  # type: ignore[method-assign]
-        elif isinstance(module, nn.Hardtanh) and type(module) in (nn.Hardtanh, nn.ReLU6):
+        elif not own_curves and isinstance(module, nn.Hardtanh) and type(module) in (nn.Hardtanh, nn.ReLU6):
             module.forward = partial(F.relu, inplace=module.inplace)  # type: ignore[method-assign]
     return bare
 

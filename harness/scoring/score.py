@@ -14,6 +14,7 @@ from prunebench.plugins.criterion import AnyCriterion, Criterion, ModelScore
 from prunebench.plugins.guard import all_states, called, keeping, watching
 from prunebench.pruning.network import Group, Network
 from prunebench.scoring.evidence import undisturbed
+from prunebench.scoring.hooks import READ
 from prunebench.scoring.layers import Batches, LayerScores, checked, unit_template
 from prunebench.scoring.places import producers
 from prunebench.scoring.single_weights import WeightView, for_units_only
@@ -55,11 +56,26 @@ def score_layers(
 ) -> dict[str, Tensor]:
     """Score the units of every layer that writes units of a group, each layer by itself: (units,) by layer.
 
-    A ``joint`` score is called on each layer, too. For the rest see `score`.
+    A ``joint`` score is called on each layer, too. For the rest see `score`. Raises `CellError` also for a criterion
+    that is for groups only.
     """
+    if reason := for_groups_only(criterion):
+        raise CellError(reason)
     if isinstance(criterion, Criterion) and criterion.coupling == "joint":
         criterion = replace(criterion, coupling="sum")
     return _by_part(criterion, network, batches, generator, watched)
+
+
+def for_groups_only(criterion: AnyCriterion) -> str:
+    """Return the reason why a criterion cannot score a layer by itself; empty if it can.
+
+    >>> from prunebench.criteria.group_fisher import CRITERION
+    >>> for_groups_only(CRITERION)
+    "criterion 'group_fisher' is for whole groups only: it sees the layers that read a group's units"
+    """
+    if not isinstance(criterion, Criterion) or READ.isdisjoint(criterion.evidence):
+        return ""
+    return f"criterion '{criterion.label}' is for whole groups only: it sees the layers that read a group's units"
 
 
 def _by_part(

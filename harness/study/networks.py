@@ -96,7 +96,8 @@ def load_into(model: nn.Module, table: Table, folder: Path, blocks: Collection[B
 
     Raises `UserError` where the folder holds no network of this model.
     """
-    saved, kept = _saved(folder), _saved(folder).kept
+    saved = _saved(folder)
+    kept = saved.kept
     whole = _without(Network.dense(model, table), saved.blocks, blocks, folder)
     table = whole.table
     if set(kept) != {group.name for group in table.groups}:

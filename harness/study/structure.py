@@ -23,7 +23,7 @@ from prunebench.records.names import RANDOM, Metric
 from prunebench.records.protocol import Protocol
 from prunebench.records.record import Cost
 from prunebench.scoring.layers import Batches
-from prunebench.scoring.score import score, score_layers, score_weights
+from prunebench.scoring.score import for_groups_only, score, score_layers, score_weights
 from prunebench.scoring.single_weights import for_units_only
 
 Blocks = tuple[tuple[Block, ...], BlockCosts]
@@ -231,6 +231,9 @@ def check_for_blocks(protocol: Protocol, metric: Metric, methods: Iterable[Metho
             )
         if method.before is not None or method.after is not None:
             raise UserError(f"'{method.name}': {what}, and its regulariser is for units; leave it out")
+        criterion = (method.of or method).score
+        if criterion is not None and (reason := for_groups_only(criterion)):
+            raise UserError(f"'{method.name}': {what}, layer by layer, but {reason}; leave it out")
 
 
 def check_for_weights(protocol: Protocol, methods: Iterable[Method]) -> None:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from prunebench.errors import UserError
+from prunebench.pruning.kinds import NORMS
 from prunebench.pruning.verification import skeleton, twin
 
 
@@ -32,7 +33,7 @@ def working_format(model: nn.Module, pictures: Tensor) -> torch.memory_format:
     torch.channels_last
     """
     with suppress(Exception):  # the numbers matter to some networks
-        _run_in_channels_last(skeleton(model), pictures.to("meta"))
+        _run_in_channels_last(_without_numbers(model), pictures.to("meta"))
         return torch.channels_last
     copy = twin(model, Tensor.clone)
     try:
@@ -41,6 +42,15 @@ def working_format(model: nn.Module, pictures: Tensor) -> torch.memory_format:
         _run_or_refuse(copy, pictures)
         return torch.contiguous_format
     return torch.channels_last
+
+
+def _without_numbers(model: nn.Module) -> nn.Module:
+    bare = skeleton(model)
+    for module in bare.modules():
+        clips = isinstance(module, nn.Hardtanh) and type(module) in (nn.Hardtanh, nn.ReLU6) and not module.inplace
+        if clips or isinstance(module, NORMS):
+            module.forward = torch.square  # type: ignore[method-assign]  # its backward pass reads the input, as theirs
+    return bare
 
 
 def _run_in_channels_last(model: nn.Module, pictures: Tensor) -> None:

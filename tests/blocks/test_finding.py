@@ -23,7 +23,7 @@ class Unit(nn.Module):
     def __init__(self, forward: Forward) -> None:
         super().__init__()
         self.branch, self.other, self.run = _layer(), _layer(), forward
-        self.relu = nn.ReLU(inplace=True)
+        self.relu, self.six = nn.ReLU(inplace=True), nn.ReLU6()
 
     def forward(self, given: Tensor) -> Tensor:
         return self.run(self, given)
@@ -48,6 +48,7 @@ KINDS: dict[str, tuple[Forward, str, tuple[float, ...]]] = {
     "the branch first": (lambda unit, x: unit.branch(x) + x, "identity", ()),
     "in place": (in_place, "Relu", ()),
     "relu6": (lambda unit, x: F.relu6(x + unit.branch(x)), "Hardtanh", (0.0, 6.0)),
+    "a ReLU6 module": (lambda unit, x: unit.six(x + unit.branch(x)), "Hardtanh", (0.0, 6.0)),
     "a slope": (lambda unit, x: F.leaky_relu(x + unit.branch(x), 0.2), "LeakyRelu", (0.2,)),
     "silu": (lambda unit, x: F.silu(x + unit.branch(x)), "Silu", ()),
     "pre-activation": (lambda unit, x: x + unit.branch(F.relu(x)), "identity", ()),

@@ -119,6 +119,10 @@ def test_a_finished_run_computes_nothing_and_other_units_have_other_keys(
         ({"floor": 0.2}, "--floor: whole blocks are removed, but --floor is for units; leave --floor out"),
         ({"coupled": False}, "--no-coupled: whole blocks"),
         ({"criteria": "shuffle:taylor"}, "'shuffle:taylor': whole blocks are removed, which cannot be shuffled"),
+        (
+            {"criteria": "group_fisher"},
+            "'group_fisher': whole blocks are removed, .* is for whole groups only: .*; leave",
+        ),
         ({"criteria": "l1"}, "'l1': whole blocks are removed, and its regulariser is for units"),
         ({"keep": "macs=0.03"}, "cannot be reached on .*: what is no block leaves at least 0.03"),
         ({"models": "lenet5"}, "'lenet5' has no blocks to remove: no module adds a branch .*; leave --units out"),

@@ -95,7 +95,10 @@ class Fleet(Generic[R]):
 
     def _hand_out(self) -> Iterator[tuple[Job, list[R]]]:
         for seat in self.seats:
-            while seat.call is None and (course := self.units.take()):
+            while seat.call is None:
+                course = self.units.take()
+                if course is None:  # nor is there any for the next one
+                    return
                 found = self.work.found(course.spec, course.job)
                 if found:
                     yield from self.units.done(course, found)
@@ -139,7 +142,8 @@ class Fleet(Generic[R]):
         self.failed |= answer.failed
         bring_home(answer.parcel, answer.faulty, self.store)
         right = all(one.status == "ok" for one in answer.results)
-        if right and self.work.stored and not self.work.found(course.spec, course.job):
+        last = self.work.stages(course.spec, course.job)[-1]
+        if right and not self.store.stage(last.key).is_dir():
             what = f"{seat.machine} has computed another point, as its data or its code differ"
             raise UserError(f"{course}: {what}; give all machines the same --data-root, plugins and packages")
         yield from self.units.done(course, answer.results)

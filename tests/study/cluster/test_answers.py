@@ -1,0 +1,41 @@
+"""What the run does with the answer of a worker."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+
+from prunebench.errors import UserError
+from prunebench.study.cluster.fleet import Fleet
+from prunebench.study.cluster.host import Answer
+from prunebench.study.cluster.parcel import Parcel, news
+from prunebench.study.grid import make_grid
+from prunebench.study.run import RECORDS
+from prunebench.study.store import Store
+
+Make = Callable[..., Any]
+
+
+def test_a_point_that_was_not_compared_with_plain_training_is_taken(
+    tiny: Make, computing: Callable[..., Any], tmp_path: Path
+) -> None:
+    away = computing(tiny(tmp_path / "away", criteria="magnitude", keep="0.5"))
+    record = away.records["magnitude", 0.5].model_copy(update={"not_compared": "out of memory"})
+    Store(away.spec.results).put(record)
+    home = tiny(tmp_path / "home", criteria="magnitude", keep="0.5", engine="ray")
+    [(job, results)] = taken(home, record, news(away.spec.results, {}))
+    assert results == [record] and job.criterion == "magnitude"
+    assert RECORDS.found(home, job) == []  # another run compares it again
+
+    other = tiny(tmp_path / "other", criteria="magnitude", keep="0.7", engine="ray")
+    with pytest.raises(UserError, match="has computed another point, as its data or its code differ"):
+        taken(other, record, news(away.spec.results, {}))
+
+
+def taken(spec: Any, record: Any, parcel: Parcel) -> list[Any]:
+    fleet = Fleet[Any](MagicMock(), make_grid(spec), RECORDS)
+    course = fleet.units.take()
+    assert course is not None
+    return [*fleet._came_home(fleet.seats[0], course, Answer([record], parcel, [], {}))]
