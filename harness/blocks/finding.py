@@ -94,7 +94,7 @@ def find_blocks(model: nn.Module, pictures: Tensor) -> tuple[Block, ...]:
     try:
         calls, found = _followed(skeleton(model, own_curves=True), pictures.to("meta"))
     except Exception:  # it looks at its numbers
-        calls, found = _followed(twin(model, Tensor.clone), pictures)
+        calls, found = _followed(twin(model, Tensor.clone), pictures.to(next(model.parameters()).device))
     ours = {block.name: block for block in _blocks(model, calls, found)}
     order = [name for name, _ in model.named_modules() if name in ours]
     holding = {name for name in order if any(other.startswith(f"{name}.") for other in order)}

@@ -171,3 +171,5 @@ class Fleet(Generic[R]):
         if self.losses[place] == _LOSSES:
             reason = f"its worker was lost {_LOSSES} times, perhaps for lack of memory"
             self.failed[self.work.stages(course.spec, course.job)[-1].key] = reason
+        if self.losses[place] >= 2 * _LOSSES:  # it does not fail before the worker is lost, as scores of a fidelity
+            raise UserError(f"{course}: its worker was lost {2 * _LOSSES} times; leave this criterion out")

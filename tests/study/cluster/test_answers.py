@@ -34,6 +34,16 @@ def test_a_point_that_was_not_compared_with_plain_training_is_taken(
         taken(other, record, news(away.spec.results, {}))
 
 
+def test_work_whose_workers_are_lost_again_and_again_ends_the_run(tiny: Make, tmp_path: Path) -> None:
+    fleet = Fleet[Any](MagicMock(), make_grid(tiny(tmp_path, criteria="magnitude", keep="0.5", engine="ray")), RECORDS)
+    with pytest.raises(UserError, match=r"magnitude .* its worker was lost 6 times; leave this criterion out"):
+        for number in range(6):
+            assert len(fleet.failed) == (number >= 3)
+            fleet.seats[0].course = fleet.units.take()
+            fleet._lost(fleet.seats[0], RuntimeError("gone"))
+    assert number == 5
+
+
 def taken(spec: Any, record: Any, parcel: Parcel) -> list[Any]:
     fleet = Fleet[Any](MagicMock(), make_grid(spec), RECORDS)
     course = fleet.units.take()
