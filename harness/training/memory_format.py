@@ -49,7 +49,7 @@ def _without_numbers(model: nn.Module) -> nn.Module:
     for module in bare.modules():
         clips = isinstance(module, nn.Hardtanh) and type(module) in (nn.Hardtanh, nn.ReLU6) and not module.inplace
         if clips or isinstance(module, NORMS):
-            module.forward = torch.square  # type: ignore[method-assign]  # its backward pass reads the input, as theirs
+            module.forward = torch.square  # its backward pass reads the input, as theirs
     return bare
 
 
