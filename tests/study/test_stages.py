@@ -121,6 +121,7 @@ SAME, OTHER_POINT, OTHER_SPARSE, OTHER_DENSE = 3, 2, 1, 0
         ("round_to", 8, OTHER_POINT),
         ("calibration", 512, OTHER_POINT),
         ("calibration_batch", 32, OTHER_POINT),
+        ("units", "blocks", OTHER_POINT),
     ],
 )
 def test_an_option_changes_the_keys_from_the_stage_on_that_it_decides(option: str, value: Any, shared: int) -> None:
