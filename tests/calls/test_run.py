@@ -279,7 +279,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"datasets": (pictures()[0].repeat(1, 3, 1, 1), pictures()[1])}, "to have 1 channels, but got 3"),
     ({"datasets": torch.utils.data.DataLoader([1])}, "a DataLoader gives batches; give its dataset"),
     ({"seeds": [1.5]}, r"seeds=\[1.5\]: give whole numbers from 0"),
-    ({"keeps": 0.5}, "keeps=0.5: a keep is a fraction of one of"),
+    ({"keeps": [0.5, "a"]}, r"keeps=\[0.5, .a.\]: a keep is a fraction of one of"),
     ({"keep": "macs=0.5"}, "keep and keeps are one option"),
     ({"rate": -1}, "rate=-1: must be more than 0"),
     ({"normalise": "imagenet"}, "'pictures' has pictures in floats, which are used as they are"),

@@ -39,7 +39,7 @@ def lenet() -> Network:
 @pytest.fixture(scope="module")
 def weights(lenet: Network) -> SingleWeights:
     units = costs(lenet.model, lenet.table)
-    return SingleWeights(WeightCosts(units.dense, units.weight_counts))
+    return SingleWeights(WeightCosts(units.dense, units.weight_counts), units)
 
 
 def cut(
