@@ -5,10 +5,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from prunebench.records.fidelity import Fidelity
+from prunebench.records.protocol import LATER, Protocol
 from prunebench.records.record import Cell, Record
 from prunebench.reports.language.message import SEMICOLON, Message, joined, say
 
 PROTOCOL = "protocol"
+DEFAULTS = {name: Protocol.model_fields[name].default for name in LATER}  # records omit these options at their defaults
 VARIED = {*Cell.model_fields, "criteria", "datasets", "models", "seeds", "keeps"}  # options that vary in a comparison
 
 
@@ -25,6 +27,7 @@ def name_tasks(records: Iterable[Record | Fidelity], word: str = PROTOCOL) -> tu
         identity = json.dumps(options, sort_keys=True, default=str)
         found.setdefault(record.cell.task, {})[identity] = options
         home[record.key] = (record.cell.task, identity)
+    found = {task: dict(sorted(some.items(), key=lambda one: _order(one[1]))) for task, some in found.items()}
     names = {
         (task, identity): task if len(protocols) == 1 else f"{task} ({word} {number})"
         for task, protocols in found.items()
@@ -37,6 +40,17 @@ def name_tasks(records: Iterable[Record | Fidelity], word: str = PROTOCOL) -> tu
 def _shared_options(record: Record | Fidelity) -> dict[str, Any]:
     options = {k: v for k, v in record.protocol.items() if k not in VARIED}
     return options | {"dataset fingerprint": record.fingerprint, "protocol version": record.protocol_version}
+
+
+def _order(options: dict[str, Any]) -> list[tuple[str, int, float, str]]:
+    """Give a key that sorts protocols by their options, whatever order files were read in: `none`, numbers, words."""
+    return [(name, *_place(value)) for name, value in sorted((DEFAULTS | options).items())]
+
+
+def _place(value: Any) -> tuple[int, float, str]:
+    if value is None or value == "none":
+        return 0, 0.0, ""
+    return (1, float(value), "") if isinstance(value, int | float) else (2, 0.0, str(value))
 
 
 def _difference_note(task: str, protocols: list[dict[str, Any]], word: str) -> Message:
@@ -60,4 +74,5 @@ def _difference_note(task: str, protocols: list[dict[str, Any]], word: str) -> M
 
 
 def _option(name: str, protocol: dict[str, Any]) -> str:
-    return f"{name} = {protocol[name]}" if name in protocol else say("{option} = not given", option=name)
+    given = DEFAULTS | protocol
+    return f"{name} = {given[name]}" if name in given else say("{option} = not given", option=name)
