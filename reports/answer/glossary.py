@@ -19,6 +19,8 @@ TERMS = (
     say("`unit`: what is removed: an output channel of a convolution, or an output feature of a linear layer."),
     say("`keep`: the fraction of a cost that the pruned network keeps, such as 0.25 of the MACs."),
     say("`task`: a dataset with a model."),
+    say("`protocol`: the options that all criteria of a comparison share, such as epochs."),
+    say("`repair`: what mends a network right after a cut, from calibration pictures; `none` mends nothing."),
     say("`seed`: decides data order, split, initial weights and calibration pictures; all criteria share them."),
     say(
         "`ranking`: how units of different layers are ranked together; under `local` every layer loses the same share."

@@ -12,7 +12,7 @@ from prunebench.reports.answer.keeps import keeps_note, keeps_table
 from prunebench.reports.document import Items, Part, Section, Table, Text
 from prunebench.reports.formatting import as_multiple, is_missing, percent, seed_counts, share, signed_points
 from prunebench.reports.language.message import SEMICOLON, SPACE, Message, code, joined, say, say_many
-from prunebench.reports.ordering import BASELINE, DENSE, METRIC_WORDS
+from prunebench.reports.ordering import BASELINE, DENSE, DENSE_CONTINUED, METRIC_WORDS
 from prunebench.reports.points import PANEL_COLUMNS, make_point
 from prunebench.reports.results import Results
 from prunebench.reports.row_text import setting_text
@@ -33,7 +33,7 @@ def headline_section(
     if not answers:
         return Section(TITLE, (), say("No point came out."))
     setting, summary = main_setting(results), tables["summary"]
-    blocks: list[Part] = []
+    blocks: list[Part] = [Items(results.notes)] if results.notes else []  # a protocol is met here for the first time
     for task in dict.fromkeys(one.task for one in answers):
         ours = [one for one in answers if one.task == task]
         lines = tuple(_line(one, ours, results, tables, setting) for one in ours)
@@ -59,6 +59,7 @@ def _sentences(
 ) -> Iterator[str]:
     yield from _verdict(answer, results)
     yield from _failed(answer, results)
+    yield from _trained_as_long(answer, tables["summary"])
     if not results.demonstration:
         yield from _largest_cut(answer, tables["smallest_keeps"])
     yield from _speed(answer, tables["summary"], setting)
@@ -169,6 +170,20 @@ def _failed(answer: Answer, results: Results) -> Iterator[Message]:
     ]
     if lost:
         yield say("Failed: {lost}.", lost=joined(lost))
+
+
+def _trained_as_long(answer: Answer, summary: pd.DataFrame) -> Iterator[Message]:
+    """Give the accuracy beside that of the dense network trained as long: training alone may gain more."""
+    named, continued = (_point(answer, summary, name) for name in (answer.named, DENSE_CONTINUED))
+    if named is None or continued is None:
+        return
+    yield say(
+        "Accuracy: `{criterion}` {pruned}, dense network {dense}, dense network trained as long {continued}.",
+        criterion=answer.named,
+        pruned=percent(named["accuracy_finetuned"]),
+        dense=percent(named["accuracy_dense"]),
+        continued=percent(continued["accuracy_finetuned"]),
+    )
 
 
 def _largest_cut(answer: Answer, smallest: pd.DataFrame) -> Iterator[Message]:

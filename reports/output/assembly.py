@@ -20,7 +20,7 @@ from prunebench.reports.answer.headline import headline_section
 from prunebench.reports.answer.margins import margins_section
 from prunebench.reports.answer.matrix import matrix_section
 from prunebench.reports.answer.tasks import tasks_section
-from prunebench.reports.document import Document, Figure, Items, Section, Text
+from prunebench.reports.document import Document, Figure, Section, Text
 from prunebench.reports.formatting import seed_ranges
 from prunebench.reports.language.languages import ENGLISH
 from prunebench.reports.language.message import SEMICOLON, Message, joined, say, say_many
@@ -144,7 +144,6 @@ def _answer_sections(
     lossless = margins_section(tables["margins"], tables["smallest_keeps"], demonstration)
     return [
         headline_section(results, answers, tables, condition),
-        *([Section(say("Several protocols"), (Items(results.notes),))] if results.notes else []),
         *spoilt_sections(results),
         matrix_section(tables["differences"], notes, demonstration),
         _illustrated(Section(say("How large are the differences?"), (), name="differences"), figures, "forest"),
@@ -236,7 +235,7 @@ def _facts(results: Results) -> tuple[tuple[str, str], ...]:
         (say("tasks"), joined(sorted(tasks), SEMICOLON)),
         *_counts(results),
         (say("seeds"), seed_ranges(seen)),
-        (say("preset"), (results.preset or say("none")) if tasks else ""),  # costs of scores alone have no preset
+        (say("preset"), results.preset or ""),  # one that is a file stands in the command
         (say("source"), results.source if results.kept else ""),
         (say("date"), results.date or ""),
         (

@@ -4,6 +4,7 @@ import pytest
 
 from prunebench.errors import UserError
 from prunebench.reports.analysis.across_tasks import compare_across_tasks
+from prunebench.reports.analysis.answers import find_answers
 from prunebench.reports.analysis.differences import differences_table
 from prunebench.reports.output.assembly import make_document
 from prunebench.reports.output.compare import compare_runs
@@ -48,3 +49,30 @@ def test_versions_of_the_protocol_are_kept_apart_and_printed(make: SimpleNamespa
     again = gather_results("y", [make.record("magnitude", s, protocol_version=2) for s in (0, 1)])
     with pytest.raises(UserError, match="x has protocol version 1, y has protocol version 2; results of different ver"):
         compare_runs(gather_results("x", old), again, 0.005)
+
+
+def test_an_option_that_a_record_omits_is_told_with_its_default(make: SimpleNamespace) -> None:
+    plain = make.record(key="a", protocol={"epochs": 3})
+    repaired = make.record(key="b", protocol={"epochs": 3, "repair": "least-squares"})
+    _, (note,) = name_tasks([plain, repaired])
+    assert "protocol 1: repair = none; protocol 2: repair = least-squares" in note
+    _, (unknown,) = name_tasks([make.record(key="a", protocol={"epochs": 3}), make.record(key="b", protocol={})])
+    assert "epochs = not given" in unknown
+
+
+def test_protocols_are_explained_before_their_answers(make: SimpleNamespace) -> None:
+    found = [make.record("magnitude", s, key=f"{e}{s}", protocol={"epochs": e}) for s in (0, 1) for e in (3, 30)]
+    results = gather_results("x", found)
+    tables = make.tables(results)
+    answers = find_answers(tables["summary"], tables["differences"])
+    page = html_page(make_document(results, tables, compare_across_tasks(results), answers, {}))
+    assert 0 < page.index("kept apart: protocol 1: epochs = 3") < page.index("(protocol 1), 50 % of the MACs")
+
+
+def test_numbers_of_protocols_do_not_hang_on_the_order_of_the_records(make: SimpleNamespace) -> None:
+    protocols: list[dict[str, object]] = [{"epochs": e} for e in (3, 20, 100)]
+    protocols.append({"epochs": 3, "repair": "bias"})
+    found = [make.record(key=str(number), protocol=one) for number, one in enumerate(protocols)]
+    forward, backward = name_tasks(found), name_tasks(found[::-1])
+    assert forward == backward
+    assert [forward[0][key][-2] for key in "0312"] == ["1", "2", "3", "4"]

@@ -1,3 +1,4 @@
+from statistics import mean
 from types import SimpleNamespace
 from typing import Any
 
@@ -169,6 +170,20 @@ def test_the_largest_cut_is_the_smallest_keep_beside_the_dense_network(make: Sim
     found += [lossless(make.record("dense_continued", s, k), 0.02) for s in range(6) for k in (0.5, 0.25)]
     (line,) = said(make, gather_results("x", found))
     assert "the best of 2, each tested by itself): 75 % of the MACs, by `magnitude`." in line
+
+
+def test_the_dense_network_trained_as_long_stands_beside_the_pruned_one(make: SimpleNamespace) -> None:
+    found = records(make, {"taylor": UP, "dense_continued": (0.05,) * 10})
+    (line,) = said(make, gather_results("x", found))
+    dense = mean(100 * one.accuracy.dense for one in found if one.accuracy and one.cell.criterion == "taylor")
+    assert f"Accuracy: `taylor` 91.45 %, dense network {dense:.2f} %, dense network trained as long 95.00 %." in line
+    (line,) = said(make, gather_results("x", [*records(make, {"taylor": UP}), *elsewhere(make)]))
+    assert "trained as long" not in line
+
+
+def elsewhere(make: SimpleNamespace) -> list[Record]:
+    """The dense network trained on, at another keep only."""
+    return [make.record("dense_continued", seed, 0.25) for seed in range(10)]
 
 
 def test_one_seed_shows_no_cut(make: SimpleNamespace) -> None:
