@@ -33,9 +33,13 @@ def decomposition_section(decomposition: pd.DataFrame, choices: pd.DataFrame) ->
     """Say for each design what matters most, then tabulate shares and the spread of criteria under each choice."""
     if not len(decomposition):
         return Section(TITLE, (), NOT_CROSSED)
-    designs = [part.to_dict("records") for _, part in decomposition.groupby(PLACE, sort=False)]
-    sentences = Items(tuple(_sentence(rows) for rows in designs))
+    sentences = Items(what_decides(decomposition))
     return Section(TITLE, (sentences, Text(HOW), _choices(choices), _shares(decomposition)), name="decomposition")
+
+
+def what_decides(decomposition: pd.DataFrame) -> tuple[str, ...]:
+    """Say for each design which choices make how much of the variance."""
+    return tuple(_sentence(part.to_dict("records")) for _, part in decomposition.groupby(PLACE, sort=False))
 
 
 def _sentence(rows: Sequence[dict[Any, Any]]) -> str:

@@ -2,9 +2,11 @@ from types import SimpleNamespace
 
 import pandas as pd
 
+from prunebench.reports.analysis.answers import find_answers
 from prunebench.reports.analysis.crossed import crossed_designs
 from prunebench.reports.analysis.decomposition import choices_table, decomposition_table
 from prunebench.reports.answer.decomposition import decomposition_section
+from prunebench.reports.answer.headline import headline_section
 from prunebench.reports.document import Items, Table
 from prunebench.reports.results import gather_results
 from prunebench.reports.row_text import source_name
@@ -45,3 +47,20 @@ def test_a_report_without_a_crossed_design_says_nothing(make: SimpleNamespace) -
 def test_options_keep_their_names(make: SimpleNamespace) -> None:
     assert source_name("repair") == "repair"
     assert source_name("finetune_epochs, rung x repair") == "fine-tuning, --rung x repair"
+
+
+def test_the_headline_says_what_decides_among_several_protocols(make: SimpleNamespace) -> None:
+    records = [
+        make.record(name, seed, accuracy=0.5 + epochs / 100, key=f"{name}-{seed}-{epochs}", protocol=protocol)
+        for name in ("magnitude", "taylor")
+        for epochs in (0, 10)
+        for seed in (0, 1)
+        for protocol in [{"finetune_epochs": epochs, "ranking": "local"}]
+    ]
+    results = gather_results("x", records)
+    tables = make.tables(results)
+    answers = find_answers(tables["summary"], tables["differences"])
+    first = headline_section(results, answers, tables, "").blocks[0]
+    assert isinstance(first, Items)
+    assert first.lines[0].startswith("mnist x lenet5 was run under 2 protocols")
+    assert "of the variance of the accuracy, fine-tuning 100.0 %" in first.lines[1]
