@@ -25,6 +25,8 @@ def layer_table(record: Record) -> str:
         lines += ["", _cost_table(record.dense, record.pruned)]
     if record.weights:
         lines.append(SINGLE_WEIGHTS_NOTE)
+    if record.blocks:
+        lines.append(f"removed blocks: {', '.join(record.blocks)}")
     if record.accuracy:
         lines += ["", _accuracy_line(record.accuracy)]
     if record.sparse:

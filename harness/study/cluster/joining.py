@@ -72,9 +72,11 @@ def _check_answers(address: str) -> None:
     """Raise `UserError` where nobody answers as a cluster does, instead of waiting for minutes."""
     if address != "auto":
         host, _, port = address.removeprefix(_CLIENT).rpartition(":")
+        if not (host and port.isdecimal()):
+            raise UserError(f"--address {address}: no HOST:PORT; give an address such as 10.0.0.1:6379, auto or local")
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
-        except (OSError, OverflowError, ValueError) as error:
+        except (OSError, OverflowError) as error:
             raise _unreachable(address, str(error)) from None
     if address.startswith(_CLIENT):
         return  # Ray's client has a time limit of its own

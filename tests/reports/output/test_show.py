@@ -20,6 +20,13 @@ def test_a_failed_point_says_why(make: SimpleNamespace) -> None:
     assert layer_table(make.failure(reason="out of memory")).splitlines()[-1] == "failed: out of memory"
 
 
+def test_removed_blocks_are_named(make: SimpleNamespace) -> None:
+    record = make.record("taylor", 1)
+    shallow = record.model_copy(update={"blocks": ("layer1.0", "layer3.2")})
+    assert "removed blocks: layer1.0, layer3.2" in layer_table(shallow).splitlines()
+    assert "removed blocks" not in layer_table(record)
+
+
 def test_ineffective_sparse_training_is_said(make: SimpleNamespace) -> None:
     assert "went from 100 to 97; it acts on 50 % of the units; it fell by less than 5 %" in layer_table(
         make.record("l1", 0)

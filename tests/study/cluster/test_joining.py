@@ -24,7 +24,7 @@ def test_without_ray_the_extra_is_named(tiny: Make, tmp_path: Path, monkeypatch:
         joined(tiny(tmp_path, engine="ray")).__enter__()
 
 
-@pytest.mark.parametrize("address", ["nowhere", "127.0.0.1:{port}", "ray://127.0.0.1:{port}", "127.0.0.1:99999999"])
+@pytest.mark.parametrize("address", ["127.0.0.1:{port}", "ray://127.0.0.1:{port}", "127.0.0.1:99999999"])
 def test_an_address_without_a_cluster_is_refused(
     tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
@@ -34,6 +34,15 @@ def test_an_address_without_a_cluster_is_refused(
         place = address.format(port=free.getsockname()[1])
         with pytest.raises(UserError, match=rf"^--address {place}: no Ray cluster \(.+\); start one"):
             joined(tiny(tmp_path, engine="ray", address=place)).__enter__()
+
+
+@pytest.mark.parametrize("address", ["nowhere", "nowhere:port", "ray://nowhere", ":6379", "10.0.0.1:"])
+def test_an_address_without_a_port_is_named_as_such(
+    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setattr(joining, "import_module", lambda _: SimpleNamespace(is_initialized=lambda: False))
+    with pytest.raises(UserError, match=rf"^--address {address}: no HOST:PORT; give"):
+        joined(tiny(tmp_path, engine="ray", address=address)).__enter__()
 
 
 def machines(*resources: dict[str, float]) -> Any:
