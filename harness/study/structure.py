@@ -230,7 +230,7 @@ def check_for_blocks(protocol: Protocol, metric: Metric, methods: Iterable[Metho
                 f"'{method.name}': {what}, which cannot be shuffled within a layer; compare with `{RANDOM}`"
             )
         if method.before is not None or method.after is not None:
-            raise UserError(f"'{method.name}': {what}, and its regulariser is for units; leave it out")
+            raise UserError(f"'{method.name}': {what}, and its regulariser is for units; leave it out of --criteria")
         criterion = (method.of or method).score
         if criterion is not None and (reason := for_groups_only(criterion)):
             raise UserError(f"'{method.name}': {what}, layer by layer, but {reason}; leave it out")
