@@ -26,7 +26,7 @@ HOW = say(
     "blocks). The shares hold for the levels that were run: with others they would differ. 'seed' is what all "
     "networks of a seed share; 'residual' is how differently choices act under different seeds."
 )
-LEAST = 0.01  # share that the sentence names
+LEAST = 0.05  # share that the sentence names
 
 
 def decomposition_section(decomposition: pd.DataFrame, choices: pd.DataFrame) -> Section:
