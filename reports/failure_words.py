@@ -25,7 +25,7 @@ REASONS = (  # as the harness writes them; what it quotes from other code stays 
         group="",
         ranking="",
     ),
-    say("keep {keep} cannot be reached: floors leave at least {least}; give a larger keep", keep="", least=""),
+    say("keep {keep} cannot be reached: {what} at least {least}; give a larger keep", keep="", what="", least=""),
     say("gates are not supported before '{layer}', which divides by the size of its input", layer=""),
     say(
         "gates are not supported before BatchNorm '{layer}', which does not directly follow their layer",

@@ -100,12 +100,12 @@ def source_name(source: str) -> str:
     """Name a source of variance; options without a word of their own stand as they are asked for.
 
     >>> source_name("finetune_epochs x repair"), source_name("rung_epochs, rung_step")
-    ('fine-tuning x repair', '--rung-epochs, --rung-step')
+    ('fine-tuning × repair', '--rung-epochs, --rung-step')
     """
     if source in SOURCES:
         return SOURCES[source]
     parts = [joined(map(_choice, part.split(", "))) for part in source.split(TIMES)]
-    return joined(parts, TIMES)
+    return joined(parts, " × ")
 
 
 def _choice(name: str) -> str:

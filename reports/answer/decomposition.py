@@ -51,7 +51,10 @@ def _sentence(rows: Sequence[dict[Any, Any]]) -> str:
         task=rows[0]["task"],
         keep=keep_of_metric(rows[0]),
         shares=joined(told),
-        levels=joined(f"{row['levels']:g} x {source_name(row['source'])}" for row in crossed),
+        levels=joined(
+            say("{number} × {source}", number=format(row["levels"], "g"), source=source_name(row["source"]))
+            for row in crossed
+        ),
         seeds=rows[0]["n"],
     )
 

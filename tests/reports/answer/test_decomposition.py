@@ -26,14 +26,14 @@ def test_the_section_names_the_largest_share_first_and_always_the_criterion(make
     assert isinstance(sentences, Items) and isinstance(choices, Table) and isinstance(shares, Table)
     assert sentences.lines == (
         "mnist x lenet5, keep 0.5 MACs: of the variance of the accuracy, ranking 100.0 %, criterion 0.0 %. "
-        "Crossed: 2 x criterion, 2 x ranking and 2 seeds.",
+        "Crossed: 2 × criterion, 2 × ranking and 2 seeds.",
     )
     assert [row[2] for row in choices.rows] == ["ranking = global", "ranking = local"]
     assert choices.rows[0][5:] == ("taylor", "0.10 (all equal)", "n/a")
     assert [row[2:4] for row in shares.rows] == [
         ("criterion", "2"),
         ("ranking", "2"),
-        ("criterion x ranking", "n/a"),
+        ("criterion × ranking", "n/a"),
         ("seed", "n/a"),
         ("residual", "n/a"),
     ]
@@ -46,7 +46,7 @@ def test_a_report_without_a_crossed_design_says_nothing(make: SimpleNamespace) -
 
 def test_options_keep_their_names(make: SimpleNamespace) -> None:
     assert source_name("repair") == "repair"
-    assert source_name("finetune_epochs, rung x repair") == "fine-tuning, --rung x repair"
+    assert source_name("finetune_epochs, rung x repair") == "fine-tuning, --rung × repair"
 
 
 def test_the_headline_says_what_decides_among_several_protocols(make: SimpleNamespace) -> None:

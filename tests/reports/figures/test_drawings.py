@@ -12,7 +12,7 @@ import pytest
 from prunebench.records.record import Record
 from prunebench.reports.analysis.across_tasks import compare_across_tasks
 from prunebench.reports.analysis.answers import find_answers
-from prunebench.reports.figures.drawing import Drawing, configured, svg_text
+from prunebench.reports.figures.drawing import Drawing, configured, mark_name, svg_text
 from prunebench.reports.figures.drawings import all_drawings
 from prunebench.reports.output.all_tables import make_tables
 from prunebench.reports.results import gather_results
@@ -52,7 +52,7 @@ def test_every_mark_is_described_by_words(
         assert marks, drawing.name
         known = {*drawing.criteria, "dense"}
         if drawing.name == "decomposition":
-            known |= set(tables["decomposition"]["source"])
+            known |= set(map(mark_name, tables["decomposition"]["source"]))
         for criteria, words in marks:
             assert set(criteria.split()) <= known
             assert words in ("band", criteria) or re.search(r"\d", words)
