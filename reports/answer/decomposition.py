@@ -16,7 +16,7 @@ from prunebench.reports.formatting import (
     percent,
     signed_points,
 )
-from prunebench.reports.language.message import joined, say
+from prunebench.reports.language.message import SEMICOLON, joined, say
 from prunebench.reports.row_text import keep_of_metric, source_name
 
 TITLE = say("What decides the accuracy?")
@@ -96,10 +96,16 @@ def _choice_row(row: dict[Any, Any]) -> tuple[str, ...]:
     half = None if is_missing(row["spread_half"]) else 100 * row["spread_half"]
     random = MISSING if is_missing(row["over_random"]) else signed_points(row["over_random"])
     return (
-        *(row["task"], keep_of_metric(row), row["choices"], str(row["n"])),
+        *(row["task"], keep_of_metric(row), _chosen(row["choices"]), str(row["n"])),
         *(accuracy_with_half(row["accuracy"], row["accuracy_half"]), row["best"]),
         *(mean_with_half(100 * row["spread"], half, (-100.0, 100.0)), random),
     )
+
+
+def _chosen(choices: str) -> str:
+    """Name the choices of a combination, such as `repair = none; finetune_epochs = 0`."""
+    pairs = (choice.partition(" = ") for choice in choices.split("; "))
+    return joined((joined((source_name(name), level), " = ") for name, _, level in pairs), SEMICOLON)
 
 
 def _percent(fraction: float) -> str:
