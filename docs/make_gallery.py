@@ -83,7 +83,7 @@ def entry(name: str, example: Example, report: str) -> str:
     """Describe one report in Markdown."""
     runs = (shlex.join(["prunebench", "run", *options, "--results", name]) for options in example.runs)
     command = "\n".join(runs).replace(" --", " \\\n    --")
-    said = "".join(f"> - {line}\n" for line in answer(report))  # a quotation
+    said = "".join(f"- {line}\n" for line in answer(report))
     picture = f"[![The report '{example.title}'](images/gallery-{name}.png)](gallery/{name}.html)"
     shell = f"```sh\n{command}\nprunebench time {name}\nprunebench report {name} -o {name}-report\n```"
     return (

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 FENCE = re.compile(r"\s*(```|~~~)")
-SKIPPED = re.compile(r"\s*(\||#+ |> |<[!/a-z]|\[[^]]+\]: )")  # rows of tables, headings, quotations, HTML, links
+SKIPPED = re.compile(r"\s*(\||#+ |<[!/a-z]|\[[^]]+\]: )")  # rows of tables, headings, HTML, definitions of links
 HEADING = re.compile(r"\s*(Args|Arguments|Returns|Raises|Yields|Attributes|Examples?|Notes?):\s*$")
 ITEM = re.compile(r"\s*(?:[-*+]|\d+\.)\s+")
 FIELD = re.compile(r"\s*[*`]*\w+`*(?:, [*`]*\w+`*)*: ")  # `name: what it is`, an item of a docstring
@@ -55,7 +55,7 @@ def _ends(before: list[str], mark: str, after: str) -> bool:
 
 
 def prose(lines: Iterable[tuple[int, str]], file: str, docstring: bool) -> Iterator[Sentence]:
-    """Give the sentences of numbered lines, without code, tables, headings, quotations and doctests."""
+    """Give the sentences of numbered lines, without code, tables, headings and doctests."""
     block: list[str] = []
     begun, fenced, doctest, item, literal = 0, False, False, False, 1000
     for number, line in [*lines, (0, "")]:
@@ -74,7 +74,7 @@ def prose(lines: Iterable[tuple[int, str]], file: str, docstring: bool) -> Itera
         if not skipped:
             begun = begun if block else number
             item = bool(found) or (item and (bool(block) or indented))
-            block.append(line[found.end() if found else 0 :])
+            block.append(line[found.end() if found else 0 :].removeprefix("> "))
             literal = indent if docstring and line.endswith("::") else literal
 
 

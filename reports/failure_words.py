@@ -25,7 +25,8 @@ REASONS = (  # as the harness writes them; what it quotes from other code stays 
         group="",
         ranking="",
     ),
-    say("keep {keep} cannot be reached: {what} at least {least}; give a larger keep", keep="", what="", least=""),
+    say("keep {keep} cannot be reached: floors leave at least {least}; give a larger keep", keep="", least=""),
+    say("keep {keep} cannot be reached: what is no block leaves at least {least}; give more", keep="", least=""),
     say("gates are not supported before '{layer}', which divides by the size of its input", layer=""),
     say(
         "gates are not supported before BatchNorm '{layer}', which does not directly follow their layer",

@@ -7,7 +7,7 @@ from typing import Any
 from prunebench.records.fidelity import Fidelity
 from prunebench.records.protocol import LATER, Protocol
 from prunebench.records.record import Cell, Record
-from prunebench.reports.language.message import SEMICOLON, Message, joined, say
+from prunebench.reports.language.message import SPACE, Message, joined, say
 
 PROTOCOL = "protocol"
 DEFAULTS = {name: Protocol.model_fields[name].default for name in LATER}  # records omit these options at their defaults
@@ -44,10 +44,15 @@ def _shared_options(record: Record | Fidelity) -> dict[str, Any]:
 
 def _order(options: dict[str, Any]) -> list[tuple[str, int, float, str]]:
     """Give a key that sorts protocols by their options, whatever order files were read in: `none`, numbers, words."""
-    return [(name, *_place(value)) for name, value in sorted((DEFAULTS | options).items())]
+    return [(name, *value_order(value)) for name, value in sorted((DEFAULTS | options).items())]
 
 
-def _place(value: Any) -> tuple[int, float, str]:
+def value_order(value: Any) -> tuple[int, float, str]:
+    """Give a key that sorts the values of an option: `none` first, numbers by size, words by the alphabet.
+
+    >>> sorted(["bias", 10, "none", 2], key=value_order)
+    ['none', 2, 10, 'bias']
+    """
     if value is None or value == "none":
         return 0, 0.0, ""
     return (1, float(value), "") if isinstance(value, int | float) else (2, 0.0, str(value))
@@ -59,16 +64,16 @@ def _difference_note(task: str, protocols: list[dict[str, Any]], word: str) -> M
     told = [(number, joined(_option(name, one) for name in differ)) for number, one in enumerate(protocols, 1)]
     given = {"task": task, "count": len(protocols)}
     if word == PROTOCOL:
-        values = (say("protocol {number}: {options}", number=number, options=options) for number, options in told)
+        values = (say("Protocol {number}: {options}.", number=number, options=options) for number, options in told)
         return say(
-            "{task} was run under {count} protocols, which are kept apart: {values}.",
-            values=joined(values, SEMICOLON),
+            "{task} was run under {count} protocols, which are kept apart. {values}",
+            values=joined(values, SPACE),
             **given,
         )
-    values = (say("dense protocol {number}: {options}", number=number, options=options) for number, options in told)
+    values = (say("Dense protocol {number}: {options}.", number=number, options=options) for number, options in told)
     return say(
-        "{task} was run under {count} dense protocols, which are kept apart: {values}.",
-        values=joined(values, SEMICOLON),
+        "{task} was run under {count} dense protocols, which are kept apart. {values}",
+        values=joined(values, SPACE),
         **given,
     )
 

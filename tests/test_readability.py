@@ -62,7 +62,7 @@ def test_a_page_is_measured_without_code_tables_and_headings(tmp_path: Path) -> 
         "```sh\nnot counted. Either.\n```\n\nSetting up:\n\n    pip install this\n\n> A quotation.\n"
     )
     found = [(sentence.line, sentence.words) for sentence in readability.of_file(page)]
-    assert found == [(3, 3), (4, 3), (11, 5), (12, 4), (15, 2), (21, 2)]
+    assert found == [(3, 3), (4, 3), (11, 5), (12, 4), (15, 2), (21, 2), (25, 2)]
 
 
 def test_docstrings_are_measured_without_doctests_and_headings(tmp_path: Path) -> None:

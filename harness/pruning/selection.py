@@ -139,8 +139,9 @@ def select(
     limit = keep.fraction * (1 + 1e-9)
     if share(len(order)) > limit:
         least = share(len(order))
-        what = "what is no block leaves" if rule.vanish else "floors leave"
-        raise UserError(f"keep {keep} cannot be reached: {what} at least {least:.4f}; give a larger keep")
+        if rule.vanish:
+            raise UserError(f"keep {keep} cannot be reached: what is no block leaves at least {least:.4f}; give more")
+        raise UserError(f"keep {keep} cannot be reached: floors leave at least {least:.4f}; give a larger keep")
     units = after(bisect_left(range(len(order)), True, key=lambda number: share(number) <= limit))
     at_floor = (g for g, n in costs.counts.items() if g not in rule.skip and units[g] <= lowest(n, rule))
     floors = () if rule.vanish else tuple(at_floor)

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prunebench.records.protocol import Protocol
 from prunebench.records.record import Record
 from prunebench.reports.ordering import is_control, table_order
 from prunebench.reports.points import finetuned_accuracy
-from prunebench.reports.protocols import VARIED
+from prunebench.reports.protocols import DEFAULTS, VARIED, value_order
 from prunebench.reports.results import Results
 
 CRITERION, RANKING = "criterion", "ranking"
@@ -90,9 +89,8 @@ def _design(task: str, metric: str, keep: float, records: Sequence[Record]) -> D
 
 def _options(record: Record) -> dict[str, Level]:
     """Give what a protocol asks for, defaults included, and the ranking of the cell."""
-    known = {name: field.default for name, field in Protocol.model_fields.items()}
     given = {name: value for name, value in record.protocol.items() if name not in VARIED}
-    return {**known, **given, RANKING: record.cell.ranking}
+    return {**DEFAULTS, **given, RANKING: record.cell.ranking}
 
 
 def _factors(options: Sequence[Mapping[str, Level]]) -> list[tuple[str, ...]]:
@@ -114,14 +112,7 @@ def _place(options: Mapping[str, Level], names: Iterable[str]) -> Place:
 
 
 def _ordered(levels: Iterable[Place]) -> list[Place]:
-    """Sort levels: numbers by size, words by the alphabet, `none` first."""
-    return sorted(levels, key=lambda level: [_sort_key(value) for value in level])
-
-
-def _sort_key(value: Level) -> tuple[int, float, str]:
-    if value is None or value == "none":
-        return 0, 0.0, ""
-    return (1, float(value), "") if isinstance(value, int | float) else (2, 0.0, value)
+    return sorted(levels, key=lambda level: [value_order(value) for value in level])
 
 
 def _complete_seeds(found: Mapping[tuple[str, Any, int], float], places: Sequence[Any]) -> dict[str, set[int]]:

@@ -207,8 +207,8 @@ def _largest_cut(answer: Answer, smallest: pd.DataFrame) -> Iterator[Message]:
     given["metric"], tried = METRIC_WORDS[answer.metric], int((ours["n"] > 1).sum())
     if tried > 1:
         yield say(
-            "Largest cut shown to stay within {margin} points of the dense network ({level} interval, the best of "
-            "{tried}, each tested by itself): {removed} of the {metric}, by {names}.",
+            "Largest cut shown to stay within {margin} points of the dense network: {removed} of the {metric}, by "
+            "{names}. It is the best of {tried}, each tested by itself ({level} interval).",
             tried=tried,
             **given,
         )

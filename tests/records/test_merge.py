@@ -295,8 +295,8 @@ def test_versions_of_the_protocol_are_told_apart(two: Two, tmp_path: Path) -> No
         "points of several versions of the protocol, which reports keep apart: 4 of version 1, 1 of version 7" in text
     )
     assert read_results(tmp_path / "c").notes == (
-        "mnist x lenet5 was run under 2 protocols, which are kept apart: "
-        "protocol 1: protocol version = 1; protocol 2: protocol version = 7.",
+        "mnist x lenet5 was run under 2 protocols, which are kept apart. "
+        "Protocol 1: protocol version = 1. Protocol 2: protocol version = 7.",
     )
 
 

@@ -66,7 +66,7 @@ def test_protocols_are_explained_before_their_answers(make: SimpleNamespace) -> 
     tables = make.tables(results)
     answers = find_answers(tables["summary"], tables["differences"])
     page = html_page(make_document(results, tables, compare_across_tasks(results), answers, {}))
-    assert 0 < page.index("kept apart: protocol 1: epochs = 3") < page.index("(protocol 1), 50 % of the MACs")
+    assert 0 < page.index("kept apart. Protocol 1: epochs = 3") < page.index("(protocol 1), 50 % of the MACs")
 
 
 def test_numbers_of_protocols_do_not_hang_on_the_order_of_the_records(make: SimpleNamespace) -> None:
