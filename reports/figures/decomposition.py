@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from prunebench.reports.analysis.decomposition import RESIDUAL, SEED
+from prunebench.reports.analysis.decomposition import PLACE, RESIDUAL, SEED
 from prunebench.reports.figures.drawing import FAINT, INK, Drawing, Spec, describe
 from prunebench.reports.figures.marks import (
     CONTENT,
@@ -33,14 +33,11 @@ PITCH, BAR = 34, 11  # px: from bar to bar, and the thickness of a bar
 
 def decomposition_drawing(decomposition: pd.DataFrame) -> Drawing | None:
     """Draw the table of this name, a chart per task and keep. None where no design was crossed."""
-    parts = [
-        (where, part.to_dict("records"))
-        for where, part in decomposition.groupby(["task", "metric", "keep"], sort=False)
-    ]
+    parts = [part.to_dict("records") for _, part in decomposition.groupby(PLACE, sort=False)]
     if not parts:
         return None
-    several = len({where[0] for where, _ in parts}) > 1
-    charts = tuple((str(where[0]), _chart(rows, several)) for where, rows in parts)
+    several = len({rows[0]["task"] for rows in parts}) > 1
+    charts = tuple((str(rows[0]["task"]), _chart(rows, several)) for rows in parts)
     return Drawing("decomposition", TITLE, charts)
 
 
