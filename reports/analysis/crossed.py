@@ -60,7 +60,7 @@ def _design(task: str, metric: str, keep: float, records: Sequence[Record]) -> D
     factors = _factors(options)
     levels = [_ordered({_place(one, names) for one in options}) for names in factors]
     places = [tuple(_place(one, names) for names in factors) for one in options]
-    if not factors or len(set(places)) < np.prod([len(one) for one in levels]):
+    if not factors:
         return None
     found: dict[tuple[str, Any, int], float] = {}
     for record, place in zip(records, places, strict=True):

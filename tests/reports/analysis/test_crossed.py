@@ -54,6 +54,35 @@ def test_shares_are_those_of_a_sum_of_effects(make: SimpleNamespace) -> None:
     assert table["levels"]["repair"] == 2 and np.isnan(table["levels"]["seed"])
 
 
+def test_shares_have_the_range_without_any_one_seed_and_less_what_noise_gives(make: SimpleNamespace) -> None:
+    """Two criteria and two repairs by hand: the effect of a choice is half of the difference of its two means."""
+    rng = np.random.default_rng(0)
+    records = [
+        record.model_copy(
+            update={
+                "accuracy": record.accuracy.model_copy(
+                    update={"finetuned": 0.8 * LEVEL[record.cell.criterion] + 0.05 * rng.random()}
+                )
+            }
+        )
+        for record in crossed(make, epochs=[0])
+    ]
+    (design,) = crossed_designs(gather_results("x", records))
+    row = decomposition_table([design]).set_index("source").loc["criterion"]
+
+    def share(y: Any) -> tuple[float, float]:
+        """Of the criterion: its part of the squared deviations, and that without what its scatter over seeds gives."""
+        effects = (y[1] - y[0]).mean(axis=0) / 2  # one for each seed
+        squares, total = y.size * effects.mean() ** 2, ((y - y.mean()) ** 2).sum()
+        noise = 4 * ((effects - effects.mean()) ** 2).sum() / (len(effects) - 1)
+        return squares / total, max(0.0, squares - noise) / total
+
+    assert (row["share"], row["beyond_noise"]) == pytest.approx(share(design.values))
+    others = [share(np.delete(design.values, seed, -1))[0] for seed in range(3)]
+    assert (row["low"], row["high"]) == pytest.approx((min(others), max(others)))
+    assert row["low"] < row["high"] and 0 < row["beyond_noise"] < row["share"]
+
+
 def test_criteria_are_spread_under_each_choice(make: SimpleNamespace) -> None:
     records = crossed(make)
     for record in records:  # least squares makes magnitude the better one
