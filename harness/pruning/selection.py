@@ -19,6 +19,7 @@ from torch import Tensor
 
 from prunebench.errors import CellError, UserError, check_choice
 from prunebench.pruning.cost import Costs
+from prunebench.pruning.isomorphic import Kind, kinds
 from prunebench.pruning.masks import KeptWeights
 from prunebench.pruning.network import Network
 from prunebench.records.budget import Keep
@@ -36,6 +37,7 @@ class Ranking:
     """How units of different layers are put in one order.
 
     ``local``: all groups keep the same share of their units. ``global``: all units by score.
+    ``isomorphic``: units of groups with the same structure by score; every set of such groups keeps the same share.
     ``per-cost``: all units by score divided by the cost (MACs or parameters) that removing the unit saves.
     ``per-memory``: all units by score divided by the bytes of the unit's feature maps.
     `normalise` divides a layer's scores by their l2 norm, mean or maximum before layers are compared. ``standard``
@@ -101,7 +103,8 @@ def select(
     """Choose the units to remove from a network so that it meets a budget.
 
     Under `local`, all groups keep the same share of their dense units, to within one unit. Scores decide only which
-    units of a group stay. Otherwise units are removed by score. `per-cost` divides a score by the part of the budget
+    units of a group stay. Under `isomorphic`, the same holds for sets of groups with one structure. Otherwise units are
+    removed by score. `per-cost` divides a score by the part of the budget
     that removing one unit from the given network saves. `per-memory` divides it by the bytes of the feature maps.
     Low scores go first. Units of a group with equal scores go in a drawn order. Equal scores of different groups follow
     `local`, then a drawn order of the groups. Scores without ties depend on no draw.
@@ -125,7 +128,8 @@ def select(
     turns = {group: float(torch.rand((), generator=draw)) for group, draw in draws.items()}
     steps = _steps(scores, pool, costs, keep, rule)
     if rule.ranking.name != "local":  # there, widths depend on the budget alone
-        steps = {group: steps[group] for group in sorted(steps, key=turns.__getitem__)}
+        drawn = {group: steps[group] for group in sorted(steps, key=turns.__getitem__)}
+        steps = _shared(drawn, pool, costs) if rule.ranking.name == "isomorphic" else drawn
     order = _order(list(steps.values()))
 
     def after(number: int) -> dict[str, int]:
@@ -213,6 +217,27 @@ def _steps_of(scores: Tensor, saving: int, width: int, units: int, rule: Rule) -
     # Units that one step removes together are ranked by their mean score.
     means = [float(ranked[width - b : width - t].mean()) for b, t in zip(before, targets, strict=True)]
     return _Steps(np.array(means, dtype=np.float64), ratio, targets)
+
+
+def _shared(steps: dict[str, _Steps], pool: Pool, costs: Costs) -> dict[str, _Steps]:
+    """Let isomorphic groups share their steps: the lowest score is first among them, and all sets narrow alike."""
+    if not isinstance(pool, Network):
+        raise ValueError("isomorphic groups are groups of a network's units")
+    kind_of, sets = kinds(pool), dict[Kind, dict[str, _Steps]]()
+    for group, own in steps.items():
+        sets.setdefault(kind_of[group], {})[group] = own
+    ratios = {}
+    for members in sets.values():
+        order = _order(list(members.values()))
+        widths = [len(pool.kept[group]) for group in members]
+        sizes = [-np.diff(one.widths, prepend=width) for one, width in zip(members.values(), widths, strict=True)]
+        taken = np.empty(len(order), dtype=np.int64)  # by each step of the order
+        for place, size in enumerate(sizes):
+            taken[order == place] = size
+        left = sum(widths) - np.cumsum(taken)
+        ratio = -(left + 0.5 * taken) / sum(costs.counts[group] for group in members)
+        ratios |= {group: ratio[order == place] for place, group in enumerate(members)}
+    return {g: _Steps(np.full(len(ratios[g]), -math.inf), ratios[g], steps[g].widths) for g in pool.kept if g in steps}
 
 
 def _order(steps: list[_Steps]) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 Metric = Literal["macs", "params", "units", "weights"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
-ScoreRanking = Literal["local", "per-cost", "per-memory", "global"]  # rankings that papers use
+ScoreRanking = Literal["local", "isomorphic", "per-cost", "per-memory", "global"]  # rankings that papers use
 RankingName = Literal[ScoreRanking, "published"]
 ScoreNorm = Literal["none", "l2", "mean", "max", "standard"]
 RANKINGS: tuple[RankingName, ...] = get_args(RankingName)

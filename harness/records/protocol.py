@@ -68,7 +68,7 @@ class Protocol(Frozen):
     )
     ranking: RankingName = Field("local", description="how units of different layers are ranked together")
     normalise_scores: ScoreNorm = Field(
-        "none", description="normalisation of the scores of each layer before a global ranking compares layers"
+        "none", description="normalisation of the scores of each layer before a global or isomorphic ranking"
     )
     units: UnitsName = Field(
         "filters", description="what is removed: units of layers, or residual blocks with an identity bypass"

@@ -106,9 +106,10 @@ def make_spec(options: Mapping[str, Any], config: Path | str | None = None, defa
     _check_values(spec)
     _check_tasks(spec)
     _check_engine(spec)
-    if spec.normalise_scores != "none" and spec.ranking != "global":
+    if spec.normalise_scores != "none" and spec.ranking not in ("global", "isomorphic"):
         raise UserError(
-            f"--normalise-scores {spec.normalise_scores}: for a global ranking alone; give --ranking global"
+            f"--normalise-scores {spec.normalise_scores} does nothing under --ranking {spec.ranking}; "
+            "give --ranking global or isomorphic"
         )
     if spec.rung_step and spec.rung != Protocol.model_fields["rung"].default:
         raise UserError(f"--rung {spec.rung:g} and --rung-step {spec.rung_step:g} are two ladders; give one of them")

@@ -216,7 +216,7 @@ def check_for_blocks(protocol: Protocol, metric: Metric, methods: Iterable[Metho
         raise UserError(f"--keep weights: {what}, not single weights; give macs or params, or leave --units out")
     if metric == "units":
         raise UserError(f"--keep units: {what}, but the units of a residual stream stay; give macs or params")
-    if protocol.ranking in ("published", "per-memory"):
+    if protocol.ranking in ("published", "per-memory", "isomorphic"):
         raise UserError(f"--ranking {protocol.ranking}: {what}, and this ranking is for units; give local or per-cost")
     if protocol.repair in ("bias", "least-squares"):
         raise UserError(f"--repair {protocol.repair}: {what}, and this is for readers of units; give batchnorm")
@@ -241,6 +241,10 @@ def check_for_weights(protocol: Protocol, methods: Iterable[Method]) -> None:
     what = "--keep weights prunes single weights"
     if protocol.ranking in ("per-cost", "per-memory"):
         raise UserError(f"--ranking {protocol.ranking}: {what}, which all cost the same; give --ranking global")
+    if protocol.ranking == "isomorphic":
+        raise UserError(
+            f"--ranking {protocol.ranking}: {what}, but isomorphic groups are of units; give local or global"
+        )
     if protocol.repair == "least-squares":
         raise UserError(f"--repair {protocol.repair}: {what}, but {protocol.repair} is for units; give --repair bias")
     for name, option in _UNIT_OPTIONS.items():

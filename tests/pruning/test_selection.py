@@ -27,6 +27,8 @@ RULES = [
     Rule(Ranking("global")),
     Rule(Ranking("per-cost")),
     Rule(Ranking("per-memory")),
+    Rule(Ranking("isomorphic")),
+    Rule(Ranking("isomorphic", normalise="mean"), round_to=4),
     Rule(Ranking("global", normalise="l2"), round_to=4),
 ]
 BUDGETS = [Keep("macs", 0.5), Keep("params", 0.3), Keep("units", 0.77), Keep("macs", 0.99)]

@@ -114,6 +114,7 @@ def test_a_finished_run_computes_nothing_and_other_units_have_other_keys(
         ({"keep": "units=0.5"}, "--keep units: whole blocks are removed, but the units of a residual stream stay"),
         ({"ranking": "published"}, "--ranking published: whole blocks are removed, .* give local or per-cost"),
         ({"ranking": "per-memory"}, "--ranking per-memory: whole blocks are removed"),
+        ({"ranking": "isomorphic"}, "--ranking isomorphic: whole blocks are removed"),
         ({"ranking": "global", "normalise_scores": "l2"}, "--normalise-scores: whole blocks are removed"),
         ({"repair": "least-squares"}, "--repair least-squares: .* give batchnorm"),
         ({"floor": 0.2}, "--floor: whole blocks are removed, but --floor is for units; leave --floor out"),

@@ -75,9 +75,10 @@ def test_two_ladders_are_refused() -> None:
 
 
 @pytest.mark.parametrize("ranking", ["local", "per-cost", "per-memory", "published"])
-def test_scores_are_normalised_by_choice_under_a_global_ranking_alone(ranking: str) -> None:
-    assert make_spec({"ranking": "global", "normalise_scores": "max"}).normalise_scores == "max"
-    with pytest.raises(UserError, match=r"--normalise-scores max: .*; give --ranking global"):
+def test_scores_are_normalised_by_choice_where_layers_are_compared_by_score(ranking: str) -> None:
+    for other in ("global", "isomorphic"):
+        assert make_spec({"ranking": other, "normalise_scores": "max"}).normalise_scores == "max"
+    with pytest.raises(UserError, match=r"--normalise-scores max does nothing under .*; give --ranking global or isom"):
         make_spec({"ranking": ranking, "normalise_scores": "max"})
 
 
@@ -125,7 +126,7 @@ def test_relative_folders_are_made_absolute(tmp_path: Path, monkeypatch: pytest.
         ({"epochs": "abc"}, "--epochs abc: must be a whole number"),
         ({"epochs": "-1"}, "--epochs -1: must be at least 0"),
         ({"train_fraction": "1.5"}, "--train-fraction 1.5: "),
-        ({"ranking": "lokal"}, "--ranking lokal: must be 'local', 'per-cost'"),
+        ({"ranking": "lokal"}, "--ranking lokal: must be 'local', 'isomorphic', 'per-cost'"),
         ({"preset": "quik"}, "unknown preset 'quik'; did you mean 'quick'?"),
     ],
 )
