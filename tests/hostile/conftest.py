@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from prunebench.errors import UserError
 
 SECONDS, MEMORY, LINE = 2, 2**30, 4000  # CPU time and bytes of one reading; characters of one message
+LONG = 2_000_000  # characters that a repeated list may have: a list of lists repeated twice would fill any memory
 FEW, MANY = 150, 10_000  # examples of a test in every run, and in the slow tier
 
 RAW = {  # texts of JSON that no Python value gives
@@ -79,7 +80,7 @@ class Content(SimpleNamespace):
             case "twice" if isinstance(inside, list):
                 inside.append(inside[key])
             case "many" if isinstance(inside[key], list):
-                inside[key] = inside[key] * 1000
+                inside[key] = inside[key] * min(1000, LONG // len(json.dumps(inside[key])) + 1)
             case _:
                 other, place = self.place(data)
                 inside[key] = copy.deepcopy(other[place])
