@@ -67,8 +67,8 @@ def _unwrapped(names: Collection[str]) -> dict[str, str]:
     """Map each name without its wrappers to the name itself; names that would become equal stay whole."""
     result: dict[str, str] = {}
     for name in names:
-        short = ".".join(part for part in name.split(".") if part not in WRAPPERS)
-        result[name if short in result else short] = name
+        bare = ".".join(part for part in name.split(".") if part not in WRAPPERS)
+        result[name if bare in result else bare] = name
     return result
 
 

@@ -36,11 +36,25 @@ def remove(network: Network, units: Mapping[str, Tensor]) -> Network:
         network: dense or already pruned.
         units: the units to remove, by group: their original numbers (any,). One unit of each group must stay.
     """
+    gone, places = _places(network, units)
+    return _without(network, _copy(network, places), gone, places)
+
+
+def shrink(network: Network, units: Mapping[str, Tensor]) -> Network:
+    """Remove units from a network that is not needed any more: its model is cut in place. Else like `remove`."""
+    return _without(network, network.model, *_places(network, units))
+
+
+def _places(network: Network, units: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[Part, Tensor]]:
+    """Give the units to remove, by group, and their current positions, by layer and side."""
     gone = _checked(network, units)
     if gone and network.masks:
         raise ValueError("units cannot be removed after single weights were pruned; start from a network without masks")
-    places = _positions(network, gone)
-    model = _copy(network, places)
+    return gone, _positions(network, gone)
+
+
+def _without(network: Network, model: nn.Module, gone: Mapping[str, Tensor], places: Mapping[Part, Tensor]) -> Network:
+    """Cut a model of the network in place, and forget the units."""
     for (name, side), positions in places.items():
         _cut(*holder(model, name), side, positions)
     kept, gates, pushed = dict(network.kept), dict(network.gates), dict(network.pushed)

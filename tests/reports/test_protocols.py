@@ -26,7 +26,7 @@ def test_two_protocols_are_never_pooled_nor_paired(make: SimpleNamespace) -> Non
     results = gather_results("x", short + long)
     assert make.summary(results)["task"].tolist() == ["mnist x lenet5 (protocol 1)", "mnist x lenet5 (protocol 2)"]
     assert len(differences_table(results)) == 0
-    assert "protocol 1: epochs = 3; protocol 2: epochs = 30" in results.notes[0]
+    assert "Protocol 1: epochs = 3. Protocol 2: epochs = 30." in results.notes[0]
 
 
 def test_other_data_is_another_protocol(make: SimpleNamespace) -> None:
@@ -40,7 +40,7 @@ def test_versions_of_the_protocol_are_kept_apart_and_printed(make: SimpleNamespa
     new = [make.record("taylor", s, protocol_version=2) for s in (0, 1)]
     results = gather_results("x", old + new)
     assert len(differences_table(results)) == 0
-    assert "protocol 1: protocol version = 1; protocol 2: protocol version = 2" in results.notes[0]
+    assert "Protocol 1: protocol version = 1. Protocol 2: protocol version = 2." in results.notes[0]
     entries = compare_across_tasks(results)
     document = make_document(results, make.tables(results), entries, [], {})
     for text in (markdown(document), html_page(document), latex_tables(document)):
@@ -55,7 +55,7 @@ def test_an_option_that_a_record_omits_is_told_with_its_default(make: SimpleName
     plain = make.record(key="a", protocol={"epochs": 3})
     repaired = make.record(key="b", protocol={"epochs": 3, "repair": "least-squares"})
     _, (note,) = name_tasks([plain, repaired])
-    assert "protocol 1: repair = none; protocol 2: repair = least-squares" in note
+    assert "Protocol 1: repair = none. Protocol 2: repair = least-squares." in note
     _, (unknown,) = name_tasks([make.record(key="a", protocol={"epochs": 3}), make.record(key="b", protocol={})])
     assert "epochs = not given" in unknown
 
