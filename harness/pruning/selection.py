@@ -226,7 +226,7 @@ def _shared(steps: dict[str, _Steps], pool: Pool, costs: Costs) -> dict[str, _St
     kind_of, sets = kinds(pool), dict[Kind, dict[str, _Steps]]()
     for group, own in steps.items():
         sets.setdefault(kind_of[group], {})[group] = own
-    ratios = {}
+    ratios: dict[str, NDArray[np.float64]] = {}
     for members in sets.values():
         order = _order(list(members.values()))
         widths = [len(pool.kept[group]) for group in members]

@@ -4,6 +4,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
+from importlib.resources.abc import Traversable
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -85,7 +86,7 @@ def make_spec(options: Mapping[str, Any], config: Path | str | None = None, defa
     configuration, datasets, models and tasks. Raises `UserError` with the nearest allowed name.
     """
     given = {key: value for key, value in options.items() if value not in (None, (), [])}
-    filed = _read_toml(Path(config).read_text, str(config)) if config else {}
+    filed = _read_toml(Path(config), str(config)) if config else {}
     bare = config is None and not _TASKS & given.keys()
     chosen = given.get("preset") or filed.get("preset") or (default_preset if bare else "")
     layers = (_read_preset(chosen) if chosen else {}, filed, given)
@@ -136,9 +137,9 @@ def _read_preset(chosen: Any) -> dict[str, Any]:
     if not isinstance(chosen, str) or not chosen.endswith(".toml"):
         if not isinstance(chosen, str) or chosen not in presets():
             raise unknown("preset", str(chosen), presets())
-        return _read_toml((resources.files("prunebench") / "presets" / f"{chosen}.toml").read_text, f"preset {chosen}")
+        return _read_toml(resources.files("prunebench") / "presets" / f"{chosen}.toml", f"preset {chosen}")
     path = absolute(Path(chosen))
-    options = _read_toml(path.read_text, chosen)
+    options = _read_toml(path, chosen)
     if "preset" in options:
         raise UserError(f"{chosen}: a preset names no other preset; copy the options that it shall have")
     if isinstance(plugins := options.get("plugin"), str | list):
@@ -235,9 +236,9 @@ def _is_preset(*layers: Mapping[str, Any]) -> bool:
     return not any(decisive & set(layer) for layer in layers[1:])
 
 
-def _read_toml(read: Any, where: str) -> dict[str, Any]:
+def _read_toml(file: Traversable, where: str) -> dict[str, Any]:
     try:
-        data = tomllib.loads(read())
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{where}: cannot be read: {error.strerror}") from None
     except RecursionError:
