@@ -95,8 +95,19 @@ class PerPicture(Frozen):
 
     def right(self) -> NDArray[np.int8]:
         """Return 1 for every picture that is classified right, else 0, (pictures,)."""
-        bits = np.frombuffer(self._right, np.uint8)
-        return np.unpackbits(bits, count=self.pictures).view(np.int8)
+        return right_by_record([self])[0]
+
+    @property
+    def share_right(self) -> float:
+        """The fraction of pictures that are classified right."""
+        return int.from_bytes(self._right, "big").bit_count() / self.pictures
+
+
+def right_by_record(records: Sequence[PerPicture]) -> NDArray[np.int8]:
+    """Return 1 for every picture that is classified right, else 0: (records, pictures). All have as many pictures."""
+    pictures = records[0].pictures
+    bits = np.frombuffer(b"".join(one._right for one in records), np.uint8).reshape(len(records), -1)
+    return np.unpackbits(bits, axis=1, count=pictures).view(np.int8)
 
 
 class DensePerPicture(Frozen):

@@ -210,7 +210,7 @@ class Record(Frozen):
                 if after > before:
                     raise ValueError(f"pruned.{cost}: {after} is more than the dense network's {before}")
         if self.accuracy and self.per_image:
-            right = float(self.per_image.right().mean())
+            right = self.per_image.share_right
             if abs(right - self.accuracy.finetuned) > 1e-6:
                 claimed = f"{self.accuracy.finetuned:g}, but {right:g} of the pictures are classified right"
                 raise ValueError(f"accuracy.finetuned: {claimed}")

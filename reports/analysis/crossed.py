@@ -57,6 +57,8 @@ def crossed_designs(results: Results) -> Iterator[Design]:
 
 def _design(task: str, metric: str, keep: float, records: Sequence[Record]) -> Design | None:
     options = [_options(record) for record in records]
+    if all(one == options[0] for one in options):
+        return None
     factors = _factors(options)
     levels = [_ordered({_place(one, names) for one in options}) for names in factors]
     places = [tuple(_place(one, names) for names in factors) for one in options]

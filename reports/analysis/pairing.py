@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from prunebench.records.packed import right_by_record
 from prunebench.reports.points import Point, RecordBySeed, distinct_seeds, finetuned_accuracy
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.effect_size import hedges_g, probability_of_superiority
@@ -88,10 +89,8 @@ def _differences(ours: RecordBySeed, reference: RecordBySeed, pairs: list[int]) 
 
 def _by_picture(ours: RecordBySeed, reference: RecordBySeed, pairs: list[int]) -> NDArray[np.int8] | None:
     """Differences of 'classified right', (seeds, pictures). None where a record has no test pictures."""
-    rows = []
-    for seed in pairs:
-        a, b = ours[seed].per_image, reference[seed].per_image
-        if a is None or b is None:
-            return None
-        rows.append(a.right() - b.right())
-    return np.stack(rows)
+    one, other = ([side[seed].per_image for seed in pairs] for side in (ours, reference))
+    mine, theirs = ([pictures for pictures in side if pictures] for side in (one, other))
+    if len(mine) < len(pairs) or len(theirs) < len(pairs):
+        return None
+    return right_by_record(mine) - right_by_record(theirs)

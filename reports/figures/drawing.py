@@ -21,6 +21,7 @@ SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 PADDING = 8
 COLUMNS, GAP = 2, 36  # of a figure in a file; pixels between its charts
 LINE, LONGEST = 17, 48  # pixels of a line of a title, and its most characters
+NAMESPACES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
 SIZE = re.compile(r'<svg[^>]* width="([\d.]+)" height="([\d.]+)"')
 INK, FAINT, GRID, DOMAIN = "#222222", "#767676", "#e6e6e6", "#999999"  # each has its counterpart in the page's themes
 FONT = "Helvetica, Arial, sans-serif"
@@ -122,7 +123,7 @@ def side_by_side(pictures: Sequence[str], titles: Sequence[tuple[str, str]] = ()
     width, height = min(len(pictures), COLUMNS) * (wide + GAP) - GAP, y - GAP
     size = f'width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}"'
     white = '<rect width="100%" height="100%" fill="white"/>'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{white}{"".join(placed)}</svg>'
+    return f'<svg {NAMESPACES} {size}>{white}{"".join(placed)}</svg>'
 
 
 def _title(lines: Sequence[str], x: float, y: float) -> Iterator[str]:
@@ -135,9 +136,13 @@ def _title(lines: Sequence[str], x: float, y: float) -> Iterator[str]:
 
 
 def _placed(svg: str, name: str, x: float, y: float) -> str:
-    """Move an SVG inside another one. name: prefix of its ids, as pictures share theirs."""
-    text = re.sub(r'( id="|url\(#)(part\d)', rf"\g<1>{name}-\g<2>", svg[svg.index("<svg") :])
-    return text.replace("<svg ", f'<svg x="{x:g}" y="{y:g}" ', 1)
+    """Move the content of an SVG. name: prefix of its ids, as pictures share theirs.
+
+    A picture inside a picture would be cut at its edges, for which the PNG takes twice the time.
+    """
+    inside = svg[svg.index(">", svg.index("<svg")) + 1 : svg.rindex("</svg>")]
+    named = re.sub(r'( id="|url\(#)(part\d)', rf"\g<1>{name}-\g<2>", inside)
+    return f'<g transform="translate({x:g},{y:g})">{named}</g>'
 
 
 def configured(chart: Spec, background: str = "transparent") -> Spec:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from prunebench.reports.statistics.vectors import finite_vector
 
 MOST_SUMS = 2**16  # distinct sums of half the differences: 32 differences always have fewer
+MOST_UNITS = 2**14  # sum of the absolute differences in whole units, up to which every sum is counted
 DRAWS = 99_999  # of signs, where there are more distinct sums
 
 
@@ -39,6 +40,9 @@ def sign_flip(differences: ArrayLike) -> PValue:
     smallest = 2.0 ** (1 - moved) if moved else 1.0
     if observed <= slack:
         return PValue(1.0, smallest)
+    units = whole_units(d, slack)
+    if units is not None:
+        return PValue(_p_of_units(units), smallest)
     left, left_shares = _signed_sums(d[: len(d) // 2], slack)
     right, right_shares = _signed_sums(d[len(d) // 2 :], slack) if len(left) <= MOST_SUMS else (left, left_shares)
     if max(len(left), len(right)) > MOST_SUMS:
@@ -46,6 +50,34 @@ def sign_flip(differences: ArrayLike) -> PValue:
     above = np.append(np.cumsum(right_shares[::-1])[::-1], 0.0)
     reached = above[np.searchsorted(right, observed - slack - left)]
     return PValue(min(1.0, 2 * float(left_shares @ reached)), smallest)
+
+
+def whole_units(d: NDArray[np.float64], slack: float) -> NDArray[np.int64] | None:
+    """Give d, (n,), in whole numbers of its greatest common unit, as accuracies on the same pictures have one.
+
+    None where there is no such unit, or where the sum of all is above `MOST_UNITS` of them.
+    """
+    sizes = np.abs(d[d != 0])
+    unit, least = float(sizes.min()), float(sizes.sum()) / MOST_UNITS
+    while unit >= least:
+        counts = np.rint(sizes / unit)
+        rest = np.abs(sizes - unit * counts)
+        rest = rest[rest > slack / len(d)]
+        if not len(rest):
+            return np.rint(d / unit).astype(np.int64)
+        unit = float(rest.min())  # Euclid's algorithm
+    return None
+
+
+def _p_of_units(units: NDArray[np.int64]) -> float:
+    """Share of the signs whose absolute sum reaches the observed one, which is not zero. units: (n,)."""
+    sizes, shares = np.abs(units).tolist(), np.ones(1)  # the share of each sum, from the least sum on in whole units
+    for size in sizes:
+        half = shares / 2
+        shares = np.zeros(len(half) + 2 * size)
+        shares[: len(half)] = half
+        shares[2 * size :] += half
+    return min(1.0, 2 * float(shares[sum(sizes) + abs(int(units.sum())) :].sum()))
 
 
 def _signed_sums(d: NDArray[np.float64], slack: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

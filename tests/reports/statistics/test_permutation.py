@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from prunebench.reports.statistics.permutation import sign_flip
+from prunebench.reports.statistics.permutation import whole_units, sign_flip
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -40,6 +40,26 @@ def test_many_accuracies_are_counted_exactly() -> None:
         ways = new
     reached = sum(count for total, count in ways.items() if abs(total) >= abs(pictures.sum()))
     assert sign_flip(pictures / 10_000).p == pytest.approx(reached / 2**60, rel=1e-9)
+
+
+def test_sums_are_counted_in_the_unit_that_all_share() -> None:
+    # |sum| of +-3 +-6 +-9 reaches 6 unless it is 0: six of eight; sqrt(2) shares no unit with 3
+    for d, units in (([0.003, -0.006, 0.009], [1, -2, 3]), ([0.006, 0.009, 0.0], [2, 3, 0])):
+        found = whole_units(np.array(d), 1e-11)
+        assert found is not None and found.tolist() == units
+    assert whole_units(np.array([3.0, 2**0.5]), 1e-9) is None
+    assert whole_units(np.array([1.0, 2.0**14]), 1e-9) is None  # counted sum by sum
+    assert sign_flip([0.003, -0.006, 0.009]).p == sign_flip([3, -6, 9 + 1e-7]).p == 6 / 8
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_both_ways_of_counting_sums_agree(seed: int) -> None:
+    d = np.random.default_rng(seed).integers(-9, 14, size=24) * 1.0
+    sums = np.zeros(1)
+    for value in d[:12], d[12:]:
+        signs = 1 - 2 * (np.arange(2**12)[:, None] >> np.arange(12) & 1)
+        sums = np.add.outer(sums, signs @ value).ravel()
+    assert sign_flip(d / 2000).p == np.mean(np.abs(sums) >= abs(d.sum()))
 
 
 def test_many_other_differences_draw_their_signs() -> None:
