@@ -10,6 +10,7 @@ from prunebench.records.record import Cell, Record
 from prunebench.reports.language.message import SPACE, Message, joined, say
 
 PROTOCOL = "protocol"
+BLOCKS = "residual blocks"  # in the name of a task that lost them
 DEFAULTS = {name: Protocol.model_fields[name].default for name in LATER}  # records omit these options at their defaults
 VARIED = {*Cell.model_fields, "criteria", "datasets", "models", "seeds", "keeps"}  # options that vary in a comparison
 
@@ -18,15 +19,16 @@ def name_tasks(records: Iterable[Record | Fidelity], word: str = PROTOCOL) -> tu
     """Name the task of every record, with the protocol's number where a task was run under several.
 
     word: for a protocol, in names and notes. Gives the names by the record's key, and for each task with several
-    protocols a line that says how they differ.
+    protocols a line that says how they differ. Runs that remove residual blocks are tasks of their own.
     """
     found: dict[str, dict[str, dict[str, Any]]] = {}
     home: dict[str, tuple[str, str]] = {}
     for record in records:
         options = _shared_options(record)
         identity = json.dumps(options, sort_keys=True, default=str)
-        found.setdefault(record.cell.task, {})[identity] = options
-        home[record.key] = (record.cell.task, identity)
+        task = f"{record.cell.task}, {BLOCKS}" if word == PROTOCOL and of_blocks(record) else record.cell.task
+        found.setdefault(task, {})[identity] = options
+        home[record.key] = (task, identity)
     found = {task: dict(sorted(some.items(), key=lambda one: _order(one[1]))) for task, some in found.items()}
     names = {
         (task, identity): task if len(protocols) == 1 else f"{task} ({word} {number})"
@@ -35,6 +37,17 @@ def name_tasks(records: Iterable[Record | Fidelity], word: str = PROTOCOL) -> tu
     }
     notes = tuple(_difference_note(task, list(p.values()), word) for task, p in found.items() if len(p) > 1)
     return {key: names[where] for key, where in home.items()}, notes
+
+
+def of_blocks(record: Record | Fidelity) -> bool:
+    """Tell whether a run removed residual blocks in place of filters."""
+    return record.protocol.get("units") == "blocks"
+
+
+def protocol_number(record: Record, task: str) -> str:
+    """Give the number of a record's protocol in the name of its task; empty where the task has one protocol."""
+    own = f"{record.cell.task}, {BLOCKS}" if of_blocks(record) else record.cell.task
+    return task.removeprefix(own).removeprefix(f" ({PROTOCOL} ").removesuffix(")")
 
 
 def _shared_options(record: Record | Fidelity) -> dict[str, Any]:

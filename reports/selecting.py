@@ -8,6 +8,7 @@ from prunebench.errors import UserError, unknown
 from prunebench.records.budget import parse_budget
 from prunebench.records.record import Record
 from prunebench.reports.points import make_point
+from prunebench.reports.protocols import PROTOCOL, of_blocks, protocol_number
 from prunebench.reports.results import Results
 
 
@@ -15,7 +16,8 @@ from prunebench.reports.results import Results
 class Named:
     """What a user says of the points that are meant; an empty text means any.
 
-    keep: `0.5`, or `macs=0.5` where a folder has budgets of several metrics.
+    keep: `0.5`, or `macs=0.5` where a folder has budgets of several metrics. protocol: its number in the name of the
+    task, as in a report. units: what was removed: filters, blocks or weights.
     """
 
     dataset: str = ""
@@ -24,6 +26,8 @@ class Named:
     keep: str = ""
     seed: str = ""
     ranking: str = ""
+    units: str = ""
+    protocol: str = ""
 
     def __bool__(self) -> bool:
         return any(getattr(self, one.name) for one in fields(self))
@@ -35,8 +39,8 @@ class Named:
 
 def name_point(record: Record, results: Results) -> Named:
     """Name one point in as few options as tell it from the others."""
-    everything = [_as_named(one) for one in (*results.records, *results.failures)]
-    ours = _as_named(record)
+    everything = [_as_named(one, results) for one in (*results.records, *results.failures)]
+    ours = _as_named(record, results)
     several = {one.name for one in fields(Named) if len({getattr(other, one.name) for other in everything}) > 1}
     shown = {name: getattr(ours, name) for name in several | {"criterion", "keep", "seed"}}
     if len({one.keep.partition("=")[0] for one in everything}) == 1:
@@ -52,9 +56,9 @@ def select(results: Results, named: Named) -> list[Record]:
     found = list(results.records)
     for one in fields(Named):
         wanted = getattr(named, one.name)
-        fitting = [record for record in found if not wanted or _fits(record, one.name, wanted)]
+        fitting = [record for record in found if not wanted or _fits(record, one.name, wanted, results)]
         if not fitting:
-            known = dict.fromkeys(getattr(_as_named(record), one.name) for record in found)
+            known = dict.fromkeys(getattr(_as_named(record, results), one.name) for record in found)
             raise unknown(f"--{one.name}", wanted, known, where=results.source)
         found = fitting
     return sorted(found, key=lambda record: (make_point(record, results.tasks[record.key]).position, record.cell.seed))
@@ -67,24 +71,39 @@ def select_one(results: Results, named: Named) -> Record:
     name several points; the message lists options that tell them apart.
     """
     found = select(results, named)
-    if len({replace(_as_named(record), seed="") for record in found}) > 1:
+    if len({replace(_as_named(record, results), seed="") for record in found}) > 1:
         few = "; ".join(str(name_point(record, results)) for record in found[:3])
         more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
-        raise UserError(f"{results.source}: {len(found)} points fit; name one, such as {few}{more}")
-    if len({record.cell.seed for record in found}) < len(found):
-        raise UserError(f"{results.source}: several protocols have this point; give the path of its record")
+        notes = "".join(f"; {note}" for note in _notes_of(found, results))
+        raise UserError(f"{results.source}: {len(found)} points fit; name one, such as {few}{more}{notes}")
     return found[0]
 
 
-def _as_named(record: Record) -> Named:
+def _notes_of(records: Sequence[Record], results: Results) -> list[str]:
+    """Say how the protocols differ of tasks that the records have under several."""
+    names: dict[str, set[str]] = {}
+    for record in records:
+        task = results.tasks[record.key]
+        names.setdefault(task.rpartition(f" ({PROTOCOL} ")[0], set()).add(task)
+    several = {task for task, own in names.items() if task and len(own) > 1}
+    return [note for note in results.notes if any(note.startswith(f"{task} was run") for task in several)]
+
+
+def _as_named(record: Record, results: Results) -> Named:
     cell = record.cell
     keep = f"{cell.metric}={cell.keep:g}"
-    return Named(cell.dataset, cell.model, cell.criterion, keep, str(cell.seed), cell.ranking)
+    protocol = protocol_number(record, results.tasks[record.key])
+    return Named(cell.dataset, cell.model, cell.criterion, keep, str(cell.seed), cell.ranking, _units(record), protocol)
 
 
-def _fits(record: Record, name: str, wanted: str) -> bool:
+def _units(record: Record) -> str:
+    """Say what was removed from a network."""
+    return "weights" if record.cell.metric == "weights" else "blocks" if of_blocks(record) else "filters"
+
+
+def _fits(record: Record, name: str, wanted: str, results: Results) -> bool:
     if name != "keep":
-        return bool(getattr(_as_named(record), name) == wanted)
+        return bool(getattr(_as_named(record, results), name) == wanted)
     budget = parse_budget(wanted)
     metrics = (budget.metric,) if "=" in wanted else (record.cell.metric,)
     shown = {f"{fraction:g}" for fraction in budget.fractions}  # 1/3 is shown, and then given, as 0.333333

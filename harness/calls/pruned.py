@@ -65,6 +65,7 @@ class Pruned:
             "pruned": self.cost.model_dump(mode="json"),
             "keep": {name: now / before for name, (before, now) in counts.items()},
         }
+        facts |= {"removed_blocks": list(self.blocks)} if self.blocks else {}
         return facts | ({"accuracy": self.accuracy.model_dump(mode="json")} if self.accuracy else {})
 
     def __str__(self) -> str:
@@ -81,7 +82,7 @@ class Pruned:
         text = tabulate(rows, [self.criterion, "dense", "pruned", "kept", "ratio"], disable_numparse=True)
         lines = [text, f"widths: {_changed(self.widths)}"]
         if self.blocks:
-            lines = [text, f"removed blocks: {', '.join(self.blocks)}"]
+            lines = [text, f"residual blocks removed: {', '.join(self.blocks)}"]
         if self.weights:
             lines.append(f"weights: {_changed(self.weights)}")
         if self.accuracy:

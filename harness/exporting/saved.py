@@ -30,13 +30,14 @@ def export_saved(
     network = load_network(stage, plugins, models)
     found = read_origin(stage)
     assert found is not None  # else `load_network` has refused
+    blocks = {"removed_blocks": sorted(network.blocks)} if network.blocks else {}
     about = About(
         title=_title(found, record),
         classes=found.class_names,
         mean=found.mean,
         std=found.std,
         masks=network.masks,
-        facts={"model": found.model, "stage": stage.name, **(_facts(record) if record else {})},
+        facts={"model": found.model, "stage": stage.name, **blocks, **(_facts(record) if record else {})},
     )
     pictures = torch.zeros(1, found.channels, found.size, found.size)
     return export(network.model, to, pictures, about=about, onnx=onnx)
@@ -46,7 +47,8 @@ def _title(found: Origin, record: Record | None) -> str:
     if record is None:
         return f"{found.model}, as a run of PruneBench saved it"
     cell = record.cell
-    return f"{cell.task} pruned by {cell.criterion} to {cell.metric}={cell.keep:g}, seed {cell.seed}"
+    lost = f", residual blocks removed: {', '.join(record.blocks)}" if record.blocks else ""
+    return f"{cell.task} pruned by {cell.criterion} to {cell.metric}={cell.keep:g}, seed {cell.seed}{lost}"
 
 
 def _facts(record: Record) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from prunebench.reports.analysis.crossed import CRITERION
 from prunebench.reports.analysis.decomposition import PLACE, RESIDUAL, SEED
+from prunebench.reports.answer.effects import OUTSIDE, effects_rows, named_choices, what_changes
 from prunebench.reports.document import Items, Section, Table, Text
 from prunebench.reports.formatting import (
     MISSING,
@@ -16,7 +17,7 @@ from prunebench.reports.formatting import (
     percent,
     signed_points,
 )
-from prunebench.reports.language.message import SEMICOLON, joined, say
+from prunebench.reports.language.message import joined, say
 from prunebench.reports.row_text import keep_of_metric, source_name
 
 TITLE = say("What decides the accuracy?")
@@ -29,12 +30,13 @@ HOW = say(
 LEAST = 0.05  # share that the sentence names
 
 
-def decomposition_section(decomposition: pd.DataFrame, choices: pd.DataFrame) -> Section:
-    """Say for each design what matters most, then tabulate shares and the spread of criteria under each choice."""
+def decomposition_section(decomposition: pd.DataFrame, choices: pd.DataFrame, effects: pd.DataFrame) -> Section:
+    """Say for each design what matters most and what each choice changes, then tabulate both."""
     if not len(decomposition):
         return Section(TITLE, (), NOT_CROSSED)
-    sentences = Items(what_decides(decomposition))
-    return Section(TITLE, (sentences, Text(HOW), _choices(choices), _shares(decomposition)), name="decomposition")
+    said = (Items(what_decides(decomposition)), Text(HOW), Items(what_changes(effects)), Text(OUTSIDE))
+    tables = (_choices(choices), effects_rows(effects), _shares(decomposition))
+    return Section(TITLE, (*said, *tables), name="decomposition")
 
 
 def what_decides(decomposition: pd.DataFrame) -> tuple[str, ...]:
@@ -96,16 +98,10 @@ def _choice_row(row: dict[Any, Any]) -> tuple[str, ...]:
     half = None if is_missing(row["spread_half"]) else 100 * row["spread_half"]
     random = MISSING if is_missing(row["over_random"]) else signed_points(row["over_random"])
     return (
-        *(row["task"], keep_of_metric(row), _chosen(row["choices"]), str(row["n"])),
+        *(row["task"], keep_of_metric(row), named_choices(row["choices"]), str(row["n"])),
         *(accuracy_with_half(row["accuracy"], row["accuracy_half"]), row["best"]),
         *(mean_with_half(100 * row["spread"], half, (-100.0, 100.0)), random),
     )
-
-
-def _chosen(choices: str) -> str:
-    """Name the choices of a combination, such as `repair = none; finetune_epochs = 0`."""
-    pairs = (choice.partition(" = ") for choice in choices.split("; "))
-    return joined((joined((source_name(name), level), " = ") for name, _, level in pairs), SEMICOLON)
 
 
 def _percent(fraction: float) -> str:

@@ -17,6 +17,7 @@ TERMS = (
     say("`A+B`: both criteria, in the order of execution; a regulariser first acts before the cut, then B scores."),
     say("`X:option=value`: criterion X with another value of an option than its default."),
     say("`unit`: what is removed: an output channel of a convolution, or an output feature of a linear layer."),
+    say("`residual block`: a part of a network that adds a branch to its own input, so that it can go as a whole."),
     say("`keep`: the fraction of a cost that the pruned network keeps, such as 0.25 of the MACs."),
     say("`task`: a dataset with a model."),
     say("`protocol`: the options that all criteria of a comparison share, such as epochs."),

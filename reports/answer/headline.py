@@ -9,6 +9,7 @@ from prunebench.records.requested import FEWEST_SEEDS
 from prunebench.reports.analysis.answers import Answer, Row
 from prunebench.reports.analysis.verdicts import BETTER, NO_PAIRS, OTHER_BUDGET, WORSE
 from prunebench.reports.answer.decomposition import what_decides
+from prunebench.reports.answer.effects import what_changes
 from prunebench.reports.answer.keeps import keeps_note, keeps_table
 from prunebench.reports.document import Items, Part, Section, Table, Text
 from prunebench.reports.formatting import as_multiple, is_missing, percent, seed_counts, share, signed_points
@@ -34,7 +35,8 @@ def headline_section(
     if not answers:
         return Section(TITLE, (), say("No point came out."))
     setting, summary = main_setting(results), tables["summary"]
-    protocols = (*results.notes, *what_decides(tables["decomposition"])) if results.notes else ()
+    said = (*what_decides(tables["decomposition"]), *what_changes(tables["effects"]))
+    protocols = (*results.notes, *said) if results.notes else ()
     blocks: list[Part] = [Items(protocols)] if protocols else []  # a protocol is met here for the first time
     for task in dict.fromkeys(one.task for one in answers):
         ours = [one for one in answers if one.task == task]

@@ -123,7 +123,7 @@ def side_by_side(pictures: Sequence[str], titles: Sequence[tuple[str, str]] = ()
     width, height = min(len(pictures), COLUMNS) * (wide + GAP) - GAP, y - GAP
     size = f'width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}"'
     white = '<rect width="100%" height="100%" fill="white"/>'
-    return f'<svg {NAMESPACES} {size}>{white}{"".join(placed)}</svg>'
+    return f"<svg {NAMESPACES} {size}>{white}{''.join(placed)}</svg>"
 
 
 def _title(lines: Sequence[str], x: float, y: float) -> Iterator[str]:

@@ -7,6 +7,7 @@ from prunebench.reports.analysis.causes import causes_table
 from prunebench.reports.analysis.crossed import crossed_designs
 from prunebench.reports.analysis.decomposition import choices_table, decomposition_table
 from prunebench.reports.analysis.differences import contrast_tables
+from prunebench.reports.analysis.effects import effects_table
 from prunebench.reports.analysis.fidelity import fidelity_table
 from prunebench.reports.analysis.fronts import fronts_table
 from prunebench.reports.analysis.margins import MARGIN, failed_points, margins_table, smallest_keeps_table
@@ -41,6 +42,7 @@ def make_tables(results: Results, entries: list[AcrossTasks], margin: float = MA
         "causes": causes_table(results),
         "decomposition": decomposition_table(designs),
         "choices": choices_table(designs),
+        "effects": effects_table(designs),
         "margins": margins,
         "smallest_keeps": smallest_keeps_table(margins, failed_points(results)),
         "areas": areas,

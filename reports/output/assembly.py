@@ -25,9 +25,11 @@ from prunebench.reports.formatting import seed_ranges
 from prunebench.reports.language.languages import ENGLISH
 from prunebench.reports.language.message import SEMICOLON, Message, joined, say, say_many
 from prunebench.reports.output.commands import repeating
+from prunebench.reports.protocols import of_blocks
 from prunebench.reports.results import Results
 from prunebench.reports.row_text import setting_text
 from prunebench.reports.sections.below_random import below_random_section
+from prunebench.reports.sections.blocks import blocks_section
 from prunebench.reports.sections.classes import classes_section
 from prunebench.reports.sections.comparison import UNRELIABLE, bound_note, budget_note, comparison_sections
 from prunebench.reports.sections.costs import origin_section, speed_section
@@ -92,6 +94,11 @@ SINGLE_WEIGHTS = say(
     "zero one by one, biases and BatchNorm stay. There, 'units' in this report are single weights and 'widths' the "
     "numbers of weights that layers keep. Nothing is said of their speed: dense kernels compute the zeros, too."
 )
+BLOCKS_TEXT = say(
+    "Tasks named 'residual blocks' lost whole residual blocks in place of filters. Their networks are shallower, and "
+    "the layers that stay keep their widths. There, 'units' that a criterion or `random` chose are blocks. The score of "
+    "a block is the sum over the units of its layers."
+)
 
 
 def make_document(
@@ -155,7 +162,11 @@ def _answer_sections(
         _illustrated(lossless, figures, "smallest_keeps"),
         _illustrated(speed, figures, "speed"),
         _illustrated(causes_section(tables["causes"], parts_without_pair(results)), figures, "causes"),
-        _illustrated(decomposition_section(tables["decomposition"], tables["choices"]), figures, "decomposition"),
+        _illustrated(
+            decomposition_section(tables["decomposition"], tables["choices"], tables["effects"]),
+            figures,
+            "decomposition",
+        ),
         _illustrated(tasks_section(entries, tables["wilcoxon"], tables["aggregates"]), figures, "ranks"),
         fidelity,
         *([failures_section(results)] if _lacking(results) else []),
@@ -192,7 +203,8 @@ def _all_points(results: Results, tables: Tables) -> Section:
 
 def _details(results: Results, tables: Tables, figures: Figures) -> list[Section]:
     """Give the sections of numbers, and those of the method."""
-    more = (SINGLE_WEIGHTS,) if any(record.weights for record in results.records) else ()
+    more = [SINGLE_WEIGHTS] * any(record.weights for record in results.records)
+    more += [BLOCKS_TEXT] * any(map(of_blocks, results.records))
     return [
         *comparison_sections(tables["differences"], results.demonstration),
         areas_section(tables["areas"], results.demonstration),
@@ -206,6 +218,7 @@ def _details(results: Results, tables: Tables, figures: Figures) -> list[Section
         samples_section(tables["samples"], results.data),
         model_section(tables["weights"], tables["layer_weights"]),
         widths_section(tables["widths"]),
+        blocks_section(results),
         prices_section(tables["prices"]),
         *repeated_sections(results),
         *([] if _lacking(results) else [failures_section(results)]),

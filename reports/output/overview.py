@@ -78,6 +78,7 @@ def _remarks(results: Results) -> list[str]:
     lines = [f"Check this first: {line}" for line in spoilt_lines(results)]
     lines += busy_lines(speed_table(results))
     lines += [DEMONSTRATION] * results.demonstration
+    lines += results.notes
     counts = [(len(results.failures), "failed"), (len(results.missing), "not computed yet")]
     if any(number for number, _ in counts):
         lines.append("; ".join(f"{counted(number, 'point')} {what}" for number, what in counts if number))

@@ -26,7 +26,7 @@ def layer_table(record: Record) -> str:
     if record.weights:
         lines.append(SINGLE_WEIGHTS_NOTE)
     if record.blocks:
-        lines.append(f"removed blocks: {', '.join(record.blocks)}")
+        lines.append(f"residual blocks removed: {', '.join(record.blocks)}")
     if record.accuracy:
         lines += ["", _accuracy_line(record.accuracy)]
     if record.sparse:

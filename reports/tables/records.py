@@ -8,6 +8,7 @@ import pandas as pd
 from prunebench.records.record import Record, StageValues
 from prunebench.records.sparse import SparseFacts
 from prunebench.reports.points import POINT_COLUMNS, Point, make_point
+from prunebench.reports.protocols import of_blocks
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.intervals import t_interval
 
@@ -18,7 +19,8 @@ COSTS = ("macs", "params", "units", "bytes")
 def records_table(results: Results) -> pd.DataFrame:
     """One row per record: the cell, accuracies and losses, costs, achieved keeps, ratios dense / pruned.
 
-    Single weights have no theoretical speed-up: dense kernels compute the zeros. Rows are sorted by `Point.position`
+    Single weights have no theoretical speed-up: dense kernels compute the zeros. blocks: the residual blocks that went,
+    where blocks were removed. Rows are sorted by `Point.position`
     and seed.
     """
     rows = [_row(record, results.tasks[record.key]) for record in results.records]
@@ -64,6 +66,8 @@ def _row(record: Record, task: str) -> dict[str, Any]:
         row |= {f"{cost}_{which}": getattr(getattr(record, which), cost) for which in ("dense", "pruned")}
     row["compression"] = cost_ratio(record, "params")
     row["theoretical"] = float("nan") if record.weights else cost_ratio(record, "macs")
+    if of_blocks(record):
+        row["blocks"] = ", ".join(record.blocks) or "none"
     row |= {"floors": ", ".join(record.floors) or "none", "key": record.key}
     row["protocol_version"] = record.protocol_version
     if record.selection:

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from prunebench.errors import UserError
+from prunebench.records.record import Record
 from prunebench.reports.results import gather_results
 from prunebench.reports.selecting import Named, name_point, select, select_one
 
@@ -55,3 +56,46 @@ def test_points_come_in_the_order_of_the_tables(make: SimpleNamespace) -> None:
     results = gather_results("x", make.grid(("random", "taylor", "magnitude"), seeds=(1, 0)))
     found = [(r.cell.keep, r.cell.criterion, r.cell.seed) for r in select(results, Named(keep="0.5"))]
     assert found == [(0.5, name, seed) for name in ("magnitude", "taylor", "random") for seed in (0, 1)]
+
+
+def _kinds(make: SimpleNamespace) -> list[Record]:
+    """One point under two protocols, and by blocks and single weights."""
+    asked = make.record("taylor").cell
+    protocols = ({"epochs": 5}, {"epochs": 9}, {"epochs": 9, "units": "blocks"})
+    ours = [make.record("taylor", protocol=one, key=f"k{number}") for number, one in enumerate(protocols)]
+    weights = asked.model_copy(update={"metric": "weights"})
+    return [*ours, make.record("taylor", cell=weights, key="k3")]
+
+
+def test_protocols_and_kinds_of_units_are_named(make: SimpleNamespace) -> None:
+    results = gather_results("x", _kinds(make))
+    told = [str(name_point(record, results)) for record in results.records]
+    first = "--criterion taylor --keep"
+    assert told == [
+        f"{first} macs=0.5 --seed 0 --units filters --protocol 1",
+        f"{first} macs=0.5 --seed 0 --units filters --protocol 2",
+        f"{first} macs=0.5 --seed 0 --units blocks",
+        f"{first} weights=0.5 --seed 0 --units weights",
+    ]
+    assert select_one(results, Named(protocol="2")).key == "k1"
+    assert select_one(results, Named(units="blocks")).key == "k2"
+    assert select_one(results, Named(units="weights")).key == "k3"
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        (
+            Named(units="filters"),
+            "x: 2 points fit; name one, such as .*--protocol 1; .*--protocol 2; mnist x lenet5",
+        ),
+        (Named(units="filters"), r"Protocol 1: epochs = 5\. Protocol 2: epochs = 9\.$"),
+        (Named(units="filters", protocol="3"), "unknown --protocol '3' in x; known: 1, 2"),
+        (Named(units="layers"), "unknown --units 'layers' in x; known: blocks, filters, weights"),
+    ],
+)
+def test_a_message_lists_the_protocols_and_units_that_there_are(
+    make: SimpleNamespace, named: Named, message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        select_one(gather_results("x", _kinds(make)), named)

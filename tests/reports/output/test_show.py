@@ -23,8 +23,8 @@ def test_a_failed_point_says_why(make: SimpleNamespace) -> None:
 def test_removed_blocks_are_named(make: SimpleNamespace) -> None:
     record = make.record("taylor", 1)
     shallow = record.model_copy(update={"blocks": ("layer1.0", "layer3.2")})
-    assert "removed blocks: layer1.0, layer3.2" in layer_table(shallow).splitlines()
-    assert "removed blocks" not in layer_table(record)
+    assert "residual blocks removed: layer1.0, layer3.2" in layer_table(shallow).splitlines()
+    assert "blocks" not in layer_table(record)
 
 
 def test_ineffective_sparse_training_is_said(make: SimpleNamespace) -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from prunebench.reports.statistics.permutation import whole_units, sign_flip
+from prunebench.reports.statistics.permutation import sign_flip, whole_units
 
 
 @pytest.mark.parametrize("seed", range(6))
