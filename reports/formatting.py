@@ -42,12 +42,13 @@ def percent(fraction: float, digits: int = 2) -> str:
 
 
 def share(fraction: float) -> str:
-    """Write a requested share in percent, with as many digits as it has.
+    """Write a requested share in percent, with three digits; one that would be all or nothing keeps more.
 
-    >>> share(0.5), share(0.125), share(1 - 0.004)
-    ('50 %', '12.5 %', '99.6 %')
+    >>> share(0.5), share(0.125), share(13 / 33), share(1 - 0.0004)
+    ('50 %', '12.5 %', '39.4 %', '99.96 %')
     """
-    return f"{100 * fraction:.6g} %"
+    short = f"{100 * fraction:.3g}"
+    return f"{100 * fraction:.6g} %" if short == "100" and fraction < 1 else f"{short} %"
 
 
 def accuracy_with_half(mean: float, half: float | None) -> str:

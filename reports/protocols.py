@@ -10,6 +10,7 @@ from prunebench.records.record import Cell, Record
 from prunebench.reports.language.message import SPACE, Message, joined, say
 
 PROTOCOL = "protocol"
+VERSION = "version of the protocol's rules"
 BLOCKS = "residual blocks"  # in the name of a task that lost them
 DEFAULTS = {name: Protocol.model_fields[name].default for name in LATER}  # records omit these options at their defaults
 VARIED = {*Cell.model_fields, "criteria", "datasets", "models", "seeds", "keeps"}  # options that vary in a comparison
@@ -52,7 +53,7 @@ def protocol_number(record: Record, task: str) -> str:
 
 def _shared_options(record: Record | Fidelity) -> dict[str, Any]:
     options = {k: v for k, v in record.protocol.items() if k not in VARIED}
-    return options | {"dataset fingerprint": record.fingerprint, "protocol version": record.protocol_version}
+    return options | {"dataset fingerprint": record.fingerprint, VERSION: record.protocol_version}
 
 
 def _order(options: dict[str, Any]) -> list[tuple[str, int, float, str]]:

@@ -209,15 +209,15 @@ def _largest_cut(answer: Answer, smallest: pd.DataFrame) -> Iterator[Message]:
     given["metric"], tried = METRIC_WORDS[answer.metric], int((ours["n"] > 1).sum())
     if tried > 1:
         yield say(
-            "Largest cut shown to stay within {margin} points of the dense network: {removed} of the {metric}, by "
-            "{names}. It is the best of {tried}, each tested by itself ({level} interval).",
+            "Largest cut shown to stay within {margin} points of the dense network: {removed} of the {metric} removed, "
+            "by {names}. It is the best of {tried}, each tested by itself ({level} interval).",
             tried=tried,
             **given,
         )
     else:
         yield say(
             "Largest cut shown to stay within {margin} points of the dense network ({level} interval): {removed} of "
-            "the {metric}, by {names}.",
+            "the {metric} removed, by {names}.",
             **given,
         )
 

@@ -96,8 +96,8 @@ SINGLE_WEIGHTS = say(
 )
 BLOCKS_TEXT = say(
     "Tasks named 'residual blocks' lost whole residual blocks in place of filters. Their networks are shallower, and "
-    "the layers that stay keep their widths. There, 'units' that a criterion or `random` chose are blocks. The score of "
-    "a block is the sum over the units of its layers."
+    "the layers that stay keep their widths. There, 'units' that a criterion or `random` chose are blocks. A block's "
+    "score is the sum over the units of its layers."
 )
 
 
@@ -148,6 +148,7 @@ def _answer_sections(
     condition, demonstration = checkpoint_condition(results), results.demonstration
     notes = () if demonstration else notes_on_tests(tables["differences"], tables["areas"])
     speed = speed_section(tables["speed"])
+    decided = decomposition_section(tables["decomposition"], tables["choices"], tables["effects"])
     lossless = margins_section(tables["margins"], tables["smallest_keeps"], demonstration)
     return [
         headline_section(results, answers, tables, condition),
@@ -162,11 +163,7 @@ def _answer_sections(
         _illustrated(lossless, figures, "smallest_keeps"),
         _illustrated(speed, figures, "speed"),
         _illustrated(causes_section(tables["causes"], parts_without_pair(results)), figures, "causes"),
-        _illustrated(
-            decomposition_section(tables["decomposition"], tables["choices"], tables["effects"]),
-            figures,
-            "decomposition",
-        ),
+        _illustrated(decided, figures, "decomposition"),
         _illustrated(tasks_section(entries, tables["wilcoxon"], tables["aggregates"]), figures, "ranks"),
         fidelity,
         *([failures_section(results)] if _lacking(results) else []),
@@ -256,7 +253,7 @@ def _facts(results: Results) -> tuple[tuple[str, str], ...]:
             joined(dict.fromkeys(f"{r.cell.dataset} {r.fingerprint[:12]}" for r in results.records), SEMICOLON),
         ),
         (say("commit"), joined(dict.fromkeys(e.commit[:12] for e in environments if e.commit))),
-        (say("protocol version"), joined(map(str, results.protocol_versions))),
+        (say("version of the protocol's rules"), joined(map(str, results.protocol_versions))),
         (say("PruneBench version"), version("prunebench")),
     )
     return tuple((name, text) for name, text in facts if text)

@@ -28,7 +28,7 @@ def latex_tables(document: Document) -> str:
     on. The head of the file names the packages that the preamble needs.
     """
     lines = [f"% Written by PruneBench's report, version {version('prunebench')}."]
-    lines += [f"% {name}: {text}" for name, text in document.facts if name == "protocol version"]
+    lines += [f"% {name}: {text}" for name, text in document.facts if name == "version of the protocol's rules"]
     lines += ["% " + " ".join(banner.split()) for banner in document.banners]
     parts = ["\n".join([*lines, HEAD])]
     labels: list[str] = []

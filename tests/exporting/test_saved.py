@@ -105,3 +105,16 @@ def test_a_network_that_was_not_saved_says_what_helps(
         computing(tiny(tmp_path / "r", save=saving, **short))
     text = refused("export", tmp_path / "r", "--to", tmp_path / "out")
     assert "finished points are not computed again: save it in another results folder" in text
+
+
+def test_removed_blocks_are_among_the_facts_of_an_export(command: Command, tmp_path: Path) -> None:
+    given = (
+        "--datasets digits --models resnet20 --criteria magnitude --seeds 0 --keep macs=0.8 --units blocks --restart"
+    )
+    none = "--epochs 0 --sparse-epochs 0 --rung-epochs 0 --finetune-epochs 0 --calibration 64 --save final"
+    command("run", *given.split(), *none.split(), "--results", str(tmp_path / "r"))
+    (record,) = read_results(tmp_path / "r").records
+    command("export", str(tmp_path / "r"), "--to", str(tmp_path / "one"))
+    facts = json.loads((tmp_path / "one" / "config.json").read_text())
+    assert record.blocks and facts["removed_blocks"] == sorted(record.blocks)
+    assert facts["title"].endswith(f"residual blocks removed: {', '.join(record.blocks)}")

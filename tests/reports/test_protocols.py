@@ -40,11 +40,14 @@ def test_versions_of_the_protocol_are_kept_apart_and_printed(make: SimpleNamespa
     new = [make.record("taylor", s, protocol_version=2) for s in (0, 1)]
     results = gather_results("x", old + new)
     assert len(differences_table(results)) == 0
-    assert "Protocol 1: protocol version = 1. Protocol 2: protocol version = 2." in results.notes[0]
+    assert (
+        "Protocol 1: version of the protocol's rules = 1. Protocol 2: version of the protocol's rules = 2."
+        in results.notes[0]
+    )
     entries = compare_across_tasks(results)
     document = make_document(results, make.tables(results), entries, [], {})
     for text in (markdown(document), html_page(document), latex_tables(document)):
-        assert "protocol version" in text and "1, 2" in text
+        assert "version of the protocol's rules" in text and "1, 2" in text
     assert sorted(set(make.tables(results)["records"]["protocol_version"])) == [1, 2]
     again = gather_results("y", [make.record("magnitude", s, protocol_version=2) for s in (0, 1)])
     with pytest.raises(UserError, match="x has protocol version 1, y has protocol version 2; results of different ver"):

@@ -5,6 +5,7 @@ import pandas as pd
 from prunebench.reports.analysis.answers import find_answers
 from prunebench.reports.analysis.crossed import crossed_designs
 from prunebench.reports.analysis.decomposition import choices_table, decomposition_table
+from prunebench.reports.analysis.effects import effects_table
 from prunebench.reports.answer.decomposition import decomposition_section
 from prunebench.reports.answer.headline import headline_section
 from prunebench.reports.document import Items, Table
@@ -21,13 +22,22 @@ def test_the_section_names_the_largest_share_first_and_always_the_criterion(make
         for seed in (0, 1)
     ]
     designs = [*crossed_designs(gather_results("x", records))]
-    section = decomposition_section(decomposition_table(designs), choices_table(designs))
-    sentences, _, choices, shares = section.blocks
+    section = decomposition_section(decomposition_table(designs), choices_table(designs), effects_table(designs))
+    sentences, _, changes, _, choices, effects, shares = section.blocks
     assert isinstance(sentences, Items) and isinstance(choices, Table) and isinstance(shares, Table)
     assert sentences.lines == (
         "mnist x lenet5, keep 0.5 MACs: of the variance of the accuracy, ranking 100.0 %, criterion 0.0 %. "
         "Crossed: 2 × criterion, 2 × ranking and 2 seeds.",
     )
+    assert isinstance(changes, Items) and isinstance(effects, Table)
+    assert changes.lines == (
+        "mnist x lenet5, keep 0.5 MACs: ranking local instead of global changes the accuracy by -10.00 (all 2 equal). "
+        "In points, mean of 2 criteria, paired by seed (2 seeds).",
+    )
+    assert [row[2:] for row in effects.rows] == [
+        ("ranking local instead of global", "n/a", name, "2", "-10.00 (all 2 equal)")
+        for name in ("mean of all", "magnitude", "taylor")
+    ]
     assert [row[2] for row in choices.rows] == ["ranking = global", "ranking = local"]
     assert choices.rows[0][5:] == ("taylor", "0.10 (all equal)", "n/a")
     assert [row[2:4] for row in shares.rows] == [
@@ -40,7 +50,7 @@ def test_the_section_names_the_largest_share_first_and_always_the_criterion(make
 
 
 def test_a_report_without_a_crossed_design_says_nothing(make: SimpleNamespace) -> None:
-    section = decomposition_section(decomposition_table([]), pd.DataFrame())
+    section = decomposition_section(decomposition_table([]), pd.DataFrame(), effects_table([]))
     assert section.why_empty and not section.blocks
 
 
@@ -64,3 +74,4 @@ def test_the_headline_says_what_decides_among_several_protocols(make: SimpleName
     assert isinstance(first, Items)
     assert first.lines[0].startswith("mnist x lenet5 was run under 2 protocols")
     assert "of the variance of the accuracy, fine-tuning 100.0 %" in first.lines[1]
+    assert "fine-tuning 10 instead of 0 changes the accuracy by +10.00 (all 2 equal)." in first.lines[2]

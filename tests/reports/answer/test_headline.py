@@ -67,10 +67,8 @@ def test_the_largest_cut_and_the_speed(make: SimpleNamespace) -> None:
     scores = [r.accuracy.model_copy(update={"finetuned": r.accuracy.dense}) for r in found if r.accuracy]
     level = [r.model_copy(update={"accuracy": a}) for r, a in zip(found, scores, strict=True)]
     (line,) = said(make, gather_results("x", level, [make.latency(r) for r in level]))
-    cut = (
-        "Largest cut shown to stay within 0.5 points of the dense network: 50 % of the MACs, by `magnitude`, `taylor`. "
-    )
-    assert cut + "It is the best of 2, each tested by itself (95 % interval)." in line
+    cut = "Largest cut shown to stay within 0.5 points of the dense network: 50 % of the MACs removed, by "
+    assert cut + "`magnitude`, `taylor`. It is the best of 2, each tested by itself (95 % interval)." in line
     assert "Speed-up of `magnitude` at 50 %: 1." in line
     assert "x measured on imaginary (eager, batch 64, 1 thread); " in line and " in theory." in line
 
@@ -114,7 +112,7 @@ def test_a_cut_of_nearly_everything_is_not_everything(make: SimpleNamespace) -> 
     level = [r.model_copy(update={"accuracy": a}) for r, a in zip(found, scores, strict=True)]
     (line,) = said(make, gather_results("x", level))
     assert line.startswith("mnist x lenet5, 0.4 % of the MACs: ")
-    assert "(95 % interval): 99.6 % of the MACs, by `magnitude`." in line
+    assert "(95 % interval): 99.6 % of the MACs removed, by `magnitude`." in line
 
 
 def test_criteria_that_cannot_be_compared_are_named(make: SimpleNamespace) -> None:
@@ -171,7 +169,7 @@ def test_the_largest_cut_is_the_smallest_keep_beside_the_dense_network(make: Sim
     found = [lossless(r, 0.02) if (r.cell.criterion, r.cell.keep) == ("taylor", 0.25) else r for r in found]
     found += [lossless(make.record("dense_continued", s, k), 0.02) for s in range(6) for k in (0.5, 0.25)]
     (line,) = said(make, gather_results("x", found))
-    assert ": 75 % of the MACs, by `magnitude`. It is the best of 2, each tested by itself " in line
+    assert ": 75 % of the MACs removed, by `magnitude`. It is the best of 2, each tested by itself " in line
 
 
 def test_the_dense_network_trained_as_long_stands_beside_the_pruned_one(make: SimpleNamespace) -> None:
