@@ -71,11 +71,13 @@ def select_one(results: Results, named: Named) -> Record:
     name several points; the message lists options that tell them apart.
     """
     found = select(results, named)
-    if len({replace(_as_named(record, results), seed="") for record in found}) > 1:
-        few = "; ".join(str(name_point(record, results)) for record in found[:3])
-        more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
+    points = {replace(_as_named(record, results), seed=""): record for record in reversed(found)}
+    if len(points) > 1:
+        firsts = [*points.values()][::-1]  # of each point its first seed
+        few = "; ".join(str(name_point(record, results)) for record in firsts[:3])
+        more = f"; and {len(points) - 3} more" if len(points) > 3 else ""
         notes = "".join(f"; {note}" for note in _notes_of(found, results))
-        raise UserError(f"{results.source}: {len(found)} points fit; name one, such as {few}{more}{notes}")
+        raise UserError(f"{results.source}: {len(points)} points fit; name one, such as {few}{more}{notes}")
     return found[0]
 
 
