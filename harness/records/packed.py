@@ -95,7 +95,8 @@ class PerPicture(Frozen):
 
     def right(self) -> NDArray[np.int8]:
         """Return 1 for every picture that is classified right, else 0, (pictures,)."""
-        return right_by_record([self])[0]
+        right: NDArray[np.int8] = right_by_record([self])[0]
+        return right
 
     @property
     def share_right(self) -> float:
@@ -107,8 +108,7 @@ def right_by_record(records: Sequence[PerPicture]) -> NDArray[np.int8]:
     """Return 1 for every picture that is classified right, else 0: (records, pictures). All have as many pictures."""
     pictures = records[0].pictures
     bits = np.frombuffer(b"".join(one._right for one in records), np.uint8).reshape(len(records), -1)
-    right: NDArray[np.int8] = np.unpackbits(bits, axis=1, count=pictures).view(np.int8)
-    return right
+    return np.unpackbits(bits, axis=1, count=pictures).view(np.int8)
 
 
 class DensePerPicture(Frozen):
