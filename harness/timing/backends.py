@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from prunebench.errors import UserError
 from prunebench.exporting.onnx_file import onnx_bytes, require_onnx, session
 from prunebench.records.names import Backend
-from prunebench.timing.latency import Call, synchronised
+from prunebench.timing.latency import synchronised
+from prunebench.timing.warming import Call
 
 
 def runner(model: nn.Module, example: Tensor, backend: Backend) -> Call:

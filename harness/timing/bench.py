@@ -17,8 +17,8 @@ from prunebench.study.progress import Progress, lines_shown
 from prunebench.study.run import about, configure, run
 from prunebench.study.spec import Spec
 from prunebench.timing.backends import check_backend
-from prunebench.timing.latency import Call, repeats
 from prunebench.timing.timer import Timer
+from prunebench.timing.warming import Call
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Bench:
 
     def iterations(self, call: Call) -> int:
         """Return how often a timed round repeats its call."""
-        return repeats(call)
+        return self.timer.warm_up(call)[0]
 
     def facts(self, entry: TimedNetwork, call: Call) -> dict[str, Any]:
         """Return the facts of a benchmark entry: cost of a dense network, or record and paired latency of a point."""

@@ -4,22 +4,21 @@ The speed of a machine drifts. The drift biases a comparison of networks timed o
 """
 
 import time
-from collections.abc import Callable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-Call = Callable[[], object]
+from prunebench.timing.warming import Call
+
 Seconds = NDArray[np.float64]
 
 
-def paired(dense: Call, pruned: Call, rounds: int, least: float = 0.002) -> tuple[Seconds, Seconds]:
+def paired(dense: Call, pruned: Call, rounds: int, times: tuple[int, int] = (1, 1)) -> tuple[Seconds, Seconds]:
     """Time two calls in turn. Returns the seconds per call of each, (rounds,).
 
-    Each sample repeats its call to last about `least` seconds, so that the clock's resolution does not matter.
+    times: how often a sample repeats each call; see `repeats`.
     """
-    times = [repeats(call, least) for call in (dense, pruned)]
     seconds = np.empty((rounds, 2))
     for number in range(rounds):
         for side, call in enumerate((dense, pruned)):
@@ -30,13 +29,9 @@ def paired(dense: Call, pruned: Call, rounds: int, least: float = 0.002) -> tupl
     return seconds[:, 0], seconds[:, 1]
 
 
-def repeats(call: Call, least: float = 0.002) -> int:
-    """Return how often to repeat a call so that the repeats last `least` seconds."""
-    for _ in range(3):
-        call()
-    start = time.perf_counter()
-    call()
-    return max(1, round(least / max(time.perf_counter() - start, 1e-7)))
+def repeats(seconds: float, least: float = 0.002) -> int:
+    """Return how often a sample repeats a call, so that it lasts about `least` seconds: a clock has a resolution."""
+    return max(1, round(least / max(seconds, 1e-7)))
 
 
 def median_interval(ratios: Seconds, level: float = 0.95, resamples: int = 2000) -> tuple[float, float, float]:

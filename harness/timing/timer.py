@@ -21,7 +21,8 @@ from prunebench.study import environment
 from prunebench.study.grid import Grid, Job, find_device, method_of, prepare_task
 from prunebench.study.store import Store
 from prunebench.timing.backends import check_backend, runner
-from prunebench.timing.latency import Call, median_interval, paired, synchronised
+from prunebench.timing.latency import median_interval, paired, repeats, synchronised
+from prunebench.timing.warming import Call, warm_up
 
 
 class Stopwatch:
@@ -40,8 +41,9 @@ class Stopwatch:
         return runner(model, example, self.backend)
 
     def measure(self, dense: Call, pruned: Call, record: Record) -> Latency:
-        """Time dense and pruned network in turn."""
-        a, b = paired(dense, pruned, self.rounds)
+        """Time dense and pruned network in turn, from when they are warm."""
+        times = self.warm_up(dense, pruned)
+        a, b = paired(dense, pruned, self.rounds, (times[0], times[1]))
         ratios = a / b
         speedup, low, high = median_interval(ratios)
         return Latency(
@@ -57,6 +59,10 @@ class Stopwatch:
             low=low,
             high=high,
         )
+
+    def warm_up(self, *calls: Call) -> list[int]:
+        """Run calls until they are warm. Returns how often a sample repeats each."""
+        return [repeats(seconds) for seconds in warm_up(*calls)]
 
     def keep(self, latencies: list[Latency]) -> None:
         """Write latencies beside the records; replaces older latencies of the same points."""
