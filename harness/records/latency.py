@@ -1,6 +1,8 @@
 """Latencies, kept apart from records: one machine can time what another has trained. Torch-free."""
 
-from prunebench.records.validation import Above0, Frozen, Name, Positive
+from prunebench.records.validation import Above0, Fraction, Frozen, Name, Positive
+
+ENOUGH_OF_CORE = 0.9  # share of its core that a timing thread has on an idle machine, at least
 
 
 class Latency(Frozen):
@@ -9,6 +11,8 @@ class Latency(Frozen):
     key: of the record. machine: where it was timed. batch: pictures in a batch. threads: of torch. backend: eager,
     channels_last, compile or onnx. dense_seconds, pruned_seconds: medians per batch. ratios: dense seconds / pruned
     seconds of each A B pair. speedup: median of the ratios. low, high: 95 % block-bootstrap interval of the speed-up.
+    core_share: share of its core that the timing thread had, from the warm-up on; None where it waits for a GPU, and in
+    older files.
     """
 
     key: Name
@@ -22,3 +26,4 @@ class Latency(Frozen):
     speedup: Above0
     low: Above0
     high: Above0
+    core_share: Fraction | None = None

@@ -1,6 +1,7 @@
 """Trains the networks of a grid together, then hands them one by one to `pytest benchmarks/`."""
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -98,6 +99,11 @@ class Bench:
                 cell = record.cell
                 job = Job(cell.dataset, cell.model, cell.criterion, cell.seed)
                 self.records[TimedNetwork(job, cell.metric, cell.keep)] = record
+
+    def look_at_machine(self, entry: TimedNetwork) -> None:
+        """Warn where the machine is too busy to time on. entry: whose dense network is run for it."""
+        with lines_shown(logging.StreamHandler()), suppress(Exception):  # a network that fails does so in its own test
+            self.timer.warm_up(self.timer.dense(entry.job))
 
     def record(self, entry: TimedNetwork) -> Record | None:
         """Return the record of a point; None for a dense network."""

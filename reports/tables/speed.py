@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from prunebench.records.latency import Latency
+from prunebench.records.latency import ENOUGH_OF_CORE, Latency
 from prunebench.records.record import Record
 from prunebench.reports.points import POINT_COLUMNS
 from prunebench.reports.results import Results
@@ -18,6 +18,12 @@ DISAGREE = 1.3  # longest / shortest time of the same dense network; more means 
 NOISY = 1.25  # high / low of one measurement's own interval; on an idle machine the quotient stays far below
 
 
+def unreliable(latency: Latency) -> bool:
+    """Tell whether the machine was busy: the measurement's own interval is wide, or its thread lacked its core."""
+    lacking = latency.core_share is not None and latency.core_share < ENOUGH_OF_CORE
+    return lacking or latency.high > NOISY * latency.low
+
+
 def speed_table(results: Results) -> pd.DataFrame:
     """One row per point and timing setting (machine, backend, batch, threads).
 
@@ -28,7 +34,8 @@ def speed_table(results: Results) -> pd.DataFrame:
     Where all seeds have equal widths, the interval is over the shared measurements. The speed-up of one measurement is
     a median of paired ratios. theoretical: mean of the same networks. dense_ms, pruned_ms: milliseconds
     per batch. own_low, own_high: the lowest and highest end of the single
-    measurements' own intervals. noisy: these intervals are wider than a factor of `NOISY`. dense_low,
+    measurements' own intervals. noisy: one of these is `unreliable`. core_share: the least share of its core that the
+    timing thread had in one of them, missing where it is not known. dense_low,
     dense_high: the least and most milliseconds that the dense network took in any measurement of the task and setting.
     """
     timed = [
@@ -76,6 +83,7 @@ def _pooled(part: list[Row], shared: Mapping[tuple[Any, ...], list[Row]]) -> Row
     row |= mean_and_half("measured", speedups) | mean_and_half("efficiency", shares)
     row |= {"own_low": min(r["own_low"] for r in every), "own_high": max(r["own_high"] for r in every)}
     row["noisy"] = any(r["noisy"] for r in every)
+    row["core_share"] = min((r["core_share"] for r in every if r["core_share"] is not None), default=float("nan"))
     return row | {name: _mean(every, name) for name in ("dense_ms", "pruned_ms")}
 
 
@@ -104,7 +112,8 @@ def _timing(record: Record, latency: Latency) -> dict[str, Any]:
         "measured": latency.speedup,
         "own_low": latency.low,
         "own_high": latency.high,
-        "noisy": latency.high > NOISY * latency.low,
+        "noisy": unreliable(latency),
+        "core_share": latency.core_share,
         "widths": tuple(record.widths.items()),
         "measurement": (latency.dense_seconds, latency.pruned_seconds, latency.ratios),
         "dense_ms": 1e3 * latency.dense_seconds,

@@ -32,6 +32,26 @@ def test_a_measurement_on_a_busy_machine_is_noisy(make: SimpleNamespace) -> None
     assert (table["own_low"][1], table["own_high"][1]) == (0.4, 11.5)
 
 
+def test_a_thread_that_lacked_its_core_is_noisy_and_the_report_says_why(make: SimpleNamespace) -> None:
+    record = make.record()
+    for share, noisy in ((None, False), (0.9, False), (0.89, True)):
+        timing = make.latency(record).model_copy(update={"core_share": share})
+        table = speed_table(gather_results("x", [record], [timing]))
+        assert table["noisy"].tolist() == [noisy]
+        assert table["core_share"].tolist() == pytest.approx([float("nan") if share is None else share], nan_ok=True)
+        text = make.text(speed_section(table))
+        assert ("[1.73, 1.77] ‡" in text) == noisy == ("the timing thread had less than 90 % of its core" in text)
+
+
+def test_the_least_share_of_a_core_stands_for_a_point(make: SimpleNamespace) -> None:
+    records = [make.record(seed=s) for s in (0, 1)]
+    timings = [make.latency(r) for r in records]
+    for number, share in enumerate((0.97, 0.95)):
+        update = {"core_share": share, "ratios": (2.0 + number,)}
+        timings[number] = timings[number].model_copy(update=update)
+    assert speed_table(gather_results("x", records, timings))["core_share"].tolist() == [0.95]
+
+
 def test_networks_of_equal_widths_share_their_measurements(make: SimpleNamespace) -> None:
     records = [make.record(c, s) for c in ("magnitude", "taylor") for s in (0, 1)]
     speeds = (1.0, 2.0, 3.0, 4.0)
