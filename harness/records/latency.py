@@ -10,7 +10,7 @@ class Latency(Frozen):
 
     key: of the record. machine: where it was timed. batch: pictures in a batch. threads: of torch. backend: eager,
     channels_last, compile or onnx. dense_seconds, pruned_seconds: medians per batch. ratios: dense seconds / pruned
-    seconds of each A B pair. speedup: median of the ratios. low, high: 95 % block-bootstrap interval of the speed-up.
+    seconds of each pair. speedup: median of the ratios. low, high: 95 % interval of the speed-up.
     core_share: share of its core that the timing thread had, from the warm-up on; None where it waits for a GPU, and in
     older files.
     """

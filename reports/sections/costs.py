@@ -39,7 +39,7 @@ def speed_section(speed: pd.DataFrame) -> Section:
     text = say(
         "Milliseconds per batch; measured: median of paired ratios, mean ± half of the 95 % t interval over n seeds. "
         "Networks of equal widths share their measurements, as only noise tells them apart; the interval then is over "
-        "these. own interval: the widest ends of the 95 % bootstrap intervals of the single measurements."
+        "these. own interval: the widest ends of the 95 % intervals of the single measurements."
     )
     noisy = (Text(UNRELIABLE),) if bool(speed["noisy"].any()) else ()
     busy = tuple(Text(line) for line in busy_lines(speed))
