@@ -101,8 +101,9 @@ class Bench:
                 self.records[TimedNetwork(job, cell.metric, cell.keep)] = record
 
     def look_at_machine(self, entry: TimedNetwork) -> None:
-        """Warn where the machine is too busy to time on. entry: whose dense network is run for it."""
-        with lines_shown(logging.StreamHandler()), suppress(Exception):  # a network that fails does so in its own test
+        """Say where the machine is too busy to time on, or tells no energy. entry: its dense network is run."""
+        with lines_shown(logging.StreamHandler()), suppress(Exception):  # a network fails in its own test
+            _ = self.timer.meter
             self.timer.warm_up(self.timer.dense(entry.job))
 
     def record(self, entry: TimedNetwork) -> Record | None:

@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Collection, Sequence
-from functools import partial
+from functools import cached_property, partial
 
 import torch
 from torch import nn
@@ -23,7 +23,9 @@ from prunebench.study.grid import Grid, Job, find_device, method_of, prepare_tas
 from prunebench.study.store import Store
 from prunebench.timing.backends import check_backend, runner
 from prunebench.timing.cores import CoreShare
+from prunebench.timing.energy import Meter, NoMeterError, find_meter, joules
 from prunebench.timing.latency import median_interval, paired, repeats, synchronised
+from prunebench.timing.memory import added_bytes
 from prunebench.timing.warming import Call, warm_up
 
 log = logging.getLogger("prunebench")
@@ -36,9 +38,8 @@ class Stopwatch:
         check_backend(backend)
         self.store, self.device = store, device
         self.backend, self.batch, self.rounds = backend, batch, rounds
-        place = "cpu" if backend == "onnx" else str(device)
-        self.machine = environment.device_name(place)
-        self._computes = place == "cpu"  # else the timing thread waits for the device
+        self.place = torch.device("cpu") if backend == "onnx" else device
+        self.machine = environment.device_name(str(self.place))
         self._warned = False
 
     def runner(self, model: nn.Module, shape: Sequence[int]) -> Call:
@@ -53,6 +54,8 @@ class Stopwatch:
         times = self.warm_up(dense, pruned)
         a, b = paired(dense, pruned, self.rounds, (times[0], times[1]))
         had = round(share(), 4) if self._computes else None
+        energy = [self._joules(call) for call in (dense, pruned)]
+        memory = [added_bytes(call, self.place) for call in (dense, pruned)]
         ratios = a / b
         speedup, low, high = median_interval(ratios)
         return Latency(
@@ -68,7 +71,30 @@ class Stopwatch:
             low=low,
             high=high,
             core_share=had,
+            dense_joules=energy[0],
+            pruned_joules=energy[1],
+            dense_call_bytes=memory[0],
+            pruned_call_bytes=memory[1],
         )
+
+    @property
+    def _computes(self) -> bool:
+        """Whether the timing thread computes itself; it waits for other devices."""
+        return self.place.type == "cpu"
+
+    @cached_property
+    def meter(self) -> Meter | None:
+        """Meter of the device's energy. Where there is none, a line says why, once."""
+        try:
+            return find_meter(self.place)
+        except NoMeterError as error:
+            log.info("energy per picture is not measured: %s", error)
+            return None
+
+    def _joules(self, call: Call) -> float | None:
+        """Measure the joules of a call per picture."""
+        each = joules(self.meter, call) if self.meter else None
+        return each and each / self.batch
 
     def warm_up(self, *calls: Call) -> list[int]:
         """Run calls until they are warm, and warn once where the machine is too busy. Returns the repeats of each."""

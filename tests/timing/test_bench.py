@@ -8,6 +8,7 @@ from prunebench.records.budget import parse_budget
 from prunebench.study.grid import Job
 from prunebench.timing.bench import Bench, TimedNetwork
 from prunebench.timing.cores import CoreShare
+from prunebench.timing.energy import NoMeterError
 
 Make = Callable[..., Any]
 
@@ -62,11 +63,17 @@ def test_a_busy_machine_is_shown_before_the_tests_and_a_network_that_fails_is_le
     bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(CoreShare, "__call__", lambda self: 0.5)
+
+    def find_meter(device: object) -> None:
+        raise NoMeterError("no counter")
+
+    monkeypatch.setattr("prunebench.timing.timer.find_meter", find_meter)
     dense, *_ = bench.entries.values()
     bench.look_at_machine(dense)
     bench.look_at_machine(dense)
+    energy = "energy per picture is not measured: no counter"
     said = "the machine is too busy to time on: the timing thread had 50 % of its core; stop other work"
-    assert capsys.readouterr().err.splitlines() == [said]
+    assert capsys.readouterr().err.splitlines() == [energy, said]
 
     def broken(job: Job) -> None:
         raise RuntimeError("out of memory")

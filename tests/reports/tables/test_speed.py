@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from prunebench.reports.output.speed import speed_text
 from prunebench.reports.results import gather_results
 from prunebench.reports.sections.costs import busy_lines, speed_section
 from prunebench.reports.tables.speed import main_setting, speed_table
@@ -50,6 +51,24 @@ def test_the_least_share_of_a_core_stands_for_a_point(make: SimpleNamespace) -> 
         update = {"core_share": share, "ratios": (2.0 + number,)}
         timings[number] = timings[number].model_copy(update=update)
     assert speed_table(gather_results("x", records, timings))["core_share"].tolist() == [0.95]
+
+
+def test_energies_are_columns_where_there_are_any_and_else_said_to_lack(make: SimpleNamespace) -> None:
+    records = [make.record(c) for c in ("magnitude", "taylor")]
+    records[1] = records[1].model_copy(update={"widths": {"conv1": (20, 3)}})  # another network
+    timings = [make.latency(r) for r in records]
+    lacking = gather_results("x", records, timings)
+    assert "Energy per picture: not measured" in make.text(speed_section(speed_table(lacking)))
+    assert "mJ" not in make.text(speed_section(speed_table(lacking))) and "mJ" not in speed_text(lacking)
+    timings[0] = timings[0].model_copy(update={"dense_joules": 0.0125, "pruned_joules": 0.004})
+    told = gather_results("x", records, timings)
+    table = speed_table(told)
+    assert table["dense_joules"].tolist() == pytest.approx([0.0125, float("nan")], nan_ok=True)
+    for text in (make.text(speed_section(table)), speed_text(told)):
+        row, other = (next(line for line in text.splitlines() if name in line) for name in ("magnitude", "taylor"))
+        assert row.split()[-1] == "4.00" and "12.5" in row
+        assert other.split()[-1] == "n/a"
+        assert "mJ: millijoules per picture" in text and "not measured" not in text
 
 
 def test_networks_of_equal_widths_share_their_measurements(make: SimpleNamespace) -> None:
