@@ -21,7 +21,7 @@ from prunebench.seeding import generator
 from prunebench.study import environment
 from prunebench.study.grid import Grid, Job, find_device, method_of, prepare_task
 from prunebench.study.store import Store
-from prunebench.timing.backends import check_backend, runner
+from prunebench.timing.backends import EXPORTED, check_backend, runner
 from prunebench.timing.cores import CoreShare
 from prunebench.timing.energy import Meter, NoMeterError, find_meter, joules
 from prunebench.timing.latency import median_interval, paired, repeats, synchronised
@@ -38,7 +38,7 @@ class Stopwatch:
         check_backend(backend)
         self.store, self.device = store, device
         self.backend, self.batch, self.rounds = backend, batch, rounds
-        self.place = torch.device("cpu") if backend == "onnx" else device
+        self.place = torch.device("cpu") if backend in EXPORTED else device
         self.machine = environment.device_name(str(self.place))
         self._warned = False
 
