@@ -68,12 +68,13 @@ def _nvml(uuid: str) -> Meter:
 
 
 def joules(meter: Meter, call: Call) -> float | None:
-    """Repeat a call for some seconds. Returns the joules of one; None where the counter stood still."""
+    """Repeat a call for some seconds. Returns the joules of one; None where the counter did not rise."""
     start, before, count = time.perf_counter(), meter(), 0
     while not count or time.perf_counter() - start < _SECONDS:
         call()
         count += 1
-    return (meter() - before) / count or None
+    used = meter() - before
+    return used / count if used > 0 else None
 
 
 def _number(file: Path) -> int:
