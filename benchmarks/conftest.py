@@ -80,6 +80,8 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[Any]:
                 if wanted:
                     grid.train([network for network in wanted if network.record_wanted])
                 grid.tidy()
+                if wanted:
+                    grid.look_at_machine(wanted[0])
         except UserError as error:
             raise pytest.UsageError(str(error)) from None
     return (yield)

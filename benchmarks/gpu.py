@@ -22,8 +22,8 @@ from prunebench.study.environment import cpu_kernels, cpu_name, versions
 from prunebench.study.grid import Grid, find_device, make_grid, make_trajectory
 from prunebench.study.spec import make_spec
 from prunebench.study.store import Store
-from prunebench.timing.latency import Call
 from prunebench.timing.timer import Timer
+from prunebench.timing.warming import Call
 
 CLASSES, NOISE = 10, 60.0
 CRITERIA = (

@@ -42,6 +42,9 @@ def test_latency_is_measured_on_a_gpu(tiny: Callable[..., Spec], tmp_path: Path)
     latency = timer.measure(timer.dense(job), timer.pruned(job, record), record)
     assert latency.machine == torch.cuda.get_device_name()
     assert latency.dense_seconds > 0
+    assert latency.core_share is None  # the thread waits
+    assert latency.dense_call_bytes is not None and latency.pruned_call_bytes is not None
+    assert latency.dense_call_bytes > latency.pruned_call_bytes > 0
 
 
 def test_every_stage_has_its_own_peak_of_memory(tiny: Callable[..., Spec], tmp_path: Path) -> None:

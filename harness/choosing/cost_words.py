@@ -7,7 +7,7 @@ from prunebench.records.latency import Latency
 from prunebench.records.record import Record
 from prunebench.reports.formatting import as_multiple, percent
 from prunebench.reports.language.message import Message, say, say_many
-from prunebench.reports.tables.speed import NOISY
+from prunebench.reports.tables.speed import unreliable
 
 
 def network_costs(records: Sequence[Record], latencies: Sequence[Latency]) -> Iterator[Message]:
@@ -44,7 +44,7 @@ def speed_lines(latency: Latency, keep: str) -> Iterator[Message]:
         backend=latency.backend,
         machine=latency.machine,
     )
-    if latency.high > NOISY * latency.low:
+    if unreliable(latency):
         yield say("This speed-up is unreliable: the machine was busy. `prunebench time` measures it again.")
 
 

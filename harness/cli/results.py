@@ -77,7 +77,7 @@ def time_(
     source: Annotated[Path, typer.Argument(help="results folder")],
     *,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps")] = "auto",
-    backend: Annotated[str, typer.Option(help="eager, channels_last, compile or onnx")] = "eager",
+    backend: Annotated[str, typer.Option(help="eager, channels_last, compile, onnx or openvino")] = "eager",
     batch: Annotated[int, typer.Option("--timing-batch", min=1, help="pictures in a timed batch")] = 64,
     rounds: Annotated[int, typer.Option("--timing-rounds", min=4, help="timed rounds of each network")] = 20,
     threads: Annotated[int, typer.Option(min=1, help="threads of the timed networks")] = 1,

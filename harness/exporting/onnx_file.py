@@ -14,19 +14,23 @@ from torch import Tensor, nn
 
 from prunebench.errors import CellError, UserError, reason
 
-NEEDED = ("onnx", "onnxruntime", "onnxscript")
+RUNTIME = "onnxruntime"
 TOLERANCE = 1e-4  # of logits, as a share of the largest
 
 
-def require_onnx(option: str) -> None:
-    """Raise `UserError` where a package that ONNX needs is not installed. option: what the user typed."""
-    if absent := absent_packages():
-        raise UserError(f"{option}: {absent[0]} is not installed; pip install 'prunebench[onnx]'")
+def require_onnx(option: str, runtime: str = RUNTIME) -> None:
+    """Raise `UserError` where a package that ONNX needs is not installed.
+
+    option: what the user typed. runtime: package that runs the file.
+    """
+    if absent := absent_packages(runtime):
+        extra = "onnx" if runtime == RUNTIME else runtime
+        raise UserError(f"{option}: {absent[0]} is not installed; pip install 'prunebench[{extra}]'")
 
 
-def absent_packages() -> list[str]:
+def absent_packages(runtime: str = RUNTIME) -> list[str]:
     """Name the packages that ONNX needs and that are not installed."""
-    return [name for name in NEEDED if find_spec(name) is None]
+    return [name for name in ("onnx", runtime, "onnxscript") if find_spec(name) is None]
 
 
 def onnx_bytes(model: nn.Module, example: Tensor, any_batch: bool = False) -> bytes:

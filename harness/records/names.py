@@ -13,7 +13,7 @@ RANKINGS: tuple[RankingName, ...] = get_args(RankingName)
 RepairName = Literal["none", "batchnorm", "bias", "least-squares"]
 UnitsName = Literal["filters", "blocks"]
 OptimiserName = Literal["sgd", "adam", "adamw"]
-Backend = Literal["eager", "channels_last", "compile", "onnx"]  # each is built in `prunebench.timing.backends`
+Backend = Literal["eager", "channels_last", "compile", "onnx", "openvino"]  # built in `prunebench.timing.backends`
 
 ALIASES: Mapping[str, str] = {
     "reg_obd": "hsqgl12+obd",

@@ -1,6 +1,7 @@
 """Trains the networks of a grid together, then hands them one by one to `pytest benchmarks/`."""
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,8 +18,8 @@ from prunebench.study.progress import Progress, lines_shown
 from prunebench.study.run import about, configure, run
 from prunebench.study.spec import Spec
 from prunebench.timing.backends import check_backend
-from prunebench.timing.latency import Call, repeats
 from prunebench.timing.timer import Timer
+from prunebench.timing.warming import Call
 
 
 @dataclass(frozen=True)
@@ -99,13 +100,19 @@ class Bench:
                 job = Job(cell.dataset, cell.model, cell.criterion, cell.seed)
                 self.records[TimedNetwork(job, cell.metric, cell.keep)] = record
 
+    def look_at_machine(self, entry: TimedNetwork) -> None:
+        """Say where the machine is too busy to time on, or tells no energy. entry: its dense network is run."""
+        with lines_shown(logging.StreamHandler()), suppress(Exception):  # a network fails in its own test
+            _ = self.timer.meter
+            self.timer.warm_up(self.timer.dense(entry.job))
+
     def record(self, entry: TimedNetwork) -> Record | None:
         """Return the record of a point; None for a dense network."""
         return self.records[entry] if entry.record_wanted else None
 
     def iterations(self, call: Call) -> int:
         """Return how often a timed round repeats its call."""
-        return repeats(call)
+        return self.timer.warm_up(call)[0]
 
     def facts(self, entry: TimedNetwork, call: Call) -> dict[str, Any]:
         """Return the facts of a benchmark entry: cost of a dense network, or record and paired latency of a point."""

@@ -1,60 +1,57 @@
-"""Paired latency: dense and pruned network timed in turn (A B A B), and the median of the paired ratios.
+"""Paired latency: dense and pruned network timed in turn, and the median of the paired ratios.
 
 The speed of a machine drifts. The drift biases a comparison of networks timed one after the other, but not in turn.
+Chance decides which of a pair comes first: with a fixed order, other work in the rhythm of the pairs hit one of the two
+more often.
 """
 
 import time
-from collections.abc import Callable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import bdtr
 
-Call = Callable[[], object]
+from prunebench.timing.warming import Call
+
 Seconds = NDArray[np.float64]
 
 
-def paired(dense: Call, pruned: Call, rounds: int, least: float = 0.002) -> tuple[Seconds, Seconds]:
-    """Time two calls in turn. Returns the seconds per call of each, (rounds,).
+def paired(dense: Call, pruned: Call, rounds: int, times: tuple[int, int] = (1, 1)) -> tuple[Seconds, Seconds]:
+    """Time two calls in pairs, each in random order. Returns the seconds per call of each, (rounds,).
 
-    Each sample repeats its call to last about `least` seconds, so that the clock's resolution does not matter.
+    times: how often a sample repeats each call; see `repeats`.
     """
-    times = [repeats(call, least) for call in (dense, pruned)]
-    seconds = np.empty((rounds, 2))
-    for number in range(rounds):
-        for side, call in enumerate((dense, pruned)):
+    seconds, calls = np.empty((rounds, 2)), (dense, pruned)
+    for number, first in enumerate(np.random.default_rng().integers(0, 2, rounds)):
+        for side in (first, 1 - first):
             start = time.perf_counter()
             for _ in range(times[side]):
-                call()
+                calls[side]()
             seconds[number, side] = (time.perf_counter() - start) / times[side]
     return seconds[:, 0], seconds[:, 1]
 
 
-def repeats(call: Call, least: float = 0.002) -> int:
-    """Return how often to repeat a call so that the repeats last `least` seconds."""
-    for _ in range(3):
-        call()
-    start = time.perf_counter()
-    call()
-    return max(1, round(least / max(time.perf_counter() - start, 1e-7)))
+def repeats(seconds: float, least: float = 0.002) -> int:
+    """Return how often a sample repeats a call, so that it lasts about `least` seconds: a clock has a resolution."""
+    return max(1, round(least / max(seconds, 1e-7)))
 
 
-def median_interval(ratios: Seconds, level: float = 0.95, resamples: int = 2000) -> tuple[float, float, float]:
-    """Median with a circular block-bootstrap interval. Blocks keep neighbours in time together: they are correlated.
+def median_interval(ratios: Seconds, level: float = 0.95) -> tuple[float, float, float]:
+    """Median with its exact interval, which lies between two of the values (that of the sign test).
 
-    ratios: (n,) in the order of measurement; blocks have about n^(1/3) members. Returns (median, low, high).
+    Pairs in random order make it exact for equal networks: each ratio is above 1 as often as below, whatever the noise.
+    Five ratios or fewer give their range, which covers less.
 
-    >>> median_interval(np.array([2.0, 2.0, 2.0, 2.0]))
-    (2.0, 2.0, 2.0)
+    ratios: (n,). Returns (median, low, high).
+
+    >>> median_interval(np.arange(1.0, 21.0))
+    (10.5, 6.0, 15.0)
     """
-    count = len(ratios)
-    length = max(1, round(count ** (1 / 3)))
-    draws = np.random.default_rng(0)
-    starts = draws.integers(0, count, (resamples, -(-count // length)))
-    index = (starts[:, :, None] + np.arange(length)) % count
-    medians = np.median(ratios[index.reshape(resamples, -1)[:, :count]], axis=1)
-    low, high = np.quantile(medians, [(1 - level) / 2, (1 + level) / 2])
-    return float(np.median(ratios)), float(low), float(high)
+    ordered, count = np.sort(ratios), len(ratios)
+    tails = bdtr(np.arange(count), count, 0.5)  # chance that so many values or fewer lie below the median
+    place = max(int(np.sum(tails <= (1 - level) / 2)) - 1, 0)
+    return float(np.median(ordered)), float(ordered[place]), float(ordered[count - 1 - place])
 
 
 def synchronised(call: Call, device: torch.device) -> Call:

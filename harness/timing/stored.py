@@ -14,8 +14,8 @@ from prunebench.pruning.network import Network
 from prunebench.records.latency import Latency
 from prunebench.records.record import Record
 from prunebench.study.networks import Origin, allowed_model, dense_network, read_origin
-from prunebench.timing.latency import Call
 from prunebench.timing.timer import Stopwatch, as_recorded
+from prunebench.timing.warming import Call
 
 log = logging.getLogger("prunebench")
 

@@ -1,8 +1,9 @@
 """Times points against their dense networks, and stores the latencies apart from the records."""
 
+import logging
 import re
 from collections.abc import Collection, Sequence
-from functools import partial
+from functools import cached_property, partial
 
 import torch
 from torch import nn
@@ -12,7 +13,7 @@ from prunebench.blocks.removing import without_blocks
 from prunebench.pruning.network import Group, Network
 from prunebench.pruning.removal import remove
 from prunebench.records.files import TimingFile, read_file
-from prunebench.records.latency import Latency
+from prunebench.records.latency import ENOUGH_OF_CORE, Latency
 from prunebench.records.names import Backend
 from prunebench.records.record import SCHEMA, Record
 from prunebench.scoring.score import score
@@ -20,8 +21,14 @@ from prunebench.seeding import generator
 from prunebench.study import environment
 from prunebench.study.grid import Grid, Job, find_device, method_of, prepare_task
 from prunebench.study.store import Store
-from prunebench.timing.backends import check_backend, runner
-from prunebench.timing.latency import Call, median_interval, paired, synchronised
+from prunebench.timing.backends import EXPORTED, check_backend, runner
+from prunebench.timing.cores import CoreShare
+from prunebench.timing.energy import Meter, NoMeterError, find_meter, joules
+from prunebench.timing.latency import median_interval, paired, repeats, synchronised
+from prunebench.timing.memory import added_bytes
+from prunebench.timing.warming import Call, warm_up
+
+log = logging.getLogger("prunebench")
 
 
 class Stopwatch:
@@ -31,7 +38,9 @@ class Stopwatch:
         check_backend(backend)
         self.store, self.device = store, device
         self.backend, self.batch, self.rounds = backend, batch, rounds
-        self.machine = environment.device_name("cpu" if backend == "onnx" else str(device))
+        self.place = torch.device("cpu") if backend in EXPORTED else device
+        self.machine = environment.device_name(str(self.place))
+        self._warned = False
 
     def runner(self, model: nn.Module, shape: Sequence[int]) -> Call:
         """Return a call that runs a network on one batch. shape: of a picture, (channels, height, width)."""
@@ -40,8 +49,13 @@ class Stopwatch:
         return runner(model, example, self.backend)
 
     def measure(self, dense: Call, pruned: Call, record: Record) -> Latency:
-        """Time dense and pruned network in turn."""
-        a, b = paired(dense, pruned, self.rounds)
+        """Time dense and pruned network in turn, from when they are warm."""
+        share = CoreShare()
+        times = self.warm_up(dense, pruned)
+        a, b = paired(dense, pruned, self.rounds, (times[0], times[1]))
+        had = round(share(), 4) if self._computes else None
+        energy = [self._joules(call) for call in (dense, pruned)]
+        memory = [added_bytes(call, self.place) for call in (dense, pruned)]
         ratios = a / b
         speedup, low, high = median_interval(ratios)
         return Latency(
@@ -56,7 +70,42 @@ class Stopwatch:
             speedup=speedup,
             low=low,
             high=high,
+            core_share=had,
+            dense_joules=energy[0],
+            pruned_joules=energy[1],
+            dense_call_bytes=memory[0],
+            pruned_call_bytes=memory[1],
         )
+
+    @property
+    def _computes(self) -> bool:
+        """Whether the timing thread computes itself; it waits for other devices."""
+        return self.place.type == "cpu"
+
+    @cached_property
+    def meter(self) -> Meter | None:
+        """Meter of the device's energy. Where there is none, a line says why, once."""
+        try:
+            return find_meter(self.place)
+        except NoMeterError as error:
+            log.info("energy per picture is not measured: %s", error)
+            return None
+
+    def _joules(self, call: Call) -> float | None:
+        """Measure the joules of a call per picture."""
+        each = joules(self.meter, call) if self.meter else None
+        return each and each / self.batch
+
+    def warm_up(self, *calls: Call) -> list[int]:
+        """Run calls until they are warm, and warn once where the machine is too busy. Returns the repeats of each."""
+        share = CoreShare()
+        seconds = warm_up(*calls)
+        if self._computes and not self._warned and share() < ENOUGH_OF_CORE:
+            self._warned = True
+            got = f"the timing thread had {100 * share():.0f} % of its core"
+            cure = "stop other work, or give fewer --threads" if torch.get_num_threads() > 1 else "stop other work"
+            log.warning("the machine is too busy to time on: %s; %s", got, cure)
+        return [repeats(one) for one in seconds]
 
     def keep(self, latencies: list[Latency]) -> None:
         """Write latencies beside the records; replaces older latencies of the same points."""

@@ -6,7 +6,7 @@ from tabulate import tabulate
 
 from prunebench.reports.results import Results
 from prunebench.reports.sections.comparison import UNRELIABLE
-from prunebench.reports.sections.costs import TIMED, busy_lines, timed_row
+from prunebench.reports.sections.costs import busy_lines, energy_note, timed_table
 from prunebench.reports.tables.speed import SETTING, speed_table
 
 NOTE = "ms: of one batch; networks of equal widths are timed once; measured: median of dense / pruned, taken in turn"
@@ -17,24 +17,24 @@ def speed_text(results: Results) -> str:
     parts = []
     speed = speed_table(results)
     for key, part in speed.groupby(["task", "ranking", *SETTING], sort=False):
-        rows = [_without(timed_row(row)) for row in part.to_dict("records")]
+        names, cells = timed_table(part)
+        header, rows = _without(names), [_without(row) for row in cells]
         title = _title(key)
-        header = _without(TIMED)
         align = ["left"] * 2 + ["right"] * (len(header) - 2)
         parts.append(f"{title}\n\n{tabulate(rows, header, 'simple', disable_numparse=True, colalign=align)}")
     noisy = [UNRELIABLE] if bool(speed["noisy"].any()) else []
-    return "\n\n".join([*parts, NOTE, *noisy, *busy_lines(speed)])
+    return "\n\n".join([*parts, NOTE, energy_note(speed), *noisy, *busy_lines(speed)])
 
 
 def speed_panels(results: Results) -> Iterator[tuple[str, list[list[str]]]]:
     """Give a title and rows, the header first, for each task and setting. Criteria of equal widths share a row."""
     for key, part in speed_table(results).groupby(["task", "ranking", *SETTING], sort=False):
         found: dict[tuple[str, ...], list[str]] = {}
-        for row in part.to_dict("records"):
-            cells = timed_row(row)
+        names, rows = timed_table(part)
+        for cells in rows:
             found.setdefault((cells[0], *cells[4:8]), []).append(cells[2])
-        header = [TIMED[0], "criteria", "dense ms", "pruned ms", "by MACs", "measured speed-up"]
-        yield _title(key), [header, *([keep, ", ".join(names), *rest] for (keep, *rest), names in found.items())]
+        header = [names[0], "criteria", "dense ms", "pruned ms", "by MACs", "measured speed-up"]
+        yield _title(key), [header, *([keep, ", ".join(criteria), *rest] for (keep, *rest), criteria in found.items())]
 
 
 def _title(key: Iterable[object]) -> str:
@@ -43,4 +43,4 @@ def _title(key: Iterable[object]) -> str:
 
 def _without(row: tuple[str, ...]) -> tuple[str, ...]:
     """Leave out the ranking, which stands in the title, and the efficiency: the table fits into 100 columns."""
-    return (row[0], *row[2:-1])
+    return (row[0], *row[2:9], *row[10:])

@@ -2,11 +2,13 @@
 
 import pandas as pd
 
+from prunebench.records.latency import ENOUGH_OF_CORE
 from prunebench.reports.document import Part, Section, Table, Text
 from prunebench.reports.formatting import (
     BEYOND_BOUND,
     BEYOND_BOUND_NOTE,
     MISSING,
+    percent,
 )
 from prunebench.reports.language.message import say
 from prunebench.reports.ordering import KEEP_TOLERANCE, METRIC_WORDS, table_order
@@ -17,9 +19,11 @@ from prunebench.reports.sections.contrasts import contrast_blocks
 from prunebench.reports.tables.speed import NOISY
 
 UNRELIABLE = say(
-    "‡ unreliable: within one measurement the ratio's own 95 % interval spans more than a factor of {factor}. Most "
-    "likely the machine was busy; time these again on an idle one before quoting them.",
+    "‡ unreliable: within one measurement the ratio's own 95 % interval spans more than a factor of {factor}, or the "
+    "timing thread had less than {share} of its core. Most likely the machine was busy; time these again on an idle "
+    "one before quoting them.",
     factor=format(NOISY, "g"),
+    share=percent(ENOUGH_OF_CORE, 0),
 )
 
 

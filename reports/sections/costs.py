@@ -6,7 +6,7 @@ import pandas as pd
 
 from prunebench.records.record import Environment
 from prunebench.reports.document import Items, Section, Table, Text
-from prunebench.reports.formatting import as_multiple, milliseconds
+from prunebench.reports.formatting import MISSING, as_multiple, milliseconds
 from prunebench.reports.language.message import SEMICOLON, Message, joined, say
 from prunebench.reports.results import Results
 from prunebench.reports.row_text import keep_of_metric
@@ -18,6 +18,7 @@ TIMED = (
     *(say("keep"), say("ranking"), say("criterion"), "n", say("dense ms"), say("pruned ms")),
     *(say("theoretical"), say("measured"), say("own interval"), say("efficiency")),
 )
+ENERGY = (say("dense mJ"), say("pruned mJ"))
 
 
 def speed_section(speed: pd.DataFrame) -> Section:
@@ -26,7 +27,7 @@ def speed_section(speed: pd.DataFrame) -> Section:
         return Section(SPEED, (), say("Nothing was timed."))
     tables = []
     for (task, machine, backend, batch, threads), part in speed.groupby(["task", *SETTING], sort=False):
-        rows = [timed_row(row) for row in part.to_dict("records")]
+        header, rows = timed_table(part)
         caption = say(
             "{task} on {machine}: {backend}, batch {batch}, threads: {threads}",
             task=task,
@@ -35,25 +36,52 @@ def speed_section(speed: pd.DataFrame) -> Section:
             batch=batch,
             threads=threads,
         )
-        tables.append(Table(caption, TIMED, tuple(rows), text_columns=3, folded=True))
+        tables.append(Table(caption, header, rows, text_columns=3, folded=True))
     text = say(
         "Milliseconds per batch; measured: median of paired ratios, mean ± half of the 95 % t interval over n seeds. "
         "Networks of equal widths share their measurements, as only noise tells them apart; the interval then is over "
-        "these. own interval: the widest ends of the 95 % bootstrap intervals of the single measurements."
+        "these. own interval: the widest ends of the 95 % intervals of the single measurements."
     )
     noisy = (Text(UNRELIABLE),) if bool(speed["noisy"].any()) else ()
     busy = tuple(Text(line) for line in busy_lines(speed))
-    return Section(SPEED, (*busy, Text(text), *noisy, *tables), name="speed")
+    return Section(SPEED, (*busy, Text(text), Text(energy_note(speed)), *noisy, *tables), name="speed")
 
 
-def timed_row(row: dict[Any, Any]) -> tuple[str, ...]:
-    """Write one row of the speed table. row: as of `speed_table`."""
+def timed_table(part: pd.DataFrame) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Give the header and the rows of one table of timings. The energies come last, where there are any.
+
+    part: rows of `speed_table`.
+    """
+    told = _has_energy(part)
+    rows = (_timed(row) + (_millijoules(row) if told else ()) for row in part.to_dict("records"))
+    return (*TIMED, *(ENERGY if told else ())), tuple(rows)
+
+
+def _timed(row: dict[Any, Any]) -> tuple[str, ...]:
     return (
         *(keep_of_metric(row), row["ranking"], row["criterion"], str(row["n"])),
         *(milliseconds(row["dense_ms"]), milliseconds(row["pruned_ms"])),
         *(as_multiple(row["theoretical"]), as_multiple(row["measured"], row["measured_half"])),
         f"[{row['own_low']:.2f}, {row['own_high']:.2f}]" + (" ‡" if row["noisy"] else ""),
         f"{row['efficiency']:.2f}",
+    )
+
+
+def _millijoules(row: dict[Any, Any]) -> tuple[str, ...]:
+    joules = (row["dense_joules"], row["pruned_joules"])
+    return tuple(MISSING if pd.isna(one) else milliseconds(1e3 * one) for one in joules)
+
+
+def _has_energy(speed: pd.DataFrame) -> bool:
+    return bool(speed[["dense_joules", "pruned_joules"]].notna().any(axis=None))
+
+
+def energy_note(speed: pd.DataFrame) -> Message:
+    """Say what the energies of a table of timings are, or that there are none. speed: as `speed_table`."""
+    if not _has_energy(speed):
+        return say("Energy per picture: not measured; the machine told none.")
+    return say(
+        "mJ: millijoules per picture, of the whole CPU packages or the whole GPU while the network ran again and again."
     )
 
 

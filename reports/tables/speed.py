@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from prunebench.records.latency import Latency
+from prunebench.records.latency import ENOUGH_OF_CORE, Latency
 from prunebench.records.record import Record
 from prunebench.reports.points import POINT_COLUMNS
 from prunebench.reports.results import Results
@@ -14,8 +14,15 @@ from prunebench.reports.tables.records import cell_columns, cost_ratio, mean_and
 Row = dict[str, Any]
 SETTING = ("machine", "backend", "batch", "threads")
 SHAPE = ("task", "widths", *SETTING)  # measurements that agree in these are of one network
+COSTS = ("dense_joules", "pruned_joules", "dense_call_bytes", "pruned_call_bytes")  # that not every machine tells
 DISAGREE = 1.3  # longest / shortest time of the same dense network; more means that the machine was busy
 NOISY = 1.25  # high / low of one measurement's own interval; on an idle machine the quotient stays far below
+
+
+def unreliable(latency: Latency) -> bool:
+    """Tell whether the machine was busy: the measurement's own interval is wide, or its thread lacked its core."""
+    lacking = latency.core_share is not None and latency.core_share < ENOUGH_OF_CORE
+    return lacking or latency.high > NOISY * latency.low
 
 
 def speed_table(results: Results) -> pd.DataFrame:
@@ -28,7 +35,9 @@ def speed_table(results: Results) -> pd.DataFrame:
     Where all seeds have equal widths, the interval is over the shared measurements. The speed-up of one measurement is
     a median of paired ratios. theoretical: mean of the same networks. dense_ms, pruned_ms: milliseconds
     per batch. own_low, own_high: the lowest and highest end of the single
-    measurements' own intervals. noisy: these intervals are wider than a factor of `NOISY`. dense_low,
+    measurements' own intervals. noisy: one of these is `unreliable`. core_share: the least share of its core that the
+    timing thread had in one of them. dense_joules, pruned_joules: energy per picture. dense_call_bytes,
+    pruned_call_bytes: memory that a call adds. These five are missing where no measurement has them. dense_low,
     dense_high: the least and most milliseconds that the dense network took in any measurement of the task and setting.
     """
     timed = [
@@ -76,11 +85,14 @@ def _pooled(part: list[Row], shared: Mapping[tuple[Any, ...], list[Row]]) -> Row
     row |= mean_and_half("measured", speedups) | mean_and_half("efficiency", shares)
     row |= {"own_low": min(r["own_low"] for r in every), "own_high": max(r["own_high"] for r in every)}
     row["noisy"] = any(r["noisy"] for r in every)
-    return row | {name: _mean(every, name) for name in ("dense_ms", "pruned_ms")}
+    row["core_share"] = min((r["core_share"] for r in every if r["core_share"] is not None), default=float("nan"))
+    return row | {name: _mean(every, name) for name in ("dense_ms", "pruned_ms", *COSTS)}
 
 
 def _mean(rows: list[Row], name: str) -> float:
-    return float(sum(row[name] for row in rows) / len(rows))
+    """Average a column over the rows that have it; missing where none has."""
+    known = [row[name] for row in rows if row[name] is not None]
+    return float(sum(known) / len(known)) if known else float("nan")
 
 
 def _ratios(ours: list[float], others: list[float]) -> list[float]:
@@ -104,7 +116,9 @@ def _timing(record: Record, latency: Latency) -> dict[str, Any]:
         "measured": latency.speedup,
         "own_low": latency.low,
         "own_high": latency.high,
-        "noisy": latency.high > NOISY * latency.low,
+        "noisy": unreliable(latency),
+        "core_share": latency.core_share,
+        **{name: getattr(latency, name) for name in COSTS},
         "widths": tuple(record.widths.items()),
         "measurement": (latency.dense_seconds, latency.pruned_seconds, latency.ratios),
         "dense_ms": 1e3 * latency.dense_seconds,

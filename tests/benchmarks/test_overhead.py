@@ -33,9 +33,15 @@ def test_overhead_benchmarks_need_no_cell_of_the_grid() -> None:
     conftest = load("conftest")
     trained: list[Any] = []
     compared: list[Any] = []
+    looked: list[Any] = []
     entry = SimpleNamespace(record_wanted=True)
     bench = SimpleNamespace(
-        entries={"a": entry}, scores={"s": "job"}, train=trained.extend, compare=compared.extend, tidy=lambda: None
+        entries={"a": entry},
+        scores={"s": "job"},
+        train=trained.extend,
+        compare=compared.extend,
+        tidy=lambda: None,
+        look_at_machine=looked.append,
     )
     manager = SimpleNamespace(global_and_fixture_disabled=torch.no_grad)  # any context will do
     config = SimpleNamespace(
@@ -47,4 +53,4 @@ def test_overhead_benchmarks_need_no_cell_of_the_grid() -> None:
     items = [SimpleNamespace(callspec=SimpleNamespace(params=params)) for params in chosen]
     loop = conftest.pytest_runtestloop(SimpleNamespace(config=config, items=items))
     next(loop)
-    assert (trained, compared) == ([entry], ["job"])
+    assert (trained, compared, looked) == ([entry], ["job"], [entry])

@@ -1,5 +1,8 @@
 """`compile` is not tried here: it takes a quarter of a minute a network."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -43,8 +46,33 @@ def test_onnx_gives_the_same_numbers() -> None:
         torch.testing.assert_close(torch.from_numpy(given), model.eval()(EXAMPLE), rtol=1e-4, atol=1e-5)
 
 
+def test_openvino_gives_the_same_numbers_with_the_threads_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    openvino = pytest.importorskip("openvino")
+    pytest.importorskip("onnxscript")
+    compiled: list[Any] = []
+    original = openvino.Core.compile_model
+
+    def compile_model(*given: Any) -> Any:
+        compiled.append(original(*given))
+        return compiled[-1]
+
+    monkeypatch.setattr(openvino.Core, "compile_model", compile_model)
+    model = network()
+    given = runner(model, EXAMPLE, "openvino")()
+    assert isinstance(given, Mapping)
+    with torch.no_grad():
+        expected = model.eval()(EXAMPLE)
+    torch.testing.assert_close(torch.from_numpy(given[0]), expected, rtol=1e-4, atol=1e-4)
+    assert compiled[0].get_property("INFERENCE_NUM_THREADS") == torch.get_num_threads()
+
+
 def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_file, "find_spec", lambda name: None if name == "onnxruntime" else object())
     with pytest.raises(UserError, match=r"onnxruntime is not installed; pip install 'prunebench\[onnx\]'"):
         runner(network(), EXAMPLE, "onnx")
+    monkeypatch.setattr(onnx_file, "find_spec", lambda name: None if name == "openvino" else object())
+    with pytest.raises(UserError, match=r"^--backend openvino: openvino is .* pip install 'prunebench\[openvino\]'$"):
+        runner(network(), EXAMPLE, "openvino")
+    with pytest.raises(UserError, match="openvino is not installed"):
+        backends.check_backend("openvino")
     backends.check_backend("eager")

@@ -7,6 +7,8 @@ import pytest
 from prunebench.records.budget import parse_budget
 from prunebench.study.grid import Job
 from prunebench.timing.bench import Bench, TimedNetwork
+from prunebench.timing.cores import CoreShare
+from prunebench.timing.energy import NoMeterError
 
 Make = Callable[..., Any]
 
@@ -55,6 +57,30 @@ def test_facts_of_a_point_and_of_a_dense_network(bench: Bench, computed: Any) ->
     assert facts["latency"]["key"] == record.key
     summary = bench.summary()
     assert summary["untimed"] == [] and [one["fingerprint"] for one in summary["data"]] == [record.fingerprint]
+
+
+def test_a_busy_machine_is_shown_before_the_tests_and_a_network_that_fails_is_left_to_them(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(CoreShare, "__call__", lambda self: 0.5)
+
+    def find_meter(device: object) -> None:
+        raise NoMeterError("no counter")
+
+    monkeypatch.setattr("prunebench.timing.timer.find_meter", find_meter)
+    dense, *_ = bench.entries.values()
+    bench.look_at_machine(dense)
+    bench.look_at_machine(dense)
+    energy = "energy per picture is not measured: no counter"
+    said = "the machine is too busy to time on: the timing thread had 50 % of its core; stop other work"
+    assert capsys.readouterr().err.splitlines() == [energy, said]
+
+    def broken(job: Job) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(bench.timer, "dense", broken)
+    bench.look_at_machine(dense)
+    assert not capsys.readouterr().err
 
 
 def test_the_summary_names_the_failed_cells(bench: Bench, computed: Any) -> None:

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from prunebench.reports.output.speed import speed_text
 from prunebench.reports.results import gather_results
 from prunebench.reports.sections.costs import busy_lines, speed_section
 from prunebench.reports.tables.speed import main_setting, speed_table
@@ -30,6 +31,44 @@ def test_a_measurement_on_a_busy_machine_is_noisy(make: SimpleNamespace) -> None
     table = speed_table(gather_results("x", records, timings))
     assert table["noisy"].tolist() == [False, True]
     assert (table["own_low"][1], table["own_high"][1]) == (0.4, 11.5)
+
+
+def test_a_thread_that_lacked_its_core_is_noisy_and_the_report_says_why(make: SimpleNamespace) -> None:
+    record = make.record()
+    for share, noisy in ((None, False), (0.9, False), (0.89, True)):
+        timing = make.latency(record).model_copy(update={"core_share": share})
+        table = speed_table(gather_results("x", [record], [timing]))
+        assert table["noisy"].tolist() == [noisy]
+        assert table["core_share"].tolist() == pytest.approx([float("nan") if share is None else share], nan_ok=True)
+        text = make.text(speed_section(table))
+        assert ("[1.73, 1.77] ‡" in text) == noisy == ("the timing thread had less than 90 % of its core" in text)
+
+
+def test_the_least_share_of_a_core_stands_for_a_point(make: SimpleNamespace) -> None:
+    records = [make.record(seed=s) for s in (0, 1)]
+    timings = [make.latency(r) for r in records]
+    for number, share in enumerate((0.97, 0.95)):
+        update = {"core_share": share, "ratios": (2.0 + number,)}
+        timings[number] = timings[number].model_copy(update=update)
+    assert speed_table(gather_results("x", records, timings))["core_share"].tolist() == [0.95]
+
+
+def test_energies_are_columns_where_there_are_any_and_else_said_to_lack(make: SimpleNamespace) -> None:
+    records = [make.record(c) for c in ("magnitude", "taylor")]
+    records[1] = records[1].model_copy(update={"widths": {"conv1": (20, 3)}})  # another network
+    timings = [make.latency(r) for r in records]
+    lacking = gather_results("x", records, timings)
+    assert "Energy per picture: not measured" in make.text(speed_section(speed_table(lacking)))
+    assert "mJ" not in make.text(speed_section(speed_table(lacking))) and "mJ" not in speed_text(lacking)
+    timings[0] = timings[0].model_copy(update={"dense_joules": 0.0125, "pruned_joules": 0.004})
+    told = gather_results("x", records, timings)
+    table = speed_table(told)
+    assert table["dense_joules"].tolist() == pytest.approx([0.0125, float("nan")], nan_ok=True)
+    for text in (make.text(speed_section(table)), speed_text(told)):
+        row, other = (next(line for line in text.splitlines() if name in line) for name in ("magnitude", "taylor"))
+        assert row.split()[-1] == "4.00" and "12.5" in row
+        assert other.split()[-1] == "n/a"
+        assert "mJ: millijoules per picture" in text and "not measured" not in text
 
 
 def test_networks_of_equal_widths_share_their_measurements(make: SimpleNamespace) -> None:
