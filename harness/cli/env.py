@@ -14,7 +14,7 @@ def bug_report() -> str:
     Where torch is missing or broken, the error stands in the place of the second part.
     """
     lines = [f"installed in: {Path(__file__).parents[1]}", f"commit: {commit() or 'none'}", f"python: {sys.executable}"]
-    lines += [f"protocol version: {PROTOCOL_VERSION}", f"schema of records: {SCHEMA}"]
+    lines += [f"version of the protocol's rules: {PROTOCOL_VERSION}", f"schema of records: {SCHEMA}"]
     lines += [f"{name}: {number}" for name, number in versions().items()]
     return "\n".join([*lines, "", _machine()])
 

@@ -26,7 +26,10 @@ def check_comparable(before: Results, after: Results) -> None:
             raise UserError(f"{results.source}: {results.notes[0]} Compare folders that hold one protocol of a task")
     versions = before.protocol_versions, after.protocol_versions
     if versions[0] != versions[1]:
-        words = (f"{results.source} has protocol version {results.protocol_versions[0]}" for results in (before, after))
+        words = (
+            f"{results.source} has version {results.protocol_versions[0]} of the protocol's rules"
+            for results in (before, after)
+        )
         raise UserError(f"{', '.join(words)}; results of different versions are not compared")
     old, new = before.points, after.points
     if not any(point in new and shared_seeds(old[point], new[point]) for point in old):

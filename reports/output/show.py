@@ -17,7 +17,7 @@ def layer_table(record: Record) -> str:
     lines = [
         f"{cell.task} | {cell.criterion} | {cell.ranking} ranking | seed {cell.seed} | "
         f"keep {cell.keep:g} of {METRIC_WORDS[cell.metric]}",
-        f"key {record.key}, protocol version {record.protocol_version}{network}",
+        f"key {record.key}, version {record.protocol_version} of the protocol's rules{network}",
     ]
     if record.status == "failed":
         return "\n".join([*lines, f"failed: {record.reason or 'no reason given'}"])

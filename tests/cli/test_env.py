@@ -14,7 +14,7 @@ def test_it_names_the_versions_and_the_machine(command: Callable[..., tuple[int,
     _, report, _ = command("env")
     assert f"prunebench: {version('prunebench')}\n" in report
     assert f"torch: {version('torch')}\n" in report
-    assert f"protocol version: {PROTOCOL_VERSION}\n" in report and "\nCPU kernels: " in report
+    assert f"version of the protocol's rules: {PROTOCOL_VERSION}\n" in report and "\nCPU kernels: " in report
     assert "CUDA" in report and f"python: {sys.executable}\n" in report
 
 

@@ -296,7 +296,7 @@ def test_versions_of_the_protocol_are_told_apart(two: Two, tmp_path: Path) -> No
     )
     assert read_results(tmp_path / "c").notes == (
         "mnist x lenet5 was run under 2 protocols, which are kept apart. "
-        "Protocol 1: protocol version = 1. Protocol 2: protocol version = 7.",
+        "Protocol 1: version of the protocol's rules = 1. Protocol 2: version of the protocol's rules = 7.",
     )
 
 

@@ -50,7 +50,10 @@ def test_versions_of_the_protocol_are_kept_apart_and_printed(make: SimpleNamespa
         assert "version of the protocol" in text and "1, 2" in text
     assert sorted(set(make.tables(results)["records"]["protocol_version"])) == [1, 2]
     again = gather_results("y", [make.record("magnitude", s, protocol_version=2) for s in (0, 1)])
-    with pytest.raises(UserError, match="x has protocol version 1, y has protocol version 2; results of different ver"):
+    with pytest.raises(
+        UserError,
+        match="x has version 1 of the protocol's rules, y has version 2 of the protocol's rules; ",
+    ):
         compare_runs(gather_results("x", old), again, 0.005)
 
 

@@ -7,7 +7,7 @@ from prunebench.reports.output.show import layer_table
 def test_layers_costs_and_accuracies(make: SimpleNamespace) -> None:
     lines = layer_table(make.record("taylor", 2, 0.5, "global", accuracy=0.8)).splitlines()
     cells = {line.split()[0]: line.split()[1:] for line in lines if line.strip()}
-    assert lines[1] == "key taylor-2-0.5-global, protocol version 1"
+    assert lines[1] == "key taylor-2-0.5-global, version 1 of the protocol's rules"
     assert lines[0] == "mnist x lenet5 | taylor | global ranking | seed 2 | keep 0.5 of MACs"
     # widths 20 35 50 10: 576*25*20 + 64*25*20*35 + 16*35*50 + 50*10 = 1,436,500
     assert cells["MACs"] == ["2,293,000", "1,436,500", "62.65", "%", "1.60x"]
