@@ -28,12 +28,11 @@ CROSSED = """
     --datasets fashion_mnist --models lenet5 --seeds 0-5 --keep macs=0.25 --restart --epochs 15 --sparse-epochs 0
     --rung-epochs 0 --train-fraction 0.1 --calibration 512 --criteria magnitude,taylor,obd,fpgm,hrank,wanda,random
 """
-CIFAR = """
-    --datasets folder:cifar10-subset-png --models resnet20 --weights resnet20-12fca82f.th --normalise imagenet
-    --restart --epochs 0 --sparse-epochs 0 --rung-epochs 0
-"""
-GRID = f"""{CIFAR} --finetune-epochs 2 --finetune-rate 1 --train-fraction 0.2 --seeds 0-15 --keep macs=0.5,0.25
-    --criteria magnitude,random,taylor,fpgm,obd,taylor_activation,group_fisher,bn_scale
+COVID = """
+    --preset examples/papers/reg-obd-2021-corrected.toml --ranking local --models vgg11:width=0.25
+    --weights source.safetensors --rate 1e-3 --frozen-rate 3 --datasets covid_radiography:size=32,channels=3,twins=drop
+    --train-fraction 1 --frozen-epochs 25 --sparse-epochs 30 --rung-epochs 5 --finetune-epochs 5
+    --criteria dense_continued,random,magnitude,obd,taylor_2020,hsqgl12_2021,hsqgl12_2021+obd
 """
 
 
@@ -61,10 +60,10 @@ EXAMPLES = {
             for epochs in ("0", "3")
         ],
     ),
-    "grid": Example(
-        "Eight criteria on a published checkpoint",
-        "ResNet-20 on pictures of CIFAR-10, cut and trained for two epochs. See what sixteen seeds leave undecided.",
-        [GRID.split()],
+    "covid": Example(
+        "A small test split",
+        "The same networks on X-ray pictures of two classes. See what six seeds and 200 test pictures leave undecided.",
+        [COVID.split()],
     ),
 }
 

@@ -41,14 +41,13 @@ def percent(fraction: float, digits: int = 2) -> str:
     return f"{100 * fraction:.{digits}f} %"
 
 
-def share(fraction: float) -> str:
-    """Write a requested share in percent, with three digits; one that would be all or nothing keeps more.
+def share(fraction: float, digits: int = 4) -> str:
+    """Write a requested share in percent.
 
-    >>> share(0.5), share(0.125), share(13 / 33), share(1 - 0.0004)
-    ('50 %', '12.5 %', '39.4 %', '99.96 %')
+    >>> share(0.5), share(0.3125), share(13 / 33), share(0.98765, digits=6)
+    ('50 %', '31.25 %', '39.39 %', '98.765 %')
     """
-    short = f"{100 * fraction:.3g}"
-    return f"{100 * fraction:.6g} %" if short == "100" and fraction < 1 else f"{short} %"
+    return f"{100 * fraction:.{digits}g} %"
 
 
 def accuracy_with_half(mean: float, half: float | None) -> str:

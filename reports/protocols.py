@@ -27,7 +27,7 @@ def name_tasks(records: Iterable[Record | Fidelity], word: str = PROTOCOL) -> tu
     for record in records:
         options = _shared_options(record)
         identity = json.dumps(options, sort_keys=True, default=str)
-        task = f"{record.cell.task}, {BLOCKS}" if word == PROTOCOL and of_blocks(record) else record.cell.task
+        task = task_of(record) if word == PROTOCOL else record.cell.task
         found.setdefault(task, {})[identity] = options
         home[record.key] = (task, identity)
     found = {task: dict(sorted(some.items(), key=lambda one: _order(one[1]))) for task, some in found.items()}
@@ -45,10 +45,14 @@ def of_blocks(record: Record | Fidelity) -> bool:
     return record.protocol.get("units") == "blocks"
 
 
+def task_of(record: Record | Fidelity) -> str:
+    """Name a record's task without its protocol. Runs that remove residual blocks are tasks of their own."""
+    return f"{record.cell.task}, {BLOCKS}" if of_blocks(record) else record.cell.task
+
+
 def protocol_number(record: Record, task: str) -> str:
     """Give the number of a record's protocol in the name of its task; empty where the task has one protocol."""
-    own = f"{record.cell.task}, {BLOCKS}" if of_blocks(record) else record.cell.task
-    return task.removeprefix(own).removeprefix(f" ({PROTOCOL} ").removesuffix(")")
+    return task.removeprefix(task_of(record)).removeprefix(f" ({PROTOCOL} ").removesuffix(")")
 
 
 def _shared_options(record: Record | Fidelity) -> dict[str, Any]:

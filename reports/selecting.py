@@ -58,7 +58,7 @@ def select(results: Results, named: Named) -> list[Record]:
         wanted = getattr(named, one.name)
         fitting = [record for record in found if not wanted or _fits(record, one.name, wanted, results)]
         if not fitting:
-            known = dict.fromkeys(getattr(_as_named(record, results), one.name) for record in found)
+            known = dict.fromkeys(text for r in found if (text := getattr(_as_named(r, results), one.name)))
             raise unknown(f"--{one.name}", wanted, known, where=results.source)
         found = fitting
     return sorted(found, key=lambda record: (make_point(record, results.tasks[record.key]).position, record.cell.seed))

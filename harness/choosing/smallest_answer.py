@@ -116,7 +116,7 @@ def _confirmed(answer: Smallest, best: Tested) -> Message:
         "Choose `{criterion}` at {keep}: an accuracy above {bound} is confirmed on {seeds}.",
         criterion=str(answer.criterion),
         keep=_keep(answer, best.keep),
-        bound=share(answer.bound),
+        bound=share(answer.bound, digits=6),
         seeds=_seeds(answer),
     )
 
@@ -124,7 +124,7 @@ def _confirmed(answer: Smallest, best: Tested) -> Message:
 def _not_confirmed(answer: Smallest) -> Message:
     return say(
         "No keep is confirmed: no accuracy above {bound} was shown on {seeds}. Give a lower bound or more training.",
-        bound=share(answer.bound),
+        bound=share(answer.bound, digits=6),
         seeds=_seeds(answer),
     )
 
@@ -191,7 +191,9 @@ def _references(answer: Smallest) -> Iterator[Message]:
 def _nothing_found(answer: Smallest) -> Iterator[Message]:
     tried = [(mean, name, step.keep) for step in answer.searched.search.steps for name, mean in step.means.items()]
     mean, name, keep = max(tried)
-    yield say("No keep reaches {bound} on validation pictures, so nothing was confirmed.", bound=share(answer.bound))
+    yield say(
+        "No keep reaches {bound} on validation pictures, so nothing was confirmed.", bound=share(answer.bound, digits=6)
+    )
     where = {"criterion": name, "keep": _keep(answer, keep), "accuracy": percent(mean)}
     yield say("The highest mean is that of `{criterion}` at {keep}: {accuracy}.", **where)
     dense = percent(answer.searched.dense)

@@ -254,6 +254,8 @@ def check_for_weights(protocol: Protocol, methods: Iterable[Method]) -> None:
         criterion = (method.of or method).score
         if criterion is not None and (reason := for_units_only(criterion)):
             raise UserError(f"'{method.name}': {what}, but {reason}")
+        if criterion is not None and protocol.ranking == "published" and criterion.published.name == "isomorphic":
+            raise UserError(f"'{method.name}': {what}, but its published ranking, isomorphic, is for units")
 
 
 _UNIT_OPTIONS = {"floor": "--floor", "round_to": "--round-to", "coupled": "--no-coupled"}

@@ -30,9 +30,12 @@ class Rapl:
         self._microjoules = 0
 
     def __call__(self) -> float:
-        """Read all counters."""
+        """Read all counters. Raises `NoMeterError`."""
         for zone, last in self._last.items():
-            now = self._last[zone] = _number(zone / "energy_uj")
+            try:
+                now = self._last[zone] = _number(zone / "energy_uj")
+            except (OSError, ValueError) as error:
+                raise NoMeterError(str(error)) from None
             self._microjoules += (now - last) % self._ranges[zone]
         return self._microjoules / 1e6
 
@@ -58,13 +61,20 @@ def _nvml(uuid: str) -> Meter:
         import pynvml
     except ImportError:
         raise NoMeterError("pynvml is not installed; pip install nvidia-ml-py") from None
+
+    def read() -> float:
+        try:
+            return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1e3
+        except pynvml.NVMLError as error:
+            raise NoMeterError(f"NVML: {error}") from None
+
     try:
         pynvml.nvmlInit()
         handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
-        pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
     except pynvml.NVMLError as error:
         raise NoMeterError(f"NVML: {error}") from None
-    return lambda: float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1e3
+    read()
+    return read
 
 
 def joules(meter: Meter, call: Call) -> float | None:

@@ -93,18 +93,22 @@ class Stopwatch:
 
     def _joules(self, call: Call) -> float | None:
         """Measure the joules of a call per picture."""
-        each = joules(self.meter, call) if self.meter else None
+        try:
+            each = joules(self.meter, call) if self.meter else None
+        except NoMeterError as error:
+            log.info("energy per picture is not measured: %s", error)
+            return None
         return each and each / self.batch
 
     def warm_up(self, *calls: Call) -> list[int]:
         """Run calls until they are warm, and warn once where the machine is too busy. Returns the repeats of each."""
         share = CoreShare()
         seconds = warm_up(*calls)
-        if self._computes and not self._warned and share() < ENOUGH_OF_CORE:
+        alone = torch.get_num_threads() == 1  # else a thread waits for the others, too
+        if self._computes and alone and not self._warned and share() < ENOUGH_OF_CORE:
             self._warned = True
             got = f"the timing thread had {100 * share():.0f} % of its core"
-            cure = "stop other work, or give fewer --threads" if torch.get_num_threads() > 1 else "stop other work"
-            log.warning("the machine is too busy to time on: %s; %s", got, cure)
+            log.warning("the machine is too busy to time on: %s; stop other work", got)
         return [repeats(one) for one in seconds]
 
     def keep(self, latencies: list[Latency]) -> None:

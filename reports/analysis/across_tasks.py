@@ -11,6 +11,7 @@ from prunebench.reports.analysis.differences import is_primary
 from prunebench.reports.analysis.verdicts import add_holm
 from prunebench.reports.ordering import is_control
 from prunebench.reports.points import Point, RecordBySeed, accuracy_change, finetuned_accuracy
+from prunebench.reports.protocols import task_of
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.interquartile_mean import stratified_interval
 from prunebench.reports.statistics.ranks import (
@@ -128,7 +129,8 @@ def method_columns(scores: pd.DataFrame) -> list[str]:
 def _one_protocol(found: Mapping[Point, RecordBySeed]) -> dict[Point, RecordBySeed]:
     names: dict[str, set[str]] = {}
     for point, seeds in found.items():
-        names.setdefault(next(iter(seeds.values())).cell.task, set()).add(point.task)
+        record = next(iter(seeds.values()))
+        names.setdefault(task_of(record), set()).add(point.task)
     single = {name for of_task in names.values() if len(of_task) == 1 for name in of_task}
     return {point: seeds for point, seeds in found.items() if point.task in single}
 

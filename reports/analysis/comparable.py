@@ -9,7 +9,6 @@ from prunebench.reports.protocols import VARIED
 from prunebench.reports.results import Results
 
 CELL_PARTS: dict[str, Callable[[Cell], str | int]] = {
-    "tasks": lambda cell: cell.task,
     "criteria": lambda cell: cell.criterion,
     "rankings": lambda cell: cell.ranking,
     "keeps": lambda cell: f"{cell.metric}={cell.keep:g}",
@@ -48,13 +47,16 @@ def changed_surroundings(before: Results, after: Results) -> Iterator[tuple[str,
 def _what_differs(before: Results, after: Results) -> str:
     """Say which parts of the cells have no value in common; else that each has one, but never in one cell."""
     named = []
+    both = (before, after)
+    parts = {"tasks": [dict.fromkeys(results.tasks[record.key] for record in results.records) for results in both]}
     for name, value in CELL_PARTS.items():
-        old, new = ({value(record.cell): None for record in results.records} for results in (before, after))
+        parts[name] = [dict.fromkeys(value(record.cell) for record in results.records) for results in both]
+    for name, (old, new) in parts.items():
         if not set(old) & set(new):
             named.append(f"{name} {_listed(old)} before, {_listed(new)} after")
     if named:
         return f"{'; '.join(named)}; run the same cells in both"
-    return f"each of {', '.join(CELL_PARTS)} is shared in part, but no whole cell; run the same cells in both"
+    return f"each of {', '.join(parts)} is shared in part, but no whole cell; run the same cells in both"
 
 
 def _listed(values: Iterable[str | int], most: int = 4) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from prunebench.records.protocol import Protocol
 from prunebench.records.record import Record
 from prunebench.reports.ordering import is_control, table_order
 from prunebench.reports.points import finetuned_accuracy
@@ -60,7 +61,7 @@ def _design(task: str, metric: str, keep: float, records: Sequence[Record]) -> D
     if all(one == options[0] for one in options):
         return None
     factors = _factors(options)
-    levels = [_ordered({_place(one, names) for one in options}) for names in factors]
+    levels = [_ordered(names, {_place(one, names) for one in options}) for names in factors]
     places = [tuple(_place(one, names) for names in factors) for one in options]
     if not factors:
         return None
@@ -113,8 +114,19 @@ def _place(options: Mapping[str, Level], names: Iterable[str]) -> Place:
     return tuple(options.get(name) for name in names)
 
 
-def _ordered(levels: Iterable[Place]) -> list[Place]:
-    return sorted(levels, key=lambda level: [value_order(value) for value in level])
+def _ordered(names: Sequence[str], levels: Iterable[Place]) -> list[Place]:
+    """Sort the levels of a factor: of words, the default is first, as changes are told against the first level."""
+
+    def key(level: Place) -> list[Any]:
+        pairs = zip(names, level, strict=True)
+        return [(isinstance(value, str) and value != _default(name), value_order(value)) for name, value in pairs]
+
+    return sorted(levels, key=key)
+
+
+def _default(name: str) -> Any:
+    field = Protocol.model_fields.get(name)
+    return field.default if field else None
 
 
 def _complete_seeds(found: Mapping[tuple[str, Any, int], float], places: Sequence[Any]) -> dict[str, set[int]]:

@@ -64,6 +64,6 @@ def _verdict_counts(table: pd.DataFrame) -> list[str]:
 
 
 def _unmatched_records(before: Results, after: Results) -> list[str]:
-    cells = [{(r.cell.task, r.cell.model_dump_json()) for r in results.records} for results in (before, after)]
+    cells = [{(results.tasks[r.key], r.cell.model_dump_json()) for r in results.records} for results in (before, after)]
     alone = [(len(cells[0] - cells[1]), "before"), (len(cells[1] - cells[0]), "after")]
     return [f"records only in '{which}', not compared: {number}" for number, which in alone if number]

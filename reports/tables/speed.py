@@ -20,8 +20,11 @@ NOISY = 1.25  # high / low of one measurement's own interval; on an idle machine
 
 
 def unreliable(latency: Latency) -> bool:
-    """Tell whether the machine was busy: the measurement's own interval is wide, or its thread lacked its core."""
-    lacking = latency.core_share is not None and latency.core_share < ENOUGH_OF_CORE
+    """Tell whether the machine was busy: the measurement's own interval is wide, or its only thread lacked its core.
+
+    One of several threads also waits for the others, so its share tells nothing.
+    """
+    lacking = latency.threads == 1 and latency.core_share is not None and latency.core_share < ENOUGH_OF_CORE
     return lacking or latency.high > NOISY * latency.low
 
 

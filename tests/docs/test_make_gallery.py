@@ -18,10 +18,10 @@ def gallery(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def test_an_entry_has_the_command_the_answer_and_the_picture(gallery: ModuleType) -> None:
     report = "# PruneBench report\n\n- tasks: a\n\n## The answer\n\n- `taylor` wins.\n\n## More\n\n- no\n"
-    text = gallery.entry("grid", gallery.EXAMPLES["grid"], report)
-    assert "\nprunebench run \\\n    --datasets folder:cifar10-subset-png \\\n" in text
+    text = gallery.entry("covid", gallery.EXAMPLES["covid"], report)
+    assert "\nprunebench run \\\n    --preset examples/papers/reg-obd-2021-corrected.toml \\\n" in text
     assert "\nThe report says:\n\n- `taylor` wins.\n\n[![" in text
-    assert "(images/gallery-grid.png)](gallery/grid.html)" in text
+    assert "(images/gallery-covid.png)](gallery/covid.html)" in text
     assert "- no" not in text
 
 

@@ -12,16 +12,18 @@ from prunebench.criteria.magnitude import CRITERION as MAGNITUDE
 from prunebench.errors import CellError, UserError
 from prunebench.models.lenet5 import MODEL as LENET5
 from prunebench.plugins.criterion import Criterion
+from prunebench.plugins.expressions import Method
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.cost import WeightCosts, costs
 from prunebench.pruning.masks import kept_weights
 from prunebench.pruning.network import Network, weight_of
 from prunebench.pruning.selection import Ranking, Rule, random_like, select
 from prunebench.records.budget import Keep
+from prunebench.records.protocol import Protocol
 from prunebench.study.grid import Job, make_grid, make_trajectory
 from prunebench.study.networks import load, load_into
 from prunebench.study.store import Store
-from prunebench.study.structure import SingleWeights, unit_counts
+from prunebench.study.structure import SingleWeights, check_for_weights, unit_counts
 from prunebench.study.trajectory import Trajectory
 from prunebench.training.evaluate import evaluate
 
@@ -145,6 +147,7 @@ def test_units_of_a_group_are_not_single_weights(weights: SingleWeights, lenet: 
     ("changes", "text"),
     [
         ({"ranking": "per-cost"}, "--ranking per-cost: .* which all cost the same; give --ranking global"),
+        ({"ranking": "isomorphic"}, "--ranking isomorphic: .* isomorphic groups are of units; give local or global"),
         ({"floor": 0.2}, "--floor: .* is for units; leave --floor out"),
         ({"round_to": 8}, "--round-to: .* is for units"),
         ({"coupled": False}, "--no-coupled: .* is for units"),
@@ -159,6 +162,13 @@ def test_what_makes_no_sense_is_refused_before_anything_is_computed(
     with pytest.raises(UserError, match=text):
         make_grid(tiny(tmp_path, **{"criteria": "magnitude", "keep": "weights=0.5", **changes}))
     assert not (tmp_path / "stages").exists()
+
+
+def test_a_published_ranking_for_units_is_refused() -> None:
+    criterion = Criterion(lambda weight: weight.abs(), name="own", published=Ranking("isomorphic"))
+    check_for_weights(Protocol(), [Method("own", score=criterion)])
+    with pytest.raises(UserError, match=r"'own': --keep weights .* its published ranking, isomorphic, is for units"):
+        check_for_weights(Protocol(ranking="published"), [Method("own", score=criterion)])
 
 
 @pytest.fixture(scope="module")

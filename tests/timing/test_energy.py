@@ -42,6 +42,9 @@ def test_a_counter_that_begins_again_goes_on(tmp_path: Path) -> None:
     for value, total in ((999_999_999, 0.999999), (0, 1.0), (2_000_000, 3.0), (1_000_000, 1002.0)):
         (path / "energy_uj").write_text(str(value))
         assert meter() == pytest.approx(total)
+    (path / "energy_uj").unlink()
+    with pytest.raises(NoMeterError, match="No such file"):
+        meter()
 
 
 def test_a_machine_without_counters_or_one_that_hides_them_says_so(
@@ -93,6 +96,9 @@ def test_nvml_tells_the_energy_of_the_gpu_that_torch_uses(nvml: SimpleNamespace)
     nvml.millijoules = 5500
     assert meter() - before == pytest.approx(1.5)
     assert set(nvml.asked) == {"handle of GPU-1-2"}
+    nvml.millijoules = None
+    with pytest.raises(NoMeterError, match="NVML: Not Supported"):
+        meter()
 
 
 def test_a_gpu_without_a_counter_says_so(nvml: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,3 +148,11 @@ def test_a_latency_holds_the_joules_per_picture_of_both_networks(
         found = watch.measure(network(4), network(2), computed.records["l1", 0.5])
         assert found.dense_joules is None and found.pruned_joules is None
     assert caplog.messages.count("energy per picture is not measured: no counter") == 1
+
+    def broken() -> float:
+        raise NoMeterError("the counter went away")
+
+    monkeypatch.setattr(timer, "find_meter", lambda device: broken)
+    found = Stopwatch(Store(tmp_path), CPU, "eager", 8, 4).measure(network(4), network(2), computed.records["l1", 0.5])
+    assert found.dense_joules is None and found.speedup > 0
+    assert "energy per picture is not measured: the counter went away" in caplog.messages

@@ -31,14 +31,14 @@ def test_the_section_names_the_largest_share_first_and_always_the_criterion(make
     )
     assert isinstance(changes, Items) and isinstance(effects, Table)
     assert changes.lines == (
-        "mnist x lenet5, keep 0.5 MACs: ranking local instead of global changes the accuracy by -10.00 (all 2 equal). "
+        "mnist x lenet5, keep 0.5 MACs: ranking global instead of local changes the accuracy by +10.00 (all 2 equal). "
         "In points, mean of 2 criteria, paired by seed (2 seeds).",
     )
     assert [row[2:] for row in effects.rows] == [
-        ("ranking local instead of global", "n/a", name, "2", "-10.00 (all 2 equal)")
+        ("ranking global instead of local", "n/a", name, "2", "+10.00 (all 2 equal)")
         for name in ("mean of all", "magnitude", "taylor")
     ]
-    assert [row[2] for row in choices.rows] == ["ranking = global", "ranking = local"]
+    assert [row[2] for row in choices.rows] == ["ranking = local", "ranking = global"]
     assert choices.rows[0][5:] == ("taylor", "0.10 (all equal)", "n/a")
     assert [row[2:4] for row in shares.rows] == [
         ("criterion", "2"),

@@ -2,6 +2,9 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+
+from prunebench.errors import UserError
 from prunebench.reports.output.compare import compare_runs
 from prunebench.reports.output.rendering import markdown
 from prunebench.reports.results import gather_results
@@ -40,6 +43,16 @@ def test_what_only_one_has_is_counted(make: SimpleNamespace) -> None:
     text = markdown(document)
     assert not bad
     assert "only in 'before', not compared: 2" in text and "only in 'after', not compared: 2" in text
+
+
+def test_runs_that_removed_filters_and_blocks_are_different_tasks(make: SimpleNamespace) -> None:
+    filters = make.grid(("magnitude",), (0, 1))
+    blocks = [r.model_copy(update={"key": f"b{r.key}", "protocol": r.protocol | {"units": "blocks"}}) for r in filters]
+    both = gather_results("both", [*filters, *blocks])
+    text = markdown(compare_runs(both, gather_results("filters", filters), 0.005)[0])
+    assert f"only in 'before', not compared: {len(blocks)}" in text and "only in 'after'" not in text
+    with pytest.raises(UserError, match="tasks mnist x lenet5 before, mnist x lenet5, residual blocks after; run the"):
+        compare_runs(gather_results("filters", filters), gather_results("blocks", blocks), 0.005)
 
 
 def test_the_command_ends_with_1_on_a_regression(

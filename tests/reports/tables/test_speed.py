@@ -44,6 +44,12 @@ def test_a_thread_that_lacked_its_core_is_noisy_and_the_report_says_why(make: Si
         assert ("[1.73, 1.77] ‡" in text) == noisy == ("the timing thread had less than 90 % of its core" in text)
 
 
+def test_the_share_of_one_of_several_threads_tells_nothing(make: SimpleNamespace) -> None:
+    record = make.record()
+    timing = make.latency(record).model_copy(update={"core_share": 0.5, "threads": 2})
+    assert speed_table(gather_results("x", [record], [timing]))["noisy"].tolist() == [False]
+
+
 def test_the_least_share_of_a_core_stands_for_a_point(make: SimpleNamespace) -> None:
     records = [make.record(seed=s) for s in (0, 1)]
     timings = [make.latency(r) for r in records]
