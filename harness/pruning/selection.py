@@ -104,10 +104,10 @@ def select(
 
     Under `local`, all groups keep the same share of their dense units, to within one unit. Scores decide only which
     units of a group stay. Under `isomorphic`, the same holds for sets of groups with one structure. Otherwise units are
-    removed by score. `per-cost` divides a score by the part of the budget
-    that removing one unit from the given network saves. `per-memory` divides it by the bytes of the feature maps.
-    Low scores go first. Units of a group with equal scores go in a drawn order. Equal scores of different groups follow
-    `local`, then a drawn order of the groups. Scores without ties depend on no draw.
+    removed by score. `per-cost` divides a score by the part of the budget that removing one unit from the given network
+    saves. `per-memory` divides it by the bytes of the feature maps. Low scores go first. Units of a group with equal
+    scores go in a drawn order. Equal scores of different groups follow `local`, then a drawn order of the groups.
+    Scores without ties depend on no draw.
 
     Args:
         scores: by group, (remaining units,); low = remove first.

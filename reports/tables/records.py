@@ -20,8 +20,7 @@ def records_table(results: Results) -> pd.DataFrame:
     """One row per record: the cell, accuracies and losses, costs, achieved keeps, ratios dense / pruned.
 
     Single weights have no theoretical speed-up: dense kernels compute the zeros. blocks: the residual blocks that went,
-    where blocks were removed. Rows are sorted by `Point.position`
-    and seed.
+    where blocks were removed. Rows are sorted by `Point.position` and seed.
     """
     rows = [_row(record, results.tasks[record.key]) for record in results.records]
     rows.sort(key=row_position)
