@@ -52,7 +52,8 @@ def test_a_clock_that_is_right_reaches_its_goals(
     assert itself.found() == pytest.approx(1, abs=0.005) and double.found() == pytest.approx(2, abs=0.01)
     assert itself.covered() >= 0.8 and itself.good() == (itself.covered() >= 0.9) and double.good()
     text = script.table([itself, double])
-    assert "covered >= 90%" in text and "median 2 within 5%" in text and "MISSED" not in text
+    assert "covered >= 90%" in text and "median 2 within 5%" in text
+    assert ("MISSED" in text) == (not itself.good())  # chance decides the order of pairs
 
 
 def test_goals_that_are_missed_are_seen(script: ModuleType) -> None:
