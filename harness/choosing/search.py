@@ -62,7 +62,9 @@ def run_search(field: Sequence[str], keeps: Sequence[float], bound: float, measu
     the keep that is found reaches the bound, but a smaller one may, too.
 
     >>> curve = {0.9: 0.95, 0.7: 0.93, 0.5: 0.91, 0.3: 0.6}
-    >>> found = run_search(["taylor"], list(curve), 0.92, lambda names, keep, seeds: {"taylor": [curve[keep]]})
+    >>> def measure(names, keep, seeds):
+    ...     return {"taylor": [curve[keep]] * len(seeds)}
+    >>> found = run_search(["taylor"], list(curve), 0.92, measure)
     >>> found.criterion, found.keep, [step.keep for step in found.steps]
     ('taylor', 0.7, [0.5, 0.7])
     """
@@ -86,8 +88,10 @@ def run_search(field: Sequence[str], keeps: Sequence[float], bound: float, measu
 def worst_paths(keeps: Sequence[float], criteria: int) -> Iterator[list[tuple[float, int, int]]]:
     """Yield every path of a search as (keep, criteria, seeds) of its steps, where as many criteria stay as can.
 
+    Paths that differ in the outcome of their last step alone are equal.
+
     >>> list(worst_paths((0.9, 0.5), 8))
-    [[(0.5, 8, 2)], [(0.5, 8, 2), (0.9, 4, 2)]]
+    [[(0.5, 8, 2)], [(0.5, 8, 2), (0.9, 4, 2)], [(0.5, 8, 2), (0.9, 4, 2)]]
     """
     yield from _paths(keeps, 0, len(keeps), criteria)
 
