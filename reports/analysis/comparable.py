@@ -48,7 +48,8 @@ def _what_differs(before: Results, after: Results) -> str:
     """Say which parts of the cells have no value in common; else that each has one, but never in one cell."""
     named = []
     both = (before, after)
-    parts = {"tasks": [dict.fromkeys(results.tasks[record.key] for record in results.records) for results in both]}
+    parts: dict[str, list[dict[str | int, None]]] = {}
+    parts["tasks"] = [dict.fromkeys(results.tasks[record.key] for record in results.records) for results in both]
     for name, value in CELL_PARTS.items():
         parts[name] = [dict.fromkeys(value(record.cell) for record in results.records) for results in both]
     for name, (old, new) in parts.items():
