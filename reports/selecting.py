@@ -59,6 +59,10 @@ def select(results: Results, named: Named) -> list[Record]:
         fitting = [record for record in found if not wanted or _fits(record, one.name, wanted, results)]
         if not fitting:
             known = dict.fromkeys(text for r in found if (text := getattr(_as_named(r, results), one.name)))
+            if not known:
+                raise UserError(
+                    f"--{one.name} {wanted}: the points that fit have one {one.name}; leave --{one.name} out"
+                )
             raise unknown(f"--{one.name}", wanted, known, where=results.source)
         found = fitting
     return sorted(found, key=lambda record: (make_point(record, results.tasks[record.key]).position, record.cell.seed))

@@ -217,7 +217,9 @@ def check_for_blocks(protocol: Protocol, metric: Metric, methods: Iterable[Metho
     if metric == "units":
         raise UserError(f"--keep units: {what}, but the units of a residual stream stay; give macs or params")
     if protocol.ranking in ("published", "per-memory", "isomorphic"):
-        raise UserError(f"--ranking {protocol.ranking}: {what}, and this ranking is for units; give local or per-cost")
+        raise UserError(
+            f"--ranking {protocol.ranking}: {what}, and this ranking is for units; give local, global or per-cost"
+        )
     if protocol.repair in ("bias", "least-squares"):
         raise UserError(f"--repair {protocol.repair}: {what}, and this is for readers of units; give batchnorm")
     more = {"normalise_scores": "--normalise-scores"}

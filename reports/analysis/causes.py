@@ -18,6 +18,7 @@ from prunebench.reports.points import (
     distinct_seeds,
     group_comparable,
 )
+from prunebench.reports.protocols import of_blocks
 from prunebench.reports.results import Results
 
 FAILED, NOT_RUN, NO_SEED = "failed", "was not run", "has no seed in common"  # why a comparison is lacking
@@ -29,7 +30,7 @@ def causes_table(results: Results) -> pd.DataFrame:
     """One row per point, cause and the control that isolates it; see `pairing.compare_points` for the other columns.
 
     units: X against `shuffle:X`, the same widths with random units. Under `local` ranking `random` serves an X without
-    sparse training.
+    sparse training, unless whole blocks are removed.
     weights: X against `scratch:X`, the same widths with fresh weights.
     pruning: X against `dense_continued`, which is trained as long without being pruned.
     training: `dense_continued` against its dense network: the effect of the extra epochs alone.
@@ -86,7 +87,7 @@ def _controls(panel: list[Point], found: Mapping[Point, RecordBySeed]) -> Iterat
             reference = ours._replace(criterion=name)
             if reference not in here and cause == "pruning":
                 reference = reference._replace(ranking=LOCAL)
-            if reference not in here and ours.ranking == LOCAL:  # where all widths are equal
+            if reference not in here and _equal_widths(ours, found):
                 stand_in = {"units": _random_control(ours, found), "weights": scratch[0] if scratch else None}
                 reference = stand_in.get(cause) or reference
             if reference in here:
@@ -95,6 +96,11 @@ def _controls(panel: list[Point], found: Mapping[Point, RecordBySeed]) -> Iterat
         if ours.ranking != LOCAL and same in here:
             yield "allocation", ours, same
         yield from (("combination", ours, part) for part in _parts(ours) if part in here)
+
+
+def _equal_widths(ours: Point, found: Mapping[Point, RecordBySeed]) -> bool:
+    """Tell whether all criteria have the widths of a point: under `local` ranking, but not where blocks go."""
+    return ours.ranking == LOCAL and not any(of_blocks(record) for record in found[ours].values())
 
 
 def _random_control(ours: Point, found: Mapping[Point, RecordBySeed]) -> Point | None:

@@ -91,6 +91,10 @@ def test_protocols_and_kinds_of_units_are_named(make: SimpleNamespace) -> None:
         ),
         (Named(units="filters"), r"Protocol 1: epochs = 5\. Protocol 2: epochs = 9\.$"),
         (Named(units="filters", protocol="3"), "unknown --protocol '3' in x; known: 1, 2"),
+        (
+            Named(units="blocks", protocol="1"),
+            "--protocol 1: the points that fit have one protocol; leave --protocol out",
+        ),
         (Named(units="layers"), "unknown --units 'layers' in x; .*nown: blocks, filters, weights"),
     ],
 )

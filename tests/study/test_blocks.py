@@ -112,7 +112,7 @@ def test_a_finished_run_computes_nothing_and_other_units_have_other_keys(
     [
         ({"keep": "weights=0.5"}, "--keep weights: whole blocks are removed, not single weights"),
         ({"keep": "units=0.5"}, "--keep units: whole blocks are removed, but the units of a residual stream stay"),
-        ({"ranking": "published"}, "--ranking published: whole blocks are removed, .* give local or per-cost"),
+        ({"ranking": "published"}, "--ranking published: whole blocks are removed, .* give local, global or per-cost"),
         ({"ranking": "per-memory"}, "--ranking per-memory: whole blocks are removed"),
         ({"ranking": "isomorphic"}, "--ranking isomorphic: whole blocks are removed"),
         ({"ranking": "global", "normalise_scores": "l2"}, "--normalise-scores: whole blocks are removed"),

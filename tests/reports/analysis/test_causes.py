@@ -28,6 +28,15 @@ def test_each_cause_has_its_own_control(make: SimpleNamespace) -> None:
     assert table["cause"].drop_duplicates().tolist() == ["units", "weights", "pruning", "training", "allocation"]
 
 
+def test_random_blocks_and_those_of_a_criterion_are_not_of_one_size(make: SimpleNamespace) -> None:
+    records = make.grid(("taylor", "fpgm", "random", "scratch:taylor"), range(3), (0.5,))
+    blocks = [r.model_copy(update={"protocol": r.protocol | {"units": "blocks"}}) for r in records]
+    assert len(cause(causes_table(gather_results("x", records)), "units", "taylor")) == 1
+    table = causes_table(gather_results("x", blocks))
+    assert not len(cause(table, "units", "taylor")) and not len(cause(table, "weights", "fpgm"))
+    assert cause(table, "weights", "taylor")["reference"].tolist() == ["scratch:taylor"]
+
+
 def test_random_is_no_shuffle_for_a_criterion_with_sparse_training(make: SimpleNamespace) -> None:
     table = causes_table(gather_results("x", make.grid(("l1", "random"), range(2), (0.5,))))
     assert not len(table)
