@@ -27,7 +27,7 @@ def name_tasks(records: Iterable[Record | Fidelity], word: str = PROTOCOL) -> tu
     for record in records:
         options = _shared_options(record)
         identity = json.dumps(options, sort_keys=True, default=str)
-        task = task_of(record) if word == PROTOCOL else record.cell.task
+        task = task_of(record)
         found.setdefault(task, {})[identity] = options
         home[record.key] = (task, identity)
     found = {task: dict(sorted(some.items(), key=lambda one: _order(one[1]))) for task, some in found.items()}

@@ -40,8 +40,8 @@ def remove(network: Network, units: Mapping[str, Tensor]) -> Network:
     return _without(network, _copy(network, places), gone, places)
 
 
-def shrink(network: Network, units: Mapping[str, Tensor]) -> Network:
-    """Remove units from a network that is not needed any more: its model is cut in place. Else like `remove`."""
+def remove_in_place(network: Network, units: Mapping[str, Tensor]) -> Network:
+    """Remove units without a copy: cuts the given network's model, which is used up. Else like `remove`."""
     return _without(network, network.model, *_places(network, units))
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from prunebench.errors import CellError, UserError, check_choice
 from prunebench.pruning.cost import Costs
-from prunebench.pruning.isomorphic import Kind, kinds
+from prunebench.pruning.isomorphic import Signature, signatures
 from prunebench.pruning.masks import KeptWeights
 from prunebench.pruning.network import Network
 from prunebench.records.budget import Keep
@@ -223,9 +223,9 @@ def _shared(steps: dict[str, _Steps], pool: Pool, costs: Costs) -> dict[str, _St
     """Let isomorphic groups share their steps: the lowest score is first among them, and all sets narrow alike."""
     if not isinstance(pool, Network):
         raise ValueError("isomorphic groups are groups of a network's units")
-    kind_of, sets = kinds(pool), dict[Kind, dict[str, _Steps]]()
+    signature, sets = signatures(pool), dict[Signature, dict[str, _Steps]]()
     for group, own in steps.items():
-        sets.setdefault(kind_of[group], {})[group] = own
+        sets.setdefault(signature[group], {})[group] = own
     ratios: dict[str, NDArray[np.float64]] = {}
     for members in sets.values():
         order = _order(list(members.values()))

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from prunebench.errors import UserError
 from prunebench.pruning.kinds import KINDS, NORMS, channel_axis, own_tensors
 from prunebench.pruning.network import Network, Table
-from prunebench.pruning.removal import plain_tensors, shrink, zero_units
+from prunebench.pruning.removal import plain_tensors, remove_in_place, zero_units
 from prunebench.pruning.selection import Rule, lowest
 
 Check = Callable[[Mapping[str, Tensor], Tensor], str]  # units, pictures -> what goes wrong
@@ -77,7 +77,7 @@ def _without_faulty(table: Table, units: Mapping[str, Tensor], fails: Check, pic
 
 def _fails_in_training(model: nn.Module, table: Table, units: Mapping[str, Tensor], pictures: Tensor) -> str:
     """Say what happens when units are removed and the network runs in training mode; "" if it runs."""
-    small = shrink(Network.dense(skeleton(model), table), units).model.train()
+    small = remove_in_place(Network.dense(skeleton(model), table), units).model.train()
     try:
         small(torch.empty(max(2, len(pictures)), *pictures.shape[1:], device="meta"))
     except Exception as error:
@@ -230,7 +230,7 @@ def _compare(network: Network, units: Mapping[str, Tensor], pictures: Tensor) ->
         masked = network.model(pictures)
         for hook in hooks:
             hook.remove()
-        small = shrink(network, units).model(pictures)
+        small = remove_in_place(network, units).model(pictures)
     except Exception as error:
         text = " ".join(str(error).split())
         return f"it fails: {text if isinstance(error, UserError) else f'{type(error).__name__}: {text}'}"

@@ -88,15 +88,18 @@ class Stopwatch:
         try:
             return find_meter(self.place)
         except NoMeterError as error:
-            log.info("energy per picture is not measured: %s", error)
+            _say_not_measured(error)
             return None
 
     def _joules(self, call: Call) -> float | None:
-        """Measure the joules of a call per picture."""
+        """Measure the joules of a call per picture. A counter that fails is not asked again."""
+        if self.meter is None:
+            return None
         try:
-            each = joules(self.meter, call) if self.meter else None
+            each = joules(self.meter, call)
         except NoMeterError as error:
-            log.info("energy per picture is not measured: %s", error)
+            _say_not_measured(error)
+            self.meter = None
             return None
         return each and each / self.batch
 
@@ -121,6 +124,10 @@ class Stopwatch:
         every = (*(old.latencies if old else ()), *latencies)
         merged = {(one.key, one.batch, one.threads): one.model_dump(mode="json") for one in every}
         self.store.write_json(path, {"schema_version": SCHEMA, "latencies": list(merged.values())})
+
+
+def _say_not_measured(error: NoMeterError) -> None:
+    log.info("energy per picture is not measured: %s", error)
 
 
 class Timer(Stopwatch):

@@ -46,18 +46,19 @@ def changed_surroundings(before: Results, after: Results) -> Iterator[tuple[str,
 
 def _what_differs(before: Results, after: Results) -> str:
     """Say which parts of the cells have no value in common; else that each has one, but never in one cell."""
-    named = []
-    both = (before, after)
-    parts: dict[str, list[dict[str | int, None]]] = {}
-    parts["tasks"] = [dict.fromkeys(results.tasks[record.key] for record in results.records) for results in both]
-    for name, value in CELL_PARTS.items():
-        parts[name] = [dict.fromkeys(value(record.cell) for record in results.records) for results in both]
-    for name, (old, new) in parts.items():
-        if not set(old) & set(new):
-            named.append(f"{name} {_listed(old)} before, {_listed(new)} after")
-    if named:
-        return f"{'; '.join(named)}; run the same cells in both"
-    return f"each of {', '.join(parts)} is shared in part, but no whole cell; run the same cells in both"
+    old, new = _parts(before), _parts(after)
+    apart = [name for name in old if not set(old[name]) & set(new[name])]
+    if apart:
+        told = (f"{name} {_listed(old[name])} before, {_listed(new[name])} after" for name in apart)
+        return f"{'; '.join(told)}; run the same cells in both"
+    return f"each of {', '.join(old)} is shared in part, but no whole cell; run the same cells in both"
+
+
+def _parts(results: Results) -> dict[str, list[str | int]]:
+    """Give the values of each part of the cells, without repetitions, in the order of the records."""
+    found: dict[str, list[str | int]] = {"tasks": [results.tasks[record.key] for record in results.records]}
+    found |= {name: [value(record.cell) for record in results.records] for name, value in CELL_PARTS.items()}
+    return {name: list(dict.fromkeys(values)) for name, values in found.items()}
 
 
 def _listed(values: Iterable[str | int], most: int = 4) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from prunebench.reports.document import Document, Part, Table, Text
 from prunebench.reports.output.escaping import escape_latex
+from prunebench.reports.protocols import VERSION
 
 HEAD = r"""% In the preamble:
 %     \usepackage{amssymb}
@@ -28,7 +29,7 @@ def latex_tables(document: Document) -> str:
     on. The head of the file names the packages that the preamble needs.
     """
     lines = [f"% Written by PruneBench's report, version {version('prunebench')}."]
-    lines += [f"% {name}: {text}" for name, text in document.facts if name == "version of the protocol's rules"]
+    lines += [f"% {name}: {text}" for name, text in document.facts if name == VERSION]
     lines += ["% " + " ".join(banner.split()) for banner in document.banners]
     parts = ["\n".join([*lines, HEAD])]
     labels: list[str] = []

@@ -14,7 +14,12 @@ from prunebench.reports.tables.records import cell_columns, cost_ratio, mean_and
 Row = dict[str, Any]
 SETTING = ("machine", "backend", "batch", "threads")
 SHAPE = ("task", "widths", *SETTING)  # measurements that agree in these are of one network
-COSTS = ("dense_joules", "pruned_joules", "dense_call_bytes", "pruned_call_bytes")  # that not every machine tells
+ENERGY_AND_MEMORY = (
+    "dense_joules",
+    "pruned_joules",
+    "dense_call_bytes",
+    "pruned_call_bytes",
+)  # that not every machine tells
 DISAGREE = 1.3  # longest / shortest time of the same dense network; more means that the machine was busy
 NOISY = 1.25  # high / low of one measurement's own interval; on an idle machine the quotient stays far below
 
@@ -89,7 +94,7 @@ def _pooled(part: list[Row], shared: Mapping[tuple[Any, ...], list[Row]]) -> Row
     row |= {"own_low": min(r["own_low"] for r in every), "own_high": max(r["own_high"] for r in every)}
     row["noisy"] = any(r["noisy"] for r in every)
     row["core_share"] = min((r["core_share"] for r in every if r["core_share"] is not None), default=float("nan"))
-    return row | {name: _mean(every, name) for name in ("dense_ms", "pruned_ms", *COSTS)}
+    return row | {name: _mean(every, name) for name in ("dense_ms", "pruned_ms", *ENERGY_AND_MEMORY)}
 
 
 def _mean(rows: list[Row], name: str) -> float:
@@ -121,7 +126,7 @@ def _timing(record: Record, latency: Latency) -> dict[str, Any]:
         "own_high": latency.high,
         "noisy": unreliable(latency),
         "core_share": latency.core_share,
-        **{name: getattr(latency, name) for name in COSTS},
+        **{name: getattr(latency, name) for name in ENERGY_AND_MEMORY},
         "widths": tuple(record.widths.items()),
         "measurement": (latency.dense_seconds, latency.pruned_seconds, latency.ratios),
         "dense_ms": 1e3 * latency.dense_seconds,

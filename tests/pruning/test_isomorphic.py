@@ -12,7 +12,7 @@ from torchvision.models import densenet121, mobilenet_v2, resnet18, vgg11_bn
 from prunebench.models.resnet import RESNET20
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.cost import costs
-from prunebench.pruning.isomorphic import kinds
+from prunebench.pruning.isomorphic import signatures
 from prunebench.pruning.network import Network
 from prunebench.pruning.removal import remove
 from prunebench.pruning.selection import Ranking, Rule, select
@@ -58,7 +58,7 @@ class Theirs:
             and (layer := self.names.get(dep.target.module)) in self.owner
         )
 
-    def kinds(self) -> dict[str, Any]:
+    def signatures(self) -> dict[str, Any]:
         """The structure of every group, as torch-pruning's isomorphic scope tells it, but without functions."""
         graph = torch_pruning.DependencyGraph().build_dependency(self.model, torch.zeros(1, 3, 32, 32))
         found = {}
@@ -83,7 +83,7 @@ class Theirs:
 @pytest.mark.parametrize("name", MADE)
 def test_sets_of_groups_are_those_of_torch_prunings_graph(name: str) -> None:
     network = analysed(MADE[name]())
-    ours, theirs = kinds(network), Theirs(network).kinds()
+    ours, theirs = signatures(network), Theirs(network).signatures()
     assert sets(ours) == sets(theirs) and 1 < len(sets(ours)) < len(ours)
 
 
@@ -127,7 +127,8 @@ def test_the_limits_are_the_global_and_the_local_ranking(fraction: float, monkey
 
     for name, kind in {"global": lambda group: "", "local": lambda group: group}.items():
         monkeypatch.setattr(
-            "prunebench.pruning.selection.kinds", lambda network, kind=kind: {one: kind(one) for one in network.kept}
+            "prunebench.pruning.selection.signatures",
+            lambda network, kind=kind: {one: kind(one) for one in network.kept},
         )
         assert chosen("isomorphic") == chosen(name)
 
@@ -143,7 +144,7 @@ def test_a_ladder_narrows_sets_to_shares_of_their_dense_units() -> None:
 
     def by_kind(units: dict[str, int]) -> dict[object, int]:
         found: dict[object, int] = {}
-        for group, kind in kinds(network).items():
+        for group, kind in signatures(network).items():
             found[kind] = found.get(kind, 0) + units[group]
         return found
 

@@ -155,4 +155,4 @@ def test_a_latency_holds_the_joules_per_picture_of_both_networks(
     monkeypatch.setattr(timer, "find_meter", lambda device: broken)
     found = Stopwatch(Store(tmp_path), CPU, "eager", 8, 4).measure(network(4), network(2), computed.records["l1", 0.5])
     assert found.dense_joules is None and found.speedup > 0
-    assert "energy per picture is not measured: the counter went away" in caplog.messages
+    assert caplog.messages.count("energy per picture is not measured: the counter went away") == 1
