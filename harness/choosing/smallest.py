@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from prunebench.calls.results import gather_run
 from prunebench.choosing.asked import checked_spec
 from prunebench.choosing.budget import CONFIRMED_SEEDS
@@ -15,6 +13,7 @@ from prunebench.choosing.race import stage_seconds
 from prunebench.choosing.searching import Searched, at_keeps, run_trial_search, searched_keeps
 from prunebench.choosing.smallest_answer import Smallest, Tested, sections
 from prunebench.records.names import RANDOM
+from prunebench.records.packed import right_by_record
 from prunebench.records.record import Record
 from prunebench.reports.language.languages import ENGLISH, find_language
 from prunebench.reports.output.writing import refuse_results_folder, write_report
@@ -91,8 +90,8 @@ def _tested(keep: float, records: Sequence[Record], bound: float) -> Tested:
     if not done:
         return Tested(keep, None, reasons)
     runs = distinct_seeds(done)
-    right = [one.per_image.right() for one in runs.values() if one.per_image is not None]
-    pictures = np.stack(right) if len(right) == len(runs) else None
+    known = [one.per_image for one in runs.values() if one.per_image is not None]
+    pictures = right_by_record(known) if len(known) == len(runs) else None
     found = above_bound([finetuned_accuracy(one) for one in runs.values()], bound, pictures)
     return Tested(keep, found, reasons, repeated=len(runs) < len(done))
 

@@ -10,7 +10,7 @@ from prunebench.models.lenet5 import lenet5
 from prunebench.models.resnet import RESNET20
 from prunebench.pruning.analysis import analyse, resize
 from prunebench.pruning.network import Network
-from prunebench.pruning.removal import remove, zero_units
+from prunebench.pruning.removal import remove, remove_in_place, zero_units
 
 
 class Dense(nn.Module):
@@ -166,3 +166,11 @@ BAD_WIDTHS = [
 def test_bad_widths_are_refused(widths: dict[str, int], message: str) -> None:
     with pytest.raises(UserError, match=message):
         resize(RESNET20(3, 16, 4), widths, torch.zeros(1, 3, 16, 16))
+
+
+def test_in_place_a_network_is_cut_itself() -> None:
+    (network, pictures), gone = dense("resnet20"), {"conv1": torch.tensor([0, 3])}
+    expected = remove(network, gone)
+    found = remove_in_place(network, gone)
+    assert found.model is network.model and found.units == expected.units
+    assert torch.equal(found.model(pictures), expected.model(pictures))
