@@ -3,6 +3,8 @@
 The commands choose, show, export and time are in `prunebench.cli.choose` and `prunebench.cli.results`.
 """
 
+import atexit
+import gc
 import logging
 import sys
 from pathlib import Path
@@ -90,6 +92,14 @@ def _prepare(options: dict[str, Any], config: Path | None, log_level: str) -> Sp
     return spec
 
 
+def _preview(options: dict[str, Any], config: Path | None, log_level: str) -> str:
+    spec = _prepare(options, config, log_level)
+    from prunebench.preview.dry_run import preview
+    from prunebench.study.grid import make_grid
+
+    return preview(make_grid(spec))
+
+
 @app.command()
 @with_run_options
 def run(
@@ -99,13 +109,11 @@ def run(
     **given: Any,
 ) -> None:
     """Train, prune and measure a grid; finished points are reused."""
-    spec = _prepare(values(given), config, log_level)
     if dry_run:
-        from prunebench.preview.dry_run import preview
-        from prunebench.study.grid import make_grid
-
-        typer.echo(preview(make_grid(spec)))
+        with uncollected():
+            typer.echo(_preview(values(given), config, log_level))
         return
+    spec = _prepare(values(given), config, log_level)
     from prunebench.calls.run import compute
     from prunebench.study.run import has_foreign_code
 
@@ -347,6 +355,7 @@ def env() -> None:
 def main() -> None:
     """Run the command line. A `UserError` prints one line and exits with code 2."""
     let_readers_go()
+    atexit.register(gc.freeze)  # else Python looks for garbage among all of torch's objects before it ends
     try:
         code = app(standalone_mode=False)
     except UserError as error:

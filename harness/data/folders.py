@@ -119,9 +119,16 @@ def _decoded(part: Files, wanted: ReadOptions, shape: tuple[int, int]) -> Array:
         pixels = decode(file, wanted.stored)
         _check_shapes({shape, pixels.shape[:2]}, part.root, wanted)
         if pixels.ndim == 3 and images.shape[1] == 1:
-            images = np.repeat(images, 3, axis=1)
+            images = _in_colour(images, number)
         images[number] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     return images
+
+
+def _in_colour(images: Array, read: int) -> Array:
+    """Give three channels to the pictures read so far: copying the others, not yet read, would fill their memory."""
+    colour = np.empty((len(images), 3, *images.shape[2:]), np.uint8)
+    colour[:read] = images[:read]
+    return colour
 
 
 def _check_shapes(given: Iterable[tuple[int, ...]], path: Path, wanted: ReadOptions) -> None:
