@@ -39,8 +39,8 @@ class Named:
 
 def name_point(record: Record, results: Results) -> Named:
     """Name one point in as few options as tell it from the others."""
-    everything = [_as_named(one, results) for one in (*results.records, *results.failures)]
-    ours = _as_named(record, results)
+    everything = [as_named(one, results) for one in (*results.records, *results.failures)]
+    ours = as_named(record, results)
     several = {one.name for one in fields(Named) if len({getattr(other, one.name) for other in everything}) > 1}
     shown = {name: getattr(ours, name) for name in several | {"criterion", "keep", "seed"}}
     if len({one.keep.partition("=")[0] for one in everything}) == 1:
@@ -58,7 +58,7 @@ def select(results: Results, named: Named) -> list[Record]:
         wanted = getattr(named, one.name)
         fitting = [record for record in found if not wanted or _fits(record, one.name, wanted, results)]
         if not fitting:
-            known = dict.fromkeys(text for r in found if (text := getattr(_as_named(r, results), one.name)))
+            known = dict.fromkeys(text for r in found if (text := getattr(as_named(r, results), one.name)))
             if not known:
                 raise UserError(
                     f"--{one.name} {wanted}: the points that fit have one {one.name}; leave --{one.name} out"
@@ -75,7 +75,7 @@ def select_one(results: Results, named: Named) -> Record:
     name several points; the message lists options that tell them apart.
     """
     found = select(results, named)
-    points = {replace(_as_named(record, results), seed=""): record for record in reversed(found)}
+    points = {replace(as_named(record, results), seed=""): record for record in reversed(found)}
     if len(points) > 1:
         firsts = [*points.values()][::-1]  # of each point its first seed
         few = "; ".join(str(name_point(record, results)) for record in firsts[:3])
@@ -95,7 +95,8 @@ def _notes_of(records: Sequence[Record], results: Results) -> list[str]:
     return [note for note in results.notes if any(note.startswith(f"{task} was run") for task in several)]
 
 
-def _as_named(record: Record, results: Results) -> Named:
+def as_named(record: Record, results: Results) -> Named:
+    """Say everything of a record's point."""
     cell = record.cell
     keep = f"{cell.metric}={cell.keep:g}"
     protocol = protocol_number(record, results.tasks[record.key])
@@ -109,7 +110,7 @@ def _units(record: Record) -> str:
 
 def _fits(record: Record, name: str, wanted: str, results: Results) -> bool:
     if name != "keep":
-        return bool(getattr(_as_named(record, results), name) == wanted)
+        return bool(getattr(as_named(record, results), name) == wanted)
     budget = parse_budget(wanted)
     metrics = (budget.metric,) if "=" in wanted else (record.cell.metric,)
     shown = {f"{fraction:g}" for fraction in budget.fractions}  # 1/3 is shown, and then given, as 0.333333

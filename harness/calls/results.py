@@ -24,6 +24,7 @@ from prunebench.records.record import Record
 from prunebench.records.tuning import read_tunings
 from prunebench.reports.reading import read_latencies, read_results
 from prunebench.reports.results import Results as Found, gather_results, group_latencies
+from prunebench.reports.selecting import as_named
 from prunebench.study.grid import Grid, find_device
 from prunebench.study.networks import allowed_model, rebuild
 from prunebench.study.run import about, requested
@@ -37,6 +38,7 @@ if TYPE_CHECKING:  # tables and figures take seconds to import, so each method i
     import altair as alt
     import pandas as pd
 
+CHOICES = ("criterion", "keep", "seed", "dataset", "model", "ranking", "metric", "units", "protocol")
 SETTINGS = ("device", "backend", "timing_batch", "timing_rounds", "threads")
 
 
@@ -160,7 +162,9 @@ class Results:
             criterion: its name, or the function or `Criterion` that the run was given, where the results have several.
             keep: the requested fraction, such as ``0.5`` or ``{"macs": 0.5}``, where there are several.
             chosen: `seed`, by default the first one that finished. `dataset`, `ranking` and `metric`, where there are
-                several. `model`: its name, or the network or function that the run was given, to rebuild it.
+                several. `units`, as `filters` or `blocks`, and `protocol`, the number that a report gives, where a
+                folder holds several. `model`: its name, or the network or function that the run was given, to rebuild
+                it.
 
         Raises:
             UserError: no finished point fits, or several do; the network was not saved, or is of an unknown model.
@@ -193,20 +197,23 @@ class Results:
     def _only(self, wanted: Mapping[str, Any]) -> Record:
         """Find the record of the first seed that fits."""
         given = {name: value for name, value in wanted.items() if value is not None}
-        names = ("criterion", "keep", "seed", "dataset", "model", "ranking", "metric")
-        if odd := sorted(set(given) - set(names)):
-            raise UserError(f"network: unknown argument '{odd[0]}'; choose by {', '.join(names)}")
-        fitting = [one for one in self.records if all(getattr(one.cell, n) == value for n, value in given.items())]
+        if odd := sorted(set(given) - set(CHOICES)):
+            raise UserError(f"network: unknown argument '{odd[0]}'; choose by {', '.join(CHOICES)}")
+        told = [(self._told(one), one) for one in self.records]
+        fitting = [(own, one) for own, one in told if all(own[name] == value for name, value in given.items())]
         asked = ", ".join(f"{name}={value!r}" for name, value in given.items()) or "any value"
         if not fitting:
-            raise UserError(f"no finished point has {asked}; there are {_cell_words(self.records, names)}")
-        kinds = {(one.cell.model_copy(update={"seed": 0}), self.found.tasks[one.key]) for one in fitting}
-        if len(kinds) > 1:
-            several = [one.cell for one in fitting]
-            open_names = [n for n in names if n != "seed" and len({getattr(cell, n) for cell in several}) > 1]
-            which = " and ".join(open_names) or "another results folder: the same cell was run under several protocols"
-            raise UserError(f"several networks have {asked}; choose {which}: {_cell_words(fitting, open_names)}")
-        return min(fitting, key=lambda one: one.cell.seed)
+            raise UserError(f"no finished point has {asked}; there are {_words([own for own, _ in told], CHOICES)}")
+        several = [own for own, _ in fitting]
+        if open_names := [n for n in CHOICES if n != "seed" and len({own[n] for own in several}) > 1]:
+            which = " and ".join(open_names)
+            raise UserError(f"several networks have {asked}; choose {which}: {_words(several, open_names)}")
+        return min((one for _, one in fitting), key=lambda one: one.cell.seed)
+
+    def _told(self, record: Record) -> dict[str, Any]:
+        """Give what a record's network is chosen by. protocol: 0 where the task has one."""
+        named, cell = as_named(record, self.found), record.cell.model_dump()
+        return {**cell, "units": named.units, "protocol": int(named.protocol or 0)}
 
     def _load(self, record: Record, model: Any) -> nn.Module:
         folder = self.folder / "stages" / record.network
@@ -273,7 +280,7 @@ def _seed(chosen: Mapping[str, Any]) -> dict[str, Any]:
     return dict(chosen) | ({} if chosen.get("seed") is None else {"seed": read_seed(chosen["seed"])})
 
 
-def _cell_words(records: Iterable[Record], names: Sequence[str]) -> str:
-    """List the values of some fields of cells, for messages."""
-    found = {name: dict.fromkeys(getattr(record.cell, name) for record in records) for name in names}
-    return "; ".join(f"{name} {', '.join(map(str, values))}" for name, values in found.items()) or "none"
+def _words(told: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
+    """List the values that there are, for messages; a protocol of 0, of a task that has one, is none."""
+    found = {name: dict.fromkeys(own[name] for own in told) for name in names}
+    return "; ".join(f"{name} {', '.join(map(str, values))}" for name, values in found.items() if any(values)) or "none"

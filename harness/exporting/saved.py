@@ -52,7 +52,8 @@ def _title(found: Origin, record: Record | None) -> str:
 
 
 def _facts(record: Record) -> dict[str, Any]:
-    facts: dict[str, Any] = {"cell": record.cell.model_dump(mode="json"), "record": record.key}
+    cell = record.cell.model_dump(mode="json")
+    facts: dict[str, Any] = {"cell": cell, "protocol": record.protocol, "record": record.key}
     for name in ("accuracy", "top5", "dense", "pruned"):
         value = getattr(record, name)
         facts[name] = value.model_dump(mode="json") if value else None

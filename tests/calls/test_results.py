@@ -26,10 +26,14 @@ def network() -> nn.Sequential:
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    grid: dict[str, Any] = {"criteria": ["magnitude", "taylor"], "keeps": {"macs": [0.5, 0.3]}, "seeds": range(2)}
+    return short(tmp_path_factory.mktemp("r"), **grid)
+
+
+def short(folder: Path, **grid: Any) -> Results:
     draws = torch.Generator().manual_seed(0)
     data = torch.rand(100, 1, 8, 8, generator=draws), torch.arange(100) % 2
-    grid: dict[str, Any] = {"criteria": ["magnitude", "taylor"], "keeps": {"macs": [0.5, 0.3]}, "seeds": range(2)}
-    return run(models={"mine": network()}, datasets=data, results=tmp_path_factory.mktemp("r"), **grid, **SHORT)
+    return run(models={"mine": network()}, datasets=data, results=folder, **grid, **SHORT)
 
 
 def test_tables_are_of_this_run(found: Results) -> None:
@@ -163,6 +167,18 @@ def test_a_network_is_chosen_in_the_words_of_the_run(found: Results) -> None:
         found.network(criterion="taylor", keep={"params": 0.5})
     with pytest.raises(UserError, match=r"criterion='slope', keep=0.5; there are criterion magnitude, taylor"):
         found.network(criterion=slope, keep=0.5)
+
+
+def test_a_network_of_one_of_several_protocols(tmp_path: Path) -> None:
+    short(tmp_path, criteria="taylor", keeps=0.5, seeds=0)
+    short(tmp_path, criteria="taylor", keeps=0.5, seeds=0, repair="bias")
+    both = Results.read(tmp_path)
+    with pytest.raises(UserError, match="several networks have .*; choose protocol: protocol 1, 2$"):
+        both.network(model=network())
+    plain, repaired = (both.network(protocol=n, units="filters", model=network()).state_dict() for n in (1, 2))
+    assert not torch.equal(plain["0.weight"], repaired["0.weight"])
+    with pytest.raises(UserError, match="no finished point has units='blocks'; there are .*units filters; protocol 1, 2"):
+        both.network(units="blocks")
 
 
 @pytest.mark.parametrize(

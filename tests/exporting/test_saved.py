@@ -22,7 +22,7 @@ def test_a_point_is_named_in_plain_options(command: Command, computed: Any, tmp_
     code, out, _ = command("export", results, "--criterion", "l1", "--keep", "0.5", "--to", tmp_path / "out")
     assert code == 0 and "l1 | seed 0 | macs=0.5" in out
     facts = json.loads((tmp_path / "out" / "config.json").read_text())
-    assert facts["accuracy"] == record.accuracy.model_dump()
+    assert facts["accuracy"] == record.accuracy.model_dump() and facts["protocol"] == record.protocol
     assert facts["classes"] == [str(digit) for digit in range(10)]
     assert len(facts["mean"]) == len(facts["std"]) == 1 and facts["mean"] != [0.0]
     given = torch.randn(3, 1, 8, 8)
