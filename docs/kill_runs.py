@@ -1,5 +1,8 @@
 """Kills a run at random moments and resumes it each time: python -P docs/kill_runs.py --kills 200 --workers 2.
 
+With `--address`, the workers are those of a Ray cluster, such as `ray start --head` starts. The cluster stays. Ray ends
+the workers of a run that is killed.
+
 A run that comes to its end is compared with an uninterrupted one: facts of records, digests of networks, bit for bit.
 Then a new one begins, until the number of kills is reached. The results folder may hold nothing that a kill left.
 
@@ -57,10 +60,14 @@ class Outcome(NamedTuple):
     resumed: int
 
 
-def kill_runs(kills: int, folder: Path, count: int = 1, seed: int = 0) -> Outcome:
-    """Kill runs of `count` workers in a folder. Raises `AssertionError` where anything is lost or left."""
-    draws = random.Random(seed)
-    whole, spec = (make_spec(OPTIONS | {"results": folder / name, "workers": count}) for name in ("whole", "killed"))
+def kill_runs(kills: int, folder: Path, count: int = 1, seed: int = 0, address: str = "") -> Outcome:
+    """Kill runs of `count` workers in a folder. Raises `AssertionError` where anything is lost or left.
+
+    address: of a Ray cluster that computes; else processes of this machine do.
+    """
+    draws, engine = random.Random(seed), {"engine": "ray", "address": address} if address else {}
+    shared = OPTIONS | {"workers": count, **engine}
+    whole, spec = (make_spec(shared | {"results": folder / name}) for name in ("whole", "killed"))
     make_grid(whole)  # prepares the task once, for all forks
     began = time.monotonic()
     _end(_started(whole))
@@ -135,9 +142,10 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--address", default="", help="HOST:PORT of a Ray cluster")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = kill_runs(given.kills, Path(folder), given.workers, given.seed)
+        found = kill_runs(given.kills, Path(folder), given.workers, given.seed, given.address)
     print(f"{found.kills} kills; {found.finished} runs came to their end, {found.resumed} of them after kills")
     print("lost: nothing; left over: nothing")
 
