@@ -1,6 +1,6 @@
 """The results of a run: tables, a report, a figure, and the pruned networks."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from numbers import Real

@@ -76,8 +76,8 @@ READING = (
         "'cut' is the network right after removal, 'BN re-est.' with its BatchNorm statistics taken anew, 'fine-tuned' "
         "the result. The controls say what a criterion adds: `random` units in the same budget; `dense_continued`, the "
         "dense network trained as long; `shuffle:X`, the widths of X with random units; `scratch:X`, the widths of X "
-        "trained from fresh weights. Where filters are removed under `local` ranking, all criteria have the same widths "
-        "and the same MACs; under the other rankings they also decide how much each layer loses."
+        "trained from fresh weights. Where filters are removed under `local` ranking, all criteria have the same "
+        "widths and the same MACs; under the other rankings they also decide how much each layer loses."
     ),
     say(
         "The theoretical speed-up counts multiply-accumulates; the measured one is the median over pairs of runs, "
