@@ -70,13 +70,13 @@ class Content(SimpleNamespace):
         inside, key = self.place(data)
         match self.one_of(*EDITS):
             case "put":
-                inside[key] = self.draw(ODD | ANY)
+                inside[key] = self._odd()
             case "drop":
                 del inside[key]
             case "beside" if isinstance(inside, dict):
                 inside[self.draw(TEXT | st.sampled_from(TEXTS + WAYS_OUT))] = inside[key]
             case "again" if isinstance(inside, dict):
-                inside[f"{key}{AGAIN}"] = self.draw(ODD | ANY)
+                inside[f"{key}{AGAIN}"] = self._odd()
             case "twice" if isinstance(inside, list):
                 inside.append(inside[key])
             case "many" if isinstance(inside[key], list):
@@ -84,6 +84,10 @@ class Content(SimpleNamespace):
             case _:
                 other, place = self.place(data)
                 inside[key] = copy.deepcopy(other[place])
+
+    def _odd(self) -> Any:
+        """Draw a value, as a copy: a later edit would change the lists and dicts that all examples share."""
+        return copy.deepcopy(self.draw(ODD | ANY))
 
     def bytes_of(self, content: bytes) -> bytes:
         """Edit bytes in one to four places."""
