@@ -1,7 +1,7 @@
 """CPU seconds to prune a dense network, measured in turn with torch-pruning's own pruner.
 
-One cut to half of the MACs, and a ladder of five keeps, each pruned from the one before. PruneBench: analysis (of one
-cut with and without its check), scores, selection and removal. torch-pruning: graph, scores and steps to the same share
+One cut to half of the MACs, and a ladder of five keeps, each pruned from the one before. PruneBench: analysis (with
+and without its check), scores, selection and removal. torch-pruning: graph, scores and steps to the same share
 of units, without a check. Networks at 224 pixels, and the choice among single weights of ResNet-18, are marked slow:
 run them with ``-m slow``.
 """
@@ -70,9 +70,10 @@ def test_overhead(benchmark: BenchmarkFixture, name: str, size: int, check: bool
     compare(benchmark, name, size, check, (KEEP,))
 
 
+@pytest.mark.parametrize("check", [True, False], ids=["checked", "unchecked"])
 @pytest.mark.parametrize(("name", "size"), CASES)
-def test_ladder(benchmark: BenchmarkFixture, name: str, size: int) -> None:
-    compare(benchmark, name, size, True, LADDER)
+def test_ladder(benchmark: BenchmarkFixture, name: str, size: int, check: bool) -> None:
+    compare(benchmark, name, size, check, LADDER)
 
 
 def compare(benchmark: BenchmarkFixture, name: str, size: int, check: bool, keeps: Sequence[float]) -> None:
