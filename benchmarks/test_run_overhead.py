@@ -147,7 +147,7 @@ def test_report_of_the_quick_preset(benchmark: BenchmarkFixture, tmp_path: Path)
 def test_two_workers(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     ours: list[float] = []
     by_hand: list[float] = []
-    work = GRID | {"train-fraction": "1", "epochs": "8", "finetune-epochs": "2", "seeds": "0-3"}
+    work = GRID | {"train-fraction": "1", "epochs": "8", "finetune-epochs": "4", "seeds": "0-3"}
 
     def run(*more: dict[str, str]) -> float:
         folders = [str(tmp_path / str(number)) for number in range(len(more))]
@@ -168,7 +168,7 @@ def test_two_workers(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     benchmark.pedantic(
         lambda: ours.append(run({"workers": "2"})),
         setup=lambda: by_hand.append(run({"shard": "1/2"}, {"shard": "2/2"})),
-        rounds=2,
+        rounds=1,
     )
-    shares = [b / a for a, b in zip(ours, by_hand, strict=True)]
-    benchmark.extra_info["overhead"] = {"share_of_speed_by_hand": median(shares), "seconds": ours, "by_hand": by_hand}
+    facts = {"seconds": ours[0], "seconds_by_hand": by_hand[0], "share_of_speed_by_hand": by_hand[0] / ours[0]}
+    benchmark.extra_info["overhead"] = facts
