@@ -1,6 +1,9 @@
 """`pytest benchmarks/`: trains all networks of the selected tests first, then times them."""
 
-from collections.abc import Iterator
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +17,15 @@ from prunebench.study.spec import make_spec
 from prunebench.timing.bench import Bench, TimedNetwork
 
 BENCH = pytest.StashKey[Bench]()
+CHILD = """
+import atexit, json, time
+from pathlib import Path
+from prunebench.cli.app import main
+facts = lambda: dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+peak = lambda: int(facts()["VmHWM"].split()[0]) / 1024  # getrusage would give that of the parent where it is larger
+atexit.register(lambda: print(json.dumps({"cpu_seconds": time.process_time(), "mebibytes": peak()})))
+main()
+"""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -102,3 +114,16 @@ def _entry(cell: str, bench: Bench) -> TimedNetwork:
 def _bench(pytestconfig: pytest.Config) -> Bench:
     """Return the session's trained grid."""
     return pytestconfig.stash[BENCH]
+
+
+@pytest.fixture(name="watched")
+def _watched() -> Callable[..., dict[str, float]]:
+    """Return a call that runs a command line in a process of its own, on Linux: its CPU seconds and its memory."""
+
+    def watched(*arguments: str) -> dict[str, float]:
+        command = [sys.executable, "-P", "-c", CHILD, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+        return found
+
+    return watched

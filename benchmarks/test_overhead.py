@@ -1,8 +1,9 @@
 """CPU seconds to prune a dense network, measured in turn with torch-pruning's own pruner.
 
-One cut to half of the MACs, and a ladder of five keeps, each pruned from the one before. PruneBench: analysis (of one
-cut with and without its check), scores, selection and removal. torch-pruning: graph, scores and steps to the same share
-of units, without a check. Networks at 224 pixels are marked slow: run them with ``-m slow``.
+One cut to half of the MACs, and a ladder of five keeps, each pruned from the one before. PruneBench: analysis (with
+and without its check), scores, selection and removal. torch-pruning: graph, scores and steps to the same share
+of units, without a check. Networks at 224 pixels, and the choice among single weights of ResNet-18, are marked slow:
+run them with ``-m slow``.
 """
 
 import time
@@ -19,11 +20,13 @@ from torchvision.models import get_model
 
 from prunebench.criteria.magnitude import CRITERION
 from prunebench.pruning.analysis import analyse
-from prunebench.pruning.cost import costs, count
+from prunebench.pruning.cost import WeightCosts, costs, count
+from prunebench.pruning.masks import KeptWeights, kept_weights
 from prunebench.pruning.network import Network
 from prunebench.pruning.removal import remove
-from prunebench.pruning.selection import Rule, select
+from prunebench.pruning.selection import Ranking, Rule, select
 from prunebench.records.budget import Keep
+from prunebench.records.names import ScoreRanking
 from prunebench.scoring.score import score
 
 KEEP = 0.5
@@ -67,9 +70,10 @@ def test_overhead(benchmark: BenchmarkFixture, name: str, size: int, check: bool
     compare(benchmark, name, size, check, (KEEP,))
 
 
+@pytest.mark.parametrize("check", [True, False], ids=["checked", "unchecked"])
 @pytest.mark.parametrize(("name", "size"), CASES)
-def test_ladder(benchmark: BenchmarkFixture, name: str, size: int) -> None:
-    compare(benchmark, name, size, True, LADDER)
+def test_ladder(benchmark: BenchmarkFixture, name: str, size: int, check: bool) -> None:
+    compare(benchmark, name, size, check, LADDER)
 
 
 def compare(benchmark: BenchmarkFixture, name: str, size: int, check: bool, keeps: Sequence[float]) -> None:
@@ -95,3 +99,22 @@ def compare(benchmark: BenchmarkFixture, name: str, size: int, check: bool, keep
         "torch_pruning_seconds": median(theirs),
         "times_faster": median(b / a for a, b in zip(mine, theirs, strict=True)),
     }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ranking", ["global", "local"])
+def test_choice_among_single_weights(benchmark: BenchmarkFixture, ranking: ScoreRanking) -> None:
+    model = get_model("resnet18", weights=None).eval()
+    network = Network.dense(model, analyse(model, torch.randn(1, 3, 64, 64), check=False))
+    pool = KeptWeights(kept_weights(network))
+    counts = {layer: len(kept) for layer, kept in pool.kept.items()}
+    prices = WeightCosts(costs(model, network.table).dense, counts)
+    scores = {layer: model.get_parameter(f"{layer}.weight").detach().abs().flatten() for layer in counts}
+    rule, found = Rule(Ranking(ranking), floor=0.0), list[float]()
+
+    def timed() -> None:
+        found.append(time_call(lambda: select(scores, pool, prices, Keep("weights", 0.2), rule)))
+
+    benchmark.group = "single weights"
+    benchmark.pedantic(timed, rounds=ROUNDS)
+    benchmark.extra_info["overhead"] = {"weights": sum(counts.values()), "seconds": min(found)}

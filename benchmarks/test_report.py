@@ -6,9 +6,9 @@ Linux only. Marked slow: run it with ``-m slow``.
 """
 
 import json
-import subprocess
 import sys
 import time
+from collections.abc import Callable
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -24,16 +24,8 @@ TASKS = ("a x resnet20", "b x resnet20", "c x vgg11_bn", "d x mobilenetv2", "e x
 METHODS = ("magnitude", "taylor", "taylor_activation", "obd", "fisher", "l1", "l0", "reg_obd", "random", "shuffle:obd")
 KEEPS = (0.8, 0.65, 0.5, 0.35, 0.2)
 SEEDS = (4, 12, 40)
+Watched = Callable[..., dict[str, float]]
 CURVE = tuple(Epoch(stage="dense", epoch=e, rate=0.1 / e, loss=2.3 / e, validation=0.9) for e in range(1, 31))
-CHILD = """
-import atexit, json, time
-from pathlib import Path
-from prunebench.cli.app import main
-facts = lambda: dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-peak = lambda: int(facts()["VmHWM"].split()[0]) / 1024  # getrusage would give that of the parent where it is larger
-atexit.register(lambda: print(json.dumps({"cpu_seconds": time.process_time(), "mebibytes": peak()})))
-main()
-"""
 
 
 def make_record(task: str, method: str, seed: int, keep: float) -> Record:
@@ -85,15 +77,14 @@ def write_store(folder: Path, seeds: int) -> int:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the peak of memory is read from /proc")
-def test_report_is_linear_in_the_records(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+def test_report_is_linear_in_the_records(benchmark: BenchmarkFixture, watched: Watched, tmp_path: Path) -> None:
     sizes = {write_store(tmp_path / str(seeds), seeds): tmp_path / str(seeds) for seeds in SEEDS}
     found: dict[int, dict[str, float]] = {}
 
     def report(records: int) -> None:
         start = time.perf_counter()
-        command = [sys.executable, "-c", CHILD, "report", str(sizes[records]), "-o", str(tmp_path / "report")]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        found[records] = {"seconds": time.perf_counter() - start, **json.loads(done.stdout.splitlines()[-1])}
+        facts = watched("report", str(sizes[records]), "-o", str(tmp_path / "report"))
+        found[records] = {"seconds": time.perf_counter() - start, **facts}
 
     for records in list(sizes)[:-1]:
         report(records)

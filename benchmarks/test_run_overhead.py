@@ -1,10 +1,12 @@
-"""What a run costs beyond the work itself: the training loop, and a run of a grid that is finished.
+"""What a run costs beyond the work itself: the training loop, a finished grid, its plan, commands, two workers.
 
-The loop is measured in turn with a plain loop of PyTorch on the same batches. The run is a process of its own, beside
-one that only imports torch. All numbers are CPU seconds.
+The loop is measured in turn with a plain loop of PyTorch on the same batches. A command is a process of its own; a
+finished grid runs beside a process that only imports torch. Two workers run in turn with two processes that have half
+of the blocks each. All numbers but those of the workers are CPU seconds. Slow ones: run them with ``-m slow``.
 """
 
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -27,6 +29,8 @@ from prunebench.training.memory_format import in_format
 from prunebench.training.train import TrainingSettings, rate_at, train
 
 BATCH, BATCHES, ROUNDS = 64, 12, 5
+PROGRAM = [sys.executable, "-P", "-m", "prunebench"]
+LOOPS = 20  # rounds of the training loop, whose ratio is to be known to a percent
 PLAN = TrainingSettings("overhead", 1, 0.01, BATCH, 5e-4, 0)
 GRID = {"models": "lenet5", "datasets": "digits", "keep": "macs=0.5,0.25", "device": "cpu", "train-fraction": "0.2"}
 GRID |= {"epochs": "1", "sparse-epochs": "0", "rung-epochs": "0", "finetune-epochs": "0"}
@@ -78,9 +82,13 @@ def test_training_loop(benchmark: BenchmarkFixture, name: str, shape: tuple[int,
         ours.append(seconds(lambda: train(copy, data, PLAN)))
 
     benchmark.group = "training loop"
-    benchmark.pedantic(timed, setup=before, rounds=ROUNDS, warmup_rounds=1)
+    benchmark.pedantic(timed, setup=before, rounds=LOOPS, warmup_rounds=1)
     ratios = [b / a for a, b in zip(ours[1:], plain[1:], strict=True)]  # of a plain loop's speed
-    benchmark.extra_info["overhead"] = {"share_of_plain_speed": median(ratios), "lowest": min(ratios)}
+    benchmark.extra_info["overhead"] = {
+        "share_of_plain_speed": median(ratios),
+        "share_of_the_best": min(plain[1:]) / min(ours[1:]),
+        "lowest": min(ratios),
+    }
 
 
 def process_seconds(*arguments: str) -> float:
@@ -90,10 +98,14 @@ def process_seconds(*arguments: str) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def command(name: str, options: dict[str, str]) -> list[str]:
+    return [name, *(part for option, value in options.items() for part in (f"--{option}", value))]
+
+
 @pytest.mark.parametrize("seeds", [1, pytest.param(10, marks=pytest.mark.slow)])
 def test_finished_grid(benchmark: BenchmarkFixture, seeds: int, tmp_path: Path) -> None:
     options = GRID | {"seeds": f"0-{seeds - 1}", "results": str(tmp_path)}
-    asked = ["-m", "prunebench", "run", *(part for name, value in options.items() for part in (f"--{name}", value))]
+    asked = ["-m", "prunebench", *command("run", options)]
     process_seconds(*asked)
     bare = [process_seconds("-c", "import torch") for _ in range(2)]
     found: list[float] = []
@@ -101,3 +113,62 @@ def test_finished_grid(benchmark: BenchmarkFixture, seeds: int, tmp_path: Path) 
     benchmark.pedantic(lambda: found.append(process_seconds(*asked)), rounds=2)
     cells = len(list((tmp_path / "records").rglob("*.json")))
     benchmark.extra_info["overhead"] = {"cells": cells, "seconds_beyond_torch": min(found) - min(bare)}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the peak of memory is read from /proc")
+def test_plan(benchmark: BenchmarkFixture, watched: Callable[..., dict[str, float]], tmp_path: Path) -> None:
+    asked = command("run", GRID | {"seeds": "0-4999", "results": str(tmp_path)})
+    found: list[dict[str, float]] = []
+    benchmark.group = "plan"
+    benchmark.pedantic(lambda: found.append(watched(*asked, "--dry-run")), rounds=3)
+    benchmark.extra_info["overhead"] = {"cells": 100_000, **min(found, key=lambda one: one["cpu_seconds"])}
+
+
+@pytest.mark.parametrize("asked", [["--help"], ["list", "criteria"]], ids=" ".join)
+def test_command(benchmark: BenchmarkFixture, asked: list[str]) -> None:
+    found: list[float] = []
+    benchmark.group = "command"
+    benchmark.pedantic(lambda: found.append(process_seconds("-m", "prunebench", *asked)), rounds=ROUNDS)
+    benchmark.extra_info["overhead"] = {"seconds": min(found), "median_seconds": median(found)}
+
+
+@pytest.mark.slow
+def test_report_of_the_quick_preset(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    results, found = str(tmp_path / "results"), list[float]()
+    process_seconds("-m", "prunebench", *command("run", {"preset": "quick", "results": results}))
+    asked = ["-m", "prunebench", "report", results, "-o", str(tmp_path / "report")]
+    benchmark.group = "command"
+    benchmark.pedantic(lambda: found.append(process_seconds(*asked)), rounds=ROUNDS)
+    benchmark.extra_info["overhead"] = {"seconds": min(found), "median_seconds": median(found)}
+
+
+@pytest.mark.slow
+def test_two_workers(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    ours: list[float] = []
+    by_hand: list[float] = []
+    work = GRID | {"train-fraction": "1", "epochs": "8", "finetune-epochs": "4", "seeds": "0-3"}
+
+    def run(*more: dict[str, str]) -> float:
+        folders = [str(tmp_path / str(number)) for number in range(len(more))]
+        asked = [command("run", work | one | {"results": to}) for one, to in zip(more, folders, strict=True)]
+        start = time.perf_counter()
+        started = [
+            subprocess.Popen([*PROGRAM, *one], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) for one in asked
+        ]
+        for process in started:
+            process.wait()
+        seconds = time.perf_counter() - start
+        assert all(process.returncode == 0 for process in started)
+        for folder in folders:
+            shutil.rmtree(folder)
+        return seconds
+
+    benchmark.group = "two workers"
+    benchmark.pedantic(
+        lambda: ours.append(run({"workers": "2"})),
+        setup=lambda: by_hand.append(run({"shard": "1/2"}, {"shard": "2/2"})),
+        rounds=1,
+    )
+    facts = {"seconds": ours[0], "seconds_by_hand": by_hand[0], "share_of_speed_by_hand": by_hand[0] / ours[0]}
+    benchmark.extra_info["overhead"] = facts

@@ -97,7 +97,7 @@ def _preview(options: dict[str, Any], config: Path | None, log_level: str) -> st
     from prunebench.preview.dry_run import preview
     from prunebench.study.grid import make_grid
 
-    return preview(make_grid(spec))
+    return str(preview(make_grid(spec)))
 
 
 @app.command()
@@ -262,9 +262,10 @@ def list_(
     plugin: Annotated[list[str] | None, typer.Option(help="Python file or module with more of them")] = None,
 ) -> None:
     """List criteria, datasets, models and presets with their options and sources."""
-    from prunebench.cli.listing import listing
+    with uncollected():
+        from prunebench.cli.listing import listing
 
-    typer.echo(listing(kind, tuple(plugin or ())))
+        typer.echo(listing(kind, tuple(plugin or ())))
 
 
 @app.command()

@@ -5,24 +5,38 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from html import escape
+from typing import NamedTuple
 
 from tabulate import tabulate
 
 from prunebench.preview.pace import measure
 from prunebench.study.grid import Grid, Job, Planner, prepare_task, schedule
-from prunebench.study.stages import Stage
+from prunebench.study.stages import Kind, Stage
 from prunebench.study.store import Store
 from prunebench.study.task import Task
 
 _RECORD_BYTES_PER_PICTURE = 2  # measured: compressed labels and losses of a record
 
 
+class Effort(NamedTuple):
+    """What the cost of a stage depends on, of which a grid has few."""
+
+    kind: Kind
+    epochs: int
+    keep: float
+    trial: bool
+
+
 @dataclass
 class _Work:
-    """Work of one task. stages: unfinished ones by key; done: finished ones by key; points: number unfinished."""
+    """Work of one task. keys: of unfinished stages; efforts: how many of these are alike; done: finished ones by key.
+
+    points: number of unfinished ones.
+    """
 
     task: Task
-    stages: dict[str, Stage] = field(default_factory=dict)
+    keys: set[str] = field(default_factory=set)
+    efforts: Counter[Effort] = field(default_factory=Counter)
     done: dict[str, Stage] = field(default_factory=dict)
     points: int = 0
 
@@ -111,7 +125,7 @@ def preview(grid: Grid, *more: Grid, apart: Container[str] = ()) -> Preview:
     found = _Found(Store(grid.spec.results, make=False), grid.spec.retry_failed)
     cells: list[tuple[str, str, str]] = []
     works: dict[tuple[str, str], _Work] = {}
-    keeps = grid.spec.keep.keeps
+    keeps = [str(keep) for keep in grid.spec.keep.keeps]
     for planner, job in _planned((grid, *more)):
         names = job.dataset, job.model
         if names not in works:
@@ -121,11 +135,11 @@ def preview(grid: Grid, *more: Grid, apart: Container[str] = ()) -> Preview:
         for keep, (planned, record) in zip(keeps, planner.points(job), strict=True):
             point = planned.on_trial(apart)
             done = point.key in found.stages if point.trial else record in found.records
-            cells.append((label, str(keep), "finished" if done else "to do"))
-            found.add_finished(point, work.done)
+            cells.append((label, keep, "finished" if done else "to do"))
+            found.add_finished(point, work)
             if not done:
                 work.points += 1
-                found.add_needed(point, work.stages)
+                found.add_needed(point, work)
     head = schedule(grid) + (f"; {1 + len(more)} rates" if more else "")
     costs = {" x ".join(names): _cost(grid, work) for names, work in works.items()}
     return Preview(head, tuple(cells), costs, grid.spec.workers, bool(apart))
@@ -143,47 +157,50 @@ class _Found:
     def __init__(self, store: Store, retry_failed: bool) -> None:
         self.stages, self.records = store.finished_stages(), store.finished_records(failed=not retry_failed)
         self.networks = {key for key in self.stages if store.has(key)}
-        self.seen: set[str] = set()
 
-    def add_finished(self, stage: Stage, into: dict[str, Stage]) -> None:
+    def add_finished(self, stage: Stage, work: _Work) -> None:
         """Add a stage and those that it follows, where they are finished."""
         at: Stage | None = stage
-        while at is not None and at.key not in self.seen:
-            self.seen.add(at.key)
+        while at is not None and at.key not in work.done:
             if at.key in self.stages:
-                into[at.key] = at
+                work.done[at.key] = at
             at = at.parent
 
-    def add_needed(self, stage: Stage, into: dict[str, Stage]) -> None:
+    def add_needed(self, stage: Stage, work: _Work) -> None:
         """Add a stage and those before it, down to those whose networks are there."""
-        if stage.key not in self.networks and stage.key not in into:
-            into[stage.key] = stage
+        if stage.key not in self.networks and stage.key not in work.keys:
+            work.keys.add(stage.key)
+            work.efforts[Effort(stage.kind, stage.epochs, stage.keep, stage.trial)] += 1
             for other in stage.needs():
-                self.add_needed(other, into)
+                self.add_needed(other, work)
 
 
 def _cost(grid: Grid, work: _Work) -> Cost:
-    ready, stages = work.task, list(work.stages.values())
+    ready, efforts = work.task, work.efforts
     if ready.fault:
         return Cost(work.points, {}, 0, 0, 0, 0, ready.fault)
     pictures, dense = training_pictures(ready), ready.costs.dense
-    left = {s.key: 1.0 if grid.spec.keep.metric == "weights" else s.keep for s in stages}  # share of MACs and bytes
+    left = {one: 1.0 if grid.spec.keep.metric == "weights" else one.keep for one in efforts}  # share of MACs and bytes
     seconds = 0.0
-    if stages:
+    if efforts:
         store = Store(grid.spec.results, make=False)
         effort = partial(trained_pictures, ready=ready, pictures=pictures)
         pace = measure(grid, ready).corrected(work.done.values(), store, effort)
-        seconds = sum(effort(stage) * pace(stage.keep) for stage in stages) / grid.spec.workers
+        seconds = sum(count * effort(one) * pace(one.keep) for one, count in efforts.items()) / grid.spec.workers
     saved = {"none": (), "final": ("dense", "sparse", "point"), "all": ("dense", "sparse", "rung", "point")}
-    disk = sum(dense.bytes * left[s.key] for s in stages if s.kind in saved[grid.spec.save] and not s.trial)
-    records = 0 if any(stage.trial for stage in stages) else work.points
+    kept = {one: n for one, n in efforts.items() if one.kind in saved[grid.spec.save] and not one.trial}
+    records = 0 if any(one.trial for one in efforts) else work.points
+    kinds: Counter[str] = Counter()
+    for one, count in efforts.items():
+        kinds[one.kind] += count
     return Cost(
         points=work.points,
-        stages=Counter(stage.kind for stage in stages),
-        epochs=sum(stage.epochs for stage in stages),
-        macs=3 * dense.macs * pictures * sum(stage.epochs * left[stage.key] for stage in stages),
+        stages=kinds,
+        epochs=sum(count * one.epochs for one, count in efforts.items()),
+        macs=3 * dense.macs * pictures * sum(count * one.epochs * left[one] for one, count in efforts.items()),
         seconds=seconds,
-        disk=disk + records * _RECORD_BYTES_PER_PICTURE * len(ready.loaded.test),
+        disk=sum(count * dense.bytes * left[one] for one, count in kept.items())
+        + records * _RECORD_BYTES_PER_PICTURE * len(ready.loaded.test),
     )
 
 
@@ -192,7 +209,7 @@ def training_pictures(ready: Task) -> int:
     return round(len(ready.loaded.train) * ready.protocol.train_fraction * (1 - ready.protocol.validation_fraction))
 
 
-def trained_pictures(stage: Stage, ready: Task, pictures: int) -> float:
+def trained_pictures(stage: Stage | Effort, ready: Task, pictures: int) -> float:
     """Estimate a stage's work in trained pictures; scoring and testing count by their cost. A trial tests nothing."""
     test = len(ready.loaded.test)
     scored = 1.5 * ready.protocol.calibration if stage.kind in ("rung", "point") else 0.0

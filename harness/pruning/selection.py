@@ -210,7 +210,7 @@ def _steps_of(scores: Tensor, saving: int, width: int, units: int, rule: Rule) -
     ratio = -(targets + 0.5 * (before - targets)) / units
     if rule.ranking.name == "local" or not len(targets):
         return _Steps(np.full(len(targets), -math.inf), ratio, targets)
-    ranked = _comparable(scores, rule).sort().values
+    ranked = torch.from_numpy(np.sort(_comparable(scores, rule).numpy()))  # faster than torch's
     ranked = ranked / saving if rule.ranking.name in PER else ranked
     if rule.round_to == 1:
         return _Steps(ranked[: len(targets)].numpy(), ratio, targets)

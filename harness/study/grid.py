@@ -22,7 +22,7 @@ from prunebench.records.requested import describe_seeds
 from prunebench.seeding import RACE_SEEDS
 from prunebench.study.choices import resolve, with_swept_rate
 from prunebench.study.spec import Spec
-from prunebench.study.stages import Stage, StagePlan
+from prunebench.study.stages import Once, Stage, StagePlan
 from prunebench.study.store import Store, record_name
 from prunebench.study.structure import check_for_blocks, check_for_weights
 from prunebench.study.task import Task, make_task
@@ -183,7 +183,7 @@ class Planner:
 
     def __init__(self, spec: Spec) -> None:
         self.spec, self.device = spec, _device_of(spec)
-        self._cuts: dict[tuple[str, str], dict[int, tuple[Method, dict[str, object]]]] = {}
+        self._texts: dict[tuple[str, str], Once] = {}
         self.task, self._block, self._parsed = cache(partial(prepare_task, spec)), cache(self._plan), cache(self._parse)
 
     def method(self, job: Job) -> Method:
@@ -200,11 +200,12 @@ class Planner:
         for keep in self.spec.keep.fractions:
             point, cell = plan.point(method, keep), first.model_copy(update={"keep": keep})
             yield point, record_name(cell, record_key(point, cell))
+        plan.once.forget()  # the next job of this block is of another criterion
 
     def _plan(self, dataset: str, model: str, seed: int) -> StagePlan:
         task = self.task(dataset, model)
         facts = task.facts(seed, self.device, self.spec.threads)
-        return StagePlan(task.protocol, facts, self.spec.keep.metric, self._cuts.setdefault((dataset, model), {}))
+        return StagePlan(task.protocol, facts, self.spec.keep.metric, self._texts.setdefault((dataset, model), Once()))
 
     def _parse(self, criterion: str) -> Method:
         return parse_method(criterion, load_registry(self.spec.plugin))

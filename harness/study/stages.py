@@ -12,7 +12,7 @@ from prunebench.plugins.identity import identity
 from prunebench.records.names import RANDOM, Metric
 from prunebench.records.protocol import PROTOCOL_VERSION, Protocol
 from prunebench.records.store_files import TRIAL
-from prunebench.study.store import key_of
+from prunebench.study.store import encode, key_of
 
 CURVATURE_VERSION = 3  # increase this when the evidence `curvature` changes: only scores that use it get new keys
 JOINT_VERSION = 2  # increase this when the joint evidence of coupled groups changes
@@ -41,7 +41,7 @@ T = TypeVar("T")
 Kind = Literal["dense", "sparse", "rung", "point"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Stage:
     """One step from dense to pruned.
 
@@ -83,27 +83,38 @@ class Stage:
         return replace(self, key=TRIAL + self.key, parent=parent, beside=beside, trial=True)
 
 
+class Once:
+    """Makes a thing once for each method. Methods of one name may differ, and an id is of a living object alone."""
+
+    def __init__(self) -> None:
+        self._made: dict[Any, tuple[Method, Any]] = {}
+
+    def __call__(self, what: Any, method: Method, make: Callable[[], T]) -> T:
+        """Return what was made under this name for a method, or make it."""
+        place = what, id(method)
+        if place not in self._made:
+            self._made[place] = method, make()
+        found: T = self._made[place][1]
+        return found
+
+    def forget(self) -> None:
+        """Forget everything that was made."""
+        self._made.clear()
+
+
 @dataclass(frozen=True)
 class StagePlan:
     """Plans the trajectories of one block. What several points share is planned once.
 
-    block: JSON facts of task, data, seed and device type. metric: the budget metric of the keeps. cuts: facts that all
-    cuts of a method share, by the method's id; the blocks of a task may have one dictionary.
+    block: JSON facts of task, data, seed and device type. metric: the budget metric of the keeps. texts: encoded facts,
+    which the blocks of a task may share. once: the stages of methods.
     """
 
     protocol: Protocol
     block: dict[str, Any]
     metric: Metric
-    cuts: dict[int, tuple[Method, dict[str, Any]]] = field(default_factory=dict, repr=False, compare=False)
-    _known: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
-
-    def _once(self, what: Any, method: Method, make: Callable[[], T]) -> T:
-        """Make a thing once for each method. Methods of one name may differ, and an id is of a living object alone."""
-        place = what, id(method)
-        if place not in self._known:
-            self._known[place] = method, make()
-        found: T = self._known[place][1]
-        return found
+    texts: Once = field(default_factory=Once, repr=False, compare=False)
+    once: Once = field(default_factory=Once, repr=False, compare=False)
 
     def dense(self) -> Stage:
         """Plan the block's one dense training."""
@@ -124,12 +135,15 @@ class StagePlan:
 
     def sparse(self, method: Method) -> Stage:
         """Plan sparse training. All criteria without a regulariser share one plain training per block."""
-        dense = self.dense()
+        dense, epochs = self.dense(), self.protocol.sparse_epochs
+        key = key_of(dense.key, self.texts("sparse", method, lambda: encode(self._facts_of_sparse(method))))
+        return Stage("sparse", "sparse", key, epochs, parent=dense, regularised=method.before is not None)
+
+    def _facts_of_sparse(self, method: Method) -> dict[str, Any]:
         facts = {"sparse": identity(method.before), **self._options("sparse_epochs", "sparse_rate")}
         if method.before is not None and not self.protocol.coupled:  # a regulariser leaves coupled groups alone
             facts["coupled"] = False
-        key, epochs = key_of(dense.key, facts), self.protocol.sparse_epochs
-        return Stage("sparse", "sparse", key, epochs, parent=dense, regularised=method.before is not None)
+        return facts
 
     def point(self, method: Method, keep: float) -> Stage:
         """Plan the stages that lead to a requested keep."""
@@ -154,10 +168,10 @@ class StagePlan:
 
     @cached_property
     def _unregularised(self) -> Stage:
-        return self.sparse(Method("plain"))
+        return self.sparse(_PLAIN)
 
     def _trunk(self, method: Method, rungs: int) -> Stage:
-        return self._once(rungs, method, lambda: self._rung(method, rungs))
+        return self.once(rungs, method, lambda: self._rung(method, rungs))
 
     def _rung(self, method: Method, number: int) -> Stage:
         if not number:
@@ -168,19 +182,16 @@ class StagePlan:
 
     def _cut(self, kind: Kind, method: Method, parent: Stage, label: str, *, keep: float, epochs: int) -> Stage:
         copies = self._copied(kind, label, method, keep)
-        own = {} if copies is None else {"shuffled": copies.key}
-        facts = {"kind": kind, "epochs": epochs, "keep": keep, **own, **self._facts_of_cuts(method)}
-        beside = self._once("plain", method, lambda: self._plain(method)) if kind == "point" else None
+        own = {"kind": kind, "epochs": epochs, "keep": keep}
+        if copies is None:
+            facts = self.texts((kind, epochs, keep), method, lambda: encode(own | self._facts_of_cuts(method)))
+        else:
+            facts = encode(own | {"shuffled": copies.key} | self._facts_of_cuts(method))
+        beside = self.once("plain", method, lambda: self._plain(method)) if kind == "point" else None
         return Stage(kind, label, key_of(parent.key, facts), epochs, keep, parent, copies, beside)
 
     def _facts_of_cuts(self, method: Method) -> dict[str, Any]:
         """Return the facts that all cuts of a method share."""
-        place = id(method)
-        if place not in self.cuts:
-            self.cuts[place] = method, self._shared_facts(method)
-        return self.cuts[place][1]
-
-    def _shared_facts(self, method: Method) -> dict[str, Any]:
         facts = self._options("finetune_rate")
         if method.kind == "criterion":
             facts |= {**score_facts(method.score), "metric": self.metric, **self._options(*_SELECTION)}
@@ -209,6 +220,7 @@ class StagePlan:
         return self.protocol.facts(*names)
 
 
+_PLAIN = Method("plain")
 _START = ("normalise", "frozen_epochs", "frozen_rate")
 _DENSE = ("epochs", "batch", "rate", "weight_decay", "train_fraction", "validation_fraction", "mixed_precision", "tf32")
 _TRAINING = ("optimiser", "constant_rate")  # of every stage

@@ -37,13 +37,23 @@ _WRITTEN = ("records", "fidelity", "choices", "timing", "data")  # folders of JS
 _NO_FSYNC = (errno.EINVAL, errno.ENOTSUP)  # of systems that cannot flush a folder
 
 
-def key_of(parent: str, facts: Mapping[str, Any]) -> str:
-    """Hash a stage's parent and facts (JSON values) into 24 hex digits.
+def encode(facts: Mapping[str, Any]) -> str:
+    """Write facts (JSON values) as keys hash them.
 
-    >>> key_of("", {"a": 1, "b": 2}) == key_of("", {"b": 2, "a": 1})
+    >>> encode({"b": 2, "a": None})
+    '{"a":null,"b":2}'
+    """
+    return _ENCODER.encode(facts)
+
+
+def key_of(parent: str, facts: Mapping[str, Any] | str) -> str:
+    """Hash a stage's parent and facts (JSON values, or encoded) into 24 hex digits.
+
+    >>> key_of("", {"a": 1, "b": 2}) == key_of("", {"b": 2, "a": 1}) == key_of("", encode({"a": 1, "b": 2}))
     True
     """
-    return hashlib.sha256(_ENCODER.encode([parent, facts]).encode()).hexdigest()[:24]
+    text = facts if isinstance(facts, str) else encode(facts)
+    return hashlib.sha256(f"[{_ENCODER.encode(parent)},{text}]".encode()).hexdigest()[:24]
 
 
 class Store:

@@ -8,8 +8,18 @@ import torch
 from prunebench.errors import UserError
 from prunebench.plugins.identity import forget_unreadable
 from prunebench.plugins.registry import Registry
-from prunebench.study.grid import Grid, find_device, make_grid, method_of, prepare_task, warn_of_race_seeds
+from prunebench.study.grid import (
+    Grid,
+    Planner,
+    find_device,
+    make_grid,
+    make_trajectory,
+    method_of,
+    prepare_task,
+    warn_of_race_seeds,
+)
 from prunebench.study.spec import Spec, make_spec
+from prunebench.study.store import Store
 from prunebench.study.task import make_task
 
 Make = Callable[..., Any]
@@ -48,6 +58,20 @@ def test_one_criterion_written_in_two_ways_is_one_job(tiny: Make) -> None:
 def test_a_jobs_name_finds_its_criterion_again(tiny: Make, name: str) -> None:
     found = grid(tiny, criteria=[name])
     assert method_of(found.spec, found.jobs[0]).name == found.jobs[0].criterion == name
+
+
+def test_what_a_planner_shares_between_jobs_changes_no_key(tiny: Make, tmp_path: Path) -> None:
+    names = ["magnitude", "reg_obd", "obd+hsqgl12", "shuffle:l1", "scratch:hsqgl12+obd", "dense_continued"]
+    found = grid(tiny, criteria=names, models="lenet5 vgg11:width=0.125", seeds="0-1", keep="0.7,0.5", rate=0.01)
+    planner, store = Planner(found.spec), Store(tmp_path)
+    records = set()
+    for job in found.jobs:
+        alone = make_trajectory(found.spec, store, job)  # plans for itself
+        for keep, (point, record) in zip((0.7, 0.5), planner.points(job), strict=True):
+            assert point == alone.plan.point(alone.method, keep)
+            assert record == store.record_path(alone.blank(keep)).relative_to(tmp_path).as_posix()
+            records.add(record)
+    assert len(records) == 2 * len(found.jobs)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import json
 import os
 import subprocess
@@ -15,7 +16,7 @@ from safetensors.torch import save_file
 
 from prunebench.errors import UserError
 from prunebench.records.record import Cell, Record
-from prunebench.study.store import Store, guard, key_of
+from prunebench.study.store import Store, encode, guard, key_of
 
 
 def record(**changes: object) -> Record:
@@ -30,6 +31,12 @@ def test_keys_depend_on_parent_and_facts_and_not_on_their_order() -> None:
     keys = [key_of("p", {"a": 1}), key_of("q", {"a": 1}), key_of("p", {"a": 2}), key_of("p", {"a": "1"})]
     assert len(set(keys)) == 4
     assert len(keys[0]) == 24
+
+
+def test_a_key_is_a_hash_of_json() -> None:
+    parent, facts = 'pär"ent', {"b": [None, 0.1], "a": "é"}
+    text = json.dumps([parent, {"a": "é", "b": [None, 0.1]}], separators=(",", ":"))
+    assert key_of(parent, facts) == key_of(parent, encode(facts)) == hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 def test_a_folder_of_this_schema_can_be_opened_again(tmp_path: Path) -> None:
