@@ -8,6 +8,7 @@ from tabulate import tabulate
 
 PROMPT = ">>> "  # begins a command that is Python, not a line for a shell
 
+
 @dataclass(frozen=True)
 class Text:
     """A paragraph."""
