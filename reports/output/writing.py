@@ -58,7 +58,7 @@ def write_report(
         require_pyarrow()
     entries = compare_across_tasks(results)
     tables = make_tables(results, entries, margin)
-    answers = find_answers(tables["summary"], tables["differences"])
+    answers = find_answers(tables["summary"], tables["differences"], results.demonstration)
     drawings = all_drawings(tables, entries, answers, margin, main_setting(results), results.demonstration)
     english = find_language(ENGLISH)
     figures = {one.name: _panels(one, english) for one in drawings}
