@@ -32,6 +32,12 @@ def repeating(results: Results, margin: float = MARGIN, lang: str = ENGLISH) -> 
     return (*steps.items(), (say("this report"), (report,)))
 
 
+def making(results: Results) -> tuple[Step, ...]:
+    """Give the commands of a source as those that make its report, too: nothing else writes what stands in front."""
+    commands = tuple(commands_of(results.command))
+    return ((say("this report"), commands),) if commands else ()
+
+
 def _language(lang: str) -> list[str]:
     return [] if lang == ENGLISH else ["--lang", lang]
 

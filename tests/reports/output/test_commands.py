@@ -3,7 +3,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from prunebench.reports.combining import read_all
+from prunebench.reports.document import Section, Text
 from prunebench.reports.output.commands import repeating
+from prunebench.reports.output.writing import write_report
 from prunebench.reports.results import gather_results
 
 
@@ -66,6 +68,18 @@ def test_each_source_has_its_own_commands(make: SimpleNamespace, tmp_path: Path)
     ]
     assert [commands[0] for _, commands in steps[:2]] == ["prunebench run"] * 2
     assert steps[-1][1] == (f"prunebench report {first} {second}",)
+
+
+def test_a_report_with_sections_in_front_is_made_by_the_command_of_its_results(
+    make: SimpleNamespace, tmp_path: Path
+) -> None:
+    records = make.grid(("magnitude", "taylor"), range(2))
+    run = "prunebench choose lenet5 mnist"
+    results = gather_results("a", records, [make.latency(record) for record in records], command=run)
+    page = write_report(results, tmp_path, front=(Section("The choice", (Text("Choose."),)),))[0].parent / "report.md"
+    assert f"```sh\n# this report\n{run}\n```" in page.read_text()
+    write_report(replace(results, command=None), tmp_path, front=(Section("The choice", (Text("Choose."),)),))
+    assert "```sh" not in page.read_text()
 
 
 def test_a_folder_that_will_be_gone_stands_in_no_command(make: SimpleNamespace) -> None:
