@@ -6,6 +6,8 @@ from itertools import pairwise
 
 from tabulate import tabulate
 
+PROMPT = ">>> "  # begins a command that is Python, not a line for a shell
+
 
 @dataclass(frozen=True)
 class Text:
@@ -152,13 +154,15 @@ class Document:
 
     @property
     def script(self) -> str:
-        """Write all commands as one text for a shell, each after a comment that says what it gives.
+        """Write all commands as one text for a shell, each after a comment that says what it gives; so is Python.
 
-        >>> print(Document("", (), (), (), commands=(("results", ("prunebench run",)),)).script)
+        >>> print(Document("", (), (), (), commands=(("results", ("prunebench run", ">>> results.time()")),)).script)
         # results
         prunebench run
+        # >>> results.time()
         """
-        return "\n".join(line for name, commands in self.commands for line in (f"# {name}", *commands))
+        lines = [line for name, commands in self.commands for line in (f"# {name}", *commands)]
+        return "\n".join(f"# {line}" if line.startswith(PROMPT) else line for line in lines)
 
 
 def _unbroken(cell: str) -> str:

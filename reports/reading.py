@@ -47,10 +47,18 @@ def _read_folder(folder: Path) -> Results:
         command=run.command,
         fidelity=[read_fidelity(path) for path in scored],
     )
-    newest = max(time for time, _ in (*timed, *timed_scores))
-    day = datetime.fromtimestamp(newest / 1e9, UTC).date().isoformat()
-    results = replace(results, asked=run.asked, tunings=read_tunings(folder), date=day, data=read_data(folder))
-    return replace(results, lines=run.criteria)
+    results = replace(results, asked=run.asked, tunings=read_tunings(folder), data=read_data(folder))
+    return replace(results, lines=run.criteria, date=_day_of((*timed, *timed_scores)))
+
+
+def newest_day(folder: Path) -> str | None:
+    """Give the day of the newest record in a results folder, as 2026-01-31; None where there is none."""
+    return _day_of(_oldest_first(folder / "records"))
+
+
+def _day_of(timed: Iterable[tuple[int, str]]) -> str | None:
+    newest = max((time for time, _ in timed), default=None)
+    return None if newest is None else datetime.fromtimestamp(newest / 1e9, UTC).date().isoformat()
 
 
 def read_latencies(folder: Path) -> list[Latency]:

@@ -16,7 +16,6 @@ VERDICTS = {
     WORSE: say("worse"),
     OPEN: say("undecided"),
     TOO_FEW: say("too few seeds"),
-    TIED: say("undecided: too many ties"),
     OTHER_BUDGET: say("different budgets"),
     NO_PAIRS: say("no shared seed"),
 }
@@ -52,9 +51,14 @@ def difference_cell(row: dict[Any, Any]) -> str:
 def verdict_cell(row: dict[Any, Any]) -> str:
     """Write a verdict, and whether it holds for these test pictures only.
 
+    >>> verdict_cell({"verdict": "too few seeds differ", "n": 6, "ties": 1})
+    'undecided: 5 of 6 seeds differ, too few'
     >>> verdict_cell({"verdict": "better", "on_these_pictures": True}), verdict_cell({"verdict": "too few seeds"})
     ('better, on these test pictures', 'too few seeds')
     """
+    if row["verdict"] == TIED:  # a seed without a difference counts for nothing
+        n, ties = int(row["n"]), int(row["ties"])
+        return say("undecided: {differ} of {seeds} seeds differ, too few", differ=n - ties, seeds=n)
     verdict = VERDICTS[row["verdict"]]
     here = row.get("on_these_pictures") is True
     return say("{verdict}, on these test pictures", verdict=verdict) if here else verdict

@@ -35,10 +35,14 @@ class _Held:
 
 @dataclass(eq=False)
 class Own:
-    """The objects of one call. known: what names stand for; plugins: what was made of the objects."""
+    """The objects of one call. known: what names stand for; plugins: what was made of the objects.
+
+    objects: name and argument of each, such as `Sequential (models)`.
+    """
 
     known: Registry
     plugins: list[Any] = field(default_factory=list)
+    objects: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         forget_unreadable()  # before a network is taken, which is hashed at once
@@ -87,6 +91,7 @@ class Own:
         if isinstance(plugin, str):
             return plugin
         self.plugins.append(plugin)
+        self.objects.append(f"{plugin.name} ({argument})")
         return str(plugin.name)
 
     def _criterion(self, given: Any, name: str, argument: str) -> AnyCriterion | str:

@@ -22,7 +22,7 @@ from prunebench.plugins.registry import load_registry
 from prunebench.records.latency import Latency
 from prunebench.records.record import Record
 from prunebench.records.tuning import read_tunings
-from prunebench.reports.reading import read_latencies, read_results
+from prunebench.reports.reading import newest_day, read_latencies, read_results
 from prunebench.reports.results import Results as Found, gather_results, group_latencies
 from prunebench.reports.selecting import as_named
 from prunebench.study.grid import Grid, find_device
@@ -265,7 +265,8 @@ def gather_run(
     told = about(spec, command)
     found = gather_results(str(spec.results), records, latencies, preset=spec.preset or None, command=told["command"])
     found = replace(found, lines=told["criteria"], kept=not is_temporary(spec.results))
-    return replace(found, asked=(requested(grid),), tunings=read_tunings(spec.results))
+    asked, day = (requested(grid),), newest_day(spec.results)
+    return replace(found, asked=asked, tunings=read_tunings(spec.results), date=day)
 
 
 def _keep(given: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Compute a grid, of names and of objects."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -9,7 +9,7 @@ from prunebench.calls.arguments import check_flags, check_folder, check_options,
 from prunebench.calls.keeps import read_budget
 from prunebench.calls.own import Own
 from prunebench.calls.results import Results
-from prunebench.calls.session import offering, settings_kept, temporary_folder, told
+from prunebench.calls.session import is_temporary, offering, settings_kept, temporary_folder, told
 from prunebench.errors import UserError, unknown
 from prunebench.plugins.registry import load_registry
 from prunebench.preview.dry_run import Preview, preview
@@ -89,7 +89,7 @@ def run(
             spec = make_spec(given | {"plugin": (*plugins, *tokens)}, config, default_preset="quick")
             own.check_workers(spec)
             warn_of_race_seeds(spec)
-            return preview(make_grid(spec)) if dry_run else compute(spec, _command(spec, given))
+            return preview(make_grid(spec)) if dry_run else compute(spec, _command(spec, given, own.objects))
 
 
 def compute(spec: Spec, command: str = "", apart: bool = False, careful: bool = False) -> Results:
@@ -132,12 +132,15 @@ def _checked(options: dict[str, Any], keeps: Any) -> dict[str, Any]:
     return options if keeps is None else options | {"keep": read_budget(keeps, "keeps")}
 
 
-def _command(spec: Spec, given: dict[str, Any]) -> str:
-    """Write the call for the report, with names in place of objects."""
-    named = {name: getattr(spec, name) for name, value in given.items() if value is not None and name != "results"}
+def _command(spec: Spec, given: dict[str, Any], objects: Sequence[str]) -> str:
+    """Write the call for the report, with names in place of objects, which a comment lists."""
+    named = {name: getattr(spec, name) for name, value in given.items() if value is not None}
+    if is_temporary(spec.results):
+        del named["results"]
     shown = {name: value if isinstance(value, bool | int | float) else str(value) for name, value in named.items()}
     shown |= {name: " ".join(named[name]) for name in ("criteria", "models", "datasets", "plugin") if name in named}
-    return f"prunebench.run({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+    call = f"prunebench.run({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+    return f"{call}  # your own objects: {', '.join(objects)}" if objects else call
 
 
 def _chance(task: Task) -> tuple[tuple[str, str], float]:

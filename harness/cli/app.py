@@ -212,7 +212,7 @@ def report(
         refuse_results_folder(source, output)
     with uncollected():  # over both: the records are gone before it runs again
         paths = write_report(read_all(sources), output, fraction(margin, "--margin"), parquet, lang=lang)
-    typer.echo("\n".join(map(str, paths)))
+    typer.echo(f"{len(paths)} files in {output}\nPage: {output / 'index.html'}")
 
 
 def _written(document: "Document", in_markdown: bool) -> str:

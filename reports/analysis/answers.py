@@ -12,6 +12,8 @@ from prunebench.reports.ordering import BASELINE
 from prunebench.reports.points import PANEL_COLUMNS
 
 Row = Mapping[Any, Any]
+DECIDED = (BETTER, WORSE)
+SHOWN = 4  # digits of an accuracy, a fraction, that a reader sees
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,9 @@ class Answer:
     keep: the one with the most criteria that are better or worse than the baseline; among equals, the smallest.
     better, worse, undecided, too_few, not_compared: rows of the table `differences` against the baseline there, the
     largest difference first. named: the criterion whose speed and causes are told: the best of those that are better,
-    else the first of the tables, which the baseline is where it was run. others: the answers at the other keeps.
+    else the first of the tables, which the baseline is where it was run. highest: the criterion with the highest mean
+    accuracy of those that are neither better nor worse, and this mean, where it lies above that of `named`. others:
+    the answers at the other keeps.
     """
 
     task: str
@@ -34,6 +38,7 @@ class Answer:
     too_few: tuple[Row, ...]
     not_compared: tuple[Row, ...]
     named: str
+    highest: tuple[str, float] | None = None
     others: tuple["Answer", ...] = ()
 
     @property
@@ -52,13 +57,17 @@ class Answer:
         return tuple(sorted((self, *self.others), key=lambda one: -one.keep))
 
 
-def find_answers(summary: pd.DataFrame, differences: pd.DataFrame) -> list[Answer]:
-    """Give one answer for each task, ranking and metric. summary, differences: the tables of these names."""
+def find_answers(summary: pd.DataFrame, differences: pd.DataFrame, demonstration: bool = False) -> list[Answer]:
+    """Give one answer for each task, ranking and metric. A demonstration finds nothing better or worse.
+
+    summary, differences: the tables of these names.
+    """
     if not len(summary):
         return []
     answers = []
     for values, part in summary.groupby(PANEL_COLUMNS, sort=False):
         rows = _against_baseline(differences, values)
+        rows = [{**row, "verdict": TOO_FEW} if demonstration and row["verdict"] in DECIDED else row for row in rows]
         found = [_answer(values, float(str(keep)), rows, of_keep) for keep, of_keep in part.groupby("keep", sort=False)]
         first = max(found, key=lambda one: (len(one.better) + len(one.worse), -one.keep))
         answers.append(replace(first, others=tuple(one for one in found if one is not first)))
@@ -72,7 +81,8 @@ def _answer(panel: Sequence[Any], keep: float, rows: list[Row], summary: pd.Data
         return tuple(row for row in here if row["verdict"] in verdicts)
 
     task, ranking, metric = map(str, panel)
-    better = chosen(BETTER)
+    better, undecided, too_few = chosen(BETTER), chosen(OPEN, TIED), chosen(TOO_FEW)
+    named = str(better[0]["criterion"] if better else summary["criterion"].iloc[0])
     return Answer(
         task,
         ranking,
@@ -80,11 +90,23 @@ def _answer(panel: Sequence[Any], keep: float, rows: list[Row], summary: pd.Data
         keep,
         better=better,
         worse=chosen(WORSE),
-        undecided=chosen(OPEN, TIED),
-        too_few=chosen(TOO_FEW),
+        undecided=undecided,
+        too_few=too_few,
         not_compared=chosen(OTHER_BUDGET, NO_PAIRS),
-        named=str(better[0]["criterion"] if better else summary["criterion"].iloc[0]),
+        named=named,
+        highest=_highest(named, (*undecided, *too_few), summary),
     )
+
+
+def _highest(named: str, rivals: Sequence[Row], summary: pd.DataFrame) -> tuple[str, float] | None:
+    """Find the rival with the highest mean accuracy, and this mean; None where it is not above that of `named`."""
+    if "accuracy_finetuned" not in summary:
+        return None
+    means = {
+        str(name): float(mean) for name, mean in zip(summary["criterion"], summary["accuracy_finetuned"], strict=True)
+    }
+    highest = max((str(row["criterion"]) for row in rivals), key=means.__getitem__, default=named)
+    return (highest, means[highest]) if round(means[highest] - means[named], SHOWN) > 0 else None
 
 
 def _against_baseline(differences: pd.DataFrame, panel: Sequence[Any]) -> list[Row]:

@@ -15,7 +15,7 @@ ALPHA = 0.05
 
 BETTER, WORSE, OPEN = "better", "worse", "undecided"
 TOO_FEW = "too few seeds"  # no outcome of so many seeds could have decided the test
-TIED = "too many ties"  # there are seeds enough, but too few of them differ
+TIED = "too few seeds differ"  # there are seeds enough; those without a difference count for nothing
 OTHER_BUDGET = "different budgets"
 NO_PAIRS = "no shared seed"
 

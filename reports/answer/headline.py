@@ -63,6 +63,7 @@ def _sentences(
 ) -> Iterator[str]:
     yield from _verdict(answer, results)
     yield from _failed(answer, results)
+    yield from _highest(answer, tables["summary"])
     yield from _trained_as_long(answer, tables["summary"])
     if not results.demonstration:
         yield from _largest_cut(answer, tables["smallest_keeps"])
@@ -127,6 +128,20 @@ def _others(answer: Answer) -> Iterator[Message]:
         yield say("Not compared, as the networks do not cost the same: {names}.", names=_names(rows))
     if rows := [row for row in answer.not_compared if row["verdict"] == NO_PAIRS]:
         yield say("No shared seed: {names}.", names=_names(rows))
+
+
+def _highest(answer: Answer, summary: pd.DataFrame) -> Iterator[Message]:
+    """Give the mean of a criterion that reached more than the named one, of which nothing is proven."""
+    named = _point(answer, summary, answer.named)
+    if answer.highest is None or named is None:
+        return
+    yield say(
+        "Highest mean accuracy: `{criterion}` {accuracy}, `{named}` {own}; this proves nothing.",
+        criterion=answer.highest[0],
+        accuracy=percent(answer.highest[1]),
+        named=answer.named,
+        own=percent(named["accuracy_finetuned"]),
+    )
 
 
 def _needed(rows: Sequence[Row]) -> int:

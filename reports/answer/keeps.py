@@ -85,7 +85,7 @@ def _columns(answers: Sequence[Answer]) -> dict[str, Callable[[Line], str]]:
     return ranking | {
         KEPT: lambda line: _kept(line.answer),
         CRITERION: lambda line: line.answer.named if line.named else NONE,
-        VERDICT: _verdict,
+        VERDICT: _verdict_and_highest,
         say("accuracy"): lambda line: _accuracy(line.named),
         say("dense"): lambda line: NONE if line.named is None else percent(line.named["accuracy_dense"]),
         TRAINED: lambda line: _accuracy(line.continued),
@@ -105,6 +105,14 @@ def _used(name: str, lines: Sequence[Line]) -> bool:
 
 def _kept(answer: Answer) -> Message:
     return say("{share} of the {metric}", share=share(answer.keep), metric=METRIC_WORDS[answer.metric])
+
+
+def _verdict_and_highest(line: Line) -> str:
+    """Write the verdict, and the criterion with the highest mean where nothing is proven of it."""
+    found, highest = _verdict(line), line.answer.highest
+    if highest is None:
+        return found
+    return say("{found}; highest mean: {criterion} {mean}", found=found, criterion=highest[0], mean=percent(highest[1]))
 
 
 def _verdict(line: Line) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from prunebench.reports.figures.drawing import FAINT, INK, Drawing, Spec, describe
 from prunebench.reports.figures.labels import spread_labels
 from prunebench.reports.figures.marks import (
+    BANDS,
     CONTENT,
     WORDS,
     Row,
@@ -37,24 +38,19 @@ from prunebench.reports.figures.scales import (
     thinned,
 )
 from prunebench.reports.formatting import accuracy_with_half, milliseconds, percent
-from prunebench.reports.language.message import SEMICOLON, joined, say
+from prunebench.reports.language.message import SEMICOLON, SPACE, joined, say
 from prunebench.reports.ordering import DENSE, DENSE_CONTINUED, METRIC_WORDS, cost_metric, table_order
 
 Cost = Literal["macs", "params", "ms"]
 NAMES = {"macs": "accuracy", "params": "accuracy_params", "ms": "accuracy_ms"}
+AXIS_NOTE = say("The accuracy axis is logarithmic in the error.")
 TITLES = {
-    "macs": say(
-        "Accuracy after fine-tuning against MACs kept (single weights: weights kept); higher is better. Bands are 95 % "
-        "t intervals over seeds; controls are dashed. The accuracy axis is logarithmic in the error."
-    ),
-    "params": say(
-        "Accuracy after fine-tuning against parameters kept; higher is better. Bands are 95 % t intervals over seeds; "
-        "controls are dashed. The accuracy axis is logarithmic in the error."
-    ),
-    "ms": say(
-        "Accuracy after fine-tuning against measured milliseconds per batch; higher is better. Bands are 95 % t "
-        "intervals over seeds; controls are dashed. The accuracy axis is logarithmic in the error."
-    ),
+    cost: joined((title, BANDS, AXIS_NOTE), SPACE)
+    for cost, title in {
+        "macs": say("Accuracy after fine-tuning against MACs kept (single weights: weights kept); higher is better."),
+        "params": say("Accuracy after fine-tuning against parameters kept; higher is better."),
+        "ms": say("Accuracy after fine-tuning against measured milliseconds per batch; higher is better."),
+    }.items()
 }
 CRITERION = {"field": "criterion", "type": "nominal"}
 BAND = "band"  # the page shows the bands of one criterion at a time and knows them by this word

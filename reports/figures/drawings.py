@@ -24,15 +24,16 @@ def all_drawings(
     answers: Sequence[Answer],
     margin: float,
     setting: Sequence[object] | None,
+    demonstration: bool = False,
 ) -> list[Drawing]:
     """Make every figure that has something to show.
 
     tables: as `make_tables`; entries: as `compare_across_tasks`; answers: as `find_answers`; margin: a fraction;
-    setting: of the timings, as `main_setting`.
+    setting: of the timings, as `main_setting`. A demonstration shows no verdicts.
     """
     summary = tables["summary"]
     drawn = (
-        forest_drawing(tables["differences"], margin),
+        forest_drawing(tables["differences"], margin, demonstration),
         accuracy_drawing(summary),
         accuracy_drawing(summary, "params"),
         accuracy_drawing(summary, "ms"),

@@ -12,6 +12,7 @@ from prunebench.reports.figures.marks import (
     CONTENT,
     TOP,
     Panel,
+    arrowheads,
     field,
     finished,
     in_table_order,
@@ -29,18 +30,21 @@ from prunebench.reports.figures.marks import (
     x_axis,
 )
 from prunebench.reports.formatting import is_missing, seed_counts, signed_interval, signed_points
-from prunebench.reports.language.message import marked, say
+from prunebench.reports.language.message import SPACE, joined, marked, say
 from prunebench.reports.ordering import BASELINE, is_control, table_order
 from prunebench.reports.row_text import keep_of_metric, row_interval, tie_note, verdict_cell
 
 TITLE = say(
     "Difference of accuracy to {baseline} over the same seeds, in points, with 95 % intervals; the grey band is the "
-    "margin. A mark is filled where the verdict is better or worse, and hollow elsewhere; controls have no verdict.",
+    "margin. An interval with an arrowhead goes on beyond the axis.",
     baseline=BASELINE,
 )
+FILLED = say("A mark is filled where the verdict is better or worse, and hollow elsewhere; controls have no verdict.")
+HOLLOW = say("All marks are hollow: a demonstration gives no verdict.")
 WORSE_SIDE = say("worse than {baseline} ←", baseline=BASELINE)
 SIGNED = "datum.value === 0 ? '0' : format(datum.value, '+.2~f')"
 BLOCK_GAP, HEAD, MANY = 8, 18, 24
+EDGE, DIGIT = 9, 6.2  # px from the edge to the number of a mark beyond it, and of a digit
 
 
 @dataclass(frozen=True)
@@ -60,10 +64,11 @@ class Line:
         return is_control(self.name)
 
 
-def forest_drawing(differences: pd.DataFrame, margin: float) -> Drawing | None:
+def forest_drawing(differences: pd.DataFrame, margin: float, demonstration: bool = False) -> Drawing | None:
     """Draw the differences to the baseline: a panel per task, ranking and metric, a block of rows per keep.
 
-    differences: the table of this name; margin: a fraction. None where nothing was compared with the baseline.
+    differences: the table of this name; margin: a fraction. A demonstration shows no verdict. None where nothing was
+    compared with the baseline.
     """
     if "difference" not in differences:
         return None
@@ -74,13 +79,13 @@ def forest_drawing(differences: pd.DataFrame, margin: float) -> Drawing | None:
     for panel, part in split_panels(pd.concat([primary, controls])).items():
         part.sort(key=lambda row: (-row["keep"], table_order(_name(row))))
         for row in part:
-            blocks.setdefault(panel, {}).setdefault(_heading(row, part), []).append(_line(row))
+            blocks.setdefault(panel, {}).setdefault(_heading(row, part), []).append(_line(row, demonstration))
     if not blocks:
         return None
     titles = panel_titles(blocks)
     charts = tuple((panel[0], _panel_chart(found, 100 * margin, titles[panel])) for panel, found in blocks.items())
     names = in_table_order(line.name for found in blocks.values() for lines in found.values() for line in lines)
-    return Drawing("forest", TITLE, charts, names)
+    return Drawing("forest", joined((TITLE, HOLLOW if demonstration else FILLED), SPACE), charts, names)
 
 
 def _name(row: dict[Any, Any]) -> str:
@@ -92,13 +97,16 @@ def _heading(row: dict[Any, Any], part: Sequence[dict[Any, Any]]) -> str:
     return say("keep {keep}, {seeds}", keep=keep_of_metric(row), seeds=seed_counts(seeds))
 
 
-def _line(row: dict[Any, Any]) -> Line:
+def _line(row: dict[Any, Any], demonstration: bool) -> Line:
     """Read a row. Rows of the baseline against a control are turned round."""
     name, row = _name(row), dict(row)
     if row["criterion"] == BASELINE:
         row |= {"difference": -row["difference"]}
         row |= {} if is_missing(row["low"]) else {"low": -row["high"], "high": -row["low"]}
-    verdict = say("control, not tested") if row["criterion"] == BASELINE else verdict_cell(row)
+    if row["criterion"] == BASELINE:
+        verdict: str = say("control, not tested")
+    else:
+        verdict = say("no verdict: a demonstration") if demonstration else verdict_cell(row)
     points = say("{difference} points", difference=signed_interval(row_interval(row)))
     words = say(
         "{name}, keep {keep}: {points}, {verdict}",
@@ -109,7 +117,7 @@ def _line(row: dict[Any, Any]) -> Line:
     )
     mean = 100 * row["difference"]
     low, high = (mean if is_missing(row[end]) else 100 * row[end] for end in ("low", "high"))
-    decided = row.get("verdict") in (BETTER, WORSE) and not is_control(name)
+    decided = row.get("verdict") in (BETTER, WORSE) and not (is_control(name) or demonstration)
     return Line(name, mean, low, high, decided, describe(name, words))
 
 
@@ -146,7 +154,8 @@ def _panel_chart(blocks: dict[str, list[Line]], margin: float, title: Spec | Non
             placed.append((line, height + pitch / 2))
             height += pitch
         height += BLOCK_GAP
-    rows = list(_rows(placed, domain))
+    rows = list(_rows(placed, domain, width))
+    axis = x_axis(domain, say("points of accuracy"), tickCount=5, labelExpr=SIGNED)
     at_edge = [_edge(row, width) for row in rows if row["beyond"]]
     band = [{"low": -margin, "high": margin, "py": 0, "py2": height}]
     direction = [
@@ -157,7 +166,8 @@ def _panel_chart(blocks: dict[str, list[Line]], margin: float, title: Spec | Non
         layer("rect", band, {"x": field("low"), "x2": {"field": "high"}, "y": TOP, "y2": {"field": "py2"}}, color=GRID),
         upright(0, height, color=INK),
         spans([row for row in rows if row["low"] < row["high"]]),
-        symbols(rows, x_axis(domain, say("points of accuracy"), tickCount=5, labelExpr=SIGNED)),
+        symbols(rows, axis),
+        *arrowheads(rows, domain, "x", axis),
         row_names((line.name, y) for line, y in placed),
         texts(heads, color=FAINT, fontStyle="italic"),
         *direction,
@@ -167,20 +177,25 @@ def _panel_chart(blocks: dict[str, list[Line]], margin: float, title: Spec | Non
     return finished(layers, (width, height), title)
 
 
-def _rows(placed: Sequence[tuple[Line, float]], domain: tuple[float, float]) -> Iterator[dict[str, Any]]:
+def _rows(placed: Sequence[tuple[Line, float]], domain: tuple[float, float], width: float) -> Iterator[dict[str, Any]]:
+    """Give a mark per line. A mean beyond the axis is an arrow at the edge; its interval begins behind its number."""
     for line, y in placed:
         beyond = -1 if line.mean < domain[0] else int(line.mean > domain[1])
-        style = look(line.name, line.decided)
+        style, low, high = look(line.name, line.decided), line.low, line.high
         if beyond:
             style["shape"] = "triangle-left" if beyond < 0 else "triangle-right"
-        clipped = {"x": min(max(line.mean, domain[0]), domain[1]), "low": max(line.low, domain[0])}
-        clipped |= {"high": min(line.high, domain[1])}
-        yield style | clipped | {"py": y, "words": line.words, "beyond": beyond, "mean": line.mean}
+            taken = (EDGE + DIGIT * len(_number(line.mean)) + 4) * (domain[1] - domain[0]) / width
+            low, high = (max(low, domain[0] + taken), high) if beyond < 0 else (low, min(high, domain[1] - taken))
+        place = {"x": min(max(line.mean, domain[0]), domain[1]), "low": low, "high": high, "py": y}
+        yield style | place | {"words": line.words, "beyond": beyond, "mean": line.mean}
 
 
 def _edge(row: dict[str, Any], width: float) -> dict[str, Any]:
     """Write the number of a mark beyond the axis beside its arrow."""
-    text = signed_points(row["mean"] / 100)
-    if row["beyond"] < 0:
-        return {"px": 9, "py": row["py"], "text": text, "align": "left"}
-    return {"px": width - 9, "py": row["py"], "text": text, "align": "right"}
+    place = (EDGE, "left") if row["beyond"] < 0 else (width - EDGE, "right")
+    own = {"text": _number(row["mean"]), "words": row["words"]}
+    return {"px": place[0], "py": row["py"], "align": place[1]} | own
+
+
+def _number(mean: float) -> str:
+    return signed_points(mean / 100)

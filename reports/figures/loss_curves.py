@@ -10,6 +10,7 @@ from prunebench.reports.figures.drawing import FAINT, Drawing, Spec, describe
 from prunebench.reports.figures.inline import BAND
 from prunebench.reports.figures.labels import spread_labels
 from prunebench.reports.figures.marks import (
+    BANDS,
     CONTENT,
     WORDS,
     Row,
@@ -28,14 +29,13 @@ from prunebench.reports.figures.marks import (
 )
 from prunebench.reports.figures.palette import style_of
 from prunebench.reports.figures.scales import round_ticks, thinned
-from prunebench.reports.language.message import say
+from prunebench.reports.language.message import SPACE, joined, say
 from prunebench.reports.points import PANEL_COLUMNS
 
 NAME = "loss_curves"
-TITLE = say(
-    "Training loss in nats by epoch, mean over seeds, on a logarithmic axis. Bands are 95 % t intervals; controls are "
-    "dashed. D: dense training; S: sparse training; R: rungs of the ladder; F: fine-tuning."
-)
+LOSS = say("Training loss in nats by epoch, mean over seeds, on a logarithmic axis.")
+STAGES = say("D: dense training; S: sparse training; R: rungs of the ladder; F: fine-tuning.")
+TITLE = joined((LOSS, BANDS, STAGES), SPACE)
 DRAWN = 8  # criteria in a panel
 POINTS = 150  # of a line
 LETTERS = {"classifier": "D", "dense": "D", "sparse": "S", "rung": "R", "finetune": "F"}

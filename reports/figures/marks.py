@@ -13,6 +13,10 @@ from prunebench.reports.points import PANEL_COLUMNS
 
 CONTENT = 344  # px from the left edge of labels to the right edge: a phone shows 360, less the padding of 8
 NAME_LIMIT = 132  # px; longer names end in an ellipsis
+BANDS = say(
+    "Bands are 95 % t intervals over seeds (on the page: that of the line under the pointer); controls are dashed."
+)
+HEADS = {"x": ("triangle-left", "triangle-right"), "y": ("triangle-down", "triangle-up")}
 Row = Mapping[Any, Any]
 Panel = tuple[str, str, str]
 
@@ -56,15 +60,31 @@ def spans(rows: Sequence[Row], y: Spec = TOP) -> Spec:
     return layer("rule", rows, ends | {"color": as_is("colour"), "description": WORDS}, clip=True, strokeWidth=1.5)
 
 
+def arrowheads(rows: Sequence[Row], limits: tuple[float, float], along: str, x: Spec, y: Spec = TOP) -> list[Spec]:
+    """Draw a head wherever the axis cuts the interval of a row. along: `x` or `y`; limits: of this axis."""
+    cut = [
+        {**row, along: end, "shape": shape, "fill": row["colour"]}
+        for row in rows
+        for end, shape, beyond in zip(limits, HEADS[along], _beyond(row, limits), strict=True)
+        if beyond
+    ]
+    return [symbols(cut, x, y, 24)] if cut else []
+
+
+def _beyond(row: Row, limits: tuple[float, float]) -> tuple[bool, bool]:
+    return row["low"] < limits[0], row["high"] > limits[1]
+
+
 def texts(rows: Sequence[Row], align: str = "left", **mark: Any) -> Spec:
     """Write the column `text` at px, py."""
     return text_at(rows, LEFT, TOP, align=align, **mark)
 
 
 def text_at(rows: Sequence[Row], x: Spec, y: Spec, **mark: Any) -> Spec:
-    """Write the column `text` at a place on the axes."""
+    """Write the column `text` at a place on the axes, described by the column `words` where there is one."""
     whole: Spec = {"color": INK, "fontSize": 11, "baseline": "middle"} | mark
-    return layer("text", rows, {"x": x, "y": y, "text": {"field": "text", "type": "nominal"}}, **whole)
+    described = {"description": WORDS} if any("words" in row for row in rows) else {}
+    return layer("text", rows, {"x": x, "y": y, "text": {"field": "text", "type": "nominal"}} | described, **whole)
 
 
 def row_names(places: Iterable[tuple[str, float]]) -> Spec:

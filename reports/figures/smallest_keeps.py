@@ -35,7 +35,7 @@ TITLE_OF_TWO = say(
     "Smallest keep at which a criterion loses no more than the margin; further left is better. Filled: against the "
     "dense network; hollow: against that network trained as long. A cross at the right edge: at no keep."
 )
-LABEL = "[format(100 * datum.value, '.3~r') + ' %', '-' + format(100 - 100 * datum.value, '.3~r') + ' %']"
+LABEL = "format(100 * datum.value, '.3~r') + ' %'"
 MANY = 20
 CROSS = "M-0.8,-0.8L0.8,0.8M-0.8,0.8L0.8,-0.8"
 
@@ -64,7 +64,7 @@ def _chart(rows: Sequence[Row], title: Spec | None) -> Spec:
     marks = list(_marks(rows, places, edge, pitch * 0.22))
     metric = METRIC_WORDS[rows[0]["metric"]]
     ticks = thinned(tested, (domain[1] / domain[0]) ** (40 / width))
-    name = say("{metric} kept (below: removed)", metric=metric)
+    name = say("{metric} kept", metric=metric)
     axis = x_axis(domain, name, kind="log", values=ticks, labelExpr=LABEL)
     layers = [
         grid_rows([*places.values()], width),

@@ -9,7 +9,9 @@ import pandas as pd
 from prunebench.reports.figures.drawing import FAINT, INK, Drawing, Spec, describe
 from prunebench.reports.figures.marks import (
     CONTENT,
+    WORDS,
     Row,
+    arrowheads,
     as_is,
     field,
     finished,
@@ -30,7 +32,8 @@ from prunebench.reports.ordering import DENSE_CONTINUED
 from prunebench.reports.row_text import setting_text
 
 LINES = say(
-    "Lines are 95 % intervals, hollow dots are unreliable; black dots stand for several criteria of equal widths."
+    "Lines are 95 % intervals, with an arrowhead where they go on; hollow dots are unreliable; black dots stand for "
+    "several criteria of equal widths."
 )
 SMALLEST = 0.05  # lower end of an interval that reaches zero, which a logarithmic axis lacks
 TIMES = "format(datum.value, '.2~f') + 'x'"
@@ -104,10 +107,12 @@ def _chart(marks: Sequence[dict[str, Any]], title: Spec | None) -> Spec:
     values = thinned(round_ticks(across), (across[1] / across[0]) ** 0.13)
     x = x_axis(across, say("speed-up by the count of MACs"), kind="log", values=values, labelExpr=TIMES)
     ends = {"x": x, "y": field("low", scale=scale), "y2": {"field": "high"}, "color": as_is("colour")}
+    ends |= {"description": WORDS}
     layers = [
         *_promise(across, up, x, y),
         layer("rule", marks, ends, strokeWidth=1.5, clip=True),
         symbols(marks, x, y),
+        *arrowheads(marks, up, "y", x, y),
         *_keep_labels(marks, (across, up), size),
     ]
     return finished(layers, size, title)
@@ -151,7 +156,7 @@ def _keep_labels(marks: Sequence[dict[str, Any]], limits: tuple[Ends, Ends], siz
         box = (free or boxes[1:])[0]
         taken.append(box)
         named.add(mark["keep"])
-        rows.append({"px": box[0], "py": box[2] + 6, "text": text})
+        rows.append({"px": box[0], "py": box[2] + 6, "text": text, "words": mark["words"]})
     return [texts(rows)]
 
 

@@ -1,16 +1,21 @@
 """The commands that repeat a report: those of each source, in order, then the report's own."""
 
+import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prunebench.records.files import commands_of
 from prunebench.reports.analysis.margins import MARGIN
+from prunebench.reports.document import PROMPT
 from prunebench.reports.language.languages import ENGLISH
 from prunebench.reports.language.message import SEMICOLON, Message, joined, say
 from prunebench.reports.results import Results
 
 Step = tuple[str, tuple[str, ...]]  # what the commands give, and the commands
-BACKEND, BATCH, THREADS = "eager", 64, 1  # what `prunebench time` does unless told otherwise
+Setting = Mapping[str, str | int]
+USUAL: Setting = {"backend": "eager", "timing_batch": 64, "threads": 1, "timing_rounds": 20}  # of `prunebench time`
+CALL = "prunebench.run("  # how a run of a Python program stands in its folder
+PLUGIN = re.compile(r"--plugin[ =]('[^']*'|\S+)")
 
 
 def repeating(results: Results, margin: float = MARGIN, lang: str = ENGLISH) -> tuple[Step, ...]:
@@ -27,6 +32,12 @@ def repeating(results: Results, margin: float = MARGIN, lang: str = ENGLISH) -> 
     return (*steps.items(), (say("this report"), (report,)))
 
 
+def making(results: Results) -> tuple[Step, ...]:
+    """Give the commands of a source as those that make its report, too: nothing else writes what stands in front."""
+    commands = tuple(commands_of(results.command))
+    return ((say("this report"), commands),) if commands else ()
+
+
 def _language(lang: str) -> list[str]:
     return [] if lang == ENGLISH else ["--lang", lang]
 
@@ -41,14 +52,46 @@ def _name(part: Results) -> Message:
 
 def _commands(part: Results) -> tuple[str, ...]:
     """List the commands of a source. A benchmark JSON was timed by the command that wrote it."""
-    timed = () if part.source.endswith(".json") or not part.kept else _timings(part)
-    return tuple(dict.fromkeys((*commands_of(part.command), *timed)))
+    given = commands_of(part.command)
+    called = [f"{PROMPT}results = {one}" if one.startswith(CALL) else one for one in given]
+    if called != given:  # networks of such a run may be objects, which no shell has
+        timed = [f"{PROMPT}results.time({_arguments(one)})" for one in _settings(part)]
+    elif part.source.endswith(".json") or not part.kept:
+        timed = []
+    else:
+        timed = [_time_command(part, one) for one in _settings(part)]
+    return tuple(dict.fromkeys((*called, *timed)))
 
 
-def _timings(part: Results) -> Iterator[str]:
-    """Write the command of each setting that the source's networks were timed in."""
-    found = {(x.backend, x.batch, x.threads) for latencies in part.latencies.values() for x in latencies}
-    for backend, batch, threads in sorted(found):
-        given = {"--backend": (backend, BACKEND), "--timing-batch": (batch, BATCH), "--threads": (threads, THREADS)}
-        options = [word for flag, (own, usual) in given.items() if own != usual for word in (flag, str(own))]
-        yield shlex.join(["prunebench", "time", part.source, *options])
+def _settings(part: Results) -> Iterator[Setting]:
+    """Give each setting that the source's networks were timed in, as far as it is not the usual one."""
+    rounds: dict[tuple[str, int, int], int] = {}
+    for one in (latency for latencies in part.latencies.values() for latency in latencies):
+        key = one.backend, one.batch, one.threads
+        rounds[key] = max(len(one.ratios), rounds.get(key, 0))
+    for key, most in sorted(rounds.items()):
+        found: Setting = dict(zip(USUAL, (*key, most), strict=True))
+        yield {name: value for name, value in found.items() if value != USUAL[name]}
+
+
+def _arguments(setting: Setting) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in setting.items())
+
+
+def _time_command(part: Results, setting: Setting) -> str:
+    """Write the command of one setting. Models of one's own are named: their code is allowed by its name alone."""
+    plugins = dict.fromkeys(word for command in commands_of(part.command) for word in PLUGIN.findall(command))
+    models = dict.fromkeys(own for record in part.records if (own := _own_model(record.cell.model)))
+    flags = [f"--{name.replace('_', '-')} {value}" for name, value in setting.items()]
+    flags += [f"--model {shlex.quote(model)}" for model in models] + [f"--plugin {word}" for word in plugins]
+    return " ".join(["prunebench time", shlex.quote(part.source), *flags])
+
+
+def _own_model(label: str) -> str:
+    """Give the function of a model of one's own; empty for a model that is registered.
+
+    >>> _own_model("mynet:make,width=8"), _own_model("lenet5:width=0.5"), _own_model("lenet5")
+    ('mynet:make', '', '')
+    """
+    function = label.split(",")[0]
+    return function if ":" in function and "=" not in function else ""

@@ -27,6 +27,7 @@ from prunebench.reports.formatting import MISSING
 from prunebench.reports.language.languages import ENGLISH, Language, find_language
 from prunebench.reports.output.all_tables import make_tables
 from prunebench.reports.output.assembly import make_document
+from prunebench.reports.output.commands import making
 from prunebench.reports.output.latex import latex_tables
 from prunebench.reports.output.parquet import parquet_bytes, require_pyarrow
 from prunebench.reports.output.rendering import html_page, markdown
@@ -49,22 +50,23 @@ def write_report(
     """Write `report.md`, `index.html`, `tables.tex`, the CSV tables and `figures/` into a folder. Gives their paths.
 
     margin: of non-inferiority, a fraction. The CSV tables hold fractions, not percent, and `n/a` for a missing number.
-    columnar: write each table as Parquet too. front: sections before those of the report. lang: of the page; all other
-    files are in English. Raises `UserError` for a language that is not there, where the folder cannot be written, or
-    where Parquet is asked for without pyarrow.
+    columnar: write each table as Parquet too. front: sections before those of the report, which the commands of the
+    results write, too. lang: of the page; all other files are in English. Raises `UserError` for a language that is
+    not there, where the folder cannot be written, or where Parquet is asked for without pyarrow.
     """
     language = find_language(lang)
     if columnar:
         require_pyarrow()
     entries = compare_across_tasks(results)
     tables = make_tables(results, entries, margin)
-    answers = find_answers(tables["summary"], tables["differences"])
-    drawings = all_drawings(tables, entries, answers, margin, main_setting(results))
+    answers = find_answers(tables["summary"], tables["differences"], results.demonstration)
+    drawings = all_drawings(tables, entries, answers, margin, main_setting(results), results.demonstration)
     english = find_language(ENGLISH)
     figures = {one.name: _panels(one, english) for one in drawings}
     shown = figures if language == english else {one.name: _panels(one, language) for one in drawings}
     document = make_document(results, tables, entries, answers, shown, margin=margin, lang=lang)
-    document = replace(document, sections=(*front, *document.sections))
+    if front:
+        document = replace(document, sections=(*front, *document.sections), commands=making(results))
     files = _table_files(tables, columnar) | _figure_files(figures)
     files |= {
         "report.md": markdown(document),

@@ -224,6 +224,15 @@ def test_without_a_folder_calls_share_a_temporary_one(
     assert f"prunebench report {tmp_path / 'r'}" in short().report(tmp_path / "kept").read_text()
 
 
+def test_the_noted_call_says_its_folder_and_which_arguments_are_objects(
+    short: Callable[..., Results], tmp_path: Path
+) -> None:
+    found = short(models=network(), datasets={"mine": pictures()}, criteria=["random", Criterion(slope, name="own")])
+    call, _, told = str(found.found.command).partition("  # ")
+    assert f"results='{tmp_path / 'r'}'" in call and "models='Sequential'" in call
+    assert told == "your own objects: own (criteria), Sequential (models), mine (datasets)"
+
+
 def test_the_command_line_sits_on_the_same_call(tiny: Callable[..., Spec], tmp_path: Path) -> None:
     spec = tiny(tmp_path, criteria="magnitude", keep="macs=0.5", epochs=1, sparse_epochs=0, rung_epochs=0)
     assert [record.cell.criterion for record in compute(spec).records] == ["magnitude"]

@@ -101,6 +101,8 @@ def _check_persian(answer: Answer, output: Path) -> None:
     ours = page[page.index('<section id="the-choice"') : page.index('<section id="the-answer"')]
     assert '<html lang="fa" dir="rtl">' in page and 'lang="en"' not in ours
     assert {"انتخاب", "رقابت"} <= {*re.findall(r"<h2>(.*?)</h2>", ours)} and "راه‌یافته به تأیید" in ours
+    facts = page[page.index("<dl>") : page.index("</dl>")]
+    assert re.search(r"<dd>.*20\d\d-\d\d-\d\d", facts) and "prunebench report" not in facts
     words = re.sub("<[^>]*>", " ", re.sub(r"<(code|bdi)[^>]*>[^<]*</\1>", " ", ours))
     assert {*re.findall("[a-z]{4,}", words)} <= {*FIELD}
 

@@ -48,7 +48,12 @@ def test_report_and_show_need_no_torch(make: SimpleNamespace, tmp_path: Path) ->
     folder = make.folder(tmp_path / "results", records, map(make.latency, records))
     code, out, err = prunebench("report", folder, "-o", tmp_path / "report")
     assert (code, err) == (0, "")
-    assert {"report.md", "index.html", "tables.tex", "accuracy.png"} <= {Path(line).name for line in out.splitlines()}
+    files = [path for path in (tmp_path / "report").rglob("*") if path.is_file()]
+    assert {"report.md", "index.html", "tables.tex", "accuracy.png"} <= {path.name for path in files}
+    assert out.splitlines() == [
+        f"{len(files)} files in {tmp_path / 'report'}",
+        f"Page: {tmp_path / 'report/index.html'}",
+    ]
     code, out, err = prunebench("show", next(folder.rglob("magnitude/*.json")))
     assert (code, err) == (0, "")
     assert "conv1" in out

@@ -59,7 +59,7 @@ def test_areas_that_differ_by_rounding_tie(make: SimpleNamespace) -> None:
             points = {keep: (keep, a) for keep, a in zip(keeps, accuracies, strict=True)}
             records += curve(make, name, seed, points)
     row = areas_table(gather_results("x", records)).set_index("criterion").loc["taylor"]
-    assert (row["difference"], row["ties"], row["verdict"]) == (0.0, 6, "too many ties")
+    assert (row["difference"], row["ties"], row["verdict"]) == (0.0, 6, "too few seeds differ")
 
 
 def test_one_keep_makes_no_curve(make: SimpleNamespace) -> None:

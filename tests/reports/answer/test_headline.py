@@ -25,7 +25,7 @@ def records(
 
 def said(make: SimpleNamespace, results: Results) -> list[str]:
     tables = make.tables(results)
-    answers = find_answers(tables["summary"], tables["differences"])
+    answers = find_answers(tables["summary"], tables["differences"], results.demonstration)
     lines: list[str] = make.lines(headline_section(results, answers, tables, ""))
     return lines
 
@@ -52,6 +52,14 @@ def test_nothing_decided(make: SimpleNamespace) -> None:
     assert ": `magnitude` was run alone: nothing to compare." in alone
     (other,) = said(make, gather_results("x", [make.record("taylor", seed) for seed in range(6)]))
     assert ": no verdict: `magnitude` was not run." in other
+
+
+def test_an_open_criterion_with_a_higher_mean_is_told(make: SimpleNamespace) -> None:
+    (line,) = said(make, gather_results("x", records(make, {"taylor": (0.012, -0.01) * 5, "obd": (0.011, -0.01) * 5})))
+    told = "Highest mean accuracy: `taylor` 90.10 %, `magnitude` 90.00 %; this proves nothing."
+    assert f": undecided against `magnitude` (10 seeds): `taylor`, `obd`. {told}" in line
+    (line,) = said(make, gather_results("x", records(make, {"taylor": (-0.012, 0.01) * 5, "obd": UP})))
+    assert "Highest mean" not in line
 
 
 def test_the_keep_with_most_verdicts_is_told(make: SimpleNamespace) -> None:

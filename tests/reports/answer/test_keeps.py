@@ -22,7 +22,7 @@ def at_keep(make: SimpleNamespace, keep: float, gaps: Gaps, ranking: str = "loca
 
 def blocks(make: SimpleNamespace, results: Results) -> list[object]:
     tables = make.tables(results)
-    answers = find_answers(tables["summary"], tables["differences"])
+    answers = find_answers(tables["summary"], tables["differences"], results.demonstration)
     return [*headline_section(results, answers, tables, "").blocks]
 
 
@@ -40,9 +40,21 @@ def test_every_keep_has_its_criterion_and_its_verdict(make: SimpleNamespace) -> 
         ("50 % of the MACs", "taylor", "better than magnitude by 1.45 points (1.23 to 1.67; 10 seeds)", "91.45 %"),
         ("25 % of the MACs", "magnitude", "undecided: taylor (10 seeds)", "90.00 %"),
         ("10 % of the MACs", "magnitude", "the others are worse (10 seeds)", "90.00 %"),
-        ("5 % of the MACs", "magnitude", "no verdict: too few seeds (5 seeds)", "90.00 %"),
+        (
+            *("5 % of the MACs", "magnitude"),
+            *("no verdict: too few seeds (5 seeds); highest mean: obd 91.20 %", "90.00 %"),
+        ),
     ]
     assert [row[2] for row in found.styles] == ["better", "open", "", ""]
+
+
+def test_an_open_criterion_with_a_higher_mean_is_told_beside_the_verdict(make: SimpleNamespace) -> None:
+    gaps = {"taylor": (0.012, -0.01) * 5, "obd": (0.011, -0.01) * 5, "l1": (-0.03, 0.02) * 5}
+    (row,) = table(make, gather_results("x", at_keep(make, 0.5, gaps))).rows
+    assert row[1:4] == ("magnitude", "undecided: taylor, obd, l1 (10 seeds); highest mean: taylor 90.10 %", "90.00 %")
+    few = {"taylor": UP[:3]}
+    (row,) = table(make, gather_results("x", at_keep(make, 0.5, few))).rows
+    assert row[1:3] == ("magnitude", "no verdict: too few seeds (3 seeds); highest mean: taylor 91.10 %")
 
 
 def test_nothing_is_answered_without_the_baseline(make: SimpleNamespace) -> None:
@@ -55,7 +67,8 @@ def test_nothing_is_answered_without_the_baseline(make: SimpleNamespace) -> None
 def test_a_demonstration_names_no_better_criterion(make: SimpleNamespace) -> None:
     records = at_keep(make, 0.5, {"taylor": UP})
     found = table(make, gather_results("x", records, preset="quick"))
-    assert [row[2] for row in found.rows] == ["no verdict: a demonstration"] and found.styles[0][2] == ""
+    told = "no verdict: a demonstration; highest mean: taylor 91.45 %"
+    assert [row[1:3] for row in found.rows] == [("magnitude", told)] and found.styles[0][2] == ""
 
 
 def test_what_training_alone_gives(make: SimpleNamespace) -> None:

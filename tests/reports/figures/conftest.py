@@ -64,10 +64,10 @@ def page_text() -> Callable[[Drawing, int], str]:
 
 
 def described_rows(drawing: Drawing, number: int = 0) -> dict[str, dict[str, Any]]:
-    """Rows of the symbols and bars of a chart, by their words."""
+    """Rows of the symbols and bars of a chart, by their words; of marks that share them, the first."""
     layers = drawing.charts[number][1]["layer"]
     marks = [one for one in layers if one["mark"]["type"] in ("point", "rect") and "description" in one["encoding"]]
-    return {row["words"].partition("|")[2]: row for one in marks for row in one["data"]["values"]}
+    return {row["words"].partition("|")[2]: row for one in reversed(marks) for row in one["data"]["values"]}
 
 
 @pytest.fixture(scope="session")

@@ -72,6 +72,12 @@ def test_colours_are_those_that_the_page_can_theme(drawings: dict[str, Drawing],
         assert '"black"' not in text and '"#222222"' not in text and '"#767676"' not in text
 
 
+def test_captions_say_where_bands_are_seen(drawings: dict[str, Drawing]) -> None:
+    """The page shows the band of one line at a time, a file those of all."""
+    for drawing in drawings.values():
+        assert ("under the pointer" in drawing.title) == ("Bands" in drawing.title)
+
+
 def test_captions_are_one_to_three_sentences(drawings: dict[str, Drawing]) -> None:
     for drawing in drawings.values():
         assert 1 <= drawing.title.count(". ") + 1 <= 3

@@ -23,6 +23,14 @@ def test_each_criterion_has_a_mark_for_both_references(rows_of: Rows) -> None:
     assert second[1]["shape"] == CROSS and second[1]["x"] > 1 and second[1]["py"] > first[1]["py"]
 
 
+def test_the_axis_says_what_is_kept_in_one_line() -> None:
+    drawing = smallest_keeps_drawing(pd.DataFrame([ROW]))
+    assert drawing is not None
+    layers = drawing.charts[0][1]["layer"]
+    axis = next(one for one in layers if one["mark"]["type"] == "point")["encoding"]["x"]["axis"]
+    assert axis["title"] == "MACs kept" and not axis["labelExpr"].startswith("[")
+
+
 def test_a_failed_seed_is_told(rows_of: Rows) -> None:
     drawing = smallest_keeps_drawing(pd.DataFrame([ROW | {"smallest_keep": None, "failed_at": 0.5}]))
     assert drawing is not None and "hollow" not in drawing.title

@@ -36,6 +36,28 @@ def test_an_interval_of_speed_that_reaches_below_zero_is_drawn(make: SimpleNames
     assert min(row["low"] for row in rows_of(drawing).values()) == SMALLEST
 
 
+def test_an_interval_that_the_axis_cuts_ends_in_an_arrowhead(make: SimpleNamespace) -> None:
+    records = make.grid(("magnitude",), (0, 1), (0.5,))
+    speeds = [make.latency(r).model_copy(update={"speedup": 1.0 + r.cell.seed}) for r in records]  # 1.5 +- 6.35
+    drawing = speed_drawing(make.summary(gather_results("x", records, speeds)), SETTING)
+    assert drawing is not None
+    marks = [one for one in drawing.charts[0][1]["layer"] if one["mark"]["type"] == "point"]
+    limits = marks[0]["encoding"]["y"]["scale"]["domain"]
+    heads = [(row["shape"], row["y"]) for row in marks[1]["data"]["values"]]
+    assert heads == [("triangle-down", limits[0]), ("triangle-up", limits[1])]
+
+
+def test_bars_and_names_of_keeps_go_with_their_dots(drawings: dict[str, Drawing]) -> None:
+    """The legend switches off what bears the name of a criterion."""
+    layers = drawings["speed"].charts[0][1]["layer"]
+    texts = [one for one in layers if one["mark"]["type"] == "text"]
+    names = next(one for one in texts if str(one["data"]["values"][0]["text"]).startswith("keep "))
+    bars = next(one for one in layers if one["mark"]["type"] == "rule")
+    for one in (bars, names):
+        assert "description" in one["encoding"]
+        assert all(row["words"].startswith("magnitude obd ") for row in one["data"]["values"])
+
+
 def test_the_title_names_the_machine(drawings: dict[str, Drawing]) -> None:
     assert drawings["speed"].title.startswith("Speed-up measured on imaginary (eager, batch 64, 1 thread), against")
 

@@ -3,7 +3,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from prunebench.reports.combining import read_all
+from prunebench.reports.document import Section, Text
 from prunebench.reports.output.commands import repeating
+from prunebench.reports.output.writing import write_report
 from prunebench.reports.results import gather_results
 
 
@@ -22,16 +24,35 @@ def test_a_report_says_how_it_is_made_again(make: SimpleNamespace) -> None:
 
 def test_timings_are_repeated_in_their_settings(make: SimpleNamespace) -> None:
     records = make.grid(("magnitude", "taylor"), range(2))
-    timings = [make.latency(record) for record in records]
-    timings += [one.model_copy(update={"backend": "onnx", "batch": 1, "threads": 2}) for one in timings]
+    timings = [make.latency(record).model_copy(update={"ratios": (1.5,) * 20}) for record in records]
+    other = {"backend": "onnx", "batch": 1, "threads": 2, "ratios": (1.5,) * 6}
+    timings += [one.model_copy(update=other) for one in timings]
     (_, commands), _ = repeating(gather_results("a", records, timings, command="prunebench run"))
     assert commands == (
         "prunebench run",
         "prunebench time a",
-        "prunebench time a --backend onnx --timing-batch 1 --threads 2",
+        "prunebench time a --backend onnx --timing-batch 1 --threads 2 --timing-rounds 6",
     )
     (_, commands), _ = repeating(gather_results("a.json", records, timings, command="pytest benchmarks/"))
     assert commands == ("pytest benchmarks/",)
+
+
+def test_timing_allows_models_of_ones_own_and_loads_the_plugins_of_the_run(make: SimpleNamespace) -> None:
+    records = make.grid(("magnitude",), range(2), (0.5,))
+    records += [make.record("magnitude", seed=9, cell=records[0].cell.model_copy(update={"model": "net:make,width=8"}))]
+    timings = [make.latency(records[0]).model_copy(update={"ratios": (1.5,) * 20})]
+    run = "prunebench run --plugin 'my models.py' --plugin=more.py"
+    (_, commands), _ = repeating(gather_results("a", records, timings, command=run))
+    assert commands[1:] == ("prunebench time a --model net:make --plugin 'my models.py' --plugin more.py",)
+
+
+def test_a_run_of_python_is_repeated_and_timed_in_python(make: SimpleNamespace) -> None:
+    records = make.grid(("magnitude",), range(2))
+    timings = [make.latency(record) for record in records]
+    run = "prunebench.run(seeds='0,1')  # your own objects: Sequential (models)"
+    results = gather_results("a", records, timings, command=run)
+    (_, commands), _ = repeating(results)
+    assert commands == (f">>> results = {run}", ">>> results.time(timing_rounds=4)")
 
 
 def test_each_source_has_its_own_commands(make: SimpleNamespace, tmp_path: Path) -> None:
@@ -49,10 +70,20 @@ def test_each_source_has_its_own_commands(make: SimpleNamespace, tmp_path: Path)
     assert steps[-1][1] == (f"prunebench report {first} {second}",)
 
 
+def test_a_report_with_sections_in_front_is_made_by_the_command_of_its_results(
+    make: SimpleNamespace, tmp_path: Path
+) -> None:
+    records = make.grid(("magnitude", "taylor"), range(2))
+    run = "prunebench choose lenet5 mnist"
+    results = gather_results("a", records, [make.latency(record) for record in records], command=run)
+    page = write_report(results, tmp_path, front=(Section("The choice", (Text("Choose."),)),))[0].parent / "report.md"
+    assert f"```sh\n# this report\n{run}\n```" in page.read_text()
+    write_report(replace(results, command=None), tmp_path, front=(Section("The choice", (Text("Choose."),)),))
+    assert "```sh" not in page.read_text()
+
+
 def test_a_folder_that_will_be_gone_stands_in_no_command(make: SimpleNamespace) -> None:
     records = make.grid(("magnitude",), range(2))
     timings = [make.latency(record) for record in records]
-    results = gather_results("/gone", records, timings, command="prunebench.run(seeds=range(2))")
-    assert repeating(replace(results, kept=False)) == (
-        ("results: mnist x lenet5", ("prunebench.run(seeds=range(2))",)),
-    )
+    results = gather_results("/gone", records, timings, command="prunebench run")
+    assert repeating(replace(results, kept=False)) == (("results: mnist x lenet5", ("prunebench run",)),)
