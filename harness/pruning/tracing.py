@@ -167,5 +167,7 @@ def _check_output(output: object, batch: int, classes: int | None) -> None:
         pictures = "1 picture" if batch == 1 else f"{batch} pictures"
         cure = "; squeeze() drops the batch, too: use flatten(1)" if batch == 1 and output.ndim == 1 else ""
         raise UserError(f"it returns {tuple(output.shape)} for {pictures}; it must return (batch, classes){cure}")
-    if classes not in (None, output.shape[1]):
-        raise UserError(f"its output has {output.shape[1]} classes, the data have {classes}; build it for {classes}")
+    found = output.shape[1]
+    if classes is not None and classes != found:
+        cure = f", or give data of {found} classes alone, with labels from 0 to {found - 1}" if found < classes else ""
+        raise UserError(f"its output has {found} classes, the data have {classes}; build it for {classes}{cure}")

@@ -11,8 +11,9 @@ from prunebench.reports.sections.costs import busy_lines, energy_note, timed_tab
 from prunebench.reports.tables.speed import SETTING, speed_table
 
 NOTE = (
-    "ms: median of one batch; networks of equal widths are timed once; measured: median of the ratios dense / pruned of "
-    "calls taken in turn, so not the quotient of the two ms; own interval: 95 %, of single measurements, the widest ends"
+    "ms: median of one batch; networks of equal widths are timed once; measured: median of the ratios dense / pruned "
+    "of calls taken in turn, so not the quotient of the two ms; own interval: the widest ends of the 95 % intervals of "
+    "single measurements"
 )
 
 
