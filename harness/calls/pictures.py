@@ -10,7 +10,7 @@ from torch import Tensor
 from prunebench.data.loaded import Loaded
 from prunebench.data.pictures import Pictures
 from prunebench.data.sources import histogram, moments, split_test
-from prunebench.errors import UserError
+from prunebench.errors import UserError, kind_of
 from prunebench.seeding import seeded
 
 FORMS = "a torch Dataset, (pictures, labels), (training, test), or a name"
@@ -125,8 +125,7 @@ def described(given: Any) -> str:
     if isinstance(given, Tensor | np.ndarray):
         return f"a tensor of shape {tuple(given.shape)}"
     size = f" of {len(given)}" if isinstance(given, tuple | list | dict) else ""
-    name = type(given).__name__
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}{size}"
+    return f"{kind_of(given)}{size}"
 
 
 def check_pictures(pictures: Tensor, where: str) -> Tensor:

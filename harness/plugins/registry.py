@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
-from prunebench.errors import UserError, unknown
+from prunebench.errors import UserError, kind_of, unknown
 from prunebench.plugins import discovery
 from prunebench.plugins.criterion import AnyCriterion, Criterion, ModelScore
 from prunebench.plugins.dataset import Dataset
@@ -170,7 +170,7 @@ def _plugins_in(module: ModuleType, attribute: str) -> list[Plugin]:
         return [value for value in vars(module).values() if isinstance(value, Plugin)]
     value = attrgetter(attribute)(module)
     if not isinstance(value, Plugin):
-        raise ImportError(f"{attribute} is a {type(value).__name__}, not a criterion, dataset or model")
+        raise ImportError(f"{attribute} is {kind_of(value)}, not a criterion, dataset or model")
     return [value]
 
 

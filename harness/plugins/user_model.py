@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from prunebench.errors import UserError, unknown
+from prunebench.errors import UserError, kind_of, unknown
 from prunebench.paths import exists, user_path
 from prunebench.plugins.guard import called, imported, why
 from prunebench.plugins.model import Model
@@ -38,7 +38,7 @@ class _Call:
         call = ", ".join(f"{name}={value!r}" for name, value in given.items())
         model = called(f"model '{self.label}' called with ({call})", lambda: self.function(**given), UserError)
         if not isinstance(model, nn.Module):
-            raise UserError(f"model '{self.label}' gives a {type(model).__name__}; it must return a torch.nn.Module")
+            raise UserError(f"model '{self.label}' gives {kind_of(model)}; it must return a torch.nn.Module")
         return model
 
 

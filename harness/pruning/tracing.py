@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from prunebench.errors import UserError
+from prunebench.errors import UserError, kind_of
 from prunebench.pruning.kinds import KINDS, LAYERS, NONLINEAR, NORMS, channelwise, own_tensors
 from prunebench.pruning.network import Place
 from prunebench.pruning.streams import Places, Readers, follow, read_by, readers
@@ -160,9 +160,7 @@ def trace(model: nn.Module, example: Tensor, classes: int | None = None) -> Trac
 
 def _check_output(output: object, batch: int, classes: int | None) -> None:
     if not isinstance(output, Tensor):
-        raise UserError(
-            f"it returns a {type(output).__name__} in eval mode; it must return one tensor, (batch, classes)"
-        )
+        raise UserError(f"it returns {kind_of(output)} in eval mode; it must return one tensor, (batch, classes)")
     if output.ndim != 2 or len(output) != batch:
         pictures = "1 picture" if batch == 1 else f"{batch} pictures"
         cure = "; squeeze() drops the batch, too: use flatten(1)" if batch == 1 and output.ndim == 1 else ""
