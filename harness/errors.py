@@ -1,4 +1,4 @@
-"""The two kinds of errors: bad input of the user, and a cell of the grid that fails."""
+"""The kinds of errors: bad input of the user, and a cell of the grid that fails."""
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -28,6 +28,10 @@ class DamagedFileError(UserError):
     """A file of a results folder that is cut off, or holds what it cannot hold. A run computes its content again."""
 
 
+class UnfitError(UserError):
+    """A network that cannot be built or pruned for the pictures of its task."""
+
+
 class CellError(Exception):
     """One cell of the grid cannot be computed; other cells continue. The text is the reason in the cell's record."""
 
@@ -55,6 +59,16 @@ def one_line(text: str, most: int = 400) -> str:
     return f"{sentence}." if sentence else f"{line[:most].rpartition(' ')[0] or line[:most]} ..."
 
 
+def kind_of(thing: object) -> str:
+    """Name the type of a thing, with its article.
+
+    >>> kind_of({}), kind_of(3)
+    ('a dict', 'an int')
+    """
+    name = type(thing).__name__
+    return f"{'an' if name[0] in 'aeiouAEIO' else 'a'} {name}"
+
+
 def reason(error: BaseException) -> str:
     r"""Say in one line why a cell failed. Errors other than `CellError` are shown with their type.
 
@@ -77,6 +91,15 @@ def in_a_cell(*but: type[UserError]) -> Iterator[None]:
         raise
     except UserError as error:
         raise CellError(str(error)) from error
+
+
+@contextmanager
+def fitting() -> Iterator[None]:
+    """Turn a `UserError` into an `UnfitError`."""
+    try:
+        yield
+    except UserError as error:
+        raise UnfitError(str(error)) from error
 
 
 def unknown(kind: str, given: str, known: Iterable[str], where: str = "") -> UserError:

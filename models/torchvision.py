@@ -19,10 +19,10 @@ def build(name: str, channels: int, size: int, classes: int, *, weights: str = "
     ...     sum(p.numel() for p in build("resnet50", 3, 224, 1000).parameters())
     25557032
     """
-    known = names()
     if name.startswith(TRANSFORMERS):
-        raise UserError(f"torchvision:{name} is a transformer, but only CNNs can be pruned; known: {', '.join(known)}")
-    if name not in known:
+        cure = "give timm:NAME or a function of your own that builds it, as its MLPs can be pruned"
+        raise UserError(f"torchvision:{name} is a transformer, but only CNNs are built here; {cure}")
+    if name not in (known := names()):
         raise unknown("network", name, known, where="torchvision")
     return network(name, channels, size, classes, weights=weights, label=f"torchvision:{name}")
 

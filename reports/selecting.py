@@ -6,6 +6,7 @@ from shlex import quote
 
 from prunebench.errors import UserError, unknown
 from prunebench.records.budget import parse_budget
+from prunebench.records.names import model_label
 from prunebench.records.record import Record
 from prunebench.reports.points import make_point
 from prunebench.reports.protocols import PROTOCOL, of_blocks, protocol_number
@@ -55,7 +56,7 @@ def select(results: Results, named: Named) -> list[Record]:
     """
     found = list(results.records)
     for one in fields(Named):
-        wanted = getattr(named, one.name)
+        wanted = getattr(named, one.name) if one.name != "model" else model_label(named.model)
         fitting = [record for record in found if not wanted or _fits(record, one.name, wanted, results)]
         if not fitting:
             known = dict.fromkeys(text for r in found if (text := getattr(as_named(r, results), one.name)))

@@ -10,7 +10,7 @@ from torch import Tensor
 from prunebench.data.loaded import Loaded
 from prunebench.data.pictures import Pictures
 from prunebench.data.sources import histogram, moments, split_test
-from prunebench.errors import UserError
+from prunebench.errors import UserError, kind_of
 from prunebench.seeding import seeded
 
 FORMS = "a torch Dataset, (pictures, labels), (training, test), or a name"
@@ -30,7 +30,8 @@ def load_given(given: Any, name: str) -> Loaded:
     """Make a dataset of tensors, of a dataset of PyTorch, or of a pair (training, test) of these.
 
     Without a test split, a stratified fifth becomes it, the same always. Bytes are normalised as in every dataset;
-    floats are given to networks as they are. name: of the dataset, for messages.
+    floats are given to networks as they are. A `Subset` with the labels 0 to k - 1 has the first k classes alone.
+    name: of the dataset, for messages.
 
     Raises `UserError` where pictures or labels are not what networks take.
 
@@ -42,16 +43,26 @@ def load_given(given: Any, name: str) -> Loaded:
     if isinstance(given, Loaded):
         return given
     pair = isinstance(given, tuple) and len(given) == 2 and not is_pair(given)
-    parts = [_labelled(part, f"dataset '{name}'") for part in (given if pair else (given,))]
+    whole = given if pair else (given,)
+    parts = [_labelled(part, f"dataset '{name}'") for part in whole]
     names = next((part.classes for part in parts if part.classes), ())
-    classes = 1 + max(int(part.labels.max()) for part in parts if part.labels is not None)
+    labels = torch.cat([part.labels.unique().cpu() for part in parts if part.labels is not None]).unique()
+    classes, notes = 1 + int(labels.max()), ()
     if len(names) < classes:
         names = tuple(map(str, range(classes)))
+    elif len(labels) == classes < len(names) and all(isinstance(part, torch.utils.data.Subset) for part in whole):
+        notes = (f"'{name}' is a Subset with the first {classes} of {len(names)} classes, so it has {classes} classes",)
+        names = names[:classes]
     splits = [_split(part) for part in parts]
     if splits[0].shape != splits[-1].shape or splits[0].images.dtype != splits[-1].images.dtype:
         both = " and ".join(f"{one.shape} {one.images.dtype}" for one in splits)
         raise UserError(f"dataset '{name}': training and test pictures differ: {both}; give equal ones")
     if not pair:
+        if gaps := set(range(classes)) - set(labels.tolist()):
+            cure = f"number the {len(labels)} classes that occur from 0 to {len(labels) - 1}, or give (training, test)"
+            raise UserError(
+                f"dataset '{name}': no picture has label {min(gaps)}, but labels reach {classes - 1}; {cure}"
+            )
         splits = list(split_test(splits[0], len(splits[0]) // TEST))
     channels, height, width = splits[0].shape
     if height != width:
@@ -59,7 +70,7 @@ def load_given(given: Any, name: str) -> Loaded:
     mean, std = (0.0,) * channels, (1.0,) * channels
     if splits[0].images.dtype == torch.uint8:
         mean, std = moments(histogram(splits[0].images))
-    return Loaded(splits[0], splits[1], names, mean, std)
+    return Loaded(splits[0], splits[1], names, mean, std, notes=notes)
 
 
 def _labelled(given: Any, where: str) -> Labelled:
@@ -114,8 +125,7 @@ def described(given: Any) -> str:
     if isinstance(given, Tensor | np.ndarray):
         return f"a tensor of shape {tuple(given.shape)}"
     size = f" of {len(given)}" if isinstance(given, tuple | list | dict) else ""
-    name = type(given).__name__
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}{size}"
+    return f"{kind_of(given)}{size}"
 
 
 def check_pictures(pictures: Tensor, where: str) -> Tensor:
@@ -167,7 +177,10 @@ def _read(dataset: Any, where: str) -> Labelled:
     if len(shapes) > 1:
         both = " and ".join(f"{shape} (number {number})" for shape, number in sorted(shapes.items())[:2])
         raise UserError(f"{where}: pictures of several shapes, {both}; resize them in the transform")
-    known = getattr(dataset, "classes", getattr(getattr(dataset, "dataset", None), "classes", ()))
+    whole = dataset
+    while isinstance(whole, torch.utils.data.Subset):
+        whole = whole.dataset
+    known = getattr(dataset, "classes", getattr(whole, "classes", ()))
     classes = tuple(map(str, known)) if isinstance(known, Sequence) and not isinstance(known, str) else ()
     pictures = torch.stack([picture for picture, _ in items])
     return _checked(pictures, torch.tensor([label for _, label in items]), where=where, classes=classes)

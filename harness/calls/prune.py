@@ -41,6 +41,7 @@ from prunebench.words import in_python_words
 
 log = logging.getLogger("prunebench")
 
+NAMED = ("criterion", "keep", "seed", "shape", "plugin")  # arguments beside the options
 OPTIONS = (
     *("units", "repair", "ranking", "normalise_scores", "floor", "round_to", "coupled"),
     *("calibration", "calibration_batch", "normalise"),
@@ -130,7 +131,7 @@ def _protocol(options: dict[str, Any]) -> Protocol:
     """Check the options as a run does."""
     for name in options:
         if name not in OPTIONS:
-            raise unknown("argument", name, OPTIONS, where="prune")
+            raise unknown("argument", name, (*NAMED, *OPTIONS), where="prune")
     check_options(options)
     return make_spec(options, default_preset="").protocol()
 

@@ -8,7 +8,7 @@ from typing import Any
 from tabulate import tabulate
 from torch import Tensor, nn
 
-from prunebench.errors import UserError
+from prunebench.errors import UserError, kind_of
 from prunebench.records.record import Cost, StageValues
 
 _WORDS = {"weights": "single weights", "macs": "MACs", "params": "parameters", "units": "units"}
@@ -40,7 +40,7 @@ class Pruned:
         """Return the facts of a network that `prune` or `Results.network` gave. Raises `UserError` for another one."""
         found = vars(network).get("pruned")
         if not isinstance(found, cls):
-            raise UserError(f"a {type(network).__name__} without facts of pruning; give what `prune` returned")
+            raise UserError(f"{kind_of(network)} without facts of pruning; give what `prune` returned")
         return found
 
     @property

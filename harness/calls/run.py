@@ -11,10 +11,11 @@ from prunebench.calls.own import Own
 from prunebench.calls.results import Results
 from prunebench.calls.session import is_temporary, offering, settings_kept, temporary_folder, told
 from prunebench.errors import UserError, unknown
+from prunebench.plugins.own_network import OwnNetwork
 from prunebench.plugins.registry import load_registry
 from prunebench.preview.dry_run import Preview, preview
 from prunebench.records.record import Record
-from prunebench.study.grid import make_grid, prepare_task, warn_of_race_seeds
+from prunebench.study.grid import make_grid, names_data, prepare_task, warn_of_race_seeds
 from prunebench.study.progress import Progress
 from prunebench.study.run import run as run_grid
 from prunebench.study.spec import Spec, make_spec
@@ -87,6 +88,11 @@ def run(
             check_folder(config, "config")
         with told(quiet), offering(own.plugins) as tokens:
             spec = make_spec(given | {"plugin": (*plugins, *tokens)}, config, default_preset="quick")
+            if not names_data(spec) and any(isinstance(one, OwnNetwork) for one in own.plugins):
+                cure = "give those of the network, as in datasets=(pictures, labels)"
+                raise UserError(
+                    f"datasets: no pictures given, and the default, digits, is not for your network; {cure}"
+                )
             own.check_workers(spec)
             warn_of_race_seeds(spec)
             return preview(make_grid(spec)) if dry_run else compute(spec, _command(spec, given, own.objects))

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from prunebench.errors import UserError, printable
+from prunebench.errors import UserError, kind_of, printable
 from prunebench.records.validation import short
 
 State = dict[str, Tensor]
@@ -53,7 +53,7 @@ def read_tensors(path: Path) -> State:
     """
     content = _read(path)
     if not isinstance(content, Mapping):
-        raise refused(path, f"holds a {type(content).__name__}, not a state dict; save model.state_dict()")
+        raise refused(path, f"holds {kind_of(content)}, not a state dict; save model.state_dict()")
     found = {}
     for number, (name, value) in enumerate(_entries(content, "", _DEPTH)):
         if number == _MOST:

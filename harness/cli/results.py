@@ -60,7 +60,7 @@ def export(
     """Write a network as a folder that needs no PruneBench: weights, plain Python, facts; ONNX on request.
 
     The options name the point in a results folder. Of several seeds the first is taken: the best one would be chosen on
-    test pictures. `--model` also allows the code of a model of your own, such as `mynet:make,width=16`.
+    test pictures. `--model` also allows the code of a model of your own, such as `mynet.py:make,width=16`.
     """
     from prunebench.exporting.saved import export_saved
 

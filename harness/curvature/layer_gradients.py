@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.grad import conv2d_weight
 
-from prunebench.errors import CellError
+from prunebench.errors import CellError, kind_of
 
 BUFFER = 2**17  # elements of per-sample gradients held at once: half a megabyte in float32 stays in a core's cache
 LARGE = 2**26  # the same on an accelerator, where many small calls would be slow
@@ -86,7 +86,7 @@ def rows(layer: nn.Module, outputs: Tensor, leading: int = 1) -> Tensor:
 
 def _check(layer: nn.Module) -> None:
     if not isinstance(layer, nn.Linear):
-        raise CellError(f"curvature of a {type(layer).__name__} layer is not supported; Conv2d and Linear are")
+        raise CellError(f"curvature of {kind_of(layer)} layer is not supported; Conv2d and Linear are")
 
 
 def _positions_last(values: Tensor, leading: int) -> Tensor:

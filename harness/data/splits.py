@@ -104,9 +104,9 @@ def check_sizes(loaded: Loaded, protocol: Protocol) -> None:
     if left < 1:
         raise UserError("no training picture is left; raise --train-fraction or lower --validation-fraction")
     if left < (protocol.batch or 1):
-        raise UserError(
-            f"{left} training pictures are fewer than a batch of {protocol.batch}; lower --batch or use more pictures"
-        )
+        held = f", as {used - left} of {used} are for validation" if used > left else ""
+        cure = "lower --batch or use more pictures"
+        raise UserError(f"{left} training pictures are fewer than a batch of {protocol.batch}{held}; {cure}")
 
 
 def draw(loaded: Loaded, augment: tuple[str, ...], protocol: Protocol, seed: int, device: torch.device) -> BlockData:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from prunebench.errors import UserError, reason
+from prunebench.errors import UserError, kind_of, reason
 from prunebench.exporting.tracing import plain_copy
 
 if TYPE_CHECKING:
@@ -15,15 +15,18 @@ if TYPE_CHECKING:
 _PICTURES = 3  # of the batch that goes through the network
 
 
-def check_network(network: nn.Module, pictures: Tensor, about: "About") -> tuple[nn.Module, Tensor]:
+def check_network(network: nn.Module, pictures: Tensor | None, about: "About") -> tuple[nn.Module, Tensor]:
     """Return a plain copy of a network on the CPU, and random pictures (3, channels, height, width) that it takes.
 
     Raises `UserError` where the network gives no scores for such pictures, or `about` does not fit them.
     """
     title = f"{about.title.rstrip('.')} cannot be exported"
     if not isinstance(network, nn.Module):
-        what = f"a {type(network).__name__} is no torch module"
+        what = f"{kind_of(network)} is no torch module"
         raise UserError(f"{title}: {what}; give a module, such as the `model` of a pruned network")
+    if pictures is None:
+        what = "no pictures are given, and they tell the size of the input"
+        raise UserError(f"{title}: {what}; give a batch of any content, such as torch.zeros(1, 3, 32, 32)")
     if not isinstance(pictures, Tensor) or pictures.ndim != 4 or 0 in pictures.shape[1:]:
         given = f"of shape {tuple(pictures.shape)}" if isinstance(pictures, Tensor) else type(pictures).__name__
         raise UserError(f"{title}: pictures are {given}; give a tensor (n, channels, height, width)")
@@ -45,7 +48,7 @@ def check_network(network: nn.Module, pictures: Tensor, about: "About") -> tuple
 
 def _check_scores(scores: object, title: str) -> None:
     if not isinstance(scores, Tensor):
-        what = f"it returns a {type(scores).__name__}, not one tensor of scores"
+        what = f"it returns {kind_of(scores)}, not one tensor of scores"
         raise UserError(f"{title}: {what}; wrap it in a module that returns the scores alone")
     if scores.ndim != 2 or len(scores) != _PICTURES:
         what = f"it returns {tuple(scores.shape)} for {_PICTURES} pictures"

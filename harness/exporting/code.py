@@ -8,7 +8,7 @@ from operator import attrgetter
 import torch
 from torch import Tensor, fx, nn
 
-from prunebench.errors import CellError
+from prunebench.errors import CellError, kind_of
 
 FILE = '''\
 """{title}
@@ -108,7 +108,7 @@ def _layer(layer: nn.Module) -> str:
     except Exception:  # it shows itself otherwise than it is built
         same = False
     if not same:
-        raise CellError(f"a {type(layer).__name__} cannot be written as a call")
+        raise CellError(f"{kind_of(layer)} cannot be written as a call")
     return text
 
 

@@ -22,6 +22,11 @@ from prunebench.records.store_files import MASKS, WEIGHTS
 from prunebench.words import in_python_words
 
 TOLERANCE = 1e-6  # of scores
+TRAINABLE = (
+    "It can be trained further. The code shows the network as it runs in eval mode, so dropout and stochastic depth "
+    "may be missing: add them before you train."
+)
+INFERENCE = "It is for inference alone: the code lists torch's operations as they run in eval mode."
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,12 @@ class About:
 
 @in_python_words(to="folder")
 def export(
-    network: nn.Module, folder: Path | str, pictures: Tensor, *, about: About | None = None, onnx: bool = False
+    network: nn.Module,
+    folder: Path | str,
+    pictures: Tensor | None = None,
+    *,
+    about: About | None = None,
+    onnx: bool = False,
 ) -> list[Path]:
     """Write a folder that rebuilds a network without PruneBench. Returns the paths of its files.
 
@@ -53,7 +63,7 @@ def export(
     Args:
         network: any float32 network, for example the `model` of a pruned `Network`. It is not changed.
         folder: absent, empty, or of an earlier export.
-        pictures: a batch (n, channels, height, width) of any content, for the size of the input.
+        pictures: a batch (n, channels, height, width) of any content, for the size of the input; always needed.
         about: title, class names, moments and further facts. `config.json` holds the facts of `network.pruned`, too.
         onnx: whether to write `network.onnx`, too, for any number of pictures; its scores are the same to 1e-4.
 
@@ -181,7 +191,7 @@ def _readme(about: About, inference: bool, onnx: bool) -> str:
         lines += [f"- `{MASKS}`: true for the single weights that remain. The others are zero in `{WEIGHTS}`."]
     if onnx:
         lines += [f"- `{ONNX}`: the same network for ONNX Runtime; input `pictures`, output `scores`."]
-    use = "It is for inference alone." if inference else "It was followed in eval mode; dropout may be left out."
+    use = INFERENCE if inference else TRAINABLE
     if not about.mean:
         use += " The normalisation of its pictures is not on record: set `MEAN` and `STD` in the code."
     lines += ["", use, "", "```python", "from network import load, prepare", "", "network = load()"]

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from prunebench.errors import kind_of
 from prunebench.plugins.reading import (
     UnreadableError,
     attributes,
@@ -121,7 +122,7 @@ class _Walk:
 
     def _inside(self, container: Any, walk: Callable[[Any], None]) -> None:
         if id(container) in self.open:
-            raise UnreadableError(f"a {type(container).__name__} that contains itself")
+            raise UnreadableError(f"{kind_of(container)} that contains itself")
         self.open.add(id(container))
         self.held.append(container)
         walk(container)

@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from prunebench.curvature.kinds import CURVATURES, DRAWS, Curvature, CurvatureKind
-from prunebench.errors import UserError, check_choice
+from prunebench.errors import UserError, check_choice, kind_of
 from prunebench.plugins.options import Option, Options, Value, convert, function_options, label
 from prunebench.plugins.regulariser import Regulariser, regulariser_options, with_values
 from prunebench.pruning.selection import Ranking
@@ -169,7 +169,7 @@ def _with_options(criterion: C, given: Mapping[str, str]) -> C:
 def _check_function(where: str, function: Callable[..., Any]) -> None:
     """Raise `UserError` unless a score is a function of evidence without defaults and options with defaults."""
     if not callable(function):
-        raise UserError(f"{where}: the score is a {type(function).__name__}; give a function")
+        raise UserError(f"{where}: the score is {kind_of(function)}; give a function")
     _check_frozen(where, "score", function)
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -186,7 +186,7 @@ def _check_regulariser(where: str, regulariser: object) -> None:
     if regulariser is None:
         return
     if not callable(getattr(regulariser, "attach", None)):
-        raise UserError(f"{where}: its regulariser is a {type(regulariser).__name__} without `attach`; give it one")
+        raise UserError(f"{where}: its regulariser is {kind_of(regulariser)} without `attach`; give it one")
     _check_frozen(where, "regulariser", regulariser)
     if not isinstance(getattr(regulariser, "strength", None), int | float):
         raise UserError(f"{where}: its regulariser has no number `strength`; give it a field `strength: float`")

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
-from prunebench.errors import UserError, unknown
+from prunebench.errors import UserError, kind_of, unknown
 from prunebench.plugins import discovery
 from prunebench.plugins.criterion import AnyCriterion, Criterion, ModelScore
 from prunebench.plugins.dataset import Dataset
@@ -133,11 +133,13 @@ def get_criterion(text: str, registry: Registry) -> AnyCriterion:
 def get_model(text: str, registry: Registry) -> Model:
     """Find a model and set its options, `vgg11_bn:width=0.5`, `torchvision:resnet18,weights=DEFAULT`.
 
-    Where the name is not registered, `name:function` is the user's own function in a module (see `user_model`).
+    Where the name is not registered, `name:function` is the user's own function in a module or file (see `user_model`).
     """
     name, options, argument = split_name(text)
     if name not in registry.models and argument:
         return user_model(name, argument, options)
+    if name.endswith(".py"):
+        raise UserError(f"model '{text}': name a function of the file that builds the network, as in {name}:make")
     model = _find("model", name, registry.models).plugin
     _check_argument("model", name, model.takes_argument, argument)
     return replace(model, argument=argument).with_options(options)
@@ -168,7 +170,7 @@ def _plugins_in(module: ModuleType, attribute: str) -> list[Plugin]:
         return [value for value in vars(module).values() if isinstance(value, Plugin)]
     value = attrgetter(attribute)(module)
     if not isinstance(value, Plugin):
-        raise ImportError(f"{attribute} is a {type(value).__name__}, not a criterion, dataset or model")
+        raise ImportError(f"{attribute} is {kind_of(value)}, not a criterion, dataset or model")
     return [value]
 
 

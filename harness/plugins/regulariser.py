@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-from prunebench.errors import CellError, UserError
+from prunebench.errors import CellError, UserError, kind_of
 from prunebench.plugins.options import Options, Value, field_options, function_options
 from prunebench.pruning.network import Network
 
@@ -122,7 +122,7 @@ def with_values(regulariser: R, values: Mapping[str, Any]) -> R:
 def _scalar(function: Callable[..., Tensor], weight: Tensor, options: Mapping[str, Value]) -> Tensor:
     value = function(weight, **options)
     if not isinstance(value, Tensor) or value.ndim:
-        what = f"a term of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+        what = f"a term of shape {tuple(value.shape)}" if isinstance(value, Tensor) else kind_of(value)
         raise CellError(
             f"regulariser '{getattr(function, '__name__', function)}' gives {what}, it must be a scalar tensor"
         )

@@ -13,14 +13,15 @@ from typing import Any
 
 from torch import nn
 
-from prunebench.errors import UserError, unknown
+from prunebench.errors import UserError, kind_of, unknown
+from prunebench.paths import exists, user_path
 from prunebench.plugins.guard import called, imported, why
 from prunebench.plugins.model import Model
 from prunebench.plugins.options import Option, Value, convert, literal, takes_any
 from prunebench.plugins.sources import follow, is_installed
 
 PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-_working: list[str] = []  # folders in which models were looked for
+_searched: list[str] = []  # folders in which models were looked for
 FACTS = ("channels", "size", "classes", "num_classes")
 
 
@@ -37,23 +38,27 @@ class _Call:
         call = ", ".join(f"{name}={value!r}" for name, value in given.items())
         model = called(f"model '{self.label}' called with ({call})", lambda: self.function(**given), UserError)
         if not isinstance(model, nn.Module):
-            raise UserError(f"model '{self.label}' gives a {type(model).__name__}; it must return a torch.nn.Module")
+            raise UserError(f"model '{self.label}' gives {kind_of(model)}; it must return a torch.nn.Module")
         return model
 
 
 def user_model(module: str, function: str, options: Mapping[str, str]) -> Model:
-    """Make a model of a function or class that builds a network, in an installed package or the working folder.
+    """Make a model of a function or class that builds a network.
+
+    module: of an installed package or of the working folder; or a file, `nets.py` or `path/to/nets.py`.
 
     The function may have the arguments `channels`, `size`, `classes` and `num_classes` (equal to `classes`). Its other
     arguments are options, which hold a number, a text or a truth value; so are those of ``**kwargs``.
 
     Raises:
-        UserError: module or function do not exist, cannot be imported or called; an option does not exist, is missing,
-            or would have to hold an object.
+        UserError: file, module or function do not exist, cannot be imported or called; an option does not exist, is
+            missing, or would have to hold an object.
     """
-    module = module.removesuffix(".py")
+    folder = Path.cwd()
+    if module.endswith(".py"):
+        folder, module = _file_place(module, function)
     label = f"{module}:{function}"
-    builder = _find(module, function, label)
+    builder = _find(module, function, label, str(folder))
     if not callable(builder):
         raise UserError(
             f"model '{label}': {function} is of type {type(builder).__name__}, not a function that builds a network"
@@ -76,12 +81,19 @@ def function_model(function: Callable[..., Any], name: str) -> Model:
     return Model(_Call(function, name), name=name, reference="the user's own")
 
 
-def _find(module: str, function: str, label: str) -> Any:
+def _file_place(text: str, function: str) -> tuple[Path, str]:
+    """Give the folder and the module of a file."""
+    file = user_path(text)
+    if not exists(file):
+        raise UserError(f"model '{text}:{function}': {text}: no such file; give its path")
+    return file.parent.resolve(), file.stem
+
+
+def _find(module: str, function: str, label: str, folder: str) -> Any:
     if not PATH.fullmatch(module) or not PATH.fullmatch(function):
         cure = "write module:function, such as mynets:small; options follow a comma, as in mynets:small,width=8"
         raise UserError(f"model '{label}': {cure}")
     follow(module)
-    folder = str(Path.cwd())
     _search(folder)
     try:
         loaded = imported(f"model '{label}'", lambda: import_module(module))
@@ -90,7 +102,8 @@ def _find(module: str, function: str, label: str) -> Any:
         if absent and f"{module}.".startswith(f"{absent}."):
             where = f"in {folder} or among the installed packages"
             what = f"there is no model '{module}', and no module '{absent}' {where}"
-            raise UserError(f"unknown model '{label}': {what}") from None
+            cure = f"give its file, as in PATH/{module.replace('.', '/')}.py:{function}"
+            raise UserError(f"unknown model '{label}': {what}; {cure}") from None
         raise UserError(f"model '{label}': {module} cannot be imported: {why(error)}") from error
     _check_place(module.partition(".")[0], folder, label)
     try:
@@ -101,12 +114,12 @@ def _find(module: str, function: str, label: str) -> Any:
 
 
 def _search(folder: str) -> None:
-    """Let imports find the working folder, after installed packages and before the working folders of earlier calls."""
-    if folder not in _working:
-        earlier = [sys.path.index(one) for one in _working if one in sys.path]
+    """Let imports find a folder, after installed packages and before the folders of earlier calls."""
+    if folder not in _searched:
+        earlier = [sys.path.index(one) for one in _searched if one in sys.path]
         if folder not in sys.path:
             sys.path.insert(min(earlier, default=len(sys.path)), folder)
-        _working.append(folder)
+        _searched.append(folder)
 
 
 def _check_place(name: str, folder: str, label: str) -> None:

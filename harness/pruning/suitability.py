@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
-from prunebench.errors import UserError
+from prunebench.errors import UserError, kind_of
 from prunebench.pruning.kinds import KINDS, LAYERS, RESCALING, own_tensors
 
 _WRAPPED = {  # parameters that hold a layer's weight in another form, and how the weight becomes a parameter again
@@ -39,7 +39,7 @@ def check_suitable(model: nn.Module, dtype: torch.dtype = torch.float32) -> None
     _check_inputs(model)
     for name, value in model.state_dict().items():
         if not isinstance(value, Tensor):
-            raise UserError(f"'{name}' of its state dict is no tensor but a {type(value).__name__}; leave it out")
+            raise UserError(f"'{name}' of its state dict is no tensor but {kind_of(value)}; leave it out")
 
 
 def _check_dtypes(model: nn.Module, dtype: torch.dtype) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from prunebench.errors import UserError
+from prunebench.errors import UserError, kind_of
 from prunebench.pruning.kinds import KINDS, LAYERS, NONLINEAR, NORMS, channelwise, own_tensors
 from prunebench.pruning.network import Place
 from prunebench.pruning.streams import Places, Readers, follow, read_by, readers
@@ -160,12 +160,12 @@ def trace(model: nn.Module, example: Tensor, classes: int | None = None) -> Trac
 
 def _check_output(output: object, batch: int, classes: int | None) -> None:
     if not isinstance(output, Tensor):
-        raise UserError(
-            f"it returns a {type(output).__name__} in eval mode; it must return one tensor, (batch, classes)"
-        )
+        raise UserError(f"it returns {kind_of(output)} in eval mode; it must return one tensor, (batch, classes)")
     if output.ndim != 2 or len(output) != batch:
         pictures = "1 picture" if batch == 1 else f"{batch} pictures"
         cure = "; squeeze() drops the batch, too: use flatten(1)" if batch == 1 and output.ndim == 1 else ""
         raise UserError(f"it returns {tuple(output.shape)} for {pictures}; it must return (batch, classes){cure}")
-    if classes not in (None, output.shape[1]):
-        raise UserError(f"its output has {output.shape[1]} classes, the data have {classes}; build it for {classes}")
+    found = output.shape[1]
+    if classes is not None and classes != found:
+        cure = f", or give data of {found} classes alone, with labels from 0 to {found - 1}" if found < classes else ""
+        raise UserError(f"its output has {found} classes, the data have {classes}; build it for {classes}{cure}")

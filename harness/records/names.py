@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal, get_args
 
 Metric = Literal["macs", "params", "units", "weights"]
@@ -31,6 +32,16 @@ def parts(expression: str) -> tuple[str, ...]:
     (('hsqgl12', 'obd'), ('l0:strength=1e+3',), ('taylor',))
     """
     return tuple(part.strip() for part in PLUS.split(ALIASES.get(expression, expression)))
+
+
+def model_label(text: str) -> str:
+    """Name a model as records do, where a function in a file may have been typed.
+
+    >>> model_label("../nets.py:small,width=8"), model_label("torchvision:resnet18")
+    ('nets:small,width=8', 'torchvision:resnet18')
+    """
+    head, colon, rest = text.partition(":")
+    return f"{Path(head).stem}{colon}{rest}" if head.endswith(".py") else text
 
 
 def base_names(expression: str) -> tuple[str, ...]:

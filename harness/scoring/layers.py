@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from prunebench.errors import CellError
+from prunebench.errors import CellError, kind_of
 from prunebench.plugins.criterion import EVIDENCE, AnyCriterion, Criterion
 from prunebench.plugins.guard import called
 from prunebench.pruning.network import Group, Network, Side, weight_of
@@ -152,7 +152,7 @@ def checked(
     with torch.no_grad():
         values = called(where, compute)
     if not isinstance(values, Tensor):
-        raise CellError(f"{where} gives a {type(values).__name__}, not a tensor")
+        raise CellError(f"{where} gives {kind_of(values)}, not a tensor")
     if values.shape != template.shape and not (more and values.shape[:1] == template.shape):
         raise CellError(f"{where} gives scores of shape {tuple(values.shape)}, not {tuple(template.shape)}")
     if values.device != template.device:

@@ -9,7 +9,7 @@ from inspect import signature
 import torch
 from torch import Tensor
 
-from prunebench.errors import CellError
+from prunebench.errors import CellError, kind_of
 from prunebench.plugins.criterion import AnyCriterion, Criterion, ModelScore
 from prunebench.plugins.guard import all_states, called, keeping, watching
 from prunebench.pruning.network import Group, Network
@@ -136,7 +136,7 @@ def _by_model(
         with watch:
             scores = called(who, lambda: criterion(subject, batches, generator))
     if not isinstance(scores, Mapping):
-        raise CellError(f"{who} gives a {type(scores).__name__}, not a mapping from layer names to scores")
+        raise CellError(f"{who} gives {kind_of(scores)}, not a mapping from layer names to scores")
     by_layer: dict[str, Tensor] = {}
     for layer in producers(network):
         if layer not in scores:

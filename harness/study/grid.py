@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import torch
 
-from prunebench.errors import UserError
+from prunebench.errors import UnfitError, UserError
 from prunebench.plugins.dataset import Source
 from prunebench.plugins.expressions import Method, parse_method, parse_seeds
 from prunebench.plugins.identity import identity, newly_unreadable
@@ -159,10 +159,20 @@ def _check_reachable(ready: Task, keep: Keep) -> None:
         raise UserError(f"{what}: {cause} leave at least {least:.4f}; {cure}")
 
 
+def names_data(spec: Spec) -> bool:
+    """Tell whether a dataset was asked for, by an option, a file or a preset."""
+    return not spec.model_fields_set.isdisjoint({"datasets", "tasks"})
+
+
 def prepare_task(spec: Spec, dataset: str, model: str) -> Task:
     """Prepare one task of a spec, once per process: `mynet.py:make` and `mynet:make` are one model."""
     model = get_model(model, load_registry(spec.plugin)).label
-    ready = make_task(dataset, model, spec.protocol(), Source(spec.data_root, spec.download), spec.plugin)
+    try:
+        ready = make_task(dataset, model, spec.protocol(), Source(spec.data_root, spec.download), spec.plugin)
+    except UnfitError as error:
+        if names_data(spec):
+            raise
+        raise UserError(f"{error} (on {dataset}, the default, as no --datasets are given)") from error
     if spec.finetune_rate == "swept":
         return with_swept_rate(ready, spec.results, spec.keep.metric)
     return ready

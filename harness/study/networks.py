@@ -21,6 +21,7 @@ from prunebench.plugins.model import Model
 from prunebench.plugins.options import split_name
 from prunebench.pruning.network import Network, Table, weight_of
 from prunebench.pruning.removal import remove
+from prunebench.records.names import model_label
 from prunebench.records.store_files import GATES, MASKS, PUSHED, WEIGHTS, read_json
 from prunebench.records.validation import Count, Frozen, Name, Number, Text, versioned
 
@@ -134,8 +135,8 @@ def load(folder: Path | str, plugins: tuple[str, ...] = (), models: Collection[s
     """Load a network that a run saved, in eval mode on the CPU. Pruned single weights are zero.
 
     A folder is data and imports nothing. So a model that neither PruneBench nor an installed package registers must be
-    allowed: by `plugins`, the files or modules that register it, or by `models`, such as `["mynets:small"]`. Options
-    of the model may follow its name.
+    allowed: by `plugins`, the files or modules that register it, or by `models`, such as `["mynets:small"]` or
+    `["path/to/mynets.py:small"]`. Options of the model may follow its name.
 
     Raises `UserError` where the folder holds no network, or the network of a model that is not allowed.
     """
@@ -212,8 +213,14 @@ def check_allowed(label: str, folder: Path, plugins: tuple[str, ...], models: Co
 
 def _function(label: str) -> tuple[str, str]:
     """Return module and function of a model of one's own, without its options."""
-    module, _, function = split_name(label)
-    return module.removesuffix(".py"), function
+    module, _, function = split_name(model_label(label))
+    return module, function
+
+
+def _located(label: str, models: Collection[str]) -> str:
+    """Put the file that the caller names in place of the module in a label."""
+    given = next((one for one in models if _function(one) == _function(label)), label)
+    return label.replace(label.partition(":")[0], given.partition(":")[0], 1)
 
 
 def allowed_model(label: str, folder: Path, plugins: tuple[str, ...] = (), models: Collection[str] = ()) -> Model:
@@ -224,7 +231,7 @@ def allowed_model(label: str, folder: Path, plugins: tuple[str, ...] = (), model
     from prunebench.plugins.registry import get_model, load_registry
 
     check_allowed(label, folder, plugins, models)
-    return get_model(label, load_registry(plugins)).without_weights()
+    return get_model(_located(label, models), load_registry(plugins)).without_weights()
 
 
 def _contiguous_on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

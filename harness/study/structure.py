@@ -226,16 +226,22 @@ def check_for_blocks(protocol: Protocol, metric: Metric, methods: Iterable[Metho
     for name, option in (_UNIT_OPTIONS | more).items():
         if getattr(protocol, name) != Protocol.model_fields[name].default:
             raise UserError(f"{option}: {what}, but {option} is for units; leave {option} out")
-    for method in methods:
-        if method.kind == "shuffle":
-            raise UserError(
-                f"'{method.name}': {what}, which cannot be shuffled within a layer; compare with `{RANDOM}`"
-            )
-        if method.before is not None or method.after is not None:
-            raise UserError(f"'{method.name}': {what}, and its regulariser is for units; leave it out of --criteria")
-        criterion = (method.of or method).score
-        if criterion is not None and (reason := for_groups_only(criterion)):
-            raise UserError(f"'{method.name}': {what}, layer by layer, but {reason}; leave it out")
+    faults = {method.name: _not_for_blocks(method) for method in methods}
+    odd, left = [name for name in faults if faults[name]], [name for name in faults if not faults[name]]
+    if odd:
+        cure = f"leave {', '.join(odd)} out" + (f': --criteria "{" ".join(left)}"' if left else "")
+        raise UserError(f"'{odd[0]}': {what}, {faults[odd[0]]}; {cure}")
+
+
+def _not_for_blocks(method: Method) -> str:
+    """Say why a criterion cannot rank whole blocks; "" if it can."""
+    if method.kind == "shuffle":
+        return f"which cannot be shuffled within a layer; compare with `{RANDOM}`"
+    if method.before is not None or method.after is not None:
+        return "and its regulariser is for units"
+    criterion = (method.of or method).score
+    reason = for_groups_only(criterion) if criterion is not None else ""
+    return reason and f"layer by layer, but {reason}"
 
 
 def check_for_weights(protocol: Protocol, methods: Iterable[Method]) -> None:

@@ -13,7 +13,7 @@ from prunebench.checkpoints.loading import checkpoint_digest, load_checkpoint
 from prunebench.data.loaded import IMAGENET_MOMENTS, Loaded
 from prunebench.data.pictures import Pictures
 from prunebench.data.splits import BlockData, check_sizes, draw, some
-from prunebench.errors import CellError, UserError
+from prunebench.errors import CellError, UserError, fitting
 from prunebench.plugins.dataset import Dataset, Source
 from prunebench.plugins.guard import prepared
 from prunebench.plugins.identity import identity
@@ -134,7 +134,7 @@ def make_task(
 ) -> Task:
     """Prepare a task. source: folder of the data, and whether they may be downloaded.
 
-    Raises `UserError` for data that are missing or do not fit, and for models that cannot be pruned.
+    Raises `UserError` for data that are missing or do not fit, and `UnfitError` for models that cannot be pruned.
     """
     dataset, loaded, fingerprint = load_dataset(dataset_label, source, plugins)
     model = get_model(model_label, load_registry(plugins))
@@ -148,7 +148,7 @@ def make_task(
     if protocol.normalise == "imagenet":
         loaded = _as_imagenet(loaded, dataset_label)
     check_sizes(loaded, protocol)
-    with seeded(0, "analysis"):
+    with fitting(), seeded(0, "analysis"):
         network = model(channels, height, len(loaded.classes))
         example = torch.randn(2, channels, height, width)
         table, memory_format, fault = prepared(

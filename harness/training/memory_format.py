@@ -5,7 +5,7 @@ from contextlib import ExitStack, suppress
 import torch
 from torch import Tensor, nn
 
-from prunebench.errors import UserError
+from prunebench.errors import UserError, kind_of
 from prunebench.pruning.kinds import NORMS
 from prunebench.pruning.verification import skeleton, twin
 
@@ -83,7 +83,7 @@ def _run(model: nn.Module, pictures: Tensor, memory_format: torch.memory_format)
         for training in (False, True):
             output = model.train(training)(pictures.contiguous(memory_format=memory_format))
         if not isinstance(output, Tensor):
-            what = f"it returns a {type(output).__name__} in training mode, not a tensor"
+            what = f"it returns {kind_of(output)} in training mode, not a tensor"
             raise UserError(f"{what}; build it without auxiliary outputs")
         output.sum().backward()  # type: ignore[no-untyped-call]
     model.zero_grad()

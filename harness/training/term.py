@@ -7,7 +7,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from prunebench.errors import CellError
+from prunebench.errors import CellError, kind_of
 from prunebench.plugins.guard import States, all_states, called, guarded
 from prunebench.plugins.regulariser import Attached, Regulariser
 from prunebench.plugins.torch_states import CHEAP, TORCH_NUMBERS
@@ -81,7 +81,7 @@ class Guarded(Attached):
         """Detach the regulariser. Returns log alpha (units,) by group, if any."""
         learned = self._guard.call(self._attached.detach)
         if not isinstance(learned, dict):
-            what = f"gives a {type(learned).__name__} when it is detached"
+            what = f"gives {kind_of(learned)} when it is detached"
             raise CellError(f"{self._guard.who} {what}; `detach` must return a dict, empty without gates")
         return learned
 
@@ -89,7 +89,7 @@ class Guarded(Attached):
         """Return the units that the term pushes to zero: bool (units,) by group, on the CPU."""
         found = self._guard.call(getattr(self._attached, "pushed", dict))
         if not isinstance(found, dict):
-            raise CellError(f"{self._guard.who} gives a {type(found).__name__} of pushed units; {_PUSHED}")
+            raise CellError(f"{self._guard.who} gives {kind_of(found)} of pushed units; {_PUSHED}")
         for group, chosen in found.items():
             if group not in self._units:
                 raise CellError(f"{self._guard.who} pushes units of {group!r}, which is no coupled group; {_PUSHED}")
@@ -116,7 +116,7 @@ def term_of(regulariser: Regulariser, attached: Attached) -> Tensor:
 
 def _scalar(who: str, term: object) -> Tensor:
     if not isinstance(term, Tensor):
-        raise CellError(f"{who} gives a {type(term).__name__}; the term must be a scalar tensor")
+        raise CellError(f"{who} gives {kind_of(term)}; the term must be a scalar tensor")
     if term.ndim:
         raise CellError(f"{who} gives a term of shape {tuple(term.shape)}; the term must be a scalar tensor")
     return term

@@ -22,10 +22,9 @@ from prunebench.reports.formatting import (
     signed_interval,
 )
 from prunebench.reports.ordering import BASELINE, METRIC_WORDS, cost_metric
-from prunebench.reports.output.speed import speed_panels
+from prunebench.reports.output.speed import speed_notes, speed_panels
 from prunebench.reports.points import PANEL_COLUMNS, POINT_COLUMNS, Point
 from prunebench.reports.results import Results
-from prunebench.reports.sections.costs import busy_lines
 from prunebench.reports.sections.reestimated import spoilt_lines
 from prunebench.reports.selecting import name_point
 from prunebench.reports.statistics.intervals import t_interval
@@ -40,7 +39,7 @@ NOTE = (
     "difference in points with its 95 % interval; compression: parameters, dense / pruned\n"
     "verdicts: prunebench report"
 )
-WIDEST_NAMES = 32  # of the criteria that share a row of the table of speed
+WIDEST_NAMES = 22  # of the criteria that share a row of the table of speed
 FAILED = 3  # most failures whose reason is shown
 WIDE_NOTE = f"{BEYOND_BOUND}: the interval reaches beyond 0 or 100 %"
 DEMONSTRATION = "Demonstration, not evidence: a toy task, or fewer than three seeds."
@@ -76,7 +75,7 @@ def overview_html(results: Results) -> str:
 
 def _remarks(results: Results) -> list[str]:
     lines = [f"Check this first: {line}" for line in spoilt_lines(results)]
-    lines += busy_lines(speed_table(results))
+    lines += speed_notes(speed_table(results))
     lines += [DEMONSTRATION] * results.demonstration
     lines += results.notes
     counts = [(len(results.failures), "failed"), (len(results.missing), "not computed yet")]
@@ -123,7 +122,7 @@ def _table(rows: list[list[str]], kind: str) -> str:
 
 def _speed_table(rows: list[list[str]], kind: str) -> str:
     broken = [[row[0], textwrap.fill(row[1], WIDEST_NAMES), *row[2:]] for row in rows] if kind == "simple" else rows
-    return tabulate(broken, "firstrow", kind, disable_numparse=True, colalign=["left", "left", *["right"] * 4])
+    return tabulate(broken, "firstrow", kind, disable_numparse=True, colalign=["left", "left", *["right"] * 5])
 
 
 def broken_name(name: str) -> str:

@@ -1,7 +1,8 @@
-"""The text of `prunebench time`: milliseconds and speed-ups, and a warning where the machine was busy."""
+"""The text of `prunebench time` and of `show`: milliseconds, speed-ups, and a warning where the machine was busy."""
 
 from collections.abc import Iterable, Iterator
 
+import pandas as pd
 from tabulate import tabulate
 
 from prunebench.reports.results import Results
@@ -9,7 +10,11 @@ from prunebench.reports.sections.comparison import UNRELIABLE
 from prunebench.reports.sections.costs import busy_lines, energy_note, timed_table
 from prunebench.reports.tables.speed import SETTING, speed_table
 
-NOTE = "ms: of one batch; networks of equal widths are timed once; measured: median of dense / pruned, taken in turn"
+NOTE = (
+    "ms: median of one batch; networks of equal widths are timed once; measured: median of the ratios dense / pruned "
+    "of calls taken in turn, so not the quotient of the two ms; own interval: the widest ends of the 95 % intervals of "
+    "single measurements"
+)
 
 
 def speed_text(results: Results) -> str:
@@ -22,8 +27,14 @@ def speed_text(results: Results) -> str:
         title = _title(key)
         align = ["left"] * 2 + ["right"] * (len(header) - 2)
         parts.append(f"{title}\n\n{tabulate(rows, header, 'simple', disable_numparse=True, colalign=align)}")
-    noisy = [UNRELIABLE] if bool(speed["noisy"].any()) else []
-    return "\n\n".join([*parts, NOTE, energy_note(speed), *noisy, *busy_lines(speed)])
+    return "\n\n".join([*parts, energy_note(speed), *speed_notes(speed)])
+
+
+def speed_notes(speed: pd.DataFrame) -> list[str]:
+    """Explain the numbers and marks of these tables, and warn where the machine was busy. speed: as `speed_table`."""
+    if not len(speed):
+        return []
+    return [NOTE, *([UNRELIABLE] if bool(speed["noisy"].any()) else []), *busy_lines(speed)]
 
 
 def speed_panels(results: Results) -> Iterator[tuple[str, list[list[str]]]]:
@@ -32,8 +43,8 @@ def speed_panels(results: Results) -> Iterator[tuple[str, list[list[str]]]]:
         found: dict[tuple[str, ...], list[str]] = {}
         names, rows = timed_table(part)
         for cells in rows:
-            found.setdefault((cells[0], *cells[4:8]), []).append(cells[2])
-        header = [names[0], "criteria", "dense ms", "pruned ms", "by MACs", "measured speed-up"]
+            found.setdefault((cells[0], *cells[4:9]), []).append(cells[2])
+        header = [names[0], "criteria", *names[4:6], "by MACs", *names[7:9]]
         yield _title(key), [header, *([keep, ", ".join(criteria), *rest] for (keep, *rest), criteria in found.items())]
 
 

@@ -44,6 +44,27 @@ def test_a_dataset_of_pictures_of_pil_holds_bytes_and_names() -> None:
     assert whole.sort().values.tolist() == list(range(20))
     part = load_given(torch.utils.data.Subset(data, range(12)), "mine")
     assert part.classes == ("cat", "dog")
+    nested = torch.utils.data.Subset(torch.utils.data.Subset(data, range(12)), range(10))
+    assert load_given(nested, "mine").classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"), [((0, 1, 2), "abc"), ((0, 2), "abcde"), ((3, 4), "abcde"), (range(5), "abcde")]
+)
+def test_a_subset_has_the_classes_that_occur_where_they_are_the_first(labels: Any, classes: str) -> None:
+    data = Listed([(grey(n), n % 5) for n in range(100)], classes=list("abcde"))
+    chosen = [number for number in range(100) if number % 5 in labels]
+    part = torch.utils.data.Subset(data, chosen)
+    nested = torch.utils.data.Subset(part, range(len(part)))
+    gaps = max(labels) >= len(labels)
+    for given in ((nested, part), *(() if gaps else (part, nested))):
+        loaded = load_given(given, "mine")
+        assert loaded.classes == tuple(classes) and len(loaded.notes) == (len(classes) < 5)
+    assert load_given((part, data), "mine").classes == tuple("abcde")
+    if gaps:
+        cure = f"number the {len(labels)} classes that occur from 0 to {len(labels) - 1}"
+        with pytest.raises(UserError, match=f"'mine': no picture has label ., but labels reach {max(labels)}; {cure}"):
+            load_given(nested, "mine")
 
 
 def test_arrays_have_their_channels_last_and_may_have_none() -> None:

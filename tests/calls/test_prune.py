@@ -112,6 +112,16 @@ def equals_masks(model: nn.Module, pictures: Tensor, classes: int = 10) -> None:
         torch.testing.assert_close(small_output, masked.model(pictures), rtol=0, atol=1e-12)
 
 
+def test_the_mlps_of_a_transformer_alone_are_pruned_and_equal_their_masks() -> None:
+    torch.manual_seed(0)
+    sizes = {"num_layers": 2, "num_heads": 2, "hidden_dim": 8, "mlp_dim": 64, "num_classes": 10}
+    network = torchvision.models.VisionTransformer(image_size=8, patch_size=4, **sizes)
+    small = prune(network, shape=(3, 8, 8), keep={"macs": 0.6})
+    changed = [layer for layer, (dense, now) in Pruned.of(small).widths.items() if now < dense]
+    assert changed == [f"encoder.layers.encoder_layer_{number}.mlp.0" for number in (0, 1)]
+    equals_masks(network, torch.randn(4, 3, 8, 8))
+
+
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small"])
 def test_a_network_of_torchvision_equals_its_masks(name: str) -> None:
     torch.manual_seed(0)
@@ -257,6 +267,8 @@ BAD: list[tuple[Any, dict[str, Any], str]] = [
     (PAIR, {"criterion": ["taylor", "obd"]}, "2 given; `prune` takes one"),
     (PAIR, {"criterion": lambda w: w}, "unknown evidence 'w'"),
     (PAIR, {"rankin": "local"}, "unknown argument 'rankin' in prune; did you mean 'ranking'"),
+    (PAIR, {"criteria": "taylor"}, "unknown argument 'criteria' in prune; did you mean 'criterion'"),
+    (PAIR, {"seeds": 1}, "did you mean 'seed'.* Known: .*criterion, .*keep, .*seed, shape, units"),
     (PAIR, {"ranking": "lokal"}, "ranking='lokal': must be 'local'"),
     (None, {}, "criterion 'taylor' needs pictures with labels"),
     (None, {"criterion": "magnitude"}, "none given; give some, or shape="),

@@ -191,6 +191,11 @@ class Chosen(nn.Sequential):
         super().__init__(nn.Conv2d(channels, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(216, classes))
 
 
+class Coloured(nn.Sequential):
+    def __init__(self, classes: int) -> None:
+        super().__init__(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(216, classes))
+
+
 def test_classes_records_and_datasets_of_torch(short: Callable[..., Results]) -> None:
     images, labels = pictures()
     data = torch.utils.data.TensorDataset(images, labels)
@@ -286,6 +291,15 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"datasets": (pictures()[0], pictures()[1].float())}, "labels of type torch.float32"),
     ({"datasets": (pictures()[0][:, :, :, 1:], pictures()[1])}, "pictures of 8 x 7 pixels; pad or cut"),
     ({"datasets": (pictures()[0].repeat(1, 3, 1, 1), pictures()[1])}, "to have 1 channels, but got 3"),
+    (
+        {"datasets": None},
+        r"datasets: no pictures given, and the default, digits, .* as in datasets=\(pictures, labels\)",
+    ),
+    (
+        {"datasets": None, "models": Coloured},
+        r"got 1 .* \(on digits, the default, as no datasets are given\)$",
+    ),
+    ({"datasets": "digits", "models": Coloured}, "or change size= or channels=$"),
     ({"datasets": torch.utils.data.DataLoader([1])}, "a DataLoader gives batches; give its dataset"),
     ({"seeds": [1.5]}, r"seeds=\[1.5\]: give whole numbers from 0"),
     ({"keeps": [0.5, "a"]}, r"keeps=\[0.5, .a.\]: a keep is a fraction of one of"),

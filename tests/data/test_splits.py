@@ -71,7 +71,7 @@ def test_labels_stay_with_their_pictures() -> None:
 
 
 def test_fewer_pictures_than_a_batch() -> None:
-    with pytest.raises(UserError, match="360 training pictures are fewer than a batch of 512"):
+    with pytest.raises(UserError, match="fewer than a batch of 512, as 40 of 400 are for validation; lower"):
         drawn(batch=512)
     with pytest.raises(UserError, match="no training picture is left"):
         drawn(train_fraction=0.001)

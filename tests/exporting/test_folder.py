@@ -195,6 +195,28 @@ def test_bad_input_is_one_line(tmp_path: Path, network: Any, about: About, messa
     assert "\n" not in str(refusal.value) and list(tmp_path.iterdir()) == []
 
 
+def test_pictures_that_are_missing_are_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no pictures are given, .*; give a batch .* torch\.zeros\(1, 3, 32, 32\)"):
+        export(small(), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_readme_says_what_may_be_missing_for_training(tmp_path: Path) -> None:
+    class Dropping(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = small()
+
+        def forward(self, pictures: Tensor) -> Tensor:
+            return torch.nn.functional.dropout(self.inner(pictures), 0.5, self.training)
+
+    export(Dropping(), tmp_path / "out", PICTURES)
+    text = (tmp_path / "out" / "README.md").read_text()
+    assert "It can be trained further." in text and "dropout and stochastic depth may be missing: add them" in text
+    again = exporting.rebuilt(tmp_path / "out").train()
+    assert torch.equal(again(PICTURES), again(PICTURES)), "the dropout of the forward pass is missing indeed"
+
+
 @pytest.mark.parametrize("pictures", [torch.zeros(3, 2, 2), [1]])
 def test_pictures_are_a_batch(tmp_path: Path, pictures: Any) -> None:
     with pytest.raises(UserError, match=r"pictures are .*; give a tensor \(n, channels, height, width\)"):

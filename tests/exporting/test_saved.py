@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from prunebench.exporting.folder import rebuilt
+from prunebench.plugins import user_model
 from prunebench.reports.reading import read_results
 from prunebench.study.networks import load
 from prunebench.study.store import Store
@@ -91,6 +93,37 @@ def test_own_models_with_options_are_named_and_allowed_by_one_label(
     timing = ("time", "r", "--timing-rounds", "4", "--timing-batch", "1", "--device", "cpu")
     assert f"allow it: --model {labels[0]}" in refused(*timing)
     assert command(*timing, "--model", labels[0])[0] == 0
+
+
+def test_the_file_of_an_own_model_names_it_from_any_folder(
+    command: Command, refused: Callable[..., str], tiny: Any, computing: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    home, other = tmp_path / "home", tmp_path / "other"
+    for folder in (home, other):
+        folder.mkdir()
+    (home / "filed_nets.py").write_text(WIDE)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(home)
+    short = {"criteria": "magnitude", "keep": "0.5", "epochs": 1, "sparse_epochs": 0, "rung_epochs": 0}
+    computing(tiny(home / "r", models=("filed_nets.py:net", "lenet5"), **short))
+    timing = ("--timing-rounds", "4", "--timing-batch", "1", "--device", "cpu")
+    for here, file in ((home, "filed_nets.py"), (other, "../home/filed_nets.py"), (other, home / "filed_nets.py")):
+        _forget("filed_nets", home)
+        monkeypatch.chdir(here)
+        model = ("--model", f"{file}:net")
+        assert command("export", home / "r", "--to", tmp_path / "out", *model)[0] == 0
+        assert "magnitude" in command("show", home / "r", *model)[1]
+        assert command("time", home / "r", *timing, *model)[0] == 0
+    _forget("filed_nets", home)
+    text = refused("export", home / "r", "--to", tmp_path / "out", "--model", "filed_nets:net")
+    assert "no module 'filed_nets' in " in text and "give its file, as in PATH/filed_nets.py:net" in text
+
+
+def _forget(module: str, folder: Path) -> None:
+    """Let Python know a module as little as a new process does."""
+    sys.modules.pop(module, None)
+    sys.path[:] = [one for one in sys.path if one != str(folder)]
+    user_model._searched.clear()
 
 
 def _own(done: Any) -> Any:

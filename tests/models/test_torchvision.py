@@ -162,7 +162,7 @@ def test_weights_that_cannot_be_had(cache: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "size", "message"),
     [
-        ("vit_b_16", 64, "torchvision:vit_b_16 is a transformer, but only CNNs can be pruned; known: alexnet, "),
+        ("vit_b_16", 64, "torchvision:vit_b_16 is a transformer, but only CNNs are built here; give timm:NAME or a "),
         ("resnet19", 64, "unknown network 'resnet19' in torchvision; did you mean 'resnet1"),
         ("alexnet", 32, "torchvision:alexnet needs pictures of at least 63 x 63 pixels, these have 32 x 32"),
         ("inception_v3", 74, "torchvision:inception_v3 needs pictures of at least 75 x 75 pixels"),

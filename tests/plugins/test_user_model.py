@@ -125,6 +125,17 @@ def test_the_same_name_in_another_folder_is_never_mistaken(folder: Path, monkeyp
     assert model("mynets:small")(1, 8, 2)[0].out_channels == 4  # type: ignore[index]
 
 
+def test_a_file_is_found_by_its_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = folder / "other"
+    other.mkdir()
+    (other / "others.py").write_text(textwrap.dedent(NETS))
+    found = model("other/others.py:small,width=6")
+    assert found.label == "others:small,width=6" and found(1, 8, 2)[0].out_channels == 6  # type: ignore[index]
+    forget()
+    monkeypatch.chdir(other)
+    assert model("../mynets.py:small").label == "mynets:small"
+
+
 def test_a_registered_name_stays_that_model(folder: Path) -> None:
     (folder / "lenet5.py").write_text("def make(): ...")
     with pytest.raises(UserError, match="model 'lenet5' takes no argument 'make'"):
@@ -135,6 +146,9 @@ def test_a_registered_name_stays_that_model(folder: Path) -> None:
     ("text", "message"),
     [
         ("nonets:small", "unknown model 'nonets:small': there is no model 'nonets', and no module 'nonets' in /"),
+        ("nonets:small", "among the installed packages; give its file, as in PATH/nonets.py:small"),
+        ("nonets.py:small", "model 'nonets.py:small': nonets.py: no such file; give its path"),
+        ("mynets.py", "model 'mynets.py': name a function of the file that builds the network, as in mynets.py:make"),
         ("mynets.deep:small", r"unknown model 'mynets.deep:small': .* no module 'mynets.deep'"),
         ("mynets:smal", r"unknown function 'smal' in /.*/mynets.py; did you mean 'small'\? Known: Family, Net, "),
         ("mynets:text", "model 'mynets:text': text is of type str, not a function that builds a network"),

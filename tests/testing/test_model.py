@@ -101,7 +101,8 @@ def test_what_is_wrong_is_said(name: str, wrong: object, message: str, monkeypat
 
 def test_a_refused_model_gives_its_reason() -> None:
     (line,) = check_model(RESNET20(3, 16, 4), torch.zeros(2, 3, 16, 16), 7, "mine")
-    assert line == "mine cannot be pruned: its output has 4 classes, the data have 7; build it for 7"
+    told = "mine cannot be pruned: its output has 4 classes, the data have 7; build it for 7"
+    assert line == f"{told}, or give data of 4 classes alone, with labels from 0 to 3"
 
 
 def test_the_table_says_what_is_pruned() -> None:

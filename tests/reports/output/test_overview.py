@@ -1,6 +1,8 @@
+from html import unescape
 from types import SimpleNamespace
 
 from prunebench.reports.output.overview import overview, overview_html
+from prunebench.reports.output.speed import speed_notes, speed_text
 from prunebench.reports.results import gather_results
 from prunebench.reports.tables.speed import speed_table
 
@@ -45,12 +47,25 @@ def test_measured_speed_stands_beside_the_theoretical_one(make: SimpleNamespace)
     timed = gather_results("mine", records, [make.latency(record) for record in records])
     lines = overview(timed, hint=False).splitlines()
     assert max(map(len, lines)) <= 100
-    head = next(number for number, line in enumerate(lines) if "measured speed-up" in line)
+    head = next(number for number, line in enumerate(lines) if "own interval" in line)
     assert "imaginary | eager, batch 64, threads: 1" in lines[head - 2]
     row = lines[head + 2]
     (own,) = (one for one in speed_table(timed).to_dict("records") if one["criterion"] == "magnitude")
     measured = f"{own['measured']:.2f} ± {own['measured_half']:.2f}x"
-    assert row.split("  ")[-1].strip() == measured and f" {own['theoretical']:.2f}x " in row and " 20.0 " in row
+    assert f" {measured}  " in row and row.endswith(f"[{own['own_low']:.2f}, {own['own_high']:.2f}]")
+    assert f" {own['theoretical']:.2f}x " in row and " 20.0 " in row
     assert "magnitude, " in row  # criteria of equal widths share the row
-    assert "measured speed-up" in overview_html(timed)
+    assert "own interval" in overview_html(timed)
     assert "measured" not in overview(gather_results("mine", records))
+
+
+def test_speed_ups_are_marked_and_explained_as_by_the_command_time(make: SimpleNamespace) -> None:
+    record = make.record("magnitude")
+    for ratios, low, marked in (((2.0, 2.0, 2.0), 1.99, False), ((1.0, 2.0, 4.0), 1.0, True)):
+        latency = make.latency(record).model_copy(update={"ratios": ratios, "low": low, "high": 2.01})
+        timed = gather_results("mine", [record], [latency])
+        notes = speed_notes(speed_table(timed))
+        assert ("‡ unreliable" in "".join(notes)) == marked
+        for text in (overview(timed), speed_text(timed), overview_html(timed)):
+            assert ("2.01] ‡" in text) == marked and "[" in text
+            assert all(" ".join(note.split()) in unescape(" ".join(text.split())) for note in notes)
