@@ -47,5 +47,4 @@ def seeded(seed: int, *purpose: object) -> Iterator[None]:
 
 def _seed(number: int) -> None:
     """Seed torch's global generators. `torch.manual_seed` formats the stack for each kind of device that is absent."""
-    accelerated = torch.cuda.is_available() or torch.backends.mps.is_available()
-    (torch.manual_seed if accelerated else torch.default_generator.manual_seed)(number)
+    (torch.manual_seed if torch.accelerator.is_available() else torch.default_generator.manual_seed)(number)

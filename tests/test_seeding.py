@@ -29,7 +29,7 @@ def test_the_global_generator_is_put_back() -> None:
 
 @pytest.mark.parametrize("accelerated", [True, False])
 def test_what_is_seeded_draws_as_after_a_seed_of_torch(accelerated: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: accelerated)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: accelerated)
     with torch.random.fork_rng([]):
         torch.manual_seed(derive(7, "dropout"))
         expected = torch.rand(3)
