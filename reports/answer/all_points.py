@@ -30,8 +30,11 @@ def points_table(summary: pd.DataFrame, differences: pd.DataFrame, setting: str,
         other = paired.get(Point(*(row[name] for name in POINT_COLUMNS)))
         rows.append(tuple(cell(row, other) for _, cell in columns))
     measured = [say("Measured: {setting}.", setting=setting)] if setting else []
-    caption = joined([CAPTION, *measured], SPACE)
-    return Table(caption, tuple(name for name, _ in columns), tuple(rows), text_columns=4, tools=True)
+    header = tuple(name for name, _ in columns)
+    task = [] if "task" in header else [say("{task}.", task=summary["task"].iloc[0])]
+    caption = joined([*task, CAPTION, *measured], SPACE)
+    kinds = tuple(name if name == "task" else "" for name in header)
+    return Table(caption, header, tuple(rows), header.index("n"), tools=True, styles=(kinds,) * len(rows))
 
 
 def _columns(demonstration: bool) -> dict[str, Any]:
@@ -60,8 +63,8 @@ def _columns(demonstration: bool) -> dict[str, Any]:
 
 def _used(name: str, summary: pd.DataFrame) -> bool:
     """Tell whether a column says anything: one of a single value, or of what was not measured, does not."""
-    if name == "ranking":
-        return summary["ranking"].nunique() > 1
+    if name in ("task", "ranking"):
+        return summary[name].nunique() > 1
     if name == "cut, BN re-est.":
         return not summary["accuracy_cut"].equals(summary["accuracy_cut_bn"])
     needed = {

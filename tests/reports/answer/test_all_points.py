@@ -51,6 +51,17 @@ def test_columns_that_say_nothing_are_left_out(make: SimpleNamespace) -> None:
     assert found["accuracy"].startswith(f"{found['top-5']} ± ")
 
 
+def test_one_task_stands_in_the_caption_and_several_in_a_column(make: SimpleNamespace) -> None:
+    records = make.grid(("magnitude", "taylor"), (0, 1), (0.5,))
+    one = table(make, gather_results("x", records))
+    assert one.header[:3] == ("keep", "criterion", "n") and one.text_columns == 2
+    assert one.caption.startswith("mnist x lenet5. Accuracy in %")
+    cells = [record.cell.model_copy(update={"dataset": "digits"}) for record in records]
+    others = [make.record(cell.criterion, cell.seed, key=f"o{n}", cell=cell) for n, cell in enumerate(cells)]
+    two = table(make, gather_results("x", records + others))
+    assert two.header[0] == "task" and two.text_columns == 3 and {line[0] for line in two.styles} == {"task"}
+
+
 def test_a_demonstration_has_no_verdict(make: SimpleNamespace) -> None:
     results = gather_results("x", make.grid(("magnitude", "taylor"), (0, 1), (0.5,)))
     assert row(table(make, results, demonstration=True), "taylor")["verdict"] == "n/a"
