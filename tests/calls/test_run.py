@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from prunebench import Criterion, Results, UserError, run
 from prunebench.calls.run import compute
+from prunebench.cli.options import options
 from prunebench.plugins.registry import load_registry
 from prunebench.study import trajectory
 from prunebench.study.spec import Spec
@@ -266,6 +267,19 @@ def test_a_dry_run_previews_what_the_command_previews(
 
 def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
+
+
+def test_the_page_names_the_options_that_are_no_arguments() -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/python.md").read_text()
+    refused = []
+    for option in options():
+        try:
+            calls_run._checked({option.name: "0.5"}, None)
+        except UserError as error:
+            assert "unknown argument" in str(error)
+            refused.append(option.flag)
+    assert refused == ["--tasks"]
+    assert "Two are not: `--log-level`, for which `quiet=True` shows warnings alone, and `--tasks`" in page
 
 
 def test_an_untrained_network_is_told(short: Callable[..., Results], caplog: pytest.LogCaptureFixture) -> None:
