@@ -212,12 +212,12 @@ def _step(
 ) -> Tensor:
     """Take one training step; returns the loss without the regulariser's term."""
     inputs, labels = batch
-    optimiser.zero_grad(set_to_none=True)  # before the forward pass, which takes the memory
     if attached is not None:
         attached.draw()
     with torch.autocast(inputs.device.type, precision, enabled=precision is not None):
         loss = F.cross_entropy(model(inputs).float(), labels)
     objective = loss if attached is None else loss + attached.penalty()
+    optimiser.zero_grad(set_to_none=True)  # after the penalty: one of a plugin may have called backward itself
     objective.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
     return loss.detach()
