@@ -46,8 +46,9 @@ def load_given(given: Any, name: str) -> Loaded:
     whole = given if pair else (given,)
     parts = [_labelled(part, f"dataset '{name}'") for part in whole]
     names = next((part.classes for part in parts if part.classes), ())
-    labels = torch.cat([part.labels.unique().cpu() for part in parts if part.labels is not None]).unique()
-    classes, notes = 1 + int(labels.max()), ()
+    labels = torch.unique(torch.cat([part.labels.cpu() for part in parts if part.labels is not None]))
+    classes = 1 + int(labels.max())
+    notes: tuple[str, ...] = ()
     if len(names) < classes:
         names = tuple(map(str, range(classes)))
     elif len(labels) == classes < len(names) and all(isinstance(part, torch.utils.data.Subset) for part in whole):
