@@ -133,6 +133,26 @@ def test_a_hovered_mark_stands_out_with_its_band(page: Any) -> None:
     assert band.evaluate(SEEN) == 0 and other.evaluate(SEEN) == 1
 
 
+def test_without_criteria_the_figure_of_speed_is_empty(page: Any) -> None:
+    figure = page.locator("#figure-speed")
+    buttons = figure.locator(".legend button").all()
+    names = figure.locator("text", has_text="keep ")
+    assert any(one.is_visible() for one in names.all())
+    for button in buttons:
+        button.click()
+    assert not any(one.is_visible() for one in names.all())
+    assert not any(one.is_visible() for one in figure.locator(".panels [data-criterion]").all())
+    for button in buttons:
+        button.click()
+
+
+def test_a_table_that_goes_on_shows_a_shadow(page: Any) -> None:
+    scroll = page.locator("#data .scroll")
+    assert scroll.evaluate("one => one.scrollWidth > one.clientWidth")
+    layers = scroll.evaluate("one => getComputedStyle(one).backgroundAttachment")
+    assert layers == "local, local, scroll, scroll"  # the table's own edge covers the shadow
+
+
 def test_the_legend_switches_marks_off_and_on(page: Any) -> None:
     figure = page.locator("#figure-accuracy")
     button = figure.get_by_role("button", name="obd", exact=True)
