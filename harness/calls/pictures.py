@@ -46,8 +46,8 @@ def load_given(given: Any, name: str) -> Loaded:
     whole = given if pair else (given,)
     parts = [_labelled(part, f"dataset '{name}'") for part in whole]
     names = next((part.classes for part in parts if part.classes), ())
-    labels = torch.cat([part.labels.unique().cpu() for part in parts if part.labels is not None]).unique()
-    classes, notes = 1 + int(labels.max()), ()
+    labels = {int(label) for part in parts if part.labels is not None for label in part.labels.tolist()}
+    classes, notes = 1 + max(labels), tuple[str, ...]()
     if len(names) < classes:
         names = tuple(map(str, range(classes)))
     elif len(labels) == classes < len(names) and all(isinstance(part, torch.utils.data.Subset) for part in whole):
@@ -58,7 +58,7 @@ def load_given(given: Any, name: str) -> Loaded:
         both = " and ".join(f"{one.shape} {one.images.dtype}" for one in splits)
         raise UserError(f"dataset '{name}': training and test pictures differ: {both}; give equal ones")
     if not pair:
-        if gaps := set(range(classes)) - set(labels.tolist()):
+        if gaps := set(range(classes)) - labels:
             cure = f"number the {len(labels)} classes that occur from 0 to {len(labels) - 1}, or give (training, test)"
             raise UserError(
                 f"dataset '{name}': no picture has label {min(gaps)}, but labels reach {classes - 1}; {cure}"
