@@ -121,7 +121,7 @@ def test_a_record_that_cannot_be_meant_is_refused_when_it_is_made() -> None:
         def attach(self, network: Any, generator: Any) -> Any: ...
 
     cases: list[tuple[Any, str]] = [
-        (lambda: Criterion(3), "criterion '': the score is a int; give a function"),  # type: ignore[arg-type]
+        (lambda: Criterion(3), "criterion '': the score is an int; give a function"),  # type: ignore[arg-type]
         (lambda: Criterion(late), "criterion 'late': argument 'power' has a default; put options after a \\*"),
         (lambda: Criterion(bare), "criterion 'bare': option 'power' of the score has no default; give it one"),
         (lambda: Criterion(anything), r"criterion 'anything': the score takes \*weight: "),
@@ -129,7 +129,7 @@ def test_a_record_that_cannot_be_meant_is_refused_when_it_is_made() -> None:
         (lambda: Criterion(curved, coupling="summ"), "coupling 'summ' .* did you mean 'sum'"),  # type: ignore[arg-type]
         (lambda: ModelScore(whole), "model score 'whole': argument 'rounds' has a default"),
         (lambda: Criterion(norm, published="global"), "published='global' must be a Ranking"),  # type: ignore[arg-type]
-        (lambda: Criterion(norm, regulariser=3), "its regulariser is a int without `attach`"),  # type: ignore[arg-type]
+        (lambda: Criterion(norm, regulariser=3), "its regulariser is an int without `attach`"),  # type: ignore[arg-type]
         (lambda: Criterion(norm, regulariser=Weak()), "its regulariser has no number `strength`"),  # type: ignore[arg-type]
         (lambda: Ranking("locl"), "unknown ranking 'locl' in a published ranking; did you mean 'local'"),  # type: ignore[arg-type]
         (lambda: Ranking("local", "l3"), "unknown normalise 'l3'"),  # type: ignore[arg-type]

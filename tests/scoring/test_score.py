@@ -223,7 +223,7 @@ def leaves(weight: Tensor) -> Tensor:
 WRONG: dict[str, tuple[Callable[[Tensor], Any], str]] = {
     "shape": (lambda weight: weight, r"gives scores of shape \(6, 9\), not \(6,\)"),
     "finite": (lambda weight: torch.log(weight.sum(1) * 0 - 1), "gives 6 scores that are not finite"),
-    "tensor": (lambda weight: 3, "gives a int, not a tensor"),
+    "tensor": (lambda weight: 3, "gives an int, not a tensor"),
     "inside": (lambda weight: weight.view(7), r"failed: RuntimeError: shape .* \(test_score\.py:\d+\)$"),
     "type": (lambda weight: weight.sum(1).argsort(), "gives scores of torch.int64, not of floating-point numbers"),
     "device": (lambda weight: weight.sum(1).to("meta"), "gives scores on meta, not on cpu"),
