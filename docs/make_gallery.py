@@ -24,6 +24,13 @@ EQUAL_MACS = """
     --weights source.safetensors --rate 1e-3 --frozen-rate 3 --train-fraction 0.2
     --datasets folder:cifar10-subset-png,classes=dog/frog/horse/ship/truck,augment=flip
 """
+PICTURES = """
+    --preset examples/papers/reg-obd-2021-corrected.toml --ranking local --models vgg11:width=0.25
+    --weights source.safetensors --rate 1e-3 --frozen-rate 3
+    --datasets "mnist:size=32,channels=3,augment=none fashion_mnist:size=32,channels=3,augment=flip"
+    --criteria "dense_continued random magnitude taylor_2020 taylor_activation_signed
+    obd hsqgl12_2021 hsqgl12_2021+obd obd+hsqgl12_2021"
+"""
 CROSSED = """
     --datasets fashion_mnist --models lenet5 --seeds 0-5 --keep macs=0.25 --restart --epochs 15 --sparse-epochs 0
     --rung-epochs 0 --train-fraction 0.1 --calibration 512 --criteria magnitude,taylor,obd,fpgm,hrank,wanda,random
@@ -50,6 +57,12 @@ EXAMPLES = {
         "Five classes of CIFAR-10 x a narrow VGG11: the second paper's networks at equal MACs. See the controls: "
         "the dense network trained as long, and random filters. `source.safetensors` is made by `scaled.sh`.",
         [EQUAL_MACS.split()],
+    ),
+    "pictures": Example(
+        "Two tasks: MNIST and Fashion-MNIST",
+        "The same networks on two of the paper's datasets. Compare the tasks: what is proven on one may be undecided "
+        "on the other, such as the loss against the dense network trained as long.",
+        [[" ".join(word.split()) for word in shlex.split(PICTURES)]],
     ),
     "crossed": Example(
         "Criterion, repair or fine-tuning",
