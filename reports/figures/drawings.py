@@ -24,6 +24,7 @@ def all_drawings(
     answers: Sequence[Answer],
     margin: float,
     setting: Sequence[object] | None,
+    *,
     demonstration: bool = False,
 ) -> list[Drawing]:
     """Make every figure that has something to show.

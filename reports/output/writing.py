@@ -60,7 +60,9 @@ def write_report(
     entries = compare_across_tasks(results)
     tables = make_tables(results, entries, margin)
     answers = find_answers(tables["summary"], tables["differences"], results.demonstration)
-    drawings = all_drawings(tables, entries, answers, margin, main_setting(results), results.demonstration)
+    drawings = all_drawings(
+        tables, entries, answers, margin, main_setting(results), demonstration=results.demonstration
+    )
     english = find_language(ENGLISH)
     figures = {one.name: _panels(one, english) for one in drawings}
     shown = figures if language == english else {one.name: _panels(one, language) for one in drawings}
