@@ -66,7 +66,7 @@ def kind_of(thing: object) -> str:
     ('a dict', 'an int')
     """
     name = type(thing).__name__
-    return f"{'an' if name[0] in 'aeiouAEIO' else 'a'} {name}"
+    return f"{'an' if name.startswith(tuple('aeiouAEIO')) else 'a'} {name}"
 
 
 def reason(error: BaseException) -> str:

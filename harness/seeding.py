@@ -35,7 +35,7 @@ def seeded(seed: int, *purpose: object) -> Iterator[None]:
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
     with torch.random.fork_rng(devices):
         numpy_state, python_state = np.random.get_state(), random.getstate()
-        _seed(derive(seed, *purpose))
+        torch.manual_seed(derive(seed, *purpose))
         np.random.seed(derive(seed, *purpose, "numpy") % 2**32)
         random.seed(derive(seed, *purpose, "python"))
         try:
@@ -43,8 +43,3 @@ def seeded(seed: int, *purpose: object) -> Iterator[None]:
         finally:
             np.random.set_state(numpy_state)
             random.setstate(python_state)
-
-
-def _seed(number: int) -> None:
-    """Seed torch's global generators. `torch.manual_seed` formats the stack for each kind of device that is absent."""
-    (torch.manual_seed if torch.accelerator.is_available() else torch.default_generator.manual_seed)(number)

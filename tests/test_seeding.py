@@ -1,4 +1,3 @@
-import pytest
 import torch
 
 from prunebench.seeding import derive, generator, seeded
@@ -25,14 +24,3 @@ def test_the_global_generator_is_put_back() -> None:
     assert torch.equal(torch.rand(3), expected)
     with seeded(7, "initialisation"):
         assert torch.equal(torch.rand(3), inside)
-
-
-@pytest.mark.parametrize("accelerated", [True, False])
-def test_what_is_seeded_draws_as_after_a_seed_of_torch(accelerated: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.accelerator, "is_available", lambda: accelerated)
-    with torch.random.fork_rng([]):
-        torch.manual_seed(derive(7, "dropout"))
-        expected = torch.rand(3)
-    with seeded(7, "dropout"):
-        assert torch.initial_seed() == derive(7, "dropout")
-        assert torch.equal(torch.rand(3), expected)

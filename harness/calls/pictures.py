@@ -51,7 +51,7 @@ def load_given(given: Any, name: str) -> Loaded:
     notes: tuple[str, ...] = ()
     if len(names) < classes:
         names = tuple(map(str, range(classes)))
-    elif len(labels) == classes < len(names) and all(isinstance(part, torch.utils.data.Subset) for part in whole):
+    elif len(labels) == classes < len(names) and _subsets(whole, parts):
         notes = (f"'{name}' is a Subset with the first {classes} of {len(names)} classes, so it has {classes} classes",)
         names = names[:classes]
     splits = [_split(part) for part in parts]
@@ -72,6 +72,12 @@ def load_given(given: Any, name: str) -> Loaded:
     if splits[0].images.dtype == torch.uint8:
         mean, std = moments(histogram(splits[0].images))
     return Loaded(splits[0], splits[1], names, mean, std, notes=notes)
+
+
+def _subsets(given: Sequence[Any], parts: Sequence[Labelled]) -> bool:
+    """Tell whether whatever brings names of classes is a `Subset`, which may lack some of them."""
+    named = [one for one, part in zip(given, parts, strict=True) if part.classes]
+    return all(isinstance(one, torch.utils.data.Subset) for one in named)
 
 
 def _labelled(given: Any, where: str) -> Labelled:

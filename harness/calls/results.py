@@ -284,4 +284,5 @@ def _seed(chosen: Mapping[str, Any]) -> dict[str, Any]:
 def _words(told: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
     """List the values that there are, for messages; a protocol of 0, of a task that has one, is none."""
     found = {name: dict.fromkeys(own[name] for own in told) for name in names}
-    return "; ".join(f"{name} {', '.join(map(str, values))}" for name, values in found.items() if any(values)) or "none"
+    shown = {name: values for name, values in found.items() if values and (name, *values) != ("protocol", 0)}
+    return "; ".join(f"{name} {', '.join(map(str, values))}" for name, values in shown.items()) or "none"

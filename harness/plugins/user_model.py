@@ -21,7 +21,9 @@ from prunebench.plugins.options import Option, Value, convert, literal, takes_an
 from prunebench.plugins.sources import follow, is_installed
 
 PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+NO_NAME = re.compile(r"\W|^(?=\d)")
 _searched: list[str] = []  # folders in which models were looked for
+_files: dict[str, Path] = {}  # by module: the file that a call has given, which the bare name then means, too
 FACTS = ("channels", "size", "classes", "num_classes")
 
 
@@ -54,11 +56,12 @@ def user_model(module: str, function: str, options: Mapping[str, str]) -> Model:
         UserError: file, module or function do not exist, cannot be imported or called; an option does not exist, is
             missing, or would have to hold an object.
     """
-    folder = Path.cwd()
     if module.endswith(".py"):
-        folder, module = _file_place(module, function)
+        file = _given_file(module, function)
+        module = file.stem
+        _files[module] = file
     label = f"{module}:{function}"
-    builder = _find(module, function, label, str(folder))
+    builder = _find(module, function, label)
     if not callable(builder):
         raise UserError(
             f"model '{label}': {function} is of type {type(builder).__name__}, not a function that builds a network"
@@ -81,15 +84,19 @@ def function_model(function: Callable[..., Any], name: str) -> Model:
     return Model(_Call(function, name), name=name, reference="the user's own")
 
 
-def _file_place(text: str, function: str) -> tuple[Path, str]:
-    """Give the folder and the module of a file."""
+def _given_file(text: str, function: str) -> Path:
     file = user_path(text)
     if not exists(file):
         raise UserError(f"model '{text}:{function}': {text}: no such file; give its path")
-    return file.parent.resolve(), file.stem
+    if not file.stem.isidentifier():
+        cure = f"rename the file, such as to {NO_NAME.sub('_', file.stem)}.py"
+        raise UserError(f"model '{text}:{function}': '{file.stem}' is no name of a Python module; {cure}")
+    return file.resolve()
 
 
-def _find(module: str, function: str, label: str, folder: str) -> Any:
+def _find(module: str, function: str, label: str) -> Any:
+    file = _files.get(module)
+    folder = str(file.parent if file else Path.cwd())
     if not PATH.fullmatch(module) or not PATH.fullmatch(function):
         cure = "write module:function, such as mynets:small; options follow a comma, as in mynets:small,width=8"
         raise UserError(f"model '{label}': {cure}")
@@ -106,6 +113,8 @@ def _find(module: str, function: str, label: str, folder: str) -> Any:
             raise UserError(f"unknown model '{label}': {what}; {cure}") from None
         raise UserError(f"model '{label}': {module} cannot be imported: {why(error)}") from error
     _check_place(module.partition(".")[0], folder, label)
+    if file is not None and (place := _place(getattr(loaded, "__file__", None), None)) != file:
+        raise UserError(f"model '{label}': Python has another module {module}, {place}; rename {file}")
     try:
         return attrgetter(function)(loaded)
     except AttributeError:

@@ -148,12 +148,13 @@ def make_task(
     if protocol.normalise == "imagenet":
         loaded = _as_imagenet(loaded, dataset_label)
     check_sizes(loaded, protocol)
-    with fitting(), seeded(0, "analysis"):
+    with seeded(0, "analysis"):
         network = model(channels, height, len(loaded.classes))
         example = torch.randn(2, channels, height, width)
-        table, memory_format, fault = prepared(
-            f"model '{model.label}'", lambda: _analysed(network, example, model.label, loaded)
-        )
+        with fitting():
+            table, memory_format, fault = prepared(
+                f"model '{model.label}'", lambda: _analysed(network, example, model.label, loaded)
+            )
         blocks = blocks_of(protocol, network, table, example, f"'{model.label}'")
     notes = loaded.notes
     if checkpoint is not None:  # refuses a checkpoint that does not fit, before any training

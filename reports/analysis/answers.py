@@ -106,7 +106,7 @@ def _highest(named: str, rivals: Sequence[Row], summary: pd.DataFrame) -> tuple[
         str(name): float(mean) for name, mean in zip(summary["criterion"], summary["accuracy_finetuned"], strict=True)
     }
     highest = max((str(row["criterion"]) for row in rivals), key=means.__getitem__, default=named)
-    return (highest, means[highest]) if round(means[highest] - means[named], SHOWN) > 0 else None
+    return (highest, means[highest]) if round(means[highest], SHOWN) > round(means[named], SHOWN) else None
 
 
 def _against_baseline(differences: pd.DataFrame, panel: Sequence[Any]) -> list[Row]:

@@ -136,7 +136,7 @@ def _highest(answer: Answer, summary: pd.DataFrame) -> Iterator[Message]:
     if answer.highest is None or named is None:
         return
     yield say(
-        "Highest mean accuracy: `{criterion}` {accuracy}, `{named}` {own}; this proves nothing.",
+        "Highest mean accuracy of those compared: `{criterion}` {accuracy}, `{named}` {own}; this proves nothing.",
         criterion=answer.highest[0],
         accuracy=percent(answer.highest[1]),
         named=answer.named,

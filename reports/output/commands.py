@@ -1,8 +1,9 @@
 """The commands that repeat a report: those of each source, in order, then the report's own."""
 
-import re
 import shlex
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from pathlib import PurePath
 
 from prunebench.records.files import commands_of
 from prunebench.reports.analysis.margins import MARGIN
@@ -13,9 +14,9 @@ from prunebench.reports.results import Results
 
 Step = tuple[str, tuple[str, ...]]  # what the commands give, and the commands
 Setting = Mapping[str, str | int]
+LIBRARIES = ("torchvision", "timm")  # registered families whose networks are named behind a colon
 USUAL: Setting = {"backend": "eager", "timing_batch": 64, "threads": 1, "timing_rounds": 20}  # of `prunebench time`
 CALL = "prunebench.run("  # how a run of a Python program stands in its folder
-PLUGIN = re.compile(r"--plugin[ =]('[^']*'|\S+)")
 
 
 def repeating(results: Results, margin: float = MARGIN, lang: str = ENGLISH) -> tuple[Step, ...]:
@@ -80,18 +81,51 @@ def _arguments(setting: Setting) -> str:
 
 def _time_command(part: Results, setting: Setting) -> str:
     """Write the command of one setting. Models of one's own are named: their code is allowed by its name alone."""
-    plugins = dict.fromkeys(word for command in commands_of(part.command) for word in PLUGIN.findall(command))
-    models = dict.fromkeys(own for record in part.records if (own := _own_model(record.cell.model)))
+    own = dict.fromkeys(name for record in part.records if (name := _own_model(record.cell.model)))
     flags = [f"--{name.replace('_', '-')} {value}" for name, value in setting.items()]
-    flags += [f"--model {shlex.quote(model)}" for model in models] + [f"--plugin {word}" for word in plugins]
+    flags += [f"--model {shlex.quote(as_given(name, part))}" for name in own]
+    flags += [f"--plugin {shlex.quote(word)}" for word in dict.fromkeys(_given(part, "--plugin"))]
     return " ".join(["prunebench time", shlex.quote(part.source), *flags])
+
+
+def as_given(label: str, part: Results) -> str:
+    """Name a model as the commands of its source did: by its file, where they gave one."""
+    function, comma, options = label.partition(",")
+    words = (word for text in _given(part, "--models") for word in text.replace(",", " ").split())
+    return {_label_of(word): word for word in words}.get(function, function) + comma + options
+
+
+def _given(part: Results, option: str) -> Iterator[str]:
+    """Give every value that the commands of a source give to an option."""
+    for command in commands_of(part.command):
+        words = _words(command)
+        yield from (value for word, value in pairwise(words) if word == option)
+        yield from (word.partition("=")[2] for word in words if word.startswith(f"{option}="))
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:  # of a damaged file
+        return command.split()
+
+
+def _label_of(word: str) -> str:
+    """Name the model of a file as records do.
+
+    >>> _label_of("../nets.py:make"), _label_of("nets:make")
+    ('nets:make', 'nets:make')
+    """
+    place, _, function = word.partition(":")
+    return f"{PurePath(place).stem if place.endswith('.py') else place}:{function}"
 
 
 def _own_model(label: str) -> str:
     """Give the function of a model of one's own; empty for a model that is registered.
 
-    >>> _own_model("mynet:make,width=8"), _own_model("lenet5:width=0.5"), _own_model("lenet5")
+    >>> _own_model("mynet:make,width=8"), _own_model("lenet5:width=0.5"), _own_model("timm:resnet18")
     ('mynet:make', '', '')
     """
     function = label.split(",")[0]
-    return function if ":" in function and "=" not in function else ""
+    own = ":" in function and "=" not in function and function.partition(":")[0] not in LIBRARIES
+    return function if own else ""

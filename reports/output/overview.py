@@ -22,6 +22,7 @@ from prunebench.reports.formatting import (
     signed_interval,
 )
 from prunebench.reports.ordering import BASELINE, METRIC_WORDS, cost_metric
+from prunebench.reports.output.commands import as_given
 from prunebench.reports.output.speed import speed_notes, speed_panels
 from prunebench.reports.points import PANEL_COLUMNS, POINT_COLUMNS, Point
 from prunebench.reports.results import Results
@@ -59,7 +60,7 @@ def overview(results: Results, hint: bool = True) -> str:
         source, first = shlex.quote(results.source), results.records[0]
         named = name_point(first, results)
         model = first.cell.model  # one's own is only allowed by its name
-        allowed = replace(named, model=model) if ":" in model else named
+        allowed = replace(named, model=as_given(model, results)) if ":" in model else named
         export = f"prunebench export {source} {allowed} --to FOLDER"
         lines.append(f"one point: prunebench show {source} {named}\nits network: {export}")
     return "\n\n".join(lines) or "no point is finished"

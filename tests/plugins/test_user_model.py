@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from prunebench.errors import UserError
+from prunebench.plugins import user_model
 from prunebench.plugins.dataset import Source
 from prunebench.plugins.identity import identity
 from prunebench.plugins.model import Model
@@ -58,6 +59,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def forget() -> None:
     for name in ("mynets", "badnets", "others", "mypackage", "mypackage.nets"):
         sys.modules.pop(name, None)
+    user_model._files.clear()
 
 
 def model(text: str) -> Model:
@@ -134,6 +136,24 @@ def test_a_file_is_found_by_its_path(folder: Path, monkeypatch: pytest.MonkeyPat
     forget()
     monkeypatch.chdir(other)
     assert model("../mynets.py:small").label == "mynets:small"
+
+
+def test_a_bare_name_means_the_file_that_was_given(folder: Path) -> None:
+    (folder / "other").mkdir()
+    (folder / "other" / "mynets.py").write_text(textwrap.dedent(NETS).replace("width=4", "width=9"))
+    for text in ("other/mynets.py:small", "mynets:small"):
+        assert model(text)(1, 8, 2)[0].out_channels == 9  # type: ignore[index]
+
+
+def test_a_file_that_cannot_be_a_module_is_renamed(folder: Path) -> None:
+    for name in ("tabulate.py", "2-nets.py"):
+        (folder / name).write_text(textwrap.dedent(NETS))
+    with pytest.raises(UserError, match=r"Python has another module tabulate, /.*tabulate.*; rename /.*/tabulate\.py$"):
+        model("tabulate.py:small")
+    with pytest.raises(
+        UserError, match=r"'2-nets' is no name of a Python module; rename the file, such as to _2_nets\.py"
+    ):
+        model("2-nets.py:small")
 
 
 def test_a_registered_name_stays_that_model(folder: Path) -> None:

@@ -56,7 +56,7 @@ def test_nothing_decided(make: SimpleNamespace) -> None:
 
 def test_an_open_criterion_with_a_higher_mean_is_told(make: SimpleNamespace) -> None:
     (line,) = said(make, gather_results("x", records(make, {"taylor": (0.012, -0.01) * 5, "obd": (0.011, -0.01) * 5})))
-    told = "Highest mean accuracy: `taylor` 90.10 %, `magnitude` 90.00 %; this proves nothing."
+    told = "Highest mean accuracy of those compared: `taylor` 90.10 %, `magnitude` 90.00 %; this proves nothing."
     assert f": undecided against `magnitude` (10 seeds): `taylor`, `obd`. {told}" in line
     (line,) = said(make, gather_results("x", records(make, {"taylor": (-0.012, 0.01) * 5, "obd": UP})))
     assert "Highest mean" not in line

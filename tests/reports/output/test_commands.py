@@ -44,6 +44,10 @@ def test_timing_allows_models_of_ones_own_and_loads_the_plugins_of_the_run(make:
     run = "prunebench run --plugin 'my models.py' --plugin=more.py"
     (_, commands), _ = repeating(gather_results("a", records, timings, command=run))
     assert commands[1:] == ("prunebench time a --model net:make --plugin 'my models.py' --plugin more.py",)
+    run = "prunebench run --models 'lenet5 ../net.py:make,width=8' --plugin \"it's.py\""
+    (_, commands), _ = repeating(gather_results("a", records, timings, command=run))
+    assert commands[1:] == ("prunebench time a --model ../net.py:make --plugin 'it'\"'\"'s.py'",)
+    assert repeating(gather_results("a", records, timings, command="prunebench run --plugin 'cut"))
 
 
 def test_a_run_of_python_is_repeated_and_timed_in_python(make: SimpleNamespace) -> None:
