@@ -26,7 +26,8 @@ def script() -> ModuleType:
 def point(seed: int, keep: float, accuracy: float, units: str = "filters") -> Record:
     protocol, key = {"epochs": 1, "units": units}, f"{units}-{seed}-{keep}"
     record = make_record(seed=seed, keep=keep, accuracy=accuracy, protocol=protocol, key=key)
-    return record.model_copy(update={"keep": {**(record.keep or {}), "macs": keep}, "widths": {units: (10, int(10 * keep))}})
+    widths, keeps = {units: (10, int(10 * keep))}, {**(record.keep or {}), "macs": keep}
+    return record.model_copy(update={"keep": keeps, "widths": widths})
 
 
 def timed(record: Record, time: float, backend: str = "eager") -> Latency:
