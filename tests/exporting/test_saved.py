@@ -124,6 +124,7 @@ def _forget(module: str, folder: Path) -> None:
     sys.modules.pop(module, None)
     sys.path[:] = [one for one in sys.path if one != str(folder)]
     user_model._searched.clear()
+    user_model._files.clear()
 
 
 def _own(done: Any) -> Any:
