@@ -80,7 +80,8 @@ class Content(SimpleNamespace):
             case "twice" if isinstance(inside, list):
                 inside.append(inside[key])
             case "many" if isinstance(inside[key], list):
-                inside[key] = inside[key] * min(1000, LONG // len(json.dumps(inside[key])) + 1)
+                times = min(1000, LONG // len(json.dumps(inside[key])) + 1)
+                inside[key] = [copy.deepcopy(one) for _ in range(times) for one in inside[key]]  # no edit hits two
             case _:
                 other, place = self.place(data)
                 inside[key] = copy.deepcopy(other[place])
