@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import zipfile
 from collections import defaultdict
 from pathlib import Path
@@ -93,3 +94,15 @@ def test_arrays_are_tensors_and_archives_of_code_are_refused(tmp_path: Path) -> 
             archive.writestr(f"script/{name}", "3")
     with pytest.raises(UserError, match="is a TorchScript archive, which holds code; save model"):
         read_tensors(tmp_path / "script.pt")
+
+
+def test_an_old_file_whose_storages_have_other_keys_is_torn(tmp_path: Path) -> None:
+    path = tmp_path / "old.pth"
+    torch.save({"a": TENSOR}, path, _use_new_zipfile_serialization=False)
+    content = path.read_bytes()
+    keys = [found.start() for found in re.finditer(str(TENSOR.untyped_storage()._cdata).encode(), content)]
+    assert len(keys) == 2  # where the tensor is described, and in the list behind it
+    place = keys[0]
+    path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    with pytest.raises(UserError, match=r"old\.pth: cannot be read as a checkpoint: .* truncated"):
+        read_tensors(path)
