@@ -42,7 +42,7 @@ def _scaled(length: Tensor, direction: Tensor) -> Tensor | None:
         return None
     length = length.view((1,) * direction.dim()) if length.dim() == 0 else length
     inner = [dim for dim, side in enumerate(length.shape) if side == 1]
-    if any(direction.shape[dim] != side for dim, side in enumerate(length.shape) if side > 1):
+    if any(direction.shape[dim] != side for dim, side in enumerate(length.shape) if side != 1):
         return None
     norm: Tensor = torch.linalg.vector_norm(direction, dim=inner, keepdim=True)
     return direction * (length / norm)

@@ -50,3 +50,8 @@ def test_what_does_not_fit_together_stays() -> None:
     shapes: dict[str, tuple[int, ...]] = {"a_orig": (2,), "a_mask": (3,), "b_g": (3, 1), "b_v": (2, 2), "c_v": (4,)}
     given = {name: torch.ones(shape) for name, shape in shapes.items()}
     assert set(joined(given, ["a", "b", "c"], no_check)) == set(given)
+
+
+def test_a_length_without_numbers_is_no_part() -> None:
+    given = {"conv.weight_g": torch.empty(0), "conv.weight_v": torch.ones(4)}
+    assert joined(given, ["conv.weight"], lambda name, tensor: None).keys() == given.keys()

@@ -88,8 +88,11 @@ def header(drawn: Any, content: bytes) -> bytes:
     return struct.pack("<Q", len(text)) + text + tensors
 
 
+SMALL = 2**20  # numbers in a tensor that is made here
+
+
 def odd_tensors(one: Tensor) -> dict[str, Callable[[], Any]]:
-    shape = one.shape
+    shape = one.shape if one.numel() < SMALL else (2,)  # an earlier edit may have stretched the tensor
     return {
         "stretched": lambda: torch.zeros(1).expand(2**40),
         "stretched to shape": lambda: torch.zeros(()).expand(shape),
