@@ -3,9 +3,9 @@
 import shlex
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from pathlib import PurePath
 
 from prunebench.records.files import commands_of
+from prunebench.records.names import model_label
 from prunebench.reports.analysis.margins import MARGIN
 from prunebench.reports.document import PROMPT
 from prunebench.reports.language.languages import ENGLISH
@@ -92,7 +92,7 @@ def as_given(label: str, part: Results) -> str:
     """Name a model as the commands of its source did: by its file, where they gave one."""
     function, comma, options = label.partition(",")
     words = (word for text in _given(part, "--models") for word in text.replace(",", " ").split())
-    return {_label_of(word): word for word in words}.get(function, function) + comma + options
+    return {model_label(word): word for word in words}.get(function, function) + comma + options
 
 
 def _given(part: Results, option: str) -> Iterator[str]:
@@ -108,16 +108,6 @@ def _words(command: str) -> list[str]:
         return shlex.split(command)
     except ValueError:  # of a damaged file
         return command.split()
-
-
-def _label_of(word: str) -> str:
-    """Name the model of a file as records do.
-
-    >>> _label_of("../nets.py:make"), _label_of("nets:make")
-    ('nets:make', 'nets:make')
-    """
-    place, _, function = word.partition(":")
-    return f"{PurePath(place).stem if place.endswith('.py') else place}:{function}"
 
 
 def _own_model(label: str) -> str:
