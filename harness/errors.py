@@ -29,7 +29,7 @@ class DamagedFileError(UserError):
 
 
 class UnfitError(UserError):
-    """A network that cannot be built or pruned for the pictures of its task."""
+    """A network that cannot be pruned for the pictures of its task."""
 
 
 class CellError(Exception):

@@ -84,8 +84,7 @@ def _checked(network: Network, requested: Mapping[str, Tensor]) -> dict[str, Ten
 
 def _positions(network: Network, gone: Mapping[str, Tensor]) -> dict[Part, Tensor]:
     """Give the sorted current positions of the units to remove, by layer and side."""
-    cut = (g for g in network.table.groups if len(network.kept[g.name]) < g.units)
-    earlier = {g.name: _complement(g.units, network.kept[g.name]) for g in cut}
+    earlier = {g.name: _complement(g.units, network.kept[g.name]) for g in network.table.groups}
     now, before = _collect(network.table, gone), _collect(network.table, earlier)
     empty = torch.empty(0, dtype=torch.int64)
     return {part: dense - torch.searchsorted(before.get(part, empty), dense) for part, dense in now.items()}
