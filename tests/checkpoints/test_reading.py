@@ -106,3 +106,11 @@ def test_an_old_file_whose_storages_have_other_keys_is_torn(tmp_path: Path) -> N
     path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
     with pytest.raises(UserError, match=r"old\.pth: cannot be read as a checkpoint: .* truncated"):
         read_tensors(path)
+
+
+def test_a_dtype_given_a_state_that_is_none_is_refused(tmp_path: Path) -> None:
+    """numpy raises a `SystemError` for it."""
+    path = tmp_path / "odd.pth"
+    path.write_bytes(b"\x80\x02cnumpy\ndtype\nX\x02\x00\x00\x00f4K\x00K\x01\x87RK\x05b.")
+    with pytest.raises(UserError, match=r"odd\.pth: cannot be read as a checkpoint: "):
+        read_tensors(path)
