@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from prunebench.pruning.selection import Ranking as Ranking
     from prunebench.pruning.unit_weights import UnitWeights as UnitWeights, unit_weights as unit_weights
     from prunebench.records.record import Record as Record
+    from prunebench.scoring.oracle import loss_changes as loss_changes
     from prunebench.scoring.score import score as score
     from prunebench.study.networks import load as load
     from prunebench.training.gates import Gates as Gates, open_probability as open_probability
@@ -83,6 +84,7 @@ _HOMES = {
         "pruning.selection": "Ranking",
         "pruning.unit_weights": "UnitWeights unit_weights",
         "records.record": "Record",
+        "scoring.oracle": "loss_changes",
         "scoring.score": "score",
         "study.networks": "load",
         "training.gates": "Gates open_probability",

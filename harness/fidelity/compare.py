@@ -9,11 +9,11 @@ import time
 from dataclasses import replace
 
 from prunebench.errors import UserError, reason
+from prunebench.fidelity.cuts import Cuts
 from prunebench.fidelity.truth import read_truth, truth_key
 from prunebench.plugins.criterion import AnyCriterion, Criterion
 from prunebench.records.fidelity import Fidelity, Ranked, ScoreRequest, read_fidelity
 from prunebench.records.packed import Packed
-from prunebench.scoring.score import score
 from prunebench.seeding import generator
 from prunebench.study.at_work import Step, doing
 from prunebench.study.grid import Grid, Job, make_trajectory, method_of
@@ -34,10 +34,8 @@ def score_jobs(grid: Grid) -> tuple[Job, ...]:
     """List the scores of a grid's criteria, each once per block.
 
     Controls without a score and scores of gates are left out. The criterion of a job is the score alone: `reg_obd` and
-    `hsqgl12+obd` give `obd`. The oracle removes units, so a grid that removes blocks has none.
+    `hsqgl12+obd` give `obd`.
     """
-    if grid.spec.units == "blocks":
-        return ()
     jobs = []
     for job in grid.jobs:
         criterion = method_of(grid.spec, job).score
@@ -106,7 +104,7 @@ def _request(trajectory: Trajectory) -> Fidelity:
     """Fidelity without results: the request and its key."""
     task, name = trajectory.task, trajectory.method.name
     cell = ScoreRequest(dataset=task.dataset_label, model=task.model.label, criterion=name, seed=trajectory.seed)
-    options = trajectory.protocol.facts(*SCORING)
+    options = trajectory.protocol.facts(*SCORING, "units", "repair")
     calibration = {name: options[name] for name in ("calibration", "calibration_batch")}
     facts = {**score_facts(_criterion(trajectory)), "cell": cell.model_dump(), **calibration}
     return Fidelity(
@@ -124,18 +122,19 @@ def _read_stored(store: Store, request: Fidelity) -> Fidelity | None:
 
 
 def _compute(trajectory: Trajectory, request: Fidelity) -> Fidelity:
-    criterion, truth = _criterion(trajectory), read_truth(trajectory)
+    criterion, truth, cuts = _criterion(trajectory), read_truth(trajectory), Cuts(trajectory)
     network = trajectory.network(trajectory.plan.dense())
     trajectory.tick(f"scores of {criterion.label}")
     began = time.perf_counter()
     batches = trajectory.data.calibration.batches(trajectory.protocol.calibration_batch)
     with doing(Step(request.key, "scores"), trajectory.store.folder):
-        scores = score(criterion, network, batches, generator(trajectory.seed, "score", "fidelity"))
+        draws = generator(trajectory.seed, "score", "fidelity")
+        scores = cuts.joined(cuts.structure.score(criterion, network, batches, draws))
     seconds = time.perf_counter() - began
     groups = {
         name: Ranked(
             units=tuple(one.units),
-            of=network.units[name],
+            of=len(scores[name]),
             halves=(Packed.pack(one.halves[0], "float64"), Packed.pack(one.halves[1], "float64")),
             scores=Packed.pack(scores[name].double().cpu()[one.units].numpy(), "float64"),
         )

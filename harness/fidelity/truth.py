@@ -1,4 +1,7 @@
-"""A block's truth: the oracle on two halves of the held-out pictures, computed once and stored as a stage."""
+"""A block's truth: the oracle on two halves of the held-out pictures, computed once and stored as a stage.
+
+The oracle removes what the protocol removes, a unit or a residual block, and takes the protocol's repair.
+"""
 
 import time
 from dataclasses import replace
@@ -6,21 +9,20 @@ from pathlib import Path
 
 import torch
 from pydantic import model_validator
-from torch import Tensor
 
 from prunebench.data.splits import Split
 from prunebench.errors import CellError, DamagedFileError
-from prunebench.fidelity.oracle import loss_changes
+from prunebench.fidelity.cuts import UNITS, Cuts
 from prunebench.pruning.network import Network
 from prunebench.records.stage import FACTS
 from prunebench.records.store_files import read_json
 from prunebench.records.validation import Amount, Count, Frozen, Name, Number, Positive, validated
+from prunebench.scoring.oracle import loss_changes
 from prunebench.seeding import generator
 from prunebench.study.at_work import Step, alone
 from prunebench.study.store import key_of
 from prunebench.study.trajectory import Trajectory
 
-UNITS = 64  # most units of a group, drawn at random
 PICTURES = 1024  # most held-out pictures, drawn at random
 
 
@@ -53,8 +55,13 @@ class Truth(Frozen):
 
 def truth_key(trajectory: Trajectory) -> str:
     """Hash everything that decides a block's truth."""
-    facts = {"oracle": {"units": UNITS, "pictures": PICTURES, "skip": sorted(trajectory.task.rule.skip)}}
-    return key_of(trajectory.plan.dense().key, facts)
+    protocol = trajectory.protocol
+    facts = {"units": UNITS, "pictures": PICTURES, "skip": sorted(trajectory.task.rule.skip)}
+    if protocol.units == "blocks":
+        facts |= {"removed": "blocks"}
+    if protocol.repair != "none":
+        facts |= protocol.facts("repair", "calibration", "calibration_batch")
+    return key_of(trajectory.plan.dense().key, {"oracle": facts})
 
 
 def read_truth(trajectory: Trajectory) -> Truth:
@@ -83,21 +90,18 @@ def _compute(trajectory: Trajectory, network: Network) -> Truth:
     trajectory.tick("oracle")
     began = time.perf_counter()
     held = held_out(trajectory.data.validation, trajectory.seed)
-    units = sample(network, trajectory.task.rule.skip, trajectory.seed)
     half = len(held) // 2
     if not half:
         raise CellError(f"the oracle needs 2 or more validation pictures, not {len(held)}; raise --validation-fraction")
-    batches = held.batches(min(500, max(16, 512_000 // held.side**2)))
-    changes = {name: change.double() for name, change in loss_changes(network, units, batches).items()}
-    for name, change in changes.items():
-        if not change.isfinite().all():
+    batches = [*held.batches(min(500, max(16, 512_000 // held.side**2)))]
+    cuts = Cuts(trajectory)
+    intact, groups = cuts.whole(network), {}
+    for name, units in cuts.sample(network).items():
+        changes = loss_changes(intact, cuts.without_each(network, name, units), batches).double()
+        if not changes.isfinite().all():
             raise CellError(f"the loss is not finite when a unit of group '{name}' is removed")
-    groups = {
-        name: Changes(
-            units=units[name].tolist(), halves=(one[:, :half].mean(1).tolist(), one[:, half:].mean(1).tolist())
-        )
-        for name, one in changes.items()
-    }
+        halves = (changes[:, :half].mean(1).tolist(), changes[:, half:].mean(1).tolist())
+        groups[name] = Changes(units=units.tolist(), halves=halves)
     return Truth(pictures=(half, len(held) - half), groups=groups, seconds=time.perf_counter() - began)
 
 
@@ -105,13 +109,3 @@ def held_out(validation: Split, seed: int) -> Split:
     """Draw the pictures in random order, since some datasets sort their validation pictures by class."""
     chosen = torch.randperm(len(validation), generator=generator(seed, "oracle", "pictures"))[:PICTURES]
     return replace(validation, pictures=validation.pictures[chosen])
-
-
-def sample(network: Network, skip: frozenset[str], seed: int) -> dict[str, Tensor]:
-    """Draw units of every prunable group of two or more units: original numbers (units,), ascending."""
-    chosen = {}
-    for name, kept in network.kept.items():
-        if len(kept) > 1 and name not in skip:
-            order = torch.randperm(len(kept), generator=generator(seed, "oracle", name))
-            chosen[name] = kept[order[:UNITS].sort().values]
-    return chosen

@@ -5,7 +5,7 @@ scores are removed first.
 """
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -224,6 +224,9 @@ class ModelScore:
         score: ``(model, batches, generator) -> {layer name: (units,)}``. Batches are (pictures, labels) pairs. A
             first argument `network` receives the `prunebench.pruning.network.Network`, with the table of units.
         data_free: whether the score ignores the batches, so that the list of batches may be empty.
+        of_blocks: ``(network, without, batches) -> (blocks,)`` scores residual blocks. `without` yields the networks
+            that lack one block each. It takes the options of the score. By default, a block's score is the sum over
+            its units.
     The other fields are those of `Criterion`.
     """
 
@@ -237,6 +240,7 @@ class ModelScore:
     regulariser: Regulariser | None = None
     data_free: bool = False
     costly: bool = False
+    of_blocks: Callable[..., Tensor] | None = None
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -278,8 +282,18 @@ class ModelScore:
 
     def __call__(self, subject: object, batches: Sequence[tuple[Tensor, Tensor]], generator: Generator) -> Any:
         """Score all layers of a model (or network) with the given options."""
-        own = {name: value for name, value in self.options.items() if name in self.own_options}
-        return self.score(subject, batches, generator, **own)
+        return self.score(subject, batches, generator, **self._given)
+
+    def score_blocks(
+        self, network: object, without: Iterable[object], batches: Sequence[tuple[Tensor, Tensor]]
+    ) -> Tensor:
+        """Score blocks by `of_blocks` with the given options. without: networks that lack one block each."""
+        assert self.of_blocks is not None
+        return self.of_blocks(network, without, batches, **self._given)
+
+    @property
+    def _given(self) -> dict[str, Value]:
+        return {name: value for name, value in self.options.items() if name in self.own_options}
 
 
 AnyCriterion = Criterion | ModelScore

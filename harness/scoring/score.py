@@ -1,6 +1,6 @@
 """Scores of the units of every group, computed batch by batch in memory of the size of the parameters."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
@@ -105,6 +105,19 @@ def score_weights(
     if reason:
         raise CellError(reason)
     return score(criterion, WeightView.over(network), batches, generator, watched)
+
+
+def score_blocks(
+    criterion: ModelScore, network: Network, without: Iterable[Network], blocks: int, batches: Batches
+) -> Tensor:
+    """Score residual blocks by the criterion's own `of_blocks`: (blocks,), on the CPU.
+
+    without: networks that lack one block each. blocks: how many there are. Raises `CellError` as `score` does.
+    """
+    who = f"criterion '{criterion.label}'"
+    with undisturbed(network.model), watching(network.model, who):
+        found = called(who, lambda: criterion.score_blocks(network, without, batches))
+    return checked(criterion, "blocks", torch.zeros(blocks), lambda: found.cpu())
 
 
 def _members(network: Network, group: Group, by_layer: Mapping[str, Tensor]) -> list[Tensor]:

@@ -12,7 +12,7 @@ from prunebench.blocks.counting import BlockCosts, block_costs
 from prunebench.blocks.finding import Block
 from prunebench.blocks.removing import without_blocks
 from prunebench.errors import UserError
-from prunebench.plugins.criterion import AnyCriterion
+from prunebench.plugins.criterion import AnyCriterion, ModelScore
 from prunebench.plugins.expressions import Method
 from prunebench.pruning.cost import CostModel, WeightCosts
 from prunebench.pruning.masks import KeptWeights, kept_weights, without
@@ -23,7 +23,7 @@ from prunebench.records.names import RANDOM, Metric
 from prunebench.records.protocol import Protocol
 from prunebench.records.record import Cost
 from prunebench.scoring.layers import Batches
-from prunebench.scoring.score import for_groups_only, score, score_layers, score_weights
+from prunebench.scoring.score import for_groups_only, score, score_blocks, score_layers, score_weights
 from prunebench.scoring.single_weights import for_units_only
 
 Blocks = tuple[tuple[Block, ...], BlockCosts]
@@ -123,7 +123,8 @@ class WholeBlocks:
     """Residual blocks with an identity bypass, each as one unit of a group of its own.
 
     A block's score is the sum of the scores of all units of its layers, each layer scored by itself. `random` draws
-    once for a block. Blocks are ranked by score, also under `local`, since shares of single blocks mean nothing.
+    once for a block. A `ModelScore` may have its own score of blocks. Blocks are ranked by score, also under `local`,
+    since shares of single blocks mean nothing.
     """
 
     blocks: tuple[Block, ...]
@@ -144,6 +145,10 @@ class WholeBlocks:
         scores = {block.name: torch.zeros(0) for block in self.blocks}
         if criterion.name == RANDOM:
             return scores | {block.name: torch.rand(1, generator=generator) for block in left}
+        if isinstance(criterion, ModelScore) and criterion.of_blocks is not None:
+            copies = (without_blocks(network, [block]) for block in left)
+            own = score_blocks(criterion, network, copies, len(left), batches)
+            return scores | {block.name: value for block, value in zip(left, torch.split(own, 1), strict=True)}
         by_layer = score_layers(criterion, network, batches, generator)
         for block in left:
             parts = [by_layer[layer].double().sum() for layer in block.layers if layer in by_layer]

@@ -16,7 +16,6 @@ from prunebench.records.files import TimingFile, read_file
 from prunebench.records.latency import ENOUGH_OF_CORE, Latency
 from prunebench.records.names import Backend
 from prunebench.records.record import SCHEMA, Record
-from prunebench.scoring.score import score
 from prunebench.seeding import generator
 from prunebench.study import environment
 from prunebench.study.grid import Grid, Job, find_device, method_of, prepare_task
@@ -158,9 +157,10 @@ class Timer(Stopwatch):
         """Return a call that scores a new dense network; its weights do not affect the time."""
         ready, method = prepare_task(self.spec, job.dataset, job.model), method_of(self.spec, job)
         assert method.score is not None
-        criterion, network = method.score, ready.fresh(job.seed, self.device)
+        criterion, network, structure = method.score, ready.fresh(job.seed, self.device), ready.structure("macs")
         batches = ready.data(job.seed, self.device).calibration.batches(ready.protocol.calibration_batch)
-        return synchronised(lambda: score(criterion, network, batches, generator(job.seed, "timing")), self.device)
+        draws = partial(generator, job.seed, "timing")
+        return synchronised(lambda: structure.score(criterion, network, batches, draws()), self.device)
 
 
 def as_recorded(network: Network, record: Record, blocks: Collection[Block] = ()) -> Network:

@@ -11,6 +11,7 @@ from prunebench.reports.analysis.fidelity import ORACLE, OVER_ALL, REACHABLE, WI
 from prunebench.reports.formatting import correlation_with_half, is_missing, percent, seed_ranges
 from prunebench.reports.language.message import SEMICOLON, SPACE, Code, Message, code, joined, say, say_many
 from prunebench.reports.ordering import RANDOM, is_control
+from prunebench.reports.protocols import of_blocks
 from prunebench.reports.results import Results
 
 Row = dict[Any, Any]
@@ -19,6 +20,7 @@ Row = dict[Any, Any]
 def fidelity_sentences(part: pd.DataFrame, found: Sequence[Fidelity], results: Results) -> Iterator[str]:
     """Describe the rows of one task. part: its rows of `fidelity_table`. found: its fidelity records."""
     yield _removed_units(part, found)
+    yield from _repair(found[0])
     rows = {truth: _rows_within_layers(part, truth) for truth in ("signed", "absolute")}
     yield from (_highest_mean(truth, known) for truth, known in rows.items() if known)
     if not results.demonstration:
@@ -34,26 +36,46 @@ def fidelity_sentences(part: pd.DataFrame, found: Sequence[Fidelity], results: R
 
 
 def _removed_units(part: pd.DataFrame, found: Sequence[Fidelity]) -> str:
-    """Say how many units were removed, on how many pictures, and how often the loss fell."""
+    """Say how many units or blocks were removed, on how many pictures, and how often the loss fell."""
     blocks = {one.cell.seed: one for one in found}
-    layers, units = (
-        int(part.loc[part["layer"] == name, what].max()) for name, what in ((WITHIN, "layers"), (OVER_ALL, "units"))
-    )
     changes = [np.concatenate([one.truth(name) for name in one.groups]) for one in blocks.values()]
     pictures = max(sum(one.pictures) for one in blocks.values())
     lower = float(np.mean([(change < 0).mean() for change in changes]))
     return say_many(
-        "Removed one by one: {units} of {layers}, on {pictures}, seed {seeds}. Removing lowered the held-out loss for "
-        "{lower} of them.",
-        "Removed one by one: {units} of {layers}, on {pictures}, seeds {seeds}. Removing lowered the held-out loss for "
-        "{lower} of them.",
+        "Removed one by one: {units}, on {pictures}, seed {seeds}. Removing lowered the held-out loss for {lower} of "
+        "them.",
+        "Removed one by one: {units}, on {pictures}, seeds {seeds}. Removing lowered the held-out loss for {lower} of "
+        "them.",
         len(blocks),
-        units=say_many("{number} unit", "{number} units", units),
-        layers=say_many("{number} layer", "{number} layers", layers),
+        units=_units(part, found[0]),
         pictures=say_many("{number} picture", "{number} pictures", pictures),
         seeds=seed_ranges(blocks),
         lower=percent(lower, 0),
     )
+
+
+def _units(part: pd.DataFrame, one: Fidelity) -> Message:
+    layers, units = (
+        int(part.loc[part["layer"] == name, what].max()) for name, what in ((WITHIN, "layers"), (OVER_ALL, "units"))
+    )
+    if of_blocks(one):
+        return say_many(
+            "{number} residual block, all in one layer here", "{number} residual blocks, all in one layer here", units
+        )
+    return say(
+        "{units} of {layers}",
+        units=say_many("{number} unit", "{number} units", units),
+        layers=say_many("{number} layer", "{number} layers", layers),
+    )
+
+
+def _repair(one: Fidelity) -> Iterator[str]:
+    """Say which repair came after each removal, if any."""
+    repair = str(one.protocol.get("repair", "none"))
+    if repair == "batchnorm":
+        yield say("BatchNorm was estimated again after each removal, and before the first.")
+    elif repair != "none":
+        yield say("The repair `{repair}` came after each removal.", repair=repair)
 
 
 def _rows_within_layers(part: pd.DataFrame, truth: str) -> list[Row]:

@@ -16,6 +16,7 @@ from prunebench.records.merge import merge
 from prunebench.reports.reading import read_results
 from prunebench.study.grid import make_grid
 from prunebench.study.progress import Progress
+from prunebench.study.structure import WholeUnits
 
 Make = Callable[..., Any]
 
@@ -64,14 +65,14 @@ def test_a_second_time_nothing_is_computed(found: tuple[Any, Any], monkeypatch: 
 
 
 def test_a_score_that_fails_fails_alone(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = module.score
+    original = WholeUnits.score
 
-    def failing(criterion: Any, *others: Any) -> dict[str, torch.Tensor]:
+    def failing(structure: WholeUnits, criterion: Any, *others: Any) -> dict[str, torch.Tensor]:
         if criterion.name == "taylor":
             raise CellError("criterion 'taylor' has a bad day")
-        return original(criterion, *others)
+        return original(structure, criterion, *others)
 
-    monkeypatch.setattr(module, "score", failing)
+    monkeypatch.setattr(WholeUnits, "score", failing)
     grid = make_grid(tiny(tmp_path, criteria="taylor magnitude"))
     told = {job.criterion: one.summary() for job, one in compare_scores(grid, score_jobs(grid), Progress()).items()}
     assert told == {

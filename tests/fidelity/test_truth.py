@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from prunebench.fidelity import truth as module
-from prunebench.fidelity.oracle import loss_changes
-from prunebench.fidelity.truth import held_out, read_truth, sample
+from prunebench.fidelity import cuts, truth as module
+from prunebench.fidelity.cuts import sample
+from prunebench.fidelity.truth import held_out, read_truth
+from prunebench.pruning.removal import remove
+from prunebench.scoring.oracle import loss_changes
 from prunebench.study.grid import make_grid
 from prunebench.study.run import start
 from prunebench.study.trajectory import Trajectory
@@ -29,8 +31,9 @@ def test_the_halves_are_those_of_the_validation_pictures(trajectory: Trajectory)
     half = len(held) // 2
     assert found.pictures == (half, len(held) - half)
     (batch,) = held.batches(len(held))
-    units = {name: torch.tensor(group.units) for name, group in found.groups.items()}
-    for name, changes in loss_changes(network, units, [batch]).items():
+    for name, group in found.groups.items():
+        without = (remove(network, {name: torch.tensor([unit])}) for unit in group.units)
+        changes = loss_changes(network, without, [batch])
         halves = [torch.tensor(half, dtype=torch.float64) for half in found.groups[name].halves]
         for known, wanted in zip(halves, (changes[:, :half], changes[:, half:]), strict=True):
             torch.testing.assert_close(known, wanted.double().mean(1), rtol=1e-4, atol=1e-6)
@@ -55,7 +58,7 @@ def test_units_are_drawn_from_every_group_that_may_be_pruned(
     trajectory: Trajectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = trajectory.network(trajectory.plan.dense())
-    monkeypatch.setattr(module, "UNITS", 8)
+    monkeypatch.setattr(cuts, "UNITS", 8)
     chosen = sample(network, frozenset({"conv1"}), 0)
     assert {name: len(units) for name, units in chosen.items()} == {"conv2": 8, "fc1": 8}
     assert all(torch.equal(units, units.unique()) for units in chosen.values())

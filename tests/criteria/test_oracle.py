@@ -1,0 +1,97 @@
+"""The oracle's scores against masked networks, unit by unit and block by block."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from prunebench.blocks.checking import masked_blocks, removable_blocks
+from prunebench.blocks.counting import block_costs
+from prunebench.errors import CellError
+from prunebench.plugins.criterion import ModelScore
+from prunebench.plugins.registry import get_criterion, get_model, load_registry
+from prunebench.pruning.analysis import analyse
+from prunebench.pruning.cost import costs
+from prunebench.pruning.network import Network
+from prunebench.pruning.removal import remove, zero_units
+from prunebench.scoring.score import score
+from prunebench.study.structure import WholeBlocks
+from prunebench.testing import toys
+
+DRAWS = torch.Generator()
+
+
+def loss(model: nn.Module, batches: list[tuple[Tensor, Tensor]]) -> float:
+    with torch.no_grad():
+        model.eval()
+        losses = [F.cross_entropy(model(pictures), labels, reduction="none") for pictures, labels in batches]
+    return float(torch.cat(losses).mean())
+
+
+@pytest.mark.parametrize("toy", ["chain", "residual", "depthwise"])
+def test_a_unit_is_worth_what_its_mask_costs(toy: str) -> None:
+    network, batches = toys.TOYS[toy](), toys.batches()
+    found = score(get_criterion("oracle", load_registry(())), network, batches, DRAWS)
+    for group, kept in network.kept.items():
+        for unit, value in zip(kept, found[group].tolist(), strict=True):
+            masked = deepcopy(network)
+            zero_units(masked, {group: unit[None]})
+            assert value == pytest.approx(loss(masked.model, batches) - loss(network.model, batches), abs=1e-6)
+
+
+def test_the_absolute_change_is_its_size() -> None:
+    signed, absolute = (
+        score(get_criterion(name, load_registry(())), toys.chain(), toys.batches(), DRAWS)
+        for name in ("oracle", "oracle:change=absolute")
+    )
+    assert any((values < 0).any() for values in signed.values())
+    for group, values in signed.items():
+        assert torch.equal(absolute[group], values.abs())
+
+
+def test_the_only_unit_of_a_group_cannot_be_removed() -> None:
+    network = remove(toys.chain(), {"2": torch.tensor([0, 2, 3])})
+    assert score(get_criterion("oracle", load_registry(())), network, toys.batches(), DRAWS)["2"].tolist() == [0]
+
+
+@pytest.fixture(scope="module")
+def resnet() -> tuple[Network, WholeBlocks]:
+    torch.manual_seed(0)
+    model = get_model("resnet20", load_registry(()))(1, 8, toys.CLASSES).eval()
+    pictures = torch.randn(4, 1, 8, 8)
+    table = analyse(model, pictures, check=False)
+    blocks = removable_blocks(model, table, pictures, "resnet20")
+    return Network.dense(model, table), WholeBlocks(blocks, block_costs(model, table, blocks), costs(model, table))
+
+
+def pictures() -> list[tuple[Tensor, Tensor]]:
+    draws = torch.Generator().manual_seed(1)
+    return [(torch.randn(3, 1, 8, 8, generator=draws), torch.tensor([0, 1, 2])) for _ in range(2)]
+
+
+def test_a_block_is_worth_what_its_mask_costs(resnet: tuple[Network, WholeBlocks]) -> None:
+    network, structure = resnet
+    found = structure.score(get_criterion("oracle", load_registry(())), network, pictures(), DRAWS)
+    assert len(structure.blocks) == 7
+    for block in structure.blocks:
+        change = loss(masked_blocks(network, [block]).model, pictures()) - loss(network.model, pictures())
+        assert found[block.name].tolist() == pytest.approx([change], abs=1e-5)
+
+
+def test_removed_blocks_have_no_score(resnet: tuple[Network, WholeBlocks]) -> None:
+    network, structure = resnet
+    first = structure.blocks[0].name
+    less = structure.remove(network, {first: torch.tensor([0])})
+    found = structure.score(get_criterion("oracle", load_registry(())), less, pictures(), DRAWS)
+    assert [len(found[block.name]) for block in structure.blocks] == [0, 1, 1, 1, 1, 1, 1]
+
+
+def test_a_score_of_blocks_of_another_shape_is_refused(resnet: tuple[Network, WholeBlocks]) -> None:
+    network, structure = resnet
+    wrong = ModelScore(lambda model, batches, generator: {}, "wrong", of_blocks=lambda *_: torch.zeros(2))
+    with pytest.raises(
+        CellError, match=r"criterion 'wrong' on layer 'blocks' gives scores of shape \(2,\), not \(7,\)"
+    ):
+        structure.score(wrong, network, pictures(), DRAWS)
