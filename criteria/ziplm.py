@@ -15,13 +15,11 @@ from typing import Annotated
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from prunebench import CellError, Group, ModelScore, Network, Ranking
+from prunebench.criteria._patches import add_to, empty_gram
 from prunebench.criteria._readers import all_readers, readers, show_inputs
-
-ROOM = 2**24  # numbers of patches that are laid out at once
 
 
 class Surgeon:
@@ -121,32 +119,6 @@ def surgeons(network: Network, group: Group, grams: dict[str, Tensor], damping: 
             if inside.any():
                 made.append(Surgeon(gram, rows, columns[inside].reshape(len(columns), -1) % width, damping))
     return made
-
-
-def empty_gram(layer: nn.Module) -> Tensor:
-    """Make zeros (groups of the convolution, fan_in, fan_in) in float64."""
-    weight = layer.get_parameter("weight")
-    fan_in = weight[0].numel()
-    return torch.zeros(getattr(layer, "groups", 1), fan_in, fan_in, dtype=torch.float64, device=weight.device)
-
-
-def add_to(gram: Tensor, layer: nn.Module, inputs: Tensor) -> None:
-    """Add X X^T of what a layer reads at all its positions."""
-    channels = inputs.shape[1 if isinstance(layer, nn.Conv2d) else -1]
-    each = gram.shape[0] * gram.shape[1] * inputs[0].numel() // channels
-    for some in torch.split(inputs, max(1, ROOM // each)):
-        patches = patches_of(layer, some).double()  # (batch, groups x fan_in, positions)
-        rows = patches.movedim(1, 0).reshape(*gram.shape[:2], -1)
-        gram.baddbmm_(rows, rows.mT)
-
-
-def patches_of(layer: nn.Module, inputs: Tensor) -> Tensor:
-    """Lay out what a layer reads at each position of its output: (batch, groups x fan_in, positions)."""
-    if not isinstance(layer, nn.Conv2d):
-        return inputs.reshape(len(inputs), -1, inputs.shape[-1]).mT
-    mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
-    padded = F.pad(inputs, layer._reversed_padding_repeated_twice, mode=mode)
-    return F.unfold(padded, layer.kernel_size, dilation=layer.dilation, stride=layer.stride)
 
 
 CRITERION = ModelScore(

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from prunebench.criteria.ziplm import CRITERION, Surgeon, add_to, empty_gram, patches_of, removal_errors
+from prunebench.criteria._patches import add_to, empty_gram, patches_of
+from prunebench.criteria.ziplm import CRITERION, Surgeon, removal_errors
 from prunebench.errors import UserError
 from prunebench.pruning.network import Network
 from prunebench.pruning.removal import remove

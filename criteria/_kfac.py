@@ -1,0 +1,104 @@
+"""The factors of K-FAC: a layer's Fisher matrix is about S (x) A (Martens & Grosse 2015; Grosse & Martens 2016).
+
+Let a be the input patch of one of T positions, with a one for the bias, and g the gradient of one sample's loss at
+that position's output:
+
+    A = mean_n sum_t a_nt a_nt^T,    S = 1/T mean_n sum_t g_nt g_nt^T.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from prunebench import CellError
+
+Labels = Literal["sampled", "true"]
+Layer = nn.Conv2d | nn.Linear
+
+
+class Seen(NamedTuple):
+    """What one layer read and gave for one batch, and the gradient of each sample's own loss at what it gave."""
+
+    inputs: Tensor
+    output: Tensor
+    gradient: Tensor
+
+    def rows(self, layer: nn.Module) -> Tensor:
+        """Lay out the gradient by unit: (units, batch x positions)."""
+        return self.gradient.movedim(axis_of(layer), 0).flatten(1)
+
+    def positions(self, layer: nn.Module) -> int:
+        """Count the positions of the output."""
+        return self.output.numel() // (len(self.output) * self.output.shape[axis_of(layer)])
+
+
+def axis_of(layer: nn.Module) -> int:
+    """Return the axis of a layer's units in its output."""
+    return 1 if isinstance(layer, nn.Conv2d) else -1
+
+
+def weight_layers(model: nn.Module) -> dict[str, Layer]:
+    """Name every convolution and linear layer."""
+    return {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d | nn.Linear)}
+
+
+def passes(
+    model: nn.Module, batches: Sequence[tuple[Tensor, Tensor]], generator: torch.Generator, labels: Labels
+) -> Iterator[dict[str, Seen]]:
+    """Run forward and backward batch by batch. Yields what every layer of `weight_layers` saw.
+
+    labels: ``sampled`` from the network's predictions, or ``true`` ones (the empirical Fisher matrix). Raises
+    `CellError` for a layer that runs more than once.
+    """
+    for pictures, true_labels in batches:
+        seen, logits = _forward(model, pictures)
+        target = _sampled_labels(logits, generator) if labels == "sampled" else true_labels.to(logits.device)
+        loss = F.cross_entropy(logits, target, reduction="sum")
+        outputs = [output for _, output in seen.values()]
+        gradients = torch.autograd.grad(loss, outputs, allow_unused=True, materialize_grads=True)
+        yield {
+            name: Seen(read.detach(), output.detach(), gradient)
+            for (name, (read, output)), gradient in zip(seen.items(), gradients, strict=True)
+        }
+
+
+def inverse_diagonal(matrix: Tensor, damping: float) -> Tensor:
+    """Return the diagonal of (M + d mean(diag M) I)^-1; infinity for a matrix of zeros. matrix: (..., n, n).
+
+    >>> inverse_diagonal(torch.diag(torch.tensor([1.0, 3.0])), 0.5).tolist()  # 1 / (1 + 1), 1 / (3 + 1)
+    [0.5, 0.25]
+    >>> inverse_diagonal(torch.zeros(2, 2), 0.5).tolist()
+    [inf, inf]
+    """
+    mean = matrix.diagonal(dim1=-2, dim2=-1).mean(dim=-1)[..., None, None]
+    damped = matrix + torch.eye(matrix.shape[-1]).to(matrix) * torch.where(mean > 0, damping * mean, 1)
+    found = torch.linalg.inv(damped).diagonal(dim1=-2, dim2=-1)
+    return torch.where(mean[..., 0] > 0, found, torch.inf)
+
+
+def _forward(model: nn.Module, pictures: Tensor) -> tuple[dict[str, tuple[Tensor, Tensor]], Tensor]:
+    seen: dict[str, tuple[Tensor, Tensor]] = {}
+    first = next(model.parameters())
+    with ExitStack() as hooks:
+        for name, layer in weight_layers(model).items():
+            hooks.enter_context(layer.register_forward_hook(_store(seen, name)))
+        return seen, model(pictures.to(first.device, first.dtype))
+
+
+def _store(seen: dict[str, tuple[Tensor, Tensor]], name: str) -> Callable[[nn.Module, Any, Tensor], Tensor]:
+    def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+        if name in seen:
+            raise CellError(f"layer '{name}' runs more than once in a forward pass; its evidence would be mixed")
+        seen[name] = inputs[0], output
+        return output.clone()  # a copy, since in-place operations may follow
+
+    return hook
+
+
+def _sampled_labels(logits: Tensor, generator: torch.Generator) -> Tensor:
+    probabilities = logits.detach().softmax(dim=1).cpu()
+    return torch.multinomial(probabilities, 1, generator=generator).squeeze(1).to(logits.device)

@@ -1,0 +1,79 @@
+"""C-OBS: Optimal Brain Surgeon of single weights, added up over a unit (Wang et al., ICML 2019, a baseline).
+
+With the Fisher matrix F = S (x) A of `_kfac`, the removal of weight j of unit i costs 1/2 theta_ij^2 / [F^-1]_(ij)(ij)
+after the best change of all other weights (Hassibi & Stork, NIPS 1992), where
+
+    [F^-1]_(ij)(ij) = [S^-1]_ii [A^-1]_jj.
+
+The sum over j counts the removals as if each were made alone.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from prunebench import ModelScore, Ranking
+from prunebench.criteria._kfac import Labels, Layer, inverse_diagonal, passes, weight_layers
+from prunebench.criteria._patches import add_to, empty_gram
+
+
+def c_obs(
+    model: nn.Module,
+    batches: Sequence[tuple[Tensor, Tensor]],
+    generator: torch.Generator,
+    *,
+    labels: Labels = "sampled",
+    damping: Annotated[float, Field(gt=0)] = 0.01,
+) -> dict[str, Tensor]:
+    """1/2 sum_j theta_ij^2 / ([S^-1]_ii [A^-1]_jj), with the bias among the weights of a unit.
+
+    The change of the other weights is not made: `--repair least-squares` refits weights after a cut. `damping` times
+    the mean of the diagonal is added to the diagonals of S and A; the authors add nearly nothing (1e-10).
+
+    The cost grows with pictures, positions and the square of a layer's fan-in, then with its cube. The memory is that
+    of two matrices (fan_in, fan_in) in float64 for each layer.
+
+    Args:
+        model: in eval mode, parameters trainable.
+        batches: pairs (pictures, labels).
+        generator: draws the labels.
+        labels: ``sampled`` from the network's predictions, or ``true`` ones (the empirical Fisher matrix).
+        damping: above 0.
+
+    Returns:
+        {layer: (units,)} for every convolution and linear layer, loss.
+    """
+    layers = weight_layers(model)
+    read = {name: empty_gram(layer, bias=True) for name, layer in layers.items()}
+    given = {name: read[name].new_zeros(len(layer.weight), len(layer.weight)) for name, layer in layers.items()}
+    for batch in passes(model, batches, generator, labels):
+        for name, seen in batch.items():
+            rows = seen.rows(layers[name]).double()
+            given[name] += rows @ rows.mT / seen.positions(layers[name])
+            add_to(read[name], layers[name], seen.inputs)
+    samples = sum(len(true_labels) for _, true_labels in batches)
+    return {
+        name: _costs(layer, read[name] / samples, given[name] / samples, damping).to(layer.weight)
+        for name, layer in layers.items()
+    }
+
+
+def _costs(layer: Layer, read: Tensor, given: Tensor, damping: float) -> Tensor:
+    """Add up the costs of a unit's weights. read: A of each group of a convolution. given: S. Returns (units,)."""
+    weight = layer.weight.detach().flatten(1).double()
+    if layer.bias is not None:
+        weight = torch.cat([weight, layer.bias.detach().double()[:, None]], dim=1)
+    inputs = inverse_diagonal(read, damping).repeat_interleave(len(weight) // len(read), dim=0)  # (units, fan_in)
+    return 0.5 * (weight.square() / inputs).sum(dim=1) / inverse_diagonal(given, damping)
+
+
+CRITERION = ModelScore(
+    c_obs,
+    scale="loss",
+    costly=True,
+    published=Ranking("global"),
+    reference="Wang, Grosse, Fidler, Zhang. EigenDamage. ICML 2019, C-OBS",
+)

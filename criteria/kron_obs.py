@@ -1,0 +1,64 @@
+"""Kron-OBS: Optimal Brain Surgeon of a whole unit with the Kronecker-factored Fisher matrix (Wang et al., ICML 2019).
+
+With the factors S and A of `_kfac`, let the other units of the layer make up for unit i as well as they can. Then its
+removal changes the loss by 1/2 theta_i^T A theta_i / [S^-1]_ii. As in `kron_obd`, A is not built. (The authors' code
+computes sum_jk theta_ij^2 A_jk in place of theta_i^T A theta_i.)
+"""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from prunebench import ModelScore, Ranking
+from prunebench.criteria._kfac import Labels, inverse_diagonal, passes, weight_layers
+from prunebench.criteria.kron_obd import output_squares
+
+
+def kron_obs(
+    model: nn.Module,
+    batches: Sequence[tuple[Tensor, Tensor]],
+    generator: torch.Generator,
+    *,
+    labels: Labels = "sampled",
+    damping: Annotated[float, Field(gt=0)] = 0.01,
+) -> dict[str, Tensor]:
+    """1/2 theta_i^T A theta_i / [S^-1]_ii: what the removal costs after the best change of the layer's other units.
+
+    The change itself is not made: `--repair least-squares` refits weights after a cut. `damping` times the mean of the
+    diagonal is added to the diagonal of S; the authors add nearly nothing (1e-10).
+
+    Args:
+        model: in eval mode, parameters trainable.
+        batches: pairs (pictures, labels).
+        generator: draws the labels.
+        labels: ``sampled`` from the network's predictions, or ``true`` ones (the empirical Fisher matrix).
+        damping: above 0.
+
+    Returns:
+        {layer: (units,)} for every convolution and linear layer, loss.
+    """
+    layers = weight_layers(model)
+    sizes = {name: (len(layer.weight), layer.weight.device) for name, layer in layers.items()}
+    squares = {name: torch.zeros(units, dtype=torch.float64, device=device) for name, (units, device) in sizes.items()}
+    grams = {name: total.new_zeros(len(total), len(total)) for name, total in squares.items()}
+    for batch in passes(model, batches, generator, labels):
+        for name, seen in batch.items():
+            rows = seen.rows(layers[name]).double()
+            grams[name] += rows @ rows.mT / seen.positions(layers[name])
+            squares[name] += output_squares(seen.output, layers[name])
+    samples = sum(len(true_labels) for _, true_labels in batches)
+    return {
+        name: (0.5 * total / samples / inverse_diagonal(grams[name] / samples, damping)).to(layers[name].weight)
+        for name, total in squares.items()
+    }
+
+
+CRITERION = ModelScore(
+    kron_obs,
+    scale="loss",
+    published=Ranking("global"),
+    reference="Wang, Grosse, Fidler, Zhang. EigenDamage. ICML 2019, Kron-OBS",
+)
