@@ -1,5 +1,6 @@
 """Mask and remove units by slicing the tensors that the table of units names."""
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 
@@ -122,18 +123,23 @@ def _copy(network: Network, places: Mapping[Part, Tensor]) -> nn.Module:
     """Copy a network, but share the tensors that will be cut: cutting replaces them."""
     parts = [(*holder(network.model, name), side) for name, side in places]
     cut = [getattr(layer, name) for layer, tensor, side in parts for name in cut_axes(layer, side, tensor)]
-    memo: dict[int, object] = {id(tensor): tensor for tensor in cut}
-    memo |= {id(tensor): tensor.detach().clone() for tensor in plain_tensors(network.model)}
-    return deepcopy(network.model, memo)
+    return deepcopy(network.model, _memo(network.model) | {id(tensor): tensor for tensor in cut})
 
 
 def copied(model: nn.Module) -> nn.Module:
     """Copy a network with all its tensors and modes. Raises `UserError` for one that holds what cannot be copied."""
     try:
-        return deepcopy(model, {id(tensor): tensor.detach().clone() for tensor in plain_tensors(model)})
+        return deepcopy(model, _memo(model))
     except Exception as error:
         text = " ".join(str(error).split())
         raise UserError(f"it cannot be copied ({type(error).__name__}: {text}); keep such objects out of it") from error
+
+
+def _memo(model: nn.Module) -> dict[int, object]:
+    """Copy what `deepcopy` refuses, or is slow at: tensors of plain attributes; empty dicts, as of hooks."""
+    empty = (value for m in model.modules() for value in vars(m).values() if type(value) is OrderedDict and not value)
+    copies: dict[int, object] = {id(value): OrderedDict() for value in empty}
+    return copies | {id(tensor): tensor.detach().clone() for tensor in plain_tensors(model)}
 
 
 def plain_tensors(model: nn.Module) -> list[Tensor]:
