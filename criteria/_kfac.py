@@ -6,7 +6,7 @@ that position's output:
     A = mean_n sum_t a_nt a_nt^T,    S = 1/T mean_n sum_t g_nt g_nt^T.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any, Literal, NamedTuple
 
@@ -21,18 +21,25 @@ Layer = nn.Conv2d | nn.Linear
 
 
 class Seen(NamedTuple):
-    """What one layer read and gave for one batch, and the gradient of each sample's own loss at what it gave."""
+    """What one layer gave for one batch, the gradient of each sample's own loss at it, and what the layer read."""
 
-    inputs: Tensor
     output: Tensor
     gradient: Tensor
+    inputs: Tensor
 
-    def rows(self, layer: nn.Module) -> Tensor:
-        """Lay out the gradient by unit: (units, batch x positions)."""
-        return self.gradient.movedim(axis_of(layer), 0).flatten(1)
+    def squares(self, layer: nn.Module) -> Tensor:
+        """Sum the squared gradients of each unit over the batch, over T: its share of the diagonal of S. (units,)."""
+        return self.gradient.movedim(axis_of(layer), 0).flatten(1).square().sum(dim=1) / self._positions(layer)
 
-    def positions(self, layer: nn.Module) -> int:
-        """Count the positions of the output."""
+    def gram(self, layer: Layer) -> Tensor:
+        """Sum g g^T over batch and positions, over T, in float64: (groups, units of a group, units of a group).
+
+        Units of different groups of a convolution read different inputs. So S (x) A holds within each group alone.
+        """
+        rows = self.gradient.movedim(axis_of(layer), 0).double().reshape(groups_of(layer), units_of(layer), -1)
+        return rows @ rows.mT / self._positions(layer)
+
+    def _positions(self, layer: nn.Module) -> int:
         return self.output.numel() // (len(self.output) * self.output.shape[axis_of(layer)])
 
 
@@ -41,29 +48,49 @@ def axis_of(layer: nn.Module) -> int:
     return 1 if isinstance(layer, nn.Conv2d) else -1
 
 
+def groups_of(layer: Layer) -> int:
+    """Count the groups of a convolution; a linear layer is one."""
+    return layer.groups if isinstance(layer, nn.Conv2d) else 1
+
+
+def units_of(layer: Layer) -> int:
+    """Count the units of one group."""
+    return len(layer.weight) // groups_of(layer)
+
+
+def empty_s(layer: Layer) -> Tensor:
+    """Make zeros for `Seen.gram`."""
+    shape = groups_of(layer), units_of(layer), units_of(layer)
+    return torch.zeros(shape, dtype=torch.float64, device=layer.weight.device)
+
+
 def weight_layers(model: nn.Module) -> dict[str, Layer]:
     """Name every convolution and linear layer."""
     return {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d | nn.Linear)}
 
 
-def passes(
-    model: nn.Module, batches: Sequence[tuple[Tensor, Tensor]], generator: torch.Generator, labels: Labels
-) -> Iterator[dict[str, Seen]]:
-    """Run forward and backward batch by batch. Yields what every layer of `weight_layers` saw.
+def show_layers(
+    model: nn.Module,
+    batches: Sequence[tuple[Tensor, Tensor]],
+    generator: torch.Generator,
+    labels: Labels,
+    take: Callable[[str, Layer, Seen], None],
+) -> None:
+    """Run forward and backward batch by batch. What every layer of `weight_layers` saw is given to `take`.
 
     labels: ``sampled`` from the network's predictions, or ``true`` ones (the empirical Fisher matrix). Raises
     `CellError` for a layer that runs more than once.
     """
+    layers = weight_layers(model)
     for pictures, true_labels in batches:
         seen, logits = _forward(model, pictures)
         target = _sampled_labels(logits, generator) if labels == "sampled" else true_labels.to(logits.device)
         loss = F.cross_entropy(logits, target, reduction="sum")
         outputs = [output for _, output in seen.values()]
         gradients = torch.autograd.grad(loss, outputs, allow_unused=True, materialize_grads=True)
-        yield {
-            name: Seen(read.detach(), output.detach(), gradient)
-            for (name, (read, output)), gradient in zip(seen.items(), gradients, strict=True)
-        }
+        for (name, (read, output)), gradient in zip(seen.items(), gradients, strict=True):
+            take(name, layers[name], Seen(output.detach(), gradient, read.detach()))
+        del seen, outputs, gradients, output, gradient, read  # before the next batch runs
 
 
 def inverse_diagonal(matrix: Tensor, damping: float) -> Tensor:
@@ -75,9 +102,9 @@ def inverse_diagonal(matrix: Tensor, damping: float) -> Tensor:
     [inf, inf]
     """
     mean = matrix.diagonal(dim1=-2, dim2=-1).mean(dim=-1)[..., None, None]
-    damped = matrix + torch.eye(matrix.shape[-1]).to(matrix) * torch.where(mean > 0, damping * mean, 1)
+    damped = matrix + torch.eye(matrix.shape[-1]).to(matrix) * torch.where(mean == 0, 1, damping * mean)
     found = torch.linalg.inv(damped).diagonal(dim1=-2, dim2=-1)
-    return torch.where(mean[..., 0] > 0, found, torch.inf)
+    return torch.where(mean[..., 0] == 0, torch.inf, found)
 
 
 def _forward(model: nn.Module, pictures: Tensor) -> tuple[dict[str, tuple[Tensor, Tensor]], Tensor]:

@@ -5,7 +5,8 @@ after the best change of all other weights (Hassibi & Stork, NIPS 1992), where
 
     [F^-1]_(ij)(ij) = [S^-1]_ii [A^-1]_jj.
 
-The sum over j counts the removals as if each were made alone.
+The sum over j counts the removals as if each were made alone. In a grouped convolution, F is that of each group by
+itself.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,16 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from prunebench import ModelScore, Ranking
-from prunebench.criteria._kfac import Labels, Layer, inverse_diagonal, passes, weight_layers
+from prunebench.criteria._kfac import (
+    Labels,
+    Layer,
+    Seen,
+    empty_s,
+    inverse_diagonal,
+    show_layers,
+    units_of,
+    weight_layers,
+)
 from prunebench.criteria._patches import add_to, empty_gram
 
 
@@ -34,7 +44,7 @@ def c_obs(
     the mean of the diagonal is added to the diagonals of S and A; the authors add nearly nothing (1e-10).
 
     The cost grows with pictures, positions and the square of a layer's fan-in, then with its cube. The memory is that
-    of two matrices (fan_in, fan_in) in float64 for each layer.
+    of A and S in float64 for all layers, and of a few more such matrices for one layer at a time.
 
     Args:
         model: in eval mode, parameters trainable.
@@ -48,12 +58,13 @@ def c_obs(
     """
     layers = weight_layers(model)
     read = {name: empty_gram(layer, bias=True) for name, layer in layers.items()}
-    given = {name: read[name].new_zeros(len(layer.weight), len(layer.weight)) for name, layer in layers.items()}
-    for batch in passes(model, batches, generator, labels):
-        for name, seen in batch.items():
-            rows = seen.rows(layers[name]).double()
-            given[name] += rows @ rows.mT / seen.positions(layers[name])
-            add_to(read[name], layers[name], seen.inputs)
+    given = {name: empty_s(layer) for name, layer in layers.items()}
+
+    def take(name: str, layer: Layer, seen: Seen) -> None:
+        given[name] += seen.gram(layer)
+        add_to(read[name], layer, seen.inputs)
+
+    show_layers(model, batches, generator, labels, take)
     samples = sum(len(true_labels) for _, true_labels in batches)
     return {
         name: _costs(layer, read[name] / samples, given[name] / samples, damping).to(layer.weight)
@@ -62,12 +73,12 @@ def c_obs(
 
 
 def _costs(layer: Layer, read: Tensor, given: Tensor, damping: float) -> Tensor:
-    """Add up the costs of a unit's weights. read: A of each group of a convolution. given: S. Returns (units,)."""
+    """Add up the costs of a unit's weights. read, given: A and S of each group of a convolution. Returns (units,)."""
     weight = layer.weight.detach().flatten(1).double()
     if layer.bias is not None:
         weight = torch.cat([weight, layer.bias.detach().double()[:, None]], dim=1)
-    inputs = inverse_diagonal(read, damping).repeat_interleave(len(weight) // len(read), dim=0)  # (units, fan_in)
-    return 0.5 * (weight.square() / inputs).sum(dim=1) / inverse_diagonal(given, damping)
+    inputs = inverse_diagonal(read, damping).repeat_interleave(units_of(layer), dim=0)  # (units, fan_in)
+    return 0.5 * (weight.square() / inputs).sum(dim=1) / inverse_diagonal(given, damping).flatten()
 
 
 CRITERION = ModelScore(

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from prunebench import ModelScore, Ranking
-from prunebench.criteria._kfac import Labels, axis_of, passes, weight_layers
+from prunebench.criteria._kfac import Labels, Layer, Seen, axis_of, show_layers, weight_layers
 
 
 def kron_obd(
@@ -34,11 +34,11 @@ def kron_obd(
     """
     layers = weight_layers(model)
     factors = {name: layer.weight.new_zeros(2, len(layer.weight)) for name, layer in layers.items()}
-    for batch in passes(model, batches, generator, labels):
-        for name, seen in batch.items():
-            layer = layers[name]
-            squares = seen.rows(layer).square().sum(dim=1) / seen.positions(layer)
-            factors[name] += torch.stack([output_squares(seen.output, layer), squares])
+
+    def take(name: str, layer: Layer, seen: Seen) -> None:
+        factors[name] += torch.stack([output_squares(seen.output, layer), seen.squares(layer)])
+
+    show_layers(model, batches, generator, labels, take)
     samples = sum(len(true_labels) for _, true_labels in batches)
     return {name: 0.5 * total.div(samples).prod(dim=0) for name, total in factors.items()}
 

@@ -1,8 +1,9 @@
 """Kron-OBS: Optimal Brain Surgeon of a whole unit with the Kronecker-factored Fisher matrix (Wang et al., ICML 2019).
 
 With the factors S and A of `_kfac`, let the other units of the layer make up for unit i as well as they can. Then its
-removal changes the loss by 1/2 theta_i^T A theta_i / [S^-1]_ii. As in `kron_obd`, A is not built. (The authors' code
-computes sum_jk theta_ij^2 A_jk in place of theta_i^T A theta_i.)
+removal changes the loss by 1/2 theta_i^T A theta_i / [S^-1]_ii. In a grouped convolution, only the units of its own
+group read the same inputs and can make up for it. As in `kron_obd`, A is not built. (The authors' code computes
+sum_jk theta_ij^2 A_jk in place of theta_i^T A theta_i.)
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from prunebench import ModelScore, Ranking
-from prunebench.criteria._kfac import Labels, inverse_diagonal, passes, weight_layers
+from prunebench.criteria._kfac import Labels, Layer, Seen, empty_s, inverse_diagonal, show_layers, weight_layers
 from prunebench.criteria.kron_obd import output_squares
 
 
@@ -41,19 +42,17 @@ def kron_obs(
         {layer: (units,)} for every convolution and linear layer, loss.
     """
     layers = weight_layers(model)
-    sizes = {name: (len(layer.weight), layer.weight.device) for name, layer in layers.items()}
-    squares = {name: torch.zeros(units, dtype=torch.float64, device=device) for name, (units, device) in sizes.items()}
-    grams = {name: total.new_zeros(len(total), len(total)) for name, total in squares.items()}
-    for batch in passes(model, batches, generator, labels):
-        for name, seen in batch.items():
-            rows = seen.rows(layers[name]).double()
-            grams[name] += rows @ rows.mT / seen.positions(layers[name])
-            squares[name] += output_squares(seen.output, layers[name])
+    grams = {name: empty_s(layer) for name, layer in layers.items()}
+    squares = {name: grams[name].new_zeros(len(layer.weight)) for name, layer in layers.items()}
+
+    def take(name: str, layer: Layer, seen: Seen) -> None:
+        grams[name] += seen.gram(layer)
+        squares[name] += output_squares(seen.output, layer)
+
+    show_layers(model, batches, generator, labels, take)
     samples = sum(len(true_labels) for _, true_labels in batches)
-    return {
-        name: (0.5 * total / samples / inverse_diagonal(grams[name] / samples, damping)).to(layers[name].weight)
-        for name, total in squares.items()
-    }
+    inverses = {name: inverse_diagonal(gram / samples, damping).flatten() for name, gram in grams.items()}
+    return {name: (0.5 * squares[name] / samples / inverses[name]).to(layer.weight) for name, layer in layers.items()}
 
 
 CRITERION = ModelScore(

@@ -24,7 +24,7 @@ def oracle(
     that it removes together may still be a poor set. The only unit of a group cannot be removed, and has the score 0.
 
     change: `signed` removes first what lowers the loss most. `absolute` removes first what changes it least: Molchanov
-    et al. call the two oracle-loss and oracle-abs, and found the second better.
+    et al. call the two oracle-loss and oracle-abs.
 
     batches: pairs (pictures, labels). Returns (units,) by layer.
     """
@@ -64,5 +64,5 @@ CRITERION = ModelScore(
     coupling="first",
     costly=True,
     published=Ranking("global"),
-    reference="Molchanov et al. Pruning Convolutional Neural Networks for Resource Efficient Inference. ICLR 2017, 2.2",
+    reference="Molchanov et al. Pruning Convolutional Neural Networks for Resource Efficient Inference. ICLR 2017, 2.1",
 )

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import connection
-from typing import Any
 
 _LATER = 1e6  # seconds until a clock that has rung would ring again: it does not count as switched off
 
@@ -55,38 +54,6 @@ def time_limit(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, handler)
         if delay:  # somebody else's clock goes on
             signal.setitimer(signal.ITIMER_REAL, max(delay - (time.monotonic() - began), 0.001), interval)
-
-
-def worker_context() -> Any:
-    """Return how processes start. On Linux they fork from a process that has loaded torch and does nothing else."""
-    if sys.platform != "linux":
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["prunebench.study.run"])
-    return context
-
-
-def start_server() -> None:
-    """Let the process that workers fork from load torch now, while this one prepares the work."""
-    if sys.platform == "linux":
-        from multiprocessing import forkserver
-
-        worker_context()
-        with interrupts_later():
-            forkserver.ensure_running()
-
-
-@contextmanager
-def interrupts_later() -> Iterator[None]:
-    """Let a new process begin without Ctrl-C, which it will ignore; this process gets its own at the end."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def end_with_parent() -> None:

@@ -88,9 +88,11 @@ def _difference_note(task: str, protocols: list[dict[str, Any]], word: str) -> M
             values=joined(values, SPACE),
             **given,
         )
-    values = (say("Dense protocol {number}: {options}.", number=number, options=options) for number, options in told)
+    values = (
+        say("Protocol of fidelity {number}: {options}.", number=number, options=options) for number, options in told
+    )
     return say(
-        "{task} was run under {count} dense protocols, which are kept apart. {values}",
+        "{task} was run under {count} protocols of fidelity, which are kept apart. {values}",
         values=joined(values, SPACE),
         **given,
     )

@@ -18,7 +18,7 @@ from prunebench.reports.points import Point, RecordBySeed, group_by_point
 from prunebench.reports.protocols import name_tasks
 
 FEWEST_OF_EVIDENCE = 3  # seeds; with fewer a report is a demonstration
-DENSE_PROTOCOL = "dense protocol"  # numbers a task whose dense networks were trained under several protocols
+DENSE_PROTOCOL = "protocol of fidelity"  # numbers a task whose fidelity was measured under several protocols
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Results:
     tasks: names by the record's key, dataset x model, with the protocol's number where a task has several.
     notes: a line for each such task that says how its protocols differ.
     fidelity: scores of dense networks beside the truth, the newest of each criterion and block. fidelity_tasks and
-    fidelity_notes: as tasks and notes, by the protocols of the dense networks.
+    fidelity_notes: as tasks and notes, by the protocols of the dense networks and of what the oracle removes.
     prices: costs of scores beside a plain pass.
     machine: where a benchmark JSON was made.
     tunings: outcomes of `prunebench tune`.

@@ -18,7 +18,7 @@ from prunebench.cli.options import ConfigOption, fraction, values, with_run_opti
 from prunebench.cli.results import results_app
 from prunebench.cli.streams import let_readers_go
 from prunebench.errors import UserError, printable, unknown
-from prunebench.processes import start_server, time_limit, uncollected
+from prunebench.processes import time_limit, uncollected
 from prunebench.study.spec import Spec, make_spec
 from prunebench.words import typed
 
@@ -75,20 +75,15 @@ def _log(log_level: str) -> None:
     logging.basicConfig(level=log_level.upper(), handlers=[handler], format="%(message)s")
 
 
-def _prepare(options: dict[str, Any], config: Path | None, log_level: str, dry: bool = False) -> Spec:
-    """Set up the log, join the options with the configuration, and make this process ready for them.
-
-    dry: whether nothing will be computed.
-    """
-    _log(log_level)
-    spec = make_spec(options, config, default_preset="quick")
-    if spec.workers > 1 and spec.engine != "ray" and not dry:
-        start_server()
+def _prepare(options: dict[str, Any], config: Path | None, log_level: str) -> Spec:
+    """Set up the log, join the options with the configuration, and make this process ready for them."""
     with uncollected():
         from prunebench.plugins.registry import load_registry
         from prunebench.study.grid import warn_of_race_seeds
         from prunebench.study.run import configure
 
+    _log(log_level)
+    spec = make_spec(options, config, default_preset="quick")
     load_registry(())
     with time_limit(spec.cell_timeout and max(spec.cell_timeout, _IMPORT)):  # also a plugin's import may take for ever
         load_registry(spec.plugin)
@@ -98,7 +93,7 @@ def _prepare(options: dict[str, Any], config: Path | None, log_level: str, dry: 
 
 
 def _preview(options: dict[str, Any], config: Path | None, log_level: str) -> str:
-    spec = _prepare(options, config, log_level, dry=True)
+    spec = _prepare(options, config, log_level)
     from prunebench.preview.dry_run import preview
     from prunebench.study.grid import make_grid
 
@@ -153,7 +148,7 @@ def sweep(
         if options[name] is not None:
             flag = f"--{name.replace('_', '-')}"
             raise UserError(f"{flag}: a sweep prunes by random, at rates of its own; leave {flag} out")
-    spec = _prepare(options, config, log_level, dry_run)
+    spec = _prepare(options, config, log_level)
     if dry_run:
         typer.echo(preview(spec))
         return
@@ -175,7 +170,7 @@ def tune(
     from prunebench.study.progress import Progress
     from prunebench.tuning.strength import preview, table, tune as tune_strengths
 
-    spec = _prepare(values(given), config, log_level, dry_run)
+    spec = _prepare(values(given), config, log_level)
     if dry_run:
         typer.echo(preview(spec))
         return

@@ -107,6 +107,8 @@ def _request(trajectory: Trajectory) -> Fidelity:
     options = trajectory.protocol.facts(*SCORING, "units", "repair")
     calibration = {name: options[name] for name in ("calibration", "calibration_batch")}
     facts = {**score_facts(_criterion(trajectory)), "cell": cell.model_dump(), **calibration}
+    if not trajectory.protocol.coupled:  # scores see no unit that stays, which may change their draws
+        facts["ranked"] = "groups that may be pruned"
     return Fidelity(
         key=key_of(truth_key(trajectory), facts),
         cell=cell,

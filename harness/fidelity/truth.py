@@ -12,7 +12,7 @@ from pydantic import model_validator
 
 from prunebench.data.splits import Split
 from prunebench.errors import CellError, DamagedFileError
-from prunebench.fidelity.cuts import UNITS, Cuts
+from prunebench.fidelity.cuts import BLOCKS, UNITS, Cuts
 from prunebench.pruning.network import Network
 from prunebench.records.stage import FACTS
 from prunebench.records.store_files import read_json
@@ -20,6 +20,7 @@ from prunebench.records.validation import Amount, Count, Frozen, Name, Number, P
 from prunebench.scoring.oracle import loss_changes
 from prunebench.seeding import generator
 from prunebench.study.at_work import Step, alone
+from prunebench.study.stages import REPAIR_VERSION
 from prunebench.study.store import key_of
 from prunebench.study.trajectory import Trajectory
 
@@ -60,7 +61,7 @@ def truth_key(trajectory: Trajectory) -> str:
     if protocol.units == "blocks":
         facts |= {"removed": "blocks"}
     if protocol.repair != "none":
-        facts |= protocol.facts("repair", "calibration", "calibration_batch")
+        facts |= protocol.facts("repair", "calibration", "calibration_batch") | {"repair_version": REPAIR_VERSION}
     return key_of(trajectory.plan.dense().key, {"oracle": facts})
 
 
@@ -99,7 +100,8 @@ def _compute(trajectory: Trajectory, network: Network) -> Truth:
     for name, units in cuts.sample(network).items():
         changes = loss_changes(intact, cuts.without_each(network, name, units), batches).double()
         if not changes.isfinite().all():
-            raise CellError(f"the loss is not finite when a unit of group '{name}' is removed")
+            what = "a block" if name == BLOCKS else f"a unit of group '{name}'"
+            raise CellError(f"the loss is not finite when {what} is removed")
         halves = (changes[:, :half].mean(1).tolist(), changes[:, half:].mean(1).tolist())
         groups[name] = Changes(units=units.tolist(), halves=halves)
     return Truth(pictures=(half, len(held) - half), groups=groups, seconds=time.perf_counter() - began)

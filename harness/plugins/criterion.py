@@ -255,6 +255,11 @@ class ModelScore:
         if not scores_whole_models(self.score):
             takes = "(model, batches, generator) or (network, batches, generator)"
             raise UserError(f"{where} must take {takes}, not ({', '.join(wanted)})")
+        if self.of_blocks is not None:
+            _check_function(f"{where}: of_blocks", self.of_blocks)
+            given, options = list(inspect.signature(self.of_blocks).parameters), list(self.own_options)
+            if given != (right := ["network", "without", "batches", *options]):
+                raise UserError(f"{where}: of_blocks must take ({', '.join(right)}), not ({', '.join(given)})")
 
     @property
     def label(self) -> str:

@@ -16,6 +16,7 @@ from prunebench.plugins.discovery import source_hash
 from prunebench.plugins.sources import MAIN, PLUGIN_PACKAGES, check, is_standard, source
 
 _PROSE = {"reference", "licence", "citation", "source", "takes_argument", "costly"}  # decide no result
+_LATER = {"of_blocks"}  # where it is None, keys are those of before there was such a field
 _EXACT = (bool, int, float, str, functools.partial, dict, types.MappingProxyType, list, tuple)
 _SIMPLE = (*_EXACT, Mapping)
 _unreadable: dict[int, tuple[object, str, str]] = {}  # by id: the thing, its key of this run, and why
@@ -65,6 +66,7 @@ def identity(thing: Any) -> Any:
         return [identity(thing.func), identity(thing.args), identity(thing.keywords)]
     if is_dataclass(thing) and not isinstance(thing, type):
         values = {f.name: getattr(thing, f.name) for f in fields(thing) if f.name not in _PROSE}
+        values = {name: value for name, value in values.items() if value is not None or name not in _LATER}
         parts = {name: identity(value) for name, value in values.items()}
         return {"type": type(thing).__qualname__, "file": _file_hash(type(thing)), **parts}
     if isinstance(thing, Mapping):

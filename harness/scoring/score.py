@@ -82,8 +82,7 @@ def _by_part(
     criterion: AnyCriterion, network: Network, batches: Batches, generator: torch.Generator, watched: bool
 ) -> dict[str, Tensor]:
     """Score every part: each layer, or each group for a ``joint`` score."""
-    if criterion.needs and not batches:
-        raise CellError(f"criterion '{criterion.label}' needs calibration data, but there are no batches")
+    _check_data(criterion, batches)
     watch: AbstractContextManager[object] = keeping(all_states(network.device))
     if watched:
         watch = watching(network.model, f"criterion '{criterion.label}'")
@@ -91,6 +90,11 @@ def _by_part(
         return _by_model(criterion, network, batches, generator, watch)
     with watch:
         return LayerScores(criterion, network, generator, watched).compute(batches)
+
+
+def _check_data(criterion: AnyCriterion, batches: Batches) -> None:
+    if criterion.needs and not batches:
+        raise CellError(f"criterion '{criterion.label}' needs calibration data, but there are no batches")
 
 
 def score_weights(
@@ -114,10 +118,12 @@ def score_blocks(
 
     without: networks that lack one block each. blocks: how many there are. Raises `CellError` as `score` does.
     """
+    _check_data(criterion, batches)
     who = f"criterion '{criterion.label}'"
     with undisturbed(network.model), watching(network.model, who):
         found = called(who, lambda: criterion.score_blocks(network, without, batches))
-    return checked(criterion, "blocks", torch.zeros(blocks), lambda: found.cpu())
+    given = found.cpu() if isinstance(found, Tensor) else found
+    return checked(criterion, "blocks", torch.zeros(blocks), lambda: given)
 
 
 def _members(network: Network, group: Group, by_layer: Mapping[str, Tensor]) -> list[Tensor]:

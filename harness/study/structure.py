@@ -148,7 +148,7 @@ class WholeBlocks:
         if isinstance(criterion, ModelScore) and criterion.of_blocks is not None:
             copies = (without_blocks(network, [block]) for block in left)
             own = score_blocks(criterion, network, copies, len(left), batches)
-            return scores | {block.name: value for block, value in zip(left, torch.split(own, 1), strict=True)}
+            return scores | {block.name: value for block, value in zip(left, own[:, None].unbind(), strict=True)}
         by_layer = score_layers(criterion, network, batches, generator)
         for block in left:
             parts = [by_layer[layer].double().sum() for layer in block.layers if layer in by_layer]

@@ -60,7 +60,7 @@ def _units(part: pd.DataFrame, one: Fidelity) -> Message:
     )
     if of_blocks(one):
         return say_many(
-            "{number} residual block, all in one layer here", "{number} residual blocks, all in one layer here", units
+            "{number} residual block, ranked as one layer", "{number} residual blocks, ranked as one layer", units
         )
     return say(
         "{units} of {layers}",
@@ -73,7 +73,7 @@ def _repair(one: Fidelity) -> Iterator[str]:
     """Say which repair came after each removal, if any."""
     repair = str(one.protocol.get("repair", "none"))
     if repair == "batchnorm":
-        yield say("BatchNorm was estimated again after each removal, and before the first.")
+        yield say("The repair `{repair}` came after each removal, and before the first.", repair=repair)
     elif repair != "none":
         yield say("The repair `{repair}` came after each removal.", repair=repair)
 

@@ -36,7 +36,7 @@ MEMBERS = {
         *("taylor", "taylor_activation", "gate_taylor", "snip"),
         *("taylor_sum", "taylor_activation_signed", "grasp", "lrp", "tp_taylor", "jacobian"),
     ),
-    "curvature": ("obd", "kron_obd", "block_obd", "fisher", "group_fisher", "tp_hessian"),
+    "curvature": ("obd", "kron_obd", "block_obd", "fisher", "group_fisher", "tp_hessian", "kron_obs", "c_obs"),
     "activations": ("apoz", "hrank", "mean_activation", "wanda", "chip"),
     "BatchNorm scale": ("bn_scale", "slimming"),
     "sparse regularisation": (
@@ -44,7 +44,7 @@ MEMBERS = {
         *("group_l12", "group_norm", "growing_reg", "admm", "exclusive_sparsity"),
     ),
     "reconstruction": ("thinet", "lasso", "flap", "ziplm"),
-    "other": ("synflow",),
+    "other": ("synflow", "oracle"),
 }
 FAMILIES = {name: family for family, members in MEMBERS.items() for name in members}
 BLACK = "#000000"

@@ -26,7 +26,7 @@ def test_by_default_all_race_that_need_no_strength_and_that_the_model_supports(t
     assert {"taylor", "fpgm", "obd", "mine"} <= set(found.criteria)
     assert not {"magnitude", "random", "l1", "broken"} & set(found.criteria)
     assert "cannot score" in found.left_out["broken"] and "strength tuned" in found.left_out["l1"]
-    assert all("may cost more" in found.left_out[name] for name in ("chip", "ziplm"))
+    assert all("may cost more" in found.left_out[name] for name in ("c_obs", "chip", "oracle", "ziplm"))
     assert list(found.criteria).index("mine") < list(found.criteria).index("taylor")  # data-free first
     given |= {"keep": "weights=0.5"}
     single = find_field(make_spec(given | {"train_fraction": 0.4}))

@@ -9,8 +9,10 @@ from torch.nn import functional as F
 
 from prunebench.blocks.checking import masked_blocks, removable_blocks
 from prunebench.blocks.counting import block_costs
-from prunebench.errors import CellError
+from prunebench.criteria.oracle import oracle
+from prunebench.errors import CellError, UserError
 from prunebench.plugins.criterion import ModelScore
+from prunebench.plugins.identity import identity
 from prunebench.plugins.registry import get_criterion, get_model, load_registry
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.cost import costs
@@ -90,8 +92,27 @@ def test_removed_blocks_have_no_score(resnet: tuple[Network, WholeBlocks]) -> No
 
 def test_a_score_of_blocks_of_another_shape_is_refused(resnet: tuple[Network, WholeBlocks]) -> None:
     network, structure = resnet
-    wrong = ModelScore(lambda model, batches, generator: {}, "wrong", of_blocks=lambda *_: torch.zeros(2))
+    wrong = ModelScore(
+        lambda model, batches, generator: {}, "wrong", of_blocks=lambda network, without, batches: torch.zeros(2)
+    )
     with pytest.raises(
         CellError, match=r"criterion 'wrong' on layer 'blocks' gives scores of shape \(2,\), not \(7,\)"
     ):
         structure.score(wrong, network, pictures(), DRAWS)
+
+
+def test_a_network_without_any_block_left_is_scored(resnet: tuple[Network, WholeBlocks]) -> None:
+    network, structure = resnet
+    none = structure.remove(network, {block.name: torch.tensor([0]) for block in structure.blocks})
+    found = structure.score(get_criterion("oracle", load_registry(())), none, pictures(), DRAWS)
+    assert not any(len(values) for values in found.values())
+
+
+def test_a_score_of_blocks_takes_the_options_of_the_score() -> None:
+    with pytest.raises(UserError, match=r"of_blocks must take \(network, without, batches, change\), not \(one\)"):
+        ModelScore(oracle, of_blocks=lambda one: torch.zeros(1))
+
+
+def test_a_criterion_without_a_score_of_blocks_keeps_its_key() -> None:
+    assert "of_blocks" in identity(get_criterion("oracle", load_registry(())))
+    assert "of_blocks" not in identity(get_criterion("synflow", load_registry(())))

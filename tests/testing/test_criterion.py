@@ -30,7 +30,7 @@ def test_every_registered_criterion_keeps_the_contract(check: Any) -> None:
     check()
 
 
-DRAWS = {"kron_obd", "lasso", "obd", "random", "reg_obd", "thinet"}
+DRAWS = {"c_obs", "kron_obd", "kron_obs", "lasso", "obd", "random", "reg_obd", "thinet"}
 OPTIONS = [
     *((f"obd:curvature={kind}", kind in ("sampled", "hutchinson")) for kind in CURVATURES),
     ("kron_obd:labels=sampled", True),
