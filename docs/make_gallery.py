@@ -32,8 +32,9 @@ PICTURES = """
     obd hsqgl12_2021 hsqgl12_2021+obd obd+hsqgl12_2021"
 """
 CROSSED = """
-    --datasets fashion_mnist --models lenet5 --seeds 0-5 --keep macs=0.25 --restart --epochs 15 --sparse-epochs 0
-    --rung-epochs 0 --train-fraction 0.1 --calibration 512 --criteria magnitude,taylor,obd,fpgm,hrank,wanda,random
+    --datasets fashion_mnist --models vgg11_bn:width=0.25 --seeds 0-5 --keep macs=0.25 --restart --epochs 20
+    --sparse-epochs 0 --rung-epochs 0 --train-fraction 0.1 --calibration 512 --finetune-rate 0.3
+    --criteria magnitude,taylor,obd,fpgm,hrank,wanda,random
 """
 COVID = """
     --preset examples/papers/reg-obd-2021-corrected.toml --ranking local --models vgg11:width=0.25
@@ -66,10 +67,10 @@ EXAMPLES = {
     ),
     "crossed": Example(
         "Criterion, repair or fine-tuning",
-        "Fashion-MNIST x LeNet-5 under four protocols. Look at what decides the accuracy.",
+        "Fashion-MNIST x VGG11-BN under eight protocols. Look at what decides the accuracy.",
         [
             [*CROSSED.split(), "--repair", repair, "--finetune-epochs", epochs]
-            for repair in ("none", "least-squares")
+            for repair in ("none", "batchnorm", "bias", "least-squares")
             for epochs in ("0", "3")
         ],
     ),

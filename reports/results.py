@@ -1,5 +1,6 @@
 """The input of a report, in memory."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -64,6 +65,12 @@ class Results:
     parts: tuple["Results", ...] = ()
     lines: Mapping[str, str] = field(default_factory=dict)
     kept: bool = True
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash keys and accuracies of all records: a repetition on the same kind of CPU gives it again. "" for none."""
+        told = sorted(f"{one.key} {one.accuracy!r}" for one in self.records)
+        return hashlib.sha256("\n".join(told).encode()).hexdigest() if told else ""
 
     @cached_property
     def points(self) -> dict[Point, RecordBySeed]:

@@ -252,6 +252,7 @@ def _facts(results: Results) -> tuple[tuple[str, str], ...]:
             say("data"),
             joined(dict.fromkeys(f"{r.cell.dataset} {r.fingerprint[:12]}" for r in results.records), SEMICOLON),
         ),
+        (say("hash of the accuracies"), results.digest[:16]),
         (say("commit"), joined(dict.fromkeys(e.commit[:12] for e in environments if e.commit))),
         (say("version of the protocol's rules"), joined(map(str, results.protocol_versions))),
         (say("PruneBench version"), version("prunebench")),

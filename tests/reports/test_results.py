@@ -36,3 +36,12 @@ def test_latencies_are_unique_by_setting(make: SimpleNamespace) -> None:
 def test_a_finished_record_without_accuracy_is_corrupt(make: SimpleNamespace) -> None:
     with pytest.raises(UserError, match="corrupt record broken"):
         gather_results("here", [make.record(key="broken", accuracy=None).model_copy(update={"accuracy": None})])
+
+
+def test_the_digest_is_of_what_was_computed_in_any_order(make: SimpleNamespace) -> None:
+    one, two = make.record(key="one", seed=0, accuracy=0.5), make.record(key="two", seed=1, accuracy=0.6)
+    found = gather_results("x", [one, two]).digest
+    assert len(found) == 64 and found == gather_results("y", [two, one]).digest
+    other = make.record(key="two", seed=1, accuracy=0.61)
+    assert found != gather_results("x", [one, other]).digest
+    assert gather_results("x", []).digest == ""
