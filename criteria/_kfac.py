@@ -8,15 +8,17 @@ that position's output:
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from prunebench import CellError
 
 Labels = Literal["sampled", "true"]
+Damping = Annotated[float, Field(gt=0, le=1000)]
 Layer = nn.Conv2d | nn.Linear
 
 
@@ -94,17 +96,18 @@ def show_layers(
 
 
 def inverse_diagonal(matrix: Tensor, damping: float) -> Tensor:
-    """Return the diagonal of (M + d mean(diag M) I)^-1; infinity for a matrix of zeros. matrix: (..., n, n).
+    """Return the diagonal of (M + d diag M)^-1, with infinity where the diagonal of M is zero. matrix: (..., n, n).
 
-    >>> inverse_diagonal(torch.diag(torch.tensor([1.0, 3.0])), 0.5).tolist()  # 1 / (1 + 1), 1 / (3 + 1)
-    [0.5, 0.25]
-    >>> inverse_diagonal(torch.zeros(2, 2), 0.5).tolist()
+    Each element of the diagonal grows by its own share, so that the scale of no unit matters.
+
+    >>> inverse_diagonal(torch.diag(torch.tensor([1.0, 3.0])), 1.0).tolist()  # 1 / (1 + 1), 1 / (3 + 3)
+    [0.5, 0.16...]
+    >>> inverse_diagonal(torch.zeros(2, 2), 1.0).tolist()
     [inf, inf]
     """
-    mean = matrix.diagonal(dim1=-2, dim2=-1).mean(dim=-1)[..., None, None]
-    damped = matrix + torch.eye(matrix.shape[-1]).to(matrix) * torch.where(mean == 0, 1, damping * mean)
-    found = torch.linalg.inv(damped).diagonal(dim1=-2, dim2=-1)
-    return torch.where(mean[..., 0] == 0, torch.inf, found)
+    own = matrix.diagonal(dim1=-2, dim2=-1)
+    damped = matrix + torch.diag_embed(torch.where(own == 0, 1, damping * own))
+    return torch.where(own == 0, torch.inf, torch.linalg.inv(damped).diagonal(dim1=-2, dim2=-1))
 
 
 def _forward(model: nn.Module, pictures: Tensor) -> tuple[dict[str, tuple[Tensor, Tensor]], Tensor]:

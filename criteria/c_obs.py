@@ -10,14 +10,13 @@ itself.
 """
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from prunebench import ModelScore, Ranking
 from prunebench.criteria._kfac import (
+    Damping,
     Labels,
     Layer,
     Seen,
@@ -36,12 +35,12 @@ def c_obs(
     generator: torch.Generator,
     *,
     labels: Labels = "sampled",
-    damping: Annotated[float, Field(gt=0)] = 0.01,
+    damping: Damping = 0.01,
 ) -> dict[str, Tensor]:
     """1/2 sum_j theta_ij^2 / ([S^-1]_ii [A^-1]_jj), with the bias among the weights of a unit.
 
-    The change of the other weights is not made: `--repair least-squares` refits weights after a cut. `damping` times
-    the mean of the diagonal is added to the diagonals of S and A; the authors add nearly nothing (1e-10).
+    The change of the other weights is not made: `--repair least-squares` refits weights after a cut. The diagonals of S
+    and A grow by the share `damping`; the authors add nearly nothing (1e-10).
 
     The cost grows with pictures, positions and the square of a layer's fan-in, then with its cube. The memory is that
     of A and S in float64 for all layers, and of a few more such matrices for one layer at a time.
@@ -51,7 +50,7 @@ def c_obs(
         batches: pairs (pictures, labels).
         generator: draws the labels.
         labels: ``sampled`` from the network's predictions, or ``true`` ones (the empirical Fisher matrix).
-        damping: above 0.
+        damping: above 0, at most 1,000.
 
     Returns:
         {layer: (units,)} for every convolution and linear layer, loss.

@@ -7,14 +7,21 @@ sum_jk theta_ij^2 A_jk in place of theta_i^T A theta_i.)
 """
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from prunebench import ModelScore, Ranking
-from prunebench.criteria._kfac import Labels, Layer, Seen, empty_s, inverse_diagonal, show_layers, weight_layers
+from prunebench.criteria._kfac import (
+    Damping,
+    Labels,
+    Layer,
+    Seen,
+    empty_s,
+    inverse_diagonal,
+    show_layers,
+    weight_layers,
+)
 from prunebench.criteria.kron_obd import output_squares
 
 
@@ -24,19 +31,19 @@ def kron_obs(
     generator: torch.Generator,
     *,
     labels: Labels = "sampled",
-    damping: Annotated[float, Field(gt=0)] = 0.01,
+    damping: Damping = 0.01,
 ) -> dict[str, Tensor]:
     """1/2 theta_i^T A theta_i / [S^-1]_ii: what the removal costs after the best change of the layer's other units.
 
-    The change itself is not made: `--repair least-squares` refits weights after a cut. `damping` times the mean of the
-    diagonal is added to the diagonal of S; the authors add nearly nothing (1e-10).
+    The change itself is not made: `--repair least-squares` refits weights after a cut. The diagonal of S grows by the
+    share `damping`; the authors add nearly nothing (1e-10).
 
     Args:
         model: in eval mode, parameters trainable.
         batches: pairs (pictures, labels).
         generator: draws the labels.
         labels: ``sampled`` from the network's predictions, or ``true`` ones (the empirical Fisher matrix).
-        damping: above 0.
+        damping: above 0, at most 1,000.
 
     Returns:
         {layer: (units,)} for every convolution and linear layer, loss.

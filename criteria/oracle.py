@@ -40,6 +40,7 @@ def oracle_of_blocks(
     network: Network,
     without: Iterable[Network],
     batches: Sequence[tuple[Tensor, Tensor]],
+    generator: torch.Generator,
     *,
     change: Change = "signed",
 ) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 
 from prunebench.errors import CellError, UserError, reason
-from prunebench.plugins.criterion import AnyCriterion
+from prunebench.plugins.criterion import AnyCriterion, ModelScore
 from prunebench.plugins.expressions import Method, parse_method
 from prunebench.plugins.registry import load_registry
 from prunebench.pruning.network import Network
@@ -90,7 +90,8 @@ def _why_not(trial: "_Trial", method: Method) -> str:
     if method.before is not None or method.after is not None:
         return say("its regulariser needs a strength tuned to the task")
     assert method.score is not None
-    if method.score.costly:
+    by_block = trial.spec.units == "blocks" and isinstance(method.score, ModelScore) and method.score.of_blocks
+    if method.score.costly and not by_block:
         return say("its scores may cost more than the training; name it to let it race")
     return trial.problem(method.score)
 

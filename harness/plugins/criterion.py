@@ -224,9 +224,9 @@ class ModelScore:
         score: ``(model, batches, generator) -> {layer name: (units,)}``. Batches are (pictures, labels) pairs. A
             first argument `network` receives the `prunebench.pruning.network.Network`, with the table of units.
         data_free: whether the score ignores the batches, so that the list of batches may be empty.
-        of_blocks: ``(network, without, batches) -> (blocks,)`` scores residual blocks. `without` yields the networks
-            that lack one block each. It takes the options of the score. By default, a block's score is the sum over
-            its units.
+        of_blocks: ``(network, without, batches, generator) -> (blocks,)`` scores residual blocks. `without` yields,
+            once, the networks that lack one block each. It is given the options of the score, by their names. By
+            default, a block's score is the sum over its units.
     The other fields are those of `Criterion`.
     """
 
@@ -258,7 +258,7 @@ class ModelScore:
         if self.of_blocks is not None:
             _check_function(f"{where}: of_blocks", self.of_blocks)
             given, options = list(inspect.signature(self.of_blocks).parameters), list(self.own_options)
-            if given != (right := ["network", "without", "batches", *options]):
+            if given != (right := ["network", "without", "batches", "generator", *options]):
                 raise UserError(f"{where}: of_blocks must take ({', '.join(right)}), not ({', '.join(given)})")
 
     @property
@@ -290,11 +290,16 @@ class ModelScore:
         return self.score(subject, batches, generator, **self._given)
 
     def score_blocks(
-        self, network: object, without: Iterable[object], batches: Sequence[tuple[Tensor, Tensor]]
+        self,
+        network: object,
+        without: Iterable[object],
+        batches: Sequence[tuple[Tensor, Tensor]],
+        generator: Generator,
     ) -> Tensor:
-        """Score blocks by `of_blocks` with the given options. without: networks that lack one block each."""
+        """Score blocks by `of_blocks` with the options of the score. without: networks that lack one block each."""
         assert self.of_blocks is not None
-        return self.of_blocks(network, without, batches, **self._given)
+        defaults = {name: option.default for name, option in self.own_options.items()}
+        return self.of_blocks(network, without, batches, generator, **defaults | self._given)
 
     @property
     def _given(self) -> dict[str, Value]:

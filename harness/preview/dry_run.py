@@ -93,7 +93,7 @@ class Preview:
                 _listed(self.cells, ("cell", "keep", "state")),
                 tabulate([[task, *cost.row] for task, cost in self.costs.items()], columns, "simple"),
                 "time: estimated from training steps of the dense and the smallest network, timed just now, "
-                f"and from each task's finished stages; {workers}, without idle time",
+                f"and from each task's finished stages; scoring and repair not included; {workers}, without idle time",
             ]
         )
 

@@ -116,8 +116,11 @@ class Fidelity(Frozen):
 
     def summary(self) -> str:
         """Summarise the result in a few words."""
+        if self.status == "failed":
+            return f"FAILED: {self.reason}"
         units = sum(len(group.units) for group in self.groups.values())
-        return f"FAILED: {self.reason}" if self.status == "failed" else f"{units} units in {len(self.groups)} groups"
+        blocks = self.protocol.get("units") == "blocks"
+        return f"{units} residual blocks" if blocks else f"{units} units in {len(self.groups)} groups"
 
 
 def parse_fidelity(data: Any, where: str) -> Fidelity:

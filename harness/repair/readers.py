@@ -34,14 +34,14 @@ def readers(before: Network, after: Network) -> dict[str, Tensor]:
 
 
 def cut_anything(before: Network, after: Network) -> bool:
-    """Tell whether the second network lacks units or single weights of the first.
+    """Tell whether the second network lacks blocks, units or single weights of the first.
 
     >>> from prunebench.pruning.removal import remove
     >>> from prunebench.testing import toys
     >>> cut_anything(toys.chain(), remove(toys.chain(), {}))
     False
     """
-    return bool(lost(before, after)) or bool(_masked(before, after))
+    return before.blocks != after.blocks or bool(lost(before, after)) or bool(_masked(before, after))
 
 
 def _masked(before: Network, after: Network) -> list[str]:

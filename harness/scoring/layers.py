@@ -146,9 +146,10 @@ def checked(
 ) -> Tensor:
     """Compute scores. Raises `CellError` with criterion and layer for a wrong shape, type, device or value.
 
+    part: name of the layer; empty for the scores of residual blocks.
     template: (units,), with the expected shape and device. more: allow (units, ...), which `finish` reduces.
     """
-    where = f"criterion '{criterion.label}' on layer '{part}'"
+    where = f"criterion '{criterion.label}'" + (f" on layer '{part}'" if part else ": of_blocks")
     with torch.no_grad():
         values = called(where, compute)
     if not isinstance(values, Tensor):

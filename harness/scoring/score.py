@@ -112,7 +112,12 @@ def score_weights(
 
 
 def score_blocks(
-    criterion: ModelScore, network: Network, without: Iterable[Network], blocks: int, batches: Batches
+    criterion: ModelScore,
+    network: Network,
+    without: Iterable[Network],
+    blocks: int,
+    batches: Batches,
+    generator: torch.Generator,
 ) -> Tensor:
     """Score residual blocks by the criterion's own `of_blocks`: (blocks,), on the CPU.
 
@@ -120,10 +125,12 @@ def score_blocks(
     """
     _check_data(criterion, batches)
     who = f"criterion '{criterion.label}'"
-    with undisturbed(network.model), watching(network.model, who):
-        found = called(who, lambda: criterion.score_blocks(network, without, batches))
+    with undisturbed(network.model):
+        network.model.requires_grad_(True)
+        with watching(network.model, who):
+            found = called(who, lambda: criterion.score_blocks(network, without, batches, generator))
     given = found.cpu() if isinstance(found, Tensor) else found
-    return checked(criterion, "blocks", torch.zeros(blocks), lambda: given)
+    return checked(criterion, "", torch.zeros(blocks), lambda: given)
 
 
 def _members(network: Network, group: Group, by_layer: Mapping[str, Tensor]) -> list[Tensor]:

@@ -34,7 +34,7 @@ class ChoiceFile:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def path(self, results: Path, metric: Metric) -> Path:
-        """Path of the file. Budgets of macs, params and units share one choice; a budget of weights has its own."""
+        """Path of the file. Whole units, whole blocks and single weights have a choice each, whatever the budget."""
         return results / CHOICES / f"{self.kind}-{_schedule_key(self.task, metric, self.facts)}.json"
 
     def read(self, results: Path, metric: Metric, option: str) -> Choice:
@@ -103,8 +103,9 @@ def _schedule_key(task: Task, metric: Metric, more: Mapping[str, Any]) -> str:
     block = task.facts(0, torch.device("cpu"), 1)
     names = ("sparse_epochs", "sparse_rate", "rung", "rung_step", "rung_epochs", "finetune_epochs", "restart", "repair")
     schedule = protocol.facts(*names)
-    single = {"removed": "weights"} if metric == "weights" else {}
-    return key_of(StagePlan(protocol, block, metric).dense().key, {**schedule, **single, **more})
+    if metric == "weights" or protocol.units == "blocks":
+        schedule["removed"] = "weights" if metric == "weights" else protocol.units
+    return key_of(StagePlan(protocol, block, metric).dense().key, {**schedule, **more})
 
 
 def _without_strength(facts: Any) -> Any:

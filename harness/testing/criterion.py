@@ -16,11 +16,12 @@ import torch
 from torch import Tensor
 
 from prunebench.errors import CellError
-from prunebench.plugins.criterion import AnyCriterion, Criterion
+from prunebench.plugins.criterion import AnyCriterion, Criterion, ModelScore
 from prunebench.plugins.guard import watching
 from prunebench.pruning.masks import kept_weights, without
 from prunebench.pruning.network import Network
-from prunebench.scoring.score import score, score_weights
+from prunebench.pruning.removal import remove
+from prunebench.scoring.score import score, score_blocks, score_weights
 from prunebench.scoring.single_weights import for_units_only
 from prunebench.testing import toys
 from prunebench.testing.regulariser import REGULARISER_CHECKS, require
@@ -70,6 +71,8 @@ def checks(record: AnyCriterion) -> Iterator[tuple[str, Check]]:
         yield f"scores {toy}", partial(_scores, record, toy)
     if not for_units_only(record):
         yield "scores single weights", partial(_single_weights, record)
+    if isinstance(record, ModelScore) and record.of_blocks is not None:
+        yield "scores blocks", partial(_blocks, record)
     yield "is deterministic", partial(_deterministic, record)
     yield "changes nothing", partial(_changes_nothing, record)
     yield "accepts zero weights", partial(_zero_weights, record)
@@ -135,6 +138,14 @@ def _single_weights(record: AnyCriterion) -> None:
     require(
         shapes == wanted, f"gives scores of shapes {shapes}, not {wanted}; for whole units only, set `units_only=True`"
     )
+
+
+def _blocks(record: ModelScore) -> None:
+    """Expect one finite score per network that lacks something."""
+    network = toys.residual()
+    lacking = (remove(network, {"stem": torch.tensor([unit])}) for unit in range(3))
+    batches, draws = toys.batches(dtype=network.dtype), torch.Generator().manual_seed(0)
+    score_blocks(record, network, lacking, 3, batches, draws)
 
 
 def _deterministic(record: AnyCriterion) -> None:

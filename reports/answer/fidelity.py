@@ -18,11 +18,11 @@ NOT_MEASURED = say("Not measured here: `pytest benchmarks/test_fidelity.py` with
 ORACLE_WORDS = {HALVES: say("(oracle, half against half)"), REACHABLE: say("(reachable)")}
 HOW = (
     say(
-        "The oracle removes one unit at a time from the dense network, in eval mode with BatchNorm as it is, and takes "
-        "the loss again on held-out pictures (of validation, never of the test split). Removed first is what costs "
-        "least, so scores are compared with the signed change; the agreement with its size alone stands beside it, "
-        "which is what squared and absolute scores estimate. Criteria with a regulariser are here with their score "
-        "alone."
+        "The oracle removes one unit or residual block at a time from the dense network, in eval mode, and takes "
+        "the loss again on held-out pictures (of validation, never of the test split). BatchNorm stays as it is, "
+        "unless a repair is named below. Removed first is what costs least, so scores are compared with the signed "
+        "change; the agreement with its size alone stands beside it, which is what squared and absolute scores "
+        "estimate. Criteria with a regulariser are here with their score alone."
     ),
     say(
         "The oracle is noisy itself. '{halves}' is how far one half of its pictures agrees with the other, "

@@ -42,11 +42,12 @@ def _removed_units(part: pd.DataFrame, found: Sequence[Fidelity]) -> str:
     pictures = max(sum(one.pictures) for one in blocks.values())
     lower = float(np.mean([(change < 0).mean() for change in changes]))
     return say_many(
-        "Removed one by one: {units}, on {pictures}, seed {seeds}. Removing lowered the held-out loss for {lower} of "
-        "them.",
-        "Removed one by one: {units}, on {pictures}, seeds {seeds}. Removing lowered the held-out loss for {lower} of "
-        "them.",
+        "{task}: {units} removed one by one, on {pictures}, seed {seeds}. Removing lowered the held-out loss for "
+        "{lower} of them.",
+        "{task}: {units} removed one by one, on {pictures}, seeds {seeds}. Removing lowered the held-out loss for "
+        "{lower} of them.",
         len(blocks),
+        task=str(part["task"].iloc[0]),
         units=_units(part, found[0]),
         pictures=say_many("{number} picture", "{number} pictures", pictures),
         seeds=seed_ranges(blocks),

@@ -82,7 +82,7 @@ def factors(model: nn.Sequential, pairs: Pairs) -> tuple[list[Tensor], list[Tens
 
 
 def damped(matrix: Tensor) -> Tensor:
-    return matrix + DAMPING * matrix.diagonal().mean() * torch.eye(len(matrix), dtype=matrix.dtype)
+    return matrix + DAMPING * torch.diag(matrix.diagonal())
 
 
 def thetas(layer: Any) -> Tensor:
@@ -112,7 +112,7 @@ def test_kron_obs_is_the_least_loss_without_a_unit(kind: str) -> None:
     for unit, value in enumerate(found):
         group, place = divmod(unit, size)
         A, theta = inputs[group], every[group * size : (group + 1) * size]
-        A = A - DAMPING / (1 + DAMPING) * A.diagonal().mean() * torch.eye(len(A), dtype=A.dtype)  # A is not damped
+        A = A - DAMPING / (1 + DAMPING) * torch.diag(A.diagonal())  # A is not damped
         fisher = torch.kron(outputs[group], A)
         gone = torch.zeros_like(theta, dtype=torch.bool)
         gone[place] = True
@@ -157,9 +157,24 @@ def test_every_toy_has_scores(criterion: Any, toy: Any) -> None:
     assert {name: len(values) for name, values in found.items()} == network.units
 
 
-def test_a_damping_of_zero_is_refused() -> None:
+@pytest.mark.parametrize("damping", ["0", "inf", "nan"])
+def test_a_damping_without_meaning_is_refused(damping: str) -> None:
     with pytest.raises(UserError, match="damping"):
-        C_OBS.with_options({"damping": "0"})
+        C_OBS.with_options({"damping": damping})
+
+
+@pytest.mark.parametrize("criterion", [c_obs, kron_obs])
+def test_the_scale_of_one_unit_does_not_matter(criterion: Any) -> None:
+    """A unit times 100, and what reads it over 100: the network gives the same."""
+    pairs = built("linear")[1]
+    torch.manual_seed(5)
+    model = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3)).double().eval()
+    before = criterion(model, pairs, drawn(), labels="true")["0"]
+    with torch.no_grad():
+        model[0].weight[2] *= 100
+        model[0].bias[2] *= 100
+        model[2].weight[:, 2] /= 100
+    torch.testing.assert_close(criterion(model, pairs, drawn(), labels="true")["0"], before)
 
 
 def test_the_diagonal_of_an_inverse_in_every_group() -> None:

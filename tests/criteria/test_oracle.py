@@ -1,6 +1,7 @@
 """The oracle's scores against masked networks, unit by unit and block by block."""
 
 from copy import deepcopy
+from typing import Any
 
 import pytest
 import torch
@@ -93,11 +94,11 @@ def test_removed_blocks_have_no_score(resnet: tuple[Network, WholeBlocks]) -> No
 def test_a_score_of_blocks_of_another_shape_is_refused(resnet: tuple[Network, WholeBlocks]) -> None:
     network, structure = resnet
     wrong = ModelScore(
-        lambda model, batches, generator: {}, "wrong", of_blocks=lambda network, without, batches: torch.zeros(2)
+        lambda model, batches, generator: {},
+        "wrong",
+        of_blocks=lambda network, without, batches, generator: torch.zeros(2),
     )
-    with pytest.raises(
-        CellError, match=r"criterion 'wrong' on layer 'blocks' gives scores of shape \(2,\), not \(7,\)"
-    ):
+    with pytest.raises(CellError, match=r"'wrong': of_blocks gives scores of shape \(2,\), not \(7,\)"):
         structure.score(wrong, network, pictures(), DRAWS)
 
 
@@ -109,10 +110,28 @@ def test_a_network_without_any_block_left_is_scored(resnet: tuple[Network, Whole
 
 
 def test_a_score_of_blocks_takes_the_options_of_the_score() -> None:
-    with pytest.raises(UserError, match=r"of_blocks must take \(network, without, batches, change\), not \(one\)"):
+    right = r"take \(network, without, batches, generator, change\), not \(one\)"
+    with pytest.raises(UserError, match=right):
         ModelScore(oracle, of_blocks=lambda one: torch.zeros(1))
 
 
 def test_a_criterion_without_a_score_of_blocks_keeps_its_key() -> None:
     assert "of_blocks" in identity(get_criterion("oracle", load_registry(())))
     assert "of_blocks" not in identity(get_criterion("synflow", load_registry(())))
+
+
+def test_a_score_of_blocks_has_gradients_a_generator_and_the_options_of_the_score(
+    resnet: tuple[Network, WholeBlocks],
+) -> None:
+    def scored(model: Any, batches: Any, generator: Any, *, power: float = 2.0) -> Any:
+        raise AssertionError
+
+    def of_blocks(network: Any, without: Any, batches: Any, generator: Any, *, power: float = 7.0) -> Tensor:
+        F.cross_entropy(network.model(batches[0][0]), batches[0][1]).backward()
+        draw = torch.rand(1, generator=generator)
+        return torch.stack([draw[0] ** 0 * power for _ in without])
+
+    network, structure = resnet
+    found = structure.score(ModelScore(scored, of_blocks=of_blocks), network, pictures(), torch.Generator())
+    assert [value.tolist() for value in found.values()] == [[2.0]] * 7
+    assert all(parameter.grad is None for parameter in network.model.parameters())

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from prunebench.errors import UserError
 from prunebench.plugins.registry import get_model, load_registry
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.network import Network
@@ -111,3 +112,11 @@ def test_nothing_is_left_behind() -> None:
 
 def test_no_other_network_gives_no_row() -> None:
     assert loss_changes(toys.chain(), (), toys.batches()).shape == (0, 8)
+
+
+def test_what_is_no_network_is_refused_by_name() -> None:
+    network = toys.chain()
+    with pytest.raises(UserError, match=r"Sequential is no prunebench\.Network; give Network\.dense\(model, "):
+        loss_changes(network.model, (), toys.batches())  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="batches: there is none"):
+        loss_changes(network, (), [])

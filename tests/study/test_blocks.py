@@ -52,6 +52,18 @@ def made(tiny: Make, computing: Callable[..., Any], tmp_path_factory: pytest.Tem
         yield computing(spec)
 
 
+def test_the_statistics_of_batchnorm_are_repaired(tiny: Make, made: Any, computing: Callable[..., Any]) -> None:
+    given = {
+        "models": "fiveblocks.py:make",
+        "criteria": "oracle",
+        "keep": "0.7",
+        "repair": "batchnorm",
+        "restart": True,
+    }
+    record = computing(tiny(made.spec.results, **SHORT | given)).records["oracle", 0.7]
+    assert record.status == "ok" and record.accuracy.repaired == record.accuracy.cut_bn
+
+
 def test_records_say_which_blocks_are_gone(made: Any) -> None:
     assert len(made.records) == 10
     for (criterion, keep), record in made.records.items():

@@ -9,6 +9,7 @@ from prunebench.errors import UserError
 from prunebench.plugins.expressions import parse_method
 from prunebench.plugins.registry import load_registry
 from prunebench.records.tuning import Choice
+from prunebench.study.choices import rate_file
 from prunebench.study.grid import make_grid, prepare_task
 from prunebench.study.progress import Progress
 from prunebench.tuning import trials
@@ -65,6 +66,13 @@ def test_single_weights_have_a_rate_of_their_own(made: tuple[Any, Choice], tiny:
         match=r"sweep` for digits x lenet5 in .* is for units, but this run prunes single w",
     ):
         make_grid(tiny(spec.results, criteria="taylor", keep="weights=0.4", finetune_rate="swept"))
+
+
+def test_residual_blocks_have_a_rate_of_their_own(tiny: Make, tmp_path: Path) -> None:
+    """Networks without blocks may want another rate than narrower ones: a sweep must not replace the other's choice."""
+    specs = [tiny(tmp_path, models="resnet20", keep="macs=0.6", units=units) for units in ("filters", "blocks")]
+    paths = {rate_file(prepare_task(spec, "digits", "resnet20")).path(tmp_path, "macs") for spec in specs}
+    assert len(paths) == 2
 
 
 def trajectory_rate(spec: Any) -> Any:
