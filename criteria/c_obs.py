@@ -1,7 +1,7 @@
 """C-OBS: Optimal Brain Surgeon of single weights, added up over a unit (Wang et al., ICML 2019, a baseline).
 
-With the Fisher matrix F = S (x) A of `_kfac`, the removal of weight j of unit i costs 1/2 theta_ij^2 / [F^-1]_(ij)(ij)
-after the best change of all other weights (Hassibi & Stork, NIPS 1992), where
+With the Fisher matrix F = S (x) A of `_kfac`, let all other weights change as well as they can (Hassibi & Stork, NIPS
+1992). Then the removal of weight j of unit i costs 1/2 theta_ij^2 / [F^-1]_(ij)(ij), where
 
     [F^-1]_(ij)(ij) = [S^-1]_ii [A^-1]_jj.
 
