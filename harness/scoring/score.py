@@ -117,6 +117,7 @@ def score_blocks(
     without: Iterable[Network],
     blocks: int,
     batches: Batches,
+    *,
     generator: torch.Generator,
 ) -> Tensor:
     """Score residual blocks by the criterion's own `of_blocks`: (blocks,), on the CPU.

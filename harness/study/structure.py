@@ -147,7 +147,7 @@ class WholeBlocks:
             return scores | {block.name: torch.rand(1, generator=generator) for block in left}
         if isinstance(criterion, ModelScore) and criterion.of_blocks is not None:
             copies = (without_blocks(network, [block]) for block in left)
-            own = score_blocks(criterion, network, copies, len(left), batches, generator)
+            own = score_blocks(criterion, network, copies, len(left), batches, generator=generator)
             return scores | {block.name: value for block, value in zip(left, own[:, None].unbind(), strict=True)}
         by_layer = score_layers(criterion, network, batches, generator)
         for block in left:

@@ -145,7 +145,7 @@ def _blocks(record: ModelScore) -> None:
     network = toys.residual()
     lacking = (remove(network, {"stem": torch.tensor([unit])}) for unit in range(3))
     batches, draws = toys.batches(dtype=network.dtype), torch.Generator().manual_seed(0)
-    score_blocks(record, network, lacking, 3, batches, draws)
+    score_blocks(record, network, lacking, 3, batches, generator=draws)
 
 
 def _deterministic(record: AnyCriterion) -> None:

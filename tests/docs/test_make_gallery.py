@@ -38,7 +38,7 @@ def test_options_of_the_examples_exist(gallery: ModuleType) -> None:
 
 def test_a_run_has_a_command_each(gallery: ModuleType) -> None:
     text = gallery.entry("crossed", gallery.EXAMPLES["crossed"], "# R\n\n## The answer\n\n- one\n")
-    assert text.count("prunebench run \\\n") == 4 and text.count("--repair least-squares") == 2
+    assert text.count("prunebench run \\\n") == 8 and text.count("--repair least-squares") == 2
 
 
 def test_entries_that_are_not_made_anew_stay(gallery: ModuleType) -> None:
