@@ -1,6 +1,7 @@
 """Sentences and a table on what each choice changes, where a store holds a crossed design."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from math import ceil
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,7 @@ from prunebench.reports.language.message import SEMICOLON, Message, joined, say
 from prunebench.reports.row_text import keep_of_metric, row_interval, source_name
 
 CHANGE = ["task", "metric", "keep", "choice", "level"]
+MOST = 3  # places that one sentence names
 OUTSIDE = say(
     "A change is paired: same criterion, same seeds, with a 95 % t interval over seeds. These comparisons are outside "
     "the family of tests that verdicts rest on."
@@ -19,9 +21,10 @@ OUTSIDE = say(
 
 
 def what_changes(effects: pd.DataFrame) -> tuple[str, ...]:
-    """Say for each choice how many points it changes, in the mean over the criteria."""
+    """Say for each choice how many points it changes, in the mean over the criteria. Many places take two sentences."""
     means = effects[effects["criterion"] == ALL]
-    return tuple(_sentence(part.to_dict("records")) for _, part in means.groupby(CHANGE, sort=False))
+    changes = (part.to_dict("records") for _, part in means.groupby(CHANGE, sort=False))
+    return tuple(_sentence(rows) for every in changes for rows in _few(every))
 
 
 def effects_rows(effects: pd.DataFrame) -> Table:
@@ -45,6 +48,16 @@ def named_choices(choices: str) -> str:
     """Name the choices of a combination, such as `repair = none; finetune_epochs = 0`."""
     pairs = [choice.partition(" = ") for choice in choices.split("; ") if choice]
     return joined((joined((source_name(name), level), " = ") for name, _, level in pairs), SEMICOLON)
+
+
+def _few(rows: Sequence[dict[Any, Any]]) -> Iterator[Sequence[dict[Any, Any]]]:
+    """Cut a list into parts of about one size, none longer than `MOST`.
+
+    >>> [len(part) for part in _few([{}] * 7)]
+    [3, 3, 1]
+    """
+    size = ceil(len(rows) / ceil(len(rows) / MOST))
+    return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 def _sentence(rows: Sequence[dict[Any, Any]]) -> Message:
