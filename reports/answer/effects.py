@@ -21,7 +21,7 @@ OUTSIDE = say(
 
 
 def what_changes(effects: pd.DataFrame) -> tuple[str, ...]:
-    """Say for each choice how many points it changes, in the mean over the criteria. Many places take several sentences."""
+    """Say for each choice how many points it changes, on average over criteria; many places take several sentences."""
     means = effects[effects["criterion"] == ALL]
     changes = (part.to_dict("records") for _, part in means.groupby(CHANGE, sort=False))
     return tuple(_sentence(rows) for every in changes for rows in _few(every))

@@ -10,7 +10,7 @@ import torch
 from prunebench.blocks.checking import masked_blocks
 from prunebench.fidelity.compare import compare_scores, score_jobs
 from prunebench.fidelity.cuts import BLOCKS, Cuts
-from prunebench.fidelity.truth import held_out, read_truth
+from prunebench.fidelity.truth import held_out, read_truth, truth_key
 from prunebench.pruning.removal import remove
 from prunebench.records.fidelity import Fidelity
 from prunebench.repair.repairing import repair
@@ -46,6 +46,13 @@ def test_the_truth_is_that_of_repaired_networks(how: Any, tiny: Make, tmp_path: 
     for known, part in zip(halves(repaired, "conv2"), (change[:half], change[half:]), strict=True):
         assert known[3] == pytest.approx(float(part.mean()), abs=1e-5)
     assert halves(plain, "conv2") != halves(repaired, "conv2")
+
+
+def test_every_removal_and_every_repair_has_a_truth_of_its_own(tiny: Make, tmp_path: Path) -> None:
+    changes = ({}, {"units": "blocks"}, {"repair": "batchnorm"}, {"units": "blocks", "repair": "batchnorm"})
+    given = {"criteria": "magnitude", "models": "resnet20", "keep": "macs=0.6"}
+    keys = {truth_key(begun(make_grid(tiny(tmp_path, **given, **change)))) for change in changes}
+    assert len(keys) == len(changes)
 
 
 @pytest.fixture(scope="module")
