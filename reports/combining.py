@@ -36,6 +36,8 @@ def combine(found: Sequence[Results]) -> Results:
         parts=tuple(found),
         lines={name: line for one in found for name, line in one.lines.items()},
         prices=tuple(chain.from_iterable(one.prices for one in found)),
+        repair_prices=tuple(chain.from_iterable(one.repair_prices for one in found)),
+        growth=tuple(chain.from_iterable(one.growth for one in found)),
         tunings=tuple(chain.from_iterable(one.tunings for one in found)),
         asked=tuple(chain.from_iterable(one.asked for one in found)),
         superseded=together.superseded + sum(one.superseded for one in found),

@@ -14,11 +14,11 @@ from prunebench.processes import uncollected
 from prunebench.records.fidelity import parse_fidelity, read_fidelity
 from prunebench.records.files import RunFile, TimingFile, read_data, read_file, united
 from prunebench.records.latency import Latency
+from prunebench.records.prices import Growth, RepairPrice, ScorePrice
 from prunebench.records.record import SCHEMA, Record, parse_record, read_record
-from prunebench.records.scoring_cost import ScoringCost
 from prunebench.records.store_files import read_json
 from prunebench.records.tuning import read_tunings
-from prunebench.records.validation import validated
+from prunebench.records.validation import F, validated
 from prunebench.reports.results import Results, gather_results
 
 
@@ -109,23 +109,31 @@ def _read_benchmark(path: Path) -> Results:
     latencies = [
         validated(Latency, one["latency"], f"{where}: corrupt latency") for where, one in ours if "latency" in one
     ]
-    prices = [
-        validated(ScoringCost, extra["scoring"], f"{where}: corrupt cost of a score")
-        for where, extra in extras
-        if "scoring" in extra and "prunebench" in data
-    ]
-    if not (records or fidelity or prices):
+    whose = extras if "prunebench" in data else []
+    prices = tuple(_validated(ScorePrice, "scoring", "cost of a score", whose))
+    repairs = tuple(_validated(RepairPrice, "repairing", "cost of a repair", whose))
+    growth = tuple(_validated(Growth, "growth", "growth of a cost", whose))
+    if not (records or fidelity or prices or repairs or growth):
         raise UserError(f"{path}: no PruneBench records in this benchmark JSON; was it made by another suite?")
     results = gather_results(str(path), records, latencies, preset=run.preset, command=run.command, fidelity=fidelity)
     return replace(
         results,
-        prices=tuple(prices),
+        prices=prices,
+        repair_prices=repairs,
+        growth=growth,
         machine=_machine(data),
         tunings=run.tunings,
         date=_day(data) or None,
         data=united(run.data),
         lines=run.criteria,
     )
+
+
+def _validated(kind: type[F], name: str, what: str, extras: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[F]:
+    """Read what the benchmarks of a JSON say under a name."""
+    for where, extra in extras:
+        if name in extra:
+            yield validated(kind, extra[name], f"{where}: corrupt {what}")
 
 
 def _machine(data: dict[str, Any]) -> str | None:

@@ -10,9 +10,9 @@ from prunebench.errors import UserError
 from prunebench.records.fidelity import Fidelity, ScoreRequest
 from prunebench.records.files import DataFile
 from prunebench.records.latency import Latency
+from prunebench.records.prices import Growth, RepairPrice, ScorePrice
 from prunebench.records.record import Cell, Record
 from prunebench.records.requested import Requested
-from prunebench.records.scoring_cost import ScoringCost
 from prunebench.records.tuning import Choice
 from prunebench.reports.language.message import say
 from prunebench.reports.points import Point, RecordBySeed, group_by_point
@@ -33,7 +33,7 @@ class Results:
     notes: a line for each such task that says how its protocols differ.
     fidelity: scores of dense networks beside the truth, the newest of each criterion and block. fidelity_tasks and
     fidelity_notes: as tasks and notes, by the protocols of the dense networks and of what the oracle removes.
-    prices: costs of scores beside a plain pass.
+    prices, repair_prices: costs of scores and of repairs beside a plain pass. growth: of these with pictures and units.
     machine: where a benchmark JSON was made.
     tunings: outcomes of `prunebench tune`.
     command: the commands that made a folder, see `commands_of`. parts: the results of each source, where there are
@@ -56,7 +56,9 @@ class Results:
     fidelity: tuple[Fidelity, ...] = ()
     fidelity_tasks: Mapping[str, str] = field(default_factory=dict)
     fidelity_notes: tuple[str, ...] = ()
-    prices: tuple[ScoringCost, ...] = ()
+    prices: tuple[ScorePrice, ...] = ()
+    repair_prices: tuple[RepairPrice, ...] = ()
+    growth: tuple[Growth, ...] = ()
     tunings: tuple[Choice, ...] = ()
     asked: tuple[Requested, ...] = ()
     data: Mapping[str, DataFile] = field(default_factory=dict)

@@ -29,7 +29,7 @@ from prunebench.pruning.network import Network
 from prunebench.pruning.removal import copied
 from prunebench.records.names import Metric, parts
 from prunebench.records.protocol import Protocol
-from prunebench.repair.repairing import repair
+from prunebench.repair.repairing import check_repair, repair
 from prunebench.scoring.evidence import undisturbed
 from prunebench.scoring.layers import Batches
 from prunebench.seeding import generator
@@ -100,6 +100,7 @@ def prune(
             _check_labels(network, example, batches)
         dense = costs(network.model, table)
         blocks = blocks_of(protocol, network.model, table, example.to(device, dtype), "the network")
+        check_repair(protocol.repair, network.model, "the network")
         structure = structure_of(table, dense, protocol, asked.metric, blocks)
         stage = Stage("point", "finetune", "", 0, asked.fraction)
         cutter = Cutter(protocol, structure, asked.metric, seed)

@@ -12,6 +12,7 @@ RankingName = Literal[ScoreRanking, "published"]
 ScoreNorm = Literal["none", "l2", "mean", "max", "standard"]
 RANKINGS: tuple[RankingName, ...] = get_args(RankingName)
 RepairName = Literal["none", "batchnorm", "bias", "least-squares"]
+REPAIRS: tuple[RepairName, ...] = get_args(RepairName)
 UnitsName = Literal["filters", "blocks"]
 OptimiserName = Literal["sgd", "adam", "adamw"]
 Backend = Literal["eager", "channels_last", "compile", "onnx", "openvino"]  # built in `prunebench.timing.backends`

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from prunebench.curvature.layer_gradients import columns, rows
+from prunebench.errors import UserError
+from prunebench.pruning.kinds import NORMS
 from prunebench.pruning.network import Network
 from prunebench.records.names import RepairName
 from prunebench.repair.readers import can_shift, cut_anything, plain, readers, shift
@@ -67,6 +69,17 @@ def repair(how: RepairName, before: Network, after: Network, batches: Batches, r
     return True
 
 
+def check_repair(how: RepairName, model: nn.Module, name: str) -> None:
+    """Raise `UserError` for a network in which a repair finds nothing to mend. name: how errors call the network.
+
+    >>> check_repair("batchnorm", nn.Linear(2, 1), "'mine'")
+    Traceback (most recent call last):
+    prunebench.errors.UserError: --repair batchnorm: 'mine' has no BatchNorm; give bias or least-squares
+    """
+    if how == "batchnorm" and not any(isinstance(module, NORMS) for module in model.modules()):
+        raise UserError(f"--repair batchnorm: {name} has no BatchNorm; give bias or least-squares")
+
+
 def shift_to_mean(before: Network, after: Network, name: str, left: Tensor, batches: Batches) -> None:
     """Give the outputs of one layer their means from before the cut. Arguments as of `refit`."""
     if not can_shift(after, name):
@@ -112,7 +125,7 @@ def _passes(
     """Give what a layer reads after the cut, and what its outputs lack: (batch, groups, units, positions)."""
     layer = plain(after, name)
     left = left.to(after.device)
-    axis = 1 if isinstance(layer, torch.nn.Conv2d) else -1
+    axis = 1 if isinstance(layer, nn.Conv2d) else -1
     for pictures, _ in batches:
         pictures = pictures.to(after.device, after.dtype)
         _, wanted = run_to(before.model, before.layer(name), pictures)

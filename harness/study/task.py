@@ -26,6 +26,7 @@ from prunebench.pruning.network import Network, Table
 from prunebench.pruning.selection import Rule
 from prunebench.records.names import Metric
 from prunebench.records.protocol import Protocol
+from prunebench.repair.repairing import check_repair
 from prunebench.seeding import seeded
 from prunebench.study.structure import Blocks, Structure, blocks_of, rule_of, structure_of
 from prunebench.training.memory_format import in_format, working_format
@@ -156,6 +157,7 @@ def make_task(
                 f"model '{model.label}'", lambda: _analysed(network, example, model.label, loaded)
             )
         blocks = blocks_of(protocol, network, table, example, f"'{model.label}'")
+        check_repair(protocol.repair, network, f"'{model.label}'")
     notes = loaded.notes
     if checkpoint is not None:  # refuses a checkpoint that does not fit, before any training
         new = model.classifier(network) if protocol.frozen_epochs else ()

@@ -59,7 +59,7 @@ def fidelity_section(results: Results, fidelity: pd.DataFrame, matrix: pd.DataFr
     blocks += [Items(notes)] if notes else []
     for name, part in fidelity.groupby("task", sort=False):
         found = [one for one in results.fidelity if tasks[one.key] == name]
-        table = _agreement_table(str(name), part)
+        table = agreement_table(str(name), part)
         blocks += [
             Items(tuple(fidelity_sentences(part, found, results))),
             table,
@@ -70,7 +70,7 @@ def fidelity_section(results: Results, fidelity: pd.DataFrame, matrix: pd.DataFr
     return Section(TITLE, tuple(blocks), name="fidelity")
 
 
-def _agreement_table(task: str, part: pd.DataFrame) -> Table:
+def agreement_table(task: str, part: pd.DataFrame) -> Table:
     """Tabulate one row per criterion, those of the oracle last."""
     rows = []
     cells = {(row["criterion"], row["truth"], row["layer"]): row for row in part.to_dict("records")}

@@ -16,9 +16,9 @@ from prunebench.reports.results import Results
 from prunebench.reports.tables.classes import class_tables
 from prunebench.reports.tables.layer_weights import layer_weights_table
 from prunebench.reports.tables.loss_curves import loss_curves_table
+from prunebench.reports.tables.prices import growth_table, prices_table, repair_prices_table
 from prunebench.reports.tables.records import records_table
 from prunebench.reports.tables.samples import samples_table
-from prunebench.reports.tables.scoring_cost import prices_table
 from prunebench.reports.tables.speed import main_setting, speed_table
 from prunebench.reports.tables.stages import stages_table
 from prunebench.reports.tables.summary import summary_table
@@ -53,6 +53,8 @@ def make_tables(results: Results, entries: list[AcrossTasks], margin: float = MA
         "fidelity": fidelity_table(results),
         "score_matrix": score_matrix_table(results),
         "prices": prices_table(results.prices),
+        "repair_prices": repair_prices_table(results.repair_prices),
+        "growth": growth_table(results.growth),
         "speed": speed,
         "widths": widths_table(results),
         "stages": stages_table(results),

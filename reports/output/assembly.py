@@ -37,10 +37,10 @@ from prunebench.reports.sections.curves import areas_section, fronts_section
 from prunebench.reports.sections.failures import failures_section, repeated_sections
 from prunebench.reports.sections.loss_curves import loss_curves_section
 from prunebench.reports.sections.model_table import model_section
+from prunebench.reports.sections.prices import prices_section
 from prunebench.reports.sections.reestimated import TITLE as REESTIMATED, reestimated_sections, spoilt_sections
 from prunebench.reports.sections.samples import samples_section
 from prunebench.reports.sections.schedule import schedule_section
-from prunebench.reports.sections.scoring_cost import prices_section
 from prunebench.reports.sections.selection import selection_section
 from prunebench.reports.sections.sparse_training import sparse_section
 from prunebench.reports.sections.widths import widths_section
@@ -216,7 +216,7 @@ def _details(results: Results, tables: Tables, figures: Figures) -> list[Section
         model_section(tables["weights"], tables["layer_weights"]),
         widths_section(tables["widths"]),
         blocks_section(results),
-        prices_section(tables["prices"]),
+        prices_section(tables["prices"], tables["repair_prices"], tables["growth"]),
         *repeated_sections(results),
         *([] if _lacking(results) else [failures_section(results)]),
         schedule_section(results),
@@ -290,3 +290,9 @@ def _counts(results: Results) -> Iterator[tuple[str, str]]:
             "{number} score on {models}", "{number} scores on {models}", len(results.prices), models=models
         )
         yield say("cost of scores"), priced
+    if results.repair_prices:
+        models = joined(sorted({price.model for price in results.repair_prices}))
+        priced = say_many(
+            "{number} repair on {models}", "{number} repairs on {models}", len(results.repair_prices), models=models
+        )
+        yield say("cost of repairs"), priced

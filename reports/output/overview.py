@@ -23,6 +23,7 @@ from prunebench.reports.formatting import (
 )
 from prunebench.reports.ordering import BASELINE, METRIC_WORDS, cost_metric
 from prunebench.reports.output.commands import as_given
+from prunebench.reports.output.fidelity import FIDELITY_NOTE, fidelity_panels
 from prunebench.reports.output.speed import speed_notes, speed_panels
 from prunebench.reports.points import PANEL_COLUMNS, POINT_COLUMNS, Point
 from prunebench.reports.results import Results
@@ -40,6 +41,7 @@ NOTE = (
     "difference in points with its 95 % interval; compression: parameters, dense / pruned\n"
     "verdicts: prunebench report"
 )
+WIDEST_HEADER = 12  # of the table of fidelity
 WIDEST_NAMES = 22  # of the criteria that share a row of the table of speed
 FAILED = 3  # most failures whose reason is shown
 WIDE_NOTE = f"{BEYOND_BOUND}: the interval reaches beyond 0 or 100 %"
@@ -54,7 +56,8 @@ def overview(results: Results, hint: bool = True) -> str:
     tables = [f"{title}\n\n{_table(rows, 'simple')}" for title, rows in _panels(results)]
     notes = [_notes("\n".join(tables))] if tables else []
     speed = [f"{title}\n\n{_speed_table(rows, 'simple')}" for title, rows in speed_panels(results)]
-    lines = [*tables, *notes, *speed]
+    scored = [f"{title}\n\n{_fidelity_table(rows, 'simple')}" for title, rows in fidelity_panels(results)]
+    lines = [*tables, *notes, *speed, *scored, *([FIDELITY_NOTE] if scored else [])]
     lines += [textwrap.fill(line, WIDTH, break_on_hyphens=False) for line in _remarks(results)]
     if hint and results.records:
         source, first = shlex.quote(results.source), results.records[0]
@@ -71,6 +74,7 @@ def overview_html(results: Results) -> str:
     tables = [f"<h4>{escape(title)}</h4>{_table(rows, 'html')}" for title, rows in _panels(results)]
     notes = [_notes("".join(tables))] if tables else []
     tables += [f"<h4>{escape(title)}</h4>{_speed_table(rows, 'html')}" for title, rows in speed_panels(results)]
+    tables += [f"<h4>{escape(title)}</h4>{_fidelity_table(rows, 'html')}" for title, rows in fidelity_panels(results)]
     return "".join([*tables, *(f"<p>{escape(line)}</p>" for line in (*notes, *_remarks(results)))])
 
 
@@ -124,6 +128,12 @@ def _table(rows: list[list[str]], kind: str) -> str:
 def _speed_table(rows: list[list[str]], kind: str) -> str:
     broken = [[row[0], textwrap.fill(row[1], WIDEST_NAMES), *row[2:]] for row in rows] if kind == "simple" else rows
     return tabulate(broken, "firstrow", kind, disable_numparse=True, colalign=["left", "left", *["right"] * 5])
+
+
+def _fidelity_table(rows: list[list[str]], kind: str) -> str:
+    head = [textwrap.fill(name, WIDEST_HEADER) for name in rows[0]]
+    narrow = [head, *([broken_name(name), *rest] for name, *rest in rows[1:])] if kind == "simple" else rows
+    return tabulate(narrow, "firstrow", kind, disable_numparse=True, colalign=["left", *["right"] * 5])
 
 
 def broken_name(name: str) -> str:

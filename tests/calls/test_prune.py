@@ -184,6 +184,12 @@ def test_batchnorm_takes_no_statistics_from_single_pictures() -> None:
         prune(small(), data()[0], criterion="magnitude", keep={"macs": 0.5}, repair="batchnorm", calibration_batch=1)
 
 
+def test_a_repair_without_anything_to_mend_is_refused() -> None:
+    plain = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 10))
+    with pytest.raises(UserError, match=r"repair='?batchnorm'?: the network has no BatchNorm; give bias or least"):
+        prune(plain, data()[0], criterion="magnitude", keep={"macs": 0.5}, repair="batchnorm")
+
+
 @pytest.mark.parametrize("keep", [{"params": 0.4}, {"units": 0.5}, "macs=0.5"])
 def test_other_budgets(keep: Any) -> None:
     assert Pruned.of(prune(small(), shape=(1, 8, 8), keep=keep)).cost.units < 28

@@ -11,6 +11,7 @@ from prunebench.reports.analysis.fidelity import HALVES, OVER_ALL, REACHABLE, WI
 from prunebench.reports.analysis.score_matrix import score_matrix_table
 from prunebench.reports.answer.fidelity import fidelity_section
 from prunebench.reports.answer.fidelity_sentences import _highest_mean
+from prunebench.reports.output.overview import overview, overview_html
 from prunebench.reports.results import gather_results
 
 UNITS = 40
@@ -46,6 +47,15 @@ NAMES = ("perfect", "reversed", "flat", "half", "size", "random")
 FOUND = [fidelity(criterion, seed) for criterion in NAMES for seed in range(3)]
 RESULTS = gather_results("here", [], fidelity=FOUND)
 TABLE = fidelity_table(RESULTS).set_index(["criterion", "truth", "layer"])
+
+
+def test_the_terminal_shows_what_fidelity_alone_has_to_say() -> None:
+    lines = overview(RESULTS).splitlines()
+    assert lines[0] == "mnist x lenet5 | fidelity | seeds 0-2"
+    row = next(line for line in lines if line.startswith("perfect")).split()
+    assert row[:3] == ["perfect", "3", "1.00"]
+    assert max(map(len, lines)) <= 100 and "of the truly lowest" in lines[-2]
+    assert "fidelity | seeds 0-2" in overview_html(RESULTS)
 
 
 @pytest.mark.parametrize("layer", [*LAYERS, WITHIN, OVER_ALL])
