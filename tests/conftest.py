@@ -4,7 +4,10 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -37,6 +40,7 @@ TINY = {
 CRITERIA = ("magnitude", "random", "l1", "shuffle:magnitude", "scratch:magnitude", "dense_continued")
 KEEPS = (0.9, 0.7, 0.5, 0.3)
 
+ROOT = Path(__file__).parents[1]
 Make = Callable[..., Spec]
 Command = Callable[..., tuple[int, str, str]]
 
@@ -48,6 +52,17 @@ class Computed:
     spec: Spec
     records: dict[tuple[str, float], Record]
     trained: list[str]
+
+
+@cache
+def load_script(place: str) -> ModuleType:
+    """Load a Python file of the checkout that is no part of the package. place: its path from the root."""
+    name = place.removesuffix(".py").replace("/", "_")
+    spec = spec_from_file_location(name, ROOT / place)
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[name] = module_from_spec(spec)  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

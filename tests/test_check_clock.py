@@ -1,9 +1,7 @@
 """The script behind the clock's trials of docs/explanation/reliability.md, on clocks of the test."""
 
-import importlib.util
 import subprocess
 import sys
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -11,17 +9,12 @@ import numpy as np
 import pytest
 
 from prunebench.timing import latency, warming
-
-ROOT = Path(__file__).parents[1]
+from tests.conftest import load_script
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("check_clock", ROOT / "docs/check_clock.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("docs/check_clock.py")
 
 
 @pytest.fixture

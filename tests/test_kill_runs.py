@@ -1,23 +1,19 @@
 """The script behind the kills of docs/explanation/reliability.md, with few kills."""
 
-import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.conftest import load_script
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks processes that have loaded torch")
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("kill_runs", ROOT / "docs/kill_runs.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("docs/kill_runs.py")
 
 
 @pytest.mark.parametrize("workers", [1, 2])

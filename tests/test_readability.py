@@ -1,11 +1,10 @@
 """Words per sentence, against numbers counted by hand."""
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+
+from tests.conftest import load_script
 
 ROOT = Path(__file__).parents[1]
 PAGES = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").rglob("*.md"))]
@@ -13,16 +12,7 @@ PAGES += ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"]
 FOLDERS = ["harness", "reports", "criteria", "datasets", "models", "benchmarks"]  # their docstrings
 
 
-def _script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("readability", ROOT / "docs/readability.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["readability"] = module  # a NamedTuple of annotations looks its module up
-    spec.loader.exec_module(module)
-    return module
-
-
-readability = _script()
+readability = load_script("docs/readability.py")
 
 
 @pytest.mark.parametrize(

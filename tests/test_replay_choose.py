@@ -1,27 +1,13 @@
 """The replay of `choose` against a full grid, on tables worked by hand and on records of a finished run."""
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.conftest import load_script
 
-
-def _script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("replay_choose", ROOT / "docs/replay_choose.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["replay_choose"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-script = _script()
+script = load_script("docs/replay_choose.py")
 NAMES = ("a", "b", "c", "d", "magnitude", "random")
 
 

@@ -1,9 +1,6 @@
 """The simulation behind docs/explanation/statistics.md computes the tests of the package."""
 
-import importlib.util
 import sys
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -11,20 +8,9 @@ import pytest
 from prunebench.reports.statistics.joint_sign_flips import joint_sign_flips
 from prunebench.reports.statistics.multiplicity import holm
 from prunebench.reports.statistics.permutation import sign_flip
+from tests.conftest import load_script
 
-ROOT = Path(__file__).parents[1]
-
-
-def _script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("simulate_tests", ROOT / "docs/simulate_tests.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["simulate_tests"] = module  # a NamedTuple of annotations looks its module up
-    spec.loader.exec_module(module)
-    return module
-
-
-simulation = _script()
+simulation = load_script("docs/simulate_tests.py")
 
 
 @pytest.mark.parametrize("family", simulation.FAMILIES)

@@ -1,23 +1,19 @@
 """The script behind the soak of docs/explanation/reliability.md."""
 
-import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.conftest import load_script
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("soak", ROOT / "docs/soak.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("docs/soak.py")
 
 
 def test_memory_and_files_that_grow_are_seen(script: ModuleType, tmp_path: Path) -> None:

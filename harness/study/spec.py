@@ -17,6 +17,7 @@ from prunebench.plugins.options import plain_error
 from prunebench.records.budget import Budget, parse_budget
 from prunebench.records.names import Backend
 from prunebench.records.protocol import MOST_RUNGS, Protocol
+from prunebench.study.cluster.address import check_address
 
 _LARGEST = 10**9  # of whole numbers
 _TASKS = {"datasets", "models", "tasks"}
@@ -188,6 +189,7 @@ def _check_engine(spec: Spec) -> None:
             if value:
                 raise UserError(f"{flag} {value}: only --engine ray has it; add --engine ray, or leave {flag} out")
         return
+    check_address(spec.address)
     gpus = spec.gpus_per_worker
     if gpus > 1 and gpus != int(gpus):
         raise UserError(f"--gpus-per-worker {gpus:g}: above 1, Ray gives whole GPUs; give a whole number")

@@ -1,6 +1,5 @@
 """`pytest benchmarks/` as a user starts it, in a process of its own."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -14,6 +13,7 @@ import pytest
 from prunebench.cli.options import options
 from prunebench.records.record import Record, parse_record
 from prunebench.reports.reading import read_results
+from tests.conftest import load_script
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 PLUGIN = """
@@ -127,18 +127,9 @@ def test_unknown_names_are_usage_errors(folder: Path) -> None:
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def loaded(file: str) -> ModuleType:
-    name = f"benchmarks_{Path(file).stem}"
-    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / file)
-    assert spec is not None and spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def conftest() -> ModuleType:
-    return loaded("conftest.py")
+    return load_script("benchmarks/conftest.py")
 
 
 class Config(SimpleNamespace):
@@ -165,7 +156,7 @@ def test_what_was_asked_for_is_priced_else_everything(named: str, conftest: Modu
     def add(name: str, cases: list[Any]) -> None:
         priced[name] = [str(getattr(case, "id", case)) for case in cases]
 
-    scoring = loaded("test_scoring.py")
+    scoring = load_script("benchmarks/test_scoring.py")
     for name in ("priced", "grown"):
         conftest.pytest_generate_tests(
             SimpleNamespace(config=config, module=scoring, fixturenames=[name], parametrize=add)

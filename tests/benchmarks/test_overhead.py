@@ -1,26 +1,15 @@
-import importlib.util
-from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torchvision.models import mobilenet_v2
 
 from prunebench.pruning.cost import costs, count
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", BENCHMARKS / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from tests.conftest import load_script
 
 
 def test_what_is_timed_prunes_to_half_of_the_macs() -> None:
-    overhead, pictures = load("test_overhead"), torch.randn(1, 3, 32, 32)
+    overhead, pictures = load_script("benchmarks/test_overhead.py"), torch.randn(1, 3, 32, 32)
     model = mobilenet_v2(weights=None, width_mult=0.25).eval()
     network = overhead.prune(model, pictures, True)
     dense = costs(model, network.table).dense.macs
@@ -30,7 +19,7 @@ def test_what_is_timed_prunes_to_half_of_the_macs() -> None:
 
 
 def test_overhead_benchmarks_need_no_cell_of_the_grid() -> None:
-    conftest = load("conftest")
+    conftest = load_script("benchmarks/conftest.py")
     trained: list[Any] = []
     compared: list[Any] = []
     looked: list[Any] = []

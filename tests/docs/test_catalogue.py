@@ -1,26 +1,13 @@
 """The Persian catalogue holds every message of the reports, no other, and is compiled."""
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
 import pytest
 
 pytest.importorskip("babel", reason="babel is not installed")
 from babel.messages.catalog import Catalog
 
-DOCS = Path(__file__).parents[2] / "docs"
+from tests.conftest import load_script
 
-
-def _script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_catalogue", DOCS / "make_catalogue.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-script = _script()
+script = load_script("docs/make_catalogue.py")
 
 
 def test_every_message_is_translated_and_every_translation_used() -> None:

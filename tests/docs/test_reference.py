@@ -1,27 +1,18 @@
 """The pages that the program writes about itself are current, and name everything."""
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from typer.main import get_command
 
 import prunebench
 from prunebench.cli.app import app
+from tests.conftest import load_script
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def _script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_reference", DOCS / "make_reference.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-make_reference = _script()
+make_reference = load_script("docs/make_reference.py")
 
 
 @pytest.mark.parametrize("page", make_reference.PAGES)

@@ -1,6 +1,5 @@
 """Depth and width at equal latency, on records whose comparison is worked by hand."""
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -9,18 +8,13 @@ import pytest
 from prunebench.records.latency import Latency
 from prunebench.records.record import Record
 from prunebench.reports.results import gather_results
+from tests.conftest import load_script
 from tests.reports.conftest import make_latency, make_record, write_folder
-
-SCRIPT = Path(__file__).parents[2] / "docs/equal_latency.py"
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("equal_latency", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("docs/equal_latency.py")
 
 
 def point(seed: int, keep: float, accuracy: float, units: str = "filters") -> Record:

@@ -114,8 +114,8 @@ class Fleet(Generic[R]):
     def _heard(self, seat: _Seat[R], call: Any) -> Iterator[tuple[Job, list[R]]]:
         try:
             answer = self.ray.get(call)
-        except self.ray.exceptions.RayTaskError:
-            raise
+        except self.ray.exceptions.RayTaskError as error:
+            raise _unfit("a worker failed", error) from error
         except self.ray.exceptions.RayError as error:
             self._lost(seat, error)
             return
@@ -154,10 +154,7 @@ class Fleet(Generic[R]):
         if course is None:
             seat.failures += 1
             if seat.failures >= _LOSSES:
-                why = str(error).strip().rpartition("\n")[2]
-                raise UserError(
-                    f"--engine ray: a worker cannot start: {why}; install the same packages on all machines"
-                )
+                raise _unfit("a worker cannot start", error)
         else:
             self._count(seat, course)
             self.units.give_back(course)
@@ -173,3 +170,8 @@ class Fleet(Generic[R]):
             self.failed[self.work.stages(course.spec, course.job)[-1].key] = reason
         if self.losses[place] >= 2 * _LOSSES:  # it does not fail before the worker is lost, as scores of a fidelity
             raise UserError(f"{course}: its worker was lost {2 * _LOSSES} times; leave this criterion out")
+
+
+def _unfit(what: str, error: Exception) -> UserError:
+    why = str(error).strip().rpartition("\n")[2]
+    return UserError(f"--engine ray: {what}: {why}; install the same packages on all machines")

@@ -12,12 +12,11 @@ from typing import Any
 
 from prunebench.errors import UserError
 from prunebench.processes import cores
+from prunebench.study.cluster.address import AUTO, CLIENT, LOCAL, place
 from prunebench.study.spec import Spec
 
 log = logging.getLogger("prunebench")
 
-_LOCAL = ("", "local")
-_CLIENT = "ray://"
 _PATIENCE = 20  # seconds until a cluster must have answered; Ray itself tries for minutes
 
 
@@ -54,7 +53,7 @@ def _ray() -> Any:
 
 def _join(ray: Any, spec: Spec) -> None:
     quiet = {"log_to_driver": False, "configure_logging": False, "logging_level": logging.ERROR}
-    if spec.address in _LOCAL:
+    if spec.address in LOCAL:
         number = max(cores(), spec.workers * spec.threads)
         try:
             ray.init(address="local", num_cpus=number, include_dashboard=False, **quiet)
@@ -70,18 +69,15 @@ def _join(ray: Any, spec: Spec) -> None:
 
 def _check_answers(address: str) -> None:
     """Raise `UserError` where nobody answers as a cluster does, instead of waiting for minutes."""
-    if address != "auto":
-        host, _, port = address.removeprefix(_CLIENT).rpartition(":")
-        if not (host and port.isdecimal()):
-            raise UserError(f"--address {address}: no HOST:PORT; give an address such as 10.0.0.1:6379, auto or local")
+    if address != AUTO:
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
+            socket.create_connection(place(address), timeout=_PATIENCE).close()
         except (OSError, OverflowError) as error:
             raise _unreachable(address, str(error)) from None
-    if address.startswith(_CLIENT):
+    if address.startswith(CLIENT):
         return  # Ray's client has a time limit of its own
     ask = [sys.executable, "-P", "-m", "ray.scripts.scripts", "health-check"]
-    ask += [] if address == "auto" else ["--address", address]
+    ask += [] if address == AUTO else ["--address", address]
     try:
         found = subprocess.run(ask, capture_output=True, text=True, timeout=_PATIENCE, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:

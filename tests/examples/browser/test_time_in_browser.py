@@ -14,6 +14,7 @@ from PIL import Image
 from torch import nn
 
 import prunebench
+from tests.conftest import load_script
 
 FOLDER = Path(__file__).parents[3] / "examples" / "browser"
 WEB = Path(os.environ.get("ONNXRUNTIME_WEB") or FOLDER / "node_modules" / "onnxruntime-web")
@@ -21,11 +22,7 @@ WEB = Path(os.environ.get("ONNXRUNTIME_WEB") or FOLDER / "node_modules" / "onnxr
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    found = importlib.util.spec_from_file_location("time_in_browser", FOLDER / "time_in_browser.py")
-    assert found is not None and found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
+    return load_script("examples/browser/time_in_browser.py")
 
 
 def network(width: int) -> nn.Module:

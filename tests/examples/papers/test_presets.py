@@ -1,5 +1,4 @@
 import re
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
@@ -9,6 +8,7 @@ from prunebench.plugins.expressions import parse_method, parse_seeds
 from prunebench.plugins.registry import get_dataset, get_model, load_registry
 from prunebench.records.record import Epoch
 from prunebench.study.spec import Spec, make_spec
+from tests.conftest import load_script
 
 FOLDER = Path(__file__).parents[3] / "examples" / "papers"
 PRESETS = [path.stem for path in sorted(FOLDER.glob("*.toml"))]
@@ -73,11 +73,7 @@ def test_options_override_a_preset_one_by_one() -> None:
 
 @pytest.fixture(scope="module")
 def five() -> ModuleType:
-    found = spec_from_file_location("five_networks", FOLDER / "five_networks.py")
-    assert found is not None and found.loader is not None
-    module = module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
+    return load_script("examples/papers/five_networks.py")
 
 
 def test_four_schedules_give_the_five_networks(five: ModuleType) -> None:

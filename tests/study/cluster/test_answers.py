@@ -44,6 +44,18 @@ def test_work_whose_workers_are_lost_again_and_again_ends_the_run(tiny: Make, tm
     assert number == 5
 
 
+def test_an_error_of_a_worker_is_told_in_a_line(tiny: Make, tmp_path: Path) -> None:
+    class RayTaskError(Exception):
+        """As Ray gives the traceback of a worker."""
+
+    ray = MagicMock()
+    ray.exceptions.RayTaskError = RayTaskError
+    ray.get.side_effect = RayTaskError("Traceback (most recent call last):\n  in hello\nValueError: no such method")
+    fleet = Fleet[Any](ray, make_grid(tiny(tmp_path, criteria="magnitude", keep="0.5", engine="ray")), RECORDS)
+    with pytest.raises(UserError, match=r"^--engine ray: a worker failed: ValueError: no such method; install the"):
+        next(fleet._heard(fleet.seats[0], fleet.seats[0].call))
+
+
 def taken(spec: Any, record: Any, parcel: Parcel) -> list[Any]:
     fleet = Fleet[Any](MagicMock(), make_grid(spec), RECORDS)
     course = fleet.units.take()

@@ -37,12 +37,9 @@ def test_an_address_without_a_cluster_is_refused(
 
 
 @pytest.mark.parametrize("address", ["nowhere", "nowhere:port", "ray://nowhere", ":6379", "10.0.0.1:"])
-def test_an_address_without_a_port_is_named_as_such(
-    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
-) -> None:
-    monkeypatch.setattr(joining, "import_module", lambda _: SimpleNamespace(is_initialized=lambda: False))
+def test_an_address_without_a_port_is_named_as_such(tiny: Make, tmp_path: Path, address: str) -> None:
     with pytest.raises(UserError, match=rf"^--address {address}: no HOST:PORT; give"):
-        joined(tiny(tmp_path, engine="ray", address=address)).__enter__()
+        tiny(tmp_path, engine="ray", address=address)
 
 
 def machines(*resources: dict[str, float]) -> Any:

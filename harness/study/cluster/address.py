@@ -1,0 +1,30 @@
+"""Addresses of Ray clusters: `local`, `auto`, HOST:PORT or ray://HOST:PORT."""
+
+from prunebench.errors import UserError
+
+LOCAL = ("", "local")
+AUTO = "auto"
+CLIENT = "ray://"
+
+
+def check_address(address: str) -> None:
+    """Raise `UserError` for a text that is no address.
+
+    >>> check_address("nowhere")
+    Traceback (most recent call last):
+    prunebench.errors.UserError: --address nowhere: no HOST:PORT; give an address such as 10.0.0.1:6379, auto or local
+    """
+    if address not in (*LOCAL, AUTO):
+        place(address)
+
+
+def place(address: str) -> tuple[str, int]:
+    """Return the host and the port.
+
+    >>> place("ray://[::1]:10001")
+    ('::1', 10001)
+    """
+    host, _, port = address.removeprefix(CLIENT).rpartition(":")
+    if not (host and port.isascii() and port.isdecimal()):
+        raise UserError(f"--address {address}: no HOST:PORT; give an address such as 10.0.0.1:6379, auto or local")
+    return host.strip("[]"), int(port)
