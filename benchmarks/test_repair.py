@@ -54,6 +54,6 @@ def test_growth_of_repairs(benchmark: BenchmarkFixture, how: RepairName) -> None
     torch.set_num_threads(1)
     found = growth(partial(repairing, how), load_registry(()))
     benchmark.group = "growth"
-    benchmark.extra_info["growth"] = {"what": "repair", "name": how, **found}
+    benchmark.extra_info["growing"] = {"what": "repair", "name": how, **found}
     before = untrained("vgg11_bn:width=0.0625", 3, 32, load_registry(()))
     benchmark.pedantic(repairing(how, before, noise(1, 3, 32)))

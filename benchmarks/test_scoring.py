@@ -84,5 +84,5 @@ def test_growth(benchmark: BenchmarkFixture, bench: Bench, grown: str) -> None:
     criterion, known = chosen(grown, bench), load_registry(bench.spec.plugin)
     found = growth(lambda network, batches: scoring(criterion, network, batches), known)
     benchmark.group = "growth"
-    benchmark.extra_info["growth"] = {"what": "score", "name": grown, **found}
+    benchmark.extra_info["growing"] = {"what": "score", "name": grown, **found}
     benchmark.pedantic(scoring(criterion, untrained(*SMALL, known), noise(2, 1, 28)))

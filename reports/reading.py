@@ -112,7 +112,7 @@ def _read_benchmark(path: Path) -> Results:
     whose = extras if "prunebench" in data else []
     prices = tuple(_validated(ScorePrice, "scoring", "cost of a score", whose))
     repairs = tuple(_validated(RepairPrice, "repairing", "cost of a repair", whose))
-    growth = tuple(_validated(Growth, "growth", "growth of a cost", whose))
+    growth = tuple(_validated(Growth, "growing", "growth of a cost", whose))
     if not (records or fidelity or prices or repairs or growth):
         raise UserError(f"{path}: no PruneBench records in this benchmark JSON; was it made by another suite?")
     results = gather_results(str(path), records, latencies, preset=run.preset, command=run.command, fidelity=fidelity)

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from prunebench.curvature.layer_gradients import columns, rows
 from prunebench.errors import UserError
-from prunebench.pruning.kinds import NORMS
 from prunebench.pruning.network import Network
 from prunebench.records.names import RepairName
 from prunebench.repair.readers import can_shift, cut_anything, plain, readers, shift
@@ -17,6 +16,7 @@ from prunebench.repair.solving import Sums, fitted_change
 from prunebench.scoring.evidence import undisturbed
 from prunebench.scoring.layers import Batches
 from prunebench.training.evaluate import reestimate_batchnorm
+from prunebench.training.gates import NORMS
 
 RIDGE = 1e-2  # as GPTQ and SparseGPT damp (Frantar et al. 2022, 2023); from 1e-4 to 1e-2 the accuracy hardly moves
 ROOM, LARGE = 2**22, 2**27  # numbers of inputs that are held at once, on a CPU and on an accelerator
@@ -74,10 +74,10 @@ def check_repair(how: RepairName, model: nn.Module, name: str) -> None:
 
     >>> check_repair("batchnorm", nn.Linear(2, 1), "'mine'")
     Traceback (most recent call last):
-    prunebench.errors.UserError: --repair batchnorm: 'mine' has no BatchNorm; give bias or least-squares
+    prunebench.errors.UserError: --repair batchnorm: 'mine' has no BatchNorm; give another repair, or leave --repair out
     """
     if how == "batchnorm" and not any(isinstance(module, NORMS) for module in model.modules()):
-        raise UserError(f"--repair batchnorm: {name} has no BatchNorm; give bias or least-squares")
+        raise UserError(f"--repair batchnorm: {name} has no BatchNorm; give another repair, or leave --repair out")
 
 
 def shift_to_mean(before: Network, after: Network, name: str, left: Tensor, batches: Batches) -> None:

@@ -47,7 +47,7 @@ def noise(number: int, channels: int, size: int, batch: int = 64) -> Batches:
 
 
 def price(call: Call, model: nn.Module, batches: Batches) -> dict[str, float | int | None]:
-    """Return seconds, plain seconds, their ratio, and peak bytes of a call beside a plain pass: fields of `Price`.
+    """Return seconds, plain seconds, their ratio, and peak bytes of a call: fields of `Price`, without the model.
 
     Seconds are CPU time of one thread, the smallest of three, in turn. Memory is taken last, so that what a first call
     sets up does not count.
@@ -69,22 +69,22 @@ def price(call: Call, model: nn.Module, batches: Batches) -> dict[str, float | i
     }
 
 
-def growth(call_on: CallOn, registry: Registry, model: str = "vgg11_bn") -> dict[str, float]:
+def growth(call_on: CallOn, registry: Registry) -> dict[str, float]:
     """Return how many times as long a call takes with four times the pictures and the width: fields of `Growth`.
 
-    call_on: makes the call for a network and batches. model: takes the option `width`.
+    call_on: makes the call for a network and batches. The network is a narrow VGG11-BN.
     """
-    narrow, wide = (untrained(f"{model}:width={width}", 3, 32, registry) for width in (0.0625, 0.25))
+    narrow, wide = (untrained(f"vgg11_bn:width={width}", 3, 32, registry) for width in (0.0625, 0.25))
     few, many = noise(1, 3, 32), noise(4, 3, 32)
-    first, plain_first = _on(narrow, few, call_on)
+    first, plain_first = _beside_plain(narrow, few, call_on)
     found: dict[str, float] = {}
     for name, network, batches in (("pictures", narrow, many), ("units", wide, few)):
-        last, plain_last = _on(network, batches, call_on)
+        last, plain_last = _beside_plain(network, batches, call_on)
         found |= {name: last / first, f"plain_{name}": plain_last / plain_first}
     return found
 
 
-def _on(network: Network, batches: Batches, call_on: CallOn) -> tuple[float, float]:
+def _beside_plain(network: Network, batches: Batches, call_on: CallOn) -> tuple[float, float]:
     return _in_turn(call_on(network, batches), partial(_plain, network.model, batches))
 
 

@@ -7,11 +7,11 @@ from prunebench.reports.answer.fidelity import agreement_table
 from prunebench.reports.formatting import seed_ranges
 from prunebench.reports.results import Results
 
-SHOWN = (0, 1, 2, 6, 7, 9)  # columns of the report's table that fit into a terminal
+SHOWN = ("criterion", "n", "Spearman", "lowest quarter", "all layers: Spearman", "time")  # what fits into a terminal
 FIDELITY_NOTE = (
     "fidelity: agreement of scores with the true change of the loss when one unit or block is removed,\n"
     "within layers and over all layers; lowest quarter: share of the truly lowest that scores find;\n"
-    "time: of one scoring; marks such as * and †: prunebench report"
+    "time: of one scoring; marks (*, †, §): prunebench report"
 )
 
 
@@ -20,5 +20,6 @@ def fidelity_panels(results: Results) -> Iterator[tuple[str, list[list[str]]]]:
     for task, part in fidelity_table(results).groupby("task", sort=False):
         table = agreement_table(str(task), part)
         seeds = seed_ranges({one.cell.seed for one in results.fidelity if results.fidelity_tasks[one.key] == task})
-        rows = [[row[place] for place in SHOWN] for row in (table.header, *table.rows)]
+        places = [table.header.index(name) for name in SHOWN]
+        rows = [[row[place] for place in places] for row in (table.header, *table.rows)]
         yield f"{task} | fidelity | seeds {seeds}", rows

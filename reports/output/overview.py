@@ -54,9 +54,9 @@ def overview(results: Results, hint: bool = True) -> str:
     hint: whether to say how one point is shown and exported.
     """
     tables = [f"{title}\n\n{_table(rows, 'simple')}" for title, rows in _panels(results)]
+    scored = [f"{title}\n\n{_fidelity_table(rows, 'simple')}" for title, rows in fidelity_panels(results)]
     notes = [_notes("\n".join(tables))] if tables else []
     speed = [f"{title}\n\n{_speed_table(rows, 'simple')}" for title, rows in speed_panels(results)]
-    scored = [f"{title}\n\n{_fidelity_table(rows, 'simple')}" for title, rows in fidelity_panels(results)]
     lines = [*tables, *notes, *speed, *scored, *([FIDELITY_NOTE] if scored else [])]
     lines += [textwrap.fill(line, WIDTH, break_on_hyphens=False) for line in _remarks(results)]
     if hint and results.records:
@@ -74,7 +74,8 @@ def overview_html(results: Results) -> str:
     tables = [f"<h4>{escape(title)}</h4>{_table(rows, 'html')}" for title, rows in _panels(results)]
     notes = [_notes("".join(tables))] if tables else []
     tables += [f"<h4>{escape(title)}</h4>{_speed_table(rows, 'html')}" for title, rows in speed_panels(results)]
-    tables += [f"<h4>{escape(title)}</h4>{_fidelity_table(rows, 'html')}" for title, rows in fidelity_panels(results)]
+    scored = [f"<h4>{escape(title)}</h4>{_fidelity_table(rows, 'html')}" for title, rows in fidelity_panels(results)]
+    tables, notes = [*tables, *scored], [*notes, *([FIDELITY_NOTE] if scored else [])]
     return "".join([*tables, *(f"<p>{escape(line)}</p>" for line in (*notes, *_remarks(results)))])
 
 
@@ -82,7 +83,7 @@ def _remarks(results: Results) -> list[str]:
     lines = [f"Check this first: {line}" for line in spoilt_lines(results)]
     lines += speed_notes(speed_table(results))
     lines += [DEMONSTRATION] * results.demonstration
-    lines += results.notes
+    lines += [*results.notes, *results.fidelity_notes]
     counts = [(len(results.failures), "failed"), (len(results.missing), "not computed yet")]
     if any(number for number, _ in counts):
         lines.append("; ".join(f"{counted(number, 'point')} {what}" for number, what in counts if number))

@@ -15,7 +15,8 @@ MEASURED = (say("plain passes"), say("time, ms"), say("plain pass, ms"), say("pe
 HEADER = (say("criterion"), say("evidence"), *MEASURED)
 REPAIR_HEADER = (say("repair"), *MEASURED)
 PLAIN_PASS = say("plain pass")
-GROWTH_HEADER = ("", say("name"), say("4 x pictures"), PLAIN_PASS, say("4 x units"), PLAIN_PASS)
+GROWTH_HEADER = (say("what"), say("name"), say("4 x pictures"), PLAIN_PASS, say("4 x units"), PLAIN_PASS)
+SCORES, REPAIRS = say("scores"), say("repairs")
 WHAT = {"score": say("score"), "repair": say("repair")}
 NOT_MEASURED = say("It was not measured: `pytest benchmarks/` measures it, in `test_scoring.py` and `test_repair.py`.")
 MEANING = say(
@@ -36,21 +37,26 @@ def prices_section(scores: pd.DataFrame, repairs: pd.DataFrame, growth: pd.DataF
     """Tabulate the costs, one table for each model and number of pictures. Arguments: as of `tables.prices`."""
     if not (len(scores) or len(repairs) or len(growth)):
         return Section(TITLE, (), NOT_MEASURED)
-    blocks: list[Text | Table] = [Text(MEANING), *_by_model(scores, HEADER, 2)]
+    blocks: list[Text | Table] = [Text(MEANING)] * bool(len(scores) or len(repairs))
+    blocks += _by_model(scores, HEADER, SCORES)
     if len(repairs):
-        blocks += [Text(OF_REPAIRS), *_by_model(repairs, REPAIR_HEADER, 1)]
+        blocks += [Text(OF_REPAIRS), *_by_model(repairs, REPAIR_HEADER, REPAIRS)]
     if len(growth):
         rows = [tuple(_grown(row)) for row in growth.to_dict("records")]
         blocks.append(Table(GROWTH, GROWTH_HEADER, tuple(rows), text_columns=2))
     return Section(TITLE, tuple(blocks))
 
 
-def _by_model(prices: pd.DataFrame, header: tuple[str, ...], text_columns: int) -> Iterator[Table]:
+def _by_model(prices: pd.DataFrame, header: tuple[str, ...], what: str) -> Iterator[Table]:
     for (model, pictures), part in prices.groupby(["model", "pictures"], sort=False, dropna=False):
-        caption = say("{model}, {pictures} pictures; cheapest first.", model=model, pictures=format(pictures, "g"))
-        yield Table(
-            caption, header, tuple(tuple(_row(row)) for row in part.to_dict("records")), text_columns=text_columns
+        caption = say(
+            "{model}, {pictures} pictures: {what}, cheapest first.",
+            model=model,
+            pictures=format(pictures, "g"),
+            what=what,
         )
+        rows = tuple(tuple(_row(row)) for row in part.to_dict("records"))
+        yield Table(caption, header, rows, text_columns=len(header) - len(MEASURED))
 
 
 def _row(row: dict[Any, Any]) -> Iterator[str]:

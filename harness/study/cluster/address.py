@@ -1,5 +1,7 @@
 """Addresses of Ray clusters: `local`, `auto`, HOST:PORT or ray://HOST:PORT."""
 
+import re
+
 from prunebench.errors import UserError
 
 LOCAL = ("", "local")
@@ -25,6 +27,6 @@ def place(address: str) -> tuple[str, int]:
     ('::1', 10001)
     """
     host, _, port = address.removeprefix(CLIENT).rpartition(":")
-    if not (host and port.isascii() and port.isdecimal()):
+    if not (host and re.fullmatch("[0-9]{1,5}", port) and int(port) < 2**16):
         raise UserError(f"--address {address}: no HOST:PORT; give an address such as 10.0.0.1:6379, auto or local")
     return host.strip("[]"), int(port)

@@ -173,5 +173,6 @@ class Fleet(Generic[R]):
 
 
 def _unfit(what: str, error: Exception) -> UserError:
+    log.debug("%s", error)  # with the traceback of the worker
     why = str(error).strip().rpartition("\n")[2]
-    return UserError(f"--engine ray: {what}: {why}; install the same packages on all machines")
+    return UserError(f"--engine ray: {what}: {why}; if the machines differ, install the same packages on all")

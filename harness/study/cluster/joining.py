@@ -72,7 +72,7 @@ def _check_answers(address: str) -> None:
     if address != AUTO:
         try:
             socket.create_connection(place(address), timeout=_PATIENCE).close()
-        except (OSError, OverflowError) as error:
+        except OSError as error:
             raise _unreachable(address, str(error)) from None
     if address.startswith(CLIENT):
         return  # Ray's client has a time limit of its own

@@ -55,7 +55,14 @@ def test_the_terminal_shows_what_fidelity_alone_has_to_say() -> None:
     row = next(line for line in lines if line.startswith("perfect")).split()
     assert row[:3] == ["perfect", "3", "1.00"]
     assert max(map(len, lines)) <= 100 and "of the truly lowest" in lines[-2]
-    assert "fidelity | seeds 0-2" in overview_html(RESULTS)
+    page = overview_html(RESULTS)
+    assert "fidelity | seeds 0-2" in page and "of the truly lowest" in page
+
+
+def test_the_terminal_explains_the_protocols_of_fidelity() -> None:
+    other = [one.model_copy(update={"key": f"{one.key}-more", "protocol": {"epochs": 9}}) for one in FOUND]
+    text = overview(gather_results("here", [], fidelity=[*FOUND, *other]))
+    assert text.count("| fidelity | seeds 0-2") == 2 and "epochs = 9" in text
 
 
 @pytest.mark.parametrize("layer", [*LAYERS, WITHIN, OVER_ALL])

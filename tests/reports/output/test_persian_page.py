@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from prunebench.records.prices import ScorePrice
+from prunebench.records.prices import Growth, RepairPrice, ScorePrice
 from prunebench.reports.criterion_lines import own_lines
 from prunebench.reports.output.writing import write_report
 from prunebench.reports.results import gather_results
@@ -36,8 +36,13 @@ def persian_address(make: SimpleNamespace, tmp_path_factory: pytest.TempPathFact
     results = gather_results("results", [*records, make.failure("l0")], [make.latency(record) for record in records])
     cost: dict[str, Any] = {"model": "lenet5", "seconds": 1.5, "plain_seconds": 0.02, "ratio": 1.5, "pictures": 128}
     prices = (ScorePrice(criterion="obd", needs=("curvature",), **cost), ScorePrice(criterion="l1", needs=(), **cost))
+    grown = {"pictures": 4.0, "plain_pictures": 4.1, "units": 7.0, "plain_units": 9.0}
+    more = {
+        "repair_prices": (RepairPrice(repair="bias", **cost),),
+        "growth": (Growth(what="repair", name="bias", **grown), Growth(what="score", name="obd", **grown)),
+    }
     folder = tmp_path_factory.mktemp("persian")
-    write_report(replace(make.pictures(results, ("cat", "dog"), [SPOT] * 10), prices=prices), folder, lang="fa")
+    write_report(replace(make.pictures(results, ("cat", "dog"), [SPOT] * 10), prices=prices, **more), folder, lang="fa")
     return (folder / "index.html").as_uri()
 
 

@@ -41,7 +41,7 @@ def test_from_the_benchmark_to_a_table(make: SimpleNamespace, tmp_path: Path) ->
     assert prices["peak_bytes"].isna().tolist() == [True, False]
     _, table = prices_section(prices, repair_prices_table(()), growth_table(())).blocks
     assert isinstance(table, Table)
-    assert table.caption == "lenet5, 128 pictures; cheapest first."
+    assert table.caption == "lenet5, 128 pictures: scores, cheapest first."
     assert table.rows == (
         ("magnitude", "no data", "0.01", "0.20", "20.0", "-", "2.0"),
         ("obd", "curvature", "1.50", "1,500", "20.0", "3.0", "2.0"),
@@ -64,7 +64,7 @@ def test_repairs_and_growth_have_tables_of_their_own(make: SimpleNamespace, tmp_
     extras = [
         {"repairing": {"repair": "least-squares", **cost}},
         {"repairing": {"repair": "bias", **cost, "ratio": 0.5}},
-        {"growth": {"what": "repair", "name": "bias", **grown}},
+        {"growing": {"what": "repair", "name": "bias", **grown}},
     ]
     data["benchmarks"] += [{"name": "test_repair", "extra_info": extra} for extra in extras]
     path.write_text(json.dumps(data))
@@ -84,9 +84,16 @@ def test_repairs_and_growth_have_tables_of_their_own(make: SimpleNamespace, tmp_
     assert (tmp_path / "report" / "growth.csv").read_text().splitlines()[1] == "repair,bias,3.96,4.0,7.25,9.0"
 
 
-def test_a_corrupt_one_is_refused(make: SimpleNamespace, tmp_path: Path) -> None:
-    path = benchmark(make, tmp_path / "out.json", {"criterion": "obd"})
-    with pytest.raises(UserError, match="corrupt cost of a score"):
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [("scoring", "cost of a score"), ("repairing", "cost of a repair"), ("growing", "growth of a cost")],
+)
+def test_a_corrupt_one_is_refused(make: SimpleNamespace, tmp_path: Path, kind: str, told: str) -> None:
+    path = benchmark(make, tmp_path / "out.json")
+    data = json.loads(path.read_text())
+    data["benchmarks"] += [{"name": "test_scoring", "extra_info": {kind: {"model": "lenet5"}}}]
+    path.write_text(json.dumps(data))
+    with pytest.raises(UserError, match=f"corrupt {told}"):
         read_results(path)
 
 

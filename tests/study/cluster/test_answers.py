@@ -52,7 +52,7 @@ def test_an_error_of_a_worker_is_told_in_a_line(tiny: Make, tmp_path: Path) -> N
     ray.exceptions.RayTaskError = RayTaskError
     ray.get.side_effect = RayTaskError("Traceback (most recent call last):\n  in hello\nValueError: no such method")
     fleet = Fleet[Any](ray, make_grid(tiny(tmp_path, criteria="magnitude", keep="0.5", engine="ray")), RECORDS)
-    with pytest.raises(UserError, match=r"^--engine ray: a worker failed: ValueError: no such method; install the"):
+    with pytest.raises(UserError, match=r"^--engine ray: a worker failed: ValueError: no such method; if the machines"):
         next(fleet._heard(fleet.seats[0], fleet.seats[0].call))
 
 
