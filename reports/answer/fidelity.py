@@ -60,12 +60,8 @@ def fidelity_section(results: Results, fidelity: pd.DataFrame, matrix: pd.DataFr
     for name, part in fidelity.groupby("task", sort=False):
         found = [one for one in results.fidelity if tasks[one.key] == name]
         table = agreement_table(str(name), part)
-        blocks += [
-            Items(tuple(fidelity_sentences(part, found, results))),
-            table,
-            Text(_notes(part)),
-            *bound_note(table),
-        ]
+        explained = [one for one in (Text(_notes(part)), *bound_note(table)) if one not in blocks]
+        blocks += [Items(tuple(fidelity_sentences(part, found, results))), table, *explained]
         blocks += [*_matrix_blocks(str(name), matrix[matrix["task"] == name]), _layer_table(str(name), part)]
     return Section(TITLE, tuple(blocks), name="fidelity")
 

@@ -11,6 +11,7 @@ from prunebench.reports.analysis.fidelity import HALVES, OVER_ALL, REACHABLE, WI
 from prunebench.reports.analysis.score_matrix import score_matrix_table
 from prunebench.reports.answer.fidelity import fidelity_section
 from prunebench.reports.answer.fidelity_sentences import _highest_mean
+from prunebench.reports.document import Text
 from prunebench.reports.output.overview import overview, overview_html
 from prunebench.reports.results import gather_results
 
@@ -116,6 +117,14 @@ def test_the_section_says_what_is_constant_and_never_nan() -> None:
     assert "constant scores" in text
     assert "nan" not in text
     assert "has the highest mean within layers: Spearman 1.00" in text
+
+
+def test_what_two_protocols_share_is_explained_once() -> None:
+    other = [one.model_copy(update={"key": f"{one.key}-more", "protocol": {"epochs": 9}}) for one in FOUND]
+    results = gather_results("here", [], fidelity=[*FOUND, *other])
+    section = fidelity_section(results, fidelity_table(results), score_matrix_table(results))
+    texts = [block.text for block in section.blocks if isinstance(block, Text)]
+    assert len(texts) == len(set(texts)) and sum("Lowest quarter:" in text for text in texts) == 1
 
 
 def test_nobody_has_the_highest_mean_whose_interval_contains_zero() -> None:
