@@ -33,11 +33,13 @@ def channelwise(module: nn.Module) -> bool:
     if isinstance(module, RESCALING):
         return True
     own = own_tensors(module)
+    if not own or isinstance(module, (*KINDS, *_OTHERS)):
+        return False
     sizes = {tensor.numel() for tensor in own.values()} - {1}
     flat = all(tensor.numel() == 1 or channel_axis(tensor) is not None for tensor in own.values())
     alone = len(own) == len([*module.parameters(), *module.buffers()])
     alone = alone and not any(isinstance(inner, RESCALING) for inner in module.modules())
-    return bool(own) and alone and flat and len(sizes) <= 1 and not isinstance(module, (*KINDS, *_OTHERS))
+    return alone and flat and len(sizes) <= 1
 
 
 def own_tensors(module: nn.Module) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -192,9 +192,12 @@ def holder(model: nn.Module, name: str) -> tuple[nn.Module, str]:
 
     Returns the module and the name of its tensor, "" for a module.
     """
-    parent, _, last = name.rpartition(".")
-    module = model.get_submodule(parent)
-    return (module, last) if last in {**module._parameters, **module._buffers} else (model.get_submodule(name), "")
+    module: Any = model
+    for part in filter(None, name.split(".")):  # `get_submodule` is slow, and this is called for every slice
+        if part in module._parameters or part in module._buffers:
+            return module, part
+        module = module._modules[part]
+    return module, ""
 
 
 def weight_of(network: Network, layer: str) -> Tensor:
