@@ -136,10 +136,14 @@ def copied(model: nn.Module) -> nn.Module:
 
 
 def _memo(model: nn.Module) -> dict[int, object]:
-    """Copy what `deepcopy` refuses, or is slow at: tensors of plain attributes; empty dicts, as of hooks."""
-    empty = (value for m in model.modules() for value in vars(m).values() if type(value) is OrderedDict and not value)
-    copies: dict[int, object] = {id(value): OrderedDict() for value in empty}
-    return copies | {id(tensor): tensor.detach().clone() for tensor in plain_tensors(model)}
+    """Copy what `deepcopy` refuses, or is slow at."""
+    return empty_containers(model) | {id(tensor): tensor.detach().clone() for tensor in plain_tensors(model)}
+
+
+def empty_containers(model: nn.Module) -> dict[int, object]:
+    """Copy the empty containers of modules, as of hooks, by id: a memo for `deepcopy`, which is slow at them."""
+    values = (value for module in model.modules() for value in vars(module).values())
+    return {id(value): type(value)() for value in values if type(value) in (OrderedDict, dict, set) and not value}
 
 
 def plain_tensors(model: nn.Module) -> list[Tensor]:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from prunebench.errors import UserError
 from prunebench.pruning.kinds import KINDS, NORMS, channel_axis, own_tensors
 from prunebench.pruning.network import Network, Table
-from prunebench.pruning.removal import plain_tensors, remove_in_place, zero_units
+from prunebench.pruning.removal import empty_containers, plain_tensors, remove_in_place, zero_units
 from prunebench.pruning.selection import Rule, lowest
 
 Check = Callable[[Mapping[str, Tensor], Tensor], str]  # units, pictures -> what goes wrong
@@ -155,7 +155,7 @@ def twin(model: nn.Module, change: Callable[[Tensor], Tensor]) -> nn.Module:
 
     change: makes the new tensor from the old one, which is not copied.
     """
-    memo: dict[int, object] = {id(tensor): change(tensor) for tensor in model.buffers()}
+    memo = empty_containers(model) | {id(tensor): change(tensor) for tensor in model.buffers()}
     memo |= {id(tensor): nn.Parameter(change(tensor)) for tensor in model.parameters() if tensor.is_floating_point()}
     memo |= {id(tensor): change(tensor.detach()) for tensor in plain_tensors(model)}
     return deepcopy(model, memo).eval()
