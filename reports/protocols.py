@@ -45,6 +45,11 @@ def of_blocks(record: Record | Fidelity) -> bool:
     return record.protocol.get("units") == "blocks"
 
 
+def repair_of(record: Record | Fidelity) -> str:
+    """Name the repair that came after every cut, or `none`."""
+    return str(record.protocol.get("repair", "none"))
+
+
 def task_of(record: Record | Fidelity) -> str:
     """Name a record's task without its protocol. Runs that remove residual blocks are tasks of their own."""
     return f"{record.cell.task}, {BLOCKS}" if of_blocks(record) else record.cell.task

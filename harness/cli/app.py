@@ -121,7 +121,10 @@ def run(
     if found.records:
         from prunebench.reports.output.overview import overview
 
-        typer.echo(overview(found.found) + "\n")
+        others = sum(1 for _ in (spec.results / "records").rglob("*.json")) - len(found.records) - len(found.failures)
+        typer.echo(overview(found.found, hint=not others) + "\n")
+        if others:  # of other runs, from which the options of a hint would not tell a point
+            typer.echo(f"points of all runs in this folder: prunebench show {spec.results} --points\n")
     failed = len(found.failures)
     typer.echo(f"{len(found.records)} points in {spec.results}" + (f", {failed} failed" if failed else ""))
     if failed:

@@ -72,12 +72,14 @@ def repair(how: RepairName, before: Network, after: Network, batches: Batches, r
 def check_repair(how: RepairName, model: nn.Module, name: str) -> None:
     """Raise `UserError` for a network in which a repair finds nothing to mend. name: how errors call the network.
 
-    >>> check_repair("batchnorm", nn.Linear(2, 1), "'mine'")
+    >>> check_repair("batchnorm", nn.BatchNorm2d(3), "'mine'")
+    >>> check_repair("batchnorm", nn.BatchNorm2d(3, track_running_stats=False), "'mine'")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    prunebench.errors.UserError: --repair batchnorm: 'mine' has no BatchNorm; give another repair, or leave --repair out
+    prunebench.errors.UserError: --repair batchnorm: 'mine' has no BatchNorm that keeps statistics; give ...
     """
-    if how == "batchnorm" and not any(isinstance(module, NORMS) for module in model.modules()):
-        raise UserError(f"--repair batchnorm: {name} has no BatchNorm; give another repair, or leave --repair out")
+    if how == "batchnorm" and not any(isinstance(one, NORMS) and one.track_running_stats for one in model.modules()):
+        what = f"{name} has no BatchNorm that keeps statistics"
+        raise UserError(f"--repair batchnorm: {what}; give another repair, or leave --repair out")
 
 
 def shift_to_mean(before: Network, after: Network, name: str, left: Tensor, batches: Batches) -> None:

@@ -64,7 +64,8 @@ def schedule(grid: Grid) -> str:
     keeps = len(spec.keep.fractions)
     size = f"{len(grid.jobs)} trajectories x {keeps} keep{'s' * (keeps > 1)}"
     seeds = describe_seeds(parse_seeds(spec.seeds))
-    return f"{size}; preset: {spec.preset or 'none'}; epochs: {epochs}; ranking: {spec.ranking}; {seeds}"
+    more = f"; repair: {spec.repair}" * (spec.repair != "none") + f"; units: {spec.units}" * (spec.units != "filters")
+    return f"{size}; preset: {spec.preset or 'none'}; epochs: {epochs}; ranking: {spec.ranking}{more}; {seeds}"
 
 
 def make_grid(spec: Spec) -> Grid:

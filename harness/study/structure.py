@@ -226,7 +226,8 @@ def check_for_blocks(protocol: Protocol, metric: Metric, methods: Iterable[Metho
             f"--ranking {protocol.ranking}: {what}, and this ranking is for units; give local, global or per-cost"
         )
     if protocol.repair in ("bias", "least-squares"):
-        raise UserError(f"--repair {protocol.repair}: {what}, and this is for readers of units; give batchnorm")
+        cure = "leave --repair out, or give batchnorm"
+        raise UserError(f"--repair {protocol.repair}: {what}, and this is for readers of units; {cure}")
     more = {"normalise_scores": "--normalise-scores"}
     for name, option in (_UNIT_OPTIONS | more).items():
         if getattr(protocol, name) != Protocol.model_fields[name].default:

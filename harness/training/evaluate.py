@@ -91,7 +91,8 @@ def reestimate_batchnorm(model: nn.Module, batches: Iterable[Tensor]) -> None:
             model(pictures)
             used += 1
     if not used:
-        raise CellError("BatchNorm takes no statistics from batches of one picture; give --calibration-batch 2 or more")
+        cure = "give two pictures or more, by --calibration and --calibration-batch"
+        raise CellError(f"BatchNorm takes no statistics from batches of one picture; {cure}")
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     for module, training in modes:

@@ -25,7 +25,7 @@ from prunebench.reports.formatting import seed_ranges
 from prunebench.reports.language.languages import ENGLISH
 from prunebench.reports.language.message import SEMICOLON, Message, joined, say, say_many
 from prunebench.reports.output.commands import repeating
-from prunebench.reports.protocols import of_blocks
+from prunebench.reports.protocols import of_blocks, repair_of
 from prunebench.reports.results import Results
 from prunebench.reports.row_text import setting_text
 from prunebench.reports.sections.below_random import below_random_section
@@ -55,8 +55,8 @@ UNTRAINED = say(
     section=REESTIMATED,
 )
 REPAIRED = say(
-    "Nothing was trained after the cuts: 'fine-tuned' is the network as repaired. Verdicts, figures and fronts are of "
-    "that."
+    "Nothing was trained after the cuts: 'fine-tuned' is the network as repaired, or as cut where there was no repair. "
+    "Verdicts, figures and fronts are of that."
 )
 READING = (
     say(
@@ -144,7 +144,7 @@ def _answer_sections(
     scores = fidelity_section(results, tables["fidelity"], tables["score_matrix"])
     fidelity = _illustrated(scores, figures, "fidelity")
     if not (results.records or results.failures):
-        return [fidelity, Section(say("Pruned networks"), (Text(NO_POINTS),))]
+        return [fidelity, _prices(tables), Section(say("Pruned networks"), (Text(NO_POINTS),))]
     condition, demonstration = checkpoint_condition(results), results.demonstration
     notes = () if demonstration else notes_on_tests(tables["differences"], tables["areas"])
     speed = speed_section(tables["speed"])
@@ -170,6 +170,10 @@ def _answer_sections(
     ]
 
 
+def _prices(tables: Tables) -> Section:
+    return prices_section(tables["prices"], tables["repair_prices"], tables["growth"])
+
+
 def _lacking(results: Results) -> bool:
     """Tell whether cells failed or were not run."""
     return bool(results.failures or results.missing)
@@ -186,7 +190,7 @@ def _illustrated(section: Section, figures: Figures, *names: str) -> Section:
 
 def _untrained(results: Results) -> Message:
     """Say what 'fine-tuned' means where nothing was trained."""
-    repaired = any(record.protocol.get("repair", "none") != "none" for record in results.records)
+    repaired = any(repair_of(record) != "none" for record in results.records)
     return REPAIRED if repaired else UNTRAINED
 
 
@@ -216,7 +220,7 @@ def _details(results: Results, tables: Tables, figures: Figures) -> list[Section
         model_section(tables["weights"], tables["layer_weights"]),
         widths_section(tables["widths"]),
         blocks_section(results),
-        prices_section(tables["prices"], tables["repair_prices"], tables["growth"]),
+        *([_prices(tables)] if results.records or results.failures else []),
         *repeated_sections(results),
         *([] if _lacking(results) else [failures_section(results)]),
         schedule_section(results),

@@ -26,6 +26,7 @@ from prunebench.reports.output.commands import as_given
 from prunebench.reports.output.fidelity import FIDELITY_NOTE, fidelity_panels
 from prunebench.reports.output.speed import speed_notes, speed_panels
 from prunebench.reports.points import PANEL_COLUMNS, POINT_COLUMNS, Point
+from prunebench.reports.protocols import repair_of
 from prunebench.reports.results import Results
 from prunebench.reports.sections.reestimated import spoilt_lines
 from prunebench.reports.selecting import name_point
@@ -37,7 +38,7 @@ from prunebench.reports.tables.summary import summary_table
 WIDTH = 100
 WIDEST_NAME, WIDEST_DIFFERENCE = 22, 23  # characters; longer cells are broken, so that a table fits into 100 columns
 NOTE = (
-    "accuracy: fine-tuned, %, mean ± half of the 95 % t interval over n seeds; to {baseline}: paired\n"
+    "accuracy: {trained}, %, mean ± half of the 95 % t interval over n seeds; to {baseline}: paired\n"
     "difference in points with its 95 % interval; compression: parameters, dense / pruned\n"
     "verdicts: prunebench report"
 )
@@ -55,7 +56,7 @@ def overview(results: Results, hint: bool = True) -> str:
     """
     tables = [f"{title}\n\n{_table(rows, 'simple')}" for title, rows in _panels(results)]
     scored = [f"{title}\n\n{_fidelity_table(rows, 'simple')}" for title, rows in fidelity_panels(results)]
-    notes = [_notes("\n".join(tables))] if tables else []
+    notes = [_notes("\n".join(tables), results)] if tables else []
     speed = [f"{title}\n\n{_speed_table(rows, 'simple')}" for title, rows in speed_panels(results)]
     lines = [*tables, *notes, *speed, *scored, *([FIDELITY_NOTE] if scored else [])]
     lines += [textwrap.fill(line, WIDTH, break_on_hyphens=False) for line in _remarks(results)]
@@ -66,13 +67,15 @@ def overview(results: Results, hint: bool = True) -> str:
         allowed = replace(named, model=as_given(model, results)) if ":" in model else named
         export = f"prunebench export {source} {allowed} --to FOLDER"
         lines.append(f"one point: prunebench show {source} {named}\nits network: {export}")
-    return "\n\n".join(lines) or "no point is finished"
+    priced = len(results.prices) + len(results.repair_prices) + len(results.growth)
+    nothing = f"costs alone: prunebench report {results.source}" if priced else "no point is finished"
+    return "\n\n".join(lines) or nothing
 
 
 def overview_html(results: Results) -> str:
     """Write the same for a notebook."""
     tables = [f"<h4>{escape(title)}</h4>{_table(rows, 'html')}" for title, rows in _panels(results)]
-    notes = [_notes("".join(tables))] if tables else []
+    notes = [_notes("".join(tables), results)] if tables else []
     tables += [f"<h4>{escape(title)}</h4>{_speed_table(rows, 'html')}" for title, rows in speed_panels(results)]
     scored = [f"<h4>{escape(title)}</h4>{_fidelity_table(rows, 'html')}" for title, rows in fidelity_panels(results)]
     tables, notes = [*tables, *scored], [*notes, *([FIDELITY_NOTE] if scored else [])]
@@ -91,8 +94,8 @@ def _remarks(results: Results) -> list[str]:
     return lines + shown
 
 
-def _notes(tables: str) -> str:
-    note = NOTE.format(baseline=BASELINE)
+def _notes(tables: str, results: Results) -> str:
+    note = NOTE.format(baseline=BASELINE, trained="without training" if results.untrained else "fine-tuned")
     return f"{note}\n{WIDE_NOTE}" if BEYOND_BOUND in tables else note
 
 
@@ -110,9 +113,15 @@ def _panel(results: Results, part: pd.DataFrame) -> tuple[str, list[list[str]]]:
     seeds = seed_ranges(int(seed) for row in rows for seed in str(row["seeds"]).split())
     dense = percent(float(part["accuracy_dense"].mean()))
     title = f"{task} | {ranking} ranking | keeps of {METRIC_WORDS[metric]} | seeds {seeds} | dense {dense}"
+    title += "".join(f" | repair {how}" for how in _repairs(results, task))
     cost = cost_metric(metric)
     header = ["keep", "criterion", "n", "accuracy", f"to {BASELINE}", f"{METRIC_WORDS[cost]} kept", "compression"]
     return title, [header, *(_row(row, results, cost) for row in rows)]
+
+
+def _repairs(results: Results, task: str) -> list[str]:
+    """Name the repair of a task's protocol; empty for none."""
+    return sorted({repair_of(one) for one in results.records if results.tasks[one.key] == task} - {"none"})
 
 
 def _table(rows: list[list[str]], kind: str) -> str:

@@ -5,6 +5,7 @@ from tabulate import tabulate
 from prunebench.records.record import Cost, Record, StageValues
 from prunebench.reports.formatting import as_multiple, percent
 from prunebench.reports.ordering import METRIC_WORDS
+from prunebench.reports.protocols import repair_of
 
 COSTS = (("macs", "MACs"), ("params", "parameters"), ("units", "units"), ("bytes", "bytes"))
 SINGLE_WEIGHTS_NOTE = "single weights: no speed-up on dense kernels, which compute and store the zeros"
@@ -28,7 +29,7 @@ def layer_table(record: Record) -> str:
     if record.blocks:
         lines.append(f"residual blocks removed: {', '.join(record.blocks)}")
     if record.accuracy:
-        lines += ["", _accuracy_line(record.accuracy)]
+        lines += ["", _accuracy_line(record.accuracy, repair_of(record))]
     if record.sparse:
         lines.append(sparse_line(record))
     if record.pushed:
@@ -64,8 +65,8 @@ def _cost_table(dense: Cost, pruned: Cost) -> str:
     return tabulate(rows, header, disable_numparse=True, colalign=["left", *["right"] * 4])
 
 
-def _accuracy_line(scores: StageValues) -> str:
-    repaired = "" if scores.repaired is None else f"repaired {percent(scores.repaired)}, "
+def _accuracy_line(scores: StageValues, repair: str) -> str:
+    repaired = "" if scores.repaired is None else f"repaired by {repair} {percent(scores.repaired)}, "
     return (
         f"accuracy: dense {percent(scores.dense)}, cut {percent(scores.cut)}, "
         f"BatchNorm re-estimated {percent(scores.cut_bn)}, {repaired}fine-tuned {percent(scores.finetuned)}"

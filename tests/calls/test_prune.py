@@ -180,14 +180,14 @@ def test_a_repair_brings_the_logits_closer() -> None:
 
 
 def test_batchnorm_takes_no_statistics_from_single_pictures() -> None:
-    with pytest.raises(UserError, match=r"batches of one picture; give calibration_batch=2 or more"):
+    with pytest.raises(UserError, match=r"batches of one picture; give two pictures or more, by calibration"):
         prune(small(), data()[0], criterion="magnitude", keep={"macs": 0.5}, repair="batchnorm", calibration_batch=1)
 
 
 def test_a_repair_without_anything_to_mend_is_refused() -> None:
     plain = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 10))
     with pytest.raises(
-        UserError, match="repair='batchnorm': the network has no BatchNorm; give another repair, or leave repair out"
+        UserError, match="repair='batchnorm': the network has no BatchNorm that keeps statistics; give another"
     ):
         prune(plain, data()[0], criterion="magnitude", keep={"macs": 0.5}, repair="batchnorm")
 

@@ -69,6 +69,8 @@ def test_a_failed_cell_is_exit_code_1_and_the_others_stand(command: Command, tmp
     assert "1 point failed" in out
     code, out, _ = command(*arguments, "--criteria", "magnitude")
     assert (code, out.splitlines()[-1]) == (0, f"1 points in {tmp_path / 'r'}")
+    assert f"points of all runs in this folder: prunebench show {tmp_path / 'r'} --points" in out
+    assert "one point: " not in out
     plugin.write_text(plugin.read_text().replace("raise ValueError('no')", "return weight.sum(1)"))
     load_registry.cache_clear()
     code, out, _ = command(*arguments, "--criteria", "broken magnitude")

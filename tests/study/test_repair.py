@@ -72,7 +72,7 @@ def test_batchnorm_of_a_network_without_it_is_refused_before_training(
     refused: Callable[..., str], tmp_path: Path
 ) -> None:
     error = refused("run", "--models", "lenet5", "--repair", "batchnorm", "--results", tmp_path / "r", "--dry-run")
-    assert "--repair batchnorm: 'lenet5' has no BatchNorm; give another repair, or leave --repair out" in error
+    assert "--repair batchnorm: 'lenet5' has no BatchNorm that keeps statistics; give another repair, or" in error
 
 
 def test_single_weights_take_biases_but_no_least_squares(

@@ -12,9 +12,9 @@ CLIENT = "ray://"
 def check_address(address: str) -> None:
     """Raise `UserError` for a text that is no address.
 
-    >>> check_address("nowhere")
+    >>> check_address("nowhere")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    prunebench.errors.UserError: --address nowhere: no HOST:PORT; give an address such as 10.0.0.1:6379, auto or local
+    prunebench.errors.UserError: --address nowhere: no HOST:PORT with a port up to 65535; give ...
     """
     if address not in (*LOCAL, AUTO):
         place(address)
@@ -28,5 +28,6 @@ def place(address: str) -> tuple[str, int]:
     """
     host, _, port = address.removeprefix(CLIENT).rpartition(":")
     if not (host and re.fullmatch("[0-9]{1,5}", port) and int(port) < 2**16):
-        raise UserError(f"--address {address}: no HOST:PORT; give an address such as 10.0.0.1:6379, auto or local")
+        what = "no HOST:PORT with a port up to 65535"
+        raise UserError(f"--address {address}: {what}; give an address such as 10.0.0.1:6379, auto or local")
     return host.strip("[]"), int(port)

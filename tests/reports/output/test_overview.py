@@ -19,6 +19,15 @@ def test_one_table_for_each_task_and_ranking_within_a_hundred_columns(make: Simp
     assert f"{100 * sum(taylor) / 3:.2f} ± " in row and "[" in row
 
 
+def test_the_repair_stands_in_the_title(make: SimpleNamespace) -> None:
+    mended = [
+        one.model_copy(update={"protocol": one.protocol | {"repair": "bias", "finetune_epochs": 0, "rung_epochs": 0}})
+        for one in make.grid(("magnitude", "taylor"))
+    ]
+    text = overview(gather_results("mine", mended))
+    assert text.splitlines()[0].endswith(" | repair bias") and "accuracy: without training, %" in text
+
+
 def test_a_long_name_is_broken_behind_its_signs_alone(make: SimpleNamespace) -> None:
     text = overview(gather_results("mine", make.grid(("group_lasso:strength=0.003", "magnitude"))))
     assert "  group_lasso: " in text and "        strength=0.003" in text

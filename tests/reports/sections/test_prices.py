@@ -9,6 +9,7 @@ import pytest
 from prunebench.errors import UserError
 from prunebench.reports.combining import combine
 from prunebench.reports.document import Table
+from prunebench.reports.output.overview import overview
 from prunebench.reports.output.writing import write_report
 from prunebench.reports.reading import read_results
 from prunebench.reports.sections.prices import prices_section
@@ -105,13 +106,15 @@ def test_they_are_enough_for_a_report(make: SimpleNamespace, tmp_path: Path) -> 
     path.write_text(json.dumps(data | {"benchmarks": data["benchmarks"][-1:], "datetime": "2026-01-02T03:04:05"}))
     results = read_results(path)
     assert (len(results.records), len(results.prices)) == (0, 1)
+    assert overview(results).startswith("costs alone: prunebench report ")
     write_report(results, tmp_path / "report")
+    assert "| obd" in (tmp_path / "report" / "report.md").read_text()
     text = (tmp_path / "report" / "index.html").read_text()
     titles = re.findall(r"<h[23]>(.*)</h[23]>", text)
     assert [title for title in titles if title not in ("How to read this", "Glossary", "Failures and gaps")] == [
+        "Cost of scores and repairs",
         "Pruned networks",
         "All numbers, and the method",
-        "Cost of scores and repairs",
         "Where it was computed",
     ]
     assert "emonstration" not in text and "0 finished" not in text

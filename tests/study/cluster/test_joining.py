@@ -41,7 +41,7 @@ def test_an_address_without_a_cluster_is_refused(
     ["nowhere", "nowhere:port", "ray://nowhere", ":6379", "10.0.0.1:", "10.0.0.1:99999", "10.0.0.1:\u0666\u0663"],
 )
 def test_an_address_without_a_port_is_named_as_such(tiny: Make, tmp_path: Path, address: str) -> None:
-    with pytest.raises(UserError, match=rf"^--address {address}: no HOST:PORT; give"):
+    with pytest.raises(UserError, match=rf"^--address {address}: no HOST:PORT with a port up to 65535; give"):
         tiny(tmp_path, engine="ray", address=address)
 
 
