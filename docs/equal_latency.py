@@ -24,6 +24,7 @@ from typing import NamedTuple
 import numpy as np
 from tabulate import tabulate
 
+from prunebench.errors import UserError
 from prunebench.records.latency import Latency
 from prunebench.records.record import Record
 from prunebench.reports.formatting import signed_interval
@@ -127,7 +128,10 @@ def main() -> None:
     """Read the folder and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", type=Path, nargs="+")
-    rows = compare(read(parser.parse_args().results))
+    try:
+        rows = compare(read(parser.parse_args().results))
+    except UserError as error:
+        parser.error(str(error))
     print(tabulate(rows, HEADER, "github", disable_numparse=True) if rows else "nothing to compare: see --help")
 
 
