@@ -16,7 +16,7 @@ from prunebench.reports.results import gather_results
 Opened = Callable[..., Any]
 METHODS = ("magnitude", "taylor", "l1", "l0", "l1+obd", "random", "dense_continued", "shuffle:taylor", "scratch:l1")
 NAMES = "magnitude taylor l1 l0 obd random dense_continued shuffle scratch dense mnist cifar10 lenet5 conv1 fc1 cat dog"
-TERMS = "local global curvature bias ms MiB MACs BN AUC"  # words of options, units, and abbreviations without a Persian one
+TERMS = "local global curvature bias ms MiB MACs BN AUC"  # words without a Persian one: options, units, abbreviations
 SPOT = (  # a picture of 2 x 2 pixels
     "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAAAAABX3VL4AAAADklEQVR4nGNsYGBiYAAAApIAhPd8o1gAAAAASUVORK5CYII="
 )
