@@ -11,13 +11,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 
+from prunebench.addresses import check_address
 from prunebench.errors import UserError, printable, unknown
 from prunebench.paths import absolute, exists
 from prunebench.plugins.options import plain_error
 from prunebench.records.budget import Budget, parse_budget
 from prunebench.records.names import Backend
 from prunebench.records.protocol import MOST_RUNGS, Protocol
-from prunebench.study.cluster.address import check_address
 
 _LARGEST = 10**9  # of whole numbers
 _TASKS = {"datasets", "models", "tasks"}

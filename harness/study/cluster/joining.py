@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from prunebench.addresses import AUTO, CLIENT, LOCAL, place
 from prunebench.errors import UserError
 from prunebench.processes import cores
-from prunebench.study.cluster.address import AUTO, CLIENT, LOCAL, place
 from prunebench.study.spec import Spec
 
 log = logging.getLogger("prunebench")
