@@ -6,6 +6,7 @@ The commands choose, show, export and time are in `prunebench.cli.choose` and `p
 import atexit
 import gc
 import logging
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -124,7 +125,9 @@ def run(
         others = sum(1 for _ in (spec.results / "records").rglob("*.json")) - len(found.records) - len(found.failures)
         typer.echo(overview(found.found, hint=not others) + "\n")
         if others:  # of other runs, from which the options of a hint would not tell a point
-            typer.echo(f"points of all runs in this folder: prunebench show {spec.results} --points\n")
+            typer.echo(
+                f"points of all runs in this folder: prunebench show {shlex.quote(str(spec.results))} --points\n"
+            )
     failed = len(found.failures)
     typer.echo(f"{len(found.records)} points in {spec.results}" + (f", {failed} failed" if failed else ""))
     if failed:
