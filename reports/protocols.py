@@ -50,6 +50,11 @@ def repair_of(record: Record | Fidelity) -> str:
     return str(record.protocol.get("repair", "none"))
 
 
+def repair_suffix(found: Iterable[Record | Fidelity]) -> str:
+    """Name the repairs of records as the end of a title; empty where there were none."""
+    return "".join(f" | repair {how}" for how in sorted({repair_of(one) for one in found} - {"none"}))
+
+
 def task_of(record: Record | Fidelity) -> str:
     """Name a record's task without its protocol. Runs that remove residual blocks are tasks of their own."""
     return f"{record.cell.task}, {BLOCKS}" if of_blocks(record) else record.cell.task

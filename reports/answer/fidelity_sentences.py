@@ -11,7 +11,7 @@ from prunebench.reports.analysis.fidelity import ORACLE, OVER_ALL, REACHABLE, WI
 from prunebench.reports.formatting import correlation_with_half, is_missing, percent, seed_ranges
 from prunebench.reports.language.message import SEMICOLON, SPACE, Code, Message, code, joined, say, say_many
 from prunebench.reports.ordering import RANDOM, is_control
-from prunebench.reports.protocols import of_blocks
+from prunebench.reports.protocols import of_blocks, repair_of
 from prunebench.reports.results import Results
 
 Row = dict[Any, Any]
@@ -72,7 +72,7 @@ def _units(part: pd.DataFrame, one: Fidelity) -> Message:
 
 def _repair(one: Fidelity) -> Iterator[str]:
     """Say which repair came after each removal, if any."""
-    repair = str(one.protocol.get("repair", "none"))
+    repair = repair_of(one)
     if repair == "batchnorm":
         yield say("The repair `{repair}` came after each removal, and before the first.", repair=repair)
     elif repair != "none":

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from prunebench.reports.analysis.fidelity import fidelity_table
 from prunebench.reports.answer.fidelity import agreement_table
 from prunebench.reports.formatting import seed_ranges
-from prunebench.reports.protocols import repair_of
+from prunebench.reports.protocols import repair_suffix
 from prunebench.reports.results import Results
 
 SHOWN = ("criterion", "n", "Spearman", "lowest quarter", "all layers: Spearman", "time")  # what fits into a terminal
@@ -24,5 +24,4 @@ def fidelity_panels(results: Results) -> Iterator[tuple[str, list[list[str]]]]:
         seeds = seed_ranges({one.cell.seed for one in found})
         places = [table.header.index(name) for name in SHOWN]
         rows = [[row[place] for place in places] for row in (table.header, *table.rows)]
-        repairs = sorted({repair_of(one) for one in found} - {"none"})
-        yield f"{task} | fidelity | seeds {seeds}" + "".join(f" | repair {how}" for how in repairs), rows
+        yield f"{task} | fidelity | seeds {seeds}{repair_suffix(found)}", rows

@@ -26,7 +26,7 @@ from prunebench.reports.output.commands import as_given
 from prunebench.reports.output.fidelity import FIDELITY_NOTE, fidelity_panels
 from prunebench.reports.output.speed import speed_notes, speed_panels
 from prunebench.reports.points import PANEL_COLUMNS, POINT_COLUMNS, Point
-from prunebench.reports.protocols import repair_of
+from prunebench.reports.protocols import repair_suffix
 from prunebench.reports.results import Results
 from prunebench.reports.sections.reestimated import spoilt_lines
 from prunebench.reports.selecting import name_point
@@ -113,15 +113,10 @@ def _panel(results: Results, part: pd.DataFrame) -> tuple[str, list[list[str]]]:
     seeds = seed_ranges(int(seed) for row in rows for seed in str(row["seeds"]).split())
     dense = percent(float(part["accuracy_dense"].mean()))
     title = f"{task} | {ranking} ranking | keeps of {METRIC_WORDS[metric]} | seeds {seeds} | dense {dense}"
-    title += "".join(f" | repair {how}" for how in _repairs(results, task))
+    title += repair_suffix(one for one in results.records if results.tasks[one.key] == task)
     cost = cost_metric(metric)
     header = ["keep", "criterion", "n", "accuracy", f"to {BASELINE}", f"{METRIC_WORDS[cost]} kept", "compression"]
     return title, [header, *(_row(row, results, cost) for row in rows)]
-
-
-def _repairs(results: Results, task: str) -> list[str]:
-    """Name the repair of a task's protocol; empty for none."""
-    return sorted({repair_of(one) for one in results.records if results.tasks[one.key] == task} - {"none"})
 
 
 def _table(rows: list[list[str]], kind: str) -> str:
