@@ -6,6 +6,7 @@ of units, without a check. Networks at 224 pixels, and the choice among single w
 run them with ``-m slow``.
 """
 
+import gc
 import time
 from collections.abc import Callable, Sequence
 from copy import deepcopy
@@ -59,6 +60,7 @@ def prune_by_theirs(model: nn.Module, pictures: Tensor, keep_units: float, steps
 
 
 def time_call(call: Callable[[], object]) -> float:
+    gc.collect()  # so that each pays for its own garbage alone
     start = time.process_time()
     call()
     return time.process_time() - start

@@ -21,7 +21,7 @@ def cores() -> int:
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Search for no garbage inside: long imports and reports make many objects and little garbage.
+    """Search for no garbage inside: long imports, reports and traces make many objects and little garbage.
 
     The search takes a tenth of the import of torch and torchvision. The collector stays on: what foreign code inside
     switches off or sets is seen afterwards.

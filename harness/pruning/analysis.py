@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from prunebench.errors import UserError, unknown
+from prunebench.processes import uncollected
 from prunebench.pruning.dependencies import dependencies
 from prunebench.pruning.grouping import groups
 from prunebench.pruning.kinds import LAYERS
@@ -51,7 +52,8 @@ def analyse(
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         try:
             check_suitable(model, example.dtype)
-            table, reason = _table(model, pictures, classes)
+            with uncollected():
+                table, reason = _table(model, pictures, classes)
             if check:
                 table = verify(model, table, pictures, reason)
             if not table.groups:

@@ -14,7 +14,7 @@ from prunebench.pruning.layers import ChannelPad
 from prunebench.pruning.network import Side
 from prunebench.pruning.shapes import concatenated, flattened, keeps_channels, pads_channels
 from prunebench.pruning.suitability import unfollowed
-from prunebench.pruning.tracing import Trace, trace
+from prunebench.pruning.tracing import Trace, check_alone, trace
 
 _timm = sys.modules.setdefault("timm", None)  # type: ignore[arg-type]  # only counts MACs there; takes seconds
 import torch_pruning as tp  # noqa: E402
@@ -118,7 +118,7 @@ def dependencies(model: nn.Module, pictures: Tensor, classes: int | None) -> tup
     """
     with torch.enable_grad():
         seen = trace(model, pictures, classes)
-        trace(model, pictures[:1], classes)
+        check_alone(model, pictures[:1].detach().clone(), classes)
         seen.stops = unfollowed(model, seen.calls)
         _stand_in(model, seen)
         channels = {model.get_submodule(name): width for name, width in seen.channelwise.items()}

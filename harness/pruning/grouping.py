@@ -1,13 +1,14 @@
 """Join the units of layers into groups: units that share a position, or that a grouped convolution ties."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from prunebench.pruning.dependencies import Found, Part
+from prunebench.pruning.dependencies import Found, Pairs, Part
 from prunebench.pruning.kinds import depthwise
 from prunebench.pruning.network import Group, Slice, holder
 
@@ -57,10 +58,14 @@ def _columns(found: Sequence[Found], first: Ints, parts: Sequence[Part]) -> tupl
     rows = [
         (start + pairs[:, 1], np.full(len(pairs), number[part]), pairs[:, 0])
         for entry, start in zip(found, first, strict=False)
-        for part, pairs in ((part, np.array(pairs)) for part, pairs in entry.parts.items())
+        for part, pairs in ((part, _array(pairs)) for part, pairs in entry.parts.items())
     ]
     unit, part, position = (np.concatenate(column) for column in zip(*rows, strict=True))
     return unit, part, position
+
+
+def _array(pairs: Pairs) -> Ints:
+    return np.fromiter(chain.from_iterable(pairs), np.int64).reshape(-1, 2)  # `array` is slow at named tuples
 
 
 def _tie(model: nn.Module, part: Part) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from prunebench.pruning.layers import ChannelPad
 from prunebench.pruning.network import Network, Side, Table, holder
 
 Part = tuple[str, Side]
+_HOLDERS = (Tensor, dict, list, tuple)
 
 
 def zero_units(network: Network, units: Mapping[str, Tensor]) -> None:
@@ -150,7 +151,7 @@ def plain_tensors(model: nn.Module) -> list[Tensor]:
     """List the tensors in plain attributes of modules; deepcopy refuses those that a forward pass left."""
     registered = {"_parameters", "_buffers", "_modules"}
     attributes = (value for m in model.modules() for name, value in vars(m).items() if name not in registered)
-    return [tensor for value in attributes for tensor in _tensors(value)]
+    return [tensor for value in attributes if isinstance(value, _HOLDERS) for tensor in _tensors(value)]
 
 
 def _tensors(value: object) -> Iterator[Tensor]:
@@ -177,10 +178,13 @@ def _zero(layer: nn.Module, tensor: str, side: Side, gone: Tensor) -> None:
 def _cut(layer: nn.Module, tensor: str, side: Side, gone: Tensor) -> None:
     if isinstance(layer, ChannelPad) and side == "in":
         _renumber(layer, gone)
+    indices, stays = _indices(layer, side, gone), dict[int, Tensor]()
     for name, axis in cut_axes(layer, side, tensor).items():
         value = getattr(layer, name)
-        stays = _complement(value.shape[axis], _indices(layer, side, gone)).to(value.device)
-        small = _in_format_of(value, value.index_select(axis, stays))
+        count = value.shape[axis]
+        if count not in stays:  # most tensors of a layer are equally long
+            stays[count] = _complement(count, indices).to(value.device)
+        small = _in_format_of(value, value.index_select(axis, stays[count]))
         setattr(layer, name, nn.Parameter(small, value.requires_grad) if isinstance(value, nn.Parameter) else small)
     if isinstance(layer, nn.GroupNorm):  # whole groups go
         layer.num_groups -= len(gone) * layer.num_groups // layer.num_channels

@@ -158,6 +158,14 @@ def trace(model: nn.Module, example: Tensor, classes: int | None = None) -> Trac
     return seen
 
 
+def check_alone(model: nn.Module, picture: Tensor, classes: int | None = None) -> None:
+    """Check that the model takes one picture (1, channels, height, width). Raises `UserError` as `trace` does."""
+    try:
+        _check_output(model(picture), 1, classes)
+    except Exception:
+        trace(model, picture, classes)  # slower; it names the layer
+
+
 def _check_output(output: object, batch: int, classes: int | None) -> None:
     if not isinstance(output, Tensor):
         raise UserError(f"it returns {kind_of(output)} in eval mode; it must return one tensor, (batch, classes)")
