@@ -65,9 +65,13 @@ def protocol_number(record: Record, task: str) -> str:
     return task.removeprefix(task_of(record)).removeprefix(f" ({PROTOCOL} ").removesuffix(")")
 
 
+def options_of(record: Record | Fidelity) -> dict[str, Any]:
+    """Give the options of a record's protocol, without those that vary in a comparison."""
+    return {name: value for name, value in record.protocol.items() if name not in VARIED}
+
+
 def _shared_options(record: Record | Fidelity) -> dict[str, Any]:
-    options = {k: v for k, v in record.protocol.items() if k not in VARIED}
-    return options | {"dataset fingerprint": record.fingerprint, VERSION: record.protocol_version}
+    return options_of(record) | {"dataset fingerprint": record.fingerprint, VERSION: record.protocol_version}
 
 
 def _order(options: dict[str, Any]) -> list[tuple[str, int, float, str]]:

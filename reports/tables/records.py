@@ -8,7 +8,7 @@ import pandas as pd
 from prunebench.records.record import Record, StageValues
 from prunebench.records.sparse import SparseFacts
 from prunebench.reports.points import POINT_COLUMNS, Point, make_point
-from prunebench.reports.protocols import of_blocks
+from prunebench.reports.protocols import DEFAULTS, of_blocks, options_of
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.intervals import t_interval
 
@@ -17,8 +17,9 @@ COSTS = ("macs", "params", "units", "bytes")
 
 
 def records_table(results: Results) -> pd.DataFrame:
-    """One row per record: the cell, accuracies and losses, costs, achieved keeps, ratios dense / pruned.
+    """One row per record: the cell, accuracies and losses, costs, achieved keeps, ratios dense / pruned, the protocol.
 
+    An option of the protocol is a column such as protocol_repair, where it has a value.
     Single weights have no theoretical speed-up: dense kernels compute the zeros. blocks: the residual blocks that went,
     where blocks were removed. Rows are sorted by `Point.position` and seed.
     """
@@ -69,6 +70,7 @@ def _row(record: Record, task: str) -> dict[str, Any]:
         row["blocks"] = ", ".join(record.blocks) or "none"
     row |= {"floors": ", ".join(record.floors) or "none", "key": record.key}
     row["protocol_version"] = record.protocol_version
+    row |= {f"protocol_{name}": value for name, value in (DEFAULTS | options_of(record)).items()}
     if record.selection:
         facts = record.selection.model_dump(exclude={"constant"}) | {"constant": len(record.selection.constant)}
         row |= {f"selection_{name}": value for name, value in facts.items()}

@@ -44,3 +44,10 @@ def test_pushed_units_and_gates_have_columns(make: SimpleNamespace) -> None:
     row = records_table(gather_results("x", [record])).iloc[0]
     assert [row[f"gates_to_{tenth}_tenths"] for tenth in range(1, 11)] == [1, 50, *[0] * 7, 19]
     assert (row["pushing_units"], row["pushing_pushed"], row["pushing_cut"], row["pushing_both"]) == (70, 35, 30, 20)
+
+
+def test_the_options_of_the_protocol_have_columns(make: SimpleNamespace) -> None:
+    records = [make.record("taylor", 0, protocol={"rung": 0.8}), make.record("taylor", 1, protocol={"repair": "bias"})]
+    table = records_table(gather_results("x", records))
+    assert dict(zip(table["seed"], table["protocol_repair"], strict=True)) == {0: "none", 1: "bias"}
+    assert table["protocol_rung"].isna().tolist() == [False, True]
