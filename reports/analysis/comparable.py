@@ -1,11 +1,12 @@
 """What two runs have in common: whether their points can be matched, and which surroundings differ."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from prunebench.errors import UserError
-from prunebench.records.record import Cell
+from prunebench.records.record import Cell, Record
 from prunebench.reports.analysis.pairing import shared_seeds
-from prunebench.reports.protocols import VARIED
+from prunebench.reports.protocols import VARIED, name_tasks, task_of
 from prunebench.reports.results import Results
 
 CELL_PARTS: dict[str, Callable[[Cell], str | int]] = {
@@ -16,13 +17,25 @@ CELL_PARTS: dict[str, Callable[[Cell], str | int]] = {
 }
 
 
+def named_alike(before: Results, after: Results) -> tuple[Results, Results]:
+    """Give both results the same names of tasks.
+
+    Where one of them has a task under several protocols, protocols are matched by their options, and numbered among
+    those of both. Where each has one protocol of a task, these are compared, whatever their options.
+    """
+    runs = before, after
+    found = [(record, results) for results in runs for record in (*results.records, *results.failures)]
+    several = {task_of(record) for record, results in found if results.tasks[record.key] != task_of(record)}
+    names, notes = name_tasks(record for record, _ in found if task_of(record) in several)
+    one, other = (replace(results, tasks={**results.tasks, **names}, notes=notes) for results in runs)
+    return one, other
+
+
 def check_comparable(before: Results, after: Results) -> None:
-    """Raise `UserError` where points cannot be matched: a task under several protocols, or no cell in common."""
+    """Raise `UserError` where no points can be matched. The results have names of tasks as by `named_alike`."""
     for results in (before, after):
         if not results.records:
             raise UserError(f"{results.source} has no finished point to compare")
-        if results.notes:
-            raise UserError(f"{results.source}: {results.notes[0]} Compare folders that hold one protocol of a task")
     versions = before.protocol_versions, after.protocol_versions
     if versions[0] != versions[1]:
         words = (
@@ -32,12 +45,14 @@ def check_comparable(before: Results, after: Results) -> None:
         raise UserError(f"{', '.join(words)}; results of different versions are not compared")
     old, new = before.points, after.points
     if not any(point in new and shared_seeds(old[point], new[point]) for point in old):
-        raise UserError(f"{before.source} and {after.source} have no cell in common: {_what_differs(before, after)}")
+        what = "; ".join((_what_differs(before, after), *before.notes))
+        raise UserError(f"{before.source} and {after.source} have no cell in common: {what}")
 
 
 def changed_surroundings(before: Results, after: Results) -> Iterator[tuple[str, str, str]]:
-    """Give the packages, machines, commits, options and data that differ: (name, before, after)."""
-    old, new = _surroundings(before), _surroundings(after)
+    """Give what differs around the tasks that both have: packages, machines, options, data: (name, before, after)."""
+    shared = _tasks(before) & _tasks(after)
+    old, new = (_surroundings(r for r in run.records if run.tasks[r.key] in shared) for run in (before, after))
     for name in dict.fromkeys((*old, *new)):
         one, other = (", ".join(sorted(facts.get(name, {"not recorded"}))) for facts in (old, new))
         if one != other:
@@ -72,10 +87,14 @@ def _listed(values: Iterable[str | int], most: int = 4) -> str:
     return ", ".join(texts[:most]) + more
 
 
-def _surroundings(results: Results) -> dict[str, set[str]]:
+def _tasks(results: Results) -> set[str]:
+    return {results.tasks[record.key] for record in results.records}
+
+
+def _surroundings(records: Iterable[Record]) -> dict[str, set[str]]:
     """Collect the surroundings that the records state: sets of values by name."""
     found: dict[str, set[str]] = {}
-    for record in results.records:
+    for record in records:
         facts = {f"option {name}": repr(value) for name, value in record.protocol.items() if name not in VARIED}
         facts |= {f"data of {record.cell.dataset}": record.fingerprint[:12]}
         if record.environment is not None:

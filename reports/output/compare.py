@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from prunebench.reports.analysis.changes import FELL, LOST, REGRESSED, SAME, changes_table
-from prunebench.reports.analysis.comparable import changed_surroundings, check_comparable
+from prunebench.reports.analysis.comparable import changed_surroundings, check_comparable, named_alike
 from prunebench.reports.document import Document, Items, Section, Table, Text
 from prunebench.reports.formatting import MISSING, as_multiple, counted, is_missing, or_missing
 from prunebench.reports.results import Results
@@ -27,8 +27,9 @@ NOTE = (
 def compare_runs(before: Results, after: Results, margin: float) -> tuple[Document, bool]:
     """Compare two runs. The flag tells whether a point regressed by more than `margin` (a fraction) or fails now.
 
-    Raises `UserError` where the runs have no cell in common, or hold several protocols of a task.
+    Raises `UserError` where the runs have no cell in common.
     """
+    before, after = named_alike(before, after)
     check_comparable(before, after)
     table = changes_table(before, after, margin)
     bad = bool(table["verdict"].isin((REGRESSED, LOST)).any())
@@ -38,7 +39,7 @@ def compare_runs(before: Results, after: Results, margin: float) -> tuple[Docume
     caption = NOTE.format(margin=100 * margin)
     sections = [
         Section("What changed around the cells", (around,)),
-        Section("Points", (Table(caption, (*HEADER, *RATIOS), rows, text_columns=4),)),
+        Section("Points", (*map(Text, before.notes), Table(caption, (*HEADER, *RATIOS), rows, text_columns=4))),
         Section("In short", (Items((*_verdict_counts(table), *_unmatched_records(before, after))),)),
     ]
     facts = (("before", before.source), ("after", after.source))

@@ -139,6 +139,3 @@ def test_what_cannot_be_compared(make: SimpleNamespace) -> None:
     assert "shared in part, but no whole cell" in refusal(crossed, other)
     with pytest.raises(UserError, match="x has no finished point"):
         check_comparable(gather_results("x", [make.failure()]), gather_results("y", taylor))
-    two = [make.record("taylor"), make.record("taylor", 1, key="other", protocol={"epochs": 1})]
-    with pytest.raises(UserError, match="run under 2 protocols"):
-        check_comparable(gather_results("x", two), gather_results("y", two))

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from prunebench.errors import UserError
+from prunebench.records.record import Record
 from prunebench.reports.output.compare import compare_runs
 from prunebench.reports.output.rendering import markdown
 from prunebench.reports.results import gather_results
@@ -53,6 +54,23 @@ def test_runs_that_removed_filters_and_blocks_are_different_tasks(make: SimpleNa
     assert f"only in 'before', not compared: {len(blocks)}" in text and "only in 'after'" not in text
     with pytest.raises(UserError, match="tasks mnist x lenet5 before, mnist x lenet5, residual blocks after; run the"):
         compare_runs(gather_results("filters", filters), gather_results("blocks", blocks), 0.005)
+
+
+def test_protocols_are_matched_by_their_options(make: SimpleNamespace) -> None:
+    def cells(repair: str, accuracy: float) -> list[Record]:
+        protocol = {"epochs": 30, "repair": repair}
+        return [make.record("taylor", s, key=f"{repair}{s}", protocol=protocol, accuracy=accuracy) for s in (0, 1)]
+
+    both = gather_results("both", [*cells("none", 0.8), *cells("bias", 0.9)])
+    text = markdown(compare_runs(both, gather_results("one", cells("bias", 0.9)), 0.005)[0])
+    assert "Protocol 1: repair = none. Protocol 2: repair = bias." in text
+    assert "| mnist x lenet5 (protocol 2) |" in text and "identical: 1 of 1 point" in text
+    assert "Nothing: same packages, machine" in text
+    assert "only in 'before', not compared: 2" in text
+    with pytest.raises(UserError, match=r"tasks .*run the same cells in both; .* Protocol 3: repair = least-squares"):
+        compare_runs(both, gather_results("other", cells("least-squares", 0.9)), 0.005)
+    document, _ = compare_runs(gather_results("x", cells("none", 0.8)), gather_results("y", cells("bias", 0.9)), 0.005)
+    assert "option repair: 'none' -> 'bias'" in markdown(document)  # each has one protocol
 
 
 def test_the_command_ends_with_1_on_a_regression(
