@@ -1,7 +1,8 @@
 """Names of tasks that keep protocols apart: numbers of two protocols are never pooled or paired."""
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from prunebench.records.fidelity import Fidelity
@@ -13,6 +14,8 @@ PROTOCOL = "protocol"
 VERSION = "version of the protocol's rules"
 BLOCKS = "residual blocks"  # in the name of a task that lost them
 DEFAULTS = {name: Protocol.model_fields[name].default for name in LATER}  # records omit these options at their defaults
+MISSING = "not given"
+_NEXT_OPTION = re.compile(r",(?=[^,=]+=)")  # values may hold commas, as rung_epochs=3,2,1
 VARIED = {*Cell.model_fields, "criteria", "datasets", "models", "seeds", "keeps"}  # options that vary in a comparison
 
 
@@ -60,9 +63,39 @@ def task_of(record: Record | Fidelity) -> str:
     return f"{record.cell.task}, {BLOCKS}" if of_blocks(record) else record.cell.task
 
 
-def protocol_number(record: Record, task: str) -> str:
-    """Give the number of a record's protocol in the name of its task; empty where the task has one protocol."""
-    return task.removeprefix(task_of(record)).removeprefix(f" ({PROTOCOL} ").removesuffix(")")
+def fits_protocol(record: Record, task: str, wanted: str) -> bool:
+    """Tell whether a record has a protocol: `repair=bias`, or its number in the name of the task."""
+    if "=" not in wanted:
+        return bool(task == f"{task_of(record)} ({PROTOCOL} {wanted})")
+    options = _shown(_shared_options(record))
+    pairs = (pair.partition("=") for pair in _NEXT_OPTION.split(wanted))
+    return all(options.get(name, MISSING) == value for name, _, value in pairs)
+
+
+def options_apart(records: Iterable[Record]) -> dict[str, str]:
+    """Give, by key, what tells a record's protocol from the others of its task, as `epochs=9,repair=bias`.
+
+    Empty where a task has one protocol.
+    """
+    homes: dict[str, dict[str, dict[str, Any]]] = {}
+    for record in records:
+        homes.setdefault(task_of(record), {})[record.key] = _shared_options(record)
+    told: dict[str, str] = {}
+    for protocols in homes.values():
+        names = _differing([*protocols.values()])
+        shown = {key: _shown(options) for key, options in protocols.items()}
+        told |= {key: ",".join(f"{name}={own.get(name, MISSING)}" for name in names) for key, own in shown.items()}
+    return told
+
+
+def _differing(protocols: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Name the options that differ between protocols."""
+    names = sorted({name for protocol in protocols for name in protocol})
+    return [name for name in names if len({repr(protocol.get(name)) for protocol in protocols}) > 1]
+
+
+def _shown(options: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in {**DEFAULTS, **options}.items()}
 
 
 def options_of(record: Record | Fidelity) -> dict[str, Any]:
@@ -91,9 +124,8 @@ def value_order(value: Any) -> tuple[int, float, str]:
 
 
 def _difference_note(task: str, protocols: list[dict[str, Any]], word: str) -> Message:
-    keys = sorted({key for protocol in protocols for key in protocol})
-    differ = [k for k in keys if len({repr(p.get(k)) for p in protocols}) > 1]
-    told = [(number, joined(_option(name, one) for name in differ)) for number, one in enumerate(protocols, 1)]
+    names = _differing(protocols)
+    told = [(number, joined(_option(name, one) for name in names)) for number, one in enumerate(protocols, 1)]
     given = {"task": task, "count": len(protocols)}
     if word == PROTOCOL:
         values = (say("Protocol {number}: {options}.", number=number, options=options) for number, options in told)

@@ -16,7 +16,7 @@ from prunebench.records.requested import Requested
 from prunebench.records.tuning import Choice
 from prunebench.reports.language.message import say
 from prunebench.reports.points import Point, RecordBySeed, group_by_point
-from prunebench.reports.protocols import name_tasks
+from prunebench.reports.protocols import name_tasks, options_apart
 
 FEWEST_OF_EVIDENCE = 3  # seeds; with fewer a report is a demonstration
 DENSE_PROTOCOL = "protocol of fidelity"  # numbers a task whose fidelity was measured under several protocols
@@ -78,6 +78,11 @@ class Results:
     def points(self) -> dict[Point, RecordBySeed]:
         """The records by point, in the order of the tables, then by seed."""
         return group_by_point(self.records, self.tasks)
+
+    @cached_property
+    def protocols(self) -> dict[str, str]:
+        """By the record's key, the options that tell its protocol from the others of its task; empty for one."""
+        return options_apart((*self.records, *self.failures))
 
     @cached_property
     def compared(self) -> dict[tuple[Point, Point], dict[str, Any]]:

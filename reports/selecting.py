@@ -9,7 +9,7 @@ from prunebench.records.budget import parse_budget
 from prunebench.records.names import model_label
 from prunebench.records.record import Record
 from prunebench.reports.points import make_point
-from prunebench.reports.protocols import PROTOCOL, of_blocks, protocol_number
+from prunebench.reports.protocols import PROTOCOL, fits_protocol, of_blocks
 from prunebench.reports.results import Results
 
 
@@ -17,8 +17,9 @@ from prunebench.reports.results import Results
 class Named:
     """What a user says of the points that are meant; an empty text means any.
 
-    keep: `0.5`, or `macs=0.5` where a folder has budgets of several metrics. protocol: its number in the name of the
-    task, as in a report. units: what was removed: filters, blocks or weights.
+    keep: `0.5`, or `macs=0.5` where a folder has budgets of several metrics. protocol: options that tell it from the
+    others of the task, such as `repair=bias`, or its number in a report. units: what was removed: filters, blocks or
+    weights.
     """
 
     dataset: str = ""
@@ -100,8 +101,8 @@ def as_named(record: Record, results: Results) -> Named:
     """Say everything of a record's point."""
     cell = record.cell
     keep = f"{cell.metric}={cell.keep:g}"
-    protocol = protocol_number(record, results.tasks[record.key])
-    return Named(cell.dataset, cell.model, cell.criterion, keep, str(cell.seed), cell.ranking, _units(record), protocol)
+    units, protocol = _units(record), results.protocols[record.key]
+    return Named(cell.dataset, cell.model, cell.criterion, keep, str(cell.seed), cell.ranking, units, protocol)
 
 
 def _units(record: Record) -> str:
@@ -110,6 +111,8 @@ def _units(record: Record) -> str:
 
 
 def _fits(record: Record, name: str, wanted: str, results: Results) -> bool:
+    if name == "protocol":
+        return fits_protocol(record, results.tasks[record.key], wanted)
     if name != "keep":
         return bool(getattr(as_named(record, results), name) == wanted)
     budget = parse_budget(wanted)

@@ -22,6 +22,7 @@ from prunebench.plugins.registry import load_registry
 from prunebench.records.latency import Latency
 from prunebench.records.record import Record
 from prunebench.records.tuning import read_tunings
+from prunebench.reports.protocols import fits_protocol
 from prunebench.reports.reading import newest_day, read_latencies, read_results
 from prunebench.reports.results import Results as Found, gather_results, group_latencies
 from prunebench.reports.selecting import as_named
@@ -162,9 +163,9 @@ class Results:
             criterion: its name, or the function or `Criterion` that the run was given, where the results have several.
             keep: the requested fraction, such as ``0.5`` or ``{"macs": 0.5}``, where there are several.
             chosen: `seed`, by default the first one that finished. `dataset`, `ranking` and `metric`, where there are
-                several. `units`, as `filters` or `blocks`, and `protocol`, the number that a report gives, where a
-                folder holds several. `model`: its name, or the network or function that the run was given, to rebuild
-                it.
+                several. `units`, as `filters` or `blocks`. `protocol`, as ``"repair=bias"`` or its number in a report,
+                where a folder holds several. `model`: its name, or the network or function that the run was given, to
+                rebuild it.
 
         Raises:
             UserError: no finished point fits, or several do; the network was not saved, or is of an unknown model.
@@ -200,7 +201,11 @@ class Results:
         if odd := sorted(set(given) - set(CHOICES)):
             raise UserError(f"network: unknown argument '{odd[0]}'; choose by {', '.join(CHOICES)}")
         told = [(self._told(one), one) for one in self.records]
+        protocol = str(given.pop("protocol", ""))
         fitting = [(own, one) for own, one in told if all(own[name] == value for name, value in given.items())]
+        if protocol:
+            fitting = [pair for pair in fitting if fits_protocol(pair[1], self.found.tasks[pair[1].key], protocol)]
+            given["protocol"] = protocol
         asked = ", ".join(f"{name}={value!r}" for name, value in given.items()) or "any value"
         if not fitting:
             raise UserError(f"no finished point has {asked}; there are {_words([own for own, _ in told], CHOICES)}")
@@ -211,9 +216,9 @@ class Results:
         return min((one for _, one in fitting), key=lambda one: one.cell.seed)
 
     def _told(self, record: Record) -> dict[str, Any]:
-        """Give what a record's network is chosen by. protocol: 0 where the task has one."""
+        """Give what a record's network is chosen by."""
         named, cell = as_named(record, self.found), record.cell.model_dump()
-        return {**cell, "units": named.units, "protocol": int(named.protocol or 0)}
+        return {**cell, "units": named.units, "protocol": named.protocol}
 
     def _load(self, record: Record, model: Any) -> nn.Module:
         folder = self.folder / "stages" / record.network
@@ -282,7 +287,7 @@ def _seed(chosen: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _words(told: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
-    """List the values that there are, for messages; a protocol of 0, of a task that has one, is none."""
-    found = {name: dict.fromkeys(own[name] for own in told) for name in names}
-    shown = {name: values for name, values in found.items() if values and (name, *values) != ("protocol", 0)}
-    return "; ".join(f"{name} {', '.join(map(str, values))}" for name, values in shown.items()) or "none"
+    """List the values that there are, for messages."""
+    found = {name: dict.fromkeys(str(own[name]) for own in told) for name in names}
+    found.get("protocol", {}).pop("", None)  # of a task that has one
+    return "; ".join(f"{name} {', '.join(values)}" for name, values in found.items() if values) or "none"

@@ -116,7 +116,7 @@ def with_options_of_points(command: Callable[..., None]) -> Callable[..., None]:
     told = {one.name: f"{one.name} of the point" for one in fields(Named)}
     told["keep"] += ", such as 0.5 or macs=0.5"
     told["units"] = "what was removed: filters, blocks or weights"
-    told["protocol"] = "number of the protocol, where a task has several; `show` names them"
+    told["protocol"] = "protocol, where a task has several: as repair=bias, or its number in the report"
     return _with(
         command, {name: Annotated[str, typer.Option(f"--{name}", help=text)] for name, text in told.items()}, ""
     )

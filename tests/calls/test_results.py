@@ -173,11 +173,17 @@ def test_a_network_of_one_of_several_protocols(tmp_path: Path) -> None:
     short(tmp_path, criteria="taylor", keeps=0.5, seeds=0)
     short(tmp_path, criteria="taylor", keeps=0.5, seeds=0, repair="bias")
     both = Results.read(tmp_path)
-    with pytest.raises(UserError, match=r"several networks have .*; choose protocol: protocol 1, 2$"):
+    with pytest.raises(
+        UserError, match=r"several networks have .*; choose protocol: protocol repair=none, repair=bias$"
+    ):
         both.network(model=network())
-    plain, repaired = (both.network(protocol=n, units="filters", model=network()).state_dict() for n in (1, 2))
+    plain, repaired = (
+        both.network(protocol=n, units="filters", model=network()).state_dict() for n in ("repair=none", 2)
+    )
     assert not torch.equal(plain["0.weight"], repaired["0.weight"])
-    with pytest.raises(UserError, match=r"no finished point has units='blocks'; .*units filters; protocol 1, 2"):
+    with pytest.raises(
+        UserError, match=r"no finished point has units='blocks'; .*units filters; protocol repair=none, repair=bias"
+    ):
         both.network(units="blocks")
 
 

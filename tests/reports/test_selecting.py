@@ -72,12 +72,14 @@ def test_protocols_and_kinds_of_units_are_named(make: SimpleNamespace) -> None:
     told = [str(name_point(record, results)) for record in results.records]
     first = "--criterion taylor --keep"
     assert told == [
-        f"{first} macs=0.5 --seed 0 --units filters --protocol 1",
-        f"{first} macs=0.5 --seed 0 --units filters --protocol 2",
+        f"{first} macs=0.5 --seed 0 --units filters --protocol epochs=5",
+        f"{first} macs=0.5 --seed 0 --units filters --protocol epochs=9",
         f"{first} macs=0.5 --seed 0 --units blocks",
         f"{first} weights=0.5 --seed 0 --units weights",
     ]
-    assert select_one(results, Named(protocol="2")).key == "k1"
+    assert select_one(results, Named(protocol="2")).key == "k1"  # its number in the report
+    assert select_one(results, Named(protocol="epochs=5")).key == "k0"
+    assert select_one(results, Named(protocol="repair=none,epochs=9", units="blocks")).key == "k2"
     assert select_one(results, Named(units="blocks")).key == "k2"
     assert select_one(results, Named(units="weights")).key == "k3"
 
@@ -87,10 +89,11 @@ def test_protocols_and_kinds_of_units_are_named(make: SimpleNamespace) -> None:
     [
         (
             Named(units="filters"),
-            "x: 2 points fit; name one, such as .*--protocol 1; .*--protocol 2; mnist x lenet5",
+            "x: 2 points fit; name one, such as .*--protocol epochs=5; .*--protocol epochs=9; mnist x lenet5",
         ),
         (Named(units="filters"), r"Protocol 1: epochs = 5\. Protocol 2: epochs = 9\.$"),
-        (Named(units="filters", protocol="3"), "unknown --protocol '3' in x; known: 1, 2"),
+        (Named(units="filters", protocol="3"), "unknown --protocol '3' in x; known: epochs=5, epochs=9"),
+        (Named(units="filters", protocol="epochs=3"), "unknown --protocol 'epochs=3' in x; .*nown: epochs=5, epochs=9"),
         (
             Named(units="blocks", protocol="1"),
             "--protocol 1: the points that fit have one protocol; leave --protocol out",
