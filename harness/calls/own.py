@@ -18,6 +18,7 @@ from prunebench.plugins.model import Model
 from prunebench.plugins.own_network import OwnNetwork
 from prunebench.plugins.registry import NAME, Registry, get_criterion, get_model
 from prunebench.plugins.user_model import function_model
+from prunebench.pruning.suitability import inside
 from prunebench.study.spec import Spec
 
 Make = Callable[[Any, str, str], Any]  # (what was given, its name, the argument) -> plugin or name
@@ -132,7 +133,7 @@ def _own_name(one: Any) -> str:
     if isinstance(one, tuple | list | Tensor | np.ndarray | Loaded):
         return "pictures"
     name = one.name if isinstance(one, Criterion | ModelScore | Model | Dataset) else getattr(one, "__name__", "")
-    return str(name or type(one).__name__)
+    return str(name or type(inside(one) if isinstance(one, nn.Module) else one).__name__)
 
 
 def _renamed(record: Any, name: str) -> Any:

@@ -27,6 +27,7 @@ from prunebench.pruning.analysis import analyse
 from prunebench.pruning.cost import costs
 from prunebench.pruning.network import Network
 from prunebench.pruning.removal import copied
+from prunebench.pruning.suitability import uncompiled
 from prunebench.records.names import Metric, parts
 from prunebench.records.protocol import Protocol
 from prunebench.repair.repairing import check_repair, repair
@@ -63,7 +64,8 @@ def prune(
 
     Units are scored, ranked and removed as in a run: in eval mode, coupled layers together, on at most `calibration`
     pictures in batches of `calibration_batch`. The copy is an ordinary network of the same class, in the same mode and
-    on the same device. Its facts are `network.pruned`: widths, MACs, parameters. Train it with a new optimiser.
+    on the same device, without `torch.compile`. Its facts are `network.pruned`: widths, MACs, parameters. Train
+    it with a new optimiser.
 
     Args:
         model: any network that takes pictures and returns (batch, classes).
@@ -90,12 +92,13 @@ def prune(
     with in_python_words(), keeping(NUMBERS):
         if not isinstance(model, nn.Module):
             raise UserError(f"model: {described(model)}; give a torch.nn.Module")
+        model = uncompiled(copied(model, "the network"))
         asked, protocol, seed = read_keep(keep, "keep"), _protocol(options), read_seed(seed)
         score = _score(criterion, plugin, asked.metric, protocol)
         example, batches = _evidence(pictures, shape, score, protocol, seed)
         dtype, device = _kind(model)
         table = analyse(model, example.to(device, dtype), "the network")
-        network = Network.dense(copied(model), table)
+        network = Network.dense(model, table)
         if needs_labels(score):
             _check_labels(network, example, batches)
         dense = costs(network.model, table)

@@ -129,7 +129,8 @@ def run(
                 f"points of all runs in this folder: prunebench show {shlex.quote(str(spec.results))} --points\n"
             )
     failed = len(found.failures)
-    typer.echo(f"{len(found.records)} points in {spec.results}" + (f", {failed} failed" if failed else ""))
+    points = "1 point" if len(found.records) == 1 else f"{len(found.records)} points"
+    typer.echo(f"{points} in {spec.results}" + (f", {failed} failed" if failed else ""))
     if failed:
         raise typer.Exit(1)
 

@@ -9,6 +9,7 @@ from torch import nn
 from prunebench.errors import CellError, UserError
 from prunebench.plugins.guard import built
 from prunebench.plugins.options import Value, convert, function_options, keyword_defaults, label, takes_any
+from prunebench.pruning.suitability import uncompiled
 
 PRETRAINED = ("weights", "pretrained")  # options of `build` that ask for published weights
 
@@ -101,7 +102,8 @@ class Model:
         """Build the network for square pictures (channels, size, size). Raises `UserError` if `build` fails."""
         behind = (self.argument,) if self.takes_argument else ()
         who = f"model '{self.label}'"
-        return built(who, lambda: self.build(*behind, channels, size, classes, **self.options))
+        model = built(who, lambda: self.build(*behind, channels, size, classes, **self.options))
+        return uncompiled(model) if isinstance(model, nn.Module) else model
 
     def classifier(self, model: nn.Module) -> tuple[str, ...]:
         """Name the parameters of the classifier in a network that this model built.

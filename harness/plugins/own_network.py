@@ -5,10 +5,10 @@ from typing import Self
 
 from torch import nn
 
-from prunebench.errors import UserError
 from prunebench.plugins.identity import Keyed, identity
 from prunebench.plugins.model import Model, Normalise
 from prunebench.pruning.removal import copied
+from prunebench.pruning.suitability import uncompiled
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +19,7 @@ class _Copies(Keyed):
     key: str
 
     def __call__(self, channels: int, size: int, classes: int) -> nn.Module:
-        return copied(self.network)
+        return copied(self.network, "the network")
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,7 @@ class OwnNetwork(Model):
 
         Raises `UserError` for a network that cannot be copied.
         """
-        try:
-            snapshot = copied(network).cpu()
-        except UserError as error:
-            raise UserError(f"model '{name}': {error}") from error
+        snapshot = uncompiled(copied(network, f"model '{name}'")).cpu()
         key = str(identity(snapshot))
         return cls(_Copies(snapshot, key), name=name, reference="the user's own", own_digest=key)
 

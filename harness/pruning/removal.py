@@ -127,13 +127,17 @@ def _copy(network: Network, places: Mapping[Part, Tensor]) -> nn.Module:
     return deepcopy(network.model, _memo(network.model) | {id(tensor): tensor for tensor in cut})
 
 
-def copied(model: nn.Module) -> nn.Module:
-    """Copy a network with all its tensors and modes. Raises `UserError` for one that holds what cannot be copied."""
+def copied(model: nn.Module, who: str) -> nn.Module:
+    """Copy a network with all its tensors and modes. Raises `UserError` for one that holds what cannot be copied.
+
+    who: how the error calls the network.
+    """
     try:
         return deepcopy(model, _memo(model))
     except Exception as error:
         text = " ".join(str(error).split())
-        raise UserError(f"it cannot be copied ({type(error).__name__}: {text}); keep such objects out of it") from error
+        what = f"{who} cannot be copied ({type(error).__name__}: {text})"
+        raise UserError(f"{what}; keep such objects out of it") from error
 
 
 def _memo(model: nn.Module) -> dict[int, object]:

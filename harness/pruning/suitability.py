@@ -18,6 +18,25 @@ _WRAPPED = {  # parameters that hold a layer's weight in another form, and how t
 }
 
 
+def uncompiled(model: nn.Module) -> nn.Module:
+    """Take `torch.compile` off a network and its parts, in place: compiled code would be made anew for every width.
+
+    >>> type(uncompiled(torch.compile(nn.Linear(2, 2)))).__name__
+    'Linear'
+    """
+    model = inside(model)
+    for module in model.modules():
+        if module._compiled_call_impl is not None:
+            module._compiled_call_impl = None
+        module._modules.update({name: inside(child) for name, child in module._modules.items() if child is not None})
+    return model
+
+
+def inside(module: nn.Module) -> nn.Module:
+    """Give the module that `torch.compile` wrapped, or the module itself."""
+    return module.get_submodule("_orig_mod") if type(module).__module__ == "torch._dynamo.eval_frame" else module
+
+
 def check_suitable(model: nn.Module, dtype: torch.dtype = torch.float32) -> None:
     """Raise `UserError` for a network that cannot be copied, or be called with pictures alone.
 

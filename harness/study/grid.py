@@ -61,8 +61,8 @@ def schedule(grid: Grid) -> str:
     pairs = dict.fromkeys((job.dataset, job.model) for job in grid.jobs)
     dense = ", ".join(dict.fromkeys(str(prepare_task(spec, *pair).protocol.epochs) for pair in pairs))
     epochs = f"dense {dense}, sparse {spec.sparse_epochs}, rung {spec.rung_epochs}, fine-tuning {spec.finetune_epochs}"
-    keeps = len(spec.keep.fractions)
-    size = f"{len(grid.jobs)} trajectories x {keeps} keep{'s' * (keeps > 1)}"
+    jobs, keeps = len(grid.jobs), len(spec.keep.fractions)
+    size = f"{jobs} trajector{'y' if jobs == 1 else 'ies'} x {keeps} keep{'s' * (keeps > 1)}"
     seeds = describe_seeds(parse_seeds(spec.seeds))
     more = f"; repair: {spec.repair}" * (spec.repair != "none") + f"; units: {spec.units}" * (spec.units != "filters")
     return f"{size}; preset: {spec.preset or 'none'}; epochs: {epochs}; ranking: {spec.ranking}{more}; {seeds}"

@@ -147,6 +147,15 @@ def test_the_given_network_and_the_process_stay_as_they_were() -> None:
     assert not {id(p) for p in model.parameters()} & {id(p) for p in found.parameters()}
 
 
+def test_a_compiled_network_is_pruned_as_the_network_inside() -> None:
+    given = small()
+    compiled = torch.compile(given)
+    found = prune(compiled, shape=(1, 8, 8), keep=0.5)
+    assert type(found) is nn.Sequential and type(compiled) is not nn.Sequential
+    expected = prune(given, shape=(1, 8, 8), keep=0.5).state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in found.state_dict().items())
+
+
 def test_the_pruned_network_trains_and_tells_its_facts() -> None:
     found = prune(small(), data(), criterion=slope, keep={"macs": 0.5})
     facts = Pruned.of(found)

@@ -65,10 +65,10 @@ def test_a_failed_cell_is_exit_code_1_and_the_others_stand(command: Command, tmp
     )
     arguments = ("run", "--results", tmp_path / "r", "--plugin", plugin, *TINY)
     code, out, _ = command(*arguments, "--criteria", "broken magnitude")
-    assert (code, out.splitlines()[-1]) == (1, f"1 points in {tmp_path / 'r'}, 1 failed")
+    assert (code, out.splitlines()[-1]) == (1, f"1 point in {tmp_path / 'r'}, 1 failed")
     assert "1 point failed" in out
     code, out, _ = command(*arguments, "--criteria", "magnitude")
-    assert (code, out.splitlines()[-1]) == (0, f"1 points in {tmp_path / 'r'}")
+    assert (code, out.splitlines()[-1]) == (0, f"1 point in {tmp_path / 'r'}")
     assert f"points of all runs in this folder: prunebench show {tmp_path / 'r'} --points" in out
     assert "one point: " not in out
     plugin.write_text(plugin.read_text().replace("raise ValueError('no')", "return weight.sum(1)"))

@@ -24,4 +24,4 @@ def test_the_plugins_of_the_pages_run_together(
     task = ("--models", models, "--datasets", "bars:count=120")
     code, out, err = command("run", *task, *plugins, *TINY, *SCHEDULE, "--results", tmp_path / "r")
     assert (code, err) == (0, "")
-    assert out.endswith(f"1 points in {tmp_path / 'r'}\n")
+    assert out.endswith(f"1 point in {tmp_path / 'r'}\n")

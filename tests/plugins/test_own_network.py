@@ -29,5 +29,5 @@ def test_it_comes_trained() -> None:
 def test_what_cannot_be_copied_is_said() -> None:
     network = nn.Linear(2, 2)
     network.lock = threading.Lock()  # type: ignore[assignment]
-    with pytest.raises(UserError, match="model 'mine': it cannot be copied"):
+    with pytest.raises(UserError, match="model 'mine' cannot be copied"):
         OwnNetwork.of(network, "mine")

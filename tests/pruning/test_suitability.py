@@ -9,6 +9,7 @@ from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
 
 from prunebench.errors import UserError
 from prunebench.pruning.analysis import analyse
+from prunebench.pruning.suitability import uncompiled
 from prunebench.pruning.verification import TRAINING
 from prunebench.testing.model import check_model
 from prunebench.testing.toys import Net
@@ -243,3 +244,13 @@ def test_an_output_that_does_not_depend_on_the_units_is_refused() -> None:
     model = Net(lambda net, x: net.last(0 * net.a(x).mean((2, 3))), a=nn.Conv2d(3, 8, 1), last=nn.Linear(8, 2))
     with pytest.raises(UserError, match="with random parameters its output does not depend on its units"):
         analyse(model, PICTURES)
+
+
+def test_compiled_networks_and_parts_are_plain_again() -> None:
+    parts = chain()
+    parts[0], parts[1] = torch.compile(parts[0]), torch.compile(parts[1])
+    parts.compile()
+    plain = uncompiled(torch.compile(parts))
+    assert plain is parts and plain._compiled_call_impl is None
+    assert [name for name, _ in plain.named_modules()] == [name for name, _ in chain().named_modules()]
+    assert not any("_orig_mod" in name for name in plain.state_dict())
