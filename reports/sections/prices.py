@@ -27,6 +27,7 @@ MEANING = say(
     "system does not tell. One measurement on one machine, without an interval."
 )
 OF_REPAIRS = say("A repair is measured in the same way, after half of the units of every group were cut.")
+STEADY = 1.1  # largest over smallest time of the same plain pass
 GROWTH = say(
     "How many times as long it takes on a narrow VGG11-BN with four times as many pictures, and with four times as "
     "many units in every layer. Beside each stands a plain forward-backward pass."
@@ -47,7 +48,7 @@ def prices_section(scores: pd.DataFrame, repairs: pd.DataFrame, growth: pd.DataF
     return Section(TITLE, tuple(blocks))
 
 
-def _by_model(prices: pd.DataFrame, header: tuple[str, ...], what: str) -> Iterator[Table]:
+def _by_model(prices: pd.DataFrame, header: tuple[str, ...], what: str) -> Iterator[Table | Text]:
     for (model, pictures), part in prices.groupby(["model", "pictures"], sort=False, dropna=False):
         caption = say(
             "{model}, {pictures} pictures: {what}, cheapest first.",
@@ -57,6 +58,15 @@ def _by_model(prices: pd.DataFrame, header: tuple[str, ...], what: str) -> Itera
         )
         rows = tuple(tuple(_row(row)) for row in part.to_dict("records"))
         yield Table(caption, header, rows, text_columns=len(header) - len(MEASURED))
+        spread = part["plain_seconds"].max() / part["plain_seconds"].min()
+        if spread > STEADY:
+            yield Text(
+                say(
+                    "The plain pass beside these rows took up to {spread} times its shortest time. The machine had "
+                    "other work, so this table does not tell apart ratios that differ by less.",
+                    spread=format(spread, ".2f"),
+                )
+            )
 
 
 def _row(row: dict[Any, Any]) -> Iterator[str]:

@@ -49,6 +49,13 @@ def test_from_the_benchmark_to_a_table(make: SimpleNamespace, tmp_path: Path) ->
     )
 
 
+def test_a_busy_machine_is_told(make: SimpleNamespace, tmp_path: Path) -> None:
+    slow = {**MAGNITUDE, "plain_seconds": 0.025}
+    prices = prices_table(read_results(benchmark(make, tmp_path / "out.json", OBD, slow)).prices)
+    *_, note = prices_section(prices, repair_prices_table(()), growth_table(())).blocks
+    assert "took up to 1.25 times its shortest time" in str(note)
+
+
 def test_without_them_the_section_says_where_they_come_from(make: SimpleNamespace, tmp_path: Path) -> None:
     results = read_results(benchmark(make, tmp_path / "out.json"))
     tables = prices_table(results.prices), repair_prices_table(results.repair_prices), growth_table(results.growth)
