@@ -209,17 +209,41 @@ def _largest_cut(answer: Answer, smallest: pd.DataFrame) -> Iterator[Message]:
     """Say how much can go without loss, and by which criteria: the claim of each is tested by itself."""
     if not len(smallest):
         return
-    ours = smallest[(smallest[PANEL_COLUMNS] == list(answer.panel)).all(axis="columns")]
-    ours = ours[ours["reference"] == DENSE]
-    if not len(ours) or int(ours["n"].max()) < 2:
-        return
+    panel = smallest[(smallest[PANEL_COLUMNS] == list(answer.panel)).all(axis="columns")]
+    ours, trained = (panel[panel["reference"] == reference] for reference in (DENSE, DENSE_CONTINUED))
+    if len(ours) and int(ours["n"].max()) > 1:
+        yield from _beside_dense(answer, ours)
+    if len(trained) and int(trained["n"].max()) > 1:
+        yield _beside_trained(answer, trained)
+
+
+def _beside_trained(answer: Answer, ours: pd.DataFrame) -> Message:
+    """Say the same beside the dense network that was trained as long: there a gain of training counts for nothing."""
+    held = ours.dropna(subset=["smallest_keep"])
+    if not len(held):
+        return say("No cut was shown to stay that close to the dense network trained as long.")
+    least, names = _smallest(held)
+    return say(
+        "As close to the dense network trained as long: {removed} of the {metric} removed, by {names}.",
+        removed=share(1 - least),
+        metric=METRIC_WORDS[answer.metric],
+        names=names,
+    )
+
+
+def _smallest(held: pd.DataFrame) -> tuple[float, str]:
+    """Give the smallest keep, and the criteria that held it."""
+    least = float(held["smallest_keep"].min())
+    return least, joined(map(code, held[held["smallest_keep"] == least]["criterion"]))
+
+
+def _beside_dense(answer: Answer, ours: pd.DataFrame) -> Iterator[Message]:
     margin = f"{100 * float(ours['margin'].iloc[0]):g}"
     held = ours.dropna(subset=["smallest_keep"])
     if not len(held):
         yield say("No cut was shown to stay within {margin} points of the dense network.", margin=margin)
         return
-    least = float(held["smallest_keep"].min())
-    names = joined(map(code, held[held["smallest_keep"] == least]["criterion"]))
+    least, names = _smallest(held)
     given = {"margin": margin, "level": percent(LEVEL, 0), "removed": share(1 - least), "names": names}
     given["metric"], tried = METRIC_WORDS[answer.metric], int((ours["n"] > 1).sum())
     if tried > 1:

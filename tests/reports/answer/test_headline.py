@@ -81,6 +81,18 @@ def test_the_largest_cut_and_the_speed(make: SimpleNamespace) -> None:
     assert "x measured on imaginary (eager, batch 64, 1 thread); " in line and " in theory." in line
 
 
+def test_the_largest_cut_beside_the_network_trained_as_long(make: SimpleNamespace) -> None:
+    better = [make.record("magnitude", seed, accuracy=0.99) for seed in range(6)]  # the dense network has about 0.975
+    trained = [make.record("dense_continued", seed, accuracy=0.999) for seed in range(6)]
+    (line,) = said(make, gather_results("x", [*better, *trained]))
+    assert "of the dense network (95 % interval): 50 % of the MACs removed, by `magnitude`. No cut was shown to" in line
+    assert "stay that close to the dense network trained as long." in line
+    both = "magnitude", "dense_continued"
+    equal = [make.record(name, seed, accuracy=0.98 + 0.001 * seed) for name in both for seed in range(6)]
+    (line,) = said(make, gather_results("x", equal))
+    assert "As close to the dense network trained as long: 50 % of the MACs removed, by `magnitude`." in line
+
+
 def test_a_demonstration_says_which_reason_makes_it_one(make: SimpleNamespace) -> None:
     (line,) = said(make, gather_results("x", records(make, {"taylor": UP[:2]}), preset="quick"))
     assert "no verdict: a demonstration (the preset is `quick`; 2 of at least 3 seeds)." in line
