@@ -40,7 +40,6 @@ COVID = """
     --preset examples/papers/reg-obd-2021-corrected.toml --ranking local --models vgg11:width=0.25
     --weights source.safetensors --rate 1e-3 --frozen-rate 3 --datasets covid_radiography:size=32,channels=3,twins=drop
     --train-fraction 1 --frozen-epochs 25 --sparse-epochs 30 --rung-epochs 5 --finetune-epochs 5
-    --criteria dense_continued,random,magnitude,obd,taylor_2020,hsqgl12_2021,hsqgl12_2021+obd
 """
 
 
