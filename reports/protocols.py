@@ -99,12 +99,14 @@ def _shown(options: Mapping[str, Any]) -> dict[str, str]:
 
 
 def options_of(record: Record | Fidelity) -> dict[str, Any]:
-    """Give the options of a record's protocol, without those that vary in a comparison."""
-    return {name: value for name, value in record.protocol.items() if name not in VARIED}
+    """Give the options of a record's protocol in their own order, without those that vary in a comparison."""
+    given = DEFAULTS | record.protocol
+    return {name: given[name] for name in (*Protocol.model_fields, *given) if name in given and name not in VARIED}
 
 
 def _shared_options(record: Record | Fidelity) -> dict[str, Any]:
-    return options_of(record) | {"dataset fingerprint": record.fingerprint, VERSION: record.protocol_version}
+    options = {name: value for name, value in record.protocol.items() if name not in VARIED}
+    return options | {"dataset fingerprint": record.fingerprint, VERSION: record.protocol_version}
 
 
 def _order(options: dict[str, Any]) -> list[tuple[str, int, float, str]]:

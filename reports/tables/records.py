@@ -8,7 +8,7 @@ import pandas as pd
 from prunebench.records.record import Record, StageValues
 from prunebench.records.sparse import SparseFacts
 from prunebench.reports.points import POINT_COLUMNS, Point, make_point
-from prunebench.reports.protocols import DEFAULTS, of_blocks, options_of
+from prunebench.reports.protocols import of_blocks, options_of
 from prunebench.reports.results import Results
 from prunebench.reports.statistics.intervals import t_interval
 
@@ -70,7 +70,7 @@ def _row(record: Record, task: str) -> dict[str, Any]:
         row["blocks"] = ", ".join(record.blocks) or "none"
     row |= {"floors": ", ".join(record.floors) or "none", "key": record.key}
     row["protocol_version"] = record.protocol_version
-    row |= {f"protocol_{name}": value for name, value in (DEFAULTS | options_of(record)).items()}
+    row |= {f"protocol_{name}": value for name, value in options_of(record).items()}
     if record.selection:
         facts = record.selection.model_dump(exclude={"constant"}) | {"constant": len(record.selection.constant)}
         row |= {f"selection_{name}": value for name, value in facts.items()}

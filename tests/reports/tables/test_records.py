@@ -51,3 +51,5 @@ def test_the_options_of_the_protocol_have_columns(make: SimpleNamespace) -> None
     table = records_table(gather_results("x", records))
     assert dict(zip(table["seed"], table["protocol_repair"], strict=True)) == {0: "none", 1: "bias"}
     assert table["protocol_rung"].isna().tolist() == [False, True]
+    options = [name for name in table if str(name).startswith("protocol_")]
+    assert options.index("protocol_optimiser") < options.index("protocol_rung") < options.index("protocol_repair")
