@@ -15,7 +15,6 @@ VERSION = "version of the protocol's rules"
 BLOCKS = "residual blocks"  # in the name of a task that lost them
 DEFAULTS = {name: Protocol.model_fields[name].default for name in LATER}  # records omit these options at their defaults
 MISSING = "not given"
-_NEXT_OPTION = re.compile(r",(?=[^,=]+=)")  # values may hold commas, as rung_epochs=3,2,1
 VARIED = {*Cell.model_fields, "criteria", "datasets", "models", "seeds", "keeps"}  # options that vary in a comparison
 
 
@@ -67,9 +66,22 @@ def fits_protocol(record: Record, task: str, wanted: str) -> bool:
     """Tell whether a record has a protocol: `repair=bias`, or its number in the name of the task."""
     if "=" not in wanted:
         return bool(task == f"{task_of(record)} ({PROTOCOL} {wanted})")
-    options = _shown(_shared_options(record))
-    pairs = (pair.partition("=") for pair in _NEXT_OPTION.split(wanted))
-    return all(options.get(name, MISSING) == value for name, _, value in pairs)
+    options = _shared_options(record)
+    known = "|".join(map(re.escape, {*Protocol.model_fields, *options}))
+    pairs = (pair.partition("=") for pair in re.split(rf",(?=(?:{known})=)", wanted))  # values may hold commas
+    return all(_alike(str(options.get(name, MISSING)), value) for name, _, value in pairs)
+
+
+def _alike(one: str, other: str) -> bool:
+    """Tell whether two texts are one value.
+
+    >>> _alike("0.1", "0.10"), _alike("True", "true"), _alike("3,2,1", "3,2")
+    (True, True, False)
+    """
+    try:
+        return float(one) == float(other)
+    except ValueError:
+        return one.lower() == other.lower()
 
 
 def options_apart(records: Iterable[Record]) -> dict[str, str]:
@@ -83,8 +95,7 @@ def options_apart(records: Iterable[Record]) -> dict[str, str]:
     told: dict[str, str] = {}
     for protocols in homes.values():
         names = _differing([*protocols.values()])
-        shown = {key: _shown(options) for key, options in protocols.items()}
-        told |= {key: ",".join(f"{name}={own.get(name, MISSING)}" for name in names) for key, own in shown.items()}
+        told |= {key: ",".join(f"{name}={own.get(name, MISSING)}" for name in names) for key, own in protocols.items()}
     return told
 
 
@@ -94,10 +105,6 @@ def _differing(protocols: Sequence[Mapping[str, Any]]) -> list[str]:
     return [name for name in names if len({repr(protocol.get(name)) for protocol in protocols}) > 1]
 
 
-def _shown(options: Mapping[str, Any]) -> dict[str, str]:
-    return {name: str(value) for name, value in {**DEFAULTS, **options}.items()}
-
-
 def options_of(record: Record | Fidelity) -> dict[str, Any]:
     """Give the options of a record's protocol in their own order, without those that vary in a comparison."""
     given = DEFAULTS | record.protocol
@@ -105,13 +112,13 @@ def options_of(record: Record | Fidelity) -> dict[str, Any]:
 
 
 def _shared_options(record: Record | Fidelity) -> dict[str, Any]:
-    options = {name: value for name, value in record.protocol.items() if name not in VARIED}
+    options = {name: value for name, value in options_of(record).items() if value is not None}
     return options | {"dataset fingerprint": record.fingerprint, VERSION: record.protocol_version}
 
 
 def _order(options: dict[str, Any]) -> list[tuple[str, int, float, str]]:
     """Give a key that sorts protocols by their options, whatever order files were read in: `none`, numbers, words."""
-    return [(name, *value_order(value)) for name, value in sorted((DEFAULTS | options).items())]
+    return [(name, *value_order(value)) for name, value in sorted(options.items())]
 
 
 def value_order(value: Any) -> tuple[int, float, str]:
@@ -147,5 +154,4 @@ def _difference_note(task: str, protocols: list[dict[str, Any]], word: str) -> M
 
 
 def _option(name: str, protocol: dict[str, Any]) -> str:
-    given = DEFAULTS | protocol
-    return f"{name} = {given[name]}" if name in given else say("{option} = not given", option=name)
+    return f"{name} = {protocol[name]}" if name in protocol else say("{option} = not given", option=name)

@@ -61,6 +61,8 @@ def select(results: Results, named: Named) -> list[Record]:
         fitting = [record for record in found if not wanted or _fits(record, one.name, wanted, results)]
         if not fitting:
             known = dict.fromkeys(text for r in found if (text := getattr(as_named(r, results), one.name)))
+            if not known and "=" in wanted:
+                raise UserError(f"--{one.name} {wanted}: no point that fits has it; all have one other {one.name}")
             if not known:
                 raise UserError(
                     f"--{one.name} {wanted}: the points that fit have one {one.name}; leave --{one.name} out"

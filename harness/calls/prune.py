@@ -64,8 +64,8 @@ def prune(
 
     Units are scored, ranked and removed as in a run: in eval mode, coupled layers together, on at most `calibration`
     pictures in batches of `calibration_batch`. The copy is an ordinary network of the same class, in the same mode and
-    on the same device, without `torch.compile`. Its facts are `network.pruned`: widths, MACs, parameters. Train
-    it with a new optimiser.
+    on the same device, without `torch.compile` around its modules. Its facts are `network.pruned`: widths, MACs,
+    parameters. Train it with a new optimiser.
 
     Args:
         model: any network that takes pictures and returns (batch, classes).

@@ -11,6 +11,7 @@ from torch.nn.utils import parametrize
 from prunebench.errors import UserError, kind_of
 from prunebench.pruning.kinds import KINDS, LAYERS, RESCALING, own_tensors
 
+_COMPILED = frozenset({"_compiled_call_impl", "_is_torch_compile"})  # attributes that torch.compile leaves behind
 _WRAPPED = {  # parameters that hold a layer's weight in another form, and how the weight becomes a parameter again
     "weight_g": "weight_norm in its old form; call torch.nn.utils.remove_weight_norm(layer)",
     "weight_u": "spectral_norm in its old form; call torch.nn.utils.remove_spectral_norm(layer)",
@@ -19,16 +20,18 @@ _WRAPPED = {  # parameters that hold a layer's weight in another form, and how t
 
 
 def uncompiled(model: nn.Module) -> nn.Module:
-    """Take `torch.compile` off a network and its parts, in place: compiled code would be made anew for every width.
+    """Take `torch.compile` off a network and its modules, in place: compiled code would be made anew for every width.
 
     >>> type(uncompiled(torch.compile(nn.Linear(2, 2)))).__name__
     'Linear'
     """
     model = inside(model)
     for module in model.modules():
-        if module._compiled_call_impl is not None:
-            module._compiled_call_impl = None
-        module._modules.update({name: inside(child) for name, child in module._modules.items() if child is not None})
+        for mark in _COMPILED & vars(module).keys():
+            delattr(module, mark)
+        wrapped = [name for name, child in module._modules.items() if child is not None and inside(child) is not child]
+        for name in wrapped:
+            module._modules[name] = inside(module.get_submodule(name))
     return model
 
 

@@ -41,8 +41,9 @@ def changes_table(before: Results, after: Results, margin: float) -> pd.DataFram
     rows = [_row(point, old[point], new[point], margin) for point in both]
     judge_changes(rows, margin)
     times = [_time_ratio(old[point], new[point], before, after) for point in both]
-    failed = {_cell(record) for record in after.failures}
-    lost = {make_point(record, before.tasks[record.key]): None for record in before.records if _cell(record) in failed}
+    failed = {_cell(record, after) for record in after.failures}
+    gone = (record for record in before.records if _cell(record, before) in failed)
+    lost = {make_point(record, before.tasks[record.key]): None for record in gone}
     rows = [row | time for row, time in zip(rows, times, strict=True)]
     return pd.DataFrame([*rows, *(point._asdict() | {"n": 0, "verdict": LOST} for point in lost)])
 
@@ -111,5 +112,5 @@ def _time_ratio(old: RecordBySeed, new: RecordBySeed, before: Results, after: Re
     return {"time": float(np.median(ratios))} if ratios else {}
 
 
-def _cell(record: Record) -> str:
-    return record.cell.model_dump_json()
+def _cell(record: Record, results: Results) -> tuple[str, str]:
+    return results.tasks[record.key], record.cell.model_dump_json()

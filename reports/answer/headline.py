@@ -214,21 +214,24 @@ def _largest_cut(answer: Answer, smallest: pd.DataFrame) -> Iterator[Message]:
     if len(ours) and int(ours["n"].max()) > 1:
         yield from _beside_dense(answer, ours)
     if len(trained) and int(trained["n"].max()) > 1:
-        yield _beside_trained(answer, trained)
+        yield from _beside_trained(answer, trained)
 
 
-def _beside_trained(answer: Answer, ours: pd.DataFrame) -> Message:
+def _beside_trained(answer: Answer, ours: pd.DataFrame) -> Iterator[Message]:
     """Say the same beside the dense network that was trained as long: there a gain of training counts for nothing."""
-    held = ours.dropna(subset=["smallest_keep"])
+    held, tried = ours.dropna(subset=["smallest_keep"]), int((ours["n"] > 1).sum())
     if not len(held):
-        return say("No cut was shown to stay that close to the dense network trained as long.")
+        yield say("No cut was shown to stay that close to the dense network trained as long.")
+        return
     least, names = _smallest(held)
-    return say(
+    yield say(
         "As close to the dense network trained as long: {removed} of the {metric} removed, by {names}.",
         removed=share(1 - least),
         metric=METRIC_WORDS[answer.metric],
         names=names,
     )
+    if tried > 1:
+        yield say("It is the best of {tried}, each tested by itself.", tried=tried)
 
 
 def _smallest(held: pd.DataFrame) -> tuple[float, str]:

@@ -58,8 +58,9 @@ def _row(row: dict[Any, Any]) -> tuple[str, ...]:
 def _verdict_counts(table: pd.DataFrame) -> list[str]:
     lines = []
     for verdict, part in table.groupby("verdict", sort=False):
-        names = [f"{r['criterion']} at {r['keep']:g}" for r in part.to_dict("records")]
-        named = f" ({', '.join(names)})" if verdict in (REGRESSED, FELL, LOST) else ""
+        several = part["task"].nunique() > 1
+        names = [f"{r['criterion']} at {r['keep']:g}" + f", {r['task']}" * several for r in part.to_dict("records")]
+        named = f" ({'; '.join(names) if several else ', '.join(names)})" if verdict in (REGRESSED, FELL, LOST) else ""
         lines.append(f"{verdict}: {len(part)} of {counted(len(table), 'point')}{named}")
     return lines
 

@@ -25,7 +25,7 @@ def parquet_bytes(table: pd.DataFrame) -> bytes:
 def with_column_types(table: pd.DataFrame) -> pd.DataFrame:
     """Give every column the type of its values: `boolean` for truth values, float64 for numbers with gaps.
 
-    A column without any value has the type float64.
+    A column without any value has the type float64. Numbers among texts become texts.
 
     >>> table = pd.DataFrame({"half": [None, 0.5], "noisy": [None, True]}, dtype=object)
     >>> with_column_types(table).dtypes.astype(str).tolist()
@@ -37,4 +37,5 @@ def with_column_types(table: pd.DataFrame) -> pd.DataFrame:
 
 def _column_type(column: "pd.Series[Any]") -> str:
     found = pd.api.types.infer_dtype(column, skipna=True)
-    return {"boolean": "boolean", "string": ""}.get(found, "float64")
+    numbers = "integer", "floating", "mixed-integer-float", "decimal", "empty"
+    return {"boolean": "boolean", "string": ""}.get(found, "float64" if found in numbers else "string")

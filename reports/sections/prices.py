@@ -62,8 +62,8 @@ def _by_model(prices: pd.DataFrame, header: tuple[str, ...], what: str) -> Itera
         if spread > STEADY:
             yield Text(
                 say(
-                    "The plain pass beside these rows took up to {spread} times its shortest time. The machine had "
-                    "other work, so this table does not tell apart ratios that differ by less.",
+                    "The plain pass beside these rows took up to {spread} times its shortest time: from other work, or "
+                    "on another machine. This table does not tell apart ratios that differ by less.",
                     spread=format(spread, ".2f"),
                 )
             )

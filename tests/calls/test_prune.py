@@ -156,6 +156,12 @@ def test_a_compiled_network_is_pruned_as_the_network_inside() -> None:
     assert all(torch.equal(value, expected[name]) for name, value in found.state_dict().items())
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning", "ignore:.*torch.jit.script:DeprecationWarning")
+def test_torchscript_is_refused() -> None:
+    with pytest.raises(UserError, match="is TorchScript, whose layers cannot be changed"):
+        prune(torch.jit.script(small()), shape=(1, 8, 8), keep=0.5)
+
+
 def test_the_pruned_network_trains_and_tells_its_facts() -> None:
     found = prune(small(), data(), criterion=slope, keep={"macs": 0.5})
     facts = Pruned.of(found)

@@ -66,3 +66,8 @@ def test_the_classifier_is_the_last_layer_or_the_head() -> None:
         Model(tiny, head=("fc",)).classifier(network)
     with pytest.raises(UserError, match="no linear layer or convolution that could be its classifier"):
         Model(tiny).classifier(nn.BatchNorm2d(3))
+
+
+def test_a_function_may_build_a_compiled_network() -> None:
+    model = Model(lambda channels, size, classes: torch.compile(nn.Linear(channels, classes)), name="mine")
+    assert type(model(1, 8, 2)) is nn.Linear

@@ -31,3 +31,12 @@ def test_what_cannot_be_copied_is_said() -> None:
     network.lock = threading.Lock()  # type: ignore[assignment]
     with pytest.raises(UserError, match="model 'mine' cannot be copied"):
         OwnNetwork.of(network, "mine")
+
+
+def test_a_compiled_network_is_the_network_inside() -> None:
+    network = nn.Sequential(nn.Linear(2, 2))
+    plain = OwnNetwork.of(network, "mine")
+    for compiled in (torch.compile(network), nn.Sequential(torch.compile(network[0])), network):
+        assert isinstance(compiled, nn.Module)
+        model = OwnNetwork.of(compiled, "mine")
+        assert model.digest == plain.digest and type(model(1, 8, 2)) is nn.Sequential

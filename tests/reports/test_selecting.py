@@ -79,7 +79,10 @@ def test_protocols_and_kinds_of_units_are_named(make: SimpleNamespace) -> None:
     ]
     assert select_one(results, Named(protocol="2")).key == "k1"  # its number in the report
     assert select_one(results, Named(protocol="epochs=5")).key == "k0"
-    assert select_one(results, Named(protocol="repair=none,epochs=9", units="blocks")).key == "k2"
+    assert select_one(results, Named(protocol="repair=None,epochs=9.0", units="blocks")).key == "k2"
+    paths = [{"weights": f"lr=0.1,wd={decay}.pth"} for decay in (5, 9)]
+    odd = gather_results("x", [make.record(key=str(n), protocol=one) for n, one in enumerate(paths)])
+    assert select_one(odd, Named(protocol="weights=lr=0.1,wd=9.pth")).key == "1"
     assert select_one(results, Named(units="blocks")).key == "k2"
     assert select_one(results, Named(units="weights")).key == "k3"
 
@@ -97,6 +100,10 @@ def test_protocols_and_kinds_of_units_are_named(make: SimpleNamespace) -> None:
         (
             Named(units="blocks", protocol="1"),
             "--protocol 1: the points that fit have one protocol; leave --protocol out",
+        ),
+        (
+            Named(units="blocks", protocol="epochs=5"),
+            "epochs=5: no point that fits has it; all have one other protocol",
         ),
         (Named(units="layers"), "unknown --units 'layers' in x; .*nown: blocks, filters, weights"),
     ],

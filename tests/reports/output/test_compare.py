@@ -69,6 +69,15 @@ def test_protocols_are_matched_by_their_options(make: SimpleNamespace) -> None:
     assert "only in 'before', not compared: 2" in text
     with pytest.raises(UserError, match=r"tasks .*run the same cells in both; .* Protocol 3: repair = least-squares"):
         compare_runs(both, gather_results("other", cells("least-squares", 0.9)), 0.005)
+    broken = [
+        make.failure("taylor", s, keep=0.5).model_copy(update={"protocol": r.protocol, "key": f"f{s}"})
+        for s, r in enumerate(cells("bias", 0))
+    ]
+    after = gather_results("after", [*cells("none", 0.8), *broken])
+    text = markdown(compare_runs(both, after, 0.005)[0])
+    assert "identical: 1 of 2 points" in text and "failed now: 1 of 2 points" in text
+    text, bad = compare_runs(gather_results("before", cells("none", 0.8)), after, 0.005)
+    assert not bad
     document, _ = compare_runs(gather_results("x", cells("none", 0.8)), gather_results("y", cells("bias", 0.9)), 0.005)
     assert "option repair: 'none' -> 'bias'" in markdown(document)  # each has one protocol
 

@@ -101,3 +101,12 @@ def test_without_pyarrow(
     text = "--parquet needs pyarrow, which is not installed; pip install 'prunebench[parquet]'\n"
     assert refused("report", run_folder, "-o", tmp_path / "out", "--parquet").endswith(f"error: {text}")
     assert not (tmp_path / "out").exists()
+
+
+def test_numbers_among_texts_become_texts() -> None:
+    table = pd.DataFrame({"epochs": [1, "3,2,1"], "rate": [0.3, "swept"], "number": [1, 0.5]}, dtype=object)
+    assert listed(with_column_types(table)) == {
+        "epochs": ["1", "3,2,1"],
+        "rate": ["0.3", "swept"],
+        "number": [1.0, 0.5],
+    }
