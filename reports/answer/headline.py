@@ -23,6 +23,7 @@ from prunebench.reports.statistics.intervals import LEVEL
 from prunebench.reports.tables.speed import main_setting
 
 TITLE = say("The answer")
+MOST_NAMED = 3  # of criteria that all hold one keep
 
 
 def headline_section(
@@ -223,7 +224,7 @@ def _beside_trained(answer: Answer, ours: pd.DataFrame) -> Iterator[Message]:
     if not len(held):
         yield say("No cut was shown to stay that close to the dense network trained as long.")
         return
-    least, names = _smallest(held)
+    least, names = _smallest(held, tried)
     yield say(
         "As close to the dense network trained as long: {removed} of the {metric} removed, by {names}.",
         removed=share(1 - least),
@@ -234,21 +235,24 @@ def _beside_trained(answer: Answer, ours: pd.DataFrame) -> Iterator[Message]:
         yield say("It is the best of {tried}, each tested by itself.", tried=tried)
 
 
-def _smallest(held: pd.DataFrame) -> tuple[float, str]:
+def _smallest(held: pd.DataFrame, tried: int) -> tuple[float, str]:
     """Give the smallest keep, and the criteria that held it."""
     least = float(held["smallest_keep"].min())
-    return least, joined(map(code, held[held["smallest_keep"] == least]["criterion"]))
+    names = held[held["smallest_keep"] == least]["criterion"]
+    if len(names) == tried > MOST_NAMED:
+        return least, say("all {number} criteria", number=tried)
+    return least, joined(map(code, names))
 
 
 def _beside_dense(answer: Answer, ours: pd.DataFrame) -> Iterator[Message]:
     margin = f"{100 * float(ours['margin'].iloc[0]):g}"
-    held = ours.dropna(subset=["smallest_keep"])
+    held, tried = ours.dropna(subset=["smallest_keep"]), int((ours["n"] > 1).sum())
     if not len(held):
         yield say("No cut was shown to stay within {margin} points of the dense network.", margin=margin)
         return
-    least, names = _smallest(held)
+    least, names = _smallest(held, tried)
     given = {"margin": margin, "level": percent(LEVEL, 0), "removed": share(1 - least), "names": names}
-    given["metric"], tried = METRIC_WORDS[answer.metric], int((ours["n"] > 1).sum())
+    given["metric"] = METRIC_WORDS[answer.metric]
     if tried > 1:
         yield say(
             "Largest cut shown to stay within {margin} points of the dense network: {removed} of the {metric} removed, "

@@ -93,6 +93,13 @@ def test_the_largest_cut_beside_the_network_trained_as_long(make: SimpleNamespac
     assert "As close to the dense network trained as long: 50 % of the MACs removed, by `magnitude`." in line
 
 
+def test_many_criteria_of_one_cut_are_counted(make: SimpleNamespace) -> None:
+    names = "magnitude", "taylor", "obd", "random"
+    found = [make.record(name, seed, accuracy=0.99 + 0.001 * seed) for name in names for seed in range(6)]
+    (line,) = said(make, gather_results("x", found))
+    assert "50 % of the MACs removed, by all 4 criteria. It is the best of 4, each tested by itself" in line
+
+
 def test_a_demonstration_says_which_reason_makes_it_one(make: SimpleNamespace) -> None:
     (line,) = said(make, gather_results("x", records(make, {"taylor": UP[:2]}), preset="quick"))
     assert "no verdict: a demonstration (the preset is `quick`; 2 of at least 3 seeds)." in line
