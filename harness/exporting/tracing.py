@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from prunebench.errors import CellError, reason
+from prunebench.pruning.suitability import uncompiled
 
 PLAIN = ("torch", "_operator", "operator", "builtins", "math")  # modules that an exported file may use
 
@@ -24,8 +25,8 @@ class _Tracer(fx.Tracer):
 
 
 def plain_copy(model: nn.Module) -> nn.Module:
-    """Copy a network to the CPU, in eval mode, contiguous and without gradients."""
-    bare = copy.deepcopy(model).cpu().to(memory_format=torch.contiguous_format).eval()
+    """Copy a network to the CPU, in eval mode, contiguous, without gradients and `torch.compile`."""
+    bare = uncompiled(copy.deepcopy(model)).cpu().to(memory_format=torch.contiguous_format).eval()
     return bare.requires_grad_(False)
 
 

@@ -13,8 +13,8 @@ from prunebench.pruning.grouping import groups
 from prunebench.pruning.kinds import LAYERS
 from prunebench.pruning.network import Group, Network, Table
 from prunebench.pruning.operations import other_macs
-from prunebench.pruning.removal import remove
-from prunebench.pruning.suitability import check_suitable
+from prunebench.pruning.removal import copied, remove_in_place
+from prunebench.pruning.suitability import check_suitable, uncompiled
 from prunebench.pruning.verification import MIXED, skeleton, twin, verify
 
 BY_VALUE = "a forward pass that looks at its numbers, so that they may choose a branch"
@@ -82,10 +82,11 @@ def resize(model: nn.Module, widths: Mapping[str, int], example: Tensor) -> nn.M
     >>> resize(net, {"0": 3}, torch.zeros(1, 1, 4, 4))[3]
     Linear(in_features=12, out_features=2, bias=True)
     """
+    model = uncompiled(copied(model, "the network"))
     table = analyse(model, example)
     chosen = _widths(table, widths)
     gone = {group.name: torch.arange(chosen[group.name], group.units) for group in table.groups if group.name in chosen}
-    return remove(Network.dense(model, table), gone).model
+    return remove_in_place(Network.dense(model, table), gone).model
 
 
 def _widths(table: Table, widths: Mapping[str, int]) -> dict[str, int]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from prunebench.errors import UserError
 from prunebench.records.record import Cell, Record
 from prunebench.reports.analysis.pairing import shared_seeds
-from prunebench.reports.protocols import VARIED, name_tasks, task_of
+from prunebench.reports.protocols import name_tasks, options_of, task_of
 from prunebench.reports.results import Results
 
 CELL_PARTS: dict[str, Callable[[Cell], str | int]] = {
@@ -95,7 +95,7 @@ def _surroundings(records: Iterable[Record]) -> dict[str, set[str]]:
     """Collect the surroundings that the records state: sets of values by name."""
     found: dict[str, set[str]] = {}
     for record in records:
-        facts = {f"option {name}": repr(value) for name, value in record.protocol.items() if name not in VARIED}
+        facts = {f"option {name}": repr(value) for name, value in options_of(record).items()}
         facts |= {f"data of {record.cell.dataset}": record.fingerprint[:12]}
         if record.environment is not None:
             e = record.environment

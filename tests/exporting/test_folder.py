@@ -89,6 +89,15 @@ def test_a_network_whose_layers_cannot_be_followed_is_written_as_operations(tmp_
     assert not network.scores.weight.requires_grad  # the given network stays as it was
 
 
+def test_a_compiled_network_is_written_as_the_network_inside(tmp_path: Path) -> None:
+    network, pictures = halved("resnet20", 8), torch.zeros(1, 3, 8, 8)
+    compiled = torch.compile(network)
+    assert isinstance(compiled, nn.Module)
+    for name, given in (("plain", network), ("compiled", compiled)):
+        export(given, tmp_path / name, pictures)
+    assert (tmp_path / "plain/network.py").read_text() == (tmp_path / "compiled/network.py").read_text()
+
+
 def test_a_network_that_draws_in_eval_mode_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
     class Drawing(nn.Sequential):
         def forward(self, pictures: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
 
 from prunebench.errors import UserError
-from prunebench.pruning.analysis import analyse
+from prunebench.pruning.analysis import analyse, resize
 from prunebench.pruning.suitability import uncompiled
 from prunebench.pruning.verification import TRAINING
 from prunebench.testing.model import check_model
@@ -254,3 +254,10 @@ def test_compiled_networks_and_parts_are_plain_again() -> None:
     assert plain is parts and plain._compiled_call_impl is None
     assert [name for name, _ in plain.named_modules()] == [name for name, _ in chain().named_modules()]
     assert not any("_orig_mod" in name for name in plain.state_dict())
+
+
+def test_a_compiled_network_is_resized_as_the_network_inside() -> None:
+    compiled = torch.compile(chain())
+    assert isinstance(compiled, nn.Module)
+    small = resize(compiled, {"0": 2}, PICTURES)
+    assert type(small) is nn.Sequential and len(small.get_parameter("0.weight")) == 2
