@@ -66,6 +66,7 @@ def _sentences(
     yield from _failed(answer, results)
     yield from _highest(answer, tables["summary"])
     yield from _trained_as_long(answer, tables["summary"])
+    yield from _uneven(answer, tables["summary"])
     if not results.demonstration:
         yield from _largest_cut(answer, tables["smallest_keeps"])
     yield from _speed(answer, tables["summary"], setting)
@@ -204,6 +205,14 @@ def _trained_as_long(answer: Answer, summary: pd.DataFrame) -> Iterator[Message]
         dense=percent(named["accuracy_dense"]),
         continued=percent(continued["accuracy_finetuned"]),
     )
+
+
+def _uneven(answer: Answer, summary: pd.DataFrame) -> Iterator[Message]:
+    """Warn where the points of the keep do not have the same seeds: their means are not of the same networks."""
+    ours = summary[(summary[PANEL_COLUMNS] == list(answer.panel)).all(axis="columns")]
+    ours = ours[ours["keep"] == answer.keep]
+    if ours["seeds"].nunique() > 1:
+        yield say("Not all means are over the same seeds ({seeds}).", seeds=seed_counts(ours["n"]))
 
 
 def _largest_cut(answer: Answer, smallest: pd.DataFrame) -> Iterator[Message]:

@@ -93,6 +93,14 @@ def test_the_largest_cut_beside_the_network_trained_as_long(make: SimpleNamespac
     assert "As close to the dense network trained as long: 50 % of the MACs removed, by `magnitude`." in line
 
 
+def test_means_over_different_seeds_are_told(make: SimpleNamespace) -> None:
+    even = records(make, {"taylor": UP})
+    (line,) = said(make, gather_results("x", even))
+    assert "same seeds" not in line
+    (line,) = said(make, gather_results("x", [*even, make.record("magnitude", 77)]))
+    assert "Not all means are over the same seeds (10 to 11 seeds)." in line
+
+
 def test_many_criteria_of_one_cut_are_counted(make: SimpleNamespace) -> None:
     names = "magnitude", "taylor", "obd", "random"
     found = [make.record(name, seed, accuracy=0.99 + 0.001 * seed) for name in names for seed in range(6)]
