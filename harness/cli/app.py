@@ -7,6 +7,7 @@ import atexit
 import gc
 import logging
 import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -381,6 +382,7 @@ def main() -> None:
     except _CLICK_ERROR as error:
         code = _error(_one_line(error)) if str(error.format_message()) else 2  # typer has shown the help
     if code == _INTERRUPTED:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would show tracebacks of the exit
         text = "prunebench: interrupted; finished points are kept; run the same command again to continue"
         typer.echo(text, err=True)
     sys.exit(code)

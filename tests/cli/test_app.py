@@ -152,6 +152,14 @@ def test_the_installed_command_has_no_traceback_and_goes_on_after_ctrl_c(tmp_pat
     assert json.loads((tmp_path / "r" / "store.json").read_text()) == {"schema_version": 3}
 
 
+def test_a_second_interrupt_shows_no_traceback_of_the_exit() -> None:
+    late = "atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT) or None)"
+    code = f"import atexit, os, signal\nfrom prunebench.cli import app\n{late}\napp.app = lambda **_: 130\napp.main()"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr and done.stderr.startswith("prunebench: interrupted")
+
+
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_help_and_version_import_neither_torch_nor_tables(option: str) -> None:
     lines = f"import sys; sys.argv = ['prunebench', '{option}']; from prunebench.cli.app import main"
