@@ -92,10 +92,10 @@ def prune(
     with in_python_words(), keeping(NUMBERS):
         if not isinstance(model, nn.Module):
             raise UserError(f"model: {described(model)}; give a torch.nn.Module")
-        model = uncompiled(copied(model, "the network"))
         asked, protocol, seed = read_keep(keep, "keep"), _protocol(options), read_seed(seed)
         score = _score(criterion, plugin, asked.metric, protocol)
         example, batches = _evidence(pictures, shape, score, protocol, seed)
+        model = uncompiled(copied(model, "the network"))
         dtype, device = _kind(model)
         table = analyse(model, example.to(device, dtype), "the network")
         network = Network.dense(model, table)

@@ -126,12 +126,10 @@ def run(
         others = sum(1 for _ in (spec.results / "records").rglob("*.json")) - len(found.records) - len(found.failures)
         typer.echo(overview(found.found, hint=not others) + "\n")
         if others:  # of other runs, from which the options of a hint would not tell a point
-            typer.echo(
-                f"points of all runs in this folder: prunebench show {shlex.quote(str(spec.results))} --points\n"
-            )
-    failed = len(found.failures)
-    points = "1 point" if len(found.records) == 1 else f"{len(found.records)} points"
-    typer.echo(f"{points} in {spec.results}" + (f", {failed} failed" if failed else ""))
+            folder = shlex.quote(str(spec.results))
+            typer.echo(f"points of all runs in this folder: prunebench show {folder} --points\n")
+    count, failed = len(found.records), len(found.failures)
+    typer.echo(f"{count} point{'s' * (count != 1)} in {spec.results}" + (f", {failed} failed" if failed else ""))
     if failed:
         raise typer.Exit(1)
 
