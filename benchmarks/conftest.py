@@ -20,7 +20,7 @@ BENCH = pytest.StashKey[Bench]()
 CHILD = """
 import atexit, json, time
 from pathlib import Path
-from prunebench.cli.app import main
+from prunebench.cli.main import main
 facts = lambda: dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
 peak = lambda: int(facts()["VmHWM"].split()[0]) / 1024  # getrusage would give that of the parent where it is larger
 atexit.register(lambda: print(json.dumps({"cpu_seconds": time.process_time(), "mebibytes": peak()})))

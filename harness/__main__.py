@@ -1,5 +1,5 @@
 """`python -m prunebench` is the command `prunebench`."""
 
-from prunebench.cli.app import main
+from prunebench.cli.main import main
 
 main()

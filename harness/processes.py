@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import connection
+from types import ModuleType
 
 _LATER = 1e6  # seconds until a clock that has rung would ring again: it does not count as switched off
 
@@ -54,6 +55,20 @@ def time_limit(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, handler)
         if delay:  # somebody else's clock goes on
             signal.setitimer(signal.ITIMER_REAL, max(delay - (time.monotonic() - began), 0.001), interval)
+
+
+@contextmanager
+def without_main() -> Iterator[None]:
+    """Start processes inside that do not run the program's own file, which need no `if __name__ == "__main__":` then.
+
+    Nothing of that file may be handed to them.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def end_with_parent() -> None:

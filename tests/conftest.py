@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from prunebench.cli import app
+from prunebench.cli import main
 from prunebench.records.fidelity import Fidelity, Ranked, ScoreRequest
 from prunebench.records.packed import Packed
 from prunebench.records.record import Record, read_record
@@ -141,7 +141,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     def run(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["prunebench", *map(str, arguments)])
         with pytest.raises(SystemExit) as stop:
-            app.main()
+            main.main()
         found = capsys.readouterr()
         return int(stop.value.code or 0), found.out, found.err
 

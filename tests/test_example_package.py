@@ -45,7 +45,7 @@ def test_its_own_tests_pass(installed: dict[str, str], tmp_path: Path) -> None:
 
 @pytest.mark.slow  # `.ci/run` does the same with the installed package
 def test_it_is_listed_and_run_like_any_other(installed: dict[str, str], tmp_path: Path) -> None:
-    prunebench = ("-c", "from prunebench.cli.app import main; main()")
+    prunebench = ("-c", "from prunebench.cli.main import main; main()")
     rows = python(installed, tmp_path, *prunebench, "list", "criteria").splitlines()
     row = next(row for row in rows if row.startswith("spread "))
     assert "power=1.0" in row and row.endswith("entry point prunebench-spread 0.1.0 (prunebench_spread.spread)")

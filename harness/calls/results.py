@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from itertools import chain
 from numbers import Real
 from pathlib import Path
@@ -208,7 +209,8 @@ class Results:
             given["protocol"] = protocol
         asked = ", ".join(f"{name}={value!r}" for name, value in given.items()) or "any value"
         if not fitting:
-            raise UserError(f"no finished point has {asked}; there are {_words([own for own, _ in told], CHOICES)}")
+            there = _words([own for own, _ in told], CHOICES)
+            raise UserError(f"no finished point has {asked}; {_nearest(given, told)} {there}")
         several = [own for own, _ in fitting]
         if open_names := [n for n in CHOICES if n != "seed" and len({own[n] for own in several}) > 1]:
             which = " and ".join(open_names)
@@ -284,6 +286,15 @@ def _keep(given: Any) -> dict[str, Any]:
 
 def _seed(chosen: Mapping[str, Any]) -> dict[str, Any]:
     return dict(chosen) | ({} if chosen.get("seed") is None else {"seed": read_seed(chosen["seed"])})
+
+
+def _nearest(given: Mapping[str, Any], told: Sequence[tuple[Mapping[str, Any], Record]]) -> str:
+    """Suggest what was meant by the first text that names nothing, and begin the list of what there is."""
+    for name, value in given.items():
+        known = {str(own[name]) for own, _ in told}
+        if isinstance(value, str) and (near := get_close_matches(value, known, n=1)) and value not in known:
+            return f"did you mean {name}={near[0]!r}? There are"
+    return "there are"
 
 
 def _words(told: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:

@@ -3,11 +3,8 @@
 The commands choose, show, export and time are in `prunebench.cli.choose` and `prunebench.cli.results`.
 """
 
-import atexit
-import gc
 import logging
 import shlex
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,11 +15,9 @@ from rich.logging import RichHandler
 from prunebench.cli.choose import choose_command
 from prunebench.cli.options import ConfigOption, fraction, values, with_run_options
 from prunebench.cli.results import results_app
-from prunebench.cli.streams import let_readers_go
-from prunebench.errors import UserError, printable, unknown
+from prunebench.errors import UserError, unknown
 from prunebench.processes import time_limit, uncollected
 from prunebench.study.spec import Spec, make_spec
-from prunebench.words import typed
 
 if TYPE_CHECKING:
     from prunebench.reports.document import Document
@@ -42,11 +37,6 @@ _MARGIN = 0.5  # points
 _IMPORT = 10  # seconds that the import of plugins may take under any --cell-timeout
 
 _LEVELS = ("debug", "info", "warning", "error")
-# some versions of typer contain click, others import it
-_CLICK_ERROR: type[Any] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
-_INTERRUPTED = 130  # exit code of typer on Ctrl-C
-# docs/reference/reports.md names what a report needs
-_NOT_FOR_REPORTS = ("torch", "torchvision", "torch_pruning", "safetensors", "filelock", "sklearn")
 
 
 def _version(asked: bool) -> None:
@@ -357,44 +347,3 @@ def env() -> None:
     from prunebench.cli.env import bug_report
 
     typer.echo(bug_report())
-
-
-def main() -> None:
-    """Run the command line. A `UserError` prints one line and exits with code 2."""
-    let_readers_go()
-    atexit.register(gc.freeze)  # else Python looks for garbage among all of torch's objects before it ends
-    try:
-        code = app(standalone_mode=False)
-    except UserError as error:
-        code = _error(typed(error))
-    except OSError as error:  # a path or disk that the system refuses
-        code = _error(f"{error.filename or 'a file'}: {error.strerror or error}")
-    except ModuleNotFoundError as error:
-        if error.name not in _NOT_FOR_REPORTS:
-            raise
-        code = _error(f"this command needs {error.name}, which is not installed; pip install prunebench")
-    except SystemExit as error:  # of foreign code; typer returns its own
-        from prunebench.plugins.discovery import failure
-
-        code = _error(f"the code of a plugin or network ended the command: {failure(error)}")
-    except _CLICK_ERROR as error:
-        code = _error(_one_line(error)) if str(error.format_message()) else 2  # typer has shown the help
-    if code == _INTERRUPTED:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would show tracebacks of the exit
-        text = "prunebench: interrupted; finished points are kept; run the same command again to continue"
-        typer.echo(text, err=True)
-    sys.exit(code)
-
-
-def _error(text: str) -> int:
-    typer.echo(f"prunebench: error: {printable(text)}", err=True)
-    return 2
-
-
-def _one_line(error: Any) -> str:
-    """Format an error of click in one line that points to the help."""
-    text = str(error.format_message()).rstrip(".")
-    if text.startswith("Got unexpected extra argument"):
-        text += ": put a list of names in quotes, or repeat the option before each name"
-    context = getattr(error, "ctx", None)
-    return f"{text}; see {context.command_path} --help" if context else text

@@ -108,25 +108,30 @@ def with_run_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add all options of a run to a typer command, which receives them as keyword arguments."""
     many = list[str] | None  # a text, too, so that `RunOption.value` can refuse a text typed twice
     types: dict[str, Any] = {"text": many, "list": many, "flag": bool | None}
-    return _with(command, {one.name: Annotated[types[one.kind], _typed(one)] for one in options()}, None)
+    return _with(command, {one.name: Annotated[types[one.kind], _typed(one)] for one in options()})
 
 
 def with_options_of_points(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that name points to a typer command, which receives them as texts, empty by default."""
+    """Add the options that name points to a typer command, which receives them in lists: each is typed once at most."""
     told = {one.name: f"{one.name} of the point" for one in fields(Named)}
     told["keep"] += ", such as 0.5 or macs=0.5"
+    many: Any = list[str] | None  # a text, too, so that one that is typed twice can be refused
     told["units"] = "what was removed: filters, blocks or weights"
     told["protocol"] = "protocol, where a task has several: as repair=bias, or its number in the report"
-    return _with(
-        command, {name: Annotated[str, typer.Option(f"--{name}", help=text)] for name, text in told.items()}, ""
-    )
+    types = {name: Annotated[many, typer.Option(f"--{name}", help=text, metavar="TEXT")] for name, text in told.items()}
+    return _with(command, types)
 
 
-def _with(command: Callable[..., None], added: Mapping[str, Any], default: str | None) -> Callable[..., None]:
+def named_points(given: Mapping[str, Any]) -> Named:
+    """Read the options that name points."""
+    return Named(**{name: RunOption(name, "text", "").value(typed) or "" for name, typed in given.items()})
+
+
+def _with(command: Callable[..., None], added: Mapping[str, Any]) -> Callable[..., None]:
     """Put keyword-only options into the signature that typer reads. added: their types by name."""
     kind = inspect.Parameter.KEYWORD_ONLY
     own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
-    more = [inspect.Parameter(name, kind, default=default, annotation=one) for name, one in added.items()]
+    more = [inspect.Parameter(name, kind, default=None, annotation=one) for name, one in added.items()]
     parameters = [p.replace(kind=kind) for p in own] + more
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}

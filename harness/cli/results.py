@@ -4,11 +4,11 @@ import logging
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, cast, get_args
+from typing import Annotated, Any, cast, get_args
 
 import typer
 
-from prunebench.cli.options import with_options_of_points
+from prunebench.cli.options import named_points, with_options_of_points
 from prunebench.errors import UserError, check_choice
 from prunebench.records.names import Backend
 from prunebench.records.record import Record
@@ -25,14 +25,14 @@ PluginOption = Annotated[list[str] | None, typer.Option(help="Python file or mod
 def show(
     source: Annotated[Path, typer.Argument(help="results folder, benchmark JSON, or JSON file of a record")],
     points: Annotated[bool, typer.Option("--points", help="list the points, with the options that name each")] = False,
-    **named: str,
+    **given: Any,
 ) -> None:
     """Print the tables of a run; of one point, that its options name, costs and layers."""
     from prunebench.reports.output.overview import overview
     from prunebench.reports.output.show import layer_table
     from prunebench.reports.reading import read_results
 
-    asked = Named(**named)
+    asked = named_points(given)
     if _is_record(source):
         if asked:
             raise UserError(f"{source}: one record; leave {asked} out, or give a results folder")
@@ -55,7 +55,7 @@ def export(
     *,
     onnx: Annotated[bool, typer.Option("--onnx", help="write network.onnx, too; needs the extra onnx")] = False,
     plugin: PluginOption = None,
-    **named: str,
+    **given: Any,
 ) -> None:
     """Write a network as a folder that needs no PruneBench: weights, plain Python, facts; ONNX on request.
 
@@ -64,8 +64,9 @@ def export(
     """
     from prunebench.exporting.saved import export_saved
 
-    stage, record = _network(source, Named(**named))
-    allowed = [named["model"]] if named["model"] else []
+    named = named_points(given)
+    stage, record = _network(source, named)
+    allowed = [named.model] if named.model else []
     paths = export_saved(stage, to, record, onnx=onnx, plugins=tuple(plugin or ()), models=allowed)
     if record is not None:
         typer.echo(f"{record.cell.task} | {record.cell.criterion} | seed {record.cell.seed} | {record.summary()}")

@@ -22,12 +22,9 @@ from torch import Tensor
 
 from prunebench.data.decoding import Array, Form, Survey, read, survey
 from prunebench.errors import CellError, UserError
-from prunebench.processes import cores, serve_parent
+from prunebench.processes import cores, serve_parent, without_main
 
-BROKEN = (
-    "a process that decodes pictures was killed, perhaps for lack of memory, or could not start; "
-    'if your own script loads the data, do so below `if __name__ == "__main__":`'
-)
+BROKEN = "a process that decodes pictures was killed, perhaps for lack of memory, or could not start"
 R = TypeVar("R")
 PIECE = 16  # pictures that a worker decodes at a time: few, so that all workers share the batch that is needed next
 
@@ -83,7 +80,7 @@ class Files:
             for index in chosen:
                 part = self[index]
                 pieces = [_absolute(part.paths(start, start + PIECE)) for start in range(0, len(part), PIECE)]
-                ahead.append((part, [_pool().submit(read, files, self.form) for files in pieces]))
+                ahead.append((part, _reading(pieces, self.form)))
                 if sum(len(p) for p, _ in ahead) > max(2 * len(part), 2 * PIECE * _Decoders.count):
                     yield _joined(*ahead.popleft())
             while ahead:
@@ -121,10 +118,18 @@ def in_workers(work: Callable[[Sequence[str]], Sequence[R]], files: Sequence[str
     """
     pieces = [_absolute(files[start : start + PIECE]) for start in range(0, len(files), PIECE)]
     try:
-        return [result for some in _pool().map(work, pieces) for result in some]
+        with without_main():
+            found = _pool().map(work, pieces)
+        return [result for some in found for result in some]
     except BrokenProcessPool:
         _drop_pool()
         raise UserError(BROKEN) from None
+
+
+def _reading(pieces: Iterable[Sequence[str]], form: Form) -> list[Future[Array]]:
+    """Hand out pieces of a batch. The first call starts the processes."""
+    with without_main():
+        return [_pool().submit(read, piece, form) for piece in pieces]
 
 
 def _absolute(files: Iterable[str]) -> list[str]:

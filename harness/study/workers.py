@@ -19,6 +19,7 @@ from prunebench.errors import UserError
 from prunebench.plugins.given import given
 from prunebench.plugins.registry import load_registry
 from prunebench.plugins.sources import texts
+from prunebench.processes import without_main
 from prunebench.study.at_work import Step
 from prunebench.study.grid import Grid, Job
 from prunebench.study.progress import Progress
@@ -134,7 +135,7 @@ class Workers:
         ours, theirs = context.Pipe()
         places, their_places = context.Pipe(duplex=False)
         process = context.Process(target=serve, args=(theirs, their_places, dict(os.environ), *self.foreign))
-        with _interrupts_later():
+        with _interrupts_later(), without_main():
             process.start()
         theirs.close()
         their_places.close()

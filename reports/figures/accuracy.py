@@ -120,7 +120,7 @@ def _errors(row: Row) -> dict[str, Any]:
     half = 0.0 if half is None or pd.isna(half) else float(half)
     errors = {"y": 1 - mean, "low": 1 - mean - half, "high": 1 - mean + half, "dense": 1 - row["accuracy_dense"]}
     clipped = {name: min(max(value, SMALLEST_ERROR), 1.0) for name, value in errors.items()}
-    whole = {"accuracy_dense": row["accuracy_dense"]}  # as it is, for words
+    whole = {"accuracy_dense": row["accuracy_dense"], "n": row["n"]}  # as they are, for words
     return clipped | whole | {"criterion": str(row["criterion"]), "metric": str(row["metric"]), "keep": row["keep"]}
 
 
@@ -161,12 +161,13 @@ def _chart(rows: list[dict[str, Any]], level: list[dict[str, Any]], limits: Any,
     height = min(max(210, (len(labels) + 1) * GAP + 20), 500)
     full = float(np.mean([row["full"] for row in rows]))
     frame = Frame(_x(rows, full, cost), limits, CONTENT - AXIS - room, height)
-    dense = float(np.exp(np.mean(np.log([row["dense"] for row in rows]))))
+    most = max(rows, key=lambda row: row["n"])  # the dense networks of most seeds
+    dense = most["dense"]
     rows = sorted(rows, key=lambda row: (table_order(row["criterion"]), -row["x"]))
     ticks = {"values": error_ticks(limits, dense), "labelExpr": PERCENT, "title": say("accuracy"), "titlePadding": 4}
     y = frame.y("y", axis=ticks)
     point = {"x": full, "y": dense, "colour": INK, "fill": INK, "shape": "circle"}
-    accuracy = percent(float(np.mean([row["accuracy_dense"] for row in rows])))
+    accuracy = percent(most["accuracy_dense"])
     words = say("{dense} network, nothing removed: {accuracy} accurate", dense=DENSE, accuracy=accuracy)
     point |= {"words": describe(DENSE, words)}
     layers = [

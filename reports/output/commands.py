@@ -53,15 +53,19 @@ def _name(part: Results) -> Message:
 
 def _commands(part: Results) -> tuple[str, ...]:
     """List the commands of a source. A benchmark JSON was timed by the command that wrote it."""
-    given = commands_of(part.command)
-    called = [f"{PROMPT}results = {one}" if one.startswith(CALL) else one for one in given]
-    if called != given:  # networks of such a run may be objects, which no shell has
+    called = [f"{PROMPT}results = {one}" if one.startswith(CALL) else one for one in commands_of(part.command)]
+    if is_called(part):  # networks of such a run may be objects, which no shell has
         timed = [f"{PROMPT}results.time({_arguments(one)})" for one in _settings(part)]
     elif part.source.endswith(".json") or not part.kept:
         timed = []
     else:
         timed = [_time_command(part, one) for one in _settings(part)]
     return tuple(dict.fromkeys((*called, *timed)))
+
+
+def is_called(part: Results) -> bool:
+    """Tell whether a Python program made a run of the source."""
+    return any(one.startswith(CALL) for one in commands_of(part.command))
 
 
 def _settings(part: Results) -> Iterator[Setting]:

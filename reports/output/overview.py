@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
 from html import escape
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -22,14 +23,14 @@ from prunebench.reports.formatting import (
     signed_interval,
 )
 from prunebench.reports.ordering import BASELINE, METRIC_WORDS, cost_metric
-from prunebench.reports.output.commands import as_given
+from prunebench.reports.output.commands import as_given, is_called
 from prunebench.reports.output.fidelity import FIDELITY_NOTE, fidelity_panels
 from prunebench.reports.output.speed import speed_notes, speed_panels
-from prunebench.reports.points import PANEL_COLUMNS, POINT_COLUMNS, Point
+from prunebench.reports.points import PANEL_COLUMNS, POINT_COLUMNS, Point, dense_accuracy
 from prunebench.reports.protocols import repair_suffix
 from prunebench.reports.results import Results
 from prunebench.reports.sections.reestimated import spoilt_lines
-from prunebench.reports.selecting import name_point
+from prunebench.reports.selecting import Named, name_point
 from prunebench.reports.statistics.intervals import t_interval
 from prunebench.reports.tables.records import records_table
 from prunebench.reports.tables.speed import speed_table
@@ -63,13 +64,26 @@ def overview(results: Results, hint: bool = True) -> str:
     if hint and results.records:
         source, first = shlex.quote(results.source), results.records[0]
         named = name_point(first, results)
-        model = first.cell.model  # one's own is only allowed by its name
-        allowed = replace(named, model=as_given(model, results)) if ":" in model else named
-        export = f"prunebench export {source} {allowed} --to FOLDER"
-        lines.append(f"one point: prunebench show {source} {named}\nits network: {export}")
+        lines.append(f"one point: prunebench show {source} {named}\nits network: {_network_hint(named, results)}")
     priced = len(results.prices) + len(results.repair_prices) + len(results.growth)
     nothing = f"costs alone: prunebench report {results.source}" if priced else "no point is finished"
     return "\n\n".join(lines) or nothing
+
+
+def _network_hint(named: Named, results: Results) -> str:
+    """Write the command that exports a network, or the call that loads it where a Python program made the run.
+
+    The networks of such a run may be objects, which no shell has.
+    """
+    if is_called(results):
+        metric, _, fraction = named.keep.rpartition("=")
+        keep = f"{{{metric!r}: {fraction}}}" if metric else fraction
+        texts = {name: value for name, value in vars(named).items() if value and name not in ("keep", "seed")}
+        words = [*(f"{name}={value!r}" for name, value in texts.items()), f"keep={keep}", f"seed={named.seed}"]
+        return f"prunebench.Results.read({results.source!r}).network({', '.join(words)}) in Python"
+    model = results.records[0].cell.model  # one's own is only allowed by its name
+    allowed = replace(named, model=as_given(model, results)) if ":" in model else named
+    return f"prunebench export {shlex.quote(results.source)} {allowed} --to FOLDER"
 
 
 def overview_html(results: Results) -> str:
@@ -111,12 +125,19 @@ def _panel(results: Results, part: pd.DataFrame) -> tuple[str, list[list[str]]]:
     rows = part.to_dict("records")
     task, ranking, metric = (str(rows[0][name]) for name in PANEL_COLUMNS)
     seeds = seed_ranges(int(seed) for row in rows for seed in str(row["seeds"]).split())
-    dense = percent(float(part["accuracy_dense"].mean()))
+    dense = percent(_dense(results, (task, ranking, metric)))
     title = f"{task} | {ranking} ranking | keeps of {METRIC_WORDS[metric]} | seeds {seeds} | dense {dense}"
     title += repair_suffix(one for one in results.records if results.tasks[one.key] == task)
     cost = cost_metric(metric)
     header = ["keep", "criterion", "n", "accuracy", f"to {BASELINE}", f"{METRIC_WORDS[cost]} kept", "compression"]
     return title, [header, *(_row(row, results, cost) for row in rows)]
+
+
+def _dense(results: Results, panel: tuple[str, str, str]) -> float:
+    """Mean accuracy of a panel's dense networks, each seed once: criteria may have different seeds."""
+    ours = [seeds for point, seeds in results.points.items() if point[: len(panel)] == panel]
+    by_seed = {seed: dense_accuracy(record) for seeds in ours for seed, record in seeds.items()}
+    return fmean(by_seed.values())
 
 
 def _table(rows: list[list[str]], kind: str) -> str:

@@ -118,7 +118,11 @@ def test_a_registered_model_needs_no_network(computed: Any) -> None:
     [
         ({}, "several networks have any value; choose criterion and keep: criterion magnitude, taylor; keep 0.5, 0.3"),
         ({"criterion": "taylor"}, "several networks have criterion='taylor'; choose keep: keep 0.5, 0.3"),
-        ({"criterion": "tailor"}, "no finished point has criterion='tailor'; there are criterion magnitude, taylor"),
+        (
+            {"criterion": "tailor"},
+            r"has criterion='tailor'; did you mean criterion='taylor'\? There are criterion magnitude, taylor",
+        ),
+        ({"criterion": "snip"}, "no finished point has criterion='snip'; there are criterion magnitude, taylor"),
         ({"criterion": "taylor", "keep": 0.7}, "no finished point has criterion='taylor', keep=0.7"),
         ({"kriterion": "taylor"}, "unknown argument 'kriterion'; choose by criterion, keep"),
     ],
@@ -185,6 +189,8 @@ def test_a_network_of_one_of_several_protocols(tmp_path: Path) -> None:
         UserError, match=r"no finished point has units='blocks'; .*units filters; protocol repair=none, repair=bias"
     ):
         both.network(units="blocks")
+    with pytest.raises(UserError, match=r"did you mean protocol='repair=bias'\? There are"):
+        both.network(protocol="repair=bia")
 
 
 @pytest.mark.parametrize(

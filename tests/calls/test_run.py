@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -185,6 +186,28 @@ def test_a_function_of_the_session_itself_is_refused_by_workers(short: Callable[
             short(criteria=[main["typed"]], workers=2)
     finally:
         del main["typed"]
+
+
+UNGUARDED = """
+import torch
+from torch import nn
+import prunebench
+
+torch.manual_seed(0)
+net = nn.Sequential(nn.Conv2d(1, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(216, 2))
+short = {"sparse_epochs": 0, "rung_epochs": 0, "finetune_epochs": 0, "calibration": 32, "batch": 32}
+data = torch.rand(100, 1, 8, 8), torch.arange(100) % 2
+found = prunebench.run(models=net, datasets=data, criteria=["magnitude", "l1"], seeds=[0, 1], workers=2, **short)
+print(len(found.records))
+"""
+
+
+def test_a_script_needs_no_guard_for_its_workers(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(UNGUARDED)
+    command = [sys.executable, "-P", tmp_path / "script.py"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=200, cwd=tmp_path)
+    assert (ended.stdout.splitlines()[-1:], ended.returncode) == (["8"], 0), ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 class Chosen(nn.Sequential):

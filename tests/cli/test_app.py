@@ -154,7 +154,9 @@ def test_the_installed_command_has_no_traceback_and_goes_on_after_ctrl_c(tmp_pat
 
 def test_a_second_interrupt_shows_no_traceback_of_the_exit() -> None:
     late = "atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT) or None)"
-    code = f"import atexit, os, signal\nfrom prunebench.cli import app\n{late}\napp.app = lambda **_: 130\napp.main()"
+    code = (
+        f"import atexit, os, signal\nfrom prunebench.cli import main\n{late}\nmain.app = lambda **_: 130\nmain.main()"
+    )
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 130
     assert "Traceback" not in done.stderr and done.stderr.startswith("prunebench: interrupted")
@@ -162,7 +164,7 @@ def test_a_second_interrupt_shows_no_traceback_of_the_exit() -> None:
 
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_help_and_version_import_neither_torch_nor_tables(option: str) -> None:
-    lines = f"import sys; sys.argv = ['prunebench', '{option}']; from prunebench.cli.app import main"
+    lines = f"import sys; sys.argv = ['prunebench', '{option}']; from prunebench.cli.main import main"
     ends = "print(sorted({'torch', 'pandas', 'scipy', 'altair', 'vl_convert'} & set(sys.modules)), file=sys.stderr)"
     code = f"{lines}\ntry:\n    main()\nfinally:\n    {ends}"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
@@ -171,7 +173,7 @@ def test_help_and_version_import_neither_torch_nor_tables(option: str) -> None:
 
 def test_a_dry_run_imports_no_tables_and_figures(tmp_path: Path) -> None:
     options = ["run", "--dry-run", "--criteria", "magnitude", "--keep", "0.5", "--results", str(tmp_path / "r")]
-    lines = f"import sys; sys.argv = ['prunebench', *{options}]; from prunebench.cli.app import main"
+    lines = f"import sys; sys.argv = ['prunebench', *{options}]; from prunebench.cli.main import main"
     ends = "print(sorted({'altair', 'vl_convert', 'prunebench.reports.output.overview'} & set(sys.modules)))"
     code = f"{lines}\ntry:\n    main()\nfinally:\n    {ends}"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)

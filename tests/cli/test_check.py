@@ -112,7 +112,7 @@ def test_a_failed_check_is_one_line(folder: Path) -> None:
 
 @pytest.mark.parametrize(("name", "code"), [("several.py", 1), ("imports.py", 2), ("magnitude", 0)])
 def test_the_command_ends_with_its_code_and_no_traceback(folder: Path, name: str, code: int) -> None:
-    command = [sys.executable, "-c", "from prunebench.cli.app import main; main()", "check", name]
+    command = [sys.executable, "-c", "from prunebench.cli.main import main; main()", "check", name]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     assert done.returncode == code
     assert "Traceback" not in done.stdout + done.stderr

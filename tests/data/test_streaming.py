@@ -172,18 +172,15 @@ import torch
 from prunebench.data import looking, streaming
 
 streaming.set_decoders(1)
-streaming.Files(Path(__file__).parent, np.array([b"0.png"]), torch.zeros(1)).survey(0)
+print(streaming.Files(Path(__file__).parent, np.array([b"0.png"]), torch.zeros(1)).survey(0).shapes)
 """
 
 
-def test_a_script_that_would_start_itself_again_is_told_what_it_lacks(tmp_path: Path) -> None:
+def test_a_script_needs_no_guard_for_its_processes(tmp_path: Path) -> None:
     Image.new("L", (4, 4), 1).save(tmp_path / "0.png")
     (tmp_path / "script.py").write_text(UNGUARDED)
     ended = subprocess.run([sys.executable, "-P", tmp_path / "script.py"], capture_output=True, text=True, timeout=120)
-    assert ended.returncode == 1
-    last = ended.stderr.splitlines()[-1]
-    assert "UserError: a process that decodes pictures" in last
-    assert 'below `if __name__ == "__main__":`' in last
+    assert (ended.stdout, ended.returncode) == ("frozenset({(4, 4)})\n", 0), ended.stderr
 
 
 def test_a_survey_of_all_pictures(files: Files) -> None:

@@ -12,6 +12,7 @@ from prunebench.errors import UserError
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.cost import costs, count
 from prunebench.pruning.network import Network
+from prunebench.pruning.operations import _draws
 from prunebench.pruning.removal import remove
 from prunebench.testing.toys import Net
 
@@ -133,4 +134,17 @@ def test_numbers_that_are_no_polynomial_of_the_widths_are_refused() -> None:
         return net.last(flat.mean(2) * square.mean())
 
     with pytest.raises(UserError, match=r"its MACs are uncounted: those of .*'mm'.* do not follow from the numbers"):
+        analyse(Net(run, **layers()), PICTURES)
+
+
+def test_work_that_one_smaller_network_does_not_show_is_found_by_the_second() -> None:
+    narrow, narrower = (draw["a"] for draw in _draws({"a": 8}))
+    assert narrow != narrower
+
+    def run(net: nn.Module, x: Tensor) -> Tensor:
+        flat = net.a(x).relu().mean((2, 3))
+        rows = 5 if flat.shape[1] == narrower else 4
+        return net.last(flat * (x.new_ones(rows, 3) @ x.new_ones(3, 1)).mean())
+
+    with pytest.raises(UserError, match="its MACs are uncounted"):
         analyse(Net(run, **layers()), PICTURES)

@@ -31,7 +31,7 @@ class Missing(MetaPathFinder):
             raise ModuleNotFoundError(f"No module named '{{name}}'", name=name)
 
 sys.meta_path.insert(0, Missing())
-from prunebench.cli.app import main
+from prunebench.cli.main import main
 main()
 """
 

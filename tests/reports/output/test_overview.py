@@ -40,6 +40,19 @@ def test_the_export_of_a_model_of_ones_own_names_it(make: SimpleNamespace) -> No
     assert "--model mynet:make,width=12" in export and "--model" not in show
 
 
+def test_the_network_of_a_python_run_is_loaded_in_python(make: SimpleNamespace) -> None:
+    called = gather_results("mine", [make.record("taylor", 0)], command="prunebench.run(<Sequential>, 'digits')")
+    call = "prunebench.Results.read('mine').network(criterion='taylor', keep=0.5, seed=0) in Python"
+    assert overview(called).splitlines()[-1] == f"its network: {call}"
+
+
+def test_every_seed_counts_once_in_the_dense_accuracy(make: SimpleNamespace) -> None:
+    records = [make.record("taylor", 0), make.record("magnitude", 0), make.record("magnitude", 1)]
+    for record, dense in zip(records, (0.5, 0.5, 0.9), strict=True):
+        record.accuracy.__dict__["dense"] = dense
+    assert " | dense 70.00" in overview(gather_results("mine", records)).splitlines()[0]
+
+
 def test_what_is_missing_is_said(make: SimpleNamespace) -> None:
     text = overview(gather_results("mine", [make.record("taylor", 0), make.failure()]))
     assert "1 point failed" in text and "Demonstration" in text
