@@ -32,12 +32,13 @@ _Concat = tp.dependency.index_mapping._ConcatIndexMapping
 class Found:
     """The units of one layer, and the positions of all layers that belong to them.
 
+    parts: lists of pairs, by layer and side; equal lists are one object.
     fixed: why the units must stay ("" if they need not); "output" for the network's output.
     """
 
     root: str
     units: int
-    parts: dict[Part, Pairs] = field(default_factory=dict)
+    parts: dict[Part, list[Pairs]] = field(default_factory=dict)
     fixed: str = ""
 
 
@@ -182,11 +183,12 @@ def _follow(walk: _Walk, layer: nn.Module, root: str) -> Found:
     graph = walk.graph
     pruner = graph.get_pruner_of_module(layer)
     entry = Found(root, pruner.get_out_channels(layer))
-    start = [tp._helpers._HybridIndex(idx=unit, root_idx=unit) for unit in range(entry.units)]
+    start = list(map(tp._helpers._HybridIndex, range(entry.units), range(entry.units)))
+    known = {tuple(start): start}  # so that equal positions are one object
     stack, seen = [(graph.module2node[layer], pruner.prune_out_channels, start)], set()
     while stack:
         node, operation, pairs = stack.pop()
-        key = (node, operation, tuple(pairs))
+        key = (node, operation, id(pairs))
         if key in seen:
             continue
         seen.add(key)
@@ -196,11 +198,11 @@ def _follow(walk: _Walk, layer: nn.Module, root: str) -> Found:
             continue
         if _has_positions(node.module, walk):
             side: Side = "out" if graph.is_out_channel_pruning_fn(operation) else "in"
-            entry.parts.setdefault((walk.names[node.module], side), []).extend(pairs)
+            entry.parts.setdefault((walk.names[node.module], side), []).append(pairs)
         stack += [
             (dep.target, dep.handler, moved)
             for dep in node.dependencies
-            if dep.is_triggered_by(operation) and (moved := _moved(dep.index_mapping, pairs))
+            if dep.is_triggered_by(operation) and (moved := _moved(dep.index_mapping, pairs, known))
         ]
     return entry
 
@@ -209,9 +211,13 @@ def _has_positions(module: Any, walk: _Walk) -> bool:
     return isinstance(module, (*KINDS, nn.Parameter)) or walk.names.get(module) in walk.channelwise
 
 
-def _moved(mappings: Sequence[Callable[[Pairs], Pairs] | None], pairs: Pairs) -> Pairs:
+def _moved(
+    mappings: Sequence[Callable[[Pairs], Pairs] | None], pairs: Pairs, known: dict[tuple[tuple[int, int], ...], Pairs]
+) -> Pairs:
     for mapping in mappings:
-        pairs = mapping(pairs) if mapping is not None else pairs
+        if mapping is not None:
+            pairs = mapping(pairs)
+            pairs = known.setdefault(tuple(pairs), pairs)
     return pairs
 
 

@@ -55,10 +55,13 @@ def _runs(values: Ints, *columns: Ints) -> Iterator[tuple[int, list[Ints]]]:
 def _columns(found: Sequence[Found], first: Ints, parts: Sequence[Part]) -> tuple[Ints, Ints, Ints]:
     """Give the unit, the number of the part and the position of every pair in all entries, (rows,) each."""
     number = {part: place for place, part in enumerate(parts)}
+    lists = {id(pairs): pairs for entry in found for several in entry.parts.values() for pairs in several}
+    arrays = {key: _array(pairs) for key, pairs in lists.items()}
     rows = [
         (start + pairs[:, 1], np.full(len(pairs), number[part]), pairs[:, 0])
         for entry, start in zip(found, first, strict=False)
-        for part, pairs in ((part, _array(pairs)) for part, pairs in entry.parts.items())
+        for part, several in entry.parts.items()
+        for pairs in (arrays[id(one)] for one in several)
     ]
     unit, part, position = (np.concatenate(column) for column in zip(*rows, strict=True))
     return unit, part, position
@@ -105,7 +108,10 @@ def _ranked(labels: Ints, mine: NDArray[np.bool_]) -> tuple[Ints, int]:
 def _sorted_pairs(unit: Ints, position: Ints) -> tuple[Ints, Ints]:
     """Sort the rows of one part by unit and position, and drop repeated rows."""
     width = position.max() + 1
-    owner, place = np.divmod(np.unique(unit * width + position), width)
+    code = unit * width + position
+    if (np.diff(code) > 0).all():  # as for most parts
+        return unit, position
+    owner, place = np.divmod(np.unique(code), width)
     return owner, place
 
 

@@ -44,7 +44,8 @@ def channelwise(module: nn.Module) -> bool:
 
 def own_tensors(module: nn.Module) -> dict[str, Tensor]:
     """Give the parameters and buffers that a module holds itself, by name."""
-    return {**dict(module.named_parameters(recurse=False)), **dict(module.named_buffers(recurse=False))}
+    held = {**module._parameters, **module._buffers}
+    return {name: tensor for name, tensor in held.items() if tensor is not None}
 
 
 def channel_axis(tensor: Tensor) -> int | None:

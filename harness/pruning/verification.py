@@ -1,10 +1,10 @@
 """Check that removing units equals setting them to zero, on a copy of the network with random weights in float64."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from itertools import product
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from prunebench.errors import UserError
 from prunebench.pruning.kinds import KINDS, NORMS, channel_axis, own_tensors
 from prunebench.pruning.network import Network, Table
-from prunebench.pruning.removal import empty_containers, plain_tensors, remove_in_place, zero_units
+from prunebench.pruning.removal import deep_copy, plain_tensors, remove_in_place, zero_units
 from prunebench.pruning.selection import Rule, lowest
 
 Check = Callable[[Mapping[str, Tensor], Tensor], str]  # units, pictures -> what goes wrong
@@ -155,10 +155,10 @@ def twin(model: nn.Module, change: Callable[[Tensor], Tensor]) -> nn.Module:
 
     change: makes the new tensor from the old one, which is not copied.
     """
-    memo = empty_containers(model) | {id(tensor): change(tensor) for tensor in model.buffers()}
+    memo: dict[int, Any] = {id(tensor): change(tensor) for tensor in model.buffers()}
     memo |= {id(tensor): nn.Parameter(change(tensor)) for tensor in model.parameters() if tensor.is_floating_point()}
     memo |= {id(tensor): change(tensor.detach()) for tensor in plain_tensors(model)}
-    return deepcopy(model, memo).eval()
+    return deep_copy(model, memo).eval()
 
 
 def skeleton(model: nn.Module, own_curves: bool = False) -> nn.Module:

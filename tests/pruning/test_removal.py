@@ -10,7 +10,7 @@ from prunebench.models.lenet5 import lenet5
 from prunebench.models.resnet import RESNET20
 from prunebench.pruning.analysis import analyse, resize
 from prunebench.pruning.network import Network
-from prunebench.pruning.removal import remove, remove_in_place, zero_units
+from prunebench.pruning.removal import deep_copy, remove, remove_in_place, zero_units
 
 
 class Dense(nn.Module):
@@ -174,3 +174,51 @@ def test_in_place_a_network_is_cut_itself() -> None:
     found = remove_in_place(network, gone)
     assert found.model is network.model and found.units == expected.units
     assert torch.equal(found.model(pictures), expected.model(pictures))
+
+
+class Odd(nn.Module):
+    """Holds what modules may: shared lists and containers, a tensor, a module that is not registered, own states."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = self.same = nn.Linear(2, 2)
+        self.shared: list[object] = [1, [2]]
+        self.empty: dict[str, int] = {}
+        self.holds = (self.shared, self.empty, 3)
+        self.hidden = [nn.ReLU(), self.layer]
+        self.note = "kept"
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in vars(self).items() if name != "note"}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        super().__setstate__(state)
+        self.note = "made anew"
+
+
+class Counted(nn.ReLU):
+    def __deepcopy__(self, memo: dict[int, object]) -> "Counted":
+        memo[id(self)] = made = Counted(inplace=True)
+        return made
+
+
+def test_a_deep_copy_is_that_of_the_library() -> None:
+    model = nn.Sequential(Odd(), nn.Conv2d(1, 2, 3), Counted(), nn.BatchNorm2d(2)).eval()
+    mine, theirs = deep_copy(model, {}), copy.deepcopy(model)
+    for one in (mine, theirs):
+        odd = one[0]
+        assert odd.note == "made anew" and odd.layer is odd.same is odd.hidden[1] is not model[0].layer
+        assert odd.holds == ([1, [2]], {}, 3) and odd.holds[0] is odd.shared and odd.holds[1] is odd.empty
+        assert odd.shared[1] is not model[0].shared[1] and odd.empty is not model[0].empty
+        assert one[2].inplace and not one.training
+    for one, other in zip(mine.modules(), theirs.modules(), strict=True):
+        assert type(one) is type(other) and vars(one).keys() == vars(other).keys()
+    for (name, one), (_, other) in zip(mine.state_dict().items(), model.state_dict().items(), strict=True):
+        assert torch.equal(one, other) and one.data_ptr() != other.data_ptr(), name
+
+
+def test_a_deep_copy_takes_what_the_memo_has() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    stays = model[0].weight
+    twin = deep_copy(model, {id(stays): stays})
+    assert twin[0].weight is stays and twin[1].weight is not model[1].weight
