@@ -16,8 +16,8 @@ from prunebench.cli.choose import choose_command
 from prunebench.cli.options import ConfigOption, fraction, values, with_run_options
 from prunebench.cli.results import results_app
 from prunebench.errors import UserError, unknown
-from prunebench.processes import time_limit, uncollected
-from prunebench.study.spec import Spec, make_spec
+from prunebench.processes import start_server, time_limit, uncollected
+from prunebench.study.spec import Spec, make_spec, starts_workers
 
 if TYPE_CHECKING:
     from prunebench.reports.document import Document
@@ -67,15 +67,17 @@ def _log(log_level: str) -> None:
     logging.basicConfig(level=log_level.upper(), handlers=[handler], format="%(message)s")
 
 
-def _prepare(options: dict[str, Any], config: Path | None, log_level: str) -> Spec:
+def _prepare(options: dict[str, Any], config: Path | None, log_level: str, dry_run: bool = False) -> Spec:
     """Set up the log, join the options with the configuration, and make this process ready for them."""
+    _log(log_level)
+    spec = make_spec(options, config, default_preset="quick")
+    if not dry_run and starts_workers(spec):
+        start_server()  # it loads torch beside this process
     with uncollected():
         from prunebench.plugins.registry import load_registry
         from prunebench.study.grid import warn_of_race_seeds
         from prunebench.study.run import configure
 
-    _log(log_level)
-    spec = make_spec(options, config, default_preset="quick")
     load_registry(())
     with time_limit(spec.cell_timeout and max(spec.cell_timeout, _IMPORT)):  # also a plugin's import may take for ever
         load_registry(spec.plugin)
@@ -85,7 +87,7 @@ def _prepare(options: dict[str, Any], config: Path | None, log_level: str) -> Sp
 
 
 def _preview(options: dict[str, Any], config: Path | None, log_level: str) -> str:
-    spec = _prepare(options, config, log_level)
+    spec = _prepare(options, config, log_level, dry_run=True)
     from prunebench.preview.dry_run import preview
     from prunebench.study.grid import make_grid
 
@@ -144,7 +146,7 @@ def sweep(
         if options[name] is not None:
             flag = f"--{name.replace('_', '-')}"
             raise UserError(f"{flag}: a sweep prunes by random, at rates of its own; leave {flag} out")
-    spec = _prepare(options, config, log_level)
+    spec = _prepare(options, config, log_level, dry_run)
     if dry_run:
         typer.echo(preview(spec))
         return
@@ -166,7 +168,7 @@ def tune(
     from prunebench.study.progress import Progress
     from prunebench.tuning.strength import preview, table, tune as tune_strengths
 
-    spec = _prepare(values(given), config, log_level)
+    spec = _prepare(values(given), config, log_level, dry_run)
     if dry_run:
         typer.echo(preview(spec))
         return

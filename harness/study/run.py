@@ -40,7 +40,7 @@ def run(grid: Grid, progress: Progress, command: str = "", apart: bool = False, 
 
     Finished points are read from the results folder. command: what to note as the command of the run, by default the
     process's own. apart: compute in a worker process, where one would do without. careful: do so after a
-    killed run; a worker process imports the script that calls.
+    killed run.
 
     Raises `UserError` where a point must be computed and the folder cannot be written.
     """
