@@ -57,8 +57,7 @@ def analyse(
             if check:
                 table = verify(model, table, pictures, reason)
             if not table.groups:
-                why = next((f": '{layer}' keeps its units because of {why}" for layer, why in table.fixed.items()), "")
-                raise UserError(f"it has no layer whose units could be removed{why}")
+                raise UserError(f"it has no layer whose units could be removed{_why_none(model, table)}")
             if check:
                 table = replace(table, macs=other_macs(model, table, pictures))
         except UserError as error:
@@ -87,6 +86,16 @@ def resize(model: nn.Module, widths: Mapping[str, int], example: Tensor) -> nn.M
     chosen = _widths(table, widths)
     gone = {group.name: torch.arange(chosen[group.name], group.units) for group in table.groups if group.name in chosen}
     return remove_in_place(Network.dense(model, table), gone).model
+
+
+def _why_none(model: nn.Module, table: Table) -> str:
+    """Say why no unit can be removed."""
+    for layer, why in table.fixed.items():
+        return f": '{layer}' keeps its units because of {why}"
+    for layer, module in model.named_modules():
+        if isinstance(module, (nn.Conv1d, nn.Conv3d)):
+            return f": units are filters of Conv2d and outputs of Linear; '{layer}' is a {type(module).__name__}"
+    return ""
 
 
 def _widths(table: Table, widths: Mapping[str, int]) -> dict[str, int]:

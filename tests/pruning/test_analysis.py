@@ -234,6 +234,11 @@ ROLLED = Net(  # adds a stream to itself, shifted by one unit
 PAIR = Net(lambda net, x: (net.linear(x.flatten(1)),) * 2, linear=nn.Linear(4, 2))
 SIZES = "on pictures of 3 x 2 x 2 pixels in layer '0': RuntimeError: "
 REFUSED = [
+    (
+        nn.Sequential(nn.Flatten(2), nn.Conv1d(3, 8, 1), nn.ReLU(), nn.Flatten(), nn.Linear(32, 5)),
+        (3, 2, 2),
+        r"could be removed: units are filters of Conv2d and outputs of Linear; '1' is a Conv1d$",
+    ),
     (nn.Sequential(nn.Flatten(), nn.ReLU()), (3, 2, 2), "no layer whose units could be removed$"),
     (nn.Sequential(nn.Flatten(), nn.Linear(12, 5)), (3, 2, 2), "no layer whose units could be removed$"),
     (
