@@ -152,18 +152,24 @@ def deep_copy(model: nn.Module, memo: dict[int, Any]) -> nn.Module:
 
     memo: copies by the id of the original, as for `deepcopy`.
     """
-    twins: list[tuple[Any, dict[str, Any]]] = []
-    for module in model.modules():
-        if hasattr(type(module), "__deepcopy__"):
-            continue
-        how: Any = module.__reduce_ex__(4)
-        parts: list[Any] = [*how, None, None]
-        if parts[0] is _NEW and type(parts[2]) is dict and all(part is None for part in parts[3:]):
-            memo[id(module)] = twin = _NEW(*parts[1])
-            twins.append((twin, parts[2]))
-    for twin, state in twins:
-        twin.__setstate__({name: _copied(value, memo) for name, value in state.items()})
+    states = [(module, _state(module)) for module in model.modules()]
+    if all(state is not None for _, state in states):
+        twins = {id(module): _NEW(type(module)) for module, _ in states}
+        memo.update(twins)
+        for module, state in states:
+            twins[id(module)].__setstate__({name: _copied(value, memo) for name, value in (state or {}).items()})
     return deepcopy(model, memo)
+
+
+def _state(module: nn.Module) -> dict[str, Any] | None:
+    """Give the attributes that `deepcopy` copies; None for a module that has a say in how it is copied."""
+    kind = type(module)
+    foreign = not kind.__setstate__.__module__.startswith("torch.nn.")  # it may read other modules' attributes
+    if foreign or hasattr(kind, "__deepcopy__"):
+        return None
+    how: Any = module.__reduce_ex__(4)
+    plain = how[0] is _NEW and how[1] == (kind,) and all(part is None for part in how[3:])
+    return how[2] if plain and type(how[2]) is dict else None
 
 
 def _copied(value: Any, memo: dict[int, Any]) -> Any:

@@ -1,4 +1,5 @@
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -177,7 +178,7 @@ def test_in_place_a_network_is_cut_itself() -> None:
 
 
 class Odd(nn.Module):
-    """Holds what modules may: shared lists and containers, a tensor, a module that is not registered, own states."""
+    """Holds what modules may: shared lists and containers, a module that is not registered, one under two names."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -186,6 +187,13 @@ class Odd(nn.Module):
         self.empty: dict[str, int] = {}
         self.holds = (self.shared, self.empty, 3)
         self.hidden = [nn.ReLU(), self.layer]
+
+
+class Noted(nn.ReLU):
+    """Says itself what of it is copied."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self.note = "kept"
 
     def __getstate__(self) -> dict[str, object]:
@@ -202,19 +210,34 @@ class Counted(nn.ReLU):
         return made
 
 
-def test_a_deep_copy_is_that_of_the_library() -> None:
-    model = nn.Sequential(Odd(), nn.Conv2d(1, 2, 3), Counted(), nn.BatchNorm2d(2)).eval()
+class Listed(nn.Module, list[int]):
+    __hash__ = nn.Module.__hash__
+
+
+def compiled() -> nn.Module:
+    inside = torch.compile(nn.Linear(2, 2))
+    assert isinstance(inside, nn.Module)
+    return inside
+
+
+@pytest.mark.parametrize("more", [nn.BatchNorm2d, Noted, Counted, Listed, compiled])
+def test_a_deep_copy_is_that_of_the_library(more: Callable[..., nn.Module]) -> None:
+    model = nn.Sequential(Odd(), nn.Conv2d(1, 2, 3), more(*[2][: more is nn.BatchNorm2d])).eval()
+    if isinstance(last := model[2], Listed):
+        last.append(3)
     mine, theirs = deep_copy(model, {}), copy.deepcopy(model)
     for one in (mine, theirs):
         odd = one[0]
-        assert odd.note == "made anew" and odd.layer is odd.same is odd.hidden[1] is not model[0].layer
+        assert odd.layer is odd.same is odd.hidden[1] is not model[0].layer
         assert odd.holds == ([1, [2]], {}, 3) and odd.holds[0] is odd.shared and odd.holds[1] is odd.empty
         assert odd.shared[1] is not model[0].shared[1] and odd.empty is not model[0].empty
-        assert one[2].inplace and not one.training
+        assert getattr(one[2], "note", "made anew") == "made anew" and not odd.training
+        assert not isinstance(one[2], Listed) or one[2] == [3]
     for one, other in zip(mine.modules(), theirs.modules(), strict=True):
         assert type(one) is type(other) and vars(one).keys() == vars(other).keys()
-    for (name, one), (_, other) in zip(mine.state_dict().items(), model.state_dict().items(), strict=True):
-        assert torch.equal(one, other) and one.data_ptr() != other.data_ptr(), name
+        assert getattr(one, "inplace", None) == getattr(other, "inplace", None)
+    for (name, tensor), (_, given) in zip(mine.state_dict().items(), model.state_dict().items(), strict=True):
+        assert torch.equal(tensor, given) and tensor.data_ptr() != given.data_ptr(), name
 
 
 def test_a_deep_copy_takes_what_the_memo_has() -> None:
