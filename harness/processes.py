@@ -9,10 +9,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import connection, forkserver
+from multiprocessing import connection
 from types import ModuleType
 from typing import Any
 
+_ONE = threading.RLock()
 _LATER = 1e6  # seconds until a clock that has rung would ring again: it does not count as switched off
 
 
@@ -67,14 +68,6 @@ def process_context() -> Any:
     return context
 
 
-def start_server() -> None:
-    """Let the server of the workers load torch already, while this process does other things."""
-    if sys.platform == "linux":
-        process_context()
-        with interrupts_later():
-            forkserver.ensure_running()
-
-
 @contextmanager
 def interrupts_later() -> Iterator[None]:
     """Let a new process begin without Ctrl-C, which it will ignore; this process gets its own at the end."""
@@ -92,14 +85,15 @@ def interrupts_later() -> Iterator[None]:
 def without_main() -> Iterator[None]:
     """Start processes inside that do not run the program's own file, which need no `if __name__ == "__main__":` then.
 
-    Nothing of that file may be handed to them.
+    Nothing of that file may be handed to them. One thread at a time is inside.
     """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
+    with _ONE:
+        main = sys.modules["__main__"]
+        try:
+            sys.modules["__main__"] = ModuleType("__main__")
+            yield
+        finally:
+            sys.modules["__main__"] = main
 
 
 def end_with_parent() -> None:

@@ -14,12 +14,11 @@ from prunebench.errors import UserError, unknown
 from prunebench.plugins.own_network import OwnNetwork
 from prunebench.plugins.registry import load_registry
 from prunebench.preview.dry_run import Preview, preview
-from prunebench.processes import start_server
 from prunebench.records.record import Record
 from prunebench.study.grid import make_grid, names_data, prepare_task, warn_of_race_seeds
 from prunebench.study.progress import Progress
 from prunebench.study.run import run as run_grid
-from prunebench.study.spec import Spec, make_spec, starts_workers
+from prunebench.study.spec import Spec, make_spec
 from prunebench.study.task import Task
 from prunebench.words import in_python_words
 
@@ -106,8 +105,6 @@ def compute(spec: Spec, command: str = "", apart: bool = False, careful: bool = 
     run.
     """
     grid = make_grid(spec)
-    if spec.workers > 1 and starts_workers(spec):
-        start_server()  # it loads torch while this process prepares the tasks
     tasks = [prepare_task(spec, *pair) for pair in spec.pairs]  # before the grid: an error here loses no result
     models = {task.model.label: task.model for task in tasks}
     chances = dict(map(_chance, tasks))

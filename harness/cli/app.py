@@ -16,8 +16,8 @@ from prunebench.cli.choose import choose_command
 from prunebench.cli.options import ConfigOption, fraction, values, with_run_options
 from prunebench.cli.results import results_app
 from prunebench.errors import UserError, unknown
-from prunebench.processes import start_server, time_limit, uncollected
-from prunebench.study.spec import Spec, make_spec, starts_workers
+from prunebench.processes import time_limit, uncollected
+from prunebench.study.spec import Spec, make_spec
 
 if TYPE_CHECKING:
     from prunebench.reports.document import Document
@@ -67,12 +67,10 @@ def _log(log_level: str) -> None:
     logging.basicConfig(level=log_level.upper(), handlers=[handler], format="%(message)s")
 
 
-def _prepare(options: dict[str, Any], config: Path | None, log_level: str, dry_run: bool = False) -> Spec:
+def _prepare(options: dict[str, Any], config: Path | None, log_level: str) -> Spec:
     """Set up the log, join the options with the configuration, and make this process ready for them."""
     _log(log_level)
     spec = make_spec(options, config, default_preset="quick")
-    if not dry_run and starts_workers(spec):
-        start_server()  # it loads torch beside this process
     with uncollected():
         from prunebench.plugins.registry import load_registry
         from prunebench.study.grid import warn_of_race_seeds
@@ -87,7 +85,7 @@ def _prepare(options: dict[str, Any], config: Path | None, log_level: str, dry_r
 
 
 def _preview(options: dict[str, Any], config: Path | None, log_level: str) -> str:
-    spec = _prepare(options, config, log_level, dry_run=True)
+    spec = _prepare(options, config, log_level)
     from prunebench.preview.dry_run import preview
     from prunebench.study.grid import make_grid
 
@@ -146,7 +144,7 @@ def sweep(
         if options[name] is not None:
             flag = f"--{name.replace('_', '-')}"
             raise UserError(f"{flag}: a sweep prunes by random, at rates of its own; leave {flag} out")
-    spec = _prepare(options, config, log_level, dry_run)
+    spec = _prepare(options, config, log_level)
     if dry_run:
         typer.echo(preview(spec))
         return
@@ -168,7 +166,7 @@ def tune(
     from prunebench.study.progress import Progress
     from prunebench.tuning.strength import preview, table, tune as tune_strengths
 
-    spec = _prepare(values(given), config, log_level, dry_run)
+    spec = _prepare(values(given), config, log_level)
     if dry_run:
         typer.echo(preview(spec))
         return

@@ -124,7 +124,8 @@ def with_options_of_points(command: Callable[..., None]) -> Callable[..., None]:
 
 def named_points(given: Mapping[str, Any]) -> Named:
     """Read the options that name points."""
-    return Named(**{name: RunOption(name, "text", "").value(typed) or "" for name, typed in given.items()})
+    told = {name: typed for name, typed in given.items() if typed != [""]}  # an empty text means any
+    return Named(**{name: RunOption(name, "text", "").value(typed) or "" for name, typed in told.items()})
 
 
 def _with(command: Callable[..., None], added: Mapping[str, Any]) -> Callable[..., None]:

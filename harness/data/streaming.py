@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from multiprocessing import get_context
@@ -118,7 +119,7 @@ def in_workers(work: Callable[[Sequence[str]], Sequence[R]], files: Sequence[str
     """
     pieces = [_absolute(files[start : start + PIECE]) for start in range(0, len(files), PIECE)]
     try:
-        with without_main():
+        with _starting():
             found = _pool().map(work, pieces)
         return [result for some in found for result in some]
     except BrokenProcessPool:
@@ -127,9 +128,14 @@ def in_workers(work: Callable[[Sequence[str]], Sequence[R]], files: Sequence[str
 
 
 def _reading(pieces: Iterable[Sequence[str]], form: Form) -> list[Future[Array]]:
-    """Hand out pieces of a batch. The first call starts the processes."""
-    with without_main():
+    """Hand out pieces of a batch."""
+    with _starting():
         return [_pool().submit(read, piece, form) for piece in pieces]
+
+
+def _starting() -> AbstractContextManager[object]:
+    """Guard a call that hands out work: it starts processes while there are too few."""
+    return without_main() if len(_pool()._processes or ()) < _Decoders.count else nullcontext()
 
 
 def _absolute(files: Iterable[str]) -> list[str]:

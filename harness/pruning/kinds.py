@@ -43,9 +43,10 @@ def channelwise(module: nn.Module) -> bool:
 
 
 def own_tensors(module: nn.Module) -> dict[str, Tensor]:
-    """Give the parameters and buffers that a module holds itself, by name."""
+    """Give the parameters and buffers that a module holds itself, each once, by its first name."""
     held = {**module._parameters, **module._buffers}
-    return {name: tensor for name, tensor in held.items() if tensor is not None}
+    first = {id(tensor): name for name, tensor in reversed(held.items()) if tensor is not None}
+    return {name: tensor for name, tensor in held.items() if tensor is not None and first[id(tensor)] == name}
 
 
 def channel_axis(tensor: Tensor) -> int | None:

@@ -164,8 +164,9 @@ def deep_copy(model: nn.Module, memo: dict[int, Any]) -> nn.Module:
 def _state(module: nn.Module) -> dict[str, Any] | None:
     """Give the attributes that `deepcopy` copies; None for a module that has a say in how it is copied."""
     kind = type(module)
-    foreign = not kind.__setstate__.__module__.startswith("torch.nn.")  # it may read other modules' attributes
-    if foreign or hasattr(kind, "__deepcopy__"):
+    usual = kind.__setstate__.__module__.startswith("torch.nn.")  # another may read other modules' attributes
+    usual = usual and all(getattr(kind, name) is getattr(nn.Module, name) for name in ("__getstate__", "__hash__"))
+    if not usual or hasattr(kind, "__deepcopy__") or "__deepcopy__" in vars(module):
         return None
     how: Any = module.__reduce_ex__(4)
     plain = how[0] is _NEW and how[1] == (kind,) and all(part is None for part in how[3:])

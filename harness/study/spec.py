@@ -80,11 +80,6 @@ def presets() -> dict[str, str]:
     return {f.name.removesuffix(".toml"): f.read_text().partition("\n")[0].lstrip("# ") for f in files}
 
 
-def starts_workers(spec: Spec) -> bool:
-    """Tell whether a run of the command line computes in processes of this machine, as far as options alone tell."""
-    return spec.engine in ("auto", "processes") and bool(spec.workers > 1 or spec.cell_timeout or spec.plugin)
-
-
 def make_spec(options: Mapping[str, Any], config: Path | str | None = None, default_preset: str = "") -> Spec:
     """Merge preset, configuration file and command line; the later one wins.
 

@@ -68,6 +68,11 @@ def is_called(part: Results) -> bool:
     return any(one.startswith(CALL) for one in commands_of(part.command))
 
 
+def gave_networks(part: Results) -> bool:
+    """Tell whether a Python program gave networks as objects, which no folder holds."""
+    return any("(models)" in one.partition("# your own objects: ")[2] for one in commands_of(part.command))
+
+
 def _settings(part: Results) -> Iterator[Setting]:
     """Give each setting that the source's networks were timed in, as far as it is not the usual one."""
     rounds: dict[tuple[str, int, int], int] = {}

@@ -23,7 +23,7 @@ from prunebench.reports.formatting import (
     signed_interval,
 )
 from prunebench.reports.ordering import BASELINE, METRIC_WORDS, cost_metric
-from prunebench.reports.output.commands import as_given, is_called
+from prunebench.reports.output.commands import as_given, gave_networks, is_called
 from prunebench.reports.output.fidelity import FIDELITY_NOTE, fidelity_panels
 from prunebench.reports.output.speed import speed_notes, speed_panels
 from prunebench.reports.points import PANEL_COLUMNS, POINT_COLUMNS, Point, dense_accuracy
@@ -80,6 +80,7 @@ def _network_hint(named: Named, results: Results) -> str:
         keep = f"{{{metric!r}: {fraction}}}" if metric else fraction
         texts = {name: value for name, value in vars(named).items() if value and name not in ("keep", "seed")}
         words = [*(f"{name}={value!r}" for name, value in texts.items()), f"keep={keep}", f"seed={named.seed}"]
+        words += ["model=network"] * gave_networks(results)
         return f"prunebench.Results.read({results.source!r}).network({', '.join(words)}) in Python"
     model = results.records[0].cell.model  # one's own is only allowed by its name
     allowed = replace(named, model=as_given(model, results)) if ":" in model else named

@@ -179,15 +179,3 @@ def test_a_dry_run_imports_no_tables_and_figures(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and done.stdout.splitlines()[-1] == "[]"
     assert "timing training steps of digits x lenet5 for the estimate" in done.stderr
-
-
-@pytest.mark.parametrize(("options", "early"), [(["--workers", "2"], True), (["--workers", "2", "--dry-run"], False)])
-def test_the_server_of_the_workers_starts_before_torch_is_imported(options: list[str], early: bool) -> None:
-    code = (
-        "import sys\nfrom prunebench import processes\n"
-        "def start():\n    print('torch' in sys.modules, flush=True)\n    raise SystemExit\n"
-        "processes.start_server = start\nfrom prunebench.cli.main import main\n"
-        f"sys.argv = ['prunebench', 'run', '--criteria', 'magnitude', '--keep', '0.5', *{options}]\nmain()"
-    )
-    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
-    assert (done.stdout == "False\n") == early

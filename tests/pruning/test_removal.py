@@ -1,4 +1,5 @@
 import copy
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -210,6 +211,30 @@ class Counted(nn.ReLU):
         return made
 
 
+class Dropping(nn.Module):
+    """Leaves a child out, and reads another one while it is copied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept, self.inner = nn.Linear(2, 2), nn.Sequential(nn.ReLU())
+        self.inner.lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, object]:
+        modules = {name: child for name, child in self._modules.items() if name != "inner"}
+        return vars(self) | {"_modules": modules, "width": self.kept.in_features}
+
+
+class Named(nn.ReLU):
+    def __hash__(self) -> int:
+        return hash(self.inplace)
+
+
+def keyed() -> nn.Module:
+    model = nn.Sequential(Named())
+    model.notes = {model[0]: 1}
+    return model
+
+
 class Listed(nn.Module, list[int]):
     __hash__ = nn.Module.__hash__
 
@@ -220,7 +245,7 @@ def compiled() -> nn.Module:
     return inside
 
 
-@pytest.mark.parametrize("more", [nn.BatchNorm2d, Noted, Counted, Listed, compiled])
+@pytest.mark.parametrize("more", [nn.BatchNorm2d, Noted, Counted, Dropping, keyed, Listed, compiled])
 def test_a_deep_copy_is_that_of_the_library(more: Callable[..., nn.Module]) -> None:
     model = nn.Sequential(Odd(), nn.Conv2d(1, 2, 3), more(*[2][: more is nn.BatchNorm2d])).eval()
     if isinstance(last := model[2], Listed):

@@ -41,9 +41,10 @@ def test_the_export_of_a_model_of_ones_own_names_it(make: SimpleNamespace) -> No
 
 
 def test_the_network_of_a_python_run_is_loaded_in_python(make: SimpleNamespace) -> None:
-    called = gather_results("mine", [make.record("taylor", 0)], command="prunebench.run(<Sequential>, 'digits')")
-    call = "prunebench.Results.read('mine').network(criterion='taylor', keep=0.5, seed=0) in Python"
-    assert overview(called).splitlines()[-1] == f"its network: {call}"
+    for objects, more in (("", ""), ("  # your own objects: Sequential (models)", ", model=network")):
+        called = gather_results("mine", [make.record("taylor", 0)], command=f"prunebench.run(models='m'){objects}")
+        call = f"prunebench.Results.read('mine').network(criterion='taylor', keep=0.5, seed=0{more}) in Python"
+        assert overview(called).splitlines()[-1] == f"its network: {call}"
 
 
 def test_every_seed_counts_once_in_the_dense_accuracy(make: SimpleNamespace) -> None:
