@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import connection
 from types import ModuleType
-from typing import Any
 
 _ONE = threading.RLock()
 _LATER = 1e6  # seconds until a clock that has rung would ring again: it does not count as switched off
@@ -57,28 +56,6 @@ def time_limit(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, handler)
         if delay:  # somebody else's clock goes on
             signal.setitimer(signal.ITIMER_REAL, max(delay - (time.monotonic() - began), 0.001), interval)
-
-
-def process_context() -> Any:
-    """Return how workers start. On Linux they fork from a server that has loaded torch and does nothing else."""
-    if sys.platform != "linux":
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["prunebench.study.run"])
-    return context
-
-
-@contextmanager
-def interrupts_later() -> Iterator[None]:
-    """Let a new process begin without Ctrl-C, which it will ignore; this process gets its own at the end."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -157,7 +157,7 @@ def deep_copy(model: nn.Module, memo: dict[int, Any]) -> nn.Module:
         twins = {id(module): _NEW(type(module)) for module, _ in states}
         memo.update(twins)
         for module, state in states:
-            twins[id(module)].__setstate__({name: _copied(value, memo) for name, value in (state or {}).items()})
+            twins[id(module)].__setstate__({name: _attribute(value, memo) for name, value in (state or {}).items()})
     return deepcopy(model, memo)
 
 
@@ -173,7 +173,7 @@ def _state(module: nn.Module) -> dict[str, Any] | None:
     return how[2] if plain and type(how[2]) is dict else None
 
 
-def _copied(value: Any, memo: dict[int, Any]) -> Any:
+def _attribute(value: Any, memo: dict[int, Any]) -> Any:
     """Copy an attribute of a module. Most are numbers and words, or empty, as containers of hooks are."""
     kind = type(value)
     if kind in _ATOMS or (kind is tuple and all(type(inner) in _ATOMS for inner in value)):

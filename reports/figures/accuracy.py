@@ -120,7 +120,7 @@ def _errors(row: Row) -> dict[str, Any]:
     half = 0.0 if half is None or pd.isna(half) else float(half)
     errors = {"y": 1 - mean, "low": 1 - mean - half, "high": 1 - mean + half, "dense": 1 - row["accuracy_dense"]}
     clipped = {name: min(max(value, SMALLEST_ERROR), 1.0) for name, value in errors.items()}
-    whole = {"accuracy_dense": row["accuracy_dense"], "n": row["n"]}  # as they are, for words
+    whole = {"accuracy_dense": row["accuracy_dense"], "n": row["n"]}  # for words and the choice of a row
     return clipped | whole | {"criterion": str(row["criterion"]), "metric": str(row["metric"]), "keep": row["keep"]}
 
 

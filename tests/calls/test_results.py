@@ -123,7 +123,7 @@ def test_a_registered_model_needs_no_network(computed: Any) -> None:
             r"has criterion='tailor'; did you mean criterion='taylor'\? There are criterion magnitude, taylor",
         ),
         ({"criterion": "snip"}, "no finished point has criterion='snip'; there are criterion magnitude, taylor"),
-        ({"criterion": "taylor", "keep": 0.7}, "no finished point has criterion='taylor', keep=0.7"),
+        ({"criterion": "taylor", "keep": 0.7}, "no finished point has criterion='taylor', keep=0.7; there are"),
         ({"kriterion": "taylor"}, "unknown argument 'kriterion'; choose by criterion, keep"),
     ],
 )

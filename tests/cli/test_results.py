@@ -28,6 +28,9 @@ def test_show_names_points_in_plain_options(command: Command, refused: Callable[
     assert "conv1" in command("show", results, "--criterion", "l1", "--keep", "macs=0.7")[1]
     assert len(command("show", results, "--criterion", "l1")[1].splitlines()) == 4
     assert "unknown --keep '0.4'" in refused("show", results, "--keep", "0.4")
+    twice = refused("show", results, "--criterion", "l1", "--criterion", "random")
+    assert "--criterion is given 2 times (l1, random); give it once" in twice
+    assert len(command("show", results, "--criterion", "l1", "--seed", "")[1].splitlines()) == 4
 
 
 def test_time_times_equal_widths_once_without_data(command: Command, computed: Any, monkeypatch: Any) -> None:

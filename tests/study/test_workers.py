@@ -16,7 +16,7 @@ import pytest
 
 from prunebench.errors import UserError
 from prunebench.plugins.registry import Registry
-from prunebench.processes import time_limit
+from prunebench.processes import time_limit, without_main
 from prunebench.study.at_work import Step
 from prunebench.study.grid import Job, make_grid
 from prunebench.study.progress import Progress
@@ -218,3 +218,11 @@ def running(group: int) -> list[str]:
             state, _, its_group, *_ = path.read_text().rpartition(")")[2].split()
             found += [path.parent.name] * (int(its_group) == group and state != "Z")
     return found
+
+
+def test_main_is_put_back_where_a_start_fails() -> None:
+    main = sys.modules["__main__"]
+    with pytest.raises(OSError), without_main():
+        assert sys.modules["__main__"] is not main
+        raise OSError
+    assert sys.modules["__main__"] is main

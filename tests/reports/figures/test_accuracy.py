@@ -24,6 +24,16 @@ def test_the_dense_network_stands_where_nothing_is_removed(drawings: dict[str, D
     assert slowest["x"] == pytest.approx(20.0)
 
 
+def test_the_dense_network_is_that_of_most_seeds(make: SimpleNamespace, rows_of: Rows) -> None:
+    records = [make.record("taylor", 0), make.record("magnitude", 0), make.record("magnitude", 1)]
+    for record, dense in zip(records, (0.5, 0.5, 0.9), strict=True):
+        record.accuracy.__dict__["dense"] = dense
+    drawing = accuracy_drawing(make.summary(gather_results("x", records)))
+    assert drawing is not None
+    (words,) = (text for text in rows_of(drawing) if text.startswith("dense network"))
+    assert "70.00 % accurate" in words
+
+
 def test_descriptions_tell_accuracies_and_no_errors(drawings: dict[str, Drawing], rows_of: Rows) -> None:
     words = next(text for text in rows_of(drawings["accuracy"]) if text.startswith("taylor, keep 0.5"))
     assert words.startswith("taylor, keep 0.5: 9") and words.endswith("% kept")

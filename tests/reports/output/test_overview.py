@@ -47,11 +47,20 @@ def test_the_network_of_a_python_run_is_loaded_in_python(make: SimpleNamespace) 
         assert overview(called).splitlines()[-1] == f"its network: {call}"
 
 
+def test_the_call_names_the_metric_where_there_are_several(make: SimpleNamespace) -> None:
+    first = make.record("taylor", 0)
+    other = first.model_copy(update={"key": "other", "cell": first.cell.model_copy(update={"metric": "params"})})
+    called = gather_results("mine", [first, other], command="prunebench.run(models='m')")
+    assert "keep={'macs': 0.5}, seed=0" in overview(called).splitlines()[-1]
+
+
 def test_every_seed_counts_once_in_the_dense_accuracy(make: SimpleNamespace) -> None:
     records = [make.record("taylor", 0), make.record("magnitude", 0), make.record("magnitude", 1)]
     for record, dense in zip(records, (0.5, 0.5, 0.9), strict=True):
         record.accuracy.__dict__["dense"] = dense
-    assert " | dense 70.00" in overview(gather_results("mine", records)).splitlines()[0]
+    elsewhere = make.record("taylor", 2, ranking="global")
+    elsewhere.accuracy.__dict__["dense"] = 0.1
+    assert " | dense 70.00" in overview(gather_results("mine", [*records, elsewhere])).splitlines()[0]
 
 
 def test_what_is_missing_is_said(make: SimpleNamespace) -> None:
