@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from prunebench.pruning.grouping import _components
+from prunebench.pruning.grouping import _components, _sorted_pairs
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -22,3 +22,9 @@ def test_a_long_chain_is_one_component() -> None:
     one, keys = np.concatenate([links, links + 1]), np.concatenate([links, links])
     shuffled = np.random.default_rng(0).permutation(len(one))
     assert set(_components(one[shuffled], keys[shuffled], 2001).tolist()) == {0}
+
+
+def test_rows_are_sorted_and_repeated_ones_dropped() -> None:
+    for unit, position in (([0, 0, 1], [2, 2, 0]), ([1, 0], [0, 2])):
+        owner, place = _sorted_pairs(np.array(unit), np.array(position))
+        assert (owner.tolist(), place.tolist()) == ([0, 1], [2, 0])
