@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from prunebench.pruning.copies import skeleton, twin
 from prunebench.pruning.kinds import LAYERS
 from prunebench.pruning.streams import CURVES, Readers, readers
-from prunebench.pruning.verification import skeleton, twin
 
 IDENTITY, BRANCH = "identity", "branch"
 _CURVES = {name: getattr(nn, name) for name in ("Sigmoid", "Tanh", "Hardswish", "Hardsigmoid", "Mish")}

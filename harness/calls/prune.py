@@ -24,9 +24,9 @@ from prunebench.plugins.guard import keeping
 from prunebench.plugins.registry import NAME, Registry, load_registry
 from prunebench.plugins.torch_states import NUMBERS
 from prunebench.pruning.analysis import analyse
+from prunebench.pruning.copies import copied
 from prunebench.pruning.cost import costs
 from prunebench.pruning.network import Network
-from prunebench.pruning.removal import copied
 from prunebench.pruning.suitability import uncompiled
 from prunebench.records.names import Metric, parts
 from prunebench.records.protocol import Protocol

@@ -7,7 +7,7 @@ from torch import nn
 
 from prunebench.plugins.identity import Keyed, identity
 from prunebench.plugins.model import Model, Normalise
-from prunebench.pruning.removal import copied
+from prunebench.pruning.copies import copied
 from prunebench.pruning.suitability import uncompiled
 
 

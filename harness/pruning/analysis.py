@@ -8,14 +8,15 @@ from torch import Tensor, nn
 
 from prunebench.errors import UserError, unknown
 from prunebench.processes import uncollected
+from prunebench.pruning.copies import copied, skeleton, twin
 from prunebench.pruning.dependencies import dependencies
 from prunebench.pruning.grouping import groups
 from prunebench.pruning.kinds import LAYERS
 from prunebench.pruning.network import Group, Network, Table
 from prunebench.pruning.operations import other_macs
-from prunebench.pruning.removal import copied, remove_in_place
+from prunebench.pruning.removal import remove_in_place
 from prunebench.pruning.suitability import check_suitable, uncompiled
-from prunebench.pruning.verification import MIXED, skeleton, twin, verify
+from prunebench.pruning.verification import MIXED, verify
 
 BY_VALUE = "a forward pass that looks at its numbers, so that they may choose a branch"
 

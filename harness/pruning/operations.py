@@ -15,9 +15,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from prunebench.errors import UserError
+from prunebench.pruning.copies import skeleton, twin
 from prunebench.pruning.network import Network, Polynomial, Table, weight_of
 from prunebench.pruning.removal import remove
-from prunebench.pruning.verification import skeleton, twin
 
 Counts = Mapping[str, int]
 # Beginnings of the names of operations that multiply and add, and that the flop counter does not know.

@@ -1,25 +1,18 @@
 """Mask and remove units by slicing the tensors that the table of units names."""
 
-import copyreg
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from copy import deepcopy
-from types import NoneType
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from prunebench.errors import UserError, unknown
+from prunebench.errors import unknown
+from prunebench.pruning.copies import deep_copy, plain_copies
 from prunebench.pruning.kinds import cut_axes, widths
 from prunebench.pruning.layers import ChannelPad
 from prunebench.pruning.network import Network, Side, Table, holder
 
 Part = tuple[str, Side]
-_HOLDERS = (dict, list, tuple)
-_CONTAINERS = frozenset({OrderedDict, dict, set})
-_ATOMS = frozenset({bool, int, float, str, NoneType})
-_NEW: Any = getattr(copyreg, "__newobj__")  # noqa: B009  # how most classes say that their objects are made
+_NONE = torch.empty(0, dtype=torch.int64)
 
 
 def zero_units(network: Network, units: Mapping[str, Tensor]) -> None:
@@ -32,6 +25,24 @@ def zero_units(network: Network, units: Mapping[str, Tensor]) -> None:
     """
     for (name, side), gone in _positions(network, _checked(network, units)).items():
         _zero(*holder(network.model, name), side, gone)
+
+
+@torch.no_grad()
+def reorder(network: Network, orders: Mapping[str, Tensor]) -> None:
+    """Put the remaining units of groups in another order, in place. What the network computes does not change.
+
+    orders: by group, which unit comes to each place: a permutation (remaining units,). `Network.kept` stays as it is.
+    """
+    before, moves = _collect(network.table, _earlier(network)), dict[Part, list[tuple[Tensor, Tensor]]]()
+    for group in network.table.groups:
+        if group.name in orders:
+            for part in group.slices:
+                key = part.layer, part.side
+                places = part.index[network.kept[group.name]]
+                places = places - torch.searchsorted(before.get(key, _NONE), places)
+                moves.setdefault(key, []).append((places.flatten(), places[orders[group.name]].flatten()))
+    for (name, side), pairs in moves.items():
+        _reorder(*holder(network.model, name), side, *map(torch.cat, zip(*pairs, strict=True)))
 
 
 def remove(network: Network, units: Mapping[str, Tensor]) -> Network:
@@ -92,11 +103,14 @@ def _checked(network: Network, requested: Mapping[str, Tensor]) -> dict[str, Ten
 
 def _positions(network: Network, gone: Mapping[str, Tensor]) -> dict[Part, Tensor]:
     """Give the sorted current positions of the units to remove, by layer and side."""
+    now, before = _collect(network.table, gone), _collect(network.table, _earlier(network))
+    return {part: dense - torch.searchsorted(before.get(part, _NONE), dense) for part, dense in now.items()}
+
+
+def _earlier(network: Network) -> dict[str, Tensor]:
+    """Give the units that were removed before, by group."""
     cut = [group for group in network.table.groups if len(network.kept[group.name]) < group.units]
-    earlier = {group.name: _complement(group.units, network.kept[group.name]) for group in cut}
-    now, before = _collect(network.table, gone), _collect(network.table, earlier)
-    empty = torch.empty(0, dtype=torch.int64)
-    return {part: dense - torch.searchsorted(before.get(part, empty), dense) for part, dense in now.items()}
+    return {group.name: _complement(group.units, network.kept[group.name]) for group in cut}
 
 
 def lost(before: Network, after: Network) -> dict[Part, Tensor]:
@@ -122,91 +136,18 @@ def _collect(table: Table, units: Mapping[str, Tensor]) -> dict[Part, Tensor]:
     parts: dict[Part, list[Tensor]] = {}
     for group in table.groups:
         if group.name in units:
+            indices = {id(part.index): part.index for part in group.slices}  # most layers share one
+            found = {key: torch.unique(index[units[group.name]]) for key, index in indices.items()}
             for part in group.slices:
-                parts.setdefault((part.layer, part.side), []).append(part.index[units[group.name]].flatten())
-    return {part: torch.unique(torch.cat(positions)) for part, positions in parts.items()}
+                parts.setdefault((part.layer, part.side), []).append(found[id(part.index)])
+    return {part: one[0] if len(one) == 1 else torch.unique(torch.cat(one)) for part, one in parts.items()}
 
 
 def _copy(network: Network, places: Mapping[Part, Tensor]) -> nn.Module:
     """Copy a network, but share the tensors that will be cut: cutting replaces them."""
     parts = [(*holder(network.model, name), side) for name, side in places]
     cut = [getattr(layer, name) for layer, tensor, side in parts for name in cut_axes(layer, side, tensor)]
-    return deep_copy(network.model, _memo(network.model) | {id(tensor): tensor for tensor in cut})
-
-
-def copied(model: nn.Module, who: str) -> nn.Module:
-    """Copy a network with all its tensors and modes. Raises `UserError` for one that holds what cannot be copied.
-
-    who: how the error calls the network.
-    """
-    try:
-        return deep_copy(model, _memo(model))
-    except Exception as error:
-        text = " ".join(str(error).split())
-        what = f"{who} cannot be copied ({type(error).__name__}: {text})"
-        raise UserError(f"{what}; keep such objects out of it") from error
-
-
-def deep_copy(model: nn.Module, memo: dict[int, Any]) -> nn.Module:
-    """Do what `deepcopy` does, in half of its time: it is slow at the many small attributes of modules.
-
-    memo: copies by the id of the original, as for `deepcopy`.
-    """
-    states = [(module, _state(module)) for module in model.modules()]
-    if all(state is not None for _, state in states):
-        twins = {id(module): _NEW(type(module)) for module, _ in states}
-        memo.update(twins)
-        for module, state in states:
-            twins[id(module)].__setstate__({name: _attribute(value, memo) for name, value in (state or {}).items()})
-    return deepcopy(model, memo)
-
-
-def _state(module: nn.Module) -> dict[str, Any] | None:
-    """Give the attributes that `deepcopy` copies; None for a module that has a say in how it is copied."""
-    kind = type(module)
-    usual = kind.__setstate__.__module__.startswith("torch.nn.")  # another may read other modules' attributes
-    usual = usual and all(getattr(kind, name) is getattr(nn.Module, name) for name in ("__getstate__", "__hash__"))
-    if not usual or hasattr(kind, "__deepcopy__") or "__deepcopy__" in vars(module):
-        return None
-    how: Any = module.__reduce_ex__(4)
-    plain = how[0] is _NEW and how[1] == (kind,) and all(part is None for part in how[3:])
-    return how[2] if plain and type(how[2]) is dict else None
-
-
-def _attribute(value: Any, memo: dict[int, Any]) -> Any:
-    """Copy an attribute of a module. Most are numbers and words, or empty, as containers of hooks are."""
-    kind = type(value)
-    if kind in _ATOMS or (kind is tuple and all(type(inner) in _ATOMS for inner in value)):
-        return value
-    if kind in _CONTAINERS and not value:
-        return memo.setdefault(id(value), kind())
-    return deepcopy(value, memo)
-
-
-def _memo(model: nn.Module) -> dict[int, Any]:
-    """Copy the tensors that `deepcopy` refuses."""
-    return {id(tensor): tensor.detach().clone() for tensor in plain_tensors(model)}
-
-
-def plain_tensors(model: nn.Module) -> list[Tensor]:
-    """List the tensors in plain attributes of modules; deepcopy refuses those that a forward pass left."""
-    registered = {"_parameters", "_buffers", "_modules"}
-    attributes = (
-        value
-        for module in model.modules()
-        for name, value in vars(module).items()
-        if type(value) not in _ATOMS and name not in registered
-    )
-    held = (value for value in attributes if isinstance(value, Tensor) or (isinstance(value, _HOLDERS) and value))
-    return [tensor for value in held for tensor in _tensors(value)]
-
-
-def _tensors(value: object) -> Iterator[Tensor]:
-    if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
-        yield value
-    elif isinstance(value, dict | list | tuple):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _tensors(inner)
+    return deep_copy(network.model, plain_copies(network.model) | {id(tensor): tensor for tensor in cut})
 
 
 @torch.no_grad()
@@ -239,12 +180,28 @@ def _cut(layer: nn.Module, tensor: str, side: Side, gone: Tensor) -> None:
         setattr(layer, name, getattr(layer, name) - len(gone))
 
 
+def _reorder(layer: nn.Module, tensor: str, side: Side, places: Tensor, sources: Tensor) -> None:
+    if isinstance(layer, ChannelPad) and side == "in":
+        moved = torch.arange(layer.in_channels).index_copy_(0, sources, places).to(layer.index.device)
+        layer.index = torch.where(layer.index < 0, layer.index, moved[layer.index])
+    for name, axis in cut_axes(layer, side, tensor).items():
+        value = getattr(layer, name)
+        order = torch.arange(value.shape[axis])
+        order[_within(layer, side, places)] = _within(layer, side, sources)
+        value.copy_(value.index_select(axis, order.to(value.device)))
+
+
 def _indices(layer: nn.Module, side: Side, gone: Tensor) -> Tensor:
+    """Turn sorted positions into sorted indices of the layer's tensors."""
+    within = _within(layer, side, gone)
+    return within if within is gone else torch.unique(within)
+
+
+def _within(layer: nn.Module, side: Side, positions: Tensor) -> Tensor:
     """Turn positions into indices of the layer's tensors: a weight's input axis covers one convolution group."""
     if side == "in" and isinstance(layer, nn.Conv2d) and layer.groups > 1:
-        within: Tensor = torch.unique(gone % (layer.in_channels // layer.groups))
-        return within
-    return gone
+        return positions % (layer.in_channels // layer.groups)
+    return positions
 
 
 def _renumber(layer: ChannelPad, gone: Tensor) -> None:

@@ -19,9 +19,8 @@ from torch import Tensor
 
 from prunebench.errors import CellError, UserError, check_choice
 from prunebench.pruning.cost import Costs
-from prunebench.pruning.isomorphic import Signature, signatures
 from prunebench.pruning.masks import KeptWeights
-from prunebench.pruning.network import Network
+from prunebench.pruning.network import Network, Signature, signatures
 from prunebench.records.budget import Keep
 from prunebench.records.names import ScoreNorm, ScoreRanking
 from prunebench.seeding import generator

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from prunebench.errors import UserError
 from prunebench.pruning.analysis import analyse
+from prunebench.pruning.copies import twin
 from prunebench.pruning.cost import CostModel, costs, count
 from prunebench.pruning.network import Group, Network, Table
 from prunebench.pruning.operations import macs_by_operation, runnable
@@ -18,7 +19,7 @@ from prunebench.pruning.removal import remove
 from prunebench.pruning.selection import Rule, lowest, select
 from prunebench.pruning.suitability import check_suitable
 from prunebench.pruning.tracing import trace
-from prunebench.pruning.verification import difference, randomised, twin
+from prunebench.pruning.verification import difference, randomised
 from prunebench.records.budget import Keep
 from prunebench.study.networks import load_into, save
 from prunebench.training.memory_format import working_format

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from prunebench.errors import UserError, kind_of
+from prunebench.pruning.copies import skeleton, twin
 from prunebench.pruning.kinds import NORMS
-from prunebench.pruning.verification import skeleton, twin
 
 
 def in_format(model: nn.Module, device: torch.device, memory_format: torch.memory_format) -> nn.Module:

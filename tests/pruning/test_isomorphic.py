@@ -12,8 +12,7 @@ from torchvision.models import densenet121, mobilenet_v2, resnet18, vgg11_bn
 from prunebench.models.resnet import RESNET20
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.cost import costs
-from prunebench.pruning.isomorphic import signatures
-from prunebench.pruning.network import Network
+from prunebench.pruning.network import Network, signatures
 from prunebench.pruning.removal import remove
 from prunebench.pruning.selection import Ranking, Rule, select
 from prunebench.records.budget import Keep

@@ -11,8 +11,9 @@ from prunebench.errors import UserError
 from prunebench.models.lenet5 import lenet5
 from prunebench.models.resnet import RESNET20
 from prunebench.pruning.analysis import analyse, resize
+from prunebench.pruning.copies import deep_copy
 from prunebench.pruning.network import Network
-from prunebench.pruning.removal import deep_copy, remove, remove_in_place, zero_units
+from prunebench.pruning.removal import remove, remove_in_place, zero_units
 
 
 class Dense(nn.Module):

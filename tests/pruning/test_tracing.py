@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from prunebench.errors import UserError
+from prunebench.pruning.copies import skeleton
 from prunebench.pruning.tracing import trace
-from prunebench.pruning.verification import skeleton
 from prunebench.testing.toys import Net
 
 

@@ -11,8 +11,9 @@ from prunebench.errors import UserError
 from prunebench.models.lenet5 import lenet5
 from prunebench.pruning import verification
 from prunebench.pruning.analysis import analyse
+from prunebench.pruning.copies import skeleton
 from prunebench.pruning.network import Group, Network, Table
-from prunebench.pruning.verification import MIXED, difference, randomised, skeleton, verify
+from prunebench.pruning.verification import MIXED, difference, randomised, verify
 
 
 def test_verify_fixes_a_group_whose_positions_are_wrong() -> None:
@@ -35,20 +36,20 @@ def test_verify_fixes_a_group_that_lacks_a_reader() -> None:
 
 
 @pytest.mark.parametrize("units", [2, 3, 7, 8, 9, 16, 41])
-def test_every_unit_is_removed_once_and_never_all_of_a_group(units: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_unit_moves_and_the_fewest_stay(units: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model = nn.Sequential(nn.Linear(3, units), nn.ReLU(), nn.Linear(units, 2))
-    table = analyse(model, torch.zeros(2, 3), check=False)
-    drawn: list[set[int]] = []
+    moved: list[Tensor] = []
+    reorder = verification.reorder
 
-    def record(model: nn.Module, table: Table, units: dict[str, Tensor], pictures: Tensor) -> str:
-        drawn.extend(set(removed.tolist()) for removed in units.values())
-        return ""
+    def record(network: Network, orders: dict[str, Tensor]) -> None:
+        moved.append(orders["0"])
+        reorder(network, orders)
 
-    monkeypatch.setattr(verification, "difference", record)
-    verify(model, table, torch.zeros(2, 3))
-    *first, floor = drawn
-    assert len(first) == 3 and set().union(*first) == set(range(units))
-    assert max(map(len, drawn)) == len(floor) == units - max(1, math.ceil(units / 10))
+    monkeypatch.setattr(verification, "reorder", record)
+    verify(model, analyse(model, torch.zeros(2, 3), check=False), torch.zeros(2, 3))
+    dense, fewest = moved[0], moved[-1]
+    assert dense.sort().values.equal(torch.arange(units)) and not (dense == torch.arange(units)).any()
+    assert len(fewest) == max(1, math.ceil(units / 10))
 
 
 def swapped(units: int, one: int) -> Tensor:
@@ -108,7 +109,11 @@ def test_a_network_that_cannot_be_compared_is_refused() -> None:
 def test_groups_that_fail_together_only_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     model, pictures = lenet5(1, 28, 10), torch.zeros(1, 1, 28, 28)
     table = analyse(model, pictures, check=False)
-    monkeypatch.setattr(verification, "difference", lambda _, __, units, ___: "it fails" if len(units) > 2 else "")
+
+    def fail(network: Network, steps: list[dict[str, Tensor]], pictures: Tensor) -> Any:
+        return verification._Found("it fails" if len(steps[-1]) > 2 else "", steps[-1], [])
+
+    monkeypatch.setattr(verification, "_compare", fail)
     with pytest.raises(UserError, match="removing units of several layers together does not equal setting"):
         verify(model, table, pictures)
 
