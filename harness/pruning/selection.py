@@ -27,7 +27,9 @@ from prunebench.seeding import generator
 
 PER = ("per-cost", "per-memory")  # rankings that divide a score by the cost that the removal saves
 Pool = Network | KeptWeights  # `kept` holds the units to choose from
+Ints = NDArray[np.int64]
 Lot = Callable[[str], torch.Generator]  # by group, so that the draw of a group depends on no other group
+BLOCK = 2**16
 FIRST_LOT: Lot = partial(generator, 0, "ties")
 
 
@@ -87,7 +89,7 @@ class _Steps:
 
     score: NDArray[np.float64]
     ratio: NDArray[np.float64]
-    widths: NDArray[np.int64]
+    widths: Ints
 
 
 def select(
@@ -130,10 +132,10 @@ def select(
         drawn = {group: steps[group] for group in sorted(steps, key=turns.__getitem__)}
         steps = _shared(drawn, pool, costs) if rule.ranking.name == "isomorphic" else drawn
     order = _order(list(steps.values()))
+    taken = _counter(order, len(steps))
 
     def after(number: int) -> dict[str, int]:
-        taken = np.bincount(order[:number], minlength=len(steps))
-        done = {g: int(s.widths[n - 1]) for (g, s), n in zip(steps.items(), taken, strict=True) if n}
+        done = {g: int(s.widths[n - 1]) for (g, s), n in zip(steps.items(), taken(number), strict=True) if n}
         return {group: len(kept) for group, kept in pool.kept.items()} | done
 
     def share(number: int) -> float:
@@ -239,7 +241,7 @@ def _shared(steps: dict[str, _Steps], pool: Pool, costs: Costs) -> dict[str, _St
     return {g: _Steps(np.full(len(ratios[g]), -math.inf), ratios[g], steps[g].widths) for g in pool.kept if g in steps}
 
 
-def _order(steps: list[_Steps]) -> NDArray[np.int64]:
+def _order(steps: list[_Steps]) -> Ints:
     """Put the steps of all groups in one order; returns the number of each step's group."""
     place = np.repeat(np.arange(len(steps)), [len(step.widths) for step in steps])
     score, ratio = (
@@ -252,6 +254,19 @@ def _order(steps: list[_Steps]) -> NDArray[np.int64]:
     among = np.sort(order[tied[: len(order)]])
     order[tied[: len(order)]] = among[np.lexsort((ratio[among], score[among]))]
     return place[order]
+
+
+def _counter(order: Ints, groups: int) -> Callable[[int], Ints]:
+    """Prepare to count the first steps of an order by group: blocks of the order are counted once."""
+    blocks = [np.bincount(order[start : start + BLOCK], minlength=groups) for start in range(0, len(order), BLOCK)]
+    before = np.cumsum([np.zeros(groups, dtype=np.int64), *blocks], axis=0)
+
+    def taken(number: int) -> Ints:
+        start = number // BLOCK
+        counts: Ints = before[start] + np.bincount(order[start * BLOCK : number], minlength=groups)
+        return counts
+
+    return taken
 
 
 def _comparable(scores: Tensor, rule: Rule) -> Tensor:
@@ -276,7 +291,7 @@ def _lowest(
     for group, kept in pool.kept.items():
         surplus = len(kept) - after[group]
         if surplus:
-            removed[group] = kept[_lowest_of(as_ranked(scores[group]), surplus, draws[group])].sort().values
+            removed[group] = kept[_lowest_of(as_ranked(scores[group]), surplus, draws[group])]
     return removed
 
 
