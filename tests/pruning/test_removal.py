@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
-from torchvision.models import mobilenet_v2, resnet18, squeezenet1_1
+from torchvision.models import mobilenet_v2, regnet_x_400mf, resnet18, shufflenet_v2_x0_5, squeezenet1_1
 
 from prunebench.errors import UserError
 from prunebench.models.lenet5 import lenet5
@@ -13,7 +13,8 @@ from prunebench.models.resnet import RESNET20
 from prunebench.pruning.analysis import analyse, resize
 from prunebench.pruning.copies import deep_copy
 from prunebench.pruning.network import Network
-from prunebench.pruning.removal import remove, remove_in_place, zero_units
+from prunebench.pruning.removal import remove, remove_in_place, reorder, zero_units
+from prunebench.testing import toys
 
 
 class Dense(nn.Module):
@@ -79,6 +80,35 @@ def test_removed_equals_masked_three_times_over(name: str) -> None:
         small, full = network.model(pictures), masked.model(pictures)
         assert full.std() > 0
         assert (small - full).abs().max() <= 1e-12 * full.abs().max()
+
+
+SHUFFLED = NETWORKS | {
+    "grouped convolutions": (lambda: regnet_x_400mf(weights=None, num_classes=4), 32),
+    "channels in turn": (lambda: shufflenet_v2_x0_5(weights=None, num_classes=4), 32),
+}
+
+
+@pytest.mark.parametrize("name", SHUFFLED)
+def test_units_in_another_order_compute_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(NETWORKS, name, SHUFFLED[name])
+    network, pictures = dense(name)
+    draws = torch.Generator().manual_seed(1)
+    for step in (network, remove(network, some(network, draws))):
+        before = copy.deepcopy(step.model.state_dict())
+        expected = step.model(pictures)
+        reorder(step, {group: torch.randperm(units, generator=draws) for group, units in step.units.items()})
+        torch.testing.assert_close(step.model(pictures), expected, rtol=1e-9, atol=1e-12)
+        moved = [key for key, value in step.model.state_dict().items() if not torch.equal(value, before[key])]
+        assert {f"{layer}.weight" for group in step.table.groups for layer in group.producers} <= set(moved)
+
+
+def test_order_by_hand() -> None:
+    network = toys.chain((3, 2, 2))
+    first, second = (network.model.get_parameter(f"{layer}.weight").clone() for layer in ("0", "2"))
+    reorder(network, {"0": torch.tensor([2, 0, 1])})
+    assert torch.equal(network.model.get_parameter("0.weight"), first[[2, 0, 1]])
+    assert torch.equal(network.model.get_parameter("2.weight"), second[:, [2, 0, 1]])
+    assert network.kept["0"].tolist() == [0, 1, 2]
 
 
 def test_mask_sets_the_units_and_their_readers_to_zero_and_nothing_else() -> None:

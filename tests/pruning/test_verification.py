@@ -166,3 +166,36 @@ def test_random_weights_are_drawn_for_every_layer_and_no_two_rows_are_alike() ->
     weight = network.model.get_parameter("1.weight")
     assert weight.dtype == torch.float64 and weight.std() > 0
     assert network.model.get_parameter("2.weight").min() >= 0.5
+
+
+@pytest.mark.parametrize("options", [{}, {"stride": 2}, {"padding": (2, 1), "dilation": (1, 2)}, {"bias": False}])
+def test_depthwise_convolutions_in_float64_are_those_of_torch(options: dict[str, Any]) -> None:
+    kernel, pictures = (3, 2), torch.randn(2, 6, 9, 8, dtype=torch.float64)
+    layer = nn.Conv2d(6, 6, kernel, groups=6, **options).double()
+    with verification._DepthwiseInFloat64():
+        found = layer(pictures)
+    torch.testing.assert_close(found, layer(pictures), rtol=1e-14, atol=1e-14)
+    assert found.grad_fn is not None and "Convolution" not in found.grad_fn.name()
+
+
+@pytest.mark.parametrize("layer", [nn.Conv2d(6, 12, 3, groups=6), nn.Conv2d(6, 6, 3, groups=2), nn.Conv2d(6, 6, 3)])
+def test_other_convolutions_are_left_to_torch(layer: nn.Module) -> None:
+    layer, pictures = layer.double(), torch.randn(2, 6, 9, 8, dtype=torch.float64)
+    with verification._DepthwiseInFloat64():
+        assert torch.equal(layer(pictures), layer(pictures)) and layer.float()(pictures.float()) is not None
+
+
+@pytest.mark.parametrize("dead", [1, 3, 9])
+def test_other_units_are_removed_where_no_signal_is_left(dead: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[Tensor] = []
+
+    def compare(network: Network, steps: list[dict[str, Tensor]], pictures: Tensor) -> Any:
+        tried.append(steps[-1]["0"])
+        last = torch.ones(2, 1) if len(tried) <= dead else torch.rand(2, 1)
+        return verification._Found("", steps[-1], [torch.zeros(2, 1), last])
+
+    monkeypatch.setattr(verification, "_compare", compare)
+    model = nn.Sequential(nn.Linear(3, 30), nn.ReLU(), nn.Linear(30, 2))
+    verify(model, analyse(model, torch.zeros(2, 3), check=False), torch.zeros(2, 3))
+    assert len(tried) == min(dead + 1, verification.CHOICES)
+    assert not torch.equal(tried[0], tried[1])
