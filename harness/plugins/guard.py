@@ -149,10 +149,12 @@ def watching(model: nn.Module, who: str) -> Iterator[None]:
     ResNet-50 take 0.1 s on one core, as long as a forward pass of one picture.
     """
     device = next(chain(model.parameters(), model.buffers()), torch.empty(0)).device
-    values, facts = {name: tensor.clone() for name, tensor in _tensors(model)}, _facts(model)
+    values, facts = _described(model)
+    values = {name: tensor.clone() for name, tensor in values.items()}
     with keeping(all_states(device)) as changed_states:
         yield
-    changed = [*_different(values, dict(_tensors(model))), *_different(facts, _facts(model)), *changed_states]
+    values_now, facts_now = _described(model)
+    changed = [*_different(values, values_now), *_different(facts, facts_now), *changed_states]
     if changed:
         raise CellError(f"{who} changes {_listed(changed)}; {_SCORE}")
 
@@ -162,24 +164,28 @@ def _listed(changed: Sequence[str]) -> str:
     return ", ".join(changed[:_SHOWN]) + more
 
 
-def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    for name, parameter in model.named_parameters():
-        yield f"the parameter '{name}'", parameter.detach()
-    for name, buffer in model.named_buffers():
-        yield f"the buffer '{name}'", buffer
-
-
-def _facts(model: nn.Module) -> dict[str, object]:
-    """Describe a network beside its values: training modes, hooks, and which parameters are trained."""
-    facts: dict[str, object] = {}
+def _described(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, object]]:
+    """Give a network's values, and what else there is: training modes, hooks, and which parameters are trained."""
+    parameters, buffers, facts = dict[str, Tensor](), dict[str, Tensor](), dict[str, object]()
+    seen = set[Tensor]()
     for name, module in model.named_modules():
         where = f"of '{name}'" if name else "of the network"
         facts[f"the mode {where}"] = module.training
         facts[f"the hooks {where}"] = [list(getattr(module, kind)) for kind in _MODULE_HOOKS]
-    for name, parameter in model.named_parameters():
-        facts[f"requires_grad of '{name}'"] = parameter.requires_grad
-        facts[f"the hooks of '{name}'"] = [list(getattr(parameter, kind, None) or ()) for kind in _PARAMETER_HOOKS]
-    return facts
+        start = f"{name}." if name else ""
+        for key, tensor in (*module._parameters.items(), *module._buffers.items()):
+            if tensor is None or tensor in seen:
+                continue
+            seen.add(tensor)
+            if not isinstance(tensor, nn.Parameter):
+                buffers[f"the buffer '{start}{key}'"] = tensor
+                continue
+            parameters[f"the parameter '{start}{key}'"] = tensor.detach()
+            facts[f"requires_grad of '{start}{key}'"] = tensor.requires_grad
+            facts[f"the hooks of '{start}{key}'"] = [
+                list(getattr(tensor, kind, None) or ()) for kind in _PARAMETER_HOOKS
+            ]
+    return parameters | buffers, facts
 
 
 def _different(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from prunebench.errors import UserError
+from prunebench.processes import uncollected
 from prunebench.pruning.kinds import NORMS
 
 _HOLDERS = (dict, list, tuple)
@@ -39,13 +40,14 @@ def deep_copy(model: nn.Module, memo: dict[int, Any]) -> nn.Module:
 
     memo: copies by the id of the original, as for `deepcopy`.
     """
-    states = [(module, _state(module)) for module in model.modules()]
-    if all(state is not None for _, state in states):
-        twins = {id(module): _NEW(type(module)) for module, _ in states}
-        memo.update(twins)
-        for module, state in states:
-            twins[id(module)].__setstate__({name: _attribute(value, memo) for name, value in (state or {}).items()})
-    return deepcopy(model, memo)
+    with uncollected():
+        states = [(module, _state(module)) for module in model.modules()]
+        if all(state is not None for _, state in states):
+            twins = {id(module): _NEW(type(module)) for module, _ in states}
+            memo.update(twins)
+            for module, state in states:
+                twins[id(module)].__setstate__({name: _attribute(value, memo) for name, value in (state or {}).items()})
+        return deepcopy(model, memo)
 
 
 def _state(module: nn.Module) -> dict[str, Any] | None:

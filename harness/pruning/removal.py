@@ -12,6 +12,7 @@ from prunebench.pruning.layers import ChannelPad
 from prunebench.pruning.network import Network, Side, Table, holder
 
 Part = tuple[str, Side]
+Stays = dict[tuple[int, int, torch.device], tuple[Tensor, Tensor]]  # by the id of indices, which are kept
 _NONE = torch.empty(0, dtype=torch.int64)
 
 
@@ -74,8 +75,9 @@ def _places(network: Network, units: Mapping[str, Tensor]) -> tuple[dict[str, Te
 
 def _without(network: Network, model: nn.Module, gone: Mapping[str, Tensor], places: Mapping[Part, Tensor]) -> Network:
     """Cut a model of the network in place, and forget the units."""
+    stays: Stays = {}
     for (name, side), positions in places.items():
-        _cut(*holder(model, name), side, positions)
+        _cut(*holder(model, name), side, positions, stays)
     kept, gates, pushed = dict(network.kept), dict(network.gates), dict(network.pushed)
     for group, numbers in gone.items():
         stays = ~torch.isin(network.kept[group], numbers)
@@ -104,7 +106,15 @@ def _checked(network: Network, requested: Mapping[str, Tensor]) -> dict[str, Ten
 def _positions(network: Network, gone: Mapping[str, Tensor]) -> dict[Part, Tensor]:
     """Give the sorted current positions of the units to remove, by layer and side."""
     now, before = _collect(network.table, gone), _collect(network.table, _earlier(network))
-    return {part: dense - torch.searchsorted(before.get(part, _NONE), dense) for part, dense in now.items()}
+    found: dict[tuple[int, int], Tensor] = {}  # by the ids of dense and earlier positions, which most layers share
+    places: dict[Part, Tensor] = {}
+    for part, dense in now.items():
+        earlier = before.get(part, _NONE)
+        key = id(dense), id(earlier)
+        if key not in found:
+            found[key] = dense - torch.searchsorted(earlier, dense)
+        places[part] = found[key]
+    return places
 
 
 def _earlier(network: Network) -> dict[str, Tensor]:
@@ -163,16 +173,17 @@ def _zero(layer: nn.Module, tensor: str, side: Side, gone: Tensor) -> None:
 
 
 @torch.no_grad()
-def _cut(layer: nn.Module, tensor: str, side: Side, gone: Tensor) -> None:
+def _cut(layer: nn.Module, tensor: str, side: Side, gone: Tensor, stays: Stays) -> None:
+    """Cut one side of a layer. stays: indices of what stays, which most layers and tensors of a group share."""
     if isinstance(layer, ChannelPad) and side == "in":
         _renumber(layer, gone)
-    indices, stays = _indices(layer, side, gone), dict[int, Tensor]()
+    indices = _indices(layer, side, gone)
     for name, axis in cut_axes(layer, side, tensor).items():
         value = getattr(layer, name)
-        count = value.shape[axis]
-        if count not in stays:  # most tensors of a layer are equally long
-            stays[count] = _complement(count, indices).to(value.device)
-        small = _in_format_of(value, value.index_select(axis, stays[count]))
+        key = id(indices), value.shape[axis], value.device
+        if key not in stays:
+            stays[key] = indices, _complement(value.shape[axis], indices).to(value.device)
+        small = _in_format_of(value, value.index_select(axis, stays[key][1]))
         setattr(layer, name, nn.Parameter(small, value.requires_grad) if isinstance(value, nn.Parameter) else small)
     if isinstance(layer, nn.GroupNorm):  # whole groups go
         layer.num_groups -= len(gone) * layer.num_groups // layer.num_channels
@@ -188,7 +199,7 @@ def _reorder(layer: nn.Module, tensor: str, side: Side, places: Tensor, sources:
         value = getattr(layer, name)
         order = torch.arange(value.shape[axis])
         order[_within(layer, side, places)] = _within(layer, side, sources)
-        value.copy_(value.index_select(axis, order.to(value.device)))
+        value.data = value.index_select(axis, order.to(value.device))
 
 
 def _indices(layer: nn.Module, side: Side, gone: Tensor) -> Tensor:
