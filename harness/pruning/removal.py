@@ -14,6 +14,7 @@ from prunebench.pruning.network import Network, Side, Table, holder
 Part = tuple[str, Side]
 Stays = dict[tuple[int, int, torch.device], tuple[Tensor, Tensor]]  # by the id of indices, which are kept
 _NONE = torch.empty(0, dtype=torch.int64)
+_RUNS = 8
 
 
 def zero_units(network: Network, units: Mapping[str, Tensor]) -> None:
@@ -75,9 +76,9 @@ def _places(network: Network, units: Mapping[str, Tensor]) -> tuple[dict[str, Te
 
 def _without(network: Network, model: nn.Module, gone: Mapping[str, Tensor], places: Mapping[Part, Tensor]) -> Network:
     """Cut a model of the network in place, and forget the units."""
-    stays: Stays = {}
+    shared: Stays = {}
     for (name, side), positions in places.items():
-        _cut(*holder(model, name), side, positions, stays)
+        _cut(*holder(model, name), side, positions, shared)
     kept, gates, pushed = dict(network.kept), dict(network.gates), dict(network.pushed)
     for group, numbers in gone.items():
         stays = ~torch.isin(network.kept[group], numbers)
@@ -199,7 +200,17 @@ def _reorder(layer: nn.Module, tensor: str, side: Side, places: Tensor, sources:
         value = getattr(layer, name)
         order = torch.arange(value.shape[axis])
         order[_within(layer, side, places)] = _within(layer, side, sources)
-        value.data = value.index_select(axis, order.to(value.device))
+        value.data = _in_order(value.data, axis, order)
+
+
+def _in_order(value: Tensor, axis: int, order: Tensor) -> Tensor:
+    """Select in another order. A few runs of neighbours are copied as runs, which takes half of the time."""
+    ends = [*((order.diff() != 1).nonzero().flatten() + 1).tolist(), len(order)]
+    if len(ends) > _RUNS:
+        return value.index_select(axis, order.to(value.device))
+    starts = [0, *ends[:-1]]
+    runs = [value.narrow(axis, int(order[start]), end - start) for start, end in zip(starts, ends, strict=True)]
+    return torch.cat(runs, axis)
 
 
 def _indices(layer: nn.Module, side: Side, gone: Tensor) -> Tensor:
