@@ -50,11 +50,10 @@ def analyse(
     """
     device = next(model.parameters(), example).device
     pictures = torch.cat([example.detach()[:1]] * 2).to(device)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), uncollected():
         try:
             check_suitable(model, example.dtype)
-            with uncollected():
-                table, reason = _table(model, pictures, classes)
+            table, reason = _table(model, pictures, classes)
             if check:
                 table = verify(model, table, pictures, reason)
             if not table.groups:
