@@ -21,7 +21,7 @@ from prunebench.scoring.single_weights import WeightView, for_units_only
 
 
 def score(
-    criterion: AnyCriterion, network: Network, batches: Batches, generator: torch.Generator, watched: bool = True
+    criterion: AnyCriterion, network: Network, batches: Batches, generator: torch.Generator, watched: bool | None = None
 ) -> dict[str, Tensor]:
     """Score the remaining units: (units,) by group, low = remove first.
 
@@ -39,7 +39,8 @@ def score(
         network: dense or already pruned.
         batches: (pictures, labels) pairs, pictures (batch, channels, height, width), normalised.
         generator: for stochastic scores and random estimates of the curvature.
-        watched: whether to refuse a score that changes the network or a global state, see `watching`.
+        watched: whether to refuse a score that changes the network or a global state, see `watching`. By default, all
+            are watched but PruneBench's own scores of evidence: these are pure functions, which tests tell.
 
     Raises:
         CellError: the network lacks the evidence; the score fails, is not finite (units,), or changes the network or
@@ -52,7 +53,7 @@ def score(
 
 
 def score_layers(
-    criterion: AnyCriterion, network: Network, batches: Batches, generator: torch.Generator, watched: bool = True
+    criterion: AnyCriterion, network: Network, batches: Batches, generator: torch.Generator, watched: bool | None = None
 ) -> dict[str, Tensor]:
     """Score the units of every layer that writes units of a group, each layer by itself: (units,) by layer.
 
@@ -79,17 +80,21 @@ def for_groups_only(criterion: AnyCriterion) -> str:
 
 
 def _by_part(
-    criterion: AnyCriterion, network: Network, batches: Batches, generator: torch.Generator, watched: bool
+    criterion: AnyCriterion, network: Network, batches: Batches, generator: torch.Generator, watched: bool | None
 ) -> dict[str, Tensor]:
     """Score every part: each layer, or each group for a ``joint`` score."""
     _check_data(criterion, batches)
     watch: AbstractContextManager[object] = keeping(all_states(network.device))
-    if watched:
+    if watched or (watched is None and not _is_own(criterion)):
         watch = watching(network.model, f"criterion '{criterion.label}'")
     if isinstance(criterion, ModelScore):
         return _by_model(criterion, network, batches, generator, watch)
     with watch:
-        return LayerScores(criterion, network, generator, watched).compute(batches)
+        return LayerScores(criterion, network, generator, watched is not False).compute(batches)
+
+
+def _is_own(criterion: AnyCriterion) -> bool:
+    return isinstance(criterion, Criterion) and criterion.score.__module__.startswith("prunebench.criteria.")
 
 
 def _check_data(criterion: AnyCriterion, batches: Batches) -> None:
@@ -98,7 +103,7 @@ def _check_data(criterion: AnyCriterion, batches: Batches) -> None:
 
 
 def score_weights(
-    criterion: AnyCriterion, network: Network, batches: Batches, generator: torch.Generator, watched: bool = True
+    criterion: AnyCriterion, network: Network, batches: Batches, generator: torch.Generator, watched: bool | None = None
 ) -> dict[str, Tensor]:
     """Score the remaining weights: (weights,) by layer, in their flat order, low = remove first.
 

@@ -1,16 +1,18 @@
 """Scoring: streaming, coupling and what is said when a score is wrong."""
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from prunebench.errors import CellError
 from prunebench.plugins.criterion import Criterion, ModelScore
+from prunebench.plugins.registry import get_criterion, load_registry
 from prunebench.pruning.network import Network
 from prunebench.pruning.removal import remove
 from prunebench.scoring.evidence import gather
@@ -298,3 +300,20 @@ def test_a_model_score_may_ask_for_the_network_with_its_table() -> None:
     scores = run(ModelScore(by_table), network)
     assert given == [network]
     assert scores["2"].tolist() == [0, 1, 2, 3]
+
+
+def test_only_our_own_scores_of_evidence_go_unwatched(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched: list[str] = []
+
+    @contextmanager
+    def watching(model: nn.Module, who: str) -> Iterator[None]:
+        watched.append(who)
+        yield
+
+    monkeypatch.setattr("prunebench.scoring.score.watching", watching)
+    magnitude, synflow = (get_criterion(name, load_registry(())) for name in ("magnitude", "synflow"))
+    for criterion in (magnitude, Criterion(lambda weight: weight.norm(dim=1), name="theirs"), synflow):
+        score(criterion, toys.chain(), toys.batches(), torch.Generator())
+    assert watched == ["criterion 'theirs'", "criterion 'synflow'"]
+    score(magnitude, toys.chain(), [], torch.Generator(), watched=True)
+    assert watched[2:] == ["criterion 'magnitude'"]
