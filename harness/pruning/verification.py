@@ -1,6 +1,6 @@
 """Check that removing units equals setting them to zero, on a copy of the network with random weights in float64."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,14 +20,13 @@ from prunebench.pruning.removal import remove_in_place, reorder, zero_units
 from prunebench.pruning.selection import Rule, lowest
 
 Check = Callable[[Mapping[str, Tensor], Tensor], str]  # units, pictures -> what goes wrong
-Steps = Sequence[Mapping[str, Tensor]]  # units to remove one after the other, by group
 Pair = tuple[int, int]
 
 SEED = 2020
 CHOICES, LARGE = 5, 1_000_000
 TOLERANCE = 1e-11
 SIDE = 64
-DIFFERS = "its output differs from the output with these units set to zero and the others in another order"
+DIFFERS = "its output differs from the output with these units set to zero, or of all units in another order"
 NOT_FINITE = "its output is not finite with random parameters"
 MIXED = "an operation that mixes units or cannot be followed"
 TRAINING = "what reads it in training alone"
@@ -38,24 +37,25 @@ PATTERN = 65_537  # numbers drawn for a large weight; prime, so that no two rows
 class _Found:
     """What a comparison found.
 
-    problem: "" if there is none. gone: the units that were removed, by group. outputs: with units masked, by step.
-    matters: whether the output depends on the units at all. alive: whether the last output depends on the pictures.
-    Where one of them is false, nothing was compared. seed: of the random numbers.
+    problem: "" if there is none. units: what was removed, by group. outputs: of the whole network, and with these units
+    masked. seed: of the random numbers. matters: whether the output depends on the units at all. alive: whether the
+    masked output depends on the pictures. Where one of the two is false, nothing was compared.
     """
 
     problem: str
-    gone: Mapping[str, Tensor]
-    outputs: Sequence[Tensor]
+    units: Mapping[str, Tensor]
+    outputs: Sequence[Tensor] = ()
     seed: int = SEED
 
     @property
     def matters(self) -> bool:
-        return any(not torch.equal(self.outputs[0], other) for other in self.outputs[1:])
+        whole, masked = self.outputs
+        return not torch.equal(whole, masked)
 
     @property
     def alive(self) -> bool:
-        last = self.outputs[-1]
-        return len(last) < 2 or not torch.equal(last[0], last[1])
+        masked = self.outputs[-1]
+        return len(masked) < 2 or not torch.equal(masked[0], masked[1])
 
 
 def verify(model: nn.Module, table: Table, pictures: Tensor, reason: str = MIXED) -> Table:
@@ -85,24 +85,23 @@ def verify(model: nn.Module, table: Table, pictures: Tensor, reason: str = MIXED
         if problem := fails({}, pictures):
             two = "two passes in eval mode differ; give dropout training=self.training"
             raise UserError(f"it cannot be checked in float64: {two if problem == DIFFERS else problem}")
-        return verify(model, _without_faulty(table, found.gone, fails, pictures, reason), pictures, reason)
+        return verify(model, _without_faulty(table, found.units, fails, pictures, reason), pictures, reason)
     if not found.matters:
         raise UserError("it cannot be checked: with random parameters its output does not depend on its units")
     stops = partial(_fails_in_training, model, table)
-    if stops(found.gone, pictures) and not stops({}, pictures):
-        return verify(model, _without_faulty(table, found.gone, stops, pictures, TRAINING), pictures, reason)
+    if stops(found.units, pictures) and not stops({}, pictures):
+        return verify(model, _without_faulty(table, found.units, stops, pictures, TRAINING), pictures, reason)
     return table
 
 
 def _compared(model: nn.Module, table: Table, shape: Sequence[int], device: torch.device) -> _Found:
     """Compare with several choices of units. A large network is compared until one of them leaves a signal."""
     large = sum(parameter.numel() for parameter in model.parameters()) > LARGE
-    none = {group.name: torch.arange(0) for group in table.groups}  # first, order alone is compared
     for seed in range(SEED, SEED + CHOICES):
-        found = _tried(model, table, [none, _fewest(table, seed)], shape, device, seed=seed)
+        found = _tried(model, table, _fewest(table, seed), shape, device, seed=seed)
         if found.problem or (found.alive and large):
             break
-    return replace(found, seed=seed)
+    return found
 
 
 def _without_faulty(table: Table, units: Mapping[str, Tensor], fails: Check, pictures: Tensor, reason: str) -> Table:
@@ -139,20 +138,26 @@ def difference(
         pictures: (batch, channels, height, width), for their shape and device.
         seed: of the random numbers.
     """
-    tried = (_tried(model, table, [units], shape, pictures.device, seed=seed).problem for shape in _shapes(pictures))
+    tried = (_tried(model, table, units, shape, pictures.device, seed=seed).problem for shape in _shapes(pictures))
     problems = list(takewhile(bool, tried))
     return problems[-1] if len(problems) == len(_shapes(pictures)) else ""
 
 
 def _tried(
-    model: nn.Module, table: Table, steps: Steps, shape: Sequence[int], device: torch.device, *, seed: int
+    model: nn.Module,
+    table: Table,
+    units: Mapping[str, Tensor],
+    shape: Sequence[int],
+    device: torch.device,
+    *,
+    seed: int,
 ) -> _Found:
     device = torch.device("cpu") if device.type == "mps" else device  # MPS has no float64
     noise = torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(device)
-    found = _compare(randomised(model, table, device, seed=seed), steps, noise)
+    found = _compare(randomised(model, table, device, seed=seed), units, noise)
     if found.problem == NOT_FINITE:
-        return _compare(randomised(model, table, device, every=False, seed=seed), steps, noise)
-    return found
+        found = _compare(randomised(model, table, device, every=False, seed=seed), units, noise)
+    return replace(found, seed=seed)
 
 
 def _shapes(pictures: Tensor) -> list[tuple[int, ...]]:
@@ -202,32 +207,39 @@ def _randomise(name: str, tensor: Tensor, generator: torch.Generator) -> None:
 
 
 @torch.no_grad()
-def _compare(network: Network, steps: Steps, pictures: Tensor) -> _Found:
-    """Compare the outputs of the network with units masked, and with units removed and the others in another order.
+def _compare(network: Network, units: Mapping[str, Tensor], pictures: Tensor) -> _Found:
+    """Compare the network with its units in another order, and with units masked and removed. Uses it up.
 
-    Step by step; uses the network up.
+    Removal alone cannot tell the removed units from each other, nor the remaining ones. So first every unit of these
+    groups moves to the next place. Then, only a table with all units shifted could pass, and that one fails where
+    random units are removed.
     """
-    gone, outputs = dict[str, Tensor](), list[Tensor]()
-    for units in steps:
-        gone = {name: torch.cat([gone.get(name, numbers[:0]), numbers]) for name, numbers in units.items()}
-        try:
-            zero_units(network, units)
-            with _in_scale(network.model), _DepthwiseInFloat64():
-                masked = network.model(pictures)
-            network = remove_in_place(network, units)
-            reorder(network, _orders(network, units))
-            with _DepthwiseInFloat64():
-                small = network.model(pictures)
-        except Exception as error:
-            text = " ".join(str(error).split())
-            text = text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
-            return _Found(f"it fails: {text}", gone, outputs)
-        if not masked.isfinite().all():
-            return _Found(NOT_FINITE, gone, outputs)
-        if small.shape != masked.shape or not (small - masked).abs().max() <= TOLERANCE * masked.abs().max():
-            return _Found(DIFFERS, gone, outputs)
-        outputs.append(masked)
-    return _Found("", gone, outputs)
+    try:
+        with _in_scale(network.model):
+            whole = _output(network, pictures)
+        reorder(network, {group: torch.arange(len(network.kept[group])).roll(1) for group in units})
+        moved = _output(network, pictures)
+        zero_units(network, units)
+        with _in_scale(network.model):
+            masked = _output(network, pictures)
+        small = _output(remove_in_place(network, units), pictures)
+    except Exception as error:
+        text = " ".join(str(error).split())
+        return _Found(f"it fails: {text if isinstance(error, UserError) else f'{type(error).__name__}: {text}'}", units)
+    if not (whole.isfinite().all() and masked.isfinite().all()):
+        return _Found(NOT_FINITE, units)
+    same = _same(whole, moved) and _same(masked, small)
+    return _Found("" if same else DIFFERS, units, (whole, masked))
+
+
+def _output(network: Network, pictures: Tensor) -> Tensor:
+    with _DepthwiseInFloat64():
+        output: Tensor = network.model(pictures)
+        return output
+
+
+def _same(wanted: Tensor, found: Tensor) -> bool:
+    return found.shape == wanted.shape and bool((found - wanted).abs().max() <= TOLERANCE * wanted.abs().max())
 
 
 @contextmanager
@@ -243,8 +255,9 @@ def _in_scale(model: nn.Module) -> Iterator[None]:
         if number is None or not isinstance(norm, NORMS) or norm.running_mean is None or norm.running_var is None:
             return
         generator, square = torch.Generator().manual_seed(SEED + number), given[0].square().mean()
-        _fill(norm.running_mean, -0.5, 0.5, generator).mul_(square.sqrt())
-        _fill(norm.running_var, 0.5, 1.5, generator).mul_(square)
+        drawn = torch.rand(2, len(norm.running_mean), generator=generator, dtype=torch.float64).to(square)
+        norm.running_mean.copy_((drawn[0] - 0.5) * square.sqrt())
+        norm.running_var.copy_((drawn[1] + 0.5) * square)
 
     hooks = [norm.register_forward_pre_hook(match) for norm in model.modules() if isinstance(norm, NORMS)]
     yield
@@ -266,10 +279,9 @@ def _is_depthwise(pictures: Tensor, weight: Tensor, bias: Any, stride: Any, padd
     return one_each and pictures.ndim == 4 and weight.dtype == torch.float64 and isinstance(padding, tuple)
 
 
-def _by_taps(
-    pictures: Tensor, weight: Tensor, bias: Tensor | None, stride: Pair, padding: Pair, dilation: Pair
-) -> Tensor:
+def _by_taps(pictures: Tensor, weight: Tensor, bias: Tensor | None, *geometry: Pair) -> Tensor:
     """Sum shifted pictures (batch, channels, height, width), each times one tap of the weight (channels, 1, h, w)."""
+    stride, padding, dilation = geometry
     padded = F.pad(pictures, (padding[1], padding[1], padding[0], padding[0]))
     kernel = weight.shape[2:]
     height, width = (
@@ -285,32 +297,24 @@ def _by_taps(
     return output
 
 
-def _fill(tensor: Tensor, low: float, high: float, generator: torch.Generator) -> Tensor:
+def _fill(tensor: Tensor, low: float, high: float, generator: torch.Generator) -> None:
     """Fill a tensor with random numbers; a large tensor repeats them, since drawing is slow."""
     if not tensor.numel():
-        return tensor
+        return
     numbers = torch.rand(min(tensor.numel(), PATTERN), generator=generator, dtype=torch.float64)
     numbers = (low + (high - low) * numbers).to(tensor)
     flat = tensor.view(-1) if tensor.is_contiguous() else tensor.new_empty(tensor.numel())
     whole = flat.numel() // len(numbers) * len(numbers)
     flat[:whole].view(-1, len(numbers)).copy_(numbers)
     flat[whole:].copy_(numbers[: flat.numel() - whole])
-    return tensor if tensor.is_contiguous() else tensor.copy_(flat.view(tensor.shape))
+    if not tensor.is_contiguous():
+        tensor.copy_(flat.view(tensor.shape))
 
 
 def _fewest(table: Table, seed: int) -> dict[str, Tensor]:
     """Choose random units of every group to remove, so that the fewest are left that the default floor allows."""
     draws = torch.Generator().manual_seed(seed)
     return {g.name: torch.randperm(g.units, generator=draws)[lowest(g.units, Rule()) :] for g in table.groups}
-
-
-def _orders(network: Network, groups: Iterable[str]) -> dict[str, Tensor]:
-    """Move every remaining unit of some groups to the next place, and the last one to the first.
-
-    Removal alone cannot tell the removed units from each other, nor the remaining ones. Here, only a table with all
-    units shifted could pass, and that one fails where random units are removed.
-    """
-    return {group: torch.arange(len(network.kept[group])).roll(1) for group in groups}
 
 
 def _faulty(units: Mapping[str, Tensor], fails: Check, pictures: Tensor) -> list[str]:

@@ -39,17 +39,24 @@ def test_verify_fixes_a_group_that_lacks_a_reader() -> None:
 def test_every_unit_moves_and_the_fewest_stay(units: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model = nn.Sequential(nn.Linear(3, units), nn.ReLU(), nn.Linear(units, 2))
     moved: list[Tensor] = []
-    reorder = verification.reorder
+    left: list[int] = []
+    reorder, cut = verification.reorder, verification.remove_in_place
 
     def record(network: Network, orders: dict[str, Tensor]) -> None:
         moved.append(orders["0"])
         reorder(network, orders)
 
+    def count(network: Network, gone: dict[str, Tensor]) -> Network:
+        small = cut(network, gone)
+        left.append(small.units["0"])
+        return small
+
     monkeypatch.setattr(verification, "reorder", record)
+    monkeypatch.setattr(verification, "remove_in_place", count)
     verify(model, analyse(model, torch.zeros(2, 3), check=False), torch.zeros(2, 3))
-    dense, fewest = moved[0], moved[-1]
-    assert dense.sort().values.equal(torch.arange(units)) and not (dense == torch.arange(units)).any()
-    assert len(fewest) == max(1, math.ceil(units / 10))
+    for order in moved:
+        assert order.sort().values.equal(torch.arange(units)) and not (order == torch.arange(units)).any()
+    assert set(left) == {max(1, math.ceil(units / 10))}
 
 
 def swapped(units: int, one: int) -> Tensor:
@@ -110,8 +117,8 @@ def test_groups_that_fail_together_only_are_refused(monkeypatch: pytest.MonkeyPa
     model, pictures = lenet5(1, 28, 10), torch.zeros(1, 1, 28, 28)
     table = analyse(model, pictures, check=False)
 
-    def fail(network: Network, steps: list[dict[str, Tensor]], pictures: Tensor) -> Any:
-        return verification._Found("it fails" if len(steps[-1]) > 2 else "", steps[-1], [])
+    def fail(network: Network, units: dict[str, Tensor], pictures: Tensor) -> Any:
+        return verification._Found("it fails" if len(units) > 2 else "", units)
 
     monkeypatch.setattr(verification, "_compare", fail)
     with pytest.raises(UserError, match="removing units of several layers together does not equal setting"):
@@ -195,10 +202,10 @@ def test_a_large_network_is_compared_until_a_signal_is_left(
 ) -> None:
     tried: list[Tensor] = []
 
-    def compare(network: Network, steps: list[dict[str, Tensor]], pictures: Tensor) -> Any:
-        tried.append(steps[-1]["0"])
-        last = torch.ones(2, 1) if len(tried) <= dead else torch.rand(2, 1)
-        return verification._Found("", steps[-1], [torch.zeros(2, 1), last])
+    def compare(network: Network, units: dict[str, Tensor], pictures: Tensor) -> Any:
+        tried.append(units["0"])
+        masked = torch.ones(2, 1) if len(tried) <= dead else torch.rand(2, 1)
+        return verification._Found("", units, (torch.zeros(2, 1), masked))
 
     monkeypatch.setattr(verification, "_compare", compare)
     model = nn.Sequential(nn.Linear(500, units), nn.ReLU(), nn.Linear(units, 2))
