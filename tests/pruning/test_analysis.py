@@ -239,6 +239,11 @@ REFUSED = [
         (3, 2, 2),
         r"could be removed: units are filters of Conv2d and outputs of Linear; '1' is a Conv1d$",
     ),
+    (
+        nn.Sequential(nn.Unflatten(1, (1, 3)), nn.Conv3d(1, 8, 1), nn.ReLU(), nn.Flatten(), nn.Linear(96, 5)),
+        (3, 2, 2),
+        r"could be removed: units are filters of Conv2d and outputs of Linear; '1' is a Conv3d$",
+    ),
     (nn.Sequential(nn.Flatten(), nn.ReLU()), (3, 2, 2), "no layer whose units could be removed$"),
     (nn.Sequential(nn.Flatten(), nn.Linear(12, 5)), (3, 2, 2), "no layer whose units could be removed$"),
     (
