@@ -14,6 +14,7 @@ from prunebench.pruning.analysis import analyse
 from prunebench.pruning.copies import skeleton
 from prunebench.pruning.network import Group, Network, Table
 from prunebench.pruning.verification import MIXED, difference, randomised, verify
+from prunebench.testing import toys
 
 
 def test_verify_fixes_a_group_whose_positions_are_wrong() -> None:
@@ -159,6 +160,25 @@ def test_small_pictures_are_used_where_the_network_takes_them(flatten: bool, mon
     verify(model, table, torch.zeros(3, 1, 80, 80))
     side = 80 if flatten else 64
     assert made[-1].model.size == (2, 1, side, side)
+
+
+def test_a_batchnorm_may_be_called_twice() -> None:
+    def run(net: Any, pictures: Tensor) -> Tensor:
+        return net.last(net.norm(net.b(net.norm(net.a(pictures)).relu())).mean((2, 3)).relu())
+
+    norm, last = nn.BatchNorm2d(8), nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
+    model = toys.Net(run, a=nn.Conv2d(1, 8, 1), b=nn.Conv2d(8, 8, 1), norm=norm, last=last)
+    assert [group.name for group in analyse(model, torch.zeros(1, 1, 4, 4)).groups] == ["last.0"]
+
+
+def test_the_given_size_is_tried_where_small_pictures_tell_nothing() -> None:
+    def run(net: Any, pictures: Tensor) -> Tensor:
+        return net.last(net.a(pictures).mean((2, 3))) * (pictures.shape[3] > 64)
+
+    model = toys.Net(run, a=nn.Conv2d(1, 8, 1), last=nn.Linear(8, 2))
+    assert [group.name for group in analyse(model, torch.zeros(1, 1, 80, 80)).groups] == ["a"]
+    with pytest.raises(UserError, match="its output does not depend on its units"):
+        analyse(model, torch.zeros(1, 1, 60, 60))
 
 
 def test_a_skeleton_has_no_numbers_and_leaves_the_model_alone() -> None:
