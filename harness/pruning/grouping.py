@@ -6,7 +6,7 @@ from itertools import chain
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from prunebench.pruning.dependencies import Found, Pairs, Part
 from prunebench.pruning.kinds import depthwise
@@ -119,11 +119,12 @@ def _group(
     model: nn.Module, members: Sequence[Found], pairs: dict[Part, tuple[Ints, Ints]], units: int, order: Sequence[str]
 ) -> tuple[Group, str]:
     reasons = {entry.fixed for entry in members} - {""}
-    slices = []
+    slices, indices = list[Slice](), dict[bytes, Tensor]()  # most parts have the same index, and share it
     for (layer, side), (owner, position) in pairs.items():
         share = np.bincount(owner, minlength=units)
         if (share == share[0]).all() and _in_all_groups(model, (layer, side), position.reshape(units, -1)):
-            slices.append(Slice(layer, side, torch.from_numpy(position.reshape(units, -1).copy())))
+            index = indices.setdefault(position.tobytes(), torch.from_numpy(position.reshape(units, -1).copy()))
+            slices.append(Slice(layer, side, index))
         else:
             reasons.add(f"'{layer}', which does not use all units in the same way")
     outs = {layer for layer, side in pairs if side == "out"}

@@ -111,6 +111,15 @@ def test_order_by_hand() -> None:
     assert network.kept["0"].tolist() == [0, 1, 2]
 
 
+def test_a_group_alone_is_cut_from_layers_that_others_share() -> None:
+    network, pictures = dense("dense")
+    for group in network.units:
+        masked = Network.dense(copy.deepcopy(network.model), network.table)
+        zero_units(masked, units := {group: torch.tensor([1, 2])})
+        expected = masked.model(pictures)
+        torch.testing.assert_close(remove(network, units).model(pictures), expected, rtol=1e-12, atol=1e-12)
+
+
 def test_mask_sets_the_units_and_their_readers_to_zero_and_nothing_else() -> None:
     network, _ = dense("lenet5")
     before = copy.deepcopy(network.model.state_dict())
