@@ -146,7 +146,7 @@ def watching(model: nn.Module, who: str) -> Iterator[None]:
     """Raise `CellError` that names changed values, modes, flags, hooks and global states. Put global states back.
 
     Values are compared with a copy, since version counters miss changes through `.data` or NumPy. The 102 MB of
-    ResNet-50 take 0.1 s on one core, four times as long as their magnitudes.
+    ResNet-50 take 0.1 s on one core, four times as long as computing their magnitudes.
     """
     device = next(chain(model.parameters(), model.buffers()), torch.empty(0)).device
     values, facts = _described(model)

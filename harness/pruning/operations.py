@@ -86,7 +86,14 @@ def other_macs(model: nn.Module, table: Table, pictures: Tensor) -> Polynomial:
     except UserError:
         raise
     except Exception:  # it looks at its numbers
-        return _fitted(_Probe(twin(model, Tensor.clone).requires_grad_(False), table, size))
+        with_numbers = twin(model, Tensor.clone).requires_grad_(False)
+    try:
+        return _fitted(_Probe(with_numbers, table, size))
+    except UserError:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise UserError(f"a copy with fewer units fails: {type(error).__name__}: {text}") from error
 
 
 def _fitted(probe: "_Probe") -> Polynomial:

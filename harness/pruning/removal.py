@@ -31,9 +31,11 @@ def zero_units(network: Network, units: Mapping[str, Tensor]) -> None:
 
 @torch.no_grad()
 def reorder(network: Network, orders: Mapping[str, Tensor]) -> None:
-    """Put the remaining units of groups in another order, in place. What the network computes does not change.
+    """Put the remaining units of groups in another order, in place. With a right table, the network computes the same.
 
-    orders: by group, which unit comes to each place: a permutation (remaining units,). `Network.kept` stays as it is.
+    Only the model is changed: kept units, gates, masks and pushed units stay as they are.
+
+    orders: by group, which unit comes to each place: a permutation (remaining units,).
     """
     before, moves = _collect(network.table, _earlier(network)), dict[Part, list[tuple[Tensor, Tensor]]]()
     for group in network.table.groups:
@@ -200,7 +202,8 @@ def _reorder(layer: nn.Module, tensor: str, side: Side, places: Tensor, sources:
         value = getattr(layer, name)
         order = torch.arange(value.shape[axis])
         order[_within(layer, side, places)] = _within(layer, side, sources)
-        value.data = _in_order(value.data, axis, order)
+        moved = _in_order(value, axis, order)
+        setattr(layer, name, nn.Parameter(moved, value.requires_grad) if isinstance(value, nn.Parameter) else moved)
 
 
 def _in_order(value: Tensor, axis: int, order: Tensor) -> Tensor:

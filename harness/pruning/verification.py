@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import product, takewhile
+from itertools import product
 from typing import Any
 
 import torch
@@ -19,14 +19,16 @@ from prunebench.pruning.network import Network, Table
 from prunebench.pruning.removal import remove_in_place, reorder, zero_units
 from prunebench.pruning.selection import Rule, lowest
 
-Check = Callable[[Mapping[str, Tensor], Tensor], str]  # units, pictures -> what goes wrong
+Steps = Sequence[Mapping[str, Tensor]]  # units to remove one after the other, by group
+Check = Callable[[Steps], str]  # what goes wrong
 Pair = tuple[int, int]
 
 SEED = 2020
-CHOICES, LARGE = 5, 1_000_000
+CHOICES = 5
+LARGE = 1_000_000  # parameters above which one choice of units is enough, as it is slow
 TOLERANCE = 1e-11
 SIDE = 64
-DIFFERS = "its output differs from the output with these units set to zero, or of all units in another order"
+DIFFERS = "its output differs from that with these units set to zero, or from that with all units in another order"
 NOT_FINITE = "its output is not finite with random parameters"
 MIXED = "an operation that mixes units or cannot be followed"
 TRAINING = "what reads it in training alone"
@@ -37,25 +39,25 @@ PATTERN = 65_537  # numbers drawn for a large weight; prime, so that no two rows
 class _Found:
     """What a comparison found.
 
-    problem: "" if there is none. units: what was removed, by group. outputs: of the whole network, and with these units
-    masked. seed: of the random numbers. matters: whether the output depends on the units at all. alive: whether the
-    masked output depends on the pictures. Where one of the two is false, nothing was compared.
+    problem: "" if there is none. steps: the units to remove. outputs: of the whole network, and masked, by step.
+    seed: of the random numbers. matters: whether the output depends on the units; else nothing was compared. alive:
+    whether the last output depends on the pictures; else the last removal was not compared.
     """
 
     problem: str
-    units: Mapping[str, Tensor]
+    steps: Steps
     outputs: Sequence[Tensor] = ()
     seed: int = SEED
 
     @property
     def matters(self) -> bool:
-        whole, masked = self.outputs
-        return not torch.equal(whole, masked)
+        whole, *masked = self.outputs
+        return not all(torch.equal(whole, one) for one in masked)
 
     @property
     def alive(self) -> bool:
-        masked = self.outputs[-1]
-        return len(masked) < 2 or not torch.equal(masked[0], masked[1])
+        last = self.outputs[-1]
+        return len(last) < 2 or not torch.equal(last[0], last[1])
 
 
 def verify(model: nn.Module, table: Table, pictures: Tensor, reason: str = MIXED) -> Table:
@@ -81,16 +83,16 @@ def verify(model: nn.Module, table: Table, pictures: Tensor, reason: str = MIXED
         if not found.problem and found.matters:
             break
     if found.problem:
-        fails = partial(difference, model, table, seed=found.seed)
-        if problem := fails({}, pictures):
-            two = "two passes in eval mode differ; give dropout training=self.training"
+        fails = partial(_differs, model, table, pictures, seed=found.seed)
+        if problem := fails([{}]):
+            two = "two passes in eval mode differ; give dropout training=self.training, keep no state between passes"
             raise UserError(f"it cannot be checked in float64: {two if problem == DIFFERS else problem}")
-        return verify(model, _without_faulty(table, found.units, fails, pictures, reason), pictures, reason)
+        return verify(model, _without_faulty(table, found.steps, fails, reason), pictures, reason)
     if not found.matters:
         raise UserError("it cannot be checked: with random parameters its output does not depend on its units")
-    stops = partial(_fails_in_training, model, table)
-    if stops(found.units, pictures) and not stops({}, pictures):
-        return verify(model, _without_faulty(table, found.units, stops, pictures, TRAINING), pictures, reason)
+    stops = partial(_fails_in_training, model, table, pictures)
+    if stops(found.steps) and not stops([{}]):
+        return verify(model, _without_faulty(table, found.steps, stops, TRAINING), pictures, reason)
     return table
 
 
@@ -98,15 +100,15 @@ def _compared(model: nn.Module, table: Table, shape: Sequence[int], device: torc
     """Compare with several choices of units. A large network is compared until one of them leaves a signal."""
     large = sum(parameter.numel() for parameter in model.parameters()) > LARGE
     for seed in range(SEED, SEED + CHOICES):
-        found = _tried(model, table, _fewest(table, seed), shape, device, seed=seed)
+        found = _tried(model, table, _steps(table, seed), shape, device, seed=seed)
         if found.problem or (found.alive and large):
             break
     return found
 
 
-def _without_faulty(table: Table, units: Mapping[str, Tensor], fails: Check, pictures: Tensor, reason: str) -> Table:
+def _without_faulty(table: Table, steps: Steps, fails: Check, reason: str) -> Table:
     """Move the groups that fail alone to `Table.fixed`."""
-    faulty = _faulty(units, fails, pictures)
+    faulty = _faulty(steps, fails)
     if not faulty:
         raise UserError("removing units of several layers together does not equal setting these units to zero")
     fixed = {layer: reason for name in faulty for layer in table.group(name).producers}
@@ -114,9 +116,9 @@ def _without_faulty(table: Table, units: Mapping[str, Tensor], fails: Check, pic
     return replace(table, groups=groups, fixed={**table.fixed, **fixed})
 
 
-def _fails_in_training(model: nn.Module, table: Table, units: Mapping[str, Tensor], pictures: Tensor) -> str:
+def _fails_in_training(model: nn.Module, table: Table, pictures: Tensor, steps: Steps) -> str:
     """Say what happens when units are removed and the network runs in training mode; "" if it runs."""
-    small = remove_in_place(Network.dense(skeleton(model), table), units).model.train()
+    small = remove_in_place(Network.dense(skeleton(model), table), _all(steps)).model.train()
     try:
         small(torch.empty(max(2, len(pictures)), *pictures.shape[1:], device="meta"))
     except Exception as error:
@@ -124,39 +126,37 @@ def _fails_in_training(model: nn.Module, table: Table, units: Mapping[str, Tenso
     return ""
 
 
-def difference(
-    model: nn.Module, table: Table, units: Mapping[str, Tensor], pictures: Tensor, *, seed: int = SEED
-) -> str:
+def difference(model: nn.Module, table: Table, units: Mapping[str, Tensor], pictures: Tensor) -> str:
     """Say what goes wrong when units are removed from a randomised copy of a network; "" if nothing does.
 
-    Small pictures (one or two, at most 64 pixels a side) are tried first. The given size is tried only if they fail.
+    The order of the units must not matter, either. Small pictures (one or two, at most 64 pixels a side) are tried
+    first. The given size is tried only if they fail.
 
     Args:
         model: a dense network.
         table: of its units.
         units: by group, (any,).
         pictures: (batch, channels, height, width), for their shape and device.
-        seed: of the random numbers.
     """
-    tried = (_tried(model, table, units, shape, pictures.device, seed=seed).problem for shape in _shapes(pictures))
-    problems = list(takewhile(bool, tried))
-    return problems[-1] if len(problems) == len(_shapes(pictures)) else ""
+    return _differs(model, table, pictures, [units])
+
+
+def _differs(model: nn.Module, table: Table, pictures: Tensor, steps: Steps, *, seed: int = SEED) -> str:
+    for shape in _shapes(pictures):
+        problem = _tried(model, table, steps, shape, pictures.device, seed=seed).problem
+        if not problem:
+            break
+    return problem
 
 
 def _tried(
-    model: nn.Module,
-    table: Table,
-    units: Mapping[str, Tensor],
-    shape: Sequence[int],
-    device: torch.device,
-    *,
-    seed: int,
+    model: nn.Module, table: Table, steps: Steps, shape: Sequence[int], device: torch.device, *, seed: int
 ) -> _Found:
     device = torch.device("cpu") if device.type == "mps" else device  # MPS has no float64
     noise = torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(device)
-    found = _compare(randomised(model, table, device, seed=seed), units, noise)
+    found = _compare(randomised(model, table, device, seed=seed), steps, noise)
     if found.problem == NOT_FINITE:
-        found = _compare(randomised(model, table, device, every=False, seed=seed), units, noise)
+        found = _compare(randomised(model, table, device, every=False, seed=seed), steps, noise)
     return replace(found, seed=seed)
 
 
@@ -207,39 +207,44 @@ def _randomise(name: str, tensor: Tensor, generator: torch.Generator) -> None:
 
 
 @torch.no_grad()
-def _compare(network: Network, units: Mapping[str, Tensor], pictures: Tensor) -> _Found:
-    """Compare the network with its units in another order, and with units masked and removed. Uses it up.
+def _compare(network: Network, steps: Steps, pictures: Tensor) -> _Found:
+    """Compare the network with its units in another order; then with units masked and removed, step by step.
 
     Removal alone cannot tell the removed units from each other, nor the remaining ones. So first every unit of these
-    groups moves to the next place. Then, only a table with all units shifted could pass, and that one fails where
-    random units are removed.
+    groups moves to the next place. A table with all units shifted would pass; it fails where random units are removed.
+    Uses the network up.
     """
     try:
         with _in_scale(network.model):
-            whole = _output(network, pictures)
-        reorder(network, {group: torch.arange(len(network.kept[group])).roll(1) for group in units})
-        moved = _output(network, pictures)
-        zero_units(network, units)
-        with _in_scale(network.model):
-            masked = _output(network, pictures)
-        small = _output(remove_in_place(network, units), pictures)
+            outputs = [_output(network, pictures)]
+        reorder(network, {group: torch.arange(len(network.kept[group])).roll(1) for group in steps[0]})
+        problem = _problem(outputs[0], _output(network, pictures))
+        for units in steps:
+            if problem:
+                break
+            zero_units(network, units)
+            with _in_scale(network.model):
+                outputs.append(_output(network, pictures))
+            network = remove_in_place(network, units)
+            problem = _problem(outputs[-1], _output(network, pictures))
     except Exception as error:
         text = " ".join(str(error).split())
-        return _Found(f"it fails: {text if isinstance(error, UserError) else f'{type(error).__name__}: {text}'}", units)
-    if not (whole.isfinite().all() and masked.isfinite().all()):
-        return _Found(NOT_FINITE, units)
-    same = _same(whole, moved) and _same(masked, small)
-    return _Found("" if same else DIFFERS, units, (whole, masked))
+        problem = f"it fails: {text if isinstance(error, UserError) else f'{type(error).__name__}: {text}'}"
+    return _Found(problem, steps, outputs if not problem else ())
+
+
+def _problem(wanted: Tensor, found: Tensor) -> str:
+    """Say how an output differs from the wanted one; "" if it does not."""
+    if not wanted.isfinite().all():
+        return NOT_FINITE
+    same = found.shape == wanted.shape and bool((found - wanted).abs().max() <= TOLERANCE * wanted.abs().max())
+    return "" if same else DIFFERS
 
 
 def _output(network: Network, pictures: Tensor) -> Tensor:
     with _DepthwiseInFloat64():
         output: Tensor = network.model(pictures)
         return output
-
-
-def _same(wanted: Tensor, found: Tensor) -> bool:
-    return found.shape == wanted.shape and bool((found - wanted).abs().max() <= TOLERANCE * wanted.abs().max())
 
 
 @contextmanager
@@ -274,9 +279,19 @@ class _DepthwiseInFloat64(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _is_depthwise(pictures: Tensor, weight: Tensor, bias: Any, stride: Any, padding: Any, *more: Any) -> bool:
-    one_each = 1 < more[-1] == pictures.shape[-3] == len(weight) and weight.shape[1] == 1
-    return one_each and pictures.ndim == 4 and weight.dtype == torch.float64 and isinstance(padding, tuple)
+def _is_depthwise(pictures: Tensor, weight: Tensor, bias: Tensor | None, *options: Any) -> bool:
+    """Tell whether a convolution is depthwise and in float64, with arguments that torch takes as they are."""
+    *geometry, groups = options
+    plain = all(isinstance(pair, tuple) and len(pair) == 2 for pair in geometry) and pictures.ndim == 4
+    if not plain or not 1 < groups == pictures.shape[1] == len(weight) or weight.shape[1] != 1:
+        return False
+    vectors = [] if bias is None else [bias]
+    alike = all(one.dtype == torch.float64 for one in (pictures, weight, *vectors))
+    alike = alike and all(one.shape == (groups,) for one in vectors)
+    _, padding, dilation = geometry
+    reach = [step * (side - 1) for step, side in zip(dilation, weight.shape[2:], strict=True)]
+    sizes = zip(pictures.shape[2:], padding, reach, strict=True)
+    return alike and min(padding) >= 0 and all(size + 2 * margin > far for size, margin, far in sizes)
 
 
 def _by_taps(pictures: Tensor, weight: Tensor, bias: Tensor | None, *geometry: Pair) -> Tensor:
@@ -311,17 +326,29 @@ def _fill(tensor: Tensor, low: float, high: float, generator: torch.Generator) -
         tensor.copy_(flat.view(tensor.shape))
 
 
-def _fewest(table: Table, seed: int) -> dict[str, Tensor]:
-    """Choose random units of every group to remove, so that the fewest are left that the default floor allows."""
-    draws = torch.Generator().manual_seed(seed)
-    return {g.name: torch.randperm(g.units, generator=draws)[lowest(g.units, Rule()) :] for g in table.groups}
+def _steps(table: Table, seed: int) -> Steps:
+    """Choose random units of every group to remove: about half; then until the fewest are left by the default floor.
+
+    Odd and even numbers of units are left, since a forward pass may look at widths.
+    """
+    draws, steps = torch.Generator().manual_seed(seed), (dict[str, Tensor](), dict[str, Tensor]())
+    for number, group in enumerate(table.groups, seed):
+        order, least = torch.randperm(group.units, generator=draws), lowest(group.units, Rule())
+        half = max(group.units // 2 + number % 2, least)
+        steps[0][group.name], steps[1][group.name] = order[half:], order[least:half]
+    return steps
 
 
-def _faulty(units: Mapping[str, Tensor], fails: Check, pictures: Tensor) -> list[str]:
+def _all(steps: Steps) -> dict[str, Tensor]:
+    """Join the units of all steps, by group."""
+    return {group: torch.cat([step[group] for step in steps]) for group in steps[0]}
+
+
+def _faulty(steps: Steps, fails: Check) -> list[str]:
     """Find by bisection the groups that fail alone, among groups that fail together."""
-    names = list(units)
+    names = list(steps[0])
     if len(names) == 1:
         return names
     middle = len(names) // 2
-    halves = ({name: units[name] for name in half} for half in (names[:middle], names[middle:]))
-    return [name for half in halves if fails(half, pictures) for name in _faulty(half, fails, pictures)]
+    halves = ([{name: step[name] for name in half} for step in steps] for half in (names[:middle], names[middle:]))
+    return [name for half in halves if fails(half) for name in _faulty(half, fails)]

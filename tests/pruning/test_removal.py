@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torchvision.models import mobilenet_v2, regnet_x_400mf, resnet18, shufflenet_v2_x0_5, squeezenet1_1
+from torchvision.ops import FrozenBatchNorm2d
 
 from prunebench.errors import UserError
 from prunebench.models.lenet5 import lenet5
@@ -100,6 +101,16 @@ def test_units_in_another_order_compute_the_same(name: str, monkeypatch: pytest.
         torch.testing.assert_close(step.model(pictures), expected, rtol=1e-9, atol=1e-12)
         moved = [key for key, value in step.model.state_dict().items() if not torch.equal(value, before[key])]
         assert {f"{layer}.weight" for group in step.table.groups for layer in group.producers} <= set(moved)
+
+
+def test_a_buffer_of_two_modules_is_put_in_order_once() -> None:
+    first, second = FrozenBatchNorm2d(4), FrozenBatchNorm2d(4)
+    second.running_mean = first.running_mean = torch.arange(4.0)
+    model = nn.Sequential(nn.Conv2d(1, 4, 1), first, nn.ReLU(), second, nn.Flatten(), nn.Linear(4, 2)).eval()
+    table = analyse(model, torch.zeros(1, 1, 1, 1))
+    assert [group.name for group in table.groups] == ["0"]
+    reorder(Network.dense(model, table), {"0": torch.tensor([3, 0, 1, 2])})
+    assert first.running_mean.tolist() == second.running_mean.tolist() == [3, 0, 1, 2]
 
 
 def test_order_by_hand() -> None:

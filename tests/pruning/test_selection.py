@@ -16,7 +16,7 @@ from prunebench.pruning.cost import CostModel, costs
 from prunebench.pruning.masks import KeptWeights
 from prunebench.pruning.network import Network
 from prunebench.pruning.removal import remove
-from prunebench.pruning.selection import Lot, Ranking, Rule, Selection, lowest, random_like, select
+from prunebench.pruning.selection import Lot, Ranking, Rule, Selection, _counter, lowest, random_like, select
 from prunebench.records.budget import Keep
 from prunebench.records.names import ScoreRanking
 from prunebench.records.record import Cost
@@ -318,3 +318,12 @@ def test_groups_that_may_vanish_go_in_the_order_of_their_scores(ranking: ScoreRa
             continue
         found = select(scores, pool, costs, Keep("macs", keep), rule)
         assert sorted(found.remove) == sorted(gone) and found.floors == ()
+
+
+@pytest.mark.parametrize("block", [1, 3, 64])
+def test_steps_are_counted_in_blocks(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prunebench.pruning.selection.BLOCK", block)
+    order = np.random.default_rng(0).integers(0, 4, 40)
+    taken = _counter(order, 5)
+    for number in range(41):
+        assert taken(number).tolist() == np.bincount(order[:number], minlength=5).tolist()

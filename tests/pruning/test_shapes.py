@@ -41,6 +41,10 @@ NOT_EXACT: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {
     "the first channel": lambda net, x: (y := net.a(x)) * torch.sigmoid(y[:, 0]).unsqueeze(1),
     "the last, unseen by the gradient": lambda net, x: (y := net.a(x)) * torch.sigmoid(y[:, -1:].detach()),
     "the least of all": lambda net, x: (y := net.a(x).relu()) * torch.sigmoid(y.amin(1, True)),
+    "the larger of two neighbours": lambda net, x: torch.maximum(y := net.a(x).relu(), y.roll(1, 1)),
+    "even widths alone": lambda net, x: (y := net.a(x)) + (y.shape[1] % 2),
+    "some widths alone": lambda net, x: (y := net.a(x)) + (y.shape[1] not in range(8, 33, 4)),
+    "the order": lambda net, x: net.a(x).cumsum(1),
     "channels added behind": lambda net, x: torch.cat([y := net.a(x), torch.zeros_like(y[:, :4])], 1)[:, :8],
 }
 

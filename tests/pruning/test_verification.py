@@ -1,11 +1,13 @@
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from prunebench.errors import UserError
 from prunebench.models.lenet5 import lenet5
@@ -57,7 +59,9 @@ def test_every_unit_moves_and_the_fewest_stay(units: int, monkeypatch: pytest.Mo
     verify(model, analyse(model, torch.zeros(2, 3), check=False), torch.zeros(2, 3))
     for order in moved:
         assert order.sort().values.equal(torch.arange(units)) and not (order == torch.arange(units)).any()
-    assert set(left) == {max(1, math.ceil(units / 10))}
+    fewest, half = max(1, math.ceil(units / 10)), units // 2
+    compared = left[:-1]  # the last one is for the pass in training mode
+    assert set(compared[1::2]) == {fewest} and set(compared[::2]) == {max(half, fewest), half + 1}
 
 
 def swapped(units: int, one: int) -> Tensor:
@@ -118,8 +122,8 @@ def test_groups_that_fail_together_only_are_refused(monkeypatch: pytest.MonkeyPa
     model, pictures = lenet5(1, 28, 10), torch.zeros(1, 1, 28, 28)
     table = analyse(model, pictures, check=False)
 
-    def fail(network: Network, units: dict[str, Tensor], pictures: Tensor) -> Any:
-        return verification._Found("it fails" if len(units) > 2 else "", units)
+    def fail(network: Network, steps: list[dict[str, Tensor]], pictures: Tensor) -> Any:
+        return verification._Found("it fails" if len(steps[0]) > 2 else "", steps)
 
     monkeypatch.setattr(verification, "_compare", fail)
     with pytest.raises(UserError, match="removing units of several layers together does not equal setting"):
@@ -209,6 +213,38 @@ def test_depthwise_convolutions_in_float64_are_those_of_torch(options: dict[str,
     assert found.grad_fn is not None and "Convolution" not in found.grad_fn.name()
 
 
+ODD: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "numbers": lambda x, w: F.conv2d(x, w, None, 1, (1, 1), 1, 6),
+    "one number each": lambda x, w: F.conv2d(x, w, None, (1,), (1,), (1,), 6),
+    "by name": lambda x, w: F.conv2d(x, w, groups=6),
+    "no batch": lambda x, w: F.conv2d(x[0], w, None, (1, 1), (1, 1), (1, 1), 6),
+    "padding by name": lambda x, w: F.conv2d(x, w, None, (1, 1), "same", (1, 1), 6),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_convolutions_called_in_another_way_are_left_to_torch(kind: str) -> None:
+    pictures, weight = torch.randn(2, 6, 9, 8, dtype=torch.float64), torch.randn(6, 1, 3, 3, dtype=torch.float64)
+    with verification._DepthwiseInFloat64():
+        assert torch.equal(ODD[kind](pictures, weight), ODD[kind](pictures, weight))
+
+
+PICTURES = torch.zeros(1, 6, 9, 8, dtype=torch.float64)
+REFUSED = [
+    (PICTURES[:, :, :2], None, (0, 0), "Kernel size"),
+    (PICTURES.float(), None, (0, 0), "should be the same|type"),
+    (PICTURES, torch.zeros(1, dtype=torch.float64), (0, 0), "bias"),
+    (PICTURES, None, (-1, 0), "negative padding"),
+]
+
+
+@pytest.mark.parametrize(("pictures", "bias", "padding", "message"), REFUSED)
+def test_what_torch_refuses_is_refused(pictures: Tensor, bias: Tensor | None, padding: Any, message: str) -> None:
+    weight = torch.zeros(6, 1, 3, 3, dtype=torch.float64)
+    with verification._DepthwiseInFloat64(), pytest.raises(RuntimeError, match=message):
+        F.conv2d(pictures, weight, bias, (1, 1), padding, (1, 1), 6)
+
+
 @pytest.mark.parametrize("layer", [nn.Conv2d(6, 12, 3, groups=6), nn.Conv2d(6, 6, 3, groups=2), nn.Conv2d(6, 6, 3)])
 def test_other_convolutions_are_left_to_torch(layer: nn.Module) -> None:
     layer, pictures = layer.double(), torch.randn(2, 6, 9, 8, dtype=torch.float64)
@@ -222,10 +258,10 @@ def test_a_large_network_is_compared_until_a_signal_is_left(
 ) -> None:
     tried: list[Tensor] = []
 
-    def compare(network: Network, units: dict[str, Tensor], pictures: Tensor) -> Any:
-        tried.append(units["0"])
+    def compare(network: Network, steps: list[dict[str, Tensor]], pictures: Tensor) -> Any:
+        tried.append(steps[-1]["0"])
         masked = torch.ones(2, 1) if len(tried) <= dead else torch.rand(2, 1)
-        return verification._Found("", units, (torch.zeros(2, 1), masked))
+        return verification._Found("", steps, (torch.zeros(2, 1), masked))
 
     monkeypatch.setattr(verification, "_compare", compare)
     model = nn.Sequential(nn.Linear(500, units), nn.ReLU(), nn.Linear(units, 2))

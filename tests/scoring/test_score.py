@@ -4,6 +4,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import wraps
 from typing import Any
 
 import pytest
@@ -302,7 +303,7 @@ def test_a_model_score_may_ask_for_the_network_with_its_table() -> None:
     assert scores["2"].tolist() == [0, 1, 2, 3]
 
 
-def test_only_our_own_scores_of_evidence_go_unwatched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_our_own_scores_without_data_go_unwatched(monkeypatch: pytest.MonkeyPatch) -> None:
     watched: list[str] = []
 
     @contextmanager
@@ -311,9 +312,15 @@ def test_only_our_own_scores_of_evidence_go_unwatched(monkeypatch: pytest.Monkey
         yield
 
     monkeypatch.setattr("prunebench.scoring.score.watching", watching)
-    magnitude, synflow = (get_criterion(name, load_registry(())) for name in ("magnitude", "synflow"))
-    for criterion in (magnitude, Criterion(lambda weight: weight.norm(dim=1), name="theirs"), synflow):
+    magnitude, synflow, taylor = (get_criterion(name, load_registry(())) for name in ("magnitude", "synflow", "taylor"))
+
+    @wraps(magnitude.score)
+    def wrapped(weight: Tensor) -> Tensor:
+        return magnitude.score(weight)
+
+    theirs = Criterion(wrapped, name="theirs"), replace(magnitude, name="theirs too", finish=lambda scores: scores)
+    for criterion in (magnitude, *theirs, synflow, taylor):
         score(criterion, toys.chain(), toys.batches(), torch.Generator())
-    assert watched == ["criterion 'theirs'", "criterion 'synflow'"]
+    assert watched == [f"criterion '{name}'" for name in ("theirs", "theirs too", "synflow", "taylor")]
     score(magnitude, toys.chain(), [], torch.Generator(), watched=True)
-    assert watched[2:] == ["criterion 'magnitude'"]
+    assert watched[4:] == ["criterion 'magnitude'"]
