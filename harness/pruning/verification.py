@@ -329,12 +329,12 @@ def _fill(tensor: Tensor, low: float, high: float, generator: torch.Generator) -
 def _steps(table: Table, seed: int) -> Steps:
     """Choose random units of every group to remove: about half; then until the fewest are left by the default floor.
 
-    Odd and even numbers of units are left, since a forward pass may look at widths.
+    The widths differ between groups and choices, since a forward pass may look at them.
     """
     draws, steps = torch.Generator().manual_seed(seed), (dict[str, Tensor](), dict[str, Tensor]())
     for number, group in enumerate(table.groups, seed):
         order, least = torch.randperm(group.units, generator=draws), lowest(group.units, Rule())
-        half = max(group.units // 2 + number % 2, least)
+        half = max(group.units // 2 + number % 4 - 1, least)
         steps[0][group.name], steps[1][group.name] = order[half:], order[least:half]
     return steps
 

@@ -44,6 +44,7 @@ NOT_EXACT: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {
     "the larger of two neighbours": lambda net, x: torch.maximum(y := net.a(x).relu(), y.roll(1, 1)),
     "even widths alone": lambda net, x: (y := net.a(x)) + (y.shape[1] % 2),
     "some widths alone": lambda net, x: (y := net.a(x)) + (y.shape[1] not in range(8, 33, 4)),
+    "two widths of four": lambda net, x: (y := net.a(x)) * (1 + (y.shape[1] % 4 > 1)),
     "the order": lambda net, x: net.a(x).cumsum(1),
     "channels added behind": lambda net, x: torch.cat([y := net.a(x), torch.zeros_like(y[:, :4])], 1)[:, :8],
 }

@@ -61,7 +61,8 @@ def test_every_unit_moves_and_the_fewest_stay(units: int, monkeypatch: pytest.Mo
         assert order.sort().values.equal(torch.arange(units)) and not (order == torch.arange(units)).any()
     fewest, half = max(1, math.ceil(units / 10)), units // 2
     compared = left[:-1]  # the last one is for the pass in training mode
-    assert set(compared[1::2]) == {fewest} and set(compared[::2]) == {max(half, fewest), half + 1}
+    assert set(compared[1::2]) == {fewest}
+    assert set(compared[::2]) == {min(max(half + more, fewest), units) for more in (-1, 0, 1, 2)}
 
 
 def swapped(units: int, one: int) -> Tensor:
