@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
@@ -104,11 +105,13 @@ def _widths(table: Table, widths: Mapping[str, int]) -> dict[str, int]:
     homes: dict[str, Group] = {layer: group for group in table.groups for layer in group.producers}
     chosen: dict[str, int] = {}
     for layer, width in widths.items():
+        if layer in table.fixed:
+            raise UserError(f"'{layer}' keeps its units because of {table.fixed[layer]}; give no width for it")
         if layer not in homes:
             raise unknown("layer with removable units", layer, homes)
         group = homes[layer]
-        if not 1 <= width <= group.units:
-            raise UserError(f"width {width} of '{layer}' must be between 1 and {group.units}")
+        if not isinstance(width, Integral) or not 1 <= width <= group.units:
+            raise UserError(f"width {width} of '{layer}' must be a whole number between 1 and {group.units}")
         if chosen.setdefault(group.name, width) != width:
             raise UserError(
                 f"width {width} of '{layer}' contradicts width {chosen[group.name]} of its group '{group.name}'; "

@@ -85,8 +85,9 @@ def verify(model: nn.Module, table: Table, pictures: Tensor, reason: str = MIXED
     if found.problem:
         fails = partial(_differs, model, table, pictures, seed=found.seed)
         if problem := fails([{}]):
-            two = "two passes in eval mode differ; give dropout training=self.training, keep no state between passes"
-            raise UserError(f"it cannot be checked in float64: {two if problem == DIFFERS else problem}")
+            two = "two passes in eval mode differ; give dropout training=self.training, draw no noise, keep no state"
+            cure = "; for .float(), write .to(x.dtype)" if "double" in problem.lower() else ""
+            raise UserError(f"it cannot be checked in float64: {two if problem == DIFFERS else problem + cure}")
         return verify(model, _without_faulty(table, found.steps, fails, reason), pictures, reason)
     if not found.matters:
         raise UserError("it cannot be checked: with random parameters its output does not depend on its units")

@@ -95,7 +95,9 @@ def make_grid(spec: Spec) -> Grid:
         _check_reachable(one, spec.keep.keeps[-1])
         if one.table.fixed:
             layer, why = next(iter(one.table.fixed.items()))
-            log.warning(f"{one.model.label}: {len(one.table.fixed)} layers keep all their units ('{layer}': {why})")
+            number = len(one.table.fixed)
+            kept = "1 layer keeps all its units" if number == 1 else f"{number} layers keep all their units"
+            log.warning(f"{one.model.label}: {kept} ('{layer}': {why})")
     _warn_of_unreadable(methods, ready)
     tasks = dict.fromkeys((one.dataset_label, one.model.label) for one in ready)
     blocks = _share(list(product(tasks, seeds)), spec.shard)

@@ -209,7 +209,8 @@ BAD_WIDTHS = [
         {"conv1": 5, "layer1.1.conv2": 6},
         "width 6 of 'layer1.1.conv2' contradicts width 5 of its group 'conv1'; give one width for each",
     ),
-    ({"conv1": 17}, "width 17 of 'conv1' must be between 1 and 16"),
+    ({"conv1": 17}, "width 17 of 'conv1' must be a whole number between 1 and 16"),
+    ({"conv1": 3.5}, "width 3.5 of 'conv1' must be a whole number between 1 and 16"),
     ({"conv1": 0}, "width 0 of 'conv1'"),
     ({"linear": 3}, "unknown layer with removable units 'linear'"),
 ]
@@ -219,6 +220,15 @@ BAD_WIDTHS = [
 def test_bad_widths_are_refused(widths: dict[str, int], message: str) -> None:
     with pytest.raises(UserError, match=message):
         resize(RESNET20(3, 16, 4), widths, torch.zeros(1, 3, 16, 16))
+
+
+def test_a_layer_that_keeps_its_units_has_no_width() -> None:
+    layers = {"a": nn.Conv2d(1, 8, 1), "b": nn.Conv2d(8, 4, 1), "last": nn.Linear(4, 2)}
+    model = toys.Net(lambda net, x: net.last(net.b(net.a(x).cumsum(1)).mean((2, 3))), **layers)
+    with pytest.raises(
+        UserError, match=r"'a' keeps its units because of an operation that mixes units .*; give no width"
+    ):
+        resize(model, {"a": 4}, torch.zeros(1, 1, 2, 2))
 
 
 def test_in_place_a_network_is_cut_itself() -> None:

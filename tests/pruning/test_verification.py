@@ -119,6 +119,15 @@ def test_a_network_that_cannot_be_compared_is_refused() -> None:
         verify(model, analyse(model, pictures, check=False), pictures)
 
 
+def test_a_type_in_the_forward_pass_is_named_with_its_cure() -> None:
+    layers = {"a": nn.Conv2d(1, 8, 1), "last": nn.Linear(8, 2)}
+    model = toys.Net(lambda net, x: net.last(net.a(x).mean((2, 3)).float()), **layers)
+    with pytest.raises(
+        UserError, match=r"cannot be checked in float64: it fails: .*; for \.float\(\), write \.to\(x\.dtype\)"
+    ):
+        analyse(model, torch.zeros(1, 1, 4, 4))
+
+
 def test_groups_that_fail_together_only_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     model, pictures = lenet5(1, 28, 10), torch.zeros(1, 1, 28, 28)
     table = analyse(model, pictures, check=False)
