@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from prunebench.errors import UserError, unknown
 from prunebench.processes import uncollected
-from prunebench.pruning.copies import copied, skeleton, twin
+from prunebench.pruning.copies import copied, copying, skeleton, twin
 from prunebench.pruning.dependencies import dependencies
 from prunebench.pruning.grouping import groups
 from prunebench.pruning.kinds import LAYERS
@@ -128,15 +128,9 @@ def _table(model: nn.Module, pictures: Tensor, classes: int | None) -> tuple[Tab
     try:
         return _analyse(skeleton(model), pictures.to("meta"), classes), MIXED
     except Exception:
-        return _analyse(_copy(model), pictures, classes, by_value=True), BY_VALUE
-
-
-def _copy(model: nn.Module) -> nn.Module:
-    try:
-        return twin(model, Tensor.clone)
-    except Exception as error:
-        text = " ".join(str(error).split())
-        raise UserError(f"it cannot be copied ({type(error).__name__}: {text}); keep such objects out of it") from error
+        with copying("it"):
+            copy = twin(model, Tensor.clone)
+        return _analyse(copy, pictures, classes, by_value=True), BY_VALUE
 
 
 def _analyse(model: nn.Module, pictures: Tensor, classes: int | None, by_value: bool = False) -> Table:

@@ -3,6 +3,7 @@
 import copyreg
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import partial
 from types import NoneType
@@ -27,8 +28,15 @@ def copied(model: nn.Module, who: str) -> nn.Module:
 
     who: how the error calls the network.
     """
-    try:
+    with copying(who):
         return deep_copy(model, plain_copies(model))
+
+
+@contextmanager
+def copying(who: str) -> Iterator[None]:
+    """Raise `UserError` for what cannot be copied inside. who: how the error calls it."""
+    try:
+        yield
     except Exception as error:
         text = " ".join(str(error).split())
         what = f"{who} cannot be copied ({type(error).__name__}: {text})"

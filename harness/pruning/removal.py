@@ -14,7 +14,7 @@ from prunebench.pruning.network import Network, Side, Table, holder
 Part = tuple[str, Side]
 Stays = dict[tuple[int, int, torch.device], tuple[Tensor, Tensor]]  # by the id of indices, which are kept
 _NONE = torch.empty(0, dtype=torch.int64)
-_RUNS = 8
+_RUNS = 8  # up to so many, copying runs of neighbours is faster than an index
 
 
 def zero_units(network: Network, units: Mapping[str, Tensor]) -> None:
