@@ -24,10 +24,10 @@ from prunebench.plugins.guard import keeping
 from prunebench.plugins.registry import NAME, Registry, load_registry
 from prunebench.plugins.torch_states import NUMBERS
 from prunebench.pruning.analysis import analyse
-from prunebench.pruning.copies import copied
+from prunebench.pruning.copies import copied, left_alone
 from prunebench.pruning.cost import costs
 from prunebench.pruning.network import Network
-from prunebench.pruning.suitability import uncompiled
+from prunebench.pruning.suitability import eagerly, inside, uncompiled
 from prunebench.records.names import Metric, parts
 from prunebench.records.protocol import Protocol
 from prunebench.repair.repairing import check_repair, repair
@@ -89,15 +89,16 @@ def prune(
     >>> small[0], small.pruned.widths, len(network[0].weight)
     (Conv2d(1, 4, kernel_size=(3, 3), stride=(1, 1)), {'0': (8, 4), '3': (2, 2)}, 8)
     """
-    with in_python_words(), keeping(NUMBERS):
+    with in_python_words(), keeping(NUMBERS), eagerly():
         if not isinstance(model, nn.Module):
             raise UserError(f"model: {described(model)}; give a torch.nn.Module")
         asked, protocol, seed = read_keep(keep, "keep"), _protocol(options), read_seed(seed)
         score = _score(criterion, plugin, asked.metric, protocol)
         example, batches = _evidence(pictures, shape, score, protocol, seed)
-        model = uncompiled(copied(model, "the network"))
+        given, model = inside(model), uncompiled(copied(model, "the network"))
         dtype, device = _kind(model)
-        table = analyse(model, example.to(device, dtype), "the network")
+        with left_alone(given, "the network cannot be pruned: "):
+            table = analyse(model, example.to(device, dtype), "the network")
         network = Network.dense(model, table)
         if needs_labels(score):
             _check_labels(network, example, batches)
@@ -113,7 +114,7 @@ def prune(
         cost, widths = structure.record_fields(small)["pruned"], structure.widths(small)
         weights = {layer: (mask.numel(), int(mask.sum())) for layer, mask in small.masks.items()}
         facts = Pruned(score.label, dense.dense, cost, widths, small.kept, small.masks, weights)
-        facts = replace(facts, blocks=tuple(sorted(small.blocks)))
+        facts = replace(facts, blocks=tuple(sorted(small.blocks)), fixed=table.fixed)
         return with_facts(small.model, facts)
 
 

@@ -9,6 +9,7 @@ from tabulate import tabulate
 from torch import Tensor, nn
 
 from prunebench.errors import UserError, kind_of
+from prunebench.pruning.network import why_kept
 from prunebench.records.record import Cost, StageValues
 
 _WORDS = {"weights": "single weights", "macs": "MACs", "params": "parameters", "units": "units"}
@@ -22,7 +23,7 @@ class Pruned:
     widths: output units of every convolution and linear layer, (dense, now). kept: original numbers (units,) of the
     remaining units, by group. masks: where single weights were removed, true for those that stay, by layer. weights:
     their numbers by layer, (dense, now). blocks: names of the removed residual blocks. accuracy: of the record, where
-    the network comes from a run.
+    the network comes from a run. fixed: layers that keep their units, each with the reason; not known of a run.
     """
 
     criterion: str
@@ -34,6 +35,7 @@ class Pruned:
     weights: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     accuracy: StageValues | None = None
     blocks: tuple[str, ...] = ()
+    fixed: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, network: nn.Module) -> "Pruned":
@@ -83,6 +85,7 @@ class Pruned:
         lines = [text, f"widths: {_changed(self.widths)}"]
         if self.blocks:
             lines = [text, f"residual blocks removed: {', '.join(self.blocks)}"]
+        lines += why_kept(self.fixed)
         if self.weights:
             lines.append(f"weights: {_changed(self.weights)}")
         if self.accuracy:

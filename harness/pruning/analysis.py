@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from prunebench.errors import UserError, unknown
 from prunebench.processes import uncollected
-from prunebench.pruning.copies import copied, copying, skeleton, twin
+from prunebench.pruning.copies import copied, copying, left_alone, skeleton, twin
 from prunebench.pruning.dependencies import dependencies
 from prunebench.pruning.grouping import groups
 from prunebench.pruning.kinds import LAYERS
-from prunebench.pruning.network import Group, Network, Table
+from prunebench.pruning.network import Group, Network, Table, why_kept
 from prunebench.pruning.operations import other_macs
 from prunebench.pruning.removal import remove_in_place
-from prunebench.pruning.suitability import check_suitable, uncompiled
+from prunebench.pruning.suitability import check_suitable, eagerly, uncompiled
 from prunebench.pruning.verification import MIXED, verify
 
 BY_VALUE = "a forward pass that looks at its numbers, so that they may choose a branch"
@@ -51,7 +51,7 @@ def analyse(
     """
     device = next(model.parameters(), example).device
     pictures = torch.cat([example.detach()[:1]] * 2).to(device)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with eagerly(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         try:
             check_suitable(model, example.dtype)
             with uncollected():
@@ -93,8 +93,8 @@ def resize(model: nn.Module, widths: Mapping[str, int], example: Tensor) -> nn.M
 
 def _why_none(model: nn.Module, table: Table) -> str:
     """Say why no unit can be removed."""
-    for layer, why in table.fixed.items():
-        return f": '{layer}' keeps its units because of {why}"
+    for text in why_kept(table.fixed):
+        return f": {text}"
     for layer, module in model.named_modules():
         if isinstance(module, (nn.Conv1d, nn.Conv3d)):
             return f": units are filters of Conv2d and outputs of Linear; '{layer}' is a {type(module).__name__}"
@@ -126,11 +126,14 @@ def _table(model: nn.Module, pictures: Tensor, classes: int | None) -> tuple[Tab
     Returns the table, and why a removal may turn out not to be exact.
     """
     try:
-        return _analyse(skeleton(model), pictures.to("meta"), classes), MIXED
+        copy = skeleton(model)
+        with left_alone(model):
+            return _analyse(copy, pictures.to("meta"), classes), MIXED
     except Exception:
         with copying("it"):
             copy = twin(model, Tensor.clone)
-        return _analyse(copy, pictures, classes, by_value=True), BY_VALUE
+        with left_alone(model):
+            return _analyse(copy, pictures, classes, by_value=True), BY_VALUE
 
 
 def _analyse(model: nn.Module, pictures: Tensor, classes: int | None, by_value: bool = False) -> Table:

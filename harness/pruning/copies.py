@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import partial
-from types import NoneType
+from types import CellType, FunctionType, NoneType
 from typing import Any
 
 import torch
@@ -15,8 +15,9 @@ from torch.nn import functional as F
 
 from prunebench.errors import UserError
 from prunebench.processes import uncollected
-from prunebench.pruning.kinds import NORMS
+from prunebench.pruning.kinds import KINDS, NORMS
 
+COMPILED = "_torchdynamo_orig_callable"  # in what torch.compile makes of a function: that function
 _HOLDERS = (dict, list, tuple)
 _CONTAINERS = frozenset({OrderedDict, dict, set})
 _ATOMS = frozenset({bool, int, float, str, NoneType})
@@ -43,6 +44,29 @@ def copying(who: str) -> Iterator[None]:
         raise UserError(f"{what}; keep such objects out of it") from error
 
 
+@contextmanager
+def left_alone(model: nn.Module, where: str = "") -> Iterator[None]:
+    """Raise `UserError` if a layer of the model runs inside: then copies cannot stand for it.
+
+    where: begins the error.
+    """
+    called: list[str] = []
+
+    def note(name: str, *_: object) -> None:
+        called.append(name)
+
+    layers = [(name, module) for name, module in model.named_modules() if isinstance(module, KINDS)]
+    hooks = [module.register_forward_pre_hook(partial(note, name)) for name, module in layers]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+        if called:
+            what = f"{where}a copy of it calls layer '{called[0]}' of the network itself"
+            raise UserError(f"{what}, as by a global name; name the layer through self") from None
+
+
 def deep_copy(model: nn.Module, memo: dict[int, Any]) -> nn.Module:
     """Do what `deepcopy` does, in half of its time: it is slow at the many small attributes of modules.
 
@@ -61,7 +85,7 @@ def deep_copy(model: nn.Module, memo: dict[int, Any]) -> nn.Module:
 def _state(module: nn.Module) -> dict[str, Any] | None:
     """Give the attributes that `deepcopy` copies; None for a module that has a say in how it is copied."""
     kind = type(module)
-    usual = kind.__setstate__.__module__.startswith("torch.nn.")  # another may read other modules' attributes
+    usual = kind.__setstate__.__module__.startswith("torch.")  # another may read other modules' attributes
     usual = usual and all(getattr(kind, name) is getattr(nn.Module, name) for name in ("__getstate__", "__hash__"))
     if not usual or hasattr(kind, "__deepcopy__") or "__deepcopy__" in vars(module):
         return None
@@ -77,7 +101,30 @@ def _attribute(value: Any, memo: dict[int, Any]) -> Any:
         return value
     if kind in _CONTAINERS and not value:
         return memo.setdefault(id(value), kind())
+    for leaf in _leaves(value):
+        if isinstance(leaf, FunctionType):
+            memo[id(leaf)] = _rebound(leaf, memo)
     return deepcopy(value, memo)
+
+
+def _rebound(function: Any, memo: dict[int, Any]) -> Any:
+    """Bind a function to the copies of the modules that it holds, such as a lambda that names its network.
+
+    `deepcopy` keeps functions as they are, so that a copy would call layers of the original. A compiled function
+    becomes the function that it was compiled from.
+    """
+    written = getattr(function, COMPILED, function)
+    if not isinstance(written, FunctionType):
+        return deepcopy(written, memo)
+    held = [cell.cell_contents for cell in written.__closure__ or () if cell != CellType()]
+    defaults = written.__defaults__ or ()
+    if not any(isinstance(value, nn.Module) and id(value) in memo for value in (*held, *defaults)):
+        return written
+    cells = tuple(CellType(memo.get(id(value), value)) for value in held)
+    copy = FunctionType(written.__code__, written.__globals__, written.__name__, None, cells or None)
+    copy.__defaults__ = tuple(memo.get(id(value), value) for value in defaults) or None
+    copy.__kwdefaults__ = written.__kwdefaults__
+    return copy
 
 
 def plain_copies(model: nn.Module) -> dict[int, Any]:
@@ -95,15 +142,17 @@ def plain_tensors(model: nn.Module) -> list[Tensor]:
         if type(value) not in _ATOMS and name not in registered
     )
     held = (value for value in attributes if isinstance(value, Tensor) or (isinstance(value, _HOLDERS) and value))
-    return [tensor for value in held for tensor in _tensors(value)]
+    leaves = (leaf for value in held for leaf in _leaves(value))
+    return [leaf for leaf in leaves if isinstance(leaf, Tensor) and not isinstance(leaf, nn.Parameter)]
 
 
-def _tensors(value: object) -> Iterator[Tensor]:
-    if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
-        yield value
-    elif isinstance(value, dict | list | tuple):
+def _leaves(value: object) -> Iterator[object]:
+    """List what containers hold, at any depth, or the value itself."""
+    if isinstance(value, _HOLDERS):
         for inner in value.values() if isinstance(value, dict) else value:
-            yield from _tensors(inner)
+            yield from _leaves(inner)
+    else:
+        yield value
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """Read the dependencies of units from torch-pruning's graph. No other file imports torch-pruning."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -118,10 +118,13 @@ def dependencies(model: nn.Module, pictures: Tensor, classes: int | None) -> tup
         classes: see `prunebench.pruning.tracing.trace`, whose `UserError` passes through.
     """
     with torch.enable_grad():
+        held = {name: (buffer, buffer._version) for name, buffer in model.named_buffers()}
         seen = trace(model, pictures, classes)
+        now = dict(model.named_buffers())
+        fixed = {n for n, (buffer, version) in held.items() if now.get(n) is buffer and buffer._version == version}
         check_alone(model, pictures[:1].detach().clone(), classes)
         seen.stops = unfollowed(model, seen.calls)
-        _stand_in(model, seen)
+        _stand_in(model, seen, fixed)
         channels = {model.get_submodule(name): width for name, width in seen.channelwise.items()}
         kinds = {type(module) for module in channels if not isinstance(module, NORMS)}
         # The two sides of a ChannelPad are independent, as in a convolution.
@@ -133,7 +136,9 @@ def dependencies(model: nn.Module, pictures: Tensor, classes: int | None) -> tup
         graph = _Graph().build_dependency(model, (pictures,), customized_pruners=pruners, verbose=False)
     for name in seen.order:
         if model.get_submodule(name) not in graph.module2node:
-            seen.stops[name] = "has no gradient: the forward pass uses no_grad, detach or argmax"
+            seen.stops[name] = (
+                "has no gradient: the output does not use it, or uses it under no_grad, or behind detach or argmax"
+            )
     names = {module: layer for layer, module in model.named_modules()}
     names |= {parameter: name for name, parameter in model.named_parameters()}
     walk = _Walk(graph, names, frozenset(seen.channelwise), seen.stops)
@@ -145,11 +150,13 @@ def dependencies(model: nn.Module, pictures: Tensor, classes: int | None) -> tup
     return seen, entries, sole_readers
 
 
-def _stand_in(model: nn.Module, seen: Trace) -> None:
+def _stand_in(model: nn.Module, seen: Trace, fixed: Collection[str]) -> None:
     """Replace the modules that work on each channel alone by copies of their input, which the graph shows as one node.
 
     Those whose tensors have one entry vanish: nothing in them depends on the units. Other buffers with one entry for
-    each channel become parameters.
+    each channel become parameters, if they are fixed: no forward pass may write a parameter.
+
+    fixed: names of buffers.
     """
     for name in list(seen.channelwise):
         module = model.get_submodule(name)
@@ -160,12 +167,13 @@ def _stand_in(model: nn.Module, seen: Trace) -> None:
                 parent._modules.update({k: nn.Identity() for k, child in parent._modules.items() if child is module})
     for name, module in model.named_modules():
         if not isinstance(module, KINDS) and name not in seen.channelwise:
-            for key in [key for key, tensor in module._buffers.items() if tensor is not None and _bare(tensor)]:
+            where = {key: f"{name}.{key}".lstrip(".") for key in module._buffers}
+            for key in [k for k, tensor in module._buffers.items() if where[k] in fixed and _bare(tensor)]:
                 module._parameters[key] = nn.Parameter(module._buffers.pop(key))  # the graph shows parameters alone
 
 
-def _bare(tensor: Tensor) -> bool:
-    return tensor.is_floating_point() and channel_axis(tensor) is not None
+def _bare(tensor: Tensor | None) -> bool:
+    return tensor is not None and tensor.is_floating_point() and channel_axis(tensor) is not None
 
 
 def _roots(model: nn.Module, walk: _Walk, order: Sequence[str]) -> Iterator[Found]:

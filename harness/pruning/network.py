@@ -1,6 +1,6 @@
 """A network, the table of its units, and the units that remain."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple
@@ -33,7 +33,7 @@ class Slice:
 
     layer: str
     side: Side
-    index: Tensor
+    index: Tensor = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +104,29 @@ class Table:
     def coupled(self, group: Group) -> bool:
         """Tell whether several layers write a group's units. A depthwise convolution does not count."""
         return len(set(group.producers) - self.depthwise.keys()) > 1
+
+
+def why_kept(fixed: Mapping[str, str]) -> list[str]:
+    """Say which layers keep their units, and why: a sentence for each reason, the most frequent first.
+
+    fixed: as in `Table`.
+
+    >>> why_kept({"a": "'norm' (LayerNorm)", "b": "a split", "c": "a split", "d": "a split"})
+    ["'b', 'c' and 1 more keep their units because of a split", "'a' keeps its units because of 'norm' (LayerNorm)"]
+    """
+    layers: dict[str, list[str]] = {}
+    for layer, reason in fixed.items():
+        layers.setdefault(reason, []).append(f"'{layer}'")
+    return [
+        f"{_listed(names)} {'keep their' if len(names) > 1 else 'keeps its'} units because of {reason}"
+        for reason, names in sorted(layers.items(), key=lambda item: -len(item[1]))
+    ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Name the first two, and say how many more there are."""
+    shown = [*names[:2], *([f"{len(names) - 2} more"] if len(names) > 2 else [])]
+    return ", ".join(shown[:-1]) + (" and " if len(shown) > 1 else "") + shown[-1]
 
 
 @dataclass(eq=False)

@@ -20,7 +20,7 @@ from torch import Tensor
 from prunebench.errors import CellError, UserError, check_choice
 from prunebench.pruning.cost import Costs
 from prunebench.pruning.masks import KeptWeights
-from prunebench.pruning.network import Network, Signature, signatures
+from prunebench.pruning.network import Network, Signature, signatures, why_kept
 from prunebench.records.budget import Keep
 from prunebench.records.names import ScoreNorm, ScoreRanking
 from prunebench.seeding import generator
@@ -146,7 +146,8 @@ def select(
         least = share(len(order))
         if rule.vanish:
             raise UserError(f"keep {keep} cannot be reached: what is no block leaves at least {least:.4f}; give more")
-        raise UserError(f"keep {keep} cannot be reached: floors leave at least {least:.4f}; give a larger keep")
+        fixed = "".join(f", and {text}" for text in why_kept(pool.table.fixed)[:1]) if isinstance(pool, Network) else ""
+        raise UserError(f"keep {keep} cannot be reached: floors leave at least {least:.4f}{fixed}; give a larger keep")
     units = after(bisect_left(range(len(order)), True, key=lambda number: share(number) <= limit))
     at_floor = (g for g, n in costs.counts.items() if g not in rule.skip and units[g] <= lowest(n, rule))
     floors = () if rule.vanish else tuple(at_floor)

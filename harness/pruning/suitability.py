@@ -1,7 +1,9 @@
 """What a network must be to be analysed at all, and the layers whose units cannot be followed by their form."""
 
 import inspect
+import sys
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +40,15 @@ def uncompiled(model: nn.Module) -> nn.Module:
 def inside(module: nn.Module) -> nn.Module:
     """Give the module that `torch.compile` wrapped, or the module itself."""
     return module.get_submodule("_orig_mod") if type(module).__module__ == "torch._dynamo.eval_frame" else module
+
+
+@contextmanager
+def eagerly() -> Iterator[None]:
+    """Run compiled functions as they were written: networks of many widths would be compiled, each anew."""
+    with ExitStack() as stack:
+        if "torch._dynamo" in sys.modules:  # else nothing is compiled
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        yield
 
 
 def check_suitable(model: nn.Module, dtype: torch.dtype = torch.float32) -> None:

@@ -150,12 +150,48 @@ def trace(model: nn.Module, example: Tensor, classes: int | None = None) -> Trac
         where = f" in layer '{seen.running}'" if seen.running else ""
         pictures = "one picture" if len(example) == 1 else "pictures"
         what = f"it fails in eval mode on {pictures} of {size} pixels{where}: {type(error).__name__}: {why}"
-        raise UserError(f"{what}; build the model for these pictures, or change size= or channels=") from error
+        raise UserError(
+            f"{what}; build the model for these pictures, or give others, as by a dataset's size= or channels="
+        ) from error
     _check_output(output, len(example), classes)
     seen.settle(output, places)
     for layer in [layer for layer in dict.fromkeys(seen.order) if seen.calls[layer] > 1]:
         seen.forget(layer)
     return seen
+
+
+@torch.no_grad()
+def unsteady(model: nn.Module, pictures: Tensor) -> str:
+    """Name the first module that gives two outputs for one input; "" if there is none but the model itself.
+
+    pictures: (batch, channels, height, width), on the device and in the type of the model.
+    """
+    first, second = _outputs(model, pictures), _outputs(model, pictures)
+    for (name, given, result), (_, given_again, again) in zip(first, second, strict=False):
+        if torch.equal(given, given_again) and not torch.equal(result, again):
+            return name
+    return ""
+
+
+def _outputs(model: nn.Module, pictures: Tensor) -> list[tuple[str, Tensor, Tensor]]:
+    """List the modules as they end, each with copies of its input and output."""
+    found: list[tuple[str, Tensor, Tensor]] = []
+    inputs: dict[str, Tensor] = {}
+
+    def enter(name: str, _: nn.Module, given: tuple[object, ...]) -> None:
+        if given and isinstance(given[0], Tensor):
+            inputs[name] = given[0].clone()
+
+    def leave(name: str, _: nn.Module, __: object, result: object) -> None:
+        if name in inputs and isinstance(result, Tensor):
+            found.append((name, inputs.pop(name), result.clone()))
+
+    with ExitStack() as hooks:
+        for name, module in model.named_modules():
+            hooks.enter_context(module.register_forward_pre_hook(partial(enter, name)))
+            hooks.enter_context(module.register_forward_hook(partial(leave, name)))
+        model(pictures)
+    return found
 
 
 def check_alone(model: nn.Module, picture: Tensor, classes: int | None = None) -> None:

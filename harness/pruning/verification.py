@@ -4,24 +4,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import product
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
 from prunebench.errors import UserError
 from prunebench.pruning.copies import skeleton, twin
 from prunebench.pruning.kinds import KINDS, NORMS, channel_axis, own_tensors
+from prunebench.pruning.layers import DepthwiseInFloat64
 from prunebench.pruning.network import Network, Table
 from prunebench.pruning.removal import remove_in_place, reorder, zero_units
 from prunebench.pruning.selection import Rule, lowest
+from prunebench.pruning.tracing import unsteady
 
 Steps = Sequence[Mapping[str, Tensor]]  # units to remove one after the other, by group
 Check = Callable[[Steps], str]  # what goes wrong
-Pair = tuple[int, int]
 
 SEED = 2020
 CHOICES = 5
@@ -31,6 +28,8 @@ SIDE = 64
 DIFFERS = "its output differs from that with these units set to zero, or from that with all units in another order"
 NOT_FINITE = "its output is not finite with random parameters"
 MIXED = "an operation that mixes units or cannot be followed"
+ERROR = "it fails: "
+FAILS = "a forward pass that fails with fewer units: "
 TRAINING = "what reads it in training alone"
 PATTERN = 65_537  # numbers drawn for a large weight; prime, so that no two rows of the weight are equal
 
@@ -85,15 +84,15 @@ def verify(model: nn.Module, table: Table, pictures: Tensor, reason: str = MIXED
     if found.problem:
         fails = partial(_differs, model, table, pictures, seed=found.seed)
         if problem := fails([{}]):
-            two = "two passes in eval mode differ; give dropout training=self.training, draw no noise, keep no state"
             cure = "; for .float(), write .to(x.dtype)" if "double" in problem.lower() else ""
-            raise UserError(f"it cannot be checked in float64: {two if problem == DIFFERS else problem + cure}")
-        return verify(model, _without_faulty(table, found.steps, fails, reason), pictures, reason)
+            what = _unsteady(model, table, pictures) if problem == DIFFERS else problem + cure
+            raise UserError(f"it cannot be checked in float64: {what}")
+        return verify(model, _without_faulty(table, found, fails, reason), pictures, reason)
     if not found.matters:
         raise UserError("it cannot be checked: with random parameters its output does not depend on its units")
     stops = partial(_fails_in_training, model, table, pictures)
     if stops(found.steps) and not stops([{}]):
-        return verify(model, _without_faulty(table, found.steps, stops, TRAINING), pictures, reason)
+        return verify(model, _without_faulty(table, found, stops, TRAINING), pictures, reason)
     return table
 
 
@@ -107,12 +106,27 @@ def _compared(model: nn.Module, table: Table, shape: Sequence[int], device: torc
     return found
 
 
-def _without_faulty(table: Table, steps: Steps, fails: Check, reason: str) -> Table:
-    """Move the groups that fail alone to `Table.fixed`."""
-    faulty = _faulty(steps, fails)
+def _unsteady(model: nn.Module, table: Table, pictures: Tensor) -> str:
+    """Say in which module two passes differ, and what to do."""
+    noise = torch.randn(pictures.shape, dtype=torch.float64)
+    copy = randomised(model, table, noise.device).model
+    name = unsteady(copy, noise)
+    where = f" in '{name}' ({type(copy.get_submodule(name)).__name__})" if name else ""
+    return f"two passes in eval mode differ{where}; give dropout training=self.training, draw no noise, keep no state"
+
+
+def _without_faulty(table: Table, found: _Found, fails: Check, reason: str) -> Table:
+    """Move the groups that fail alone to `Table.fixed`. An error of the forward pass is the reason where there is one.
+
+    found: all groups fail together.
+    """
+    faulty = dict(_faulty(found.steps, fails, found.problem))
     if not faulty:
         raise UserError("removing units of several layers together does not equal setting these units to zero")
-    fixed = {layer: reason for name in faulty for layer in table.group(name).producers}
+    why = {
+        name: FAILS + text.removeprefix(ERROR) if text.startswith(ERROR) else reason for name, text in faulty.items()
+    }
+    fixed = {layer: text for name, text in why.items() for layer in table.group(name).producers}
     groups = tuple(group for group in table.groups if group.name not in faulty)
     return replace(table, groups=groups, fixed={**table.fixed, **fixed})
 
@@ -228,9 +242,10 @@ def _compare(network: Network, steps: Steps, pictures: Tensor) -> _Found:
                 outputs.append(_output(network, pictures))
             network = remove_in_place(network, units)
             problem = _problem(outputs[-1], _output(network, pictures))
-    except Exception as error:
-        text = " ".join(str(error).split())
-        problem = f"it fails: {text if isinstance(error, UserError) else f'{type(error).__name__}: {text}'}"
+    except _PassError as error:
+        problem = f"{ERROR}{error}"
+    except Exception:  # positions that the layers do not have
+        problem = DIFFERS
     return _Found(problem, steps, outputs if not problem else ())
 
 
@@ -242,10 +257,18 @@ def _problem(wanted: Tensor, found: Tensor) -> str:
     return "" if same else DIFFERS
 
 
+class _PassError(Exception):
+    """A forward pass failed."""
+
+
 def _output(network: Network, pictures: Tensor) -> Tensor:
-    with _DepthwiseInFloat64():
-        output: Tensor = network.model(pictures)
-        return output
+    try:
+        with DepthwiseInFloat64():
+            output: Tensor = network.model(pictures)
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise _PassError(text if isinstance(error, UserError) else f"{type(error).__name__}: {text}") from error
+    return output
 
 
 @contextmanager
@@ -269,48 +292,6 @@ def _in_scale(model: nn.Module) -> Iterator[None]:
     yield
     for hook in hooks:
         hook.remove()
-
-
-class _DepthwiseInFloat64(TorchFunctionMode):
-    """Computes depthwise convolutions tap by tap: in float64, torch calls a kernel for each channel."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is torch.conv2d and len(args) == 7 and _is_depthwise(*args):
-            return _by_taps(*args[:6])
-        return func(*args, **(kwargs or {}))
-
-
-def _is_depthwise(pictures: Tensor, weight: Tensor, bias: Tensor | None, *options: Any) -> bool:
-    """Tell whether a convolution is depthwise and in float64, with arguments that torch takes as they are."""
-    *geometry, groups = options
-    plain = all(isinstance(pair, tuple) and len(pair) == 2 for pair in geometry) and pictures.ndim == 4
-    if not plain or not 1 < groups == pictures.shape[1] == len(weight) or weight.shape[1] != 1:
-        return False
-    vectors = [] if bias is None else [bias]
-    alike = all(one.dtype == torch.float64 for one in (pictures, weight, *vectors))
-    alike = alike and all(one.shape == (groups,) for one in vectors)
-    _, padding, dilation = geometry
-    reach = [step * (side - 1) for step, side in zip(dilation, weight.shape[2:], strict=True)]
-    sizes = zip(pictures.shape[2:], padding, reach, strict=True)
-    return alike and min(padding) >= 0 and all(size + 2 * margin > far for size, margin, far in sizes)
-
-
-def _by_taps(pictures: Tensor, weight: Tensor, bias: Tensor | None, *geometry: Pair) -> Tensor:
-    """Sum shifted pictures (batch, channels, height, width), each times one tap of the weight (channels, 1, h, w)."""
-    stride, padding, dilation = geometry
-    padded = F.pad(pictures, (padding[1], padding[1], padding[0], padding[0]))
-    kernel = weight.shape[2:]
-    height, width = (
-        (padded.shape[axis + 2] - dilation[axis] * (kernel[axis] - 1) - 1) // stride[axis] + 1 for axis in (0, 1)
-    )
-    output = padded.new_zeros(*pictures.shape[:2], height, width)
-    if bias is not None:
-        output += bias[:, None, None]
-    for row, column in product(*map(range, kernel)):
-        top, left = row * dilation[0], column * dilation[1]
-        seen = padded[:, :, top :: stride[0], left :: stride[1]][:, :, :height, :width]
-        output.addcmul_(weight[:, 0, row, column, None, None], seen)
-    return output
 
 
 def _fill(tensor: Tensor, low: float, high: float, generator: torch.Generator) -> None:
@@ -345,11 +326,14 @@ def _all(steps: Steps) -> dict[str, Tensor]:
     return {group: torch.cat([step[group] for step in steps]) for group in steps[0]}
 
 
-def _faulty(steps: Steps, fails: Check) -> list[str]:
-    """Find by bisection the groups that fail alone, among groups that fail together."""
+def _faulty(steps: Steps, fails: Check, problem: str) -> Iterator[tuple[str, str]]:
+    """Find by bisection the groups that fail alone, among groups that fail together, each with its problem."""
     names = list(steps[0])
     if len(names) == 1:
-        return names
+        yield names[0], problem
+        return
     middle = len(names) // 2
-    halves = ([{name: step[name] for name in half} for step in steps] for half in (names[:middle], names[middle:]))
-    return [name for half in halves if fails(half) for name in _faulty(half, fails)]
+    for half in (names[:middle], names[middle:]):
+        part = [{name: step[name] for name in half} for step in steps]
+        if problem := fails(part):
+            yield from _faulty(part, fails, problem)

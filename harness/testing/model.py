@@ -13,7 +13,7 @@ from prunebench.errors import UserError
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.copies import twin
 from prunebench.pruning.cost import CostModel, costs, count
-from prunebench.pruning.network import Group, Network, Table
+from prunebench.pruning.network import Group, Network, Table, why_kept
 from prunebench.pruning.operations import macs_by_operation, runnable
 from prunebench.pruning.removal import remove
 from prunebench.pruning.selection import Rule, lowest, select
@@ -28,6 +28,7 @@ Build = Callable[[int, int, int], nn.Module]
 KEEPS = (0.5, 0.25)
 SIZES = (32, 64, 96, 224)
 LITTLE = 0.5  # a remark says so if the floors leave more of the MACs than this
+REASONS = 2  # why layers keep their units, in a remark
 REMARK = 48  # characters in a line of remarks on a terminal
 HEADER = ("model", "passes", "picture", "groups", "units", "coupled", "parameters", "MACs", "lowest MACs", "remarks")
 
@@ -167,9 +168,8 @@ def _row(label: str, build: Build, sizes: Sequence[int], channels: int, classes:
         problems = list(_problems(model, table, example))
     except Exception as error:  # an error of one model must not stop the table
         problems = [f"the check failed: {type(error).__name__}: {' '.join(str(error).split())[:160]}"]
-    number = len(table.fixed)
-    plural = f"{number} layers keep their" if number > 1 else "1 layer keeps its"
-    kept = [f"{plural} units because of {reason}" for reason in list(table.fixed.values())[:1]]
+    kept = why_kept(table.fixed)
+    kept = [*kept[:REASONS], *([f"and others, for {len(kept) - REASONS} more reasons"] if kept[REASONS:] else [])]
     least = _least(costs(model, table), table)
     small = [f"only {1 - least:.1%} of the MACs can go"] if least > LITTLE else []
     return [label, "no" if problems else "yes", str(size), *_facts(model, table), "; ".join(problems + small + kept)]

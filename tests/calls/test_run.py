@@ -336,7 +336,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
         {"datasets": None, "models": Coloured},
         r"got 1 .* \(on digits, the default, as no datasets are given\)$",
     ),
-    ({"datasets": "digits", "models": Coloured}, "or change size= or channels=$"),
+    ({"datasets": "digits", "models": Coloured}, "as by a dataset's size= or channels=$"),
     ({"datasets": torch.utils.data.DataLoader([1])}, "a DataLoader gives batches; give its dataset"),
     ({"seeds": [1.5]}, r"seeds=\[1.5\]: give whole numbers from 0"),
     ({"keeps": [0.5, "a"]}, r"keeps=\[0.5, .a.\]: a keep is a fraction of one of"),

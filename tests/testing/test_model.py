@@ -130,7 +130,8 @@ def test_the_first_size_that_a_model_takes_is_used() -> None:
 
 def test_layers_that_keep_their_units_are_in_the_table() -> None:
     text, _ = model_table([("convnext", lambda *_: SMALL["convnext"]())], sizes=(32,), classes=CLASSES)
-    assert "7 layers keep their units because of 'features.0.1' (LayerNorm2d)" in text
+    assert "'features.0.0' and 'features.1.0.block.5' keep their units because of 'features.0.1' (LayerNorm2d)" in text
+    assert "more reasons" not in text
 
 
 def test_layers_that_the_check_fixed_are_no_problem() -> None:

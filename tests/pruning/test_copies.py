@@ -1,0 +1,140 @@
+"""Copies of networks whose modules hold functions, and networks that write buffers or compile themselves."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import prunebench as pb
+from prunebench.errors import UserError
+from prunebench.pruning.analysis import analyse
+
+PICTURES = torch.rand(2, 3, 8, 8)
+
+
+class Plain(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.last = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 1), nn.Linear(8, 4)
+        self.end: Any = None
+
+    def body(self, pictures: Tensor) -> Tensor:
+        return F.relu(self.b(F.relu(self.a(pictures))))
+
+    def forward(self, pictures: Tensor) -> Any:
+        return self.last(self.body(pictures).mean((2, 3)))
+
+
+class Held(Plain):
+    """Calls its second layer through something that it holds."""
+
+    def __init__(self, hold: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.end = hold(self)
+
+    def second(self, features: Tensor) -> Any:
+        return self.b(features)
+
+    def body(self, pictures: Tensor) -> Tensor:
+        end = self.end
+        while not callable(end):
+            end = next(iter(end.values())) if isinstance(end, dict) else end[0]
+        return F.relu(end(F.relu(self.a(pictures))))
+
+
+HELD: dict[str, Callable[[Any], Any]] = {
+    "a lambda": lambda net: lambda x: net.b(x),
+    "a lambda in a list of a dictionary": lambda net: {"end": [lambda x: net.b(x)]},
+    "a default": lambda net: lambda x, layer=net.b: layer(x),
+    "a bound method": lambda net: net.second,
+    "a compiled method": lambda net: torch.compile(net.second, backend="eager"),
+    "a compiled lambda": lambda net: torch.compile(lambda x: net.b(x), backend="eager"),
+}
+
+
+@pytest.mark.parametrize("hold", HELD.values(), ids=list(HELD))
+def test_a_copy_calls_its_own_layers(hold: Callable[[Any], Any]) -> None:
+    torch.manual_seed(0)
+    plain = Plain()
+    held = Held(hold)
+    held.load_state_dict(plain.state_dict())
+    small, other = (pb.prune(net, shape=(3, 8, 8), keep=0.5) for net in (plain, held))
+    assert [len(small.get_submodule(name).weight) for name in "ab"] == [
+        len(other.get_submodule(n).weight) for n in "ab"
+    ]
+    with torch.no_grad():
+        torch.testing.assert_close(small(PICTURES), other(PICTURES))
+        torch.testing.assert_close(plain(PICTURES), held(PICTURES))
+
+
+def test_a_function_that_holds_no_module_is_shared() -> None:
+    held, number = Plain(), 3
+    held.end = lambda: number
+    assert pb.prune(held, shape=(3, 8, 8), keep=0.5).end is held.end
+
+
+class Global(Plain):
+    """Calls a layer by a global name, so that every copy does."""
+
+    def body(self, pictures: Tensor) -> Tensor:
+        return F.relu(OUTSIDE[0].b(F.relu(self.a(pictures))))
+
+
+OUTSIDE: list[Plain] = []
+
+
+@pytest.mark.parametrize(
+    "call", [lambda net: analyse(net, PICTURES, "the network"), lambda net: pb.prune(net, shape=(3, 8, 8), keep=0.5)]
+)
+def test_a_copy_that_calls_layers_of_the_original_is_refused(call: Callable[[nn.Module], object]) -> None:
+    OUTSIDE[:] = [Global()]
+    with pytest.raises(
+        UserError, match=r"^the network cannot be pruned: a copy of it calls layer 'b' of the network it"
+    ):
+        call(OUTSIDE[0])
+    OUTSIDE[0](PICTURES)  # no hook is left
+
+
+class Counting(Plain):
+    """Writes buffers in every forward pass."""
+
+    def __init__(self, width: int, in_place: bool) -> None:
+        super().__init__()
+        self.in_place = in_place
+        self.register_buffer("seen", torch.zeros(width))
+
+    def forward(self, pictures: Tensor) -> Any:
+        features = self.body(pictures).mean((2, 3))
+        last = features.detach().mean(0)[: len(self.seen)]
+        if self.in_place:
+            self.seen.mul_(0.9).add_(last)
+        else:
+            self.seen = 0.9 * self.seen + last
+        return self.last(features)
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_buffer_that_is_written_keeps_its_layer_alone(in_place: bool) -> None:
+    table = analyse(Counting(8, in_place), PICTURES)
+    assert [group.name for group in table.groups] == ["a"]
+    assert "a forward pass that fails with fewer units: RuntimeError: The size of tensor a (8)" in table.fixed["b"]
+    assert not analyse(Counting(1, in_place), PICTURES).fixed
+
+
+class Compiled(Plain):
+    @torch.compile(backend="eager")
+    def forward(self, pictures: Tensor) -> Any:
+        return self.last(self.body(pictures).mean((2, 3)))
+
+
+def test_a_compiled_forward_pass_is_not_compiled_for_every_width() -> None:
+    network = Compiled()
+    network(PICTURES)
+    counters = sys.modules["torch._dynamo"].utils.counters["stats"]
+    compiled = counters["unique_graphs"]
+    pb.prune(network, (PICTURES, torch.tensor([0, 1])), criterion="taylor", keep=0.5)
+    assert counters["unique_graphs"] == compiled
