@@ -1,9 +1,9 @@
 """CPU seconds to prune a dense network, measured in turn with torch-pruning's own pruner.
 
 One cut to half of the MACs, and a ladder of five keeps, each pruned from the one before. PruneBench: analysis (with
-and without its check), scores, selection and removal. torch-pruning: graph, scores and steps to the same share
-of units, without a check. Networks at 224 pixels, and the choice among single weights of ResNet-18, are marked slow:
-run them with ``-m slow``.
+its check, without, or kept from an earlier run), scores, selection and removal. torch-pruning: graph, scores and steps
+to the same share of units, without a check. Networks at 224 pixels, and the choice among single weights of ResNet-18,
+are marked slow: run them with ``-m slow``.
 """
 
 import gc
@@ -23,7 +23,7 @@ from prunebench.criteria.magnitude import CRITERION
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.cost import WeightCosts, costs, count
 from prunebench.pruning.masks import KeptWeights, kept_weights
-from prunebench.pruning.network import Network
+from prunebench.pruning.network import Network, Table
 from prunebench.pruning.removal import remove
 from prunebench.pruning.selection import Ranking, Rule, select
 from prunebench.records.budget import Keep
@@ -33,14 +33,15 @@ from prunebench.scoring.score import score
 KEEP = 0.5
 LADDER = (0.8, 0.64, 0.51, 0.41, 0.33)
 ROUNDS = 3
+ANALYSES = ("checked", "unchecked", "kept")
 CASES = [
     ("mobilenet_v2", 32),
     *(pytest.param(name, 224, marks=pytest.mark.slow) for name in ("mobilenet_v2", "resnet50", "densenet121")),
 ]
 
 
-def prune(model: nn.Module, pictures: Tensor, check: bool, keeps: Sequence[float] = (KEEP,)) -> Network:
-    network = Network.dense(model, analyse(model, pictures, check=check))
+def prune(model: nn.Module, table: Callable[[], Table], keeps: Sequence[float] = (KEEP,)) -> Network:
+    network = Network.dense(model, table())
     dense = costs(model, network.table)
     for keep in keeps:
         scores = score(CRITERION, network, [], torch.Generator())
@@ -66,21 +67,26 @@ def time_call(call: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-@pytest.mark.parametrize("check", [True, False], ids=["checked", "unchecked"])
+@pytest.mark.parametrize("analysis", ANALYSES)
 @pytest.mark.parametrize(("name", "size"), CASES)
-def test_overhead(benchmark: BenchmarkFixture, name: str, size: int, check: bool) -> None:
-    compare(benchmark, name, size, check, (KEEP,))
+def test_overhead(benchmark: BenchmarkFixture, name: str, size: int, analysis: str) -> None:
+    compare(benchmark, name, size, analysis, (KEEP,))
 
 
-@pytest.mark.parametrize("check", [True, False], ids=["checked", "unchecked"])
+@pytest.mark.parametrize("analysis", ANALYSES)
 @pytest.mark.parametrize(("name", "size"), CASES)
-def test_ladder(benchmark: BenchmarkFixture, name: str, size: int, check: bool) -> None:
-    compare(benchmark, name, size, check, LADDER)
+def test_ladder(benchmark: BenchmarkFixture, name: str, size: int, analysis: str) -> None:
+    compare(benchmark, name, size, analysis, LADDER)
 
 
-def compare(benchmark: BenchmarkFixture, name: str, size: int, check: bool, keeps: Sequence[float]) -> None:
+def compare(benchmark: BenchmarkFixture, name: str, size: int, analysis: str, keeps: Sequence[float]) -> None:
     model, pictures = get_model(name, weights=None).eval(), torch.randn(1, 3, size, size)
-    pruned = prune(model, pictures, check, keeps)
+    known = analyse(model, pictures)
+
+    def table() -> Table:
+        return known if analysis == "kept" else analyse(model, pictures, check=analysis == "checked")
+
+    pruned = prune(model, table, keeps)
     keep_units = sum(pruned.units.values()) / sum(group.units for group in pruned.table.groups)
     prune_by_theirs(deepcopy(model), pictures, keep_units, len(keeps))  # warms it up, as `prune` above warmed ours up
     mine: list[float] = []
@@ -91,7 +97,7 @@ def compare(benchmark: BenchmarkFixture, name: str, size: int, check: bool, keep
         theirs.append(time_call(lambda: prune_by_theirs(copy, pictures, keep_units, len(keeps))))
 
     def timed() -> None:
-        mine.append(time_call(lambda: prune(model, pictures, check, keeps)))
+        mine.append(time_call(lambda: prune(model, table, keeps)))
 
     benchmark.group = "overhead"
     benchmark.pedantic(timed, setup=before, rounds=ROUNDS)

@@ -50,12 +50,14 @@ def name_point(record: Record, results: Results) -> Named:
     return Named(**shown)
 
 
-def select(results: Results, named: Named) -> list[Record]:
+def select(results: Results, named: Named, failed: bool = False) -> list[Record]:
     """Find the finished records that the options name, in the order of the tables, then by seed.
+
+    failed: whether to find records of points that failed, too.
 
     Raises `UserError` where there are none; the message says which option names nothing, and what there is.
     """
-    found = list(results.records)
+    found = [*results.records, *(results.failures if failed else ())]
     for one in fields(Named):
         wanted = getattr(named, one.name) if one.name != "model" else model_label(named.model)
         fitting = [record for record in found if not wanted or _fits(record, one.name, wanted, results)]
@@ -124,6 +126,6 @@ def _fits(record: Record, name: str, wanted: str, results: Results) -> bool:
 
 
 def point_lines(records: Sequence[Record], results: Results) -> list[str]:
-    """Write one line for each record: its accuracy, and the options that name it."""
+    """Write one line for each record: its accuracy, or that it failed, and the options that name it."""
     pairs = [(record.accuracy, name_point(record, results)) for record in records]
-    return [f"{100 * scores.finetuned:6.2f} %  {named}" for scores, named in pairs if scores]
+    return [f"{100 * scores.finetuned:6.2f} %  {named}" if scores else f"  failed  {named}" for scores, named in pairs]

@@ -42,7 +42,7 @@ def show(
     if not (asked or points):
         typer.echo(overview(results))
         return
-    found = select(results, asked)
+    found = select(results, asked, failed=True)
     one = len(found) == 1 and not points
     typer.echo(layer_table(found[0]) if one else "\n".join(point_lines(found, results)))
 

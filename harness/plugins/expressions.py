@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Literal, cast
 
-from prunebench.errors import UserError, unknown
+from prunebench.errors import UserError
 from prunebench.plugins.criterion import AnyCriterion
 from prunebench.plugins.options import label, split_name
 from prunebench.plugins.registry import Registry, get_criterion
@@ -111,7 +111,7 @@ def _criterion(text: str, registry: Registry) -> tuple[AnyCriterion, str]:
     """Return a criterion and its name as a user types it. `strength=tuned` leaves the default strength for now."""
     name, options, argument = split_name(text)
     if name not in registry.criteria:
-        raise unknown("criterion", name, [*registry.criteria, *ALIASES, *CONTROLS])
+        raise registry.unknown("criterion", name, [*ALIASES, *CONTROLS])
     if options.get("strength") != TUNED:
         criterion = get_criterion(text, registry)
         return criterion, criterion.label

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from operator import attrgetter
@@ -46,7 +46,7 @@ class Registry:
         plugins: plugin files (`path/to/file.py`) or modules (`package.module`); each may define all three kinds.
 
     Other modules that fail to import are in `failures`, by origin with the reason, and do not stop the rest. `texts`
-    holds the texts that worker processes must run.
+    holds the texts that worker processes must run. `idle` holds the origins that define none of the three.
 
     Raises:
         UserError: a plugin file does not exist or cannot be loaded; two plugins of one kind share a name.
@@ -60,6 +60,7 @@ class Registry:
         self.datasets: dict[str, Entry[Dataset]] = {}
         self.models: dict[str, Entry[Model]] = {}
         self.failures: dict[str, str] = {}
+        self.idle: list[str] = []
         files: set[Path] = set()
         for place in discovery.places(tuple(text for text in plugins if not is_token(text))):
             self._take(place, files)
@@ -85,10 +86,18 @@ class Registry:
             return  # the same file under another name, or given twice
         if not place.attribute:
             files.add(file)
+        if not plugins and place.origin.startswith("plugin "):
+            self.idle.append(place.origin)
         for plugin in plugins:
             home = _home(plugin, module)
             origin = home.__name__ if home.__name__.startswith(PLUGIN_PACKAGES) else place.origin
             self._add(plugin, origin, partial(_file, home))
+
+    def unknown(self, kind: str, name: str, others: Iterable[str] = ()) -> UserError:
+        """Make the error for an unknown name, which an idle plugin may have been meant to bring."""
+        known = {"criterion": self.criteria, "dataset": self.datasets, "model": self.models}[kind]
+        idle = "".join(f"; {origin} defines no criterion, dataset or model" for origin in self.idle)
+        return UserError(f"{unknown(kind, name, [*known, *others])}{idle}")
 
     def _add(self, plugin: Plugin, origin: str, file: Callable[[], Path]) -> None:
         kind, table = self._table(plugin)
@@ -127,7 +136,9 @@ def get_criterion(text: str, registry: Registry) -> AnyCriterion:
     name, options, argument = split_name(text)
     if argument:
         raise UserError(f"'{argument}' in '{text}' is not an option; write {name}:key=value")
-    return _find("criterion", name, registry.criteria).plugin.with_options(options)
+    if name not in registry.criteria:
+        raise registry.unknown("criterion", name)
+    return registry.criteria[name].plugin.with_options(options)
 
 
 def get_model(text: str, registry: Registry) -> Model:
@@ -140,7 +151,9 @@ def get_model(text: str, registry: Registry) -> Model:
         return user_model(name, argument, options)
     if name.endswith(".py"):
         raise UserError(f"model '{text}': name a function of the file that builds the network, as in {name}:make")
-    model = _find("model", name, registry.models).plugin
+    if name not in registry.models:
+        raise registry.unknown("model", name)
+    model = registry.models[name].plugin
     _check_argument("model", name, model.takes_argument, argument)
     return replace(model, argument=argument).with_options(options)
 
@@ -148,7 +161,9 @@ def get_model(text: str, registry: Registry) -> Model:
 def get_dataset(text: str, registry: Registry) -> tuple[Dataset, str]:
     """Find a dataset and set its options; also return the argument, PATH of `folder:PATH,size=32`."""
     name, options, argument = split_name(text)
-    dataset = _find("dataset", name, registry.datasets).plugin
+    if name not in registry.datasets:
+        raise registry.unknown("dataset", name)
+    dataset = registry.datasets[name].plugin
     _check_argument("dataset", name, dataset.takes_argument, argument)
     return dataset.with_options(options), argument
 
@@ -157,12 +172,6 @@ def _check_argument(kind: str, name: str, wanted: str, argument: str) -> None:
     if bool(argument) != bool(wanted):
         what = f"needs {wanted}: write {name}:{wanted}" if wanted else f"takes no argument '{argument}'; write {name}"
         raise UserError(f"{kind} '{name}' {what}")
-
-
-def _find(kind: str, name: str, table: Mapping[str, Entry[P]]) -> Entry[P]:
-    if name not in table:
-        raise unknown(kind, name, table)
-    return table[name]
 
 
 def _plugins_in(module: ModuleType, attribute: str) -> list[Plugin]:

@@ -66,10 +66,11 @@ def _cost_table(dense: Cost, pruned: Cost) -> str:
 
 
 def _accuracy_line(scores: StageValues, repair: str) -> str:
+    estimated = "" if scores.cut_bn == scores.cut else f"BatchNorm re-estimated {percent(scores.cut_bn)}, "
     repaired = "" if scores.repaired is None else f"repaired by {repair} {percent(scores.repaired)}, "
     return (
         f"accuracy: dense {percent(scores.dense)}, cut {percent(scores.cut)}, "
-        f"BatchNorm re-estimated {percent(scores.cut_bn)}, {repaired}fine-tuned {percent(scores.finetuned)}"
+        f"{estimated}{repaired}fine-tuned {percent(scores.finetuned)}"
     )
 
 

@@ -228,5 +228,14 @@ def test_lookup_errors(get: object, text: str, message: str) -> None:
         get(text, Registry())  # type: ignore[operator]
 
 
+def test_a_plugin_that_defines_nothing_is_named_where_a_name_is_unknown(tmp_path: Path) -> None:
+    file = tmp_path / "idle.py"
+    file.write_text("def score(weight): ...")
+    found = Registry((str(file),))
+    for get in (get_model, get_criterion, get_dataset):
+        with pytest.raises(UserError, match=r"; plugin .*idle.py defines no criterion, dataset or model$"):
+            get("unheard_of", found)  # type: ignore[operator]
+
+
 def test_the_constructor_function_gives_one_registry_a_process() -> None:
     assert load_registry(()) is load_registry(())

@@ -1,5 +1,6 @@
 import math
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -254,6 +255,15 @@ def test_an_impossible_budget_names_what_is_reachable(
     network, cost = small
     with pytest.raises(UserError, match=f"keep {metric}=0.1 cannot be reached: floors leave at least {least:.4f}"):
         select(random_scores(network), network, cost, Keep(metric, 0.1), Rule())
+
+
+def test_an_impossible_budget_names_layers_that_keep_their_units(small: tuple[Network, CostModel]) -> None:
+    network, cost = small
+    table = replace(network.table, fixed={"a": "a split", "b": "a split", "c": "a split"})
+    with pytest.raises(
+        UserError, match=r"least 0\.\d+, and 'a', 'b' and 1 more keep their units because of a split; give"
+    ):
+        select(random_scores(network), replace(network, table=table), cost, Keep("macs", 0.1), Rule())
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])

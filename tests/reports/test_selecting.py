@@ -6,7 +6,7 @@ import pytest
 from prunebench.errors import UserError
 from prunebench.records.record import Record
 from prunebench.reports.results import gather_results
-from prunebench.reports.selecting import Named, name_point, select, select_one
+from prunebench.reports.selecting import Named, name_point, point_lines, select, select_one
 
 
 def test_a_point_is_named_by_what_tells_it_apart(make: SimpleNamespace) -> None:
@@ -31,6 +31,16 @@ def test_a_third_is_found_by_its_shown_keep(make: SimpleNamespace) -> None:
     named = name_point(results.records[0], results)
     assert "--keep 0.333333" in str(named)
     assert [record.cell.keep for record in select(results, named)] == [1 / 3]
+
+
+def test_points_that_failed_are_found_where_asked_for(make: SimpleNamespace) -> None:
+    results = gather_results("x", [make.record("taylor", 1), make.failure("obd", 2)])
+    assert [one.cell.criterion for one in select(results, Named())] == ["taylor"]
+    with pytest.raises(UserError, match="unknown --criterion 'obd'"):
+        select(results, Named(criterion="obd"))
+    assert [one.status for one in select(results, Named(criterion="obd"), failed=True)] == ["failed"]
+    lines = point_lines(select(results, Named(), failed=True), results)
+    assert [line.split("--")[0].split()[-1] for line in lines] == ["%", "failed"]
 
 
 def test_of_several_seeds_the_first_is_taken_and_never_the_best(make: SimpleNamespace) -> None:

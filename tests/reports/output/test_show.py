@@ -16,6 +16,19 @@ def test_layers_costs_and_accuracies(make: SimpleNamespace) -> None:
     assert any(line.endswith("fine-tuned 80.00 %") for line in lines)
 
 
+def test_batchnorm_is_named_only_where_new_statistics_change_the_accuracy(make: SimpleNamespace) -> None:
+    record = make.record("taylor")
+    assert record.accuracy
+    told = [
+        layer_table(
+            record.model_copy(update={"accuracy": record.accuracy.model_copy(update={"cut": 0.3, "cut_bn": bn})})
+        )
+        for bn in (0.3, 0.4)
+    ]
+    assert "cut 30.00 %, fine-tuned" in told[0]
+    assert "cut 30.00 %, BatchNorm re-estimated 40.00 %, fine-tuned" in told[1]
+
+
 def test_a_failed_point_says_why(make: SimpleNamespace) -> None:
     assert layer_table(make.failure(reason="out of memory")).splitlines()[-1] == "failed: out of memory"
 
