@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import connection
 from types import ModuleType
+from typing import Any
 
 _ONE = threading.RLock()
 _LATER = 1e6  # seconds until a clock that has rung would ring again: it does not count as switched off
@@ -71,6 +72,40 @@ def without_main() -> Iterator[None]:
             yield
         finally:
             sys.modules["__main__"] = main
+
+
+def process_context() -> Any:
+    """Return how worker processes start. On Linux they fork from a server that has loaded torch and is idle."""
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["prunebench.study.run"])
+    return context
+
+
+def start_server() -> None:
+    """Start the server of `process_context` if it does not run. It imports torch while this process goes on."""
+    context = process_context()
+    if context.get_start_method() != "forkserver":
+        return
+    from multiprocessing import forkserver, resource_tracker
+
+    resource_tracker.ensure_running()  # which would let Ctrl-C through
+    with interrupts_later(), without_main():
+        forkserver.ensure_running()
+
+
+@contextmanager
+def interrupts_later() -> Iterator[None]:
+    """Let a new process begin without Ctrl-C, which it will ignore; this process gets its own at the end."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def end_with_parent() -> None:

@@ -16,7 +16,7 @@ from prunebench.cli.choose import choose_command
 from prunebench.cli.options import ConfigOption, fraction, values, with_run_options
 from prunebench.cli.results import results_app
 from prunebench.errors import UserError, unknown
-from prunebench.processes import time_limit, uncollected
+from prunebench.processes import start_server, time_limit, uncollected
 from prunebench.study.spec import Spec, make_spec
 
 if TYPE_CHECKING:
@@ -67,10 +67,15 @@ def _log(log_level: str) -> None:
     logging.basicConfig(level=log_level.upper(), handlers=[handler], format="%(message)s")
 
 
-def _prepare(options: dict[str, Any], config: Path | None, log_level: str) -> Spec:
-    """Set up the log, join the options with the configuration, and make this process ready for them."""
+def _prepare(options: dict[str, Any], config: Path | None, log_level: str, early: bool = False) -> Spec:
+    """Set up the log, join the options with the configuration, and make this process ready for them.
+
+    early: whether worker processes may start beside the long imports, where the folder has no points yet.
+    """
     _log(log_level)
     spec = make_spec(options, config, default_preset="quick")
+    if early and not spec.serial and spec.engine != "ray" and not (spec.results / "records").exists():
+        start_server()
     with uncollected():
         from prunebench.plugins.registry import load_registry
         from prunebench.study.grid import warn_of_race_seeds
@@ -105,7 +110,7 @@ def run(
         with uncollected():
             typer.echo(_preview(values(given), config, log_level))
         return
-    spec = _prepare(values(given), config, log_level)
+    spec = _prepare(values(given), config, log_level, early=True)
     from prunebench.calls.run import compute
     from prunebench.study.run import has_foreign_code
 

@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import logging
 import signal
 import sys
 from typing import Any
@@ -42,6 +43,7 @@ def main() -> None:
         code = _error(_one_line(error)) if str(error.format_message()) else 2  # typer has shown the help
     if code == _INTERRUPTED:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would show tracebacks of the exit
+        logging.disable()  # torch logs what it counted
         text = "prunebench: interrupted; finished points are kept; run the same command again to continue"
         typer.echo(text, err=True)
     sys.exit(code)

@@ -74,8 +74,7 @@ def work_off(grid: Grid, progress: Progress, work: Work[R], apart: bool = False)
 
 def _in_turn(grid: Grid, progress: Progress, work: Work[R], apart: bool) -> Iterator[tuple[Job, list[R]]]:
     spec = grid.spec
-    alone = spec.engine == "serial" or (spec.engine == "auto" and spec.workers == 1 and not spec.cell_timeout)
-    if alone and not apart:
+    if spec.serial and not apart:
         yield from ((job, work.do(spec, job, progress)) for job in grid.jobs)
         return
     named = work.finished(grid)  # a finished grid starts no process

@@ -68,6 +68,11 @@ class Spec(Protocol):
             return [(dataset, model) for dataset, _, model in (task.partition(" x ") for task in self.tasks)]
         return list(product(self.datasets, self.models))
 
+    @property
+    def serial(self) -> bool:
+        """Whether one process computes everything, unless foreign code or a killed run asks for care."""
+        return self.engine == "serial" or (self.engine == "auto" and self.workers == 1 and not self.cell_timeout)
+
     def protocol(self) -> Protocol:
         """Return the options that decide results."""
         return Protocol.model_validate({name: getattr(self, name) for name in Protocol.model_fields})

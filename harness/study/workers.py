@@ -1,14 +1,12 @@
 """Does jobs in watched worker processes. A crash or a hang fails the step that it happened in; a new worker goes on."""
 
 import logging
-import multiprocessing
 import os
 import signal
-import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.connection import Connection
@@ -19,7 +17,7 @@ from prunebench.errors import UserError
 from prunebench.plugins.given import given
 from prunebench.plugins.registry import load_registry
 from prunebench.plugins.sources import texts
-from prunebench.processes import without_main
+from prunebench.processes import interrupts_later, process_context, start_server, without_main
 from prunebench.study.at_work import Step
 from prunebench.study.grid import Grid, Job
 from prunebench.study.progress import Progress
@@ -131,11 +129,12 @@ class Workers:
                     worker.pipe.send(Task(self.work, self.spec, worker.job, self.failed))
 
     def _started(self) -> _Worker:
-        context = _context()
+        start_server()
+        context = process_context()
         ours, theirs = context.Pipe()
         places, their_places = context.Pipe(duplex=False)
         process = context.Process(target=serve, args=(theirs, their_places, dict(os.environ), *self.foreign))
-        with _interrupts_later(), without_main():
+        with interrupts_later(), without_main():
             process.start()
         theirs.close()
         their_places.close()
@@ -195,15 +194,6 @@ class Workers:
         self.jobs.appendleft(worker.job)
 
 
-def _context() -> Any:
-    """Return how processes start. On Linux they fork from a process that has loaded torch and does nothing else."""
-    if sys.platform != "linux":
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["prunebench.study.run"])
-    return context
-
-
 def _cause(code: int) -> str:
     """Say in words how a process ended."""
     if code >= 0:
@@ -213,16 +203,3 @@ def _cause(code: int) -> str:
         kills = {"SIGKILL": "was killed, perhaps for lack of memory", "SIGTERM": "was ended by SIGTERM"}
         return kills.get(name, f"crashed ({name})")
     return f"was ended by signal {-code}"
-
-
-@contextmanager
-def _interrupts_later() -> Iterator[None]:
-    """Let a new process begin without Ctrl-C, which it will ignore; this process gets its own at the end."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -131,6 +131,28 @@ def test_list(command: Command, kind: str) -> None:
     assert {"criteria": "taylor", "datasets": "digits", "models": "lenet5", "presets": "quick"}[kind] in out
 
 
+@pytest.mark.parametrize(
+    ("more", "early"),
+    [
+        (["--workers", "2"], True),
+        (["--cell-timeout", "60"], True),
+        (["--engine", "processes"], True),
+        ([], False),
+        (["--workers", "2", "--dry-run"], False),
+    ],
+)
+def test_the_server_of_workers_starts_beside_the_imports_where_there_is_work(
+    more: list[str], early: bool, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    started: list[bool] = []
+    monkeypatch.setattr("prunebench.cli.app.start_server", lambda: started.append(True))
+    asked = ["run", "--results", str(tmp_path / "r"), "--models", "nope", *more]
+    assert command(*asked)[0] == 2 and bool(started) == early
+    (tmp_path / "r" / "records").mkdir(parents=True)
+    started.clear()
+    assert command(*asked)[0] == 2 and not started
+
+
 def test_the_installed_command_has_no_traceback_and_goes_on_after_ctrl_c(tmp_path: Path) -> None:
     installed = [str(Path(sys.executable).with_name("prunebench"))]
     done = subprocess.run([*installed, "run", "--models", "nope"], capture_output=True, text=True, cwd=tmp_path)

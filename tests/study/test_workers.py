@@ -181,33 +181,55 @@ def test_a_limit_leaves_the_clock_as_it_was(seconds: int) -> None:
     assert 150 < signal.setitimer(signal.ITIMER_REAL, *before)[0] <= 200
 
 
-@pytest.mark.parametrize("times", [1, 2])
-def test_ctrl_c_ends_the_workers_without_tracebacks(tmp_path: Path, times: int) -> None:
-    """The terminal sends Ctrl-C to all processes of the group."""
-    options = ["--results", str(tmp_path / "r"), "--criteria", "magnitude", "--seeds", "0-99", "--workers", "2"]
+def interrupted(folder: Path, ready: Callable[[int], object], times: int) -> tuple[int, str]:
+    """Send Ctrl-C to a run with workers once it is ready, as a terminal does: to all processes of the group.
+
+    Returns the exit code and the errors, once no process is left.
+    """
+    options = ["--results", str(folder / "r"), "--criteria", "magnitude", "--seeds", "0-99", "--workers", "2"]
     listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs inherit 'ignore'
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "prunebench", "run", *options],
         stderr=subprocess.PIPE,
         text=True,
-        cwd=tmp_path,
+        cwd=folder,
         start_new_session=True,
         preexec_fn=listen,
     )
     until = time.monotonic() + 120
-    while not list((tmp_path / "r").glob("records/**/*.json")) and time.monotonic() < until:
+    while not ready(process.pid) and time.monotonic() < until:
         time.sleep(0.05)
     for _ in range(times):
         os.killpg(process.pid, signal.SIGINT)
         time.sleep(0.02)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "Traceback" not in err
-    assert err.splitlines()[-1].startswith("prunebench: interrupted; finished points are kept")
     until = time.monotonic() + 60
     while (left := running(process.pid)) and time.monotonic() < until:
         time.sleep(0.05)
     assert not left
+    return process.returncode, err
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_ends_the_workers_without_tracebacks(tmp_path: Path, times: int) -> None:
+    code, err = interrupted(tmp_path, lambda _: list((tmp_path / "r").glob("records/**/*.json")), times)
+    assert code == 130
+    assert "Traceback" not in err
+    assert err.splitlines()[-1].startswith("prunebench: interrupted; finished points are kept")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no server")
+def test_ctrl_c_while_the_server_imports_torch_shows_no_traceback(tmp_path: Path) -> None:
+    def starting(group: int) -> bool:
+        if len(running(group)) < 3:  # the run, Python's tracker of resources, and the server
+            return False
+        time.sleep(0.5)
+        return True
+
+    code, err = interrupted(tmp_path, starting, 1)
+    assert code in (130, -signal.SIGINT)  # Python's own, where code that it runs from a text is interrupted
+    assert "Traceback" not in err and "prunebench: interrupted" in err
+    assert not (tmp_path / "r" / "records").exists()
 
 
 def running(group: int) -> list[str]:
