@@ -20,6 +20,7 @@ from prunebench.pruning.kinds import KINDS, NORMS
 COMPILED = "_torchdynamo_orig_callable"  # in what torch.compile makes of a function: that function
 _HOLDERS = (dict, list, tuple)
 _CONTAINERS = frozenset({OrderedDict, dict, set})
+_EMPTY = CellType()
 _ATOMS = frozenset({bool, int, float, str, NoneType})
 _NEW: Any = getattr(copyreg, "__newobj__")  # noqa: B009  # how most classes say that their objects are made
 
@@ -64,7 +65,7 @@ def left_alone(model: nn.Module, where: str = "") -> Iterator[None]:
             hook.remove()
         if called:
             what = f"{where}a copy of it calls layer '{called[0]}' of the network itself"
-            raise UserError(f"{what}, as by a global name; name the layer through self") from None
+            raise UserError(f"{what}, as by a global name; call self.{called[0]} in a method") from None
 
 
 def deep_copy(model: nn.Module, memo: dict[int, Any]) -> nn.Module:
@@ -114,17 +115,37 @@ def _rebound(function: Any, memo: dict[int, Any]) -> Any:
     becomes the function that it was compiled from.
     """
     written = getattr(function, COMPILED, function)
+    if id(written) in memo:
+        return memo[id(written)]
     if not isinstance(written, FunctionType):
         return deepcopy(written, memo)
-    held = [cell.cell_contents for cell in written.__closure__ or () if cell != CellType()]
-    defaults = written.__defaults__ or ()
-    if not any(isinstance(value, nn.Module) and id(value) in memo for value in (*held, *defaults)):
+    if not _holds_modules(written, memo, set()):
         return written
-    cells = tuple(CellType(memo.get(id(value), value)) for value in held)
+    cells = tuple(CellType() for _ in written.__closure__ or ())
     copy = FunctionType(written.__code__, written.__globals__, written.__name__, None, cells or None)
-    copy.__defaults__ = tuple(memo.get(id(value), value) for value in defaults) or None
-    copy.__kwdefaults__ = written.__kwdefaults__
+    copy.__dict__.update(written.__dict__)
+    memo[id(written)] = copy  # a function may hold itself
+
+    def bound(value: Any) -> Any:
+        return _rebound(value, memo) if isinstance(value, FunctionType) else memo.get(id(value), value)
+
+    for cell, old in zip(cells, written.__closure__ or (), strict=True):
+        if old != _EMPTY:
+            cell.cell_contents = bound(old.cell_contents)
+    copy.__defaults__ = tuple(map(bound, written.__defaults__ or ())) or None
+    copy.__kwdefaults__ = {name: bound(value) for name, value in (written.__kwdefaults__ or {}).items()} or None
     return copy
+
+
+def _holds_modules(function: FunctionType, memo: dict[int, Any], seen: set[int]) -> bool:
+    """Tell whether a function, or one that it holds, holds a module that was copied."""
+    seen.add(id(function))
+    held = [cell.cell_contents for cell in function.__closure__ or () if cell != _EMPTY]
+    held += [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    if any(isinstance(value, nn.Module) and id(value) in memo for value in held):
+        return True
+    inner = [value for value in held if isinstance(value, FunctionType) and id(value) not in seen]
+    return any(_holds_modules(value, memo, seen) for value in inner)
 
 
 def plain_copies(model: nn.Module) -> dict[int, Any]:

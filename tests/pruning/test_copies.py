@@ -29,6 +29,27 @@ class Plain(nn.Module):
         return self.last(self.body(pictures).mean((2, 3)))
 
 
+def by_keyword(net: Any) -> Callable[[Tensor], Any]:
+    def end(x: Tensor, *, layer: Any = net.b) -> Any:
+        return layer(x)
+
+    return end
+
+
+def recursive(net: Any) -> Callable[[Tensor], Any]:
+    """Hold itself, a function that holds the network, and a name without a value."""
+
+    def inner(x: Tensor) -> Any:
+        return net.b(x)
+
+    def end(x: Tensor, deep: int = 2) -> Any:
+        return (end(x, deep - 1) if deep else inner(x)) if x.ndim else late
+
+    if net is None:
+        late = 1
+    return end
+
+
 class Held(Plain):
     """Calls its second layer through something that it holds."""
 
@@ -50,6 +71,8 @@ HELD: dict[str, Callable[[Any], Any]] = {
     "a lambda": lambda net: lambda x: net.b(x),
     "a lambda in a list of a dictionary": lambda net: {"end": [lambda x: net.b(x)]},
     "a default": lambda net: lambda x, layer=net.b: layer(x),
+    "a default by keyword": by_keyword,
+    "a function that holds itself and another": recursive,
     "a bound method": lambda net: net.second,
     "a compiled method": lambda net: torch.compile(net.second, backend="eager"),
     "a compiled lambda": lambda net: torch.compile(lambda x: net.b(x), backend="eager"),
