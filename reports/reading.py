@@ -34,6 +34,8 @@ def _read_folder(folder: Path) -> Results:
     timed, timed_scores = _oldest_first(folder / "records"), _oldest_first(folder / "fidelity")
     paths, scored = ([Path(path) for _, path in files] for files in (timed, timed_scores))
     if not paths and not scored:
+        if (folder / "run.json").is_file():
+            raise UserError(f"{folder}: a run began here, and no point is finished yet; run the same command again")
         raise UserError(f"{folder}: no PruneBench results here (no records/**/*.json)")
     file = folder / "run.json"
     run = read_file(RunFile, file) if file.is_file() else RunFile(schema_version=SCHEMA)

@@ -59,9 +59,10 @@ def select(results: Results, named: Named, failed: bool = False) -> list[Record]
     """
     found = [*results.records, *(results.failures if failed else ())]
     for one in fields(Named):
-        wanted = getattr(named, one.name) if one.name != "model" else model_label(named.model)
+        wanted = _wanted(named, one.name)
         fitting = [record for record in found if not wanted or _fits(record, one.name, wanted, results)]
         if not fitting:
+            _check_failed(results, named, failed)
             known = dict.fromkeys(text for r in found if (text := getattr(as_named(r, results), one.name)))
             if not known and "=" in wanted:
                 raise UserError(f"--{one.name} {wanted}: no point that fits has it; all have one other {one.name}")
@@ -72,6 +73,18 @@ def select(results: Results, named: Named, failed: bool = False) -> list[Record]
             raise unknown(f"--{one.name}", wanted, known, where=results.source)
         found = fitting
     return sorted(found, key=lambda record: (make_point(record, results.tasks[record.key]).position, record.cell.seed))
+
+
+def _wanted(named: Named, name: str) -> str:
+    """Give what an option names, as records name it; "" for anything."""
+    return model_label(named.model) if name == "model" else str(getattr(named, name))
+
+
+def _check_failed(results: Results, named: Named, found: bool) -> None:
+    """Raise `UserError` where the options name a point that failed. found: whether such points were looked at."""
+    for record in () if found else results.failures:
+        if all(_fits(record, one.name, text, results) for one in fields(Named) if (text := _wanted(named, one.name))):
+            raise UserError(f"{results.source}: this point failed, and has no network: {record.reason}")
 
 
 def select_one(results: Results, named: Named) -> Record:
@@ -126,6 +139,10 @@ def _fits(record: Record, name: str, wanted: str, results: Results) -> bool:
 
 
 def point_lines(records: Sequence[Record], results: Results) -> list[str]:
-    """Write one line for each record: its accuracy, or that it failed, and the options that name it."""
-    pairs = [(record.accuracy, name_point(record, results)) for record in records]
-    return [f"{100 * scores.finetuned:6.2f} %  {named}" if scores else f"  failed  {named}" for scores, named in pairs]
+    """Write one line for each record: its accuracy or that it failed, the options that name it, and why it failed."""
+    return [
+        f"{100 * record.accuracy.finetuned:6.2f} %  {name_point(record, results)}"
+        if record.accuracy
+        else f"  failed  {name_point(record, results)}: {record.reason or 'no reason given'}"
+        for record in records
+    ]

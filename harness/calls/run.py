@@ -17,7 +17,7 @@ from prunebench.preview.dry_run import Preview, preview
 from prunebench.records.record import Record
 from prunebench.study.grid import make_grid, names_data, prepare_task, warn_of_race_seeds
 from prunebench.study.progress import Progress
-from prunebench.study.run import run as run_grid
+from prunebench.study.run import configure, run as run_grid
 from prunebench.study.spec import Spec, make_spec
 from prunebench.study.task import Task
 from prunebench.words import in_python_words
@@ -94,6 +94,7 @@ def run(
                     f"datasets: no pictures given, and the default, digits, is not for your network; {cure}"
                 )
             own.check_workers(spec)
+            configure(spec)
             warn_of_race_seeds(spec)
             return preview(make_grid(spec)) if dry_run else compute(spec, _command(spec, given, own.objects))
 

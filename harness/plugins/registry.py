@@ -96,7 +96,9 @@ class Registry:
     def unknown(self, kind: str, name: str, others: Iterable[str] = ()) -> UserError:
         """Make the error for an unknown name, which an idle plugin may have been meant to bring."""
         tables = {"criterion": [*self.criteria], "dataset": [*self.datasets], "model": [*self.models]}
-        idle = "".join(f"; {origin} defines no criterion, dataset or model" for origin in self.idle)
+        idle = "".join(
+            f"; {origin} defines no criterion, dataset or model, as by Criterion(score)" for origin in self.idle
+        )
         return UserError(f"{unknown(kind, name, [*tables[kind], *others])}{idle}")
 
     def _add(self, plugin: Plugin, origin: str, file: Callable[[], Path]) -> None:

@@ -7,7 +7,7 @@ from numbers import Integral
 import torch
 from torch import Tensor, nn
 
-from prunebench.errors import UserError, unknown
+from prunebench.errors import UserError, kind_of, unknown
 from prunebench.processes import uncollected
 from prunebench.pruning.copies import copied, copying, left_alone, skeleton, twin
 from prunebench.pruning.dependencies import dependencies
@@ -43,12 +43,16 @@ def analyse(
         classes: classes that the output must have; None accepts any number.
 
     Raises:
-        UserError: the network cannot be pruned. The message names the layer and the reason.
+        UserError: the network cannot be pruned, or the example is no batch of pictures. The message names the layer
+            and the reason.
 
     >>> net = nn.Sequential(nn.Conv2d(1, 8, 3), nn.Flatten(), nn.Linear(8, 2))
     >>> [(group.name, group.units) for group in analyse(net, torch.zeros(1, 1, 3, 3)).groups]
     [('0', 8)]
     """
+    if not isinstance(example, Tensor) or example.ndim < 2:
+        what = f"a tensor of shape {tuple(example.shape)}" if isinstance(example, Tensor) else kind_of(example)
+        raise UserError(f"example: {what}; give a tensor of pictures, (batch, channels, height, width)")
     device = next(model.parameters(), example).device
     pictures = torch.cat([example.detach()[:1]] * 2).to(device)
     with eagerly(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):

@@ -111,22 +111,26 @@ def why_kept(fixed: Mapping[str, str]) -> list[str]:
 
     fixed: as in `Table`.
 
+    >>> why_kept({"conv": "'conv', which is used twice"})
+    ["'conv' keeps its units because it is used twice"]
     >>> why_kept({"a": "'norm' (LayerNorm)", "b": "a split", "c": "a split", "d": "a split"})
     ["'b', 'c' and 1 more keep their units because of a split", "'a' keeps its units because of 'norm' (LayerNorm)"]
     """
     layers: dict[str, list[str]] = {}
     for layer, reason in fixed.items():
-        layers.setdefault(reason, []).append(f"'{layer}'")
-    return [
-        f"{_listed(names)} {'keep their' if len(names) > 1 else 'keeps its'} units because of {reason}"
-        for reason, names in sorted(layers.items(), key=lambda item: -len(item[1]))
-    ]
+        itself = f"'{layer}', which "
+        because = f"it {reason.removeprefix(itself)}" if reason.startswith(itself) else f"of {reason}"
+        layers.setdefault(because, []).append(f"'{layer}'")
+    ordered = sorted(layers.items(), key=lambda item: -len(item[1]))
+    return [_sentence(names, because) for because, names in ordered]
 
 
-def _listed(names: Sequence[str]) -> str:
-    """Name the first two, and say how many more there are."""
-    shown = [*names[:2], *([f"{len(names) - 2} more"] if len(names) > 2 else [])]
-    return ", ".join(shown[:-1]) + (" and " if len(shown) > 1 else "") + shown[-1]
+def _sentence(layers: Sequence[str], because: str) -> str:
+    if len(layers) == 1:
+        return f"{layers[0]} keeps its units because {because}"
+    shown = [*layers[:2], *([f"{len(layers) - 2} more"] if len(layers) > 2 else [])]
+    listed = f"{', '.join(shown[:-1])} and {shown[-1]}"
+    return f"{listed} keep their units because {because if because.startswith('of ') else f'each {because[3:]}'}"
 
 
 @dataclass(eq=False)

@@ -79,7 +79,8 @@ def _check_dtypes(model: nn.Module, dtype: torch.dtype) -> None:
     for name, tensor in model.named_parameters():
         if tensor.dtype != dtype and (tensor.is_floating_point() or tensor.is_complex()):
             what = f"parameter '{name}' has {tensor.dtype}, the pictures {dtype}"
-            raise UserError(f"{what}; build the network in this type, as by .float()")
+            cure = "build the network in this type, as by .float()"
+            raise UserError(f"{what}; {cure if dtype.is_floating_point else 'give pictures in floats'}")
 
 
 def _check_inputs(model: nn.Module) -> None:

@@ -4,7 +4,9 @@ from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from textwrap import shorten
+from traceback import extract_tb
 from typing import Any, NamedTuple
 
 import torch
@@ -14,6 +16,8 @@ from prunebench.errors import UserError, kind_of
 from prunebench.pruning.kinds import KINDS, LAYERS, NONLINEAR, NORMS, channelwise, own_tensors
 from prunebench.pruning.network import Place
 from prunebench.pruning.streams import Places, Readers, follow, read_by, readers
+
+_PACKAGES = (Path(torch.__file__).parent, Path(__file__).parents[1])  # whose lines say little of a slip elsewhere
 
 
 class Link(NamedTuple):
@@ -150,14 +154,21 @@ def trace(model: nn.Module, example: Tensor, classes: int | None = None) -> Trac
         where = f" in layer '{seen.running}'" if seen.running else ""
         pictures = "one picture" if len(example) == 1 else "pictures"
         what = f"it fails in eval mode on {pictures} of {size} pixels{where}: {type(error).__name__}: {why}"
-        raise UserError(
-            f"{what}; build the model for these pictures, or give others, as by a dataset's size= or channels="
-        ) from error
+        raise UserError(what + _cure(error)) from error
     _check_output(output, len(example), classes)
     seen.settle(output, places)
     for layer in [layer for layer in dict.fromkeys(seen.order) if seen.calls[layer] > 1]:
         seen.forget(layer)
     return seen
+
+
+def _cure(error: Exception) -> str:
+    """Say what to do about an error of a forward pass: most of torch's are of shapes, others are slips in the code."""
+    if isinstance(error, RuntimeError):
+        return "; build the model for these pictures, or give others, as by a dataset's size= or channels="
+    frames = extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not any(map(Path(frame.filename).is_relative_to, _PACKAGES))]
+    return f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
 
 
 @torch.no_grad()

@@ -29,7 +29,7 @@ DIFFERS = "its output differs from that with these units set to zero, or from th
 NOT_FINITE = "its output is not finite with random parameters"
 MIXED = "an operation that mixes units or cannot be followed"
 ERROR = "it fails: "
-FAILS = "a forward pass that fails with fewer units: "
+FAILS = "a forward pass that fails with fewer units, as one that states their number: "
 TRAINING = "what reads it in training alone"
 PATTERN = 65_537  # numbers drawn for a large weight; prime, so that no two rows of the weight are equal
 

@@ -15,6 +15,7 @@ from prunebench.plugins.dataset import Source
 from prunebench.plugins.expressions import Method, parse_method, parse_seeds
 from prunebench.plugins.identity import identity, newly_unreadable
 from prunebench.plugins.registry import get_model, load_registry
+from prunebench.pruning.network import why_kept
 from prunebench.pruning.selection import lowest
 from prunebench.records.budget import Keep
 from prunebench.records.names import Metric
@@ -93,11 +94,8 @@ def make_grid(spec: Spec) -> Grid:
         log.warning(told)
     for one in ready:
         _check_reachable(one, spec.keep.keeps[-1])
-        if one.table.fixed:
-            layer, why = next(iter(one.table.fixed.items()))
-            number = len(one.table.fixed)
-            kept = "1 layer keeps all its units" if number == 1 else f"{number} layers keep all their units"
-            log.warning(f"{one.model.label}: {kept} ('{layer}': {why})")
+        for kept in why_kept(one.table.fixed):
+            log.warning("%s: %s", one.model.label, kept)
     _warn_of_unreadable(methods, ready)
     tasks = dict.fromkeys((one.dataset_label, one.model.label) for one in ready)
     blocks = _share(list(product(tasks, seeds)), spec.shard)

@@ -105,8 +105,12 @@ def _remarks(results: Results) -> list[str]:
     counts = [(len(results.failures), "failed"), (len(results.missing), "not computed yet")]
     if any(number for number, _ in counts):
         lines.append("; ".join(f"{counted(number, 'point')} {what}" for number, what in counts if number))
-    shown = [f"{one.cell.criterion}, seed {one.cell.seed}, failed: {one.reason}" for one in results.failures[:FAILED]]
-    return lines + shown
+    failures = sorted(results.failures, key=lambda one: (one.cell.criterion, one.cell.seed, -one.cell.keep))
+    for one in failures[:FAILED]:
+        lines.append(f"{one.cell.criterion}, keep {one.cell.keep:g}, seed {one.cell.seed}, failed: {one.reason}")
+    if more := len(failures) - FAILED:
+        lines += [f"{counted(more, 'failed point')} more: prunebench show {results.source} --points"] * (more > 0)
+    return lines
 
 
 def _notes(tables: str, results: Results) -> str:

@@ -267,6 +267,16 @@ def test_the_command_line_sits_on_the_same_call(tiny: Callable[..., Spec], tmp_p
     assert [record.cell.criterion for record in compute(spec).records] == ["magnitude"]
 
 
+def test_a_dry_run_is_timed_with_the_threads_of_the_run(
+    short: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr("prunebench.calls.run.preview", lambda _: seen.append(torch.get_num_threads()))
+    before = torch.get_num_threads()
+    short(models="lenet5", datasets="digits", dry_run=True, threads=before + 1)
+    assert seen == [before + 1] and torch.get_num_threads() == before
+
+
 def test_a_dry_run_previews_what_the_command_previews(
     short: Callable[..., Any],
     command: Callable[..., tuple[int, str, str]],

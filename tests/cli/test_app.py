@@ -184,6 +184,20 @@ def test_a_second_interrupt_shows_no_traceback_of_the_exit() -> None:
     assert "Traceback" not in done.stderr and done.stderr.startswith("prunebench: interrupted")
 
 
+def test_an_interrupt_while_the_command_is_imported_shows_no_traceback() -> None:
+    code = """if True:
+        import sys
+        from prunebench.__main__ import start
+        class Stop:
+            def find_spec(self, name, *_):
+                if name == "prunebench.cli.main":
+                    raise KeyboardInterrupt
+        sys.meta_path.insert(0, Stop())
+        start()"""
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "prunebench: interrupted before anything was computed\n")
+
+
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_help_and_version_import_neither_torch_nor_tables(option: str) -> None:
     lines = f"import sys; sys.argv = ['prunebench', '{option}']; from prunebench.cli.main import main"

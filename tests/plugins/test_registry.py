@@ -233,7 +233,9 @@ def test_a_plugin_that_defines_nothing_is_named_where_a_name_is_unknown(tmp_path
     file.write_text("def score(weight): ...")
     found = Registry((str(file),))
     for get in (get_model, get_criterion, get_dataset):
-        with pytest.raises(UserError, match=r"; plugin .*idle.py defines no criterion, dataset or model$"):
+        with pytest.raises(
+            UserError, match=r"; plugin .*idle.py defines no criterion, dataset or model, as by Criterion"
+        ):
             get("unheard_of", found)  # type: ignore[operator]
 
 

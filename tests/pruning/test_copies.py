@@ -144,8 +144,34 @@ class Counting(Plain):
 def test_a_buffer_that_is_written_keeps_its_layer_alone(in_place: bool) -> None:
     table = analyse(Counting(8, in_place), PICTURES)
     assert [group.name for group in table.groups] == ["a"]
-    assert "a forward pass that fails with fewer units: RuntimeError: The size of tensor a (8)" in table.fixed["b"]
+    assert (
+        "a forward pass that fails with fewer units, as one that states their number: RuntimeError: The size"
+        in table.fixed["b"]
+    )
     assert not analyse(Counting(1, in_place), PICTURES).fixed
+
+
+@pytest.mark.parametrize(
+    ("example", "message"),
+    [
+        ((3, 8, 8), r"^example: a tuple; give a tensor of pictures, \(batch, channels, height, width\)$"),
+        (torch.zeros(3), r"^example: a tensor of shape \(3,\); give a tensor of pictures"),
+        (PICTURES.byte(), "the pictures torch.uint8; give pictures in floats$"),
+    ],
+)
+def test_an_example_that_is_no_batch_of_pictures_is_refused(example: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        analyse(Plain(), example)
+
+
+class Slip(Plain):
+    def body(self, pictures: Tensor) -> Tensor:
+        return F.relu(self.c(pictures))
+
+
+def test_a_slip_in_the_forward_pass_is_shown_with_its_line() -> None:
+    with pytest.raises(UserError, match=r"AttributeError: 'Slip' object has no attribute 'c' \(test_copies.py:\d+\)$"):
+        analyse(Slip(), PICTURES)
 
 
 class Compiled(Plain):

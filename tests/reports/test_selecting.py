@@ -36,8 +36,10 @@ def test_a_third_is_found_by_its_shown_keep(make: SimpleNamespace) -> None:
 def test_points_that_failed_are_found_where_asked_for(make: SimpleNamespace) -> None:
     results = gather_results("x", [make.record("taylor", 1), make.failure("obd", 2)])
     assert [one.cell.criterion for one in select(results, Named())] == ["taylor"]
-    with pytest.raises(UserError, match="unknown --criterion 'obd'"):
+    with pytest.raises(UserError, match="x: this point failed, and has no network: loss diverged"):
         select(results, Named(criterion="obd"))
+    with pytest.raises(UserError, match="unknown --criterion 'obd'"):
+        select(results, Named(criterion="obd", seed="7"))
     assert [one.status for one in select(results, Named(criterion="obd"), failed=True)] == ["failed"]
     lines = point_lines(select(results, Named(), failed=True), results)
     assert [line.split("--")[0].split()[-1] for line in lines] == ["%", "failed"]
