@@ -156,11 +156,13 @@ def _check_sendable(plugin: Any, option: str) -> None:
     """Raise `UserError` for an object that a worker process could not be handed."""
     if isinstance(plugin, Dataset) and isinstance(plugin.load, _Held):
         return
-    cure = f"define it in a file and import it from there, or leave {option.partition('=')[0]} out"
+    leave = f"or leave {option.partition('=')[0]} out"
+    cure = f"define it in a file and import it from there, {leave}"
     try:
         text = pickle.dumps(plugin)
     except Exception as error:
         why = " ".join(str(error).split())
+        cure = f"give a function or method of a file in place of the lambda, {leave}" if "<lambda>" in why else cure
         raise UserError(f"{option}: '{plugin.name}' cannot be handed over ({why}); {cure}") from None
     if b"__main__" in text:
         what = "is defined in the notebook, session or script itself, which other processes do not run"
