@@ -4,6 +4,7 @@ from typing import Any
 import torch
 from torchvision.models import mobilenet_v2
 
+from prunebench.pruning.analysis import analyse
 from prunebench.pruning.cost import costs, count
 from tests.conftest import load_script
 
@@ -11,7 +12,7 @@ from tests.conftest import load_script
 def test_what_is_timed_prunes_to_half_of_the_macs() -> None:
     overhead, pictures = load_script("benchmarks/test_overhead.py"), torch.randn(1, 3, 32, 32)
     model = mobilenet_v2(weights=None, width_mult=0.25).eval()
-    network = overhead.prune(model, pictures, True)
+    network = overhead.prune(model, lambda: analyse(model, pictures))
     dense = costs(model, network.table).dense.macs
     assert 0.45 < count(network).macs / dense <= 0.5
     overhead.prune_by_theirs(model, pictures, 0.5)
