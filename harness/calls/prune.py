@@ -24,10 +24,10 @@ from prunebench.plugins.guard import keeping
 from prunebench.plugins.registry import NAME, Registry, load_registry
 from prunebench.plugins.torch_states import NUMBERS
 from prunebench.pruning.analysis import analyse
-from prunebench.pruning.copies import copied, left_alone
+from prunebench.pruning.copies import copied
 from prunebench.pruning.cost import costs
 from prunebench.pruning.network import Network
-from prunebench.pruning.suitability import eagerly, inside, uncompiled
+from prunebench.pruning.suitability import eagerly, uncompiled
 from prunebench.records.names import Metric, parts
 from prunebench.records.protocol import Protocol
 from prunebench.repair.repairing import check_repair, repair
@@ -95,10 +95,9 @@ def prune(
         asked, protocol, seed = read_keep(keep, "keep"), _protocol(options), read_seed(seed)
         score = _score(criterion, plugin, asked.metric, protocol)
         example, batches = _evidence(pictures, shape, score, protocol, seed)
-        given, model = inside(model), uncompiled(copied(model, "the network"))
+        model = uncompiled(copied(model, "the network"))
         dtype, device = _kind(model)
-        with left_alone(given, "the network cannot be pruned: "):
-            table = analyse(model, example.to(device, dtype), "the network")
+        table = analyse(model, example.to(device, dtype), "the network")
         network = Network.dense(model, table)
         if needs_labels(score):
             _check_labels(network, example, batches)
@@ -114,7 +113,9 @@ def prune(
         cost, widths = structure.record_fields(small)["pruned"], structure.widths(small)
         weights = {layer: (mask.numel(), int(mask.sum())) for layer, mask in small.masks.items()}
         facts = Pruned(score.label, dense.dense, cost, widths, small.kept, small.masks, weights)
-        facts = replace(facts, blocks=tuple(sorted(small.blocks)), fixed=table.fixed)
+        facts = replace(facts, blocks=tuple(sorted(small.blocks)))
+        if protocol.units == "filters" and asked.metric != "weights":
+            facts = replace(facts, fixed=table.fixed)
         return with_facts(small.model, facts)
 
 

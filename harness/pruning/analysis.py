@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from prunebench.errors import UserError, kind_of, unknown
 from prunebench.processes import uncollected
-from prunebench.pruning.copies import copied, copying, left_alone, skeleton, twin
+from prunebench.pruning.copies import copied, copying, skeleton, twin
 from prunebench.pruning.dependencies import dependencies
 from prunebench.pruning.grouping import groups
 from prunebench.pruning.kinds import LAYERS
@@ -130,14 +130,11 @@ def _table(model: nn.Module, pictures: Tensor, classes: int | None) -> tuple[Tab
     Returns the table, and why a removal may turn out not to be exact.
     """
     try:
-        copy = skeleton(model)
-        with left_alone(model):
-            return _analyse(copy, pictures.to("meta"), classes), MIXED
+        return _analyse(skeleton(model), pictures.to("meta"), classes), MIXED
     except Exception:
         with copying("it"):
             copy = twin(model, Tensor.clone)
-        with left_alone(model):
-            return _analyse(copy, pictures, classes, by_value=True), BY_VALUE
+        return _analyse(copy, pictures, classes, by_value=True), BY_VALUE
 
 
 def _analyse(model: nn.Module, pictures: Tensor, classes: int | None, by_value: bool = False) -> Table:

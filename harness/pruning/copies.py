@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import partial
-from types import CellType, FunctionType, NoneType
+from types import FunctionType, MethodType, NoneType
 from typing import Any
 
 import torch
@@ -15,12 +15,11 @@ from torch.nn import functional as F
 
 from prunebench.errors import UserError
 from prunebench.processes import uncollected
-from prunebench.pruning.kinds import KINDS, NORMS
+from prunebench.pruning.kinds import NORMS
 
 COMPILED = "_torchdynamo_orig_callable"  # in what torch.compile makes of a function: that function
 _HOLDERS = (dict, list, tuple)
 _CONTAINERS = frozenset({OrderedDict, dict, set})
-_EMPTY = CellType()
 _ATOMS = frozenset({bool, int, float, str, NoneType})
 _NEW: Any = getattr(copyreg, "__newobj__")  # noqa: B009  # how most classes say that their objects are made
 
@@ -43,29 +42,6 @@ def copying(who: str) -> Iterator[None]:
         text = " ".join(str(error).split())
         what = f"{who} cannot be copied ({type(error).__name__}: {text})"
         raise UserError(f"{what}; keep such objects out of it") from error
-
-
-@contextmanager
-def left_alone(model: nn.Module, where: str = "") -> Iterator[None]:
-    """Raise `UserError` if a layer of the model runs inside: then copies cannot stand for it.
-
-    where: begins the error.
-    """
-    called: list[str] = []
-
-    def note(name: str, *_: object) -> None:
-        called.append(name)
-
-    layers = [(name, module) for name, module in model.named_modules() if isinstance(module, KINDS)]
-    hooks = [module.register_forward_pre_hook(partial(note, name)) for name, module in layers]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-        if called:
-            what = f"{where}a copy of it calls layer '{called[0]}' of the network itself"
-            raise UserError(f"{what}, as by a global name; call self.{called[0]} in a method") from None
 
 
 def deep_copy(model: nn.Module, memo: dict[int, Any]) -> nn.Module:
@@ -102,50 +78,10 @@ def _attribute(value: Any, memo: dict[int, Any]) -> Any:
         return value
     if kind in _CONTAINERS and not value:
         return memo.setdefault(id(value), kind())
-    for leaf in _leaves(value):
-        if isinstance(leaf, FunctionType):
-            memo[id(leaf)] = _rebound(leaf, memo)
-    return deepcopy(value, memo)
-
-
-def _rebound(function: Any, memo: dict[int, Any]) -> Any:
-    """Bind a function to the copies of the modules that it holds, such as a lambda that names its network.
-
-    `deepcopy` keeps functions as they are, so that a copy would call layers of the original. A compiled function
-    becomes the function that it was compiled from.
-    """
-    written = getattr(function, COMPILED, function)
-    if id(written) in memo:
-        return memo[id(written)]
-    if not isinstance(written, FunctionType):
+    written = getattr(value, COMPILED, None) if kind is FunctionType else None
+    if isinstance(written, MethodType):  # `deepcopy` would leave a compiled method with the original
         return deepcopy(written, memo)
-    if not _holds_modules(written, memo, set()):
-        return written
-    cells = tuple(CellType() for _ in written.__closure__ or ())
-    copy = FunctionType(written.__code__, written.__globals__, written.__name__, None, cells or None)
-    copy.__dict__.update(written.__dict__)
-    memo[id(written)] = copy  # a function may hold itself
-
-    def bound(value: Any) -> Any:
-        return _rebound(value, memo) if isinstance(value, FunctionType) else memo.get(id(value), value)
-
-    for cell, old in zip(cells, written.__closure__ or (), strict=True):
-        if old != _EMPTY:
-            cell.cell_contents = bound(old.cell_contents)
-    copy.__defaults__ = tuple(map(bound, written.__defaults__ or ())) or None
-    copy.__kwdefaults__ = {name: bound(value) for name, value in (written.__kwdefaults__ or {}).items()} or None
-    return copy
-
-
-def _holds_modules(function: FunctionType, memo: dict[int, Any], seen: set[int]) -> bool:
-    """Tell whether a function, or one that it holds, holds a module that was copied."""
-    seen.add(id(function))
-    held = [cell.cell_contents for cell in function.__closure__ or () if cell != _EMPTY]
-    held += [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
-    if any(isinstance(value, nn.Module) and id(value) in memo for value in held):
-        return True
-    inner = [value for value in held if isinstance(value, FunctionType) and id(value) not in seen]
-    return any(_holds_modules(value, memo, seen) for value in inner)
+    return deepcopy(value, memo)
 
 
 def plain_copies(model: nn.Module) -> dict[int, Any]:

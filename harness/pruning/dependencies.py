@@ -118,10 +118,10 @@ def dependencies(model: nn.Module, pictures: Tensor, classes: int | None) -> tup
         classes: see `prunebench.pruning.tracing.trace`, whose `UserError` passes through.
     """
     with torch.enable_grad():
-        held = {name: (buffer, buffer._version) for name, buffer in model.named_buffers()}
+        before = _buffers(model)
         seen = trace(model, pictures, classes)
-        now = dict(model.named_buffers())
-        fixed = {n for n, (buffer, version) in held.items() if now.get(n) is buffer and buffer._version == version}
+        after = _buffers(model)
+        fixed = {name for name, (buffer, version) in before.items() if _is_same(after.get(name), buffer, version)}
         check_alone(model, pictures[:1].detach().clone(), classes)
         seen.stops = unfollowed(model, seen.calls)
         _stand_in(model, seen, fixed)
@@ -148,6 +148,16 @@ def dependencies(model: nn.Module, pictures: Tensor, classes: int | None) -> tup
     for node in graph.module2node.values():
         vars(node).clear()  # the nodes form a reference cycle that would keep the model and its activations alive
     return seen, entries, sole_readers
+
+
+def _buffers(model: nn.Module) -> dict[str, tuple[Tensor, int]]:
+    """Give all buffers by name, each with its version, which writing in place changes."""
+    named = model.named_buffers(remove_duplicate=False)
+    return {name: (buffer, 0 if buffer.is_inference() else buffer._version) for name, buffer in named}
+
+
+def _is_same(found: tuple[Tensor, int] | None, buffer: Tensor, version: int) -> bool:
+    return found is not None and found[0] is buffer and found[1] == version
 
 
 def _stand_in(model: nn.Module, seen: Trace, fixed: Collection[str]) -> None:

@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
@@ -13,6 +14,7 @@ from torch.nn.utils import parametrize
 from prunebench.errors import UserError, kind_of
 from prunebench.pruning.kinds import KINDS, LAYERS, RESCALING, own_tensors
 
+_LOCK, _STANCE, _EAGER = threading.Lock(), ExitStack(), list[None]()  # _EAGER: an entry for each user of the stance
 _COMPILED = frozenset({"_compiled_call_impl", "_is_torch_compile"})  # attributes that torch.compile leaves behind
 _WRAPPED = {  # parameters that hold a layer's weight in another form, and how the weight becomes a parameter again
     "weight_g": "weight_norm in its old form; call torch.nn.utils.remove_weight_norm(layer)",
@@ -44,11 +46,21 @@ def inside(module: nn.Module) -> nn.Module:
 
 @contextmanager
 def eagerly() -> Iterator[None]:
-    """Run compiled functions as they were written: networks of many widths would be compiled, each anew."""
-    with ExitStack() as stack:
-        if "torch._dynamo" in sys.modules:  # else nothing is compiled
-            stack.enter_context(torch.compiler.set_stance("force_eager"))
+    """Run compiled functions as they were written: networks of many widths would be compiled, each anew.
+
+    The setting is the process's: the first thread that needs it sets it, the last one puts it back.
+    """
+    with _LOCK:
+        if not _EAGER and "torch._dynamo" in sys.modules:  # else nothing is compiled
+            _STANCE.enter_context(torch.compiler.set_stance("force_eager"))
+        _EAGER.append(None)
+    try:
         yield
+    finally:
+        with _LOCK:
+            _EAGER.pop()
+            if not _EAGER:
+                _STANCE.close()
 
 
 def check_suitable(model: nn.Module, dtype: torch.dtype = torch.float32) -> None:

@@ -1,6 +1,7 @@
 """Trace one forward pass: the order of layers, the sizes of their outputs, and the modules that follow them."""
 
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -173,29 +174,39 @@ def _cure(error: Exception) -> str:
 
 @torch.no_grad()
 def unsteady(model: nn.Module, pictures: Tensor) -> str:
-    """Name the first module that gives two outputs for one input; "" if there is none but the model itself.
+    """Name the first module that gives two outputs for the same inputs; "" if there is none but the model itself.
 
     pictures: (batch, channels, height, width), on the device and in the type of the model.
     """
-    first, second = _outputs(model, pictures), _outputs(model, pictures)
-    for (name, given, result), (_, given_again, again) in zip(first, second, strict=False):
-        if torch.equal(given, given_again) and not torch.equal(result, again):
-            return name
+    for one, other in zip(_outputs(model, pictures), _outputs(model, pictures), strict=False):
+        if one[0] != other[0]:
+            return ""  # the two passes took two ways
+        if _equal(one[1], other[1]) and not _equal([one[2]], [other[2]]):
+            return one[0]
     return ""
 
 
-def _outputs(model: nn.Module, pictures: Tensor) -> list[tuple[str, Tensor, Tensor]]:
-    """List the modules as they end, each with copies of its input and output."""
-    found: list[tuple[str, Tensor, Tensor]] = []
-    inputs: dict[str, Tensor] = {}
+def _equal(some: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
+    """Tell whether tensors are equal; two values that are no numbers are."""
+    if [one.shape for one in some] != [other.shape for other in others]:
+        return False
+    return all(
+        bool(((one == other) | ((one != one) & (other != other))).all())
+        for one, other in zip(some, others, strict=True)
+    )
+
+
+def _outputs(model: nn.Module, pictures: Tensor) -> list[tuple[str, list[Tensor], Tensor]]:
+    """List the modules as they end, each with copies of its inputs and output."""
+    found: list[tuple[str, list[Tensor], Tensor]] = []
+    inputs: dict[str, list[Tensor]] = {}
 
     def enter(name: str, _: nn.Module, given: tuple[object, ...]) -> None:
-        if given and isinstance(given[0], Tensor):
-            inputs[name] = given[0].clone()
+        inputs[name] = [one.clone() for one in given if isinstance(one, Tensor)]
 
     def leave(name: str, _: nn.Module, __: object, result: object) -> None:
-        if name in inputs and isinstance(result, Tensor):
-            found.append((name, inputs.pop(name), result.clone()))
+        if (before := inputs.pop(name, [])) and isinstance(result, Tensor):
+            found.append((name, before, result.clone()))
 
     with ExitStack() as hooks:
         for name, module in model.named_modules():

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from textwrap import shorten
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,8 @@ DIFFERS = "its output differs from that with these units set to zero, or from th
 NOT_FINITE = "its output is not finite with random parameters"
 MIXED = "an operation that mixes units or cannot be followed"
 ERROR = "it fails: "
-FAILS = "a forward pass that fails with fewer units, as one that states their number: "
+FAILS = "a forward pass that fails when its units are changed, as one that states their number: "
+IN_DOUBLE = "for .float(), write .to(x.dtype); for a lambda or a global name that holds a layer, write a method"
 TRAINING = "what reads it in training alone"
 PATTERN = 65_537  # numbers drawn for a large weight; prime, so that no two rows of the weight are equal
 
@@ -84,7 +86,7 @@ def verify(model: nn.Module, table: Table, pictures: Tensor, reason: str = MIXED
     if found.problem:
         fails = partial(_differs, model, table, pictures, seed=found.seed)
         if problem := fails([{}]):
-            cure = "; for .float(), write .to(x.dtype)" if "double" in problem.lower() else ""
+            cure = f"; {IN_DOUBLE}" if "double" in problem.lower() else ""
             what = _unsteady(model, table, pictures) if problem == DIFFERS else problem + cure
             raise UserError(f"it cannot be checked in float64: {what}")
         return verify(model, _without_faulty(table, found, fails, reason), pictures, reason)
@@ -123,12 +125,17 @@ def _without_faulty(table: Table, found: _Found, fails: Check, reason: str) -> T
     faulty = dict(_faulty(found.steps, fails, found.problem))
     if not faulty:
         raise UserError("removing units of several layers together does not equal setting these units to zero")
-    why = {
-        name: FAILS + text.removeprefix(ERROR) if text.startswith(ERROR) else reason for name, text in faulty.items()
-    }
+    why = {name: _why(text, reason) for name, text in faulty.items()}
     fixed = {layer: text for name, text in why.items() for layer in table.group(name).producers}
     groups = tuple(group for group in table.groups if group.name not in faulty)
     return replace(table, groups=groups, fixed={**table.fixed, **fixed})
+
+
+def _why(problem: str, reason: str) -> str:
+    """Give the reason why a group keeps its units: the error of its forward pass, where it ran in eval mode."""
+    if reason == TRAINING or not problem.startswith(ERROR):
+        return reason
+    return FAILS + shorten(problem.removeprefix(ERROR), 160, placeholder=" ...")
 
 
 def _fails_in_training(model: nn.Module, table: Table, pictures: Tensor, steps: Steps) -> str:
@@ -267,7 +274,8 @@ def _output(network: Network, pictures: Tensor) -> Tensor:
             output: Tensor = network.model(pictures)
     except Exception as error:
         text = " ".join(str(error).split())
-        raise _PassError(text if isinstance(error, UserError) else f"{type(error).__name__}: {text}") from error
+        kind = "" if isinstance(error, UserError) else type(error).__name__
+        raise _PassError(": ".join(filter(None, (kind, text)))) from error
     return output
 
 

@@ -254,7 +254,7 @@ REFUSED = [
     (
         FIXED,
         (3, 4, 4),
-        r"could be removed: 'conv' .* fails with fewer units, .*: RuntimeError: shape '\[-1, 8\]' is inv.*6$",
+        r"could be removed: 'conv' .* fails when its units are changed, .*: RuntimeError: shape '\[-1, 8\]' is inv.*6$",
     ),
     (ROLLED, (3, 4, 4), f"could be removed: 'conv' keeps its units because of {MIXED}$"),
     (nn.Sequential(nn.Conv2d(1, 8, 1), nn.Conv2d(8, 2, 1)), (3, 2, 2), SIZES + "Given groups=1"),

@@ -13,6 +13,7 @@ from prunebench.pruning import verification
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.copies import skeleton
 from prunebench.pruning.network import Group, Network, Table
+from prunebench.pruning.tracing import unsteady
 from prunebench.pruning.verification import MIXED, difference, randomised, verify
 from prunebench.testing import toys
 
@@ -109,6 +110,11 @@ class Moody(nn.Sequential):
         return super().forward(pictures + torch.rand_like(pictures))
 
 
+class Unclear(nn.Module):
+    def forward(self, pictures: Tensor) -> Tensor:
+        return torch.cat([pictures.log(), pictures])
+
+
 def test_a_network_that_cannot_be_compared_is_refused() -> None:
     model, pictures = Moody(nn.Conv2d(1, 8, 1), nn.Flatten(), nn.Linear(8, 2)), torch.zeros(2, 1, 1, 1)
     with pytest.raises(
@@ -118,6 +124,8 @@ def test_a_network_that_cannot_be_compared_is_refused() -> None:
     inner = nn.Sequential(nn.Conv2d(1, 8, 1), nn.Sequential(nn.ReLU(), Moody()), nn.Flatten(), nn.Linear(8, 2))
     with pytest.raises(UserError, match=r"two passes in eval mode differ in '1\.1' \(Moody\); give dropout"):
         verify(inner, analyse(inner, pictures, check=False), pictures)
+    steady = nn.Sequential(Unclear(), Moody(nn.Flatten()))  # gives values that are no numbers, the same ones twice
+    assert unsteady(steady, torch.tensor([[[[-1.0]]]])) == "1"
 
 
 def test_a_type_in_the_forward_pass_is_named_with_its_cure() -> None:
