@@ -101,7 +101,7 @@ def _started(spec: Spec) -> BaseProcess:
 
 def _run(spec: Spec) -> None:
     os.setsid()
-    workers._context = lambda: FORK
+    workers.process_context, workers.start_server = lambda: FORK, lambda: None
     records = run(make_grid(spec), Progress(), command="kill_runs", careful=True)  # as the command does
     assert [one.reason for one in records if one.status != "ok"] == []
 

@@ -153,7 +153,9 @@ def test_failures_are_shown_and_a_folder_without_results_is_refused(tmp_path: Pa
 
     images = torch.rand(100, 1, 8, 8), torch.arange(100) % 2
     failed = run(models=network(), datasets=images, criteria=[broken], keeps="0.5", seeds=0, results=tmp_path, **SHORT)
-    assert str(failed).startswith("1 point failed\n\nbroken, seed 0, failed: criterion 'broken' on layer '0' failed:")
+    assert str(failed).startswith(
+        "1 point failed\n\nbroken, keep 0.5, seed 0, failed: criterion 'broken' on layer '0' failed:"
+    )
     assert "no such thing" in failed._repr_html_() and failed.frame().empty
     with pytest.raises(UserError, match="nothing to draw"):
         failed.plot()
