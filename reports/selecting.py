@@ -62,7 +62,8 @@ def select(results: Results, named: Named, failed: bool = False) -> list[Record]
         wanted = _wanted(named, one.name)
         fitting = [record for record in found if not wanted or _fits(record, one.name, wanted, results)]
         if not fitting:
-            _check_failed(results, named, failed)
+            if not failed:
+                _check_failed(results, named)
             known = dict.fromkeys(text for r in found if (text := getattr(as_named(r, results), one.name)))
             if not known and "=" in wanted:
                 raise UserError(f"--{one.name} {wanted}: no point that fits has it; all have one other {one.name}")
@@ -80,9 +81,9 @@ def _wanted(named: Named, name: str) -> str:
     return model_label(named.model) if name == "model" else str(getattr(named, name))
 
 
-def _check_failed(results: Results, named: Named, found: bool) -> None:
-    """Raise `UserError` where the options name a point that failed. found: whether such points were looked at."""
-    for record in () if found else results.failures:
+def _check_failed(results: Results, named: Named) -> None:
+    """Raise `UserError` where the options name a point that failed."""
+    for record in results.failures:
         if all(_fits(record, one.name, text, results) for one in fields(Named) if (text := _wanted(named, one.name))):
             raise UserError(f"{results.source}: this point failed, and has no network: {record.reason}")
 

@@ -112,10 +112,9 @@ def prune(
         repair(protocol.repair, network, small, batches)
         cost, widths = structure.record_fields(small)["pruned"], structure.widths(small)
         weights = {layer: (mask.numel(), int(mask.sum())) for layer, mask in small.masks.items()}
+        by_units = protocol.units == "filters" and asked.metric != "weights"
         facts = Pruned(score.label, dense.dense, cost, widths, small.kept, small.masks, weights)
-        facts = replace(facts, blocks=tuple(sorted(small.blocks)))
-        if protocol.units == "filters" and asked.metric != "weights":
-            facts = replace(facts, fixed=table.fixed)
+        facts = replace(facts, blocks=tuple(sorted(small.blocks)), fixed=table.fixed if by_units else {})
         return with_facts(small.model, facts)
 
 

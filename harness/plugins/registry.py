@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from operator import attrgetter
@@ -138,9 +138,7 @@ def get_criterion(text: str, registry: Registry) -> AnyCriterion:
     name, options, argument = split_name(text)
     if argument:
         raise UserError(f"'{argument}' in '{text}' is not an option; write {name}:key=value")
-    if name not in registry.criteria:
-        raise registry.unknown("criterion", name)
-    return registry.criteria[name].plugin.with_options(options)
+    return _find("criterion", name, registry.criteria, registry).with_options(options)
 
 
 def get_model(text: str, registry: Registry) -> Model:
@@ -153,9 +151,7 @@ def get_model(text: str, registry: Registry) -> Model:
         return user_model(name, argument, options)
     if name.endswith(".py"):
         raise UserError(f"model '{text}': name a function of the file that builds the network, as in {name}:make")
-    if name not in registry.models:
-        raise registry.unknown("model", name)
-    model = registry.models[name].plugin
+    model = _find("model", name, registry.models, registry)
     _check_argument("model", name, model.takes_argument, argument)
     return replace(model, argument=argument).with_options(options)
 
@@ -163,9 +159,7 @@ def get_model(text: str, registry: Registry) -> Model:
 def get_dataset(text: str, registry: Registry) -> tuple[Dataset, str]:
     """Find a dataset and set its options; also return the argument, PATH of `folder:PATH,size=32`."""
     name, options, argument = split_name(text)
-    if name not in registry.datasets:
-        raise registry.unknown("dataset", name)
-    dataset = registry.datasets[name].plugin
+    dataset = _find("dataset", name, registry.datasets, registry)
     _check_argument("dataset", name, dataset.takes_argument, argument)
     return dataset.with_options(options), argument
 
@@ -174,6 +168,12 @@ def _check_argument(kind: str, name: str, wanted: str, argument: str) -> None:
     if bool(argument) != bool(wanted):
         what = f"needs {wanted}: write {name}:{wanted}" if wanted else f"takes no argument '{argument}'; write {name}"
         raise UserError(f"{kind} '{name}' {what}")
+
+
+def _find(kind: str, name: str, table: Mapping[str, Entry[P]], registry: Registry) -> P:
+    if name not in table:
+        raise registry.unknown(kind, name)
+    return table[name].plugin
 
 
 def _plugins_in(module: ModuleType, attribute: str) -> list[Plugin]:

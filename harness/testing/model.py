@@ -169,7 +169,8 @@ def _row(label: str, build: Build, sizes: Sequence[int], channels: int, classes:
     except Exception as error:  # an error of one model must not stop the table
         problems = [f"the check failed: {type(error).__name__}: {' '.join(str(error).split())[:160]}"]
     kept = why_kept(table.fixed)
-    kept = [*kept[:REASONS], *([f"and others, for {len(kept) - REASONS} more reasons"] if kept[REASONS:] else [])]
+    if more := len(kept[REASONS:]):
+        kept = [*kept[:REASONS], f"and others, for {more} more reason{'s' * (more > 1)}"]
     least = _least(costs(model, table), table)
     small = [f"only {1 - least:.1%} of the MACs can go"] if least > LITTLE else []
     return [label, "no" if problems else "yes", str(size), *_facts(model, table), "; ".join(problems + small + kept)]

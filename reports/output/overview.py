@@ -108,8 +108,9 @@ def _remarks(results: Results) -> list[str]:
     failures = sorted(results.failures, key=lambda one: (one.cell.criterion, one.cell.seed, -one.cell.keep))
     for one in failures[:FAILED]:
         lines.append(f"{one.cell.criterion}, keep {one.cell.keep:g}, seed {one.cell.seed}, failed: {one.reason}")
-    if more := len(failures) - FAILED:
-        lines += [f"{counted(more, 'failed point')} more: prunebench show {results.source} --points"] * (more > 0)
+    more = len(failures) - FAILED
+    if more > 0:
+        lines.append(f"{counted(more, 'failed point')} more: prunebench show {shlex.quote(results.source)} --points")
     return lines
 
 
