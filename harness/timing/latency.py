@@ -6,11 +6,12 @@ more often.
 """
 
 import time
+from itertools import accumulate
+from math import comb
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import bdtr
 
 from prunebench.timing.warming import Call
 
@@ -49,8 +50,8 @@ def median_interval(ratios: Seconds, level: float = 0.95) -> tuple[float, float,
     (10.5, 6.0, 15.0)
     """
     ordered, count = np.sort(ratios), len(ratios)
-    tails = bdtr(np.arange(count), count, 0.5)  # chance that so many values or fewer lie below the median
-    place = max(int(np.sum(tails <= (1 - level) / 2)) - 1, 0)
+    ways = accumulate(comb(count, below) for below in range(count))  # in which so many values or fewer lie below it
+    place = max(sum(way / 2**count <= (1 - level) / 2 for way in ways) - 1, 0)
     return float(np.median(ordered)), float(ordered[place]), float(ordered[count - 1 - place])
 
 
