@@ -1,9 +1,9 @@
 """Compute a grid, of names and of objects."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Literal, NamedTuple, overload
 
 from prunebench.calls.arguments import check_flags, check_folder, check_options, read_plugins, read_seeds
 from prunebench.calls.keeps import read_budget
@@ -24,7 +24,7 @@ from prunebench.words import in_python_words
 
 log = logging.getLogger("prunebench")
 
-_CHANCE = 1.5  # a network that is right less often than this many times chance is not trained for the data
+_CHANCE = 1.5  # a network that is right less often than this many times chance has learned little of the data
 
 
 @overload
@@ -112,8 +112,7 @@ def compute(spec: Spec, command: str = "", apart: bool = False, careful: bool = 
     del tasks  # they hold the pictures
     with Progress() as progress:
         records = run_grid(grid, progress, command, apart, careful)
-    for cell, chance in chances.items():
-        _warn_of_chance(cell, chance, records)
+    _warn_of_chance(records, chances)
     return Results.of_run(grid, records, models, command)
 
 
@@ -150,16 +149,33 @@ def _command(spec: Spec, given: dict[str, Any], objects: Sequence[str]) -> str:
     return f"{call}  # your own objects: {', '.join(objects)}" if objects else call
 
 
-def _chance(task: Task) -> tuple[tuple[str, str], float]:
-    """Give a task's names, and the accuracy of guessing where an untrained network may have been given; else 0."""
-    is_taken_as_it_is = task.model.digest and not task.protocol.epochs
-    return (task.dataset_label, task.model.label), 1 / len(task.loaded.classes) if is_taken_as_it_is else 0.0
+class _Chance(NamedTuple):
+    """What guessing gives. cure: what to do about a dense network that is no better."""
+
+    accuracy: float
+    cure: str
 
 
-def _warn_of_chance(cell: tuple[str, str], chance: float, records: Iterable[Record]) -> None:
-    """Warn of a network that was given as an object and is hardly better than chance before it is pruned."""
-    found = (one.accuracy for one in records if (one.cell.dataset, one.cell.model) == cell and one.accuracy)
-    accuracy = next(found, None)
-    if accuracy is not None and accuracy.dense < _CHANCE * chance:
-        what = f"is right on {100 * accuracy.dense:.1f} % of the test pictures before pruning, about chance"
-        log.warning("'%s' %s: train it first, or give epochs; or is it used to other pictures?", cell[1], what)
+def _chance(task: Task) -> tuple[tuple[str, str], _Chance]:
+    """Give the names of a task, and what guessing gives there."""
+    if task.protocol.epochs:
+        cure = "train it longer with --epochs, or give another --rate"
+    elif task.model.digest:
+        cure = "train it first, or give --epochs; or is it used to other pictures?"
+    else:
+        cure = "are its weights of these classes, and of pictures that are scaled as these are?"
+    return (task.dataset_label, task.model.label), _Chance(1 / len(task.loaded.classes), cure)
+
+
+def _warn_of_chance(records: Iterable[Record], chances: Mapping[tuple[str, str], _Chance]) -> None:
+    """Warn of tasks whose dense network is hardly better than chance: what it loses by pruning says little."""
+    lowest: dict[tuple[str, str], float] = {}
+    for one in records:
+        if one.accuracy:
+            task = one.cell.dataset, one.cell.model
+            lowest[task] = min(lowest.get(task, 1.0), one.accuracy.dense)
+    for (dataset, model), accuracy in lowest.items():
+        chance = chances[dataset, model]
+        if accuracy < _CHANCE * chance.accuracy:
+            what = f"is right on {100 * accuracy:.1f} % of the test pictures before pruning, about chance"
+            log.warning("'%s' on %s %s: %s", model, dataset, what, chance.cure)

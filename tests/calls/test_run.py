@@ -321,6 +321,20 @@ def test_an_untrained_network_is_told(short: Callable[..., Results], caplog: pyt
     assert "about chance: train it first, or give epochs" in caplog.text
 
 
+def test_a_network_that_has_learned_nothing_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    options: dict[str, Any] = {"criteria": "magnitude", "models": "lenet5", "datasets": "digits", "seeds": [0, 1]}
+    options |= {"keeps": 0.5, "sparse_epochs": 0, "rung_epochs": 0, "finetune_epochs": 0, "train_fraction": 0.1}
+    with caplog.at_level(logging.WARNING, "prunebench"):
+        run(**options, epochs=1, rate=1e-9, results=tmp_path / "little", quiet=True)
+    (line,) = [line for line in caplog.messages if "chance" in line]
+    assert line.startswith("'lenet5' on digits is right on ")
+    assert line.endswith(" before pruning, about chance: train it longer with epochs, or give another rate")
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, "prunebench"):
+        run(**options, epochs=20, results=tmp_path / "much", quiet=True)
+    assert "chance" not in caplog.text
+
+
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"epohcs": 3}, "unknown argument 'epohcs' in run; did you mean 'epochs'"),
     ({"models": 3}, r"models: an int; give a name, a torch\.nn\.Module, or a function"),
