@@ -7,6 +7,17 @@ from difflib import get_close_matches
 _LISTED = {"criterion": "criteria", "dataset": "datasets", "model": "models", "preset": "presets"}
 _LONGEST = 4000  # characters of a message: what was given may be of any length
 _SHORT = 10  # names that a message shows in full
+_ELSEWHERE = {  # names of arguments in torch.nn.utils.prune, torch-pruning and PyTorch, and ours
+    **dict.fromkeys(("amount", "pruning_ratio", "ratio", "sparsity", "compression"), ("keep", "keeps")),
+    **dict.fromkeys(("importance", "method", "pruning_method"), ("criterion", "criteria")),
+    **dict.fromkeys(("example_inputs", "dataloader", "loader", "data"), ("pictures", "datasets")),
+    **dict.fromkeys(("lr", "learning_rate"), ("rate",)),
+    **dict.fromkeys(("num_workers", "n_jobs"), ("workers",)),
+    **dict.fromkeys(("network", "net"), ("model", "models")),
+    **dict.fromkeys(("random_state", "random_seed"), ("seed", "seeds")),
+    "batch_size": ("batch", "calibration_batch"),
+    "global_pruning": ("ranking",),
+}
 
 
 class UserError(Exception):
@@ -111,13 +122,16 @@ def unknown(kind: str, given: str, known: Iterable[str], where: str = "") -> Use
     unknown criterion 'tailor'; did you mean 'taylor'? Known: obd, taylor
     >>> print(unknown("language", "persian", ["en", "fa"]))
     unknown language 'persian'; known: en, fa
+    >>> print(unknown("argument", "amount", ["keep", "seed"]))
+    unknown argument 'amount'; did you mean 'keep'? Known: keep, seed
     >>> many = "lenet5 mobilenetv2 resnet18 resnet20 resnet32 resnet34 resnet44 resnet50 resnet56 vgg11 vgg16".split()
     >>> print(unknown("model", "resnet19", many))
     unknown model 'resnet19'; did you mean 'resnet18', 'resnet56' or 'resnet50'? `prunebench list models` shows all 11
     """
     names = sorted(known)
     short = kind not in _LISTED or len(names) <= _SHORT
-    near = [f"'{name}'" for name in get_close_matches(given, names, n=1 if short else 3, cutoff=0.5)]
+    ours = [name for name in _ELSEWHERE.get(given, ()) if name in names and kind == "argument"]
+    near = [f"'{name}'" for name in ours[:1] or get_close_matches(given, names, n=1 if short else 3, cutoff=0.5)]
     hint = f" did you mean {' or '.join(part for part in (', '.join(near[:-1]), near[-1]) if part)}?" if near else ""
     place = f" in {where}" if where else ""
     shown = known_names(kind, names, short)

@@ -60,4 +60,5 @@ def _one_line(error: Any) -> str:
     if text.startswith("Got unexpected extra argument"):
         text += ": put a list of names in quotes, or repeat the option before each name"
     context = getattr(error, "ctx", None)
-    return f"{text}; see {context.command_path} --help" if context else text
+    see = " See" if text.endswith("?") else "; see"
+    return f"{text}{see} {context.command_path} --help" if context else text

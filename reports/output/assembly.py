@@ -156,7 +156,7 @@ def _answer_sections(
         matrix_section(tables["differences"], notes, demonstration),
         _illustrated(Section(say("How large are the differences?"), (), name="differences"), figures, "forest"),
         _illustrated(
-            Section(say("How far can I go?"), (Text(CURVES),), name="curves"),
+            Section(say("How far can I go?"), (Text(CURVES),) * ("accuracy" in figures), name="curves"),
             figures,
             *("accuracy", "accuracy_params", "accuracy_ms"),
         ),

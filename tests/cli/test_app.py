@@ -116,6 +116,12 @@ def test_it_runs_as_a_module() -> None:
     assert done.returncode == 0 and "quick" in done.stdout
 
 
+def test_a_mistyped_command_is_told(refused: Callable[..., str]) -> None:
+    text = refused("rum")
+    assert "No such command 'rum'. Did you mean 'run'? See " in text and text.rstrip().endswith(" --help")
+    assert "; see " in refused("run", "--critera", "taylor")
+
+
 def test_the_help_shows_every_option(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     code, out, _ = command("run", "--help")
