@@ -58,6 +58,8 @@ def analyse(
     with eagerly(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         try:
             check_suitable(model, example.dtype)
+            if check and any(parameter.is_meta for parameter in model.parameters()):
+                raise UserError("its parameters are on the device 'meta', without numbers; load its weights first")
             with uncollected():
                 table, reason = _table(model, pictures, classes)
             if check:

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from prunebench.errors import UserError
+from prunebench.pruning.copies import twin
 from prunebench.pruning.kinds import KINDS, LAYERS, NORMS, channel_axis, depthwise, own_tensors
 from prunebench.pruning.layers import ChannelPad
 from prunebench.pruning.network import Side
@@ -120,6 +122,8 @@ def dependencies(model: nn.Module, pictures: Tensor, classes: int | None) -> tup
     with torch.enable_grad():
         before = _buffers(model)
         seen = trace(model, pictures, classes)
+        if seen.strangers:
+            _check_own(seen.strangers, trace(twin(model, Tensor.clone), pictures).strangers)
         after = _buffers(model)
         fixed = {name for name, (buffer, version) in before.items() if _is_same(after.get(name), buffer, version)}
         check_alone(model, pictures[:1].detach().clone(), classes)
@@ -148,6 +152,15 @@ def dependencies(model: nn.Module, pictures: Tensor, classes: int | None) -> tup
     for node in graph.module2node.values():
         vars(node).clear()  # the nodes form a reference cycle that would keep the model and its activations alive
     return seen, entries, sole_readers
+
+
+def _check_own(strangers: Collection[Tensor], of_a_copy: Collection[Tensor]) -> None:
+    """Raise `UserError` for a tensor that a network and its copy both read: removal would not reach it."""
+    for tensor in strangers:
+        if any(tensor is other for other in of_a_copy):
+            what = f"it reads a parameter {tuple(tensor.shape)} that its copies do not get"
+            cure = "write a method, and make what it reads an attribute of a module"
+            raise UserError(f"{what}, as through a lambda, a hook or a global name; {cure}")
 
 
 def _buffers(model: nn.Module) -> dict[str, tuple[Tensor, int]]:

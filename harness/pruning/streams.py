@@ -43,6 +43,16 @@ def readers(output: Tensor) -> Readers:
     return found
 
 
+def leaves(found: Readers) -> list[Tensor]:
+    """List the trainable tensors that no operation made, such as parameters.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> [leaf is x for leaf in leaves(readers(x * 2 + 1))]
+    [True]
+    """
+    return [node.variable for node in found if node is not None and node.name() == "torch::autograd::AccumulateGrad"]
+
+
 def read_by(given: Any, result: Any, found: Readers) -> bool:
     """Tell whether only one module reads a tensor. given, result: the nodes of its input and of its output.
 

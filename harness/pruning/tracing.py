@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from prunebench.errors import UserError, kind_of
 from prunebench.pruning.kinds import KINDS, LAYERS, NONLINEAR, NORMS, channelwise, own_tensors
 from prunebench.pruning.network import Place
-from prunebench.pruning.streams import Places, Readers, follow, read_by, readers
+from prunebench.pruning.streams import Places, Readers, follow, leaves, read_by, readers
 
 _PACKAGES = (Path(torch.__file__).parent, Path(__file__).parents[1])  # whose lines say little of a slip elsewhere
 
@@ -38,6 +38,7 @@ class Trace:
     channelwise: modules that keep the shape of their input and seem to work on each channel alone, with their channels.
     calls: how often each module ran.
     stops: modules whose units cannot be followed, each with the reason.
+    strangers: trainable tensors that the output depends on and that are no parameters of the network.
     For the rest see `Table`.
     """
 
@@ -49,6 +50,7 @@ class Trace:
     channelwise: dict[str, int] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     stops: dict[str, str] = field(default_factory=dict)
+    strangers: list[Tensor] = field(default_factory=list)
     running: str = ""
     # How many layers had run when a module was last entered: evidence takes a module's first output after the layer.
     _entered: dict[str, int] = field(default_factory=dict)
@@ -98,9 +100,8 @@ class Trace:
             if not again and not isinstance(module, NONLINEAR):
                 self._ends[id(result)] = (owner, result, result._version)
 
-    def settle(self, output: Tensor, places: Places) -> None:
+    def settle(self, found: Readers, places: Places) -> None:
         """Say what belongs to each layer's chain, which ends where another module or function reads its tensor, too."""
-        found = readers(output)
         for layer, (first, *links) in self._chains.items():
             chain = [first]
             for link in links:
@@ -148,7 +149,8 @@ def trace(model: nn.Module, example: Tensor, classes: int | None = None) -> Trac
             for name, module in hooked.items():
                 hooks.enter_context(module.register_forward_pre_hook(partial(seen.enter, name), with_kwargs=True))
                 hooks.enter_context(module.register_forward_hook(partial(seen.leave, name), with_kwargs=True))
-            output = model(example.detach().requires_grad_().clone())  # a copy, which may be changed in place
+            given = example.detach().requires_grad_()
+            output = model(given.clone())  # a copy, which may be changed in place
     except Exception as error:
         size = " x ".join(map(str, example.shape[1:]))
         why = shorten(" ".join(str(error).split()), 160, placeholder=" ...")
@@ -157,7 +159,10 @@ def trace(model: nn.Module, example: Tensor, classes: int | None = None) -> Trac
         what = f"it fails in eval mode on {pictures} of {size} pixels{where}: {type(error).__name__}: {why}"
         raise UserError(what + _cure(error)) from error
     _check_output(output, len(example), classes)
-    seen.settle(output, places)
+    found = readers(output)
+    seen.settle(found, places)
+    known = {id(given), *map(id, model.parameters())}
+    seen.strangers = [leaf for leaf in leaves(found) if id(leaf) not in known]
     for layer in [layer for layer in dict.fromkeys(seen.order) if seen.calls[layer] > 1]:
         seen.forget(layer)
     return seen

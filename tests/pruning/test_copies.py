@@ -76,8 +76,58 @@ def test_other_functions_are_shared(change: Callable[[Any], Any]) -> None:
 
 
 def test_a_lambda_that_names_the_network_is_refused_with_the_cure() -> None:
-    with pytest.raises(UserError, match=r"for a lambda or a global name that holds a layer, write a method$"):
+    message = r"reads a parameter \(8, 8, 1, 1\) that its copies do not get, .*; write a method, and make what it reads"
+    with pytest.raises(UserError, match=message):
         pb.prune(Held(lambda net: lambda x: net.b(x)), shape=(3, 8, 8), keep=0.5)
+    frozen = Held(lambda net: lambda x: net.b(x)).requires_grad_(False)
+    with pytest.raises(UserError, match=r"for a lambda or a global name that holds a layer, write a method$"):
+        pb.prune(frozen, shape=(3, 8, 8), keep=0.5)
+
+
+def hooked(net: Plain) -> nn.Module:
+    net.a.register_forward_hook(lambda *given: given[2] * net.b.weight.abs().mean())
+    return net
+
+
+def patched(net: Plain) -> nn.Module:
+    before = net.b.forward
+    net.b.forward = lambda x: before(x) * 2  # type: ignore[assignment,method-assign]
+    return net
+
+
+def scaled(net: Plain) -> nn.Module:
+    factor = net.a.weight
+    return Held(lambda other: lambda x: other.b(x) * factor.abs().mean())
+
+
+@pytest.mark.parametrize("change", [hooked, patched, scaled])
+def test_a_parameter_that_copies_do_not_get_is_told(change: Callable[[Plain], nn.Module]) -> None:
+    with pytest.raises(UserError, match="as through a lambda, a hook or a global name"):
+        pb.prune(change(Plain()), shape=(3, 8, 8), keep=0.5)
+
+
+class Listed(Plain):
+    """Holds a parameter in a list, where PyTorch does not find it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factors = [nn.Parameter(torch.ones(()))]
+
+    def body(self, pictures: Tensor) -> Tensor:
+        return super().body(pictures) * self.factors[0]
+
+
+def test_a_parameter_in_a_list_is_copied() -> None:
+    net = Listed()
+    small: Any = pb.prune(net, shape=(3, 8, 8), keep=0.5)
+    assert small.factors[0] is not net.factors[0]
+
+
+def test_a_network_without_numbers_is_refused() -> None:
+    with torch.device("meta"):
+        net = Plain()
+    with pytest.raises(UserError, match="its parameters are on the device 'meta', without numbers"):
+        pb.prune(net, shape=(3, 8, 8), keep=0.5)
 
 
 class Scale(nn.Module):
