@@ -22,6 +22,15 @@ def absolute(text: str | Path) -> Path:
     return Path(os.path.abspath(user_path(text)))  # noqa: PTH100
 
 
+def real(path: Path) -> Path:
+    """Return an absolute path with links followed; of a loop of links, the path where it begins.
+
+    >>> real(Path("/a/../b"))
+    PosixPath('/b')
+    """
+    return Path(os.path.realpath(path))
+
+
 def exists(path: Path) -> bool:
     """Tell whether a file or folder exists; a text that can be no path, such as a long list, names none.
 

@@ -5,6 +5,7 @@ import gc
 import logging
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -24,6 +25,10 @@ _NOT_FOR_REPORTS = ("torch", "torchvision", "torch_pruning", "safetensors", "fil
 def main() -> None:
     """Run the command line. A `UserError` prints one line and exits with code 2."""
     let_readers_go()
+    try:
+        Path.cwd()
+    except OSError:  # torch itself cannot be loaded there
+        sys.exit(_error("the current folder no longer exists; change to another one"))
     atexit.register(gc.freeze)  # else Python looks for garbage among all of torch's objects before it ends
     try:
         code = app(standalone_mode=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from prunebench.errors import UserError
-from prunebench.paths import exists
+from prunebench.paths import exists, real
 from prunebench.processes import uncollected
 from prunebench.reports.analysis.across_tasks import compare_across_tasks
 from prunebench.reports.analysis.answers import find_answers
@@ -80,7 +80,8 @@ def write_report(
 
 def refuse_results_folder(source: Path, folder: Path) -> None:
     """Raise `UserError` where a report would be written into results, over a benchmark JSON, or where a file is."""
-    inside = folder.resolve() == source.resolve() or source.resolve() in folder.resolve().parents
+    place = real(folder)
+    inside = real(source) in (place, *place.parents)
     if exists(folder / "store.json") or inside:
         raise UserError(f"--output {folder}: this is where the results are; give another folder, such as report")
     file = next((one for one in (folder, *folder.parents) if exists(one) and not one.is_dir()), None)

@@ -104,6 +104,22 @@ def test_texts_that_are_no_paths_are_one_line(refused: Callable[..., str], tmp_p
         assert "rror" not in refused(*arguments).removeprefix("prunebench: error: ")
 
 
+def test_a_loop_of_links_is_no_place(refused: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    assert "no such file or folder" in refused("report", tmp_path / "loop", "-o", tmp_path / "report")
+    assert "no such file or folder" in refused("report", tmp_path / "none", "-o", tmp_path / "loop")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder in use cannot be deleted")
+def test_a_current_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    code = "import os, sys; os.rmdir(os.getcwd()); from prunebench.cli.main import main; main()"
+    done = subprocess.run([sys.executable, "-P", "-c", code], cwd=here, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "prunebench: error: the current folder no longer exists; change to another one\n"
+
+
 def test_a_report_is_not_written_into_results(refused: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "r" / "records").mkdir(parents=True)
     (tmp_path / "r" / "store.json").write_text('{"schema_version": 3}')
