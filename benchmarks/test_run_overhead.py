@@ -133,6 +133,24 @@ def test_command(benchmark: BenchmarkFixture, asked: list[str]) -> None:
     benchmark.extra_info["overhead"] = {"seconds": min(found), "median_seconds": median(found)}
 
 
+OWN = """
+from torch import nn
+
+def own(channels, size, classes):
+    layers = [nn.Conv2d(channels, 32, 3), nn.BatchNorm2d(32), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU()]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, classes))
+"""
+
+
+def test_dry_run_of_an_own_network(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(OWN)
+    own = {"models": f"{tmp_path / 'mine.py'}:own", "datasets": "digits", "results": str(tmp_path / "results")}
+    asked, found = [*command("run", own | {"criteria": "magnitude taylor"}), "--dry-run"], list[float]()
+    benchmark.group = "command"
+    benchmark.pedantic(lambda: found.append(process_seconds("-m", "prunebench", *asked)), rounds=3)
+    benchmark.extra_info["overhead"] = {"seconds": min(found), "median_seconds": median(found)}
+
+
 @pytest.mark.slow
 def test_report_of_the_quick_preset(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     results, found = str(tmp_path / "results"), list[float]()

@@ -79,7 +79,7 @@ def process_context() -> Any:
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["prunebench.study.run"])
+    context.set_forkserver_preload(["prunebench.study.run", "torch._dynamo"])  # which torch's optimisers import late
     return context
 
 

@@ -1,42 +1,16 @@
-"""Names points in plain options, and finds the records that such options name."""
+"""Finds the records that plain options name, and names records in such options."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from shlex import quote
+from dataclasses import fields, replace
 
 from prunebench.errors import UserError, unknown
 from prunebench.records.budget import parse_budget
 from prunebench.records.names import model_label
 from prunebench.records.record import Record
+from prunebench.reports.named import Named
 from prunebench.reports.points import make_point
 from prunebench.reports.protocols import PROTOCOL, fits_protocol, of_blocks
 from prunebench.reports.results import Results
-
-
-@dataclass(frozen=True)
-class Named:
-    """What a user says of the points that are meant; an empty text means any.
-
-    keep: `0.5`, or `macs=0.5` where a folder has budgets of several metrics. protocol: options that tell it from the
-    others of the task, such as `repair=bias`, or its number in a report. units: what was removed: filters, blocks or
-    weights.
-    """
-
-    dataset: str = ""
-    model: str = ""
-    criterion: str = ""
-    keep: str = ""
-    seed: str = ""
-    ranking: str = ""
-    units: str = ""
-    protocol: str = ""
-
-    def __bool__(self) -> bool:
-        return any(getattr(self, one.name) for one in fields(self))
-
-    def __str__(self) -> str:
-        given = ((one.name, getattr(self, one.name)) for one in fields(self))
-        return " ".join(f"--{name} {quote(value)}" for name, value in given if value)
 
 
 def name_point(record: Record, results: Results) -> Named:

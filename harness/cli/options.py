@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from prunebench.cli.defaults import family_defaults
 from prunebench.errors import UserError
-from prunebench.reports.selecting import Named
+from prunebench.reports.named import Named
 from prunebench.study.spec import Spec
 
 

@@ -4,16 +4,18 @@ import logging
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
 from prunebench.cli.options import named_points, with_options_of_points
 from prunebench.errors import UserError, check_choice
 from prunebench.records.names import Backend
-from prunebench.records.record import Record
 from prunebench.records.store_files import read_json
-from prunebench.reports.selecting import Named, point_lines, select, select_one
+from prunebench.reports.named import Named
+
+if TYPE_CHECKING:
+    from prunebench.records.record import Record
 
 results_app = typer.Typer()
 
@@ -31,6 +33,7 @@ def show(
     from prunebench.reports.output.overview import overview
     from prunebench.reports.output.show import layer_table
     from prunebench.reports.reading import read_results
+    from prunebench.reports.selecting import point_lines, select
 
     asked = named_points(given)
     if _is_record(source):
@@ -111,9 +114,10 @@ def time_(
     typer.echo(speed_text(replace(results, latencies={one.key: (one,) for one in latencies})))
 
 
-def _network(source: Path, named: Named) -> tuple[Path, Record | None]:
+def _network(source: Path, named: Named) -> "tuple[Path, Record | None]":
     """Find the folder of a network, and the record of its point where there is one."""
     from prunebench.reports.reading import read_results
+    from prunebench.reports.selecting import select_one
     from prunebench.study.networks import NOT_SAVED
 
     if (source / "widths.json").is_file():
@@ -135,7 +139,7 @@ def _network(source: Path, named: Named) -> tuple[Path, Record | None]:
     return stage, record
 
 
-def _record_of(stage: Path) -> Record | None:
+def _record_of(stage: Path) -> "Record | None":
     """Find the record that names a network in the results folder around it."""
     from prunebench.reports.reading import read_results
 
@@ -149,7 +153,7 @@ def _is_record(path: Path) -> bool:
     return path.is_file() and "benchmarks" not in read_json(path)
 
 
-def _read(path: Path) -> Record:
+def _read(path: Path) -> "Record":
     from prunebench.records.record import read_record
 
     return read_record(path)

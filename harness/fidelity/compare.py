@@ -16,14 +16,13 @@ from prunebench.records.fidelity import Fidelity, Ranked, ScoreRequest, read_fid
 from prunebench.records.packed import Packed
 from prunebench.seeding import generator
 from prunebench.study.at_work import Step, doing
-from prunebench.study.grid import Grid, Job, make_trajectory, method_of
+from prunebench.study.grid import Grid, Job, Work, make_trajectory, method_of
 from prunebench.study.progress import Progress
 from prunebench.study.run import note, start, work_off
 from prunebench.study.spec import Spec
 from prunebench.study.stages import SCORING, Stage, score_facts
 from prunebench.study.store import Store, key_of
 from prunebench.study.trajectory import Trajectory
-from prunebench.study.work import Work
 
 log = logging.getLogger("prunebench")
 

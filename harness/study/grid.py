@@ -2,11 +2,11 @@
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import product
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import torch
 
@@ -22,6 +22,7 @@ from prunebench.records.names import Metric
 from prunebench.records.requested import describe_seeds
 from prunebench.seeding import RACE_SEEDS
 from prunebench.study.choices import resolve, with_swept_rate
+from prunebench.study.progress import Result
 from prunebench.study.spec import Spec
 from prunebench.study.stages import Once, Stage, StagePlan
 from prunebench.study.store import Store, record_name
@@ -33,6 +34,7 @@ from prunebench.training.train import Tick
 log = logging.getLogger("prunebench")
 
 B = TypeVar("B")
+R = TypeVar("R", bound=Result)
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,31 @@ class Grid:
 
     spec: Spec
     jobs: tuple[Job, ...]
+
+
+@dataclass(frozen=True)
+class Work(Generic[R]):
+    """What a grid's jobs are worked with. Other processes import its functions.
+
+    do: (spec, job, progress=None) -> results, such as one record per keep. stages: those that a job reads or makes, the
+    last one last. stored: results of a job that needs no work, [] for another. named: jobs of a grid that need no work
+    by the names of their results, damaged ones among them. by_keep: whether the keeps of a job may be computed by
+    several calls, one after another.
+    """
+
+    do: Callable[..., list[R]]
+    stages: Callable[[Spec, Job], list[Stage]]
+    stored: Callable[[Spec, Job], list[R]] | None = None
+    named: Callable[[Grid], list[Job]] | None = None
+    by_keep: bool = False
+
+    def found(self, spec: Spec, job: Job) -> list[R]:
+        """Return the stored results of a job that needs no work, [] for another."""
+        return self.stored(spec, job) if self.stored else []
+
+    def finished(self, grid: Grid) -> dict[Job, None]:
+        """Return the jobs that need no work by the names of their results, in the order of the grid."""
+        return dict.fromkeys(self.named(grid) if self.named else ())
 
 
 def schedule(grid: Grid) -> str:
@@ -169,7 +196,8 @@ def prepare_task(spec: Spec, dataset: str, model: str) -> Task:
     """Prepare one task of a spec, once per process: `mynet.py:make` and `mynet:make` are one model."""
     model = get_model(model, load_registry(spec.plugin)).label
     try:
-        ready = make_task(dataset, model, spec.protocol(), Source(spec.data_root, spec.download), spec.plugin)
+        source = Source(spec.data_root, spec.download)
+        ready = make_task(dataset, model, spec.protocol(), source, spec.plugin, kept=spec.results)
     except UnfitError as error:
         if names_data(spec):
             raise

@@ -12,6 +12,7 @@ import torch
 
 from prunebench.data.streaming import set_decoders
 from prunebench.errors import UserError, printable, reason
+from prunebench.plugins.identity import unreadable
 from prunebench.plugins.lines import criterion_lines
 from prunebench.plugins.options import split_name
 from prunebench.plugins.registry import load_registry
@@ -19,15 +20,15 @@ from prunebench.processes import cores
 from prunebench.records.files import RunFile, read_file
 from prunebench.records.record import SCHEMA, Record
 from prunebench.records.requested import Requested, RequestedTrajectories
+from prunebench.study.analyses import Analysis, keep_analyses
 from prunebench.study.at_work import forget_failures
 from prunebench.study.data_files import write_data_files
-from prunebench.study.grid import Grid, Job, Planner, make_trajectory, schedule
+from prunebench.study.grid import Grid, Job, Planner, R, Work, make_trajectory, prepare_task, schedule
 from prunebench.study.progress import Progress, Steps
 from prunebench.study.spec import Spec
 from prunebench.study.stages import Stage
 from prunebench.study.store import Store, guard
 from prunebench.study.trajectory import Trajectory
-from prunebench.study.work import R, Work
 from prunebench.study.workers import Workers
 
 log = logging.getLogger("prunebench")
@@ -50,6 +51,7 @@ def run(grid: Grid, progress: Progress, command: str = "", apart: bool = False, 
         apart = apart or (killed and careful)
         note(store, grid.spec, requested(grid), command=command)
         write_data_files(store, grid)
+        _keep_analyses(store, grid)
     else:
         log.warning("%s cannot be written: only its finished points can be read", store.folder)
     log.info(schedule(grid))
@@ -59,6 +61,13 @@ def run(grid: Grid, progress: Progress, command: str = "", apart: bool = False, 
         _tidy(grid, store)
         store.forget_trials()
     return [record for job in grid.jobs for record in done[job]]
+
+
+def _keep_analyses(store: Store, grid: Grid) -> None:
+    if unreadable():  # such networks have other keys in every run
+        return
+    tasks = [prepare_task(grid.spec, *pair) for pair in dict.fromkeys((job.dataset, job.model) for job in grid.jobs)]
+    keep_analyses(store, {one.analysis_key: Analysis(one.table, one.memory_format, one.fault) for one in tasks})
 
 
 def work_off(grid: Grid, progress: Progress, work: Work[R], apart: bool = False) -> Iterator[tuple[Job, list[R]]]:

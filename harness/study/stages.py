@@ -33,7 +33,8 @@ def score_facts(score: AnyCriterion | None) -> dict[str, Any]:
 
 
 @cache
-def _packages() -> dict[str, str]:
+def packages() -> dict[str, str]:
+    """Return the versions of the packages that decide results."""
     return {name: version(name) for name in ("torch", "torchvision", "torch-pruning")}
 
 
@@ -124,7 +125,7 @@ class StagePlan:
     def _dense(self) -> Stage:
         facts = {
             "block": self.block,
-            "packages": _packages(),
+            "packages": packages(),
             "protocol": PROTOCOL_VERSION,
             **self._options(*_DENSE, *_START, *_TRAINING),
         }

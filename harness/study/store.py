@@ -33,7 +33,8 @@ T = TypeVar("T")
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _PART, _LOCK = ".part", ".lock"
 _WRITING = "writing"  # the lock under which JSON files are written
-_WRITTEN = ("records", "fidelity", "choices", "timing", "data")  # folders of JSON files
+ANALYSES = "analyses"
+_WRITTEN = ("records", "fidelity", "choices", "timing", "data", ANALYSES)  # folders of JSON files
 _NO_FSYNC = (errno.EINVAL, errno.ENOTSUP)  # of systems that cannot flush a folder
 
 

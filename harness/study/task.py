@@ -28,6 +28,7 @@ from prunebench.records.names import Metric
 from prunebench.records.protocol import Protocol
 from prunebench.repair.repairing import check_repair
 from prunebench.seeding import seeded
+from prunebench.study.analyses import Analysis, analysis_key, kept_analysis
 from prunebench.study.structure import Blocks, Structure, blocks_of, rule_of, structure_of
 from prunebench.training.memory_format import in_format, working_format
 
@@ -40,7 +41,7 @@ class Task:
     protocol: with the model family's defaults filled in. checkpoint: the file that dense networks start from; the
     protocol holds the file's name and digest. notes: what the user should know of data and checkpoint. memory_format:
     of networks and batches. fault: why the network cannot be trained, "" if it can; its cells fail, other networks are
-    not held up.
+    not held up. analysis_key: under which a results folder keeps the analysis.
     """
 
     dataset_label: str
@@ -56,6 +57,7 @@ class Task:
     memory_format: torch.memory_format = torch.channels_last
     fault: str = ""
     blocks: Blocks | None = None
+    analysis_key: str = ""
 
     @property
     def shape(self) -> dict[str, int]:
@@ -131,9 +133,17 @@ def load_dataset(label: str, source: Source, plugins: tuple[str, ...] = ()) -> t
 
 @functools.cache  # every job of a grid needs its task
 def make_task(
-    dataset_label: str, model_label: str, protocol: Protocol, source: Source, plugins: tuple[str, ...] = ()
+    dataset_label: str,
+    model_label: str,
+    protocol: Protocol,
+    source: Source,
+    plugins: tuple[str, ...] = (),
+    *,
+    kept: Path | None = None,
 ) -> Task:
-    """Prepare a task. source: folder of the data, and whether they may be downloaded.
+    """Prepare a task.
+
+    source: folder of the data, and whether they may be downloaded. kept: results folder that may hold the analysis.
 
     Raises `UserError` for data that are missing or do not fit, and `UnfitError` for models that cannot be pruned.
     """
@@ -153,10 +163,11 @@ def make_task(
         network = model(channels, height, len(loaded.classes))
         example = torch.randn(2, channels, height, width)
         with fitting():
-            table, memory_format, fault = prepared(
-                f"model '{model.label}'", lambda: _analysed(network, example, model.label, loaded)
-            )
-        blocks = blocks_of(protocol, network, table, example, f"'{model.label}'")
+            key = analysis_key(identity(model), network, loaded.shape, len(loaded.classes))
+            found = kept_analysis(kept, key, network) if kept else None
+            if found is None:
+                found = prepared(f"model '{model.label}'", lambda: _analysed(network, example, model.label, loaded))
+        blocks = blocks_of(protocol, network, found.table, example, f"'{model.label}'")
         check_repair(protocol.repair, network, f"'{model.label}'")
     notes = loaded.notes
     if checkpoint is not None:  # refuses a checkpoint that does not fit, before any training
@@ -168,26 +179,24 @@ def make_task(
         loaded=loaded,
         fingerprint=fingerprint,
         model=model,
-        table=table,
-        costs=costs(network, table),
+        table=found.table,
+        costs=costs(network, found.table),
         protocol=protocol,
         checkpoint=checkpoint,
         notes=notes,
-        memory_format=memory_format,
-        fault=fault,
+        memory_format=found.memory_format,
+        fault=found.fault,
         blocks=blocks,
+        analysis_key=key,
     )
 
 
-def _analysed(
-    network: nn.Module, example: torch.Tensor, label: str, loaded: Loaded
-) -> tuple[Table, torch.memory_format, str]:
-    """Give the table of units, the memory format, and why the network cannot be trained ("" if it can)."""
+def _analysed(network: nn.Module, example: torch.Tensor, label: str, loaded: Loaded) -> Analysis:
     table = analyse(network, example, label, classes=len(loaded.classes))
     try:
-        return table, working_format(network, example), ""
+        return Analysis(table, working_format(network, example))
     except UserError as error:
-        return table, torch.contiguous_format, f"it cannot be trained: {error}"
+        return Analysis(table, torch.contiguous_format, f"it cannot be trained: {error}")
 
 
 def _filled(protocol: Protocol, model: Model, checkpoint: Path | None, complete: bool) -> Protocol:

@@ -12,14 +12,13 @@ from functools import partial
 from prunebench.errors import UserError, reason
 from prunebench.records.budget import Keep
 from prunebench.records.sparse import did_nothing
-from prunebench.study.grid import Grid, Job, make_trajectory
+from prunebench.study.grid import Grid, Job, Work, make_trajectory
 from prunebench.study.progress import Progress
 from prunebench.study.run import note_command, start, work_off
 from prunebench.study.spec import Spec
 from prunebench.study.stages import Stage
 from prunebench.study.store import Store
 from prunebench.study.trajectory import Trajectory
-from prunebench.study.work import Work
 
 log = logging.getLogger("prunebench")
 

@@ -22,6 +22,7 @@ from prunebench.reports.formatting import (
     seed_ranges,
     signed_interval,
 )
+from prunebench.reports.named import Named
 from prunebench.reports.ordering import BASELINE, METRIC_WORDS, cost_metric
 from prunebench.reports.output.commands import as_given, gave_networks, is_called
 from prunebench.reports.output.fidelity import FIDELITY_NOTE, fidelity_panels
@@ -30,7 +31,7 @@ from prunebench.reports.points import PANEL_COLUMNS, POINT_COLUMNS, Point, dense
 from prunebench.reports.protocols import repair_suffix
 from prunebench.reports.results import Results
 from prunebench.reports.sections.reestimated import spoilt_lines
-from prunebench.reports.selecting import Named, name_point
+from prunebench.reports.selecting import name_point
 from prunebench.reports.statistics.intervals import t_interval
 from prunebench.reports.tables.records import records_table
 from prunebench.reports.tables.speed import speed_table

@@ -28,6 +28,7 @@ from prunebench.reports.output.overview import overview
 from prunebench.reports.output.rendering import html_page, markdown
 from prunebench.reports.output.show import layer_table
 from prunebench.reports.reading import read_results
+from prunebench.study.analyses import AnalysisFile
 from prunebench.study.networks import read_origin
 from prunebench.study.store import Store
 
@@ -89,6 +90,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "store": ("store.json", lambda path: Store(path.parent, make=False)),
     "schema": ("store.json", partial(read_file, StoreFile)),
     "timing": ("timing/*.json", partial(read_file, TimingFile)),
+    "analyses": ("analyses/*.json", lambda path: read_file(AnalysisFile, path).analysis()),
     "data": ("data/*.json", lambda path: read_file(DataFile, path).true),
     "choice": ("choices/*.json", lambda path: read_choice(path).at_an_end),
     "plan": ("", lambda path: validated(Plan, read_json(path), str(path))),

@@ -5,8 +5,9 @@ import pytest
 
 from prunebench.errors import UserError
 from prunebench.records.record import Record
+from prunebench.reports.named import Named
 from prunebench.reports.results import gather_results
-from prunebench.reports.selecting import Named, name_point, point_lines, select, select_one
+from prunebench.reports.selecting import name_point, point_lines, select, select_one
 
 
 def test_a_point_is_named_by_what_tells_it_apart(make: SimpleNamespace) -> None:

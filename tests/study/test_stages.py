@@ -231,7 +231,7 @@ def test_the_keys_of_a_protocol_version_stay(name: str, monkeypatch: pytest.Monk
     Where results themselves change, raise `PROTOCOL_VERSION` and pin the new keys. Versions of packages and sources of
     criteria, which are parts of a key, are left out here.
     """
-    monkeypatch.setattr(stages, "_packages", dict)
+    monkeypatch.setattr(stages, "packages", dict)
     monkeypatch.setattr(stages, "identity", lambda thing: getattr(thing, "name", type(thing).__name__))
     assert stages.PROTOCOL_VERSION == 1
     assert point(name).key == PINNED[name]
@@ -245,6 +245,6 @@ def test_a_regulariser_of_sparse_training_sees_no_group_that_stays_whole(name: s
 
 def test_scores_that_see_no_whole_group_have_keys_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pinned as the keys above. Once these scores saw all groups, and some drew other numbers."""
-    monkeypatch.setattr(stages, "_packages", dict)
+    monkeypatch.setattr(stages, "packages", dict)
     monkeypatch.setattr(stages, "identity", lambda thing: getattr(thing, "name", type(thing).__name__))
     assert point("magnitude", coupled=False).key == "2490940be4d411121d771afe"

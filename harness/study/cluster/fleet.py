@@ -17,9 +17,8 @@ from prunebench.study.cluster.joining import joined, resources
 from prunebench.study.cluster.parcel import bring_home, supply
 from prunebench.study.cluster.units import Course, Units
 from prunebench.study.environment import versions
-from prunebench.study.grid import Grid, Job
+from prunebench.study.grid import Grid, Job, R, Work
 from prunebench.study.store import Store
-from prunebench.study.work import R, Work
 from prunebench.study.workers import Foreign
 
 log = logging.getLogger("prunebench")

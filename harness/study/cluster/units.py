@@ -10,10 +10,9 @@ from itertools import islice
 from typing import Any, Generic
 
 from prunebench.records.budget import Budget
-from prunebench.study.grid import Grid, Job
+from prunebench.study.grid import Grid, Job, R, Work
 from prunebench.study.spec import Spec
 from prunebench.study.store import Store
-from prunebench.study.work import R, Work
 
 _AHEAD = 64  # most trajectories of a block that are looked at for one that can begin
 
