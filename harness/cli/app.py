@@ -70,11 +70,11 @@ def _log(log_level: str) -> None:
 def _prepare(options: dict[str, Any], config: Path | None, log_level: str, early: bool = False) -> Spec:
     """Set up the log, join the options with the configuration, and make this process ready for them.
 
-    early: whether worker processes may start beside the long imports, where the folder has no points yet.
+    early: whether worker processes may start beside the long imports, where points are missing.
     """
     _log(log_level)
     spec = make_spec(options, config, default_preset="quick")
-    if early and not spec.serial and spec.engine != "ray" and not (spec.results / "records").exists():
+    if early and not spec.serial and spec.engine != "ray" and _has_work(spec):
         start_server()
     with uncollected():
         from prunebench.plugins.registry import load_registry
@@ -87,6 +87,16 @@ def _prepare(options: dict[str, Any], config: Path | None, log_level: str, early
     configure(spec)
     warn_of_race_seeds(spec)
     return spec
+
+
+def _has_work(spec: Spec) -> bool:
+    """Tell whether the folder has fewer points than the run: a finished grid starts no process."""
+    from prunebench.records.requested import parse_seeds
+
+    tasks, criteria = dict.fromkeys(spec.pairs), dict.fromkeys(spec.criteria)
+    points = len(tasks) * len(criteria) * len(parse_seeds(spec.seeds)) * len(spec.keep.fractions)
+    share = int(spec.shard.rpartition("/")[2] or 1) if spec.shard.replace("/", "").isdecimal() else 1
+    return sum(1 for _ in (spec.results / "records").rglob("*.json")) < points // max(share, 1)
 
 
 def _preview(options: dict[str, Any], config: Path | None, log_level: str) -> str:

@@ -12,14 +12,14 @@ import torch
 
 from prunebench.errors import UnfitError, UserError
 from prunebench.plugins.dataset import Source
-from prunebench.plugins.expressions import Method, parse_method, parse_seeds
+from prunebench.plugins.expressions import Method, parse_method
 from prunebench.plugins.identity import identity, newly_unreadable
 from prunebench.plugins.registry import get_model, load_registry
 from prunebench.pruning.network import why_kept
 from prunebench.pruning.selection import lowest
 from prunebench.records.budget import Keep
 from prunebench.records.names import Metric
-from prunebench.records.requested import describe_seeds
+from prunebench.records.requested import describe_seeds, parse_seeds
 from prunebench.seeding import RACE_SEEDS
 from prunebench.study.choices import resolve, with_swept_rate
 from prunebench.study.progress import Result

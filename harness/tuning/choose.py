@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from prunebench.errors import UserError
-from prunebench.plugins.expressions import parse_seeds
+from prunebench.records.requested import parse_seeds
 from prunebench.records.tuning import Choice
 from prunebench.study.grid import Grid
 from prunebench.study.store import Store

@@ -12,9 +12,10 @@ from itertools import product
 from tabulate import tabulate
 
 from prunebench.errors import UserError
-from prunebench.plugins.expressions import TUNED, parse_method, parse_seeds, with_strength
+from prunebench.plugins.expressions import TUNED, parse_method, with_strength
 from prunebench.plugins.registry import Registry, load_registry
 from prunebench.preview.dry_run import Preview, preview as preview_grids
+from prunebench.records.requested import parse_seeds
 from prunebench.records.sparse import UNCHANGED
 from prunebench.records.tuning import Choice, read_choice
 from prunebench.seeding import RACE_SEEDS, TUNING_SEEDS

@@ -168,11 +168,15 @@ def test_the_server_of_workers_starts_beside_the_imports_where_there_is_work(
 ) -> None:
     started: list[bool] = []
     monkeypatch.setattr("prunebench.cli.app.start_server", lambda: started.append(True))
-    asked = ["run", "--results", str(tmp_path / "r"), "--models", "nope", *more]
-    assert command(*asked)[0] == 2 and bool(started) == early
+    asked = ["run", "--results", str(tmp_path / "r"), "--models", "nope", "--criteria", "l1", "--keep", "0.5", *more]
     (tmp_path / "r" / "records").mkdir(parents=True)
+    for seed in range(3):
+        assert command(*asked, "--seeds", "0-2")[0] == 2 and bool(started) == early
+        assert command(*asked, "--seeds", "0-5", "--shard", "2/2")[0] == 2
+        (tmp_path / "r" / "records" / f"{seed}.json").touch()
     started.clear()
-    assert command(*asked)[0] == 2 and not started
+    assert command(*asked, "--seeds", "0-2")[0] == 2 and not started
+    assert command(*asked, "--seeds", "0-5", "--shard", "2/2")[0] == 2 and not started
 
 
 def test_the_installed_command_has_no_traceback_and_goes_on_after_ctrl_c(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from prunebench.plugins.expressions import parse_method, parse_seeds
+from prunebench.plugins.expressions import parse_method
 from prunebench.plugins.registry import load_registry
+from prunebench.records.requested import parse_seeds
 from prunebench.study.spec import Spec, make_spec
 
 Make = Callable[..., Any]

@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 
 from prunebench.errors import UserError
-from prunebench.plugins.expressions import parse_method, parse_seeds
+from prunebench.plugins.expressions import parse_method
 from prunebench.plugins.registry import load_registry
+from prunebench.records.requested import parse_seeds
 
 FOUND = load_registry(())
 

@@ -16,7 +16,7 @@ from prunebench.plugins.registry import get_model, load_registry
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.network import Table
 from prunebench.records.files import read_file
-from prunebench.study import task as study_task
+from prunebench.study import analyses, task as study_task
 from prunebench.study.analyses import Analysis, AnalysisFile, analysis_key, kept_analysis
 from prunebench.study.spec import Spec
 from prunebench.study.task import make_task
@@ -125,6 +125,14 @@ def test_other_networks_and_pictures_have_other_keys() -> None:
     given += [("a", large, (1, 8, 8), 2), ("a", small, (1, 9, 9), 2), ("a", small, (1, 8, 8), 3)]
     assert len({analysis_key(*one) for one in given}) == len(given)
     assert analysis_key(*given[0]) == analysis_key("a", nn.Sequential(nn.Conv2d(1, 4, 1)), (1, 8, 8), 2)
+
+
+@pytest.mark.parametrize("what", ["_code", "packages"])
+def test_other_code_has_other_keys(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    network = nn.Sequential(nn.Conv2d(1, 4, 1))
+    before = analysis_key("a", network, (1, 8, 8), 2)
+    monkeypatch.setattr(analyses, what, lambda: "another")
+    assert analysis_key("a", network, (1, 8, 8), 2) != before
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from prunebench.errors import UserError
-from prunebench.plugins.expressions import parse_seeds
 from prunebench.records.protocol import Protocol
+from prunebench.records.requested import parse_seeds
 from prunebench.study.spec import Spec, make_spec, presets, split_list
 
 

@@ -4,9 +4,10 @@ from types import ModuleType
 
 import pytest
 
-from prunebench.plugins.expressions import parse_method, parse_seeds
+from prunebench.plugins.expressions import parse_method
 from prunebench.plugins.registry import get_dataset, get_model, load_registry
 from prunebench.records.record import Epoch
+from prunebench.records.requested import parse_seeds
 from prunebench.study.spec import Spec, make_spec
 from tests.conftest import load_script
 
