@@ -24,8 +24,6 @@ from prunebench.words import in_python_words
 
 log = logging.getLogger("prunebench")
 
-_CHANCE = 1.5  # a network that is right less often than this many times chance has learned little of the data
-
 
 @overload
 def run(*, dry_run: Literal[True], **options: Any) -> Preview: ...
@@ -150,10 +148,19 @@ def _command(spec: Spec, given: dict[str, Any], objects: Sequence[str]) -> str:
 
 
 class _Chance(NamedTuple):
-    """What guessing gives. cure: what to do about a dense network that is no better."""
+    """What guessing gives. cure: what to do about a dense network that is hardly better."""
 
     accuracy: float
     cure: str
+
+    @property
+    def beaten(self) -> float:
+        """The accuracy from which on a network has learned something of the data.
+
+        >>> [round(_Chance(1 / classes, "").beaten, 3) for classes in (2, 10, 100)]
+        [0.55, 0.15, 0.015]
+        """
+        return min(1.5 * self.accuracy, self.accuracy + 0.1 * (1 - self.accuracy))
 
 
 def _chance(task: Task) -> tuple[tuple[str, str], _Chance]:
@@ -176,6 +183,6 @@ def _warn_of_chance(records: Iterable[Record], chances: Mapping[tuple[str, str],
             lowest[task] = min(lowest.get(task, 1.0), one.accuracy.dense)
     for (dataset, model), accuracy in lowest.items():
         chance = chances[dataset, model]
-        if accuracy < _CHANCE * chance.accuracy:
+        if accuracy < chance.beaten:
             what = f"is right on {100 * accuracy:.1f} % of the test pictures before pruning, about chance"
             log.warning("'%s' on %s %s: %s", model, dataset, what, chance.cure)

@@ -5,10 +5,11 @@ from typing import Self
 
 from torch import nn
 
+from prunebench.errors import UserError
 from prunebench.plugins.identity import Keyed, identity
 from prunebench.plugins.model import Model, Normalise
 from prunebench.pruning.copies import copied
-from prunebench.pruning.suitability import uncompiled
+from prunebench.pruning.suitability import check_numbers, uncompiled
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +40,12 @@ class OwnNetwork(Model):
     def of(cls, network: nn.Module, name: str) -> Self:
         """Take a network as it is now; it may be trained further without an effect here.
 
-        Raises `UserError` for a network that cannot be copied.
+        Raises `UserError` for a network that cannot be copied, or that has no numbers.
         """
+        try:
+            check_numbers(network)
+        except UserError as error:
+            raise UserError(f"model '{name}': {error}") from None
         snapshot = uncompiled(copied(network, f"model '{name}'")).cpu()
         key = str(identity(snapshot))
         return cls(_Copies(snapshot, key), name=name, reference="the user's own", own_digest=key)

@@ -16,7 +16,7 @@ from prunebench.pruning.kinds import LAYERS
 from prunebench.pruning.network import Group, Network, Table, why_kept
 from prunebench.pruning.operations import other_macs
 from prunebench.pruning.removal import remove_in_place
-from prunebench.pruning.suitability import check_suitable, eagerly, uncompiled
+from prunebench.pruning.suitability import check_numbers, check_suitable, eagerly, uncompiled
 from prunebench.pruning.verification import MIXED, verify
 
 BY_VALUE = "a forward pass that looks at its numbers, so that they may choose a branch"
@@ -58,8 +58,8 @@ def analyse(
     with eagerly(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         try:
             check_suitable(model, example.dtype)
-            if check and any(parameter.is_meta for parameter in model.parameters()):
-                raise UserError("its parameters are on the device 'meta', without numbers; load its weights first")
+            if check:
+                check_numbers(model)
             with uncollected():
                 table, reason = _table(model, pictures, classes)
             if check:

@@ -155,12 +155,13 @@ def dependencies(model: nn.Module, pictures: Tensor, classes: int | None) -> tup
 
 
 def _check_own(strangers: Collection[Tensor], of_a_copy: Collection[Tensor]) -> None:
-    """Raise `UserError` for a tensor that a network and its copy both read: removal would not reach it."""
+    """Raise `UserError` for a tensor that a network and its copy both read: neither removal nor training reaches it."""
     for tensor in strangers:
         if any(tensor is other for other in of_a_copy):
-            what = f"it reads a parameter {tuple(tensor.shape)} that its copies do not get"
+            what = f"it reads a trainable tensor, {tuple(tensor.shape)}, that its copies do not get"
+            how = "as through a lambda, a hook, a class attribute or a global name"
             cure = "write a method, and make what it reads an attribute of a module"
-            raise UserError(f"{what}, as through a lambda, a hook or a global name; {cure}")
+            raise UserError(f"{what}, {how}; {cure}")
 
 
 def _buffers(model: nn.Module) -> dict[str, tuple[Tensor, int]]:

@@ -87,6 +87,12 @@ def check_suitable(model: nn.Module, dtype: torch.dtype = torch.float32) -> None
             raise UserError(f"'{name}' of its state dict is no tensor but {kind_of(value)}; leave it out")
 
 
+def check_numbers(model: nn.Module) -> None:
+    """Raise `UserError` for a network that has shapes alone."""
+    if any(parameter.is_meta for parameter in model.parameters()):
+        raise UserError("its parameters are on the device 'meta', without numbers; load its weights first")
+
+
 def _check_dtypes(model: nn.Module, dtype: torch.dtype) -> None:
     for name, tensor in model.named_parameters():
         if tensor.dtype != dtype and (tensor.is_floating_point() or tensor.is_complex()):

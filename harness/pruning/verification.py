@@ -31,7 +31,8 @@ NOT_FINITE = "its output is not finite with random parameters"
 MIXED = "an operation that mixes units or cannot be followed"
 ERROR = "it fails: "
 FAILS = "a forward pass that fails when its units are changed, as one that states their number: "
-IN_DOUBLE = "for .float(), write .to(x.dtype); for a lambda or a global name that holds a layer, write a method"
+IN_DOUBLE = "for .float(), write .to(x.dtype); for a lambda or a global name that holds a layer, write a method; "
+IN_DOUBLE += "for a list of layers, nn.ModuleList"
 TRAINING = "what reads it in training alone"
 PATTERN = 65_537  # numbers drawn for a large weight; prime, so that no two rows of the weight are equal
 

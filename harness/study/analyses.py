@@ -1,26 +1,30 @@
 """Keeps the analysis of a network in the results folder, for worker processes and later runs.
 
-Nothing depends on these files: where one is missing or damaged, the network is analysed again.
+These files only spare time. Where one is missing, damaged or of another network, the network is analysed again.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
-from torch import nn
+from torch import Tensor, nn
 
 from prunebench import pruning
+from prunebench.errors import UserError
+from prunebench.pruning.copies import twin
 from prunebench.pruning.cost import costs
 from prunebench.pruning.kinds import own_tensors
 from prunebench.pruning.network import Group, Place, Polynomial, Side, Slice, Table
+from prunebench.pruning.shapes import shape
+from prunebench.pruning.suitability import eagerly
 from prunebench.records.files import StoreFile, read_file
 from prunebench.records.packed import Packed
 from prunebench.records.record import SCHEMA
@@ -38,12 +42,16 @@ Format = Literal["channels_last", "contiguous_format"]
 class Analysis:
     """What is found out of a network before any training.
 
-    table: of its units. memory_format: in which it runs. fault: why it cannot be trained, "" if it can.
+    table: of its units. memory_format: in which it runs. fault: why it cannot be trained, "" if it can. An analysis
+    with a fault is not kept, as the cause may pass. graph: see `graph_of`. key: under which it is kept; "" where it was
+    read.
     """
 
     table: Table
     memory_format: torch.memory_format
     fault: str = ""
+    graph: str = ""
+    key: str = ""
 
 
 class _Slice(Frozen):
@@ -67,7 +75,7 @@ class _Group(Frozen):
 
 
 class AnalysisFile(StoreFile):
-    """One file of `analyses/`. index: the positions of all slices, one after another."""
+    """One file of `analyses/`. index: the positions of all slices, one after another. check: `digest` of the rest."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -83,19 +91,13 @@ class AnalysisFile(StoreFile):
     linear: dict[Text, Ratio]
     squares: Items[tuple[Text, Text, Ratio]]
     memory_format: Format
-    fault: Text
+    check: Text = ""
 
     @model_validator(mode="after")
     def _check(self) -> "AnalysisFile":
         entries = sum(group.entries for group in self.groups)
         if entries > MOST:
             raise ValueError(f"groups have {entries} positions, more than {MOST}")
-        try:
-            positions = self.index.unpack(entries)
-        except ValueError as error:
-            raise ValueError(f"index {error}") from None
-        if (positions < 0).any():
-            raise ValueError("index holds a negative number")
         return self
 
     @classmethod
@@ -118,7 +120,6 @@ class AnalysisFile(StoreFile):
             linear={name: str(value) for name, value in macs.linear.items()},
             squares=tuple((one, other, str(value)) for (one, other), value in macs.squares.items()),
             memory_format="channels_last" if analysis.memory_format == torch.channels_last else "contiguous_format",
-            fault=analysis.fault,
         )
 
     def analysis(self) -> Analysis:
@@ -138,7 +139,11 @@ class AnalysisFile(StoreFile):
             fixed=self.fixed,
             macs=macs,
         )
-        return Analysis(table, getattr(torch, self.memory_format), self.fault)
+        return Analysis(table, getattr(torch, self.memory_format))
+
+    def digest(self, key: str) -> str:
+        """Hash the key and all but `check`."""
+        return key_of(key, self.model_dump(mode="json", exclude={"check"}))
 
     def _groups(self) -> Iterable[Group]:
         flat = torch.tensor(self.index.unpack(sum(group.entries for group in self.groups)))
@@ -157,45 +162,98 @@ def _described(group: Group) -> _Group:
     return _Group(name=group.name, units=group.units, producers=group.producers, slices=slices)
 
 
-def analysis_key(identity: Any, network: nn.Module, shape: Iterable[int], classes: int) -> str:
-    """Give the key of an analysis: a hash of all that decides it.
+def graph_of(network: nn.Module, pictures: Tensor) -> str:
+    """Hash what a network computes: its modules, and the operations of a forward pass, as autograd notes them.
 
-    identity: of the model, as JSON values. shape: (channels, height, width).
+    So a network that is built in another way, as by a file that its code reads, has another hash. The numbers of the
+    weights do not count. Returns "" where the forward pass fails.
+
+    pictures: (batch, channels, height, width), on the network's device.
     """
-    facts = {"model": identity, "modules": _modules(network), "shape": list(shape), "classes": classes}
-    return key_of("", facts | {"packages": packages(), "code": _code()})
+    try:
+        copy = twin(network, Tensor.clone)
+        with torch.enable_grad(), eagerly():
+            output = copy(pictures.detach().clone().requires_grad_().clone())
+        operations = list(_operations(output.grad_fn, {id(one): name for name, one in copy.named_parameters()}))
+    except Exception:
+        return ""
+    return key_of("", {"modules": _modules(network), "operations": operations})
 
 
 def _modules(network: nn.Module) -> list[Any]:
-    """List the modules with their types and the shapes of their tensors."""
+    """List the modules with their types, their settings and the shapes of their tensors."""
     return [
         [name, type(module).__qualname__, {key: list(tensor.shape) for key, tensor in own_tensors(module).items()}]
         for name, module in network.named_modules()
     ]
 
 
+def _operations(end: Any, names: Mapping[int, str]) -> Iterator[list[Any]]:
+    """List the operations that lead to a tensor: name, shape, settings, and the numbers of those they read.
+
+    names: of parameters, by id.
+    """
+    numbers, stack = {end: 0}, [end]
+    while stack:
+        node = stack.pop()
+        for read, _ in node.next_functions:
+            if read is not None and read not in numbers:
+                numbers[read] = len(numbers)
+                stack.append(read)
+        read_numbers = [numbers[read] if read is not None else None for read, _ in node.next_functions]
+        parameter = names.get(id(getattr(node, "variable", None)), "")
+        yield [node.name(), parameter, list(shape(node)), list(_settings(node)), read_numbers]
+
+
+def _settings(node: Any) -> Iterator[Any]:
+    """Give the whole numbers, texts and indices that an operation keeps, such as a stride or an axis."""
+    for name in _saved(node.__class__):
+        try:
+            value = getattr(node, name)
+        except RuntimeError:  # a tensor that was written since
+            continue
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, int | str | None):
+                yield name, one
+            elif isinstance(one, Tensor) and not one.is_floating_point() and not one.is_complex():
+                yield name, hashlib.sha256(one.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
+
+
+@cache
+def _saved(kind: Any) -> tuple[str, ...]:
+    return tuple(name for name in dir(kind) if name.startswith("_saved_"))
+
+
+def analysis_key(facts: Mapping[str, Any], graph: str) -> str:
+    """Give the key of an analysis: a hash of all that decides it; "" for a network without a graph.
+
+    facts: of model and pictures, as JSON values. graph: see `graph_of`.
+    """
+    return key_of("", {**facts, "graph": graph, "packages": packages(), "code": _code()}) if graph else ""
+
+
 @cache
 def _code() -> str:
-    """Hash the code that analyses."""
-    files = sorted(Path(pruning.__path__[0]).glob("*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in (*files, Path(memory_format.__file__)))).hexdigest()
+    """Hash the code that analyses, and that writes these files."""
+    files = *sorted(Path(pruning.__path__[0]).glob("*.py")), Path(memory_format.__file__), Path(__file__)
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def kept_analysis(folder: Path, key: str, network: nn.Module) -> Analysis | None:
-    """Read the kept analysis of a network; None where there is none, or one that does not fit."""
-    path = folder / ANALYSES / f"{key}.json"
-    if not path.is_file():
-        return None
+    """Read the kept analysis of a network; None where there is none that can be used."""
     with suppress(Exception):  # of whatever a file may hold
-        found = read_file(AnalysisFile, path).analysis()
-        costs(network, found.table)
-        return found
+        path = folder / ANALYSES / f"{key}.json"
+        file = read_file(AnalysisFile, path) if key and path.is_file() else None
+        if file is not None and file.check == file.digest(key):
+            found = file.analysis()
+            costs(network, found.table)
+            return found
     return None
 
 
-def keep_analyses(store: Store, found: Mapping[str, Analysis]) -> None:
-    """Write the analyses that are not there yet, by key."""
-    for key, analysis in found.items():
-        path = store.folder / ANALYSES / f"{key}.json"
-        if store.stored(path, partial(read_file, AnalysisFile), "it is made again") is None:
-            store.write_json(path, AnalysisFile.of(analysis).model_dump(mode="json"))
+def keep_analysis(store: Store, key: str, analysis: Analysis) -> None:
+    """Write an analysis. Does nothing where that fails: the file only spares time."""
+    with suppress(UserError, OSError, ValueError):
+        file = AnalysisFile.of(analysis)
+        file = file.model_copy(update={"check": file.digest(key)})
+        store.write_json(store.folder / ANALYSES / f"{key}.json", file.model_dump(mode="json"))

@@ -20,7 +20,7 @@ from prunebench.processes import cores
 from prunebench.records.files import RunFile, read_file
 from prunebench.records.record import SCHEMA, Record
 from prunebench.records.requested import Requested, RequestedTrajectories
-from prunebench.study.analyses import Analysis, keep_analyses
+from prunebench.study.analyses import Analysis, keep_analysis
 from prunebench.study.at_work import forget_failures
 from prunebench.study.data_files import write_data_files
 from prunebench.study.grid import Grid, Job, Planner, R, Work, make_trajectory, prepare_task, schedule
@@ -51,7 +51,6 @@ def run(grid: Grid, progress: Progress, command: str = "", apart: bool = False, 
         apart = apart or (killed and careful)
         note(store, grid.spec, requested(grid), command=command)
         write_data_files(store, grid)
-        _keep_analyses(store, grid)
     else:
         log.warning("%s cannot be written: only its finished points can be read", store.folder)
     log.info(schedule(grid))
@@ -63,11 +62,15 @@ def run(grid: Grid, progress: Progress, command: str = "", apart: bool = False, 
     return [record for job in grid.jobs for record in done[job]]
 
 
-def _keep_analyses(store: Store, grid: Grid) -> None:
-    if unreadable():  # such networks have other keys in every run
+def _keep_analyses(grid: Grid) -> None:
+    """Keep the analyses that were made here, for worker processes and later runs."""
+    folder = grid.spec.results
+    if unreadable() or not (folder / "store.json").is_file():  # what cannot be hashed has another key in every run
         return
-    tasks = [prepare_task(grid.spec, *pair) for pair in dict.fromkeys((job.dataset, job.model) for job in grid.jobs)]
-    keep_analyses(store, {one.analysis_key: Analysis(one.table, one.memory_format, one.fault) for one in tasks})
+    for pair in dict.fromkeys((job.dataset, job.model) for job in grid.jobs):
+        task = prepare_task(grid.spec, *pair)
+        if task.keep_as:
+            keep_analysis(Store(folder, make=False), task.keep_as, Analysis(task.table, task.memory_format))
 
 
 def work_off(grid: Grid, progress: Progress, work: Work[R], apart: bool = False) -> Iterator[tuple[Job, list[R]]]:
@@ -76,6 +79,7 @@ def work_off(grid: Grid, progress: Progress, work: Work[R], apart: bool = False)
     apart: see `run`.
     """
     forget_failures()
+    _keep_analyses(grid)
     for job, results in _in_turn(grid, progress, work, apart):
         progress.finished(str(job), results)
         yield job, results

@@ -2,12 +2,15 @@
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
+from prunebench import models
 from prunebench.blocks.finding import Block
 from prunebench.checkpoints.loading import checkpoint_digest, load_checkpoint
 from prunebench.data.loaded import IMAGENET_MOMENTS, Loaded
@@ -28,7 +31,7 @@ from prunebench.records.names import Metric
 from prunebench.records.protocol import Protocol
 from prunebench.repair.repairing import check_repair
 from prunebench.seeding import seeded
-from prunebench.study.analyses import Analysis, analysis_key, kept_analysis
+from prunebench.study.analyses import Analysis, analysis_key, graph_of, kept_analysis
 from prunebench.study.structure import Blocks, Structure, blocks_of, rule_of, structure_of
 from prunebench.training.memory_format import in_format, working_format
 
@@ -41,7 +44,8 @@ class Task:
     protocol: with the model family's defaults filled in. checkpoint: the file that dense networks start from; the
     protocol holds the file's name and digest. notes: what the user should know of data and checkpoint. memory_format:
     of networks and batches. fault: why the network cannot be trained, "" if it can; its cells fail, other networks are
-    not held up. analysis_key: under which a results folder keeps the analysis.
+    not held up. graph: see `prunebench.study.analyses.graph_of`. keep_as: the key of an analysis that was made here; ""
+    where it was read, or is not to be kept.
     """
 
     dataset_label: str
@@ -57,7 +61,8 @@ class Task:
     memory_format: torch.memory_format = torch.channels_last
     fault: str = ""
     blocks: Blocks | None = None
-    analysis_key: str = ""
+    graph: str = ""
+    keep_as: str = ""
 
     @property
     def shape(self) -> dict[str, int]:
@@ -109,7 +114,7 @@ class Task:
 
     def facts(self, seed: int, device: torch.device, threads: int) -> dict[str, object]:
         """Return the facts that identify a block, as JSON values. On a CPU the last digits depend on the threads."""
-        return {
+        facts: dict[str, object] = {
             "dataset": split_name(self.dataset_label)[0],  # no path: the fingerprint identifies the pictures
             "augment": list(self.dataset.augment),
             "fingerprint": self.fingerprint,
@@ -118,6 +123,9 @@ class Task:
             "device": device.type,
             "threads": threads if device.type == "cpu" else None,
         }
+        if not getattr(self.model.build, "__module__", "").startswith(models.__name__):
+            facts["graph"] = self.graph  # code of others may read files, and the environment
+        return facts
 
 
 @functools.cache
@@ -162,11 +170,9 @@ def make_task(
     with seeded(0, "analysis"):
         network = model(channels, height, len(loaded.classes))
         example = torch.randn(2, channels, height, width)
+        facts = {"model": identity(model), "shape": loaded.shape, "classes": len(loaded.classes)}
         with fitting():
-            key = analysis_key(identity(model), network, loaded.shape, len(loaded.classes))
-            found = kept_analysis(kept, key, network) if kept else None
-            if found is None:
-                found = prepared(f"model '{model.label}'", lambda: _analysed(network, example, model.label, loaded))
+            found = prepared(f"model '{model.label}'", lambda: _analysed(network, example, model.label, facts, kept))
         blocks = blocks_of(protocol, network, found.table, example, f"'{model.label}'")
         check_repair(protocol.repair, network, f"'{model.label}'")
     notes = loaded.notes
@@ -187,16 +193,25 @@ def make_task(
         memory_format=found.memory_format,
         fault=found.fault,
         blocks=blocks,
-        analysis_key=key,
+        graph=found.graph,
+        keep_as="" if found.fault else found.key,
     )
 
 
-def _analysed(network: nn.Module, example: torch.Tensor, label: str, loaded: Loaded) -> Analysis:
-    table = analyse(network, example, label, classes=len(loaded.classes))
+def _analysed(
+    network: nn.Module, example: torch.Tensor, label: str, facts: Mapping[str, Any], folder: Path | None
+) -> Analysis:
+    """Analyse a network, or read its kept analysis. facts: what decides the analysis beside the graph."""
+    graph = graph_of(network, example[:1])
+    key = analysis_key(facts, graph)
+    if folder and (kept := kept_analysis(folder, key, network)):
+        return dataclasses.replace(kept, graph=graph)
+    table = analyse(network, example, label, classes=facts["classes"])
     try:
-        return Analysis(table, working_format(network, example))
+        return Analysis(table, working_format(network, example), graph=graph, key=key)
     except UserError as error:
-        return Analysis(table, torch.contiguous_format, f"it cannot be trained: {error}")
+        fault = f"it cannot be trained: {error}"
+        return Analysis(table, torch.contiguous_format, fault, graph=graph)
 
 
 def _filled(protocol: Protocol, model: Model, checkpoint: Path | None, complete: bool) -> Protocol:

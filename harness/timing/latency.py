@@ -6,7 +6,7 @@ more often.
 """
 
 import time
-from itertools import accumulate
+from itertools import accumulate, takewhile
 from math import comb
 
 import numpy as np
@@ -51,7 +51,8 @@ def median_interval(ratios: Seconds, level: float = 0.95) -> tuple[float, float,
     """
     ordered, count = np.sort(ratios), len(ratios)
     ways = accumulate(comb(count, below) for below in range(count))  # in which so many values or fewer lie below it
-    place = max(sum(way / 2**count <= (1 - level) / 2 for way in ways) - 1, 0)
+    rare = takewhile(lambda way: way / 2**count <= (1 - level) / 2, ways)
+    place = max(sum(1 for _ in rare) - 1, 0)
     return float(np.median(ordered)), float(ordered[place]), float(ordered[count - 1 - place])
 
 

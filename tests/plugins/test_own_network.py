@@ -26,6 +26,13 @@ def test_it_comes_trained() -> None:
     assert model.pretrained and model.trained_for(1, 2) and model.normalise == "data"
 
 
+def test_a_network_without_numbers_is_refused() -> None:
+    with torch.device("meta"):
+        network = nn.Linear(2, 2)
+    with pytest.raises(UserError, match="^model 'mine': its parameters are on the device 'meta', without numbers"):
+        OwnNetwork.of(network, "mine")
+
+
 def test_what_cannot_be_copied_is_said() -> None:
     network = nn.Linear(2, 2)
     network.lock = threading.Lock()  # type: ignore[assignment]

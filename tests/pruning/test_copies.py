@@ -76,11 +76,13 @@ def test_other_functions_are_shared(change: Callable[[Any], Any]) -> None:
 
 
 def test_a_lambda_that_names_the_network_is_refused_with_the_cure() -> None:
-    message = r"reads a parameter \(8, 8, 1, 1\) that its copies do not get, .*; write a method, and make what it reads"
+    message = r"reads a trainable tensor, \(8, 8, 1, 1\), that its copies do not get, .*; write a method, and make"
     with pytest.raises(UserError, match=message):
         pb.prune(Held(lambda net: lambda x: net.b(x)), shape=(3, 8, 8), keep=0.5)
     frozen = Held(lambda net: lambda x: net.b(x)).requires_grad_(False)
-    with pytest.raises(UserError, match=r"for a lambda or a global name that holds a layer, write a method$"):
+    with pytest.raises(
+        UserError, match=r"for a lambda or a global name that holds a layer, write a method; for a list"
+    ):
         pb.prune(frozen, shape=(3, 8, 8), keep=0.5)
 
 
@@ -102,7 +104,7 @@ def scaled(net: Plain) -> nn.Module:
 
 @pytest.mark.parametrize("change", [hooked, patched, scaled])
 def test_a_parameter_that_copies_do_not_get_is_told(change: Callable[[Plain], nn.Module]) -> None:
-    with pytest.raises(UserError, match="as through a lambda, a hook or a global name"):
+    with pytest.raises(UserError, match="as through a lambda, a hook, a class attribute or a global name"):
         pb.prune(change(Plain()), shape=(3, 8, 8), keep=0.5)
 
 
