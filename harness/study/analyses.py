@@ -98,6 +98,10 @@ class AnalysisFile(StoreFile):
         entries = sum(group.entries for group in self.groups)
         if entries > MOST:
             raise ValueError(f"groups have {entries} positions, more than {MOST}")
+        try:
+            self.index.unpack(entries)
+        except ValueError as error:
+            raise ValueError(f"index {error}") from None
         return self
 
     @classmethod
