@@ -1,10 +1,12 @@
 """Saves and loads networks: tensors as safetensors, the kept units as JSON; no pickle, and nothing is imported."""
 
 import hashlib
+import logging
 import shlex
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +26,10 @@ from prunebench.pruning.removal import remove
 from prunebench.records.names import model_label
 from prunebench.records.store_files import GATES, MASKS, PUSHED, WEIGHTS, read_json
 from prunebench.records.validation import Count, Frozen, Name, Number, Text, versioned
+from prunebench.seeding import seeded
+from prunebench.study.analyses import graph_of
+
+log = logging.getLogger("prunebench")
 
 WIDTHS = "widths.json"
 NOT_SAVED = "the network was not saved; finished points are not computed again: save it in another results folder"
@@ -33,7 +39,8 @@ class Origin(Frozen):
     """Facts from which `load` builds the dense network, and what its pictures and scores mean.
 
     model: its name in the registry, with options. class_names: in the order of the scores. mean, std: of each channel,
-    by which pictures from 0 to 1 are normalised. All three are empty in folders of earlier versions.
+    by which pictures from 0 to 1 are normalised. graph: see `Task`; it shows whether the model's code has changed. All
+    four are empty in folders of earlier versions.
     """
 
     model: Name
@@ -43,6 +50,7 @@ class Origin(Frozen):
     class_names: tuple[Text, ...] = ()
     mean: tuple[Number, ...] = ()
     std: tuple[Number, ...] = ()
+    graph: Text = ""
 
 
 class Saved(Frozen):
@@ -169,9 +177,11 @@ def dense_network(origin: Origin, folder: Path, model: Model) -> Network:
     from prunebench.pruning.analysis import analyse
 
     try:
-        with torch.random.fork_rng(devices=[]):
+        with seeded(0, "analysis"):
             dense = model(origin.channels, origin.size, origin.classes)
-        example = torch.zeros(1, origin.channels, origin.size, origin.size)
+            example = torch.randn(2, origin.channels, origin.size, origin.size)[:1]
+        if origin.graph and graph_of(dense, example) != origin.graph:
+            _warn_of_edit(origin.model)
         table = analyse(dense, example, origin.model, check=False)
     except UserError:
         raise
@@ -186,6 +196,12 @@ def dense_network(origin: Origin, folder: Path, model: Model) -> Network:
         if group.name in saved.kept or (inside and all(layer.startswith(inside) for layer in group.producers))
     )  # the run's check fixed the rest
     return Network.dense(dense, replace(table, groups=groups))
+
+
+@cache  # once for all networks of a folder
+def _warn_of_edit(label: str) -> None:
+    what = f"'{label}' builds another network than that which was saved"
+    log.warning("%s: its code, what the code reads, or PyTorch has changed; measured numbers are of the former", what)
 
 
 def _origin(folder: Path) -> Origin:

@@ -44,8 +44,9 @@ class Task:
     protocol: with the model family's defaults filled in. checkpoint: the file that dense networks start from; the
     protocol holds the file's name and digest. notes: what the user should know of data and checkpoint. memory_format:
     of networks and batches. fault: why the network cannot be trained, "" if it can; its cells fail, other networks are
-    not held up. graph: see `prunebench.study.analyses.graph_of`. keep_as: the key of an analysis that was made here; ""
-    where it was read, or is not to be kept.
+    not held up. graph: of networks by the code of others alone, which may read files and the environment; see
+    `prunebench.study.analyses.graph_of`. keep_as: the key of an analysis that was made here; "" where it was read, or
+    is not to be kept.
     """
 
     dataset_label: str
@@ -123,9 +124,7 @@ class Task:
             "device": device.type,
             "threads": threads if device.type == "cpu" else None,
         }
-        if not getattr(self.model.build, "__module__", "").startswith(models.__name__):
-            facts["graph"] = self.graph  # code of others may read files, and the environment
-        return facts
+        return facts | ({"graph": self.graph} if self.graph else {})
 
 
 @functools.cache
@@ -193,7 +192,7 @@ def make_task(
         memory_format=found.memory_format,
         fault=found.fault,
         blocks=blocks,
-        graph=found.graph,
+        graph="" if getattr(model.build, "__module__", "").startswith(models.__name__) else found.graph,
         keep_as="" if found.fault else found.key,
     )
 

@@ -206,6 +206,7 @@ class Trajectory:
             class_names=tuple(printable(name) for name in loaded.classes),
             mean=loaded.mean,
             std=loaded.std,
+            graph=self.task.graph,
         )
 
         def fill(folder: Path) -> None:

@@ -29,7 +29,7 @@ def test_it_comes_trained() -> None:
 def test_a_network_without_numbers_is_refused() -> None:
     with torch.device("meta"):
         network = nn.Linear(2, 2)
-    with pytest.raises(UserError, match="^model 'mine': its parameters are on the device 'meta', without numbers"):
+    with pytest.raises(UserError, match=r"^model 'mine': its parameters are on the device 'meta', without numbers"):
         OwnNetwork.of(network, "mine")
 
 

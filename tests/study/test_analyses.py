@@ -1,6 +1,7 @@
 """The analysis of a network, kept in the results folder."""
 
 import json
+import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from prunebench.pruning.network import Table
 from prunebench.records.files import read_file
 from prunebench.study import analyses, task as study_task
 from prunebench.study.analyses import Analysis, AnalysisFile, analysis_key, graph_of, keep_analysis, kept_analysis
+from prunebench.study.networks import load
 from prunebench.study.spec import Spec
 from prunebench.study.store import Store
 from prunebench.study.task import make_task
@@ -180,14 +182,33 @@ def test_a_network_that_a_file_changes_is_another_network(
     tiny: Callable[..., Spec], computing: Callable[..., Any], analysed: list[str], tmp_path: Path
 ) -> None:
     config, results = tmp_path / "config.json", tmp_path / "results"
-    (tmp_path / "mine.py").write_text(READS.format(file=str(config)))
-    spec = tiny(results, criteria="magnitude", keep="macs=0.5", models=f"{tmp_path / 'mine.py'}:make")
+    (tmp_path / "configured.py").write_text(READS.format(file=str(config)))
+    spec = tiny(results, criteria="magnitude", keep="macs=0.5", models=f"{tmp_path / 'configured.py'}:make")
     for number, text in enumerate(("true", "false", "true")):
         config.write_text(text)
         make_task.cache_clear()
         computing(spec)
         assert len(analysed) == min(number + 1, 2)
     assert len(list((results / "records").rglob("*.json"))) == len(list((results / "analyses").iterdir())) == 2
+
+
+def test_a_changed_network_is_told_when_it_is_loaded(
+    tiny: Callable[..., Spec], computing: Callable[..., Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config, label = tmp_path / "config.json", f"{tmp_path / 'edited.py'}:make"
+    (tmp_path / "edited.py").write_text(READS.format(file=str(config)))
+    config.write_text("true")
+    make_task.cache_clear()
+    spec = tiny(tmp_path / "results", criteria="magnitude", keep="macs=0.5", models=label, save="final")
+    (record,) = computing(spec).records.values()
+    folder = tmp_path / "results" / "stages" / record.network
+    with caplog.at_level(logging.WARNING, "prunebench"):
+        load(folder, models=[label])
+        assert not caplog.messages
+        config.write_text("false")
+        load(folder, models=[label])
+    (line,) = caplog.messages
+    assert line.startswith("'edited:make' builds another network than that which was saved: its code, what the code")
 
 
 def net(**options: Any) -> nn.Module:
