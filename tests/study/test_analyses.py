@@ -206,7 +206,8 @@ def test_a_changed_network_is_told_when_it_is_loaded(
         load(folder, models=[label])
         assert not caplog.messages
         config.write_text("false")
-        load(folder, models=[label])
+        with pytest.raises(UserError, match="does not fit the model"):
+            load(folder, models=[label])
     (line,) = caplog.messages
     assert line.startswith("'edited:make' builds another network than that which was saved: its code, what the code")
 
