@@ -185,17 +185,23 @@ def graph_of(network: nn.Module, pictures: Tensor) -> str:
 
 
 def _modules(network: nn.Module) -> list[Any]:
-    """List the modules with their types, their settings and the shapes of their tensors."""
+    """List the modules with their types, the settings of torch's own, and the shapes of their tensors."""
     return [
-        [name, type(module).__qualname__, {key: list(tensor.shape) for key, tensor in own_tensors(module).items()}]
+        [
+            name,
+            type(module).__qualname__,
+            module.extra_repr() if type(module).__module__.startswith("torch.") else "",
+            {key: list(tensor.shape) for key, tensor in own_tensors(module).items()},
+        ]
         for name, module in network.named_modules()
     ]
 
 
 def _operations(end: Any, names: Mapping[int, str]) -> Iterator[list[Any]]:
-    """List the operations that lead to a tensor: name, shape, settings, and the numbers of those they read.
+    """List the operations that lead to a tensor: name, parameter, shape, settings, and what each reads.
 
-    names: of parameters, by id.
+    An input is the number of the operation that made it, and its place among that one's outputs. names: of parameters,
+    by id.
     """
     numbers, stack = {end: 0}, [end]
     while stack:
@@ -204,13 +210,13 @@ def _operations(end: Any, names: Mapping[int, str]) -> Iterator[list[Any]]:
             if read is not None and read not in numbers:
                 numbers[read] = len(numbers)
                 stack.append(read)
-        read_numbers = [numbers[read] if read is not None else None for read, _ in node.next_functions]
+        inputs = [(numbers.get(read), place) for read, place in node.next_functions]
         parameter = names.get(id(getattr(node, "variable", None)), "")
-        yield [node.name(), parameter, list(shape(node)), list(_settings(node)), read_numbers]
+        yield [node.name(), parameter, list(shape(node)), list(_settings(node)), inputs]
 
 
 def _settings(node: Any) -> Iterator[Any]:
-    """Give the whole numbers, texts and indices that an operation keeps, such as a stride or an axis."""
+    """Give the numbers, texts and indices that an operation keeps, such as a stride, an axis or a slope."""
     for name in _saved(node.__class__):
         try:
             value = getattr(node, name)
@@ -219,6 +225,8 @@ def _settings(node: Any) -> Iterator[Any]:
         for one in value if isinstance(value, tuple) else (value,):
             if isinstance(one, int | str | None):
                 yield name, one
+            elif isinstance(one, float):
+                yield name, f"{one:.6g}"  # one that is computed may differ in its last digits elsewhere
             elif isinstance(one, Tensor) and not one.is_floating_point() and not one.is_complex():
                 yield name, hashlib.sha256(one.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
 

@@ -234,13 +234,16 @@ def test_a_graph_tells_networks_apart() -> None:
         *(lambda x, axis=axis: x.flip(axis).flatten(1) for axis in (1, 2)),
         *(lambda x, start=start: x[:, start : start + 2].flatten(1) for start in (0, 1)),
         *(lambda x, places=places: x[:, places].flatten(1) for places in (order, order.flip(0))),
+        *(lambda x, part=part: x.chunk(2, 1)[part].flatten(1) for part in (0, 1)),
+        *(lambda x, slope=slope: nn.functional.leaky_relu(x, slope).flatten(1) for slope in (0.1, 0.2)),
     ]
     tied = net()
     tied[4] = nn.Linear(64, 2)
     shared = nn.Sequential(nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1), nn.Flatten())
     same = nn.Sequential(nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1), nn.Flatten())
     same[1].weight = same[0].weight
-    nets = [net(), net(padding=1, dilation=2), net(bias=False), shared, same, *map(Function, functions)]
+    dropouts = [nn.Sequential(nn.Conv2d(1, 1, 1), nn.Dropout(p), nn.Flatten()) for p in (0.1, 0.2)]
+    nets = [net(), net(padding=1, dilation=2), net(bias=False), shared, same, *dropouts, *map(Function, functions)]
     found = [graph_of(one, pictures) for one in nets]
     assert "" not in found and len(set(found)) == len(found)
     assert graph_of(tied, pictures) == found[0]  # the numbers do not count
