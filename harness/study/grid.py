@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import product
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import torch
 
@@ -22,7 +22,6 @@ from prunebench.records.names import Metric
 from prunebench.records.requested import describe_seeds, parse_seeds
 from prunebench.seeding import RACE_SEEDS
 from prunebench.study.choices import resolve, with_swept_rate
-from prunebench.study.progress import Result
 from prunebench.study.spec import Spec
 from prunebench.study.stages import Once, Stage, StagePlan
 from prunebench.study.store import Store, record_name
@@ -31,10 +30,13 @@ from prunebench.study.task import Task, make_task
 from prunebench.study.trajectory import Trajectory, cell_of, record_key
 from prunebench.training.train import Tick
 
+if TYPE_CHECKING:
+    from prunebench.study.progress import Result
+
 log = logging.getLogger("prunebench")
 
 B = TypeVar("B")
-R = TypeVar("R", bound=Result)
+R = TypeVar("R", bound="Result")
 
 
 @dataclass(frozen=True)
