@@ -16,7 +16,7 @@ from prunebench.pruning.kinds import LAYERS
 from prunebench.pruning.network import Group, Network, Table, why_kept
 from prunebench.pruning.operations import other_macs
 from prunebench.pruning.removal import remove_in_place
-from prunebench.pruning.suitability import check_numbers, check_suitable, eagerly, uncompiled
+from prunebench.pruning.suitability import ALONE, check_numbers, check_suitable, eagerly, uncompiled
 from prunebench.pruning.verification import MIXED, verify
 
 BY_VALUE = "a forward pass that looks at its numbers, so that they may choose a branch"
@@ -55,7 +55,7 @@ def analyse(
         raise UserError(f"example: {what}; give a tensor of pictures, (batch, channels, height, width)")
     device = next(model.parameters(), example).device
     pictures = torch.cat([example.detach()[:1]] * 2).to(device)
-    with eagerly(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with ALONE, eagerly(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         try:
             check_suitable(model, example.dtype)
             if check:

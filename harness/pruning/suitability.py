@@ -14,6 +14,7 @@ from torch.nn.utils import parametrize
 from prunebench.errors import UserError, kind_of
 from prunebench.pruning.kinds import KINDS, LAYERS, RESCALING, own_tensors
 
+ALONE = threading.RLock()  # one analysis at a time: counting switches fused attention off, for the whole process
 _LOCK, _STANCE, _EAGER = threading.Lock(), ExitStack(), list[None]()  # _EAGER: an entry for each user of the stance
 _COMPILED = frozenset({"_compiled_call_impl", "_is_torch_compile"})  # attributes that torch.compile leaves behind
 _WRAPPED = {  # parameters that hold a layer's weight in another form, and how the weight becomes a parameter again

@@ -24,7 +24,7 @@ from prunebench.pruning.cost import costs
 from prunebench.pruning.kinds import own_tensors
 from prunebench.pruning.network import Group, Place, Polynomial, Side, Slice, Table
 from prunebench.pruning.shapes import shape
-from prunebench.pruning.suitability import eagerly
+from prunebench.pruning.suitability import ALONE, eagerly
 from prunebench.records.files import StoreFile, read_file
 from prunebench.records.packed import Packed
 from prunebench.records.record import SCHEMA
@@ -176,7 +176,7 @@ def graph_of(network: nn.Module, pictures: Tensor) -> str:
     """
     try:
         copy = twin(network, Tensor.clone)
-        with torch.enable_grad(), eagerly():
+        with ALONE, torch.enable_grad(), eagerly():
             output = copy(pictures.detach().clone().requires_grad_().clone())
         operations = list(_operations(output.grad_fn, {id(one): name for name, one in copy.named_parameters()}))
     except Exception:

@@ -1,6 +1,7 @@
 """MACs against numbers worked by hand: what is no plain convolution or linear layer is counted, too."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
 import pytest
@@ -117,6 +118,18 @@ def test_products_with_vectors_and_fused_attention_by_hand() -> None:
 
     table = analyse(Net(run, **layers()), PICTURES)
     assert table.macs({}) == 20 + 20 + 4 + 2 * 3 * 3 * 16
+
+
+def test_analyses_in_threads_leave_fused_attention_on() -> None:
+    def run(net: nn.Module, x: Tensor) -> Tensor:
+        keys = x.flatten(2)[:, None]
+        kept = F.scaled_dot_product_attention(keys, keys, keys).sum()
+        return net.last(net.a(x * float(x.sum() + 1)).relu().mean((2, 3)) + 0 * kept)
+
+    with ThreadPoolExecutor(4) as pool:
+        tables = list(pool.map(lambda _: analyse(Net(run, **layers()), PICTURES), range(16)))
+    assert torch.backends.cuda.flash_sdp_enabled()
+    assert [[group.name for group in table.groups] for table in tables] == [["a"]] * 16
 
 
 def test_operations_without_a_formula_are_refused_by_name() -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from prunebench.errors import DamagedFileError, UserError
+from prunebench.plugins.identity import forget_unreadable
 from prunebench.plugins.registry import get_model, load_registry
 from prunebench.pruning.analysis import analyse
 from prunebench.pruning.network import Table
@@ -92,6 +93,7 @@ def analysed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return analyse(*given, **options)
 
     monkeypatch.setattr(study_task, "analyse", noted)
+    forget_unreadable()  # of other tests
     make_task.cache_clear()
     return calls
 
