@@ -22,8 +22,8 @@ FILES = """# Files of results
 
 A results folder holds one JSON file for each point, under `records/`. Timings are files of their own, under `timing/`.
 The true labels of the test pictures stand once for each fingerprint, in `data/FINGERPRINT.json`.
-The analysis of each network is kept in `analyses/`, to spare time; nothing is lost where that folder is deleted,
-or left out by `merge`.
+The analysis of each network is kept in `analyses/`, to spare time; nothing is lost where that folder is deleted.
+`merge` leaves it out, and a damaged file in it is made again.
 An empty file `NAME.failed` beside a record marks a failed point. So a run knows from names alone what is finished.
 All kinds are checked when they are read: an unknown field, a missing field or a value outside its limits is an error.
 The error names the file and the field. A run computes

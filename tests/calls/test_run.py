@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -333,6 +334,16 @@ def test_a_network_that_has_learned_nothing_is_told(tmp_path: Path, caplog: pyte
     with caplog.at_level(logging.WARNING, "prunebench"):
         run(**options, epochs=20, results=tmp_path / "much", quiet=True)
     assert "chance" not in caplog.text
+
+
+def test_the_lowest_seed_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    cell = SimpleNamespace(dataset="digits", model="net")
+    records: Any = [SimpleNamespace(cell=cell, accuracy=SimpleNamespace(dense=dense)) for dense in (0.9, 0.12, 0.5)]
+    with caplog.at_level(logging.WARNING, "prunebench"):
+        calls_run._warn_of_chance(records, {("digits", "net"): calls_run._Chance(0.1, "train it")})
+    assert caplog.messages == [
+        "'net' on digits is right on 12.0 % of the test pictures before pruning, about chance: train it"
+    ]
 
 
 BAD: list[tuple[dict[str, Any], str]] = [
