@@ -216,7 +216,10 @@ def _operations(end: Any, names: Mapping[int, str]) -> Iterator[list[Any]]:
 
 
 def _settings(node: Any) -> Iterator[Any]:
-    """Give the numbers, texts and indices that an operation keeps, such as a stride, an axis or a slope."""
+    """Give the numbers, texts and indices that an operation keeps, such as a stride, an axis or a slope.
+
+    Places of maxima, which depend on the weights, are left out.
+    """
     for name in _saved(node.__class__):
         try:
             value = getattr(node, name)
@@ -227,8 +230,12 @@ def _settings(node: Any) -> Iterator[Any]:
                 yield name, one
             elif isinstance(one, float):
                 yield name, f"{one:.6g}"  # one that is computed may differ in its last digits elsewhere
-            elif isinstance(one, Tensor) and not one.is_floating_point() and not one.is_complex():
+            elif isinstance(one, Tensor) and (name == "_saved_index" or isinstance(value, tuple)) and _is_whole(one):
                 yield name, hashlib.sha256(one.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
+
+
+def _is_whole(tensor: Tensor) -> bool:
+    return not tensor.is_floating_point() and not tensor.is_complex()
 
 
 @cache

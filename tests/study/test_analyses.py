@@ -229,6 +229,21 @@ class Function(nn.Module):
         return self.function(self.layer(pictures))
 
 
+@pytest.mark.parametrize("chosen", [nn.MaxPool2d(2), nn.AdaptiveMaxPool2d(1), nn.ReLU(), nn.Softmax(1)])
+def test_the_numbers_of_the_weights_do_not_count(chosen: nn.Module) -> None:
+    def made() -> nn.Module:
+        return nn.Sequential(nn.Conv2d(1, 8, 3), chosen, nn.Flatten(), Function(lambda x: x * x.max(1, True).values))
+
+    def made_with_layer() -> nn.Module:
+        net = made()
+        net[3].layer = nn.Identity()
+        return net
+
+    pictures = torch.randn(1, 1, 8, 8)
+    hashes = {graph_of(made_with_layer(), pictures) for _ in range(5)}
+    assert len(hashes) == 1 and "" not in hashes
+
+
 def test_a_graph_tells_networks_apart() -> None:
     pictures = torch.randn(1, 1, 6, 6)
     order = torch.tensor([1, 0, 2, 3])
